@@ -1,0 +1,177 @@
+"""The one array backend: NumPy on the CPU, CuPy on the GPU, chosen per array.
+
+`backend.of(array)` is the library that array belongs to, so an operation is written once:
+
+    xp = backend.of(x.data)
+    xp.exp(x.data)
+
+Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file, and stands nowhere else:
+
+- moving an array between host and device            `asarray`, `to_host`
+- adding into repeated positions                     `scatter_add` (numpy.add.at, cupyx.scatter_add)
+- the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
+- an index out of range: NumPy raises, CuPy wraps     `check_indices`
+- a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
+- a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions; `tensor.record` makes both arrays
+- random numbers: always drawn on the host by a numpy Generator, so that both devices see the same ones  `generator`
+"""
+import importlib.util
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Callable
+
+import numpy as np
+
+
+class DeviceError(RuntimeError):
+    """A device that is not there, or arrays of two devices in one operation."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One place where arrays live, and what differs there."""
+    name: str
+    array_type: type
+    module: ModuleType          # the array library: numpy, cupy
+    from_host: Callable         # numpy.ndarray -> array
+    to_host: Callable           # array -> numpy.ndarray
+    scatter_add: Callable       # (target, key, values): target[key] += values, repeated positions counted each time
+    erf: Callable
+
+
+def _numpy_erf(x):
+    from scipy.special import erf
+    return erf(x)
+
+
+CPU = Device("cpu", np.ndarray, np, lambda array: array, lambda array: array, np.add.at, _numpy_erf)
+_by_name = {"cpu": CPU}
+_by_type = {np.ndarray: CPU}
+array_types = {np.ndarray: np}  # array type -> library; `of` is on every operation's path: one look-up, no attribute
+_default = None                 # until asked for: $MINIDL_DEVICE or "cpu"
+
+
+def register(device):
+    """Make a device known under its name and its array type."""
+    _by_name[device.name] = device
+    _by_type[device.array_type] = device
+    array_types[device.array_type] = device.module
+
+
+def _find_gpu():
+    """Import CuPy, which happens only when the GPU is asked for; raises DeviceError in one line."""
+    install = "install minidl's extra: pip install 'minidl[gpu]' (or cupy-cuda12x / cupy-cuda13x to match your driver)"
+    try:
+        import cupy
+        import cupyx
+        import cupyx.scipy.special
+    except ImportError as error:
+        raise DeviceError(f"device 'gpu' needs CuPy, which cannot be imported ({error}); {install}") from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f"device 'gpu': CuPy is installed but finds no usable GPU ({error})") from None
+    if count == 0:
+        raise DeviceError("device 'gpu': CuPy is installed but finds no GPU")
+    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, cupyx.scatter_add, cupyx.scipy.special.erf)
+
+
+def device(name):
+    """The Device of that name.  Raises DeviceError for one that is unknown or not there."""
+    if name not in _by_name:
+        if name != "gpu":
+            raise DeviceError(f"device {name!r} is unknown; the devices here are {', '.join(devices())}")
+        register(_find_gpu())
+    return _by_name[name]
+
+
+def devices():
+    """Names of the devices that can be used here, "cpu" first."""
+    if "gpu" not in _by_name and importlib.util.find_spec("cupy") is not None:
+        try:
+            device("gpu")
+        except DeviceError:
+            pass
+    return sorted(_by_name, key=lambda name: (name != "cpu", name))
+
+
+def use_device(name):
+    """Make `name` the device of arrays that are created from now on: "cpu" or "gpu"."""
+    global _default
+    _default = device(name)
+
+
+def default_device():
+    """The Device of new arrays: what `use_device` chose, else the environment's MINIDL_DEVICE, else the CPU."""
+    if _default is None:
+        use_device(os.environ.get("MINIDL_DEVICE", "cpu"))
+    return _default
+
+
+def of(array):
+    """The array library (numpy, cupy) that `array` belongs to."""
+    return array_types[type(array)]
+
+
+def device_of(array):
+    """The Device on which `array` lives."""
+    return _by_type[type(array)]
+
+
+def is_array(x):
+    """Whether x is an array of a known device."""
+    return type(x) in _by_type
+
+
+def asarray(array, dtype=None, device=None):
+    """`array` (nested lists, numbers, a NumPy array, or an array already there) on `device` (a Device).
+
+    An array of another device is refused: moving is asked for by name, `Tensor.to`.
+    """
+    if is_array(array):
+        if device is not None and device_of(array) is not device:
+            if device_of(array) is not CPU:
+                raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on {device.name!r}; use .to()")
+            return device.from_host(array if dtype is None else array.astype(dtype))
+        return array if dtype is None else array.astype(dtype, copy=False)
+    host = np.asarray(array, dtype=dtype)
+    return (device or default_device()).from_host(host)
+
+
+def to_host(array):
+    """A NumPy array with the same values; on the CPU the array itself."""
+    return device_of(array).to_host(array)
+
+
+def move(array, device):
+    """`array` on another Device, by way of the host."""
+    return array if device_of(array) is device else device.from_host(to_host(array))
+
+
+def scatter_add(target, key, values):
+    """target[key] += values in place, where a position named twice receives twice."""
+    device_of(target).scatter_add(target, key, values)
+
+
+def erf(x):
+    """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's dtype."""
+    return device_of(x).erf(x)
+
+
+def check_indices(operation, indices, size, what):
+    """Raise IndexError unless every entry of the integer array lies in −size … size−1 (CuPy would wrap it around)."""
+    if indices.size:
+        lowest, highest = int(indices.min()), int(indices.max())
+        if lowest < -size or highest >= size:
+            worst = highest if highest >= size else lowest
+            raise IndexError(f"{operation}: {what} {worst} is out of range for {size}: allowed are {-size} to {size - 1}")
+
+
+def generator(seed):
+    """A numpy Generator from a Generator (given back as it is) or an integer seed."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None:
+        raise TypeError("randomness is explicit in minidl: pass a numpy.random.Generator or an integer seed, got None")
+    return np.random.default_rng(seed)

@@ -1,0 +1,68 @@
+"""Nonlinearities of networks.  Each acts entry by entry: x̄ = ȳ ⊙ f'(x)."""
+import math
+
+from minidl import backend
+from minidl.ops.elementwise import erf, where
+from minidl.tensor import operand, record
+
+
+def relu(x):
+    """Rectified linear unit  y = max(x, 0).        x̄ = ȳ where y > 0, and 0 elsewhere: relu'(0) = 0
+
+    The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
+    """
+    x = operand("relu", x)
+    return record(backend.of(x.data).maximum(x.data, 0), (x, lambda gy, y: where(y > 0, gy, 0)))
+
+
+def leaky_relu(x, slope=0.01):
+    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0."""
+    x = operand("leaky_relu", x)
+    if slope < 0:
+        raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
+    value = backend.of(x.data).where(x.data > 0, x.data, x.data * slope)
+    return record(value, (x, lambda gy, y: where(y > 0, gy, slope * gy)))
+
+
+def elu(x, alpha=1.0):
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere.        x̄ = ȳ where y > 0, ȳ ⊙ (y + α) elsewhere
+
+    Source: Clevert, Unterthiner and Hochreiter 2015.
+    """
+    x = operand("elu", x)
+    xp = backend.of(x.data)
+    value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
+    return record(value, (x, lambda gy, y: where(y > 0, gy, gy * (y + alpha))))
+
+
+def gelu(x):
+    """Gaussian error linear unit  y = x Φ(x),  Φ(x) = (1 + erf(x/√2)) / 2.        dy/dx = Φ(x) + x φ(x), by composition
+
+    Source: Hendrycks and Gimpel 2016 (the exact form).
+    """
+    x = operand("gelu", x)
+    return x * (0.5 * (1 + erf(x * (1 / math.sqrt(2)))))
+
+
+def sigmoid(x):
+    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ (1 − y)
+
+    Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
+    """
+    x = operand("sigmoid", x)
+    xp = backend.of(x.data)
+    e = xp.exp(-abs(x.data))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * (1 - y))))
+
+
+def tanh(x):
+    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)"""
+    x = operand("tanh", x)
+    return record(backend.of(x.data).tanh(x.data), (x, lambda gy, y: gy * (1 - y * y)))
+
+
+def softplus(x):
+    """y = log(1 + eˣ) = max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.        x̄ = ȳ ⊙ sigmoid(x)"""
+    x = operand("softplus", x)
+    xp = backend.of(x.data)
+    return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data))), (x, lambda gy: gy * sigmoid(x)))

@@ -1,0 +1,216 @@
+"""Elementwise arithmetic and functions, with NumPy's names and NumPy's broadcasting.
+
+Every y = f(x) here acts entry by entry, so dy = f'(x) ⊙ dx and the cotangent of x is x̄ = ȳ ⊙ f'(x).  Where an input was
+broadcast, the sweep sums its cotangent back to its shape.
+"""
+import math
+
+from minidl import backend
+from minidl.tensor import Scalar, Tensor, constant, operand, operands, record
+
+
+def add(a, b):
+    """Sum  y = a + b.        dL = ⟨ȳ, da + db⟩        so   ā = ȳ,   b̄ = ȳ"""
+    a, b = operands("add", a, b)
+    return record(a.data + b.data, (a, lambda gy: gy), (b, lambda gy: gy))
+
+
+def subtract(a, b):
+    """Difference  y = a − b.        dL = ⟨ȳ, da − db⟩        so   ā = ȳ,   b̄ = −ȳ"""
+    a, b = operands("subtract", a, b)
+    return record(a.data - b.data, (a, lambda gy: gy), (b, lambda gy: -gy))
+
+
+def multiply(a, b):
+    """Elementwise product  y = a ⊙ b.        dL = ⟨ȳ, da ⊙ b + a ⊙ db⟩        so   ā = ȳ ⊙ b,   b̄ = ȳ ⊙ a"""
+    a, b = operands("multiply", a, b)
+    return record(a.data * b.data, (a, lambda gy: gy * b), (b, lambda gy: gy * a))
+
+
+def divide(a, b):
+    """Quotient  y = a / b.        dy = da / b − a ⊙ db / b² = (da − y ⊙ db) / b        so   ā = ȳ / b,   b̄ = −ȳ ⊙ y / b"""
+    a, b = operands("divide", a, b)
+    return record(a.data / b.data, (a, lambda gy: gy / b), (b, lambda gy, y: -(gy * y) / b))
+
+
+def negative(x):
+    """Negation  y = −x.        x̄ = −ȳ"""
+    x = operand("negative", x)
+    return record(-x.data, (x, lambda gy: -gy))
+
+
+def power(a, b):
+    """Power  y = a ^ b.        dy = b a^(b−1) da + y log(a) db        so   ā = ȳ ⊙ b a^(b−1),   b̄ = ȳ ⊙ y log a
+
+    Conventions: a^0 = 1 has derivative 0 everywhere, also at a = 0; the derivative with respect to b is 0 where a = 0.
+    """
+    a, b = operands("power", a, b)
+    return record(a.data ** b.data, (a, lambda gy: gy * _power_slope(a, b)), (b, lambda gy, y: gy * y * _log_or_zero(a)))
+
+
+def _power_slope(a, b):
+    """b a^(b−1), and 0 where b = 0."""
+    if isinstance(b, Scalar):
+        return b.data * a ** (b.data - 1) if b.data != 0 else constant(backend.of(a.data).zeros_like(a.data))
+    return b * power(a, where(b == 0, 1, b - 1))
+
+
+def _log_or_zero(a):
+    """log a, and 0 where a = 0."""
+    if isinstance(a, Scalar):
+        return math.log(a.data) if a.data != 0 else 0.0
+    return log(where(a == 0, 1, a))
+
+
+def exp(x):
+    """Exponential  y = eˣ.        dy = y ⊙ dx        so   x̄ = ȳ ⊙ y"""
+    x = operand("exp", x)
+    return record(backend.of(x.data).exp(x.data), (x, lambda gy, y: gy * y))
+
+
+def expm1(x):
+    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ (y + 1)"""
+    x = operand("expm1", x)
+    return record(backend.of(x.data).expm1(x.data), (x, lambda gy, y: gy * (y + 1)))
+
+
+def log(x):
+    """Natural logarithm  y = log x.        dy = dx / x        so   x̄ = ȳ / x"""
+    x = operand("log", x)
+    return record(backend.of(x.data).log(x.data), (x, lambda gy: gy / x))
+
+
+def log1p(x):
+    """y = log(1 + x), accurate near 0.        x̄ = ȳ / (1 + x)"""
+    x = operand("log1p", x)
+    return record(backend.of(x.data).log1p(x.data), (x, lambda gy: gy / (1 + x)))
+
+
+def sqrt(x):
+    """Square root  y = √x.        dy = dx / (2y)        so   x̄ = ȳ / (2y),   infinite at 0 (see `norm` for a safe one)"""
+    x = operand("sqrt", x)
+    return record(backend.of(x.data).sqrt(x.data), (x, lambda gy, y: gy / (2 * y)))
+
+
+def square(x):
+    """Square  y = x².        x̄ = 2 ȳ ⊙ x"""
+    x = operand("square", x)
+    return record(x.data * x.data, (x, lambda gy: gy * (2 * x)))
+
+
+def absolute(x):
+    """Absolute value  y = |x|.        x̄ = ȳ ⊙ sign(x),   0 at 0"""
+    x = operand("absolute", x)
+    return record(abs(x.data), (x, lambda gy: gy * sign(x)))
+
+
+def sign(x):
+    """Sign  −1, 0 or 1.  Piecewise constant: its derivative is 0, so the result is a constant."""
+    x = operand("sign", x)
+    return constant(backend.of(x.data).sign(x.data))
+
+
+def sin(x):
+    """Sine (radians).        x̄ = ȳ ⊙ cos x"""
+    x = operand("sin", x)
+    return record(backend.of(x.data).sin(x.data), (x, lambda gy: gy * cos(x)))
+
+
+def cos(x):
+    """Cosine (radians).        x̄ = −ȳ ⊙ sin x"""
+    x = operand("cos", x)
+    return record(backend.of(x.data).cos(x.data), (x, lambda gy: -gy * sin(x)))
+
+
+def erf(x):
+    """Error function  y = 2/√π ∫₀ˣ e^(−t²) dt.        x̄ = ȳ ⊙ 2/√π e^(−x²)"""
+    x = operand("erf", x)
+    return record(backend.erf(x.data), (x, lambda gy: gy * (2 / math.sqrt(math.pi)) * exp(-square(x))))
+
+
+def maximum(a, b):
+    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    a, b = operands("maximum", a, b)
+    return record(_library(a, b).maximum(a.data, b.data),
+                  (a, lambda gy: where(constant(a.data >= b.data), gy, 0)),
+                  (b, lambda gy: where(constant(a.data >= b.data), 0, gy)))
+
+
+def minimum(a, b):
+    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    a, b = operands("minimum", a, b)
+    return record(_library(a, b).minimum(a.data, b.data),
+                  (a, lambda gy: where(constant(a.data <= b.data), gy, 0)),
+                  (b, lambda gy: where(constant(a.data <= b.data), 0, gy)))
+
+
+def _library(a, b):
+    return backend.of(b.data if isinstance(a, Scalar) else a.data)
+
+
+def clip(x, lowest=None, highest=None):
+    """x held between two numbers (None: no bound).        x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere"""
+    x = operand("clip", x)
+    if lowest is None and highest is None:
+        raise ValueError("clip: give lowest, highest or both")
+    if lowest is not None and highest is not None and lowest > highest:
+        raise ValueError(f"clip: lowest {lowest} is above highest {highest}")
+
+    def inside():
+        above = True if lowest is None else x.data >= lowest
+        return constant(above & (True if highest is None else x.data <= highest))
+
+    return record(backend.of(x.data).clip(x.data, lowest, highest), (x, lambda gy: where(inside(), gy, 0)))
+
+
+def where(condition, a, b):
+    """a where the condition holds, b elsewhere.        ā = ȳ where it holds,   b̄ = ȳ elsewhere
+
+    The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken stays out.
+    """
+    condition = operand("where", condition, "condition")
+    a, b = operands("where", a, b)
+    for name, x in (("a", a), ("b", b)):
+        operands("where", condition, x, ("condition", name))
+    return record(backend.of(condition.data).where(condition.data != 0, a.data, b.data),
+                  (a, lambda gy: where(condition, gy, 0)),
+                  (b, lambda gy: where(condition, 0, gy)))
+
+
+def astype(x, dtype):
+    """x in another dtype.        x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows."""
+    x = operand("astype", x)
+    value = x.data.astype(dtype)
+    return record(value, (x, lambda gy: gy)) if value.dtype.kind == "f" else constant(value)
+
+
+def _comparison(name, compare):
+    def operation(a, b):
+        a, b = operands(name, a, b)
+        return constant(compare(a.data, b.data))
+    operation.__name__ = name
+    operation.__doc__ = f"NumPy's `{name}`, elementwise: a boolean Tensor, through which no gradient flows."
+    return operation
+
+
+equal = _comparison("equal", lambda a, b: a == b)
+not_equal = _comparison("not_equal", lambda a, b: a != b)
+less = _comparison("less", lambda a, b: a < b)
+less_equal = _comparison("less_equal", lambda a, b: a <= b)
+greater = _comparison("greater", lambda a, b: a > b)
+greater_equal = _comparison("greater_equal", lambda a, b: a >= b)
+
+
+def zeros_like(x):
+    """Zeros of x's shape, dtype and device."""
+    return constant(backend.of(x.data).zeros_like(x.data))
+
+
+def ones_like(x):
+    """Ones of x's shape, dtype and device."""
+    return constant(backend.of(x.data).ones_like(x.data))
+
+
+def stop_gradient(x):
+    """x as a constant: no cotangent flows back."""
+    return x.detach() if isinstance(x, Tensor) else operand("stop_gradient", x)

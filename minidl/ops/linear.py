@@ -1,0 +1,137 @@
+"""Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
+from minidl import backend
+from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, swapaxes
+from minidl.ops.reduction import normalize_axes, sum
+from minidl.tensor import broadcast_shape, operand, record, same_device
+
+
+def matmul(a, b):
+    """Matrix product  y = a b  of (…, m, k) and (…, k, n), leading axes broadcast; a vector counts as a row or a column.
+
+    dL = ⟨ȳ, da b + a db⟩ = ⟨ȳ bᵀ, da⟩ + ⟨aᵀ ȳ, db⟩        so   ā = ȳ bᵀ,   b̄ = aᵀ ȳ
+    """
+    a, b = operand("matmul", a, "a"), operand("matmul", b, "b")
+    same_device("matmul", a=a, b=b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: operands need at least one axis, got shapes {a.shape} and {b.shape}")
+    if a.ndim == 1:
+        return matmul(reshape(a, (1, -1) if a.size else (1, 0)), b).squeeze(-2 if b.ndim > 1 else 0)
+    if b.ndim == 1:
+        return matmul(a, reshape(b, (-1, 1) if b.size else (0, 1))).squeeze(-1)
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"matmul: a of shape {a.shape} has {a.shape[-1]} columns, b of shape {b.shape} has "
+                         f"{b.shape[-2]} rows; they must be equal")
+    broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
+    return record(a.data @ b.data,
+                  (a, lambda gy: matmul(gy, swapaxes(b, -1, -2))),
+                  (b, lambda gy: matmul(swapaxes(a, -1, -2), gy)))
+
+
+def outer(a, b):
+    """Outer product  yᵢⱼ = aᵢ bⱼ  of two vectors.        ā = ȳ b,   b̄ = ȳᵀ a, by composition"""
+    a, b = operand("outer", a, "a"), operand("outer", b, "b")
+    if a.ndim != 1 or b.ndim != 1:
+        raise ValueError(f"outer: needs two vectors, got shapes {a.shape} and {b.shape}")
+    return expand_dims(a, 1) * b
+
+
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """Entries with equal index on two axes (`offset` apart), as a last axis.        x̄ = ȳ put back on the diagonal"""
+    x = operand("diagonal", x)
+    first, second = _two_axes("diagonal", x, axis1, axis2)
+    rows = moveaxis(x, (first, second), (-2, -1))
+    m, n = rows.shape[-2:]
+    length = max(0, min(m, n - offset) if offset >= 0 else min(m + offset, n))
+    xp = backend.of(x.data)
+    steps = xp.arange(length)
+    return rows[..., steps + max(0, -offset), steps + max(0, offset)]
+
+
+def trace(x, offset=0, axis1=0, axis2=1):
+    """Sum of the diagonal.        x̄ = ȳ times the identity"""
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+def _two_axes(operation, x, first, second):
+    if x.ndim < 2:
+        raise ValueError(f"{operation}: needs at least two axes, got shape {x.shape}")
+    if len(normalize_axes(operation, (first, second), x.ndim)) == 2:
+        return first % x.ndim, second % x.ndim
+
+
+def einsum(subscripts, *operands):
+    """Sum of products in Einstein's notation, as numpy.einsum: einsum("nik,nkj->nij", a, b).
+
+    y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.  It is linear in each operand, so
+    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter stands in s₁ alone, a was summed over it and
+    ā repeats along it.
+    """
+    operands = [operand("einsum", x, f"operand {i}") for i, x in enumerate(operands)]
+    same_device("einsum", **{f"operand {i}": x for i, x in enumerate(operands)})
+    inputs, output = _subscripts(subscripts, operands)
+    for i, letters in enumerate(inputs):
+        operands[i], inputs[i] = _distinct_letters(operands[i], letters)
+    lengths = _lengths(subscripts, inputs, operands)
+    if any(letter not in lengths for letter in output):
+        raise ValueError(f"einsum: {subscripts!r} asks for a letter in the result that no operand has")
+
+    def rule(i):
+        def cotangent(gy):
+            others = [operands[j] for j in range(len(operands)) if j != i]
+            spelled = [output] + [inputs[j] for j in range(len(operands)) if j != i]
+            present = "".join(letter for letter in inputs[i] if any(letter in s for s in spelled))
+            gx = einsum(",".join(spelled) + "->" + present, gy, *others)
+            missing = tuple(k for k, letter in enumerate(inputs[i]) if letter not in present)
+            return broadcast_to(expand_dims(gx, missing), operands[i].shape) if missing else gx
+        return cotangent
+
+    value = backend.of(operands[0].data).einsum(",".join(inputs) + "->" + output, *(x.data for x in operands), optimize=True)
+    return record(value.copy(), *((x, rule(i)) for i, x in enumerate(operands)))
+
+
+def _subscripts(subscripts, operands):
+    """(letters of each operand, letters of the result), with the ellipsis spelled out and an implied result written."""
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands) or not operands:
+        raise ValueError(f"einsum: {subscripts!r} describes {len(inputs)} operands, got {len(operands)}")
+    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts]
+    extra = max(x.ndim - len(s.replace("...", "")) if "..." in s else 0 for x, s in zip(operands, inputs))
+    for i, (x, letters) in enumerate(zip(operands, inputs)):
+        if "..." in letters:
+            n = x.ndim - len(letters) + 3
+            letters = letters.replace("...", "".join(spare[extra - n:extra]) if n > 0 else "")
+        if len(letters) != x.ndim or not all(c.isalpha() for c in letters):
+            raise ValueError(f"einsum: operand {i} is {inputs[i]!r} in {subscripts!r}, its shape is {x.shape}")
+        inputs[i] = letters
+    if not arrow:
+        joined = "".join(inputs)
+        lead = "".join(spare[:extra]) if "..." in left else ""
+        output = lead + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in lead))
+    output = output.replace("...", "".join(spare[:extra]))
+    if len(set(output)) < len(output):
+        raise ValueError(f"einsum: {subscripts!r} names a letter twice in the result")
+    return inputs, output
+
+
+def _distinct_letters(x, letters):
+    """x with every letter that it repeats ("ii") replaced by its diagonal."""
+    for letter in letters:
+        while letters.count(letter) > 1:
+            first = letters.index(letter)
+            second = letters.index(letter, first + 1)
+            if x.shape[first] != x.shape[second]:
+                raise ValueError(f"einsum: letter {letter!r} stands for lengths {x.shape[first]} and {x.shape[second]}")
+            x = diagonal(x, 0, first, second)
+            letters = "".join(c for i, c in enumerate(letters) if i not in (first, second)) + letter
+    return x, letters
+
+
+def _lengths(subscripts, inputs, operands):
+    lengths = {}
+    for letters, x in zip(inputs, operands):
+        for letter, n in zip(letters, x.shape):
+            if lengths.get(letter, n) not in (n, 1) and n != 1:
+                raise ValueError(f"einsum: letter {letter!r} of {subscripts!r} stands for lengths {lengths[letter]} and {n}")
+            lengths[letter] = n if lengths.get(letter, 1) == 1 else lengths[letter]
+    return lengths

@@ -1,0 +1,199 @@
+"""Sums, means, extremes and norms over axes.
+
+axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axes with length 1, as in NumPy.
+`sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩; most rules here use one of the two.
+"""
+import math
+
+from minidl import backend
+from minidl.ops.elementwise import exp, square, where
+from minidl.ops.indexing import take_along_axis
+from minidl.ops.shape import broadcast_to, flip, moveaxis, reshape
+from minidl.tensor import constant, operand, record
+
+
+def normalize_axes(operation, axis, ndim):
+    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
+    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
+    wrapped = tuple(sorted(a % ndim for a in axes))
+    if len(set(wrapped)) < len(wrapped):
+        raise ValueError(f"{operation}: axis {axis} names an axis twice")
+    return wrapped
+
+
+def _kept(shape, axes):
+    """The shape with the reduced axes as 1, which broadcasts against the original."""
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _without(shape, axes):
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def sum_array(x, axes):
+    """Sum of an array over a tuple of axes.
+
+    Over the leading axes of a tall array this is a product with a row of ones: NumPy would add row after row into a
+    running sum, which in float32 loses digits as the rows become many.
+    """
+    lead = len(axes)
+    if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
+        rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
+        if rows > 16:
+            return (backend.of(x).ones((1, rows), x.dtype) @ x.reshape(rows, math.prod(rest))).reshape(rest)
+    return x.sum(axes)
+
+
+def sum(x, axis=None, keepdims=False):
+    """y = Σ x over the axes.        dL = ⟨ȳ, Σ dx⟩ = Σ ⟨ȳ, dx⟩        so   x̄ = ȳ, broadcast along them"""
+    x = operand("sum", x)
+    axes = normalize_axes("sum", axis, x.ndim)
+    shape, kept = x.shape, _kept(x.shape, axes)
+    value = sum_array(x.data, axes) if axes else x.data.copy()
+    return record(value.reshape(kept) if keepdims else value,
+                  (x, lambda gy: broadcast_to(reshape(gy, kept), shape)))
+
+
+def sum_to(x, shape):
+    """Sum over the axes along which an array of `shape` was broadcast to x: the adjoint of broadcast_to.
+
+    dL = ⟨ȳ, dy⟩        so   x̄ = broadcast_to(ȳ)
+    """
+    x = operand("sum_to", x)
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
+    if lead < 0 or _without(x.shape, axes) != tuple(n for i, n in enumerate(shape) if lead + i not in axes):
+        raise ValueError(f"sum_to: shape {tuple(shape)} does not broadcast to {x.shape}")
+    origin = x.shape
+    return record(sum_array(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
+
+
+def mean(x, axis=None, keepdims=False):
+    """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast.  Raises ValueError for m = 0."""
+    x = operand("mean", x)
+    count = _count("mean", x, axis)
+    return sum(x, axis, keepdims) * (1 / count)
+
+
+def _count(operation, x, axis):
+    """How many elements each result is made from; raises ValueError for none."""
+    axes = normalize_axes(operation, axis, x.ndim)
+    count = math.prod(x.shape[a] for a in axes)
+    if count == 0:
+        raise ValueError(f"{operation}: no elements to reduce in shape {x.shape} along axis {axis}")
+    return count
+
+
+def var(x, axis=None, keepdims=False, ddof=0):
+    """Variance  y = 1/(m − ddof) Σ (x − mean)².        x̄ = 2 ȳ (x − mean) / (m − ddof), by composition"""
+    x = operand("var", x)
+    freedom = _count("var", x, axis) - ddof
+    if freedom <= 0:
+        raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
+    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1 / freedom)
+
+
+def std(x, axis=None, keepdims=False, ddof=0):
+    """Standard deviation  y = ‖x − mean‖ / √(m − ddof), whose gradient at constant x is 0, as the norm's."""
+    x = operand("std", x)
+    freedom = _count("std", x, axis) - ddof
+    if freedom <= 0:
+        raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
+    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) * (1 / math.sqrt(freedom))
+
+
+def max(x, axis=None, keepdims=False):
+    """Largest element along the axes.        x̄ = ȳ at the first position that has it, 0 elsewhere"""
+    return _extreme("max", x, axis, keepdims)
+
+
+def min(x, axis=None, keepdims=False):
+    """Smallest element along the axes.        x̄ = ȳ at the first position that has it, 0 elsewhere"""
+    return _extreme("min", x, axis, keepdims)
+
+
+def _extreme(operation, x, axis, keepdims):
+    """Gather at the first extreme position; the rule of gathering is scattering, which is the derivative wanted."""
+    x = operand(operation, x)
+    _count(operation, x, axis)
+    axes = normalize_axes(operation, axis, x.ndim)
+    kept, left = _kept(x.shape, axes), _without(x.shape, axes)
+    rows = reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (-1,))
+    xp = backend.of(x.data)
+    first = (xp.argmax if operation == "max" else xp.argmin)(rows.data, axis=-1)
+    y = take_along_axis(rows, constant(xp.expand_dims(xp.asarray(first), -1)), -1)
+    return reshape(y, kept if keepdims else left)
+
+
+def argmax(x, axis=None):
+    """Position of the first largest element, as NumPy's; an integer Tensor."""
+    x = operand("argmax", x)
+    return constant(backend.of(x.data).argmax(x.data, axis=axis))
+
+
+def argmin(x, axis=None):
+    """Position of the first smallest element, as NumPy's; an integer Tensor."""
+    x = operand("argmin", x)
+    return constant(backend.of(x.data).argmin(x.data, axis=axis))
+
+
+def cumsum(x, axis=0):
+    """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
+    x = operand("cumsum", x)
+    normalize_axes("cumsum", axis, x.ndim)
+    return record(x.data.cumsum(axis), (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
+
+
+def norm(x, axis=None, keepdims=False):
+    """Euclidean norm  y = √Σ x² along the axes.        dy = ⟨x, dx⟩ / y        so   x̄ = ȳ x / y,   and 0 where y = 0"""
+    x = operand("norm", x)
+    axes = normalize_axes("norm", axis, x.ndim)
+    kept = _kept(x.shape, axes)
+    value = backend.of(x.data).sqrt(sum_array(x.data * x.data, axes))
+
+    def rule(gy, y):
+        gy, y = reshape(gy, kept), reshape(y, kept)
+        return x * where(y == 0, 0, gy / where(y == 0, 1, y))
+
+    return record(value.reshape(kept) if keepdims else value, (x, rule))
+
+
+def _shift(x, axes):
+    """The maximum along the axes as an array that broadcasts against x (0 where it is infinite), for safe exponentials."""
+    xp = backend.of(x)
+    highest = x.max(axis=axes, keepdims=True)
+    return xp.where(xp.isfinite(highest), highest, 0)
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    """y = log Σ eˣ along the axes, from x − max x so that nothing overflows.        x̄ = ȳ e^(x − y) = ȳ softmax(x)"""
+    x = operand("logsumexp", x)
+    _count("logsumexp", x, axis)
+    axes = normalize_axes("logsumexp", axis, x.ndim)
+    xp, kept = backend.of(x.data), _kept(x.shape, axes)
+    shift = _shift(x.data, axes)
+    value = xp.log(xp.exp(x.data - shift).sum(axis=axes, keepdims=True)) + shift
+    return record(value if keepdims else value.reshape(_without(x.shape, axes)),
+                  (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(y, kept))))
+
+
+def softmax(x, axis=-1):
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis.        dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
+    x = operand("softmax", x)
+    axes = normalize_axes("softmax", axis, x.ndim)
+    e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
+    return record(e / e.sum(axis=axes, keepdims=True),
+                  (x, lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True))))
+
+
+def log_softmax(x, axis=-1):
+    """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ"""
+    x = operand("log_softmax", x)
+    axes = normalize_axes("log_softmax", axis, x.ndim)
+    xp = backend.of(x.data)
+    shifted = x.data - _shift(x.data, axes)
+    return record(shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True)),
+                  (x, lambda gy, y: gy - exp(y) * sum(gy, axes, keepdims=True)))
