@@ -9,6 +9,7 @@ Where NumPy and CuPy disagree, the difference is a field of `Device` or a functi
 
 - moving an array between host and device            `asarray`, `to_host`
 - adding into repeated positions                     `scatter_add` (numpy.add.at, cupyx.scatter_add)
+- a product written into a given place                `matmul`
 - the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
 - a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
@@ -152,6 +153,14 @@ def move(array, device):
 def scatter_add(target, key, values):
     """target[key] += values in place, where a position named twice receives twice."""
     device_of(target).scatter_add(target, key, values)
+
+
+def matmul(a, b, out):
+    """out[...] = a @ b.  NumPy's BLAS writes into a strided `out` directly; CuPy wants it contiguous."""
+    if type(out) is np.ndarray:
+        np.matmul(a, b, out=out)
+    else:
+        out[...] = a @ b
 
 
 def erf(x):

@@ -1,0 +1,74 @@
+"""Sizes of convolution and pooling along one axis, and the window view on which all of them stand."""
+from dataclasses import dataclass
+
+from minidl import backend
+
+
+def per_axis(operation, name, value, ndim, lowest):
+    """`value`, an integer or one per spatial axis, as a tuple of `ndim` integers of at least `lowest`."""
+    try:
+        values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
+        values = tuple(v.__index__() for v in values)
+    except (TypeError, AttributeError):
+        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, got {value!r}") from None
+    if len(values) != ndim or any(v < lowest for v in values):
+        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, got {value!r}")
+    return values
+
+
+def output_size(n, window, stride, padding, dilation=1):
+    """floor((n + 2·padding − dilation·(window−1) − 1) / stride) + 1: how many places the window fits; below 1, none."""
+    return (n + 2 * padding - dilation * (window - 1) - 1) // stride + 1
+
+
+AXES = {1: "T", 2: "HW", 3: "DHW"}
+
+
+def output_sizes(operation, sizes, window, stride, padding, dilation):
+    """output_size per axis; raises ValueError, naming the axis, where the window does not fit once."""
+    result = tuple(map(output_size, sizes, window, stride, padding, dilation))
+    for axis, places in enumerate(result):
+        if places < 1:
+            name = AXES.get(len(sizes), "·" * len(sizes))[axis]
+            reach = dilation[axis] * (window[axis] - 1) + 1
+            raise ValueError(f"{operation}: window {window[axis]}" + f" (dilated: {reach})" * (dilation[axis] > 1)
+                             + f" is larger than the padded input {sizes[axis] + 2 * padding[axis]} along {name}")
+    return result
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a filter meets an array: spatial sizes of the input, the filter and the result, and the steps between."""
+    sizes: tuple
+    kernel: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+
+    @property
+    def output(self):
+        return tuple(map(output_size, self.sizes, self.kernel, self.stride, self.padding, self.dilation))
+
+
+def pad(x, widths, value=0):
+    """x (N, *S, C) with (before, after) added along each spatial axis; a negative width cuts off instead."""
+    if any(before > 0 or after > 0 for before, after in widths):
+        grow = [(max(before, 0), max(after, 0)) for before, after in widths]
+        shape = tuple(n + before + after for n, (before, after) in zip(x.shape[1:-1], grow))
+        padded = backend.of(x).full(x.shape[:1] + shape + x.shape[-1:], value, x.dtype)
+        padded[(slice(None),) + tuple(slice(before, before + n) for n, (before, _) in zip(x.shape[1:-1], grow))] = x
+        x = padded
+    if any(before < 0 or after < 0 for before, after in widths):
+        x = x[(slice(None),) + tuple(slice(max(-before, 0), n - max(-after, 0))
+                                     for n, (before, after) in zip(x.shape[1:-1], widths))]
+    return x
+
+
+def windows(x, kernel, stride, dilation):
+    """View (N, *places, *kernel, C) of x (N, *S, C): what the filter sees at each place.  No element is copied."""
+    places = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], kernel, stride, dilation))
+    steps = x.strides[1:-1]
+    strides = (x.strides[:1] + tuple(s * b for s, b in zip(stride, steps))
+               + tuple(d * b for d, b in zip(dilation, steps)) + x.strides[-1:])
+    return backend.of(x).lib.stride_tricks.as_strided(x, x.shape[:1] + places + tuple(kernel) + x.shape[-1:], strides)

@@ -1,0 +1,102 @@
+"""Threads for kernels on the CPU.
+
+A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.  The strips run on a
+few Python threads: NumPy releases the interpreter lock inside copies and products, and while several strips run, BLAS is
+held to one thread each, so that cores are not fought over.  How strips are dealt to threads depends only on their number,
+so a run can be repeated bit for bit.
+"""
+import math
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+_lock = threading.Lock()
+_local = threading.local()
+_pools = {}
+
+
+def number_of_threads():
+    """MINIDL_NUM_THREADS, by default the cores that this process may use."""
+    asked = os.environ.get("MINIDL_NUM_THREADS")
+    if asked is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not asked.isdigit() or int(asked) < 1:
+        raise ValueError(f"MINIDL_NUM_THREADS must be a positive integer, got {asked!r}")
+    return int(asked)
+
+
+def share(jobs, xp):
+    """Results of `jobs`, a list of functions without arguments, in their order; on the CPU side by side.
+
+    Two or more jobs run on threads of a pool, each with BLAS on one thread; a single one keeps BLAS as it is.
+    """
+    if len(jobs) < 2 or xp is not np or (threads := number_of_threads()) == 1:
+        return [job() for job in jobs]
+    with _one_blas_thread:
+        return list(_pool(threads).map(lambda job: job(), jobs))
+
+
+def _pool(threads):
+    with _lock:
+        if threads not in _pools:
+            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="minidl")
+        return _pools[threads]
+
+
+class _OneBlasThread:
+    """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves."""
+    controller = limiter = None
+    inside = 0
+
+    def __enter__(self):
+        with _lock:
+            if self.inside == 0:
+                if self.controller is None:
+                    from threadpoolctl import ThreadpoolController
+                    self.controller = ThreadpoolController()
+                self.limiter = self.controller.limit(limits=1, user_api="blas")
+            self.inside += 1
+
+    def __exit__(self, *exception):
+        with _lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.limiter.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
+
+
+def workspace(xp, name, shape, dtype):
+    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until the next request."""
+    if xp is not np:
+        return xp.empty(shape, dtype)
+    dtype = np.dtype(dtype)
+    needed = math.prod(shape) * dtype.itemsize
+    buffer = _local.__dict__.get(name)
+    if buffer is None or buffer.nbytes < needed:
+        buffer = _local.__dict__[name] = np.empty(needed, np.uint8)
+    return buffer[:needed].view(dtype).reshape(shape)
+
+
+def strips(images, rows, bytes_per_row, xp, budget=2 ** 20):
+    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
+
+    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  On a GPU the
+    budget is larger, since there a strip is a kernel launch.
+    """
+    budget = budget if xp is np else 2 ** 28
+    at_once = max(1, budget // max(1, bytes_per_row * rows))
+    if at_once > 1 or rows <= 1:
+        return [(slice(n, min(n + at_once, images)), slice(0, rows)) for n in range(0, images, at_once)]
+    height = min(rows, max(1, budget // bytes_per_row))
+    return [(slice(n, n + 1), slice(r, min(r + height, rows))) for n in range(images) for r in range(0, rows, height)]
+
+
+def deal(strips, xp):
+    """The strips as one list per thread, each a contiguous run, so that who does what never depends on chance."""
+    hands = min(len(strips), number_of_threads()) if xp is np else 1
+    cuts = [len(strips) * i // hands for i in range(hands + 1)] if hands else []
+    return [strips[a:b] for a, b in zip(cuts, cuts[1:])]

@@ -1,0 +1,140 @@
+"""Convolution in 1, 2 and 3 dimensions, as one trilinear form.
+
+    T(x, w, u) = Σ  x[n, s·p + d·k − pad, c] · w[k, c, o] · u[n, p, o]        over n, p, k, c, o
+
+It is linear in each of its three arguments, so leaving one out gives a contraction, and differentiating a contraction
+gives the other two: the set {conv, conv_input, conv_weight} is closed under differentiation, to any order.
+
+    y = conv(x, w)           dL = ⟨ȳ, dy⟩ = T(dx, w, ȳ) + T(x, dw, ȳ)      so   x̄ = conv_input(ȳ, w)    w̄ = conv_weight(x, ȳ)
+    x' = conv_input(u, w)    dL = T(x̄', w, du) + T(x̄', dw, u)              so   ū = conv(x̄', w)         w̄ = conv_weight(x̄', u)
+    w' = conv_weight(x, u)   dL = T(dx, w̄', u) + T(x, w̄', du)              so   x̄ = conv_input(u, w̄')   ū = conv(x, w̄')
+
+Shapes, channels last: x (N, *S, C), w (*K, C/groups, O), u and y (N, *P, O), with P = floor((S + 2·pad − d·(K−1) − 1)/s) + 1
+along each axis.  As everywhere in deep learning, "convolution" is cross-correlation: the filter is not mirrored.
+stride, padding, dilation: an integer, or one per spatial axis.  groups: channels are cut into that many blocks, each with
+its own filters.
+"""
+from minidl import kernels
+from minidl.kernels.geometry import Geometry, output_sizes, per_axis
+from minidl.ops.reduction import sum
+from minidl.tensor import operand, record, same_device
+
+
+def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o]
+
+    x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
+    dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩   so   x̄ = conv_input(ȳ, w),  w̄ = conv_weight(x, ȳ),  b̄ = Σ_{n, p} ȳ
+    Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
+    """
+    x, w = operand("conv", x), operand("conv", w, "w")
+    b = b if b is None else operand("conv", b, "b")
+    same_device("conv", x=x, w=w, b=b)
+    g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
+    if b is not None and b.shape != w.shape[-1:]:
+        raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
+    rules = [(x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g))]
+    if b is not None:
+        rules.append((b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+    return record(kernels.conv(x.data, w.data, b if b is None else b.data, g), *rules)
+
+
+def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
+    """x'[n, i, c] = Σ u[n, p, o] · w[k, c, o]  over all p, k, o with s·p + d·k − pad = i: the adjoint of conv in x.
+
+    u (N, *P, O), w (*K, C/groups, O), shape: the spatial sizes *S of the result (N, *S, C).
+    dL = T(x̄', w, du) + T(x̄', dw, u)        so   ū = conv(x̄', w),   w̄ = conv_weight(x̄', u)
+    """
+    u, w = operand("conv_input", u, "u"), operand("conv_input", w, "w")
+    same_device("conv_input", u=u, w=w)
+    sizes = per_axis("conv_input", "shape", shape, u.ndim - 2, 1)
+    x_shape = u.shape[:1] + sizes + (w.shape[-2] * groups,)
+    g = _geometry("conv_input", x_shape, w.shape, stride, padding, dilation, groups)
+    _check_places("conv_input", u, w.shape[-1], g)
+    return _conv_input(u, w, g)
+
+
+def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
+    """w'[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] · u[n, p, o]: the adjoint of conv in w.
+
+    x (N, *S, C), u (N, *P, O), kernel: the spatial sizes *K of the result (*K, C/groups, O).
+    dL = T(dx, w̄', u) + T(x, w̄', du)        so   x̄ = conv_input(u, w̄'),   ū = conv(x, w̄')
+    """
+    x, u = operand("conv_weight", x), operand("conv_weight", u, "u")
+    same_device("conv_weight", x=x, u=u)
+    kernel = per_axis("conv_weight", "kernel", kernel, x.ndim - 2, 1)
+    w_shape = kernel + (x.shape[-1] // groups, u.shape[-1])
+    g = _geometry("conv_weight", x.shape, w_shape, stride, padding, dilation, groups)
+    _check_places("conv_weight", u, u.shape[-1], g)
+    if u.shape[0] != x.shape[0]:
+        raise ValueError(f"conv_weight: x holds {x.shape[0]} examples, u {u.shape[0]}")
+    return _conv_weight(x, u, g)
+
+
+def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    """Transposed convolution: conv_input, with the size of the result chosen by its inverse formula.
+
+    x (N, *P, C), w (*K, O/groups, C), the filter of the convolution that this transposes, b (O,) → (N, *S, O) with
+    S = s·(P − 1) + d·(K − 1) + 1 − 2·pad + output_padding.  output_padding < stride picks one of the sizes that the
+    convolution maps to the same P.
+    """
+    x, w = operand("conv_transpose", x), operand("conv_transpose", w, "w")
+    n = _spatial("conv_transpose", x.shape, w.shape)
+    stride, padding, dilation, extra = (per_axis("conv_transpose", name, value, n, lowest) for name, value, lowest in (
+        ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1), ("output_padding", output_padding, 0)))
+    if any(e >= s for e, s in zip(extra, stride)):
+        raise ValueError(f"conv_transpose: output_padding {extra} must be smaller than stride {stride}")
+    sizes = tuple(s * (p - 1) + d * (k - 1) + 1 - 2 * q + e
+                  for s, p, d, k, q, e in zip(stride, x.shape[1:-1], dilation, w.shape[:-2], padding, extra))
+    if min(sizes) < 1:
+        raise ValueError(f"conv_transpose: padding {padding} leaves nothing: the result would have sizes {sizes}")
+    y = conv_input(x, w, sizes, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return y if b is None else y + operand("conv_transpose", b, "b")
+
+
+def _conv(x, w, g):
+    return record(kernels.conv(x.data, w.data, None, g),
+                  (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g)))
+
+
+def _conv_input(u, w, g):
+    return record(kernels.conv_input(u.data, w.data, g),
+                  (u, lambda gx: _conv(gx, w, g)), (w, lambda gx: _conv_weight(gx, u, g)))
+
+
+def _conv_weight(x, u, g):
+    return record(kernels.conv_weight(x.data, u.data, g),
+                  (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g)))
+
+
+def _spatial(operation, x_shape, w_shape):
+    """The number of spatial axes; raises ValueError unless x and w agree on one between 1 and 3."""
+    n = len(x_shape) - 2
+    if n not in (1, 2, 3):
+        raise ValueError(f"{operation}: x must be (N, *S, C) with 1 to 3 spatial axes, got shape {x_shape}")
+    if len(w_shape) != n + 2:
+        raise ValueError(f"{operation}: filter {w_shape} must have {n + 2} axes (*K, C/groups, O) for x of shape {x_shape}")
+    return n
+
+
+def _geometry(operation, x_shape, w_shape, stride, padding, dilation, groups):
+    """The checked Geometry of x (N, *S, C) and w (*K, C/groups, O)."""
+    n = _spatial(operation, x_shape, w_shape)
+    stride = per_axis(operation, "stride", stride, n, 1)
+    padding = per_axis(operation, "padding", padding, n, 0)
+    dilation = per_axis(operation, "dilation", dilation, n, 1)
+    groups, = per_axis(operation, "groups", groups, 1, 1)
+    if x_shape[-1] != w_shape[-2] * groups:
+        expected = f"{w_shape[-2] * groups} input channels" + f" (groups={groups})" * (groups > 1)
+        raise ValueError(f"{operation}: filter {w_shape} expects {expected}, x {x_shape} has {x_shape[-1]}")
+    if w_shape[-1] % groups:
+        raise ValueError(f"{operation}: the {w_shape[-1]} filters of {w_shape} do not divide into {groups} groups")
+    if min(w_shape[:-2]) < 1:
+        raise ValueError(f"{operation}: filter {w_shape} has no taps")
+    output_sizes(operation, x_shape[1:-1], w_shape[:-2], stride, padding, dilation)
+    return Geometry(x_shape[1:-1], w_shape[:-2], stride, padding, dilation, groups)
+
+
+def _check_places(operation, u, filters, g):
+    if u.shape[1:] != g.output + (filters,):
+        raise ValueError(f"{operation}: u {u.shape} must be (N, *P, O) with *P = {g.output} and O = {filters}")

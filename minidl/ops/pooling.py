@@ -1,0 +1,100 @@
+"""Pooling over windows, in 1, 2 and 3 dimensions, channels last: x (N, *S, C) → y (N, *P, C).
+
+P = floor((S + 2·pad − K) / s) + 1 along each axis.  window, stride, padding: an integer, or one per spatial axis; the
+stride is by default the window.  Average pooling is linear, and max pooling is linear once its switches are fixed, so
+both come in adjoint pairs: average-pool with spreading, select with unpool.
+"""
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from minidl import kernels
+from minidl.kernels.geometry import Geometry, output_sizes, per_axis
+from minidl.ops.reduction import max, mean
+from minidl.tensor import operand, record, same_device
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Where each maximum was found: array (N, *P, C) of offsets in the window, in C order; the windows' Geometry."""
+    array: Any
+    geometry: Geometry
+
+
+def max_pool(x, window, stride=None, padding=0):
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c]; padding counts as −∞, and is at most half the window.
+
+    dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
+    """
+    x = operand("max_pool", x)
+    g = _geometry("max_pool", x, window, stride, padding)
+    return record(kernels.max_pool(x.data, g), (x, lambda gy: unpool(gy, Switches(kernels.switches(x.data, g), g))))
+
+
+def max_pool_with_switches(x, window, stride=None, padding=0):
+    """(max_pool(x), its Switches), for going back with `unpool`.  Source: Zeiler and Fergus 2013."""
+    x = operand("max_pool", x)
+    g = _geometry("max_pool", x, window, stride, padding)
+    switches = Switches(kernels.switches(x.data, g), g)
+    return _select(x, switches), switches
+
+
+def _select(x, switches):
+    """y[n, p, c] = x at the switch.        x̄ = unpool(ȳ)"""
+    return record(kernels.select(x.data, switches.array, switches.geometry), (x, lambda gy: unpool(gy, switches)))
+
+
+def unpool(u, switches):
+    """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches"""
+    u = operand("unpool", u, "u")
+    if u.shape != switches.array.shape:
+        raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape {switches.array.shape}")
+    same_device("unpool", u=u, switches=operand("unpool", switches.array))
+    return record(kernels.unpool(u.data, switches.array, switches.geometry), (u, lambda gx: _select(gx, switches)))
+
+
+def average_pool(x, window, stride=None, padding=0):
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]; padding counts as zeros.
+
+    dL = ⟨ȳ, mean dx⟩        so   x̄ = each ȳ / |K| spread over its window
+    """
+    x = operand("average_pool", x)
+    g = _geometry("average_pool", x, window, stride, padding)
+    return _window_sum(x, g) * (1 / math.prod(g.kernel))
+
+
+def _window_sum(x, g):
+    return record(kernels.window_sum(x.data, g), (x, lambda gy: _spread(gy, g)))
+
+
+def _spread(u, g):
+    return record(kernels.spread(u.data, g), (u, lambda gx: _window_sum(gx, g)))
+
+
+def global_average_pool(x):
+    """Mean over all places: (N, *S, C) → (N, C)."""
+    x = operand("global_average_pool", x)
+    return mean(x, _spatial_axes("global_average_pool", x))
+
+
+def global_max_pool(x):
+    """Maximum over all places: (N, *S, C) → (N, C); a tie goes to the first."""
+    x = operand("global_max_pool", x)
+    return max(x, _spatial_axes("global_max_pool", x))
+
+
+def _spatial_axes(operation, x):
+    if x.ndim < 3:
+        raise ValueError(f"{operation}: x must be (N, *S, C) with at least one spatial axis, got shape {x.shape}")
+    return tuple(range(1, x.ndim - 1))
+
+
+def _geometry(operation, x, window, stride, padding):
+    n = len(_spatial_axes(operation, x))
+    window = per_axis(operation, "window", window, n, 1)
+    stride = window if stride is None else per_axis(operation, "stride", stride, n, 1)
+    padding = per_axis(operation, "padding", padding, n, 0)
+    if any(2 * p > k for p, k in zip(padding, window)):
+        raise ValueError(f"{operation}: padding {padding} is more than half the window {window}")
+    output_sizes(operation, x.shape[1:-1], window, stride, padding, (1,) * n)
+    return Geometry(x.shape[1:-1], window, stride, padding, (1,) * n, 1)
