@@ -1,0 +1,218 @@
+"""Pictures as arrays: reading, writing and resizing.
+
+A picture is a uint8 array (H, W, 3), RGB in 0..255, upright. Pillow does the decoding; it is imported when needed.
+"""
+import io
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..files import atomic_write
+
+# Only formats that Pillow decodes by itself: for some others (EPS) it would start another program.
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP",
+           ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM"}
+ENCODING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+MAX_PIXELS = 64_000_000
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+def load_image(path, size=None, max_pixels=MAX_PIXELS):
+    """Read a picture as a uint8 array (H, W, 3), RGB in 0..255, upright.
+
+    size: None, or the size to resize to (see `resize`).
+    The EXIF orientation is applied; transparency is laid over white; of an animation the first frame is taken. Grey of
+    16 bits (0..65535) is scaled to 0..255; floating-point grey is taken as 0..1 if nothing in it exceeds 1, otherwise
+    as 0..255. Colour profiles are not applied.
+
+    Raises ValueError, naming the file, when it is empty, cut off, damaged, no picture, or has more than `max_pixels`
+    pixels by its header (checked before decoding; Pillow's own limit, about 179 million, holds as well), and OSError
+    when it cannot be read at all.
+    """
+    with _opened(path, FORMATS.values(), max_pixels) as image:
+        picture = _rgb(image)
+        orientation = image.getexif().get(ORIENTATION)
+    picture = np.ascontiguousarray(_upright(picture, orientation))
+    return picture if size is None else resize(picture, size, max_pixels)
+
+
+def save_image(path, picture, metadata=None):
+    """Write a picture in the format that the extension of `path` names; an existing file is replaced in one step.
+
+    picture: (H, W, 3), (H, W) or (H, W, 1), uint8; or floating-point in 0..255, which is rounded and clipped.
+    metadata: a dict of strings, kept as text inside a PNG (see `read_metadata`).
+
+    Raises ValueError for an unknown extension, another shape, NaN, or metadata in another format than PNG, TypeError
+    for another dtype, OSError when the file cannot be written. Whatever fails, a file that was there stays whole.
+    """
+    path = Path(path)
+    format = FORMATS.get(path.suffix.lower())
+    if format is None:
+        raise ValueError(f"save_image: the extension {path.suffix!r} of {path} is none of {', '.join(FORMATS)}")
+    if metadata and format != "PNG":
+        raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
+    options = {"pnginfo": _text_chunks(metadata)} if metadata else ENCODING.get(format, {})
+    encoded = _encode(_bytes(picture), format, options)
+    with atomic_write(path) as file:
+        file.write(encoded)
+
+
+def read_metadata(path):
+    """The text kept in a PNG picture, as a dict of strings. Raises as `load_image` does."""
+    with _opened(path, ["PNG"], MAX_PIXELS) as image:
+        return {key: str(value) for key, value in image.text.items()}
+
+
+def resize(picture, size, max_pixels=MAX_PIXELS):
+    """Resample a picture (H, W) or (H, W, C), uint8 or floating-point, with Lanczos' filter; the dtype is kept.
+
+    size: the longer side in pixels, the aspect ratio being kept and no side falling below 1; or (height, width).
+    Floating-point values may overshoot their range beside sharp edges, by a tenth or so; uint8 is clipped.
+
+    Raises TypeError for another dtype or a size that is not whole pixels, ValueError for another shape, a size below 1
+    or a result of more than `max_pixels` pixels.
+    """
+    from PIL import Image
+    picture = np.asarray(picture)
+    _check_kind("resize", picture)
+    if picture.ndim not in (2, 3) or 0 in picture.shape:
+        raise ValueError(f"resize: picture must be (H, W) or (H, W, C), got {picture.shape}")
+    height, width = _target(*picture.shape[:2], size)
+    if height * width > max_pixels:
+        raise ValueError(f"resize: {height} x {width} pixels is more than max_pixels = {max_pixels:,}")
+    plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32  # Pillow's modes L and F, one channel at a time
+    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height), Image.Resampling.LANCZOS)
+              for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)]
+    return np.stack(planes, axis=-1).reshape(height, width, *picture.shape[2:]).astype(picture.dtype, copy=False)
+
+
+def list_images(folder):
+    """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files are left out."""
+    return sorted((path for path in Path(folder).iterdir()
+                   if path.suffix.lower() in FORMATS and not path.name.startswith(".") and path.is_file()),
+                  key=lambda path: path.name)
+
+
+@contextmanager
+def _opened(path, formats, max_pixels):
+    """The Pillow image at `path`, its header checked, not yet decoded. Any failure inside the block, and Pillow has
+    many kinds for damaged files, becomes one ValueError that names the file."""
+    with open(path, "rb") as file:
+        try:
+            with warnings.catch_warnings():  # Pillow also warns of what it finds: the error alone should be heard
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                yield _open_checked(file, formats, max_pixels)
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{path} is not a usable picture: {reason}") from error
+
+
+def _open_checked(file, formats, max_pixels):
+    from PIL import Image, UnidentifiedImageError
+    formats = list(dict.fromkeys(formats))
+    if not file.read(1):
+        raise ValueError("the file is empty")
+    try:
+        image = Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        raise ValueError(f"it is none of {', '.join(formats)}, or its header is damaged or gives no pixels") from None
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ValueError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels:,}")
+    if image.format == "PNG":  # decoding would forgive a missing end and wrong checksums
+        image.verify()
+        if len(file.read(4)) < 4:
+            raise ValueError("the file is cut off at its very end")
+        image = Image.open(file, formats=formats)  # Pillow can do no more with an image it has verified
+    return image
+
+
+def _rgb(image):
+    """Any mode of Pillow's as a uint8 array (H, W, 3)."""
+    from PIL import Image
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0)
+        if image.mode != "F":
+            grey = grey / 257  # 65535 / 255
+        elif grey.max() <= 1:
+            grey = grey * 255
+        return np.repeat(_quantize(grey)[..., None], 3, axis=2)
+    if image.mode == "LAB":
+        from PIL import ImageCms
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, srgb, "LAB", "RGB"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"))
+
+
+def _upright(picture, orientation):
+    """Undo an EXIF orientation 1..8: the upper four are the lower four of the transposed picture."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return picture
+
+
+def _target(height, width, size):
+    """(height, width) after resizing to `size`."""
+    sides = np.asarray(size)
+    if sides.dtype.kind not in "iu" or sides.shape not in ((), (2,)):
+        raise TypeError(f"resize: size must be the longer side or (height, width) in whole pixels, got {size!r}")
+    if sides.min() < 1:
+        raise ValueError(f"resize: size must be at least 1 pixel, got {size}")
+    if sides.ndim:
+        return sides.tolist()
+    return [max(1, round(side * int(sides) / max(height, width))) for side in (height, width)]
+
+
+def _check_kind(operation, picture):
+    if picture.dtype != np.uint8 and picture.dtype.kind != "f":
+        raise TypeError(f"{operation}: picture must be uint8 or floating-point in 0..255, got {picture.dtype}")
+
+
+def _quantize(values):
+    return np.rint(values.clip(0, 255)).astype(np.uint8)
+
+
+def _bytes(picture):
+    """What Pillow can encode: uint8 (H, W, 3) or (H, W)."""
+    picture = np.asarray(picture)
+    _check_kind("save_image", picture)
+    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,)) or 0 in picture.shape:
+        raise ValueError(f"save_image: picture must be (H, W, 3), (H, W) or (H, W, 1), got {picture.shape}")
+    if picture.shape[2:] == (1,):
+        picture = picture[..., 0]
+    if picture.dtype == np.uint8:
+        return picture
+    if np.isnan(picture).any():
+        raise ValueError(f"save_image: {np.isnan(picture).sum():,} of the {picture.size:,} values are NaN")
+    return _quantize(picture)
+
+
+def _encode(picture, format, options):
+    from PIL import Image
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(picture).save(buffer, format, **options)
+    except (OSError, ValueError) as error:  # a side too long for the format, say
+        raise ValueError(f"save_image: a picture {picture.shape} cannot be written as {format}: {error}") from error
+    return buffer.getvalue()
+
+
+def _text_chunks(metadata):
+    from PIL.PngImagePlugin import PngInfo
+    chunks = PngInfo()
+    for key, value in metadata.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise TypeError(f"save_image: metadata maps strings to strings, got {key!r}: {value!r}")
+        if not (1 <= len(key) <= 79 and key.isascii() and key.isprintable()):
+            raise ValueError(f"save_image: a metadata key is 1 to 79 printable ASCII characters, got {key!r}")
+        chunks.add_text(key, value)
+    return chunks

