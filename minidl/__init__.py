@@ -1,4 +1,35 @@
-"""minidl: a deep-learning engine to read."""
-from minidl import ops
+"""minidl: a deep-learning engine to read, on NumPy and CuPy.
+
+Start with `minidl/tensor.py`; then the operations, one screen each, in `minidl/ops`.
+"""
+from importlib import import_module
+
+from minidl import losses, nn, ops, optim
 from minidl.backend import DeviceError, devices, use_device
 from minidl.tensor import Tensor, grad, no_grad, tensor
+
+_ROOMS = ("data", "models", "style", "testing", "weights")      # imported when first used, to keep `import minidl` quick
+
+
+def save(path, module):
+    """Write a module's state to `path`, a .npz archive, in one step; never pickled."""
+    from minidl import weights
+    weights.save(path, module)
+
+
+def load(path):
+    """The arrays of a file of weights, by name, for `module.load_state_dict`; see `weights.load` for what it reads."""
+    from minidl import weights
+    return weights.load(path)
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return import_module(f"minidl.{name}")
+    if name == "WeightsError":
+        return import_module("minidl.weights").WeightsError
+    raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_ROOMS, "WeightsError"])

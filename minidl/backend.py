@@ -16,11 +16,11 @@ Where NumPy and CuPy disagree, the difference is a field of `Device` or a functi
 - a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions; `tensor.record` makes both arrays
 - random numbers: always drawn on the host by a numpy Generator, so that both devices see the same ones  `generator`
 """
+from collections.abc import Callable
+from dataclasses import dataclass
 import importlib.util
 import os
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Callable
 
 import numpy as np
 

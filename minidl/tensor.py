@@ -18,10 +18,10 @@ The cotangent ȳ of an array y is the gradient of one number L with respect to i
 `record` keeps a Node: its rules and the Nodes of those inputs that need a gradient.  `grad` walks the Nodes from the
 output backwards, last made first, and adds up what arrives at each.  That is all.
 """
+from contextlib import contextmanager
 import itertools
 import operator
 import threading
-from contextlib import contextmanager
 
 from minidl import backend
 from minidl.backend import DeviceError
@@ -140,9 +140,9 @@ class Tensor:
         """
         if self.node is None:
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a gradient")
-        for leaf, gradient in _sweep(self, gradient, None, create_graph).items():
+        for leaf, arrived in _sweep(self, gradient, None, create_graph).items():
             earlier = getattr(leaf, "gradient", None)
-            leaf.gradient = gradient if earlier is None else earlier + gradient
+            leaf.gradient = arrived if earlier is None else earlier + arrived
 
     def __array__(self, dtype=None, copy=None):
         if self.node is not None or backend.device_of(self.data) is not backend.CPU:
@@ -269,6 +269,14 @@ def same_device(operation, **tensors):
     if len(set(found.values())) > 1:
         raise DeviceError(f"{operation}: " + ", ".join(f"{name} is on {where!r}" for name, where in found.items())
                           + "; bring them to one device with .to(device)")
+
+
+def promoted(*tensors):
+    """The Tensors in the dtype that NumPy's promotion gives for all of them."""
+    if len({x.data.dtype for x in tensors}) == 1:
+        return tensors
+    dtype = backend.CPU.module.result_type(*(x.data.dtype for x in tensors))
+    return tuple(x.astype(dtype) for x in tensors)
 
 
 def record(value, *inputs):

@@ -12,8 +12,8 @@ over the filter, s is the stride, d the dilation.  Leaving one factor out and su
 Each is a matrix product with `columns`, the matrix whose row p is what the filter sees at place p.  It would be K times
 larger than x, so it is gathered a strip at a time, into a workspace that stays in the cache.
 """
-import math
 from itertools import product
+import math
 
 from minidl import backend
 from minidl.kernels.geometry import pad, windows

@@ -5,10 +5,10 @@ few Python threads: NumPy releases the interpreter lock inside copies and produc
 held to one thread each, so that cores are not fought over.  How strips are dealt to threads depends only on their number,
 so a run can be repeated bit for bit.
 """
+from concurrent.futures import ThreadPoolExecutor
 import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 

@@ -17,7 +17,7 @@ its own filters.
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes, per_axis
 from minidl.ops.reduction import sum
-from minidl.tensor import operand, record, same_device
+from minidl.tensor import operand, promoted, record, same_device
 
 
 def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
@@ -33,10 +33,13 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
-    rules = [(x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g))]
-    if b is not None:
-        rules.append((b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
-    return record(kernels.conv(x.data, w.data, b if b is None else b.data, g), *rules)
+    if b is None:
+        return _conv(*promoted(x, w), g)
+    x, w, b = promoted(x, w, b)
+    return record(kernels.conv(x.data, w.data, b.data, g),
+                  (x, lambda gy: _conv_input(gy, w, g)),
+                  (w, lambda gy: _conv_weight(x, gy, g)),
+                  (b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
@@ -51,7 +54,7 @@ def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
     x_shape = u.shape[:1] + sizes + (w.shape[-2] * groups,)
     g = _geometry("conv_input", x_shape, w.shape, stride, padding, dilation, groups)
     _check_places("conv_input", u, w.shape[-1], g)
-    return _conv_input(u, w, g)
+    return _conv_input(*promoted(u, w), g)
 
 
 def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
@@ -68,7 +71,7 @@ def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
     _check_places("conv_weight", u, u.shape[-1], g)
     if u.shape[0] != x.shape[0]:
         raise ValueError(f"conv_weight: x holds {x.shape[0]} examples, u {u.shape[0]}")
-    return _conv_weight(x, u, g)
+    return _conv_weight(*promoted(x, u), g)
 
 
 def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):

@@ -1,7 +1,7 @@
 """Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
 from minidl import backend
-from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, swapaxes
 from minidl.ops.reduction import normalize_axes, sum
+from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, swapaxes
 from minidl.tensor import broadcast_shape, operand, record, same_device
 
 

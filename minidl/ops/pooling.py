@@ -4,8 +4,8 @@ P = floor((S + 2·pad − K) / s) + 1 along each axis.  window, stride, padding:
 stride is by default the window.  Average pooling is linear, and max pooling is linear once its switches are fixed, so
 both come in adjoint pairs: average-pool with spreading, select with unpool.
 """
-import math
 from dataclasses import dataclass
+import math
 from typing import Any
 
 from minidl import kernels

@@ -1,0 +1,1 @@
+"""Command lines over minidl's applications: python -m demos.NAME --help"""

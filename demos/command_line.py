@@ -1,0 +1,90 @@
+"""What all demos share: the common options, progress bars, and how a user's mistake is reported."""
+import argparse
+import json
+from pathlib import Path
+import sys
+import time
+
+import minidl as md
+from minidl.files import atomic_write
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser with the options that every demo takes, and errors of one line."""
+
+    def __init__(self, name, description):
+        super().__init__(prog=f"python -m demos.{name}", description=description,
+                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        self.add_argument("--device", default=None, help="cpu or gpu (default: MINIDL_DEVICE, else cpu)")
+        self.add_argument("--seed", type=int, default=0, help="of everything random")
+        self.add_argument("--output", type=Path, default=Path("output") / name, metavar="FOLDER", help="where files go")
+        self.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the measured figures there")
+        self.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def run(main, arguments=None):
+    """Run main(arguments); a user's mistake (a bad value, file or device) ends with one line on stderr and exit code 2."""
+    try:
+        main(arguments)
+    except (ValueError, OSError, md.DeviceError) as error:
+        sys.exit(_one_line(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _one_line(error):
+    what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
+    print(" ".join(what.split()), file=sys.stderr)
+    return 2
+
+
+def start(options):
+    """Choose the device and make the output folder, so that mistakes there show before the work."""
+    if options.device:
+        md.use_device(options.device)
+    options.output.mkdir(parents=True, exist_ok=True)
+
+
+def progress(total, description, quiet):
+    """A tqdm bar, or something that does nothing where quiet is asked for or tqdm is not installed."""
+    if not quiet:
+        try:
+            from tqdm import tqdm
+            return tqdm(total=total, desc=description, dynamic_ncols=True)
+        except ImportError:
+            print(f"{description} … (pip install tqdm for a progress bar)", file=sys.stderr)
+    return _NoBar()
+
+
+class _NoBar:
+    def update(self, n=1):
+        pass
+
+    def set_postfix_str(self, text):
+        pass
+
+    def close(self):
+        pass
+
+
+def write_json(path, figures):
+    """Write a dictionary of figures, atomically."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write((json.dumps(figures, indent=2) + "\n").encode())
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self):
+        self.started = time.perf_counter()
+
+    @property
+    def seconds(self):
+        return time.perf_counter() - self.started

@@ -1,0 +1,93 @@
+"""The costs of neural style transfer (Gatys, Ecker and Bethge 2016; the lecture's notation).
+
+    J(G) = α J_content(C, G) + β J_style(S, G) + γ J_variation(G)
+
+C is the content picture, S the style picture, G the generated one.  All are differentiable in G.
+"""
+import math
+
+from minidl.ops import reshape, square, sum, swapaxes
+from minidl.tensor import operand
+
+
+def gram_matrix(a):
+    """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, wherever in the picture.
+
+    a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F, so dG = dFᵀ F + Fᵀ dF and F̄ = F (Ḡ + Ḡᵀ).
+    """
+    a = operand("gram_matrix", a, "a")
+    if a.ndim < 3:
+        raise ValueError(f"gram_matrix: a must be (…, H, W, C), got shape {a.shape}")
+    rows = reshape(a, a.shape[:-3] + (math.prod(a.shape[-3:-1]), a.shape[-1]))
+    return swapaxes(rows, -1, -2) @ rows
+
+
+def content_cost(a_content, a_generated):
+    """J_content = 1 / (4 n_H n_W n_C) · Σ (a^C − a^G)²,  the lecture's equation 1.
+
+    a_content, a_generated: activations (N, H, W, C) of one layer.        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
+    """
+    a_content, a_generated = operand("content_cost", a_content), operand("content_cost", a_generated)
+    if a_content.shape != a_generated.shape:
+        raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
+                         "they must be equal")
+    return sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
+
+
+def style_layer_cost(gram_style, a_generated):
+    """J_style^[l] = 1 / (4 n_C²) · Σ_kk' (G^S − G^G)²_kk' with each Gram matrix divided by its picture's n_H n_W.
+
+    Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²; divided so, a style
+    picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
+    """
+    difference = gram_style - mean_gram(a_generated)
+    return sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
+
+
+def mean_gram(a):
+    """gram_matrix(a) / (n_H n_W)"""
+    return gram_matrix(a) * (1 / math.prod(a.shape[-3:-1]))
+
+
+def style_cost(a_style, a_generated, layer_weights=None):
+    """J_style = Σ_l λ_l J_style^[l],  the lecture's equation 2.
+
+    a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer: activations} with equal keys.
+    layer_weights: {layer: λ_l}, adding up to 1; by default all equal.
+    """
+    if not isinstance(a_generated, dict):
+        a_style, a_generated = {"": a_style}, {"": a_generated}
+    if a_style.keys() != a_generated.keys():
+        raise ValueError(f"style_cost: a_style has layers {sorted(a_style)}, a_generated {sorted(a_generated)}")
+    weights = check_layer_weights("style_cost", a_generated, layer_weights)
+    total = 0
+    for name, a in a_generated.items():
+        style = operand("style_cost", a_style[name], "a_style")
+        if style.shape[-1] != a.shape[-1]:
+            raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in a_style and {a.shape[-1]} in "
+                             "a_generated")
+        total = total + weights[name] * style_layer_cost(mean_gram(style), operand("style_cost", a))
+    return total
+
+
+def check_layer_weights(operation, layers, layer_weights):
+    """{layer: λ}: equal ones by default; raises ValueError unless they name these layers and add up to 1."""
+    if layer_weights is None:
+        return {name: 1 / len(layers) for name in layers}
+    if set(layer_weights) != set(layers):
+        raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the layers are {sorted(layers)}")
+    if min(layer_weights.values()) < 0 or abs(math.fsum(layer_weights.values()) - 1) > 1e-6:
+        raise ValueError(f"{operation}: layer weights must not be negative and must add up to 1, got {layer_weights}")
+    return dict(layer_weights)
+
+
+def total_variation(x):
+    """J_variation = Σ (x_{i+1,j} − x_{ij})² + Σ (x_{i,j+1} − x_{ij})², divided by the number of values: how rough x is.
+
+    x: (N, H, W, C).  Source: Mahendran and Vedaldi 2015, with exponent β = 2.
+    """
+    x = operand("total_variation", x)
+    if x.ndim != 4:
+        raise ValueError(f"total_variation: x must be (N, H, W, C), got shape {x.shape}")
+    down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
+    return (sum(square(down)) + sum(square(right))) * (1 / x.size)

@@ -1,0 +1,172 @@
+"""Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one and the style of
+another in it."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from minidl import backend, models
+from minidl.data import load_image, resize
+from minidl.optim import Adam, SGD, minimize_lbfgs
+from minidl.style.costs import check_layer_weights, content_cost, mean_gram, style_layer_cost, total_variation
+from minidl.tensor import Tensor, grad, no_grad, tensor
+
+CONTENT_LAYERS = ("relu4_2",)
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LEARNING_RATES = {"adam": 4.0, "gradient_descent": 1.0}
+
+
+@dataclass
+class Evaluation:
+    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, and the picture (1, H, W, 3)."""
+    number: int
+    costs: dict
+    picture: Tensor
+
+    @property
+    def image(self):
+        return to_image(self.picture)
+
+
+@dataclass
+class Result:
+    """image: (H, W, 3) uint8, the best picture seen; history: the costs at every evaluation; interrupted: by Ctrl-C."""
+    image: np.ndarray
+    history: list
+    interrupted: bool
+
+
+class Objective:
+    """J(G) for fixed content and style: their activations and Gram matrices are computed once, here.
+
+    content, style: Tensors (1, H, W, 3), RGB in 0..255.  Calling it with G gives {"J": …, "J_content": …, "J_style": …,
+    "J_variation": …, and the cost of every layer under its name}, all Tensors.
+    """
+
+    def __init__(self, net, content, style, *, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS,
+                 style_layer_weights=None, content_weight, style_weight, variation_weight=0.0):
+        self.net = net
+        self.content_weight, self.style_weight, self.variation_weight = content_weight, style_weight, variation_weight
+        self.style_layer_weights = check_layer_weights("style transfer", style_layers, style_layer_weights)
+        with no_grad():
+            self.content = net(content, content_layers)
+            self.grams = {name: mean_gram(a) for name, a in net(style, style_layers).items()}
+
+    def __call__(self, generated):
+        seen = self.net(generated, [*self.content, *self.grams])
+        content = {f"content {name}": content_cost(a, seen[name]) for name, a in self.content.items()}
+        style = {f"style {name}": style_layer_cost(gram, seen[name]) for name, gram in self.grams.items()}
+        j_content = sum(content.values()) * (1 / len(content))
+        j_style = sum(self.style_layer_weights[name] * style[f"style {name}"] for name in self.grams)
+        j_variation = total_variation(generated)
+        j = self.content_weight * j_content + self.style_weight * j_style + self.variation_weight * j_variation
+        return {"J": j, "J_content": j_content, "J_style": j_style, "J_variation": j_variation, **content, **style}
+
+
+def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_weight=100.0, style_weight=1.0,
+             variation_weight=0.0, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS, style_layer_weights=None,
+             init="content", noise_ratio=None, learning_rate=None, seed=0, net=None, callback=None):
+    """Repaint `content` in the style of `style`: minimise J(G) = α J_content + β J_style + γ J_variation over G's pixels.
+
+    content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.
+    size: pixels of the longer side of both; each keeps its own aspect ratio.
+    steps: how often J and its gradient are evaluated.
+    optimizer: "lbfgs" (SciPy's L-BFGS-B, pixels bounded to 0..255), "adam", or "gradient_descent", the lecture's
+        G := G − η ∂J/∂G, scaled so that the mean step is η pixel values; learning_rate: η.
+    content_weight α, style_weight β, variation_weight γ; style_layer_weights: {layer: λ}, adding up to 1.
+    init: where G starts: "content", "noise", "mix" (noise_ratio of noise, the rest content; 0.6 by default), or an array.
+    net: `models.vgg19(pooling="average")` by default.
+    callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
+    Ctrl-C ends the run, and the best picture so far is the result.
+    Raises ValueError for settings out of range, OSError for files.
+    """
+    _check_settings(size, steps, optimizer, init, noise_ratio, content_weight, style_weight, variation_weight)
+    net = net or models.vgg19(pooling="average")
+    content, style = _to_picture(content, size), _to_picture(style, size)
+    objective = Objective(net, content, style, content_layers=content_layers, style_layers=style_layers,
+                          style_layer_weights=style_layer_weights, content_weight=content_weight,
+                          style_weight=style_weight, variation_weight=variation_weight)
+    history = []
+
+    def evaluate(generated):
+        costs = objective(generated)
+        history.append({name: cost.item() for name, cost in costs.items()})
+        return costs["J"]
+
+    def report(number, picture, value):
+        if callback is not None:
+            callback(Evaluation(number, history[-1], picture))
+
+    start = _starting_picture(content, init, noise_ratio, seed)
+    if optimizer == "lbfgs":
+        found = minimize_lbfgs(evaluate, start, evaluations=steps, bounds=(0.0, 255.0), callback=report)
+        return Result(to_image(found.x), history, found.interrupted)
+    best, interrupted = _descend(evaluate, start, steps, optimizer, learning_rate, report)
+    return Result(to_image(best), history, interrupted)
+
+
+def _descend(evaluate, start, steps, optimizer, learning_rate, report):
+    """Adam or gradient descent on the pixels, held to 0..255: (best picture, whether Ctrl-C ended it)."""
+    picture = tensor(start, requires_grad=True)
+    rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
+    method = Adam([picture], rate) if optimizer == "adam" else SGD([picture], rate)
+    best, lowest = picture.detach(), float("inf")
+    try:
+        for number in range(1, steps + 1):
+            j = evaluate(picture)
+            picture.grad, = grad(j, picture)
+            if j.item() < lowest:
+                best, lowest = picture.detach(), j.item()
+            report(number, picture.detach(), j.item())
+            if optimizer == "gradient_descent":
+                picture.grad = picture.grad / abs(picture.grad).mean()
+            method.step()
+            picture.data = picture.detach().clip(0, 255).data
+    except StopIteration:
+        pass
+    except KeyboardInterrupt:
+        return best, True
+    return best, False
+
+
+def _check_settings(size, steps, optimizer, init, noise_ratio, *weights):
+    if size < 16:
+        raise ValueError(f"style transfer: size must be at least 16 pixels, got {size}")
+    if steps < 1:
+        raise ValueError(f"style transfer: steps must be at least 1, got {steps}")
+    if optimizer not in ("lbfgs", *LEARNING_RATES):
+        raise ValueError(f"style transfer: optimizer must be lbfgs, adam or gradient_descent, got {optimizer!r}")
+    if isinstance(init, str) and init not in ("content", "noise", "mix"):
+        raise ValueError(f"style transfer: init must be content, noise, mix or an array, got {init!r}")
+    if noise_ratio is not None and (init != "mix" or not 0 <= noise_ratio <= 1):
+        raise ValueError(f"style transfer: noise_ratio is a share in 0..1 for init='mix', got {noise_ratio} with {init!r}")
+    if min(weights) < 0 or max(weights[:2]) == 0:
+        raise ValueError(f"style transfer: weights must not be negative, nor both α and β 0, got {weights}")
+
+
+def _starting_picture(content, init, noise_ratio, seed):
+    """G before the first step, (1, H, W, 3) in 0..255."""
+    if not isinstance(init, str):
+        start = np.asarray(init, "float32").reshape(content.shape)
+        return tensor(start, device=content.device)
+    ratio = {"content": 0.0, "noise": 1.0, "mix": 0.6 if noise_ratio is None else noise_ratio}[init]
+    grey = models.vgg.CAFFE_MEAN
+    noise = grey + backend.generator(seed).uniform(-20, 20, content.shape)      # the lecture's: around the mean colour
+    return ratio * tensor(noise, dtype="float32", device=content.device) + (1 - ratio) * content
+
+
+def _to_picture(picture, size):
+    """A path or an array (H, W, 3) as a Tensor (1, H, W, 3), float32 in 0..255, its longer side `size`."""
+    if isinstance(picture, Tensor):
+        picture = picture.numpy()
+    if not isinstance(picture, np.ndarray):
+        picture = load_image(picture, size)
+    elif picture.ndim != 3 or picture.shape[-1] != 3:
+        raise ValueError(f"style transfer: a picture must be (H, W, 3), got shape {picture.shape}")
+    else:
+        picture = resize(picture, size)
+    return tensor(picture[None], dtype="float32", device=backend.default_device().name)
+
+
+def to_image(picture):
+    """(1, H, W, 3) in 0..255 as a NumPy array (H, W, 3) uint8, rounded and held to the range."""
+    return np.rint(picture.numpy()[0].clip(0, 255)).astype(np.uint8)
