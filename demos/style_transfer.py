@@ -16,6 +16,12 @@ IMAGES = Path(__file__).parent / "images"
 
 def main(arguments=None):
     options = _options(arguments)
+    settings = dict(size=options.size, steps=options.steps, optimizer=options.optimizer,
+                    content_weight=options.alpha, style_weight=options.beta, variation_weight=options.tv_weight,
+                    content_layers=options.content_layers, style_layers=options.style_layers,
+                    style_layer_weights=options.style_layer_weights, init=options.init, noise_ratio=options.noise_ratio,
+                    learning_rate=options.learning_rate, seed=options.seed)
+    style.check_settings(**settings)
     start(options)
     content, painting = load_image(options.content, options.size), load_image(options.style, options.size)
     net = md.models.vgg19(options.weights, options.pooling)
@@ -26,24 +32,19 @@ def main(arguments=None):
         bar.update()
         snapshots.take(step)
 
-    result = style.transfer(
-        content, painting, size=options.size, steps=options.steps, optimizer=options.optimizer,
-        content_weight=options.alpha, style_weight=options.beta, variation_weight=options.tv_weight,
-        content_layers=options.content_layers, style_layers=options.style_layers,
-        style_layer_weights=options.style_layer_weights, init=options.init, noise_ratio=options.noise_ratio,
-        learning_rate=options.learning_rate, seed=options.seed, net=net, callback=follow)
+    result = style.transfer(content, painting, net=net, callback=follow, **settings)
     bar.close()
     if not result.history:
         raise ValueError("interrupted before the first evaluation: there is no picture yet")
 
-    settings = {name: str(value) for name, value in vars(options).items() if name not in ("json", "quiet")}
-    save_image(options.output / "picture.png", result.image, metadata={"Software": "minidl style transfer", **settings})
+    used = {name: str(value) for name, value in vars(options).items() if name not in ("json", "quiet")}
+    save_image(options.output / "picture.png", result.image, metadata={"Software": "minidl style transfer", **used})
     save_image(options.output / "strip.png", snapshots.strip(content, painting, result.image))
     _plot_costs(result.history, options, options.output / "costs.png")
     best = min(result.history, key=lambda costs: costs["J"])
     write_json(options.json, {**best, "evaluations": len(result.history), "seconds": watch.seconds,
                               "interrupted": result.interrupted, "height": result.image.shape[0],
-                              "width": result.image.shape[1], "settings": settings, "history": result.history})
+                              "width": result.image.shape[1], "settings": used, "history": result.history})
     if not options.quiet:
         print(("interrupted; the best picture so far: " if result.interrupted else "")
               + f"J {best['J']:.4g} = {options.alpha:g} × J_content {best['J_content']:.4g} "

@@ -79,7 +79,9 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
     Ctrl-C ends the run, and the best picture so far is the result.
     Raises ValueError for settings out of range, OSError for files.
     """
-    _check_settings(size, steps, optimizer, init, noise_ratio, content_weight, style_weight, variation_weight)
+    check_settings(size=size, steps=steps, optimizer=optimizer, content_weight=content_weight, style_weight=style_weight,
+                   variation_weight=variation_weight, style_layers=style_layers, style_layer_weights=style_layer_weights,
+                   init=init, noise_ratio=noise_ratio)
     net = net or models.vgg19(pooling="average")
     content, style = _to_picture(content, size), _to_picture(style, size)
     objective = Objective(net, content, style, content_layers=content_layers, style_layers=style_layers,
@@ -128,7 +130,9 @@ def _descend(evaluate, start, steps, optimizer, learning_rate, report):
     return best, False
 
 
-def _check_settings(size, steps, optimizer, init, noise_ratio, *weights):
+def check_settings(*, size, steps, optimizer, content_weight, style_weight, variation_weight, style_layers,
+                   style_layer_weights, init, noise_ratio, **others):
+    """Raise ValueError for settings of `transfer` that are out of range, before anything is loaded or computed."""
     if size < 16:
         raise ValueError(f"style transfer: size must be at least 16 pixels, got {size}")
     if steps < 1:
@@ -139,15 +143,18 @@ def _check_settings(size, steps, optimizer, init, noise_ratio, *weights):
         raise ValueError(f"style transfer: init must be content, noise, mix or an array, got {init!r}")
     if noise_ratio is not None and (init != "mix" or not 0 <= noise_ratio <= 1):
         raise ValueError(f"style transfer: noise_ratio is a share in 0..1 for init='mix', got {noise_ratio} with {init!r}")
-    if min(weights) < 0 or max(weights[:2]) == 0:
-        raise ValueError(f"style transfer: weights must not be negative, nor both α and β 0, got {weights}")
+    weights = content_weight, style_weight, variation_weight
+    if not all(0 <= weight < float("inf") for weight in weights) or content_weight + style_weight == 0:
+        raise ValueError(f"style transfer: weights must be finite, not negative, and α and β not both 0, got {weights}")
+    check_layer_weights("style transfer", style_layers, style_layer_weights)
 
 
 def _starting_picture(content, init, noise_ratio, seed):
     """G before the first step, (1, H, W, 3) in 0..255."""
     if not isinstance(init, str):
-        start = np.asarray(init, "float32").reshape(content.shape)
-        return tensor(start, device=content.device)
+        if np.shape(init) != content.shape[1:]:
+            raise ValueError(f"style transfer: init has shape {np.shape(init)}, the picture {content.shape[1:]}")
+        return tensor(np.asarray(init)[None], dtype="float32", device=content.device)
     ratio = {"content": 0.0, "noise": 1.0, "mix": 0.6 if noise_ratio is None else noise_ratio}[init]
     grey = models.vgg.CAFFE_MEAN
     noise = grey + backend.generator(seed).uniform(-20, 20, content.shape)      # the lecture's: around the mean colour

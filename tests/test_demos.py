@@ -1,0 +1,70 @@
+"""The command lines as a user meets them: what they write, and that every mistake is one line and exit code 2."""
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+from PIL import Image
+import pytest
+
+from demos import style_transfer
+from demos.command_line import run
+from minidl.data import read_metadata
+from minidl.files import cache_folder
+from minidl.weights import FILES
+
+ROOT = Path(__file__).parent.parent
+
+
+def fails(capsys, main, *arguments):
+    """The one line on stderr of a call that must end with exit code 2."""
+    with pytest.raises(SystemExit) as stopped:
+        run(main, [str(a) for a in arguments])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2, message
+    assert message.count("\n") == 1 and "Traceback" not in message
+    return message
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"), (["--optimizer", "magic"], "magic"),
+    (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"), (["--style", ROOT], ROOT.name),
+    (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"), (["--alpha", -1], "weights"),
+    (["--style-layer-weights", 1], "--style-layer-weights"), (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
+    (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"), (["--save-every", -1], "--save-every"),
+    (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
+])
+def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
+    assert words in fails(capsys, style_transfer.main, "--output", tmp_path, "--quiet", *arguments)
+
+
+def test_an_output_that_is_a_file(capsys, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    assert "taken" in fails(capsys, style_transfer.main, "--output", tmp_path / "taken")
+    assert (tmp_path / "taken").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["style_transfer"])
+def test_help(name):
+    shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert shown.returncode == 0
+    for option in ("--device", "--seed", "--output", "--quiet", "--json"):
+        assert option in shown.stdout
+
+
+@pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exists(), reason="VGG-19's weights are not cached")
+def test_style_transfer_from_end_to_end(tmp_path, capsys):
+    Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
+    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4", "--save-every", "2",
+                         "--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json"), "--seed", "3"])
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["evaluations"] == len(figures["history"]) == 4
+    assert figures["J"] == min(costs["J"] for costs in figures["history"])
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written == {"picture.png", "strip.png", "costs.png", "step_0002.png", "step_0004.png"}
+    with Image.open(tmp_path / "out" / "picture.png") as picture:
+        assert picture.size == (48, 24)
+    metadata = read_metadata(tmp_path / "out" / "picture.png")
+    assert metadata["seed"] == "3" and metadata["steps"] == "4" and "wide picture.png" in metadata["content"]
+    shown = capsys.readouterr()
+    assert "picture.png" in shown.out and "J_style" in shown.err
