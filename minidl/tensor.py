@@ -59,7 +59,8 @@ class Tensor:
 
     array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).
     requires_grad: whether gradients with respect to it are wanted; only floating-point arrays can have them.
-    dtype, device: as NumPy's, and "cpu" or "gpu"; by default the array's own, and the device of `use_device`.
+    dtype: by default the array's own.
+    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU stay where they are.
 
     Arithmetic, indexing and NumPy's methods stand in `ops` and are attached to this class by `ops/methods.py`.
     """
@@ -67,11 +68,14 @@ class Tensor:
     __array_ufunc__ = None      # numpy_array * tensor asks Tensor.__rmul__, not numpy.multiply
 
     def __init__(self, array, requires_grad=False, dtype=None, device=None):
-        if isinstance(array, Tensor):
-            array = array.data
-        where = None if device is None else backend.device(device)
-        if not backend.is_array(array):
-            where = where or backend.default_device()
+        made_here = not isinstance(array, Tensor)
+        array = array if made_here else array.data
+        if device is not None:
+            where = backend.device(device)
+        elif backend.is_array(array) and not (made_here and backend.device_of(array) is backend.CPU):
+            where = backend.device_of(array)
+        else:
+            where = backend.default_device()
         data = backend.asarray(array, dtype, where)
         if data.dtype.kind not in "fiub":
             raise TypeError(f"tensor: dtype {data.dtype} is not a floating-point, integer or boolean type")
@@ -229,7 +233,7 @@ def operand(operation, x, argument="x"):
     if isinstance(x, Scalar):
         x = x.data
     try:
-        return Tensor(x)
+        return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
     except (TypeError, ValueError):
         raise TypeError(f"{operation}: {argument} must be a Tensor or an array, got {type(x).__name__}") from None
 
@@ -386,8 +390,13 @@ def _between(output, wanted):
         return order, seen
     useful = set()
     for node in order:
-        if node in wanted or any(parent in useful for parent, _ in node.inputs):
+        if node in wanted:
             useful.add(node)
+        else:
+            for parent, _ in node.inputs:
+                if parent in useful:
+                    useful.add(node)
+                    break
     return [node for node in order if node in useful], useful
 
 

@@ -16,13 +16,17 @@ from itertools import product
 import math
 
 from minidl import backend
+from minidl.kernels import winograd
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.workers import deal, share, strips, workspace
 
 
 def conv(x, w, b, g):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None."""
-    return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups)
+    padded = pad(x, [(p, p) for p in g.padding])
+    if winograd.serves(x, w, g):
+        return winograd.correlate(padded, winograd.remembered(winograd.transformed, w), b)
+    return _correlate(padded, w, b, g.stride, g.dilation, g.groups)
 
 
 def conv_input(u, w, g):
@@ -33,6 +37,9 @@ def conv_input(u, w, g):
     x̄ at these positions is an ordinary convolution of u, of stride 1 and dilation D, with every S-th tap in reverse
     order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
     """
+    if winograd.serves(u, w, g):
+        padded = pad(u, [(winograd.TAPS - 1 - p,) * 2 for p in g.padding])
+        return winograd.correlate(padded, winograd.remembered(_winograd_transposed, w), None)
     xp, spatial = backend.of(u), len(g.sizes)
     flipped = _transposed(w, g.groups)
     out = xp.zeros(u.shape[:1] + g.sizes + flipped.shape[-1:], u.dtype)
@@ -68,6 +75,10 @@ def _transposed(w, groups):
     split = w.reshape(w.shape[:-1] + (groups, w.shape[-1] // groups))
     turned = xp.flip(xp.swapaxes(split, -1, -3), tuple(range(spatial)))
     return turned.reshape(w.shape[:-2] + (w.shape[-1] // groups, groups * w.shape[-2]))
+
+
+def _winograd_transposed(w):
+    return winograd.transformed(_transposed(w, 1))
 
 
 def conv_weight(x, u, g):

@@ -25,11 +25,13 @@ def leaky_relu(x, slope=0.01):
 
 
 def elu(x, alpha=1.0):
-    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere.        x̄ = ȳ where y > 0, ȳ ⊙ (y + α) elsewhere
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.     x̄ = ȳ where y > 0, else ȳ ⊙ (y + α)
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
     x = operand("elu", x)
+    if alpha < 0:
+        raise ValueError(f"elu: alpha must not be negative, got {alpha}")
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
     return record(value, (x, lambda gy, y: where(y > 0, gy, gy * (y + alpha))))

@@ -66,6 +66,7 @@ def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
     x, u = operand("conv_weight", x), operand("conv_weight", u, "u")
     same_device("conv_weight", x=x, u=u)
     kernel = per_axis("conv_weight", "kernel", kernel, x.ndim - 2, 1)
+    groups, = per_axis("conv_weight", "groups", groups, 1, 1)
     w_shape = kernel + (x.shape[-1] // groups, u.shape[-1])
     g = _geometry("conv_weight", x.shape, w_shape, stride, padding, dilation, groups)
     _check_places("conv_weight", u, u.shape[-1], g)
@@ -82,6 +83,8 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
     convolution maps to the same P.
     """
     x, w = operand("conv_transpose", x), operand("conv_transpose", w, "w")
+    b = b if b is None else operand("conv_transpose", b, "b")
+    same_device("conv_transpose", x=x, w=w, b=b)
     n = _spatial("conv_transpose", x.shape, w.shape)
     stride, padding, dilation, extra = (per_axis("conv_transpose", name, value, n, lowest) for name, value, lowest in (
         ("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1), ("output_padding", output_padding, 0)))
@@ -91,8 +94,15 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
                   for s, p, d, k, q, e in zip(stride, x.shape[1:-1], dilation, w.shape[:-2], padding, extra))
     if min(sizes) < 1:
         raise ValueError(f"conv_transpose: padding {padding} leaves nothing: the result would have sizes {sizes}")
-    y = conv_input(x, w, sizes, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return y if b is None else y + operand("conv_transpose", b, "b")
+    if x.shape[-1] != w.shape[-1]:
+        raise ValueError(f"conv_transpose: filter {w.shape} expects {w.shape[-1]} input channels, x {x.shape} has {x.shape[-1]}")
+    g = _geometry("conv_transpose", x.shape[:1] + sizes + (w.shape[-2] * groups,), w.shape, stride, padding, dilation, groups)
+    y = _conv_input(*promoted(x, w), g)
+    if b is None:
+        return y
+    if b.shape != y.shape[-1:]:
+        raise ValueError(f"conv_transpose: b of shape {b.shape} must have one entry for each of the {y.shape[-1]} channels")
+    return y + b
 
 
 def _conv(x, w, g):

@@ -56,9 +56,9 @@ def _power_slope(a, b):
 
 
 def _log_or_zero(a):
-    """log a, and 0 where a = 0."""
+    """log a, 0 where a = 0, NaN where a < 0."""
     if isinstance(a, Scalar):
-        return math.log(a.data) if a.data != 0 else 0.0
+        return math.log(a.data) if a.data > 0 else 0.0 if a.data == 0 else math.nan
     return log(where(a == 0, 1, a))
 
 

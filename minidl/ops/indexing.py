@@ -19,11 +19,10 @@ def _key(operation, x, key):
                 raise TypeError(f"{operation}: an index array must be of integers or booleans, got {part.dtype}")
             part = part.data
         elif part is not None and part is not Ellipsis and not isinstance(part, slice):
-            try:
-                part = part.__index__()
-            except AttributeError:
+            if not hasattr(part, "__index__") or isinstance(part, bool):    # a bool would pass for 0 or 1
                 raise TypeError(f"{operation}: {type(part).__name__} is not an index: use integers, slices, None, "
-                                "Ellipsis, or integer and boolean arrays") from None
+                                "Ellipsis, or integer and boolean arrays")
+            part = part.__index__()
         parts.append(part)
     _check_key(operation, x, parts)
     return tuple(parts)
@@ -64,26 +63,34 @@ def index(x, key):
     Raises IndexError for what is out of range, on every device.
     """
     x = operand("index", x)
-    key = _key("index", x, key)
-    shape = x.shape
-    return record(x.data[key], (x, lambda gy: scatter(gy, key, shape)))
+    return _index(x, _key("index", x, key))
 
 
 def scatter(u, key, shape):
-    """Zeros of `shape` with u added at key: the adjoint of index.        ū = ȳ[key]"""
+    """Zeros of `shape` with u added at key, once for every time a position is named; adjoint to index.    ū = ȳ[key]"""
     u = operand("scatter", u)
+    _, u, key = _writing("scatter", constant(backend.of(u.data).zeros(shape, u.dtype)), key, u)
+    return _scatter(u, key, tuple(shape))
+
+
+def _index(x, key):
+    shape = x.shape
+    return record(x.data[key], (x, lambda gy: _scatter(gy, key, shape)))
+
+
+def _scatter(u, key, shape):
     made = backend.of(u.data).zeros(shape, u.dtype)
     if any(backend.is_array(part) and not _is_mask(part) for part in key):
         backend.scatter_add(made, key, u.data)
     else:
         made[key] = u.data      # no position is named twice
-    return record(made, (u, lambda gy: index(gy, key)))
+    return record(made, (u, lambda gy: _index(gy, key)))
 
 
 def add_at(x, key, values):
     """A copy of x with `values` added at key, once for every time a position is named.        x̄ = ȳ,   v̄ = ȳ[key]"""
     x, values, key = _writing("add_at", x, key, values)
-    return x + scatter(values, key, x.shape)
+    return x + _scatter(values, key, x.shape)
 
 
 def set_at(x, key, values):
@@ -92,10 +99,10 @@ def set_at(x, key, values):
     Raises ValueError where an index array names a position twice: which value stays would depend on the device.
     """
     x, values, key = _writing("set_at", x, key, values)
-    counts = scatter(constant(backend.of(x.data).ones(values.shape, "int32")), key, x.shape).data
+    counts = _scatter(constant(backend.of(x.data).ones(values.shape, "int32")), key, x.shape).data
     if counts.size and int(counts.max()) > 1:
         raise ValueError("set_at: the key names a position twice; use add_at, or name each position once")
-    return where(constant(counts == 0), x, scatter(values, key, x.shape))
+    return where(constant(counts == 0), x, _scatter(values, key, x.shape))
 
 
 def _writing(operation, x, key, values):
@@ -118,7 +125,7 @@ def take(x, indices, axis=None):
         x, axis = reshape(x, (x.size,)), 0
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"take: axis {axis} is out of range for {x.ndim} dimensions")
-    return index(x, (slice(None),) * (axis % x.ndim) + (indices,))
+    return _index(x, _key("take", x, (slice(None),) * (axis % x.ndim) + (indices,)))
 
 
 def take_along_axis(x, indices, axis):
@@ -138,7 +145,7 @@ def take_along_axis(x, indices, axis):
     xp = backend.of(x.data)
     grid = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1)) for i, n in enumerate(indices.shape)]
     grid[axis] = indices
-    return index(x, tuple(grid))
+    return _index(x, _key("take_along_axis", x, tuple(grid)))
 
 
 def one_hot(labels, classes, dtype="float32"):

@@ -32,6 +32,7 @@ def outer(a, b):
     a, b = operand("outer", a, "a"), operand("outer", b, "b")
     if a.ndim != 1 or b.ndim != 1:
         raise ValueError(f"outer: needs two vectors, got shapes {a.shape} and {b.shape}")
+    same_device("outer", a=a, b=b)
     return expand_dims(a, 1) * b
 
 
@@ -49,6 +50,8 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
 
 def trace(x, offset=0, axis1=0, axis2=1):
     """Sum of the diagonal.        x̄ = ȳ times the identity"""
+    x = operand("trace", x)
+    _two_axes("trace", x, axis1, axis2)
     return sum(diagonal(x, offset, axis1, axis2), -1)
 
 
@@ -81,8 +84,9 @@ def einsum(subscripts, *operands):
             spelled = [output] + [inputs[j] for j in range(len(operands)) if j != i]
             present = "".join(letter for letter in inputs[i] if any(letter in s for s in spelled))
             gx = einsum(",".join(spelled) + "->" + present, gy, *others)
-            missing = tuple(k for k, letter in enumerate(inputs[i]) if letter not in present)
-            return broadcast_to(expand_dims(gx, missing), operands[i].shape) if missing else gx
+            missing = {k: operands[i].shape[k] for k, letter in enumerate(inputs[i]) if letter not in present}
+            gx = expand_dims(gx, tuple(missing))
+            return broadcast_to(gx, [missing.get(k, n) for k, n in enumerate(gx.shape)]) if missing else gx
         return cotangent
 
     value = backend.of(operands[0].data).einsum(",".join(inputs) + "->" + output, *(x.data for x in operands), optimize=True)

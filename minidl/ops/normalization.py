@@ -2,7 +2,7 @@
 from minidl import backend
 from minidl.ops.elementwise import sqrt
 from minidl.ops.reduction import mean, normalize_axes, var
-from minidl.tensor import constant, operand, record
+from minidl.tensor import constant, operand, record, same_device
 
 
 def standardize(x, axis, eps=1e-5):
@@ -54,6 +54,7 @@ def layer_norm(x, scale, shift, eps=1e-5):
 
 
 def _check_channels(operation, x, **vectors):
+    same_device(operation, x=x, **vectors)
     for name, v in vectors.items():
         if x.ndim < 2 or v.shape != x.shape[-1:]:
             raise ValueError(f"{operation}: {name} of shape {v.shape} must have one entry per channel of x {x.shape}")

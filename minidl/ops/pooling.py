@@ -33,8 +33,8 @@ def max_pool(x, window, stride=None, padding=0):
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
     """(max_pool(x), its Switches), for going back with `unpool`.  Source: Zeiler and Fergus 2013."""
-    x = operand("max_pool", x)
-    g = _geometry("max_pool", x, window, stride, padding)
+    x = operand("max_pool_with_switches", x)
+    g = _geometry("max_pool_with_switches", x, window, stride, padding)
     switches = Switches(kernels.switches(x.data, g), g)
     return _select(x, switches), switches
 

@@ -8,20 +8,8 @@ import math
 from minidl import backend
 from minidl.ops.elementwise import exp, square, where
 from minidl.ops.indexing import take_along_axis
-from minidl.ops.shape import broadcast_to, flip, moveaxis, reshape
+from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, reshape
 from minidl.tensor import constant, operand, record
-
-
-def normalize_axes(operation, axis, ndim):
-    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
-    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
-    wrapped = tuple(sorted(a % ndim for a in axes))
-    if len(set(wrapped)) < len(wrapped):
-        raise ValueError(f"{operation}: axis {axis} names an axis twice")
-    return wrapped
 
 
 def _kept(shape, axes):
@@ -118,10 +106,10 @@ def min(x, axis=None, keepdims=False):
 def _extreme(operation, x, axis, keepdims):
     """Gather at the first extreme position; the rule of gathering is scattering, which is the derivative wanted."""
     x = operand(operation, x)
-    _count(operation, x, axis)
+    count = _count(operation, x, axis)
     axes = normalize_axes(operation, axis, x.ndim)
     kept, left = _kept(x.shape, axes), _without(x.shape, axes)
-    rows = reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (-1,))
+    rows = reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
     xp = backend.of(x.data)
     first = (xp.argmax if operation == "max" else xp.argmin)(rows.data, axis=-1)
     y = take_along_axis(rows, constant(xp.expand_dims(xp.asarray(first), -1)), -1)
@@ -131,12 +119,14 @@ def _extreme(operation, x, axis, keepdims):
 def argmax(x, axis=None):
     """Position of the first largest element, as NumPy's; an integer Tensor."""
     x = operand("argmax", x)
+    _count("argmax", x, axis)
     return constant(backend.of(x.data).argmax(x.data, axis=axis))
 
 
 def argmin(x, axis=None):
     """Position of the first smallest element, as NumPy's; an integer Tensor."""
     x = operand("argmin", x)
+    _count("argmin", x, axis)
     return constant(backend.of(x.data).argmin(x.data, axis=axis))
 
 
@@ -169,7 +159,10 @@ def _shift(x, axes):
 
 
 def logsumexp(x, axis=None, keepdims=False):
-    """y = log Σ eˣ along the axes, from x − max x so that nothing overflows.        x̄ = ȳ e^(x − y) = ȳ softmax(x)"""
+    """y = log Σ eˣ along the axes, from x − max x so that nothing overflows.        x̄ = ȳ e^(x − y) = ȳ softmax(x)
+
+    Where all x are −∞, y is −∞ and x̄ is 0.
+    """
     x = operand("logsumexp", x)
     _count("logsumexp", x, axis)
     axes = normalize_axes("logsumexp", axis, x.ndim)
@@ -177,12 +170,13 @@ def logsumexp(x, axis=None, keepdims=False):
     shift = _shift(x.data, axes)
     value = xp.log(xp.exp(x.data - shift).sum(axis=axes, keepdims=True)) + shift
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
-                  (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(y, kept))))
+                  (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept))))
 
 
 def softmax(x, axis=-1):
     """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis.        dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
     x = operand("softmax", x)
+    _count("softmax", x, axis)
     axes = normalize_axes("softmax", axis, x.ndim)
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
     return record(e / e.sum(axis=axes, keepdims=True),
@@ -192,6 +186,7 @@ def softmax(x, axis=-1):
 def log_softmax(x, axis=-1):
     """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ"""
     x = operand("log_softmax", x)
+    _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
     xp = backend.of(x.data)
     shifted = x.data - _shift(x.data, axes)

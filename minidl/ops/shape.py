@@ -5,6 +5,18 @@ from minidl import backend
 from minidl.tensor import broadcast_shape, constant, operand, record, same_device
 
 
+def normalize_axes(operation, axis, ndim):
+    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
+    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
+    wrapped = tuple(sorted(a % ndim for a in axes))
+    if len(set(wrapped)) < len(wrapped):
+        raise ValueError(f"{operation}: axis {axis} names an axis twice")
+    return wrapped
+
+
 def reshape(x, *shape):
     """The same elements in another shape; one length may be −1.        x̄ = ȳ in x's shape"""
     x = operand("reshape", x)
@@ -30,16 +42,20 @@ def transpose(x, *axes):
 
 def swapaxes(x, first, second):
     """Two axes exchanged.        x̄ = ȳ with the same two exchanged"""
-    return moveaxis(x, (first, second), (second, first))
+    x = operand("swapaxes", x)
+    for axis in (first, second):
+        normalize_axes("swapaxes", axis, x.ndim)
+    order = list(range(x.ndim))
+    order[first], order[second] = order[second], order[first]
+    return transpose(x, order)
 
 
 def moveaxis(x, source, destination):
     """Axes moved to other positions, the rest staying in order, as NumPy's."""
     x = operand("moveaxis", x)
     source, destination = ((a,) if isinstance(a, int) else tuple(a) for a in (source, destination))
-    for a in source + destination:
-        if not -x.ndim <= a < x.ndim:
-            raise ValueError(f"moveaxis: axis {a} is out of range for {x.ndim} dimensions")
+    if len(normalize_axes("moveaxis", source, x.ndim)) != len(normalize_axes("moveaxis", destination, x.ndim)):
+        raise ValueError(f"moveaxis: {len(source)} axes cannot move to {len(destination)} positions")
     moves = sorted(zip((a % x.ndim for a in destination), (a % x.ndim for a in source)))
     order = [i for i in range(x.ndim) if i not in [s for _, s in moves]]
     for d, s in moves:
@@ -86,11 +102,8 @@ def broadcast_to(x, shape):
 
 def concatenate(tensors, axis=0):
     """Arrays joined along an axis.        Each input's cotangent is its own stretch of ȳ."""
-    tensors = [operand("concatenate", x, f"tensors[{i}]") for i, x in enumerate(tensors)]
-    if not tensors:
-        raise ValueError("concatenate: no arrays to join")
+    tensors = _to_join("concatenate", tensors)
     first = tensors[0]
-    same_device("concatenate", **{f"tensors[{i}]": x for i, x in enumerate(tensors)})
     if not -first.ndim <= axis < first.ndim:
         raise ValueError(f"concatenate: axis {axis} is out of range for {first.ndim} dimensions")
     axis %= first.ndim
@@ -111,11 +124,20 @@ def concatenate(tensors, axis=0):
 
 def stack(tensors, axis=0):
     """Arrays of one shape joined along a new axis."""
-    tensors = [operand("stack", x, f"tensors[{i}]") for i, x in enumerate(tensors)]
+    tensors = _to_join("stack", tensors)
     shapes = {x.shape for x in tensors}
-    if len(shapes) != 1:
-        raise ValueError(f"stack: needs arrays of one shape, got {sorted(shapes) or 'none'}")
+    if len(shapes) > 1:
+        raise ValueError(f"stack: needs arrays of one shape, got {sorted(shapes)}")
     return concatenate([expand_dims(x, axis) for x in tensors], axis)
+
+
+def _to_join(operation, tensors):
+    """A sequence of arrays as Tensors of one device, at least one."""
+    tensors = [operand(operation, x, f"tensors[{i}]") for i, x in enumerate(tensors)]
+    if not tensors:
+        raise ValueError(f"{operation}: no arrays to join")
+    same_device(operation, **{f"tensors[{i}]": x for i, x in enumerate(tensors)})
+    return tensors
 
 
 def split(x, sections, axis=0):
@@ -172,12 +194,14 @@ def _pad_constant(x, widths, value=0.0):
 def flip(x, axis=None):
     """Order reversed along the axes (None: all).        x̄ = ȳ reversed"""
     x = operand("flip", x)
+    normalize_axes("flip", axis, x.ndim)
     return record(backend.of(x.data).flip(x.data, axis), (x, lambda gy: flip(gy, axis)))
 
 
 def roll(x, shift, axis=None):
     """Elements moved along the axes by `shift`, those that leave entering at the other end.        x̄ = ȳ rolled back"""
     x = operand("roll", x)
+    normalize_axes("roll", axis, x.ndim)
     back = tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift
     return record(backend.of(x.data).roll(x.data, shift, axis), (x, lambda gy: roll(gy, back, axis)))
 

@@ -100,7 +100,8 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
 
     start = _starting_picture(content, init, noise_ratio, seed)
     if optimizer == "lbfgs":
-        found = minimize_lbfgs(evaluate, start, evaluations=steps, bounds=(0.0, 255.0), callback=report)
+        found = minimize_lbfgs(evaluate, start, evaluations=steps, bounds=(0.0, 255.0), callback=report, history=30,
+                               first_step=1.0, ftol=0.0, gtol=0.0)
         return Result(to_image(found.x), history, found.interrupted)
     best, interrupted = _descend(evaluate, start, steps, optimizer, learning_rate, report)
     return Result(to_image(best), history, interrupted)

@@ -1,0 +1,132 @@
+"""Costs: functions of predictions and targets that training makes small.
+
+reduction: "mean" of the single losses, "sum", or "none", which gives them as they are.  Targets are taken in the
+prediction's dtype.  Every loss has a finite gradient everywhere, also where a distance is 0.
+"""
+from minidl import ops
+from minidl.ops.indexing import check_labels
+from minidl.tensor import operand, same_device
+
+
+def mean_squared_error(prediction, target, reduction="mean"):
+    """ℓ = (p − t)², entry by entry.
+
+    prediction, target: the same shape; "mean" is over all entries.
+    dℓ = 2 (p − t) dp        so   p̄ = 2 ℓ̄ (p − t)
+    Raises ValueError where the shapes differ: (N, 1) against (N,) would broadcast to (N, N).
+    """
+    prediction, target = _pair("mean_squared_error", prediction, target)
+    return _reduce(ops.square(prediction - target), reduction)
+
+
+def mean_absolute_error(prediction, target, reduction="mean"):
+    """ℓ = |p − t|, entry by entry; shapes as mean_squared_error's.        p̄ = ℓ̄ sign(p − t),   0 where p = t"""
+    prediction, target = _pair("mean_absolute_error", prediction, target)
+    return _reduce(abs(prediction - target), reduction)
+
+
+def huber(prediction, target, delta=1.0, reduction="mean"):
+    """ℓ = e²/2 where |e| ≤ δ, δ (|e| − δ/2) elsewhere, with e = p − t: a square that turns into its tangent.
+
+    Shapes as mean_squared_error's.        dℓ = e dp where |e| ≤ δ, δ sign(e) dp elsewhere.  Source: Huber 1964.
+    """
+    if delta <= 0:
+        raise ValueError(f"huber: delta must be positive, got {delta}")
+    prediction, target = _pair("huber", prediction, target)
+    error = prediction - target
+    size = abs(error)
+    return _reduce(ops.where(size <= delta, 0.5 * ops.square(error), delta * (size - 0.5 * delta)), reduction)
+
+
+def cross_entropy(logits, labels, reduction="mean"):
+    """ℓ = −log softmax(z)_y = log Σ_k e^(z_k) − z_y: how improbable the network thought the right class.
+
+    logits z (N, K), labels y (N,) integers in 0 … K−1; more generally z (…, K) and y (…).
+    dℓ = Σ_k softmax(z)_k dz_k − dz_y        so   z̄ = ℓ̄ (softmax(z) − one_hot(y))
+    Raises TypeError unless the labels are integers, ValueError where one is out of range or the shapes do not fit.
+    """
+    logits, labels = operand("cross_entropy", logits, "logits"), operand("cross_entropy", labels, "labels")
+    same_device("cross_entropy", logits=logits, labels=labels)
+    if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
+        raise ValueError(f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, one for each "
+                         f"row of class scores, got {labels.shape}")
+    check_labels("cross_entropy", labels, logits.shape[-1])
+    log_probability = ops.take_along_axis(ops.log_softmax(logits), ops.expand_dims(labels, -1), -1)
+    return _reduce(-ops.squeeze(log_probability, -1), reduction)
+
+
+def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
+    """ℓ = −t log σ(z) − (1 − t) log(1 − σ(z)) = max(z, 0) − z t + log(1 + e^(−|z|)), entry by entry.
+
+    logits z: any shape; targets t: the same shape, or one number; between 0 and 1.  σ is the sigmoid.
+    −log σ(z) is softplus(−z) and −log(1 − σ(z)) is softplus(z), which neither overflow nor lose small losses.
+    dℓ = −t σ(−z) dz + (1 − t) σ(z) dz        so   z̄ = ℓ̄ (σ(z) − t)
+    Raises ValueError for targets outside of 0 … 1.
+    """
+    if isinstance(targets, (int, float)):
+        logits = operand("binary_cross_entropy_with_logits", logits, "logits")
+        targets = ops.ones_like(logits) * targets
+    logits, targets = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
+    if targets.size and not (float(targets.data.min()) >= 0 and float(targets.data.max()) <= 1):
+        raise ValueError("binary_cross_entropy_with_logits: targets must lie between 0 and 1, got "
+                         f"{float(targets.data.min())} to {float(targets.data.max())}")
+    return _reduce(targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits), reduction)
+
+
+def contrastive(a, b, same, margin=1.0, reduction="mean"):
+    """ℓ = y d² + (1 − y) max(0, m − d)²,  d = ‖a − b‖: like pairs together, others at least m apart.
+
+    a, b: embeddings (N, D); same y: (N,) booleans or numbers, 1 for a pair of one class, 0 for a pair of two; margin m.
+    dd = ⟨a − b, da − db⟩ / d        so   ā = 2 ℓ̄ (a − b)                     for y = 1
+                                          ā = −2 ℓ̄ max(0, m − d) (a − b) / d   for y = 0,   and b̄ = −ā;   0 where d = 0
+    Source: Hadsell, Chopra and LeCun 2006, without its factors ½.
+    """
+    a, b = _pair("contrastive", a, b, ("a", "b"))
+    difference = a - b
+    same = operand("contrastive", same, "same")
+    if same.shape != difference.shape[:-1]:
+        raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
+    same = same.astype(a.dtype)
+    apart = ops.relu(margin - ops.norm(difference, -1))
+    return _reduce(same * ops.sum(ops.square(difference), -1) + (1 - same) * ops.square(apart), reduction)
+
+
+def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="mean"):
+    """ℓ = max(0, d(A, P) − d(A, N) + margin): the anchor nearer to its own class than to another one, by the margin.
+
+    anchor, positive, negative: embeddings (N, D) of A, P (the anchor's class) and N (another class).
+    form: "squared"     d(q, p) = ‖q − p‖², FaceNet's; margin is the lecture's α = 0.2, and its J the "sum"
+          "euclidean"   d(q, p) = ‖q − p‖, and margin is the gap g
+    Where ℓ > 0, dℓ = dd(A, P) − dd(A, N); so, squared,   Ā = 2 ℓ̄ (N − P),   P̄ = 2 ℓ̄ (P − A),   N̄ = 2 ℓ̄ (A − N);
+    euclidean: each difference divided by twice its length, and 0 where that is 0.
+    All embeddings equal, ℓ = margin: a training loss that stays there has collapsed.
+    Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet).
+    """
+    anchor, positive = _pair("triplet", anchor, positive, ("anchor", "positive"))
+    anchor, negative = _pair("triplet", anchor, negative, ("anchor", "negative"))
+    if form == "squared":
+        near, far = (ops.sum(ops.square(anchor - other), -1) for other in (positive, negative))
+    elif form == "euclidean":
+        near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
+    else:
+        raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
+    return _reduce(ops.relu(near - far + margin), reduction)
+
+
+def _pair(operation, first, second, names=("prediction", "target")):
+    """Both as Tensors of one shape, in the dtype of the first, which must be floating-point."""
+    first, second = operand(operation, first, names[0]), operand(operation, second, names[1])
+    same_device(operation, **{names[0]: first, names[1]: second})
+    if first.shape != second.shape:
+        raise ValueError(f"{operation}: {names[0]} {first.shape} and {names[1]} {second.shape} must have one shape")
+    if first.dtype.kind != "f":
+        raise TypeError(f"{operation}: {names[0]} must be floating-point, got {first.dtype}")
+    return first, second if second.dtype == first.dtype else second.astype(first.dtype)
+
+
+def _reduce(losses, reduction):
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    return ops.mean(losses) if reduction == "mean" else ops.sum(losses)

@@ -1,0 +1,77 @@
+"""Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
+from minidl import ops
+from minidl.nn.module import Module, changed
+
+
+class ReLU(Module):
+    """max(x, 0); see `ops.relu`."""
+
+    def forward(self, x):
+        return ops.relu(x)
+
+
+class LeakyReLU(Module):
+    """x where x > 0, slope · x elsewhere; see `ops.leaky_relu`."""
+
+    def __init__(self, slope=0.01):
+        self.slope = slope
+
+    def forward(self, x):
+        return ops.leaky_relu(x, self.slope)
+
+    def details(self):
+        return f"{self.slope}"
+
+
+class ELU(Module):
+    """x where x > 0, alpha · (eˣ − 1) elsewhere; see `ops.elu`."""
+
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def forward(self, x):
+        return ops.elu(x, self.alpha)
+
+    def details(self):
+        return f"{self.alpha}"
+
+
+class GELU(Module):
+    """x Φ(x); see `ops.gelu`."""
+
+    def forward(self, x):
+        return ops.gelu(x)
+
+
+class Sigmoid(Module):
+    """1 / (1 + e^(−x)); see `ops.sigmoid`."""
+
+    def forward(self, x):
+        return ops.sigmoid(x)
+
+
+class Tanh(Module):
+    """Hyperbolic tangent; see `ops.tanh`."""
+
+    def forward(self, x):
+        return ops.tanh(x)
+
+
+class Softplus(Module):
+    """log(1 + eˣ); see `ops.softplus`."""
+
+    def forward(self, x):
+        return ops.softplus(x)
+
+
+class Softmax(Module):
+    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.  Losses want the logits before it, not its output."""
+
+    def __init__(self, axis=-1):
+        self.axis = axis
+
+    def forward(self, x):
+        return ops.softmax(x, self.axis)
+
+    def details(self):
+        return changed(self, axis=-1)

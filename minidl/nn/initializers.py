@@ -1,0 +1,61 @@
+"""How parameters start: functions (shape, rng) -> array, drawn on the host in float64.
+
+A unit that sums over fan_in inputs of variance 1 with weights of variance v has variance fan_in · v.  Each rule below
+chooses v so that signals (fan_in) or their cotangents (fan_out) neither grow nor vanish from layer to layer.
+A uniform distribution on (−r, r) has variance r²/3.
+"""
+import math
+
+from minidl import backend
+
+
+def fans(shape):
+    """(fan_in, fan_out): how many inputs one output sums over, and how many outputs one input reaches.
+
+    Dense weights (in, out): in and out.  Filters (*K, C, O): ∏K · C and ∏K · O.
+    """
+    if len(shape) < 2:
+        raise ValueError(f"fans: weights have shape (in, out) or (*K, C, O), got {tuple(shape)}")
+    positions = math.prod(shape[:-2])
+    return positions * shape[-2], positions * shape[-1]
+
+
+def fan_in_uniform(shape, rng, fan_in=None):
+    """Uniform on ±1/√fan_in: what PyTorch's dense and convolutional layers start from, so that its recipes carry over.
+
+    fan_in: given for a bias, which starts in the range of the weights that it is added to.
+    """
+    return _uniform(1 / math.sqrt(fan_in or fans(shape)[0]), shape, rng)
+
+
+def he_normal(shape, rng):
+    """Normal with variance 2 / fan_in, for layers before a ReLU.  Source: He et al. 2015."""
+    return _normal(math.sqrt(2 / fans(shape)[0]), shape, rng)
+
+
+def he_uniform(shape, rng):
+    """Uniform with variance 2 / fan_in.  Source: He et al. 2015."""
+    return _uniform(math.sqrt(6 / fans(shape)[0]), shape, rng)
+
+
+def glorot_normal(shape, rng):
+    """Normal with variance 2 / (fan_in + fan_out), for layers before tanh.  Source: Glorot and Bengio 2010."""
+    return _normal(math.sqrt(2 / sum(fans(shape))), shape, rng)
+
+
+def glorot_uniform(shape, rng):
+    """Uniform with variance 2 / (fan_in + fan_out).  Source: Glorot and Bengio 2010."""
+    return _uniform(math.sqrt(6 / sum(fans(shape))), shape, rng)
+
+
+def normal(standard_deviation, mean=0.0):
+    """The initializer that draws from N(mean, standard_deviation²); DCGAN's is normal(0.02)."""
+    return lambda shape, rng: mean + _normal(standard_deviation, shape, rng)
+
+
+def _uniform(limit, shape, rng):
+    return backend.generator(rng).uniform(-limit, limit, shape)
+
+
+def _normal(standard_deviation, shape, rng):
+    return standard_deviation * backend.generator(rng).standard_normal(shape)

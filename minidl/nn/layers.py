@@ -1,0 +1,95 @@
+"""Dense layers, embeddings, dropout, and changes of shape.
+
+rng: a numpy Generator or an integer seed, required by every layer that draws numbers.  Give one Generator to all layers
+of a network: an integer given to two of them draws the same numbers twice.
+"""
+import math
+
+from minidl import backend, ops
+from minidl.nn.initializers import fan_in_uniform, normal
+from minidl.nn.module import Module, Parameter, check_features, check_sizes
+from minidl.ops.indexing import check_labels
+from minidl.tensor import operand
+
+
+class Dense(Module):
+    """y = x W + b
+
+    x (…, in_features) → y (…, out_features); weight W (in, out), bias b (out,).
+    W is drawn by `initializer`, b uniformly from ±1/√in; with the default initializer both start as PyTorch's.
+    Raises ValueError where x's last axis does not fit.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, *, initializer=fan_in_uniform, dtype="float32", rng=None):
+        check_sizes("Dense", in_features=in_features, out_features=out_features)
+        rng = backend.generator(rng)
+        self.weight = Parameter(initializer((in_features, out_features), rng), dtype=dtype)
+        self.bias = Parameter(fan_in_uniform((out_features,), rng, in_features), dtype=dtype) if bias else None
+
+    def forward(self, x):
+        y = check_features(self, x, self.weight.shape[0]) @ self.weight
+        return y if self.bias is None else y + self.bias
+
+    def details(self):
+        return "{}, {}".format(*self.weight.shape) + ", bias=False" * (self.bias is None)
+
+
+class Embedding(Module):
+    """y = W[indices]: a learned vector for each of `count` things.
+
+    indices (…) integers in 0 … count−1 → y (…, features); weight W (count, features) starts from N(0, 1).
+    Raises TypeError unless the indices are integers, ValueError where one is out of range.
+    """
+
+    def __init__(self, count, features, *, initializer=normal(1.0), dtype="float32", rng=None):
+        check_sizes("Embedding", count=count, features=features)
+        self.weight = Parameter(initializer((count, features), backend.generator(rng)), dtype=dtype)
+
+    def forward(self, indices):
+        indices = operand("Embedding", indices, "indices")
+        check_labels("Embedding", indices, self.weight.shape[0])
+        return ops.take(self.weight, indices, 0)
+
+    def details(self):
+        return "{}, {}".format(*self.weight.shape)
+
+
+class Dropout(Module):
+    """In training, each entry is zeroed with probability `rate` and the others are divided by 1 − rate, so that the
+    expected value stays; afterwards, x itself.
+
+    rng: the Generator, or a seed for one, that this layer draws its masks from.
+    Source: Srivastava et al. 2014.
+    """
+
+    def __init__(self, rate=0.5, *, rng=None):
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: rate must be in 0 ≤ rate < 1, got {rate}")
+        self.rate = rate
+        self.rng = backend.generator(rng)
+
+    def forward(self, x):
+        return ops.dropout(x, self.rate, self.rng) if self.training else x
+
+    def details(self):
+        return f"{self.rate}"
+
+
+class Flatten(Module):
+    """Each example as one row: (N, …) → (N, product of the rest)."""
+
+    def forward(self, x):
+        return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
+
+
+class Reshape(Module):
+    """Each example in another shape: (N, …) → (N, *shape)."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return ops.reshape(x, (x.shape[0], *self.shape))
+
+    def details(self):
+        return ", ".join(map(str, self.shape))

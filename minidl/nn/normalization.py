@@ -1,0 +1,61 @@
+"""Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
+from minidl import ops
+from minidl.nn.module import Module, Parameter, changed, check_features, check_sizes
+
+
+class BatchNorm(Module):
+    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, channel by channel, in any number of dimensions.
+
+    x (…, features).  In training μ and σ² are the batch's own mean and variance over all axes but the last, and the
+    running ones follow them,
+
+        running ← (1 − momentum) · running + momentum · the batch's
+
+    (with the unbiased variance, as PyTorch does); after `eval()` the running ones are used.
+    scale starts at 1, shift at 0, running_mean at 0 and running_variance at 1.
+    Raises ValueError where x's last axis does not fit, or a training batch has only one value per channel.
+    Source: Ioffe and Szegedy 2015.
+    """
+
+    def __init__(self, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
+        check_sizes("BatchNorm", features=features)
+        self.momentum, self.eps = momentum, eps
+        self.scale = Parameter([1.0] * features, dtype=dtype)
+        self.shift = Parameter([0.0] * features, dtype=dtype)
+        self.running_mean, self.running_variance = self.shift.data.copy(), self.scale.data.copy()
+
+    def forward(self, x):
+        x = check_features(self, x, self.scale.shape[0])
+        if not self.training:
+            return ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance, self.eps)
+        y = ops.batch_norm(x, self.scale, self.shift, eps=self.eps)
+        self.follow(x.detach())
+        return y
+
+    def follow(self, x):
+        """Move the running statistics towards those of x, a constant."""
+        axes, m, dtype = tuple(range(x.ndim - 1)), self.momentum, self.running_mean.dtype
+        self.running_mean = (1 - m) * self.running_mean + m * x.mean(axes).data.astype(dtype)
+        self.running_variance = (1 - m) * self.running_variance + m * x.var(axes, ddof=1).data.astype(dtype)
+
+    def details(self):
+        return f"{self.scale.size}" + changed(self, momentum=0.1, eps=1e-5)
+
+
+class LayerNorm(Module):
+    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over the last axis, example by example.
+
+    x (…, features); scale starts at 1, shift at 0.  Source: Ba, Kiros and Hinton 2016.
+    """
+
+    def __init__(self, features, eps=1e-5, *, dtype="float32"):
+        check_sizes("LayerNorm", features=features)
+        self.eps = eps
+        self.scale = Parameter([1.0] * features, dtype=dtype)
+        self.shift = Parameter([0.0] * features, dtype=dtype)
+
+    def forward(self, x):
+        return ops.layer_norm(check_features(self, x, self.scale.shape[0]), self.scale, self.shift, eps=self.eps)
+
+    def details(self):
+        return f"{self.scale.size}" + changed(self, eps=1e-5)

@@ -1,0 +1,42 @@
+"""Pooling layers, for 1, 2 or 3 spatial axes.  The mathematics stands in `ops/pooling.py`."""
+from minidl import ops
+from minidl.nn.module import Module, changed
+
+
+class _Pool(Module):
+    def __init__(self, window, stride=None, padding=0):
+        self.window, self.stride, self.padding = window, stride, padding
+
+    def details(self):
+        return f"{self.window}" + changed(self, stride=None, padding=0)
+
+
+class MaxPool(_Pool):
+    """The largest entry of each window: (N, *S, C) → (N, *P, C); see `ops.max_pool`.
+
+    window, stride, padding: an integer, or one for each axis; stride None: as the window.
+    """
+
+    def forward(self, x):
+        return ops.max_pool(x, self.window, self.stride, self.padding)
+
+
+class AveragePool(_Pool):
+    """The mean of each window: (N, *S, C) → (N, *P, C); see `ops.average_pool`.  Arguments as MaxPool's."""
+
+    def forward(self, x):
+        return ops.average_pool(x, self.window, self.stride, self.padding)
+
+
+class GlobalAveragePool(Module):
+    """The mean over all positions: (N, *S, C) → (N, C)."""
+
+    def forward(self, x):
+        return ops.global_average_pool(x)
+
+
+class GlobalMaxPool(Module):
+    """The largest entry over all positions: (N, *S, C) → (N, C)."""
+
+    def forward(self, x):
+        return ops.global_max_pool(x)

@@ -1,0 +1,20 @@
+"""What every test may use: the devices, and Hypothesis' profiles (HYPOTHESIS_PROFILE=thorough: many more examples)."""
+import os
+
+import hypothesis
+import pytest
+import strict_device  # noqa: F401  registers the device "strict"
+
+import minidl as md
+
+hypothesis.settings.register_profile("quick", deadline=None, print_blob=True, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=200)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(params=md.devices())
+def device(request):
+    """Each device in turn, as the one on which arrays are created."""
+    md.use_device(request.param)
+    yield request.param
+    md.use_device("cpu")

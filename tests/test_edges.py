@@ -1,0 +1,283 @@
+"""What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
+from cases import cases
+import numpy as np
+import pytest
+
+import minidl as md
+from minidl import ops
+
+inf, nan = np.inf, np.nan
+
+
+def leaf(values, device="cpu", dtype=float):
+    return md.tensor(values, requires_grad=True, dtype=dtype, device=device)
+
+
+def gradient(f, *arrays, device="cpu"):
+    """Gradients of the sum of f, as lists; one list if there is one input."""
+    leaves = [leaf(a, device) for a in arrays]
+    found = [g.numpy().tolist() for g in md.grad(ops.sum(f(*leaves)), leaves)]
+    return found[0] if len(found) == 1 else found
+
+
+# --- ties and kinks
+
+def test_ties_send_the_cotangent_to_the_first(device):
+    for x, name in ([1.0, 3.0, 3.0], "max"), ([3.0, 1.0, 1.0], "min"):
+        assert gradient(getattr(ops, name), x, device=device) == [0.0, 1.0, 0.0]
+    assert gradient(lambda x: ops.max(x, 0), [[2.0, 1.0], [2.0, 5.0]], device=device) == [[1.0, 0.0], [0.0, 1.0]]
+    assert gradient(lambda x: ops.max(x, (0, 1)), np.zeros((2, 2)), device=device) == [[1.0, 0.0], [0.0, 0.0]]
+    for name in "maximum", "minimum":
+        assert gradient(getattr(ops, name), [1.0, 2.0], [1.0, 2.0], device=device) == [[1.0, 1.0], [0.0, 0.0]]
+    assert gradient(lambda x: ops.maximum(x, 0.0), [0.0], device=device) == [1.0]
+    assert gradient(lambda x: ops.maximum(0.0, x), [0.0], device=device) == [0.0]
+
+
+def test_pooling_ties_send_the_cotangent_to_the_first(device):
+    ones = np.ones((1, 4, 1))
+    assert gradient(lambda x: ops.max_pool(x, 2), ones, device=device) == [[[1.0], [0.0], [1.0], [0.0]]]
+    assert gradient(lambda x: ops.max_pool(x, 3, 1, 1), -ones, device=device) == [[[2.0], [1.0], [1.0], [0.0]]]
+    assert gradient(ops.global_max_pool, ones, device=device) == [[[1.0], [0.0], [0.0], [0.0]]]
+
+
+def test_max_pooling_pads_with_minus_infinity(device):
+    x = md.tensor(-np.ones((1, 3, 1)), device=device)
+    assert ops.max_pool(x, 3, 1, 1).numpy().tolist() == [[[-1.0], [-1.0], [-1.0]]]
+
+
+def test_kinks(device):
+    assert gradient(ops.relu, [0.0, -0.0], device=device) == [0.0, 0.0]
+    assert gradient(lambda x: ops.leaky_relu(x, 0.1), [0.0], device=device) == [0.1]
+    assert gradient(lambda x: ops.elu(x, 0.5), [0.0], device=device) == [0.5]
+    assert gradient(ops.absolute, [0.0, -2.0], device=device) == [0.0, -1.0]
+    assert gradient(lambda x: ops.clip(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0, 2.0], device=device) == [0, 1, 1, 1, 0]
+
+
+# --- zeros
+
+def test_norm_and_deviation_at_zero(device):
+    assert gradient(ops.norm, [0.0, 0.0], device=device) == [0.0, 0.0]
+    rows = gradient(lambda x: ops.norm(x, 1), [[0.0, 0.0], [3.0, 4.0]], device=device)
+    assert rows[0] == [0.0, 0.0] and rows[1] == pytest.approx([0.6, 0.8])
+    assert gradient(ops.std, [5.0, 5.0], device=device) == [0.0, 0.0]
+    assert gradient(ops.var, [5.0, 5.0], device=device) == [0.0, 0.0]
+    x = leaf([0.0, 0.0], device)
+    first, = md.grad(ops.norm(x), x, create_graph=True)
+    second, = md.grad(ops.sum(first), x)
+    assert second.numpy().tolist() == [0.0, 0.0]
+
+
+def test_powers_at_zero(device):
+    for exponent, slope in (0, 0.0), (0.0, 0.0), (1, 1.0), (2, 0.0), (3.0, 0.0):
+        assert gradient(lambda x, _e=exponent: ops.power(x, _e), [0.0], device=device) == [slope]
+        assert gradient(ops.power, [0.0], [float(exponent)], device=device) == [[slope], [0.0]]
+    assert gradient(lambda x: ops.power(0, x), [0.0, 2.0], device=device) == [0.0, 0.0]
+    assert gradient(lambda x: ops.power(x, 3), [-2.0], device=device) == [12.0]
+    assert np.isnan(gradient(lambda x: ops.power(-2.0, x), [2.0], device=device)).all()      # log of a negative base
+    x = leaf([0.0], device)
+    derivatives = [x ** 2]
+    for _ in range(3):
+        derivatives += md.grad(derivatives[-1], x, create_graph=True)
+    assert [d.item() for d in derivatives] == [0.0, 0.0, 2.0, 0.0]
+
+
+def test_roots_and_logarithms_of_zero(device):
+    with np.errstate(divide="ignore"):
+        assert gradient(ops.sqrt, [0.0], device=device) == [inf]
+        assert gradient(ops.log, [0.0], device=device) == [inf]
+        assert ops.log(md.tensor(0.0, device=device)).item() == -inf
+
+
+# --- infinities
+
+def test_where_keeps_the_branch_not_taken_out(device):
+    found = gradient(lambda a, b: ops.where([True, False], a, b), [1.0, nan], [inf, 2.0], device=device)
+    assert found == [[1.0, 0.0], [0.0, 1.0]]
+    leaves = leaf([1.0, 1.0], device), leaf([1.0, 1.0], device)
+    cotangent = md.tensor([1.0, nan], device=device)
+    a, b = md.grad(ops.where([True, False], *leaves), leaves, cotangent)
+    assert a.numpy().tolist() == [1.0, 0.0] and b.numpy()[0] == 0.0
+    found = gradient(lambda x: ops.where(x > 0, ops.log(ops.where(x > 0, x, 1.0)), 0.0), [0.0, 2.0], device=device)
+    assert found == [0.0, 0.5]
+
+
+def test_saturation_without_overflow(device):
+    x = [-1e4, 0.0, 1e4]
+    with np.errstate(all="raise", under="ignore"):
+        assert ops.sigmoid(md.tensor(x, device=device)).numpy().tolist() == [0.0, 0.5, 1.0]
+        assert ops.softplus(md.tensor(x, device=device)).numpy().tolist() == [0.0, np.log(2.0), 1e4]
+        assert ops.elu(md.tensor(x, device=device)).numpy().tolist() == [-1.0, 0.0, 1e4]
+        assert gradient(ops.sigmoid, x, device=device) == [0.0, 0.25, 0.0]
+        assert gradient(ops.softplus, x, device=device) == [0.0, 0.5, 1.0]
+        assert gradient(ops.tanh, x, device=device) == [0.0, 1.0, 0.0]
+        for f in ops.softmax, lambda x: ops.exp(ops.log_softmax(x)), lambda x: x - ops.logsumexp(x):
+            assert np.isfinite(f(md.tensor(x, device=device)).numpy()).all()
+            assert np.isfinite(gradient(f, x, device=device)).all()
+        assert ops.logsumexp(md.tensor([1e4, 1e4], device=device)).item() == 1e4 + np.log(2.0)
+
+
+def test_accuracy_near_zero(device):
+    x = md.tensor([1e-12], device=device)
+    for f in ops.expm1, ops.log1p, ops.tanh, ops.sin:
+        np.testing.assert_allclose(f(x).numpy(), [1e-12], rtol=1e-10)
+
+
+def test_minus_infinity_is_probability_zero(device):
+    x = [-inf, 0.0, 0.0]
+    assert ops.softmax(md.tensor(x, device=device)).numpy().tolist() == [0.0, 0.5, 0.5]
+    assert gradient(ops.logsumexp, x, device=device) == [0.0, 0.5, 0.5]
+    assert gradient(lambda x: ops.softmax(x)[1], x, device=device) == [0.0, 0.25, -0.25]
+    nothing = md.tensor([[-inf, -inf], [0.0, -inf]], device=device)
+    with np.errstate(divide="ignore"):
+        assert ops.logsumexp(nothing, 1).numpy().tolist() == [-inf, 0.0]
+        assert gradient(lambda x: ops.logsumexp(x, 1), nothing.numpy(), device=device) == [[0.0, 0.0], [1.0, 0.0]]
+
+
+# --- empty and small
+
+def test_empty_arrays(device):
+    x = np.zeros((0, 3))
+    assert ops.sum(md.tensor(x, device=device)).item() == 0.0
+    for f in (ops.exp, ops.relu, lambda x: x @ x.T, lambda x: ops.sum(x, 0), lambda x: ops.max(x, 1), ops.softmax,
+              lambda x: ops.concatenate([x, x]), lambda x: x[:, [0, 0]], lambda x: ops.mean(x, 1), ops.flatten,
+              lambda x: ops.reshape(x, (3, 0)), lambda x: ops.pad(x, 1), lambda x: ops.norm(x, 1)):
+        assert gradient(f, x, device=device) == []
+    assert gradient(lambda x: x[:, 1:1], np.ones((1, 2)), device=device) == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "min", "var", "std", "logsumexp", "softmax", "log_softmax", "argmax"])
+def test_nothing_to_reduce(device, name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        getattr(ops, name)(md.tensor(np.zeros((3, 0)), device=device), axis=1)
+
+
+# --- dtypes
+
+def test_numbers_do_not_promote(device):
+    x = leaf([1.0, 2.0], device, dtype="float32")
+    for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),
+              ops.clip(x, 0.0, 1.5), ops.pad(x, 1, value=2.0), x.mean(), x.std(), ops.leaky_relu(x, 0.1), ops.gelu(x)):
+        assert y.dtype == np.float32
+        assert md.grad(ops.sum(y), x)[0].dtype == np.float32
+    half = leaf([1.0, 2.0], device, dtype="float16")
+    assert ops.sigmoid(half * 2 + 1).dtype == np.float16
+
+
+def test_arrays_promote_as_numpy_does(device):
+    single, double, whole = leaf([1.0], device, "float32"), leaf([1.0], device), md.tensor([1], device=device)
+    assert (single * double).dtype == (single * whole).dtype == (whole / whole).dtype == np.float64
+    for y in single * double, ops.matmul(single, double), ops.concatenate([single, double]), single * whole:
+        assert md.grad(ops.sum(y), single)[0].dtype == np.float32
+    assert (whole * 2).dtype == np.int64 and (whole * 2.0).dtype == np.float64
+    cast = ops.astype(single, "float64")
+    assert cast.dtype == np.float64 and md.grad(cast, single)[0].dtype == np.float32
+    assert ops.astype(single, int).requires_grad is False
+
+
+def test_complex_and_objects_are_refused():
+    for values in [1j], ["a"], [None]:
+        with pytest.raises(TypeError):
+            md.tensor(values)
+
+
+# --- devices
+
+@pytest.mark.parametrize("case", [case for case in cases if len(case.inputs) > 1], ids=str)
+def test_two_devices_in_one_operation(case):
+    first, *others = case.draw(seed=8)
+    with pytest.raises(md.DeviceError, match=rf"^{case.name}: .*'(cpu|strict)'.*'(cpu|strict)'"):
+        case.call(md.tensor(first, device="strict"), *(md.tensor(x, device="cpu") for x in others))
+
+
+def test_nothing_moves_silently():
+    here, there = leaf([1.0, 2.0]), leaf([1.0, 2.0], "strict")
+    for f in (lambda: there * np.ones(2), lambda: there[np.array([0])], lambda: np.ones(2) + there,
+              lambda: ops.take(there, np.array([0])), lambda: md.grad(there * there, there, np.ones(2)),
+              lambda: md.grad(there * there, there, here), lambda: ops.one_hot(there, 3) * here):
+        with pytest.raises((md.DeviceError, TypeError)):
+            f()
+    with pytest.raises(TypeError, match=r"\.numpy\(\)"):
+        np.asarray(there)
+    assert there.numpy().tolist() == [1.0, 2.0] and float(there[1]) == 2.0 and there[0].item() == 1.0
+    moved = there.to("cpu")
+    assert moved.device == "cpu" and (moved * here).shape == (2,)
+    assert md.grad(ops.sum(moved * here), there)[0].device == "strict"
+
+
+def test_unknown_device():
+    with pytest.raises(md.DeviceError, match="'tpu' is unknown"):
+        md.use_device("tpu")
+    with pytest.raises(md.DeviceError, match="'tpu' is unknown"):
+        md.tensor(1.0, device="tpu")
+
+
+def test_out_of_range_raises_on_every_device(device):
+    x, labels = md.tensor(np.zeros((3, 4)), device=device), md.tensor([0, 3], device=device)
+    for f in (lambda: x[labels], lambda: x[3], lambda: x[:, -5], lambda: ops.take(x, labels, 0), lambda: x[[-4]],
+              lambda: ops.take_along_axis(x, md.tensor([[3]] * 4, device=device).T, 0),
+              lambda: ops.add_at(x, labels, 1.0)):
+        with pytest.raises(IndexError, match="out of range"):
+            f()
+    for wrong_labels in [0, 3], [-1, 0]:
+        with pytest.raises(ValueError, match="^one_hot: labels lie between"):
+            ops.one_hot(md.tensor(wrong_labels, device=device), 3)
+
+
+# --- nothing changes in place
+
+def test_assignment_is_refused_and_explained(device):
+    t = md.tensor([1.0, 2.0], device=device)
+    with pytest.raises(TypeError, match="ops.set_at"):
+        t[0] = 5.0
+    before = t
+    t += 1.0
+    assert t is not before and before.numpy().tolist() == [1.0, 2.0]
+
+
+def test_writing_a_position_twice(device):
+    x = md.tensor([1.0, 2.0, 3.0], device=device)
+    with pytest.raises(ValueError, match="^set_at: .*twice"):
+        ops.set_at(x, [0, 0], 5.0)
+    assert ops.add_at(x, [0, 0], 5.0).numpy().tolist() == [11.0, 2.0, 3.0]
+    assert ops.set_at(x, [2, 0], [7.0, 8.0]).numpy().tolist() == [8.0, 2.0, 7.0]
+    assert x.numpy().tolist() == [1.0, 2.0, 3.0]
+
+
+# --- mistakes
+
+a, b = np.ones((2, 3)), np.ones((4, 5))
+picture, flat = np.ones((1, 4, 4, 2)), np.ones((2, 3))
+wrong = {
+    "add": (a, b), "multiply": (a, b), "maximum": (a, b), "power": (a, b), "where": (a > 0, a, b), "less": (a, b),
+    "matmul": (a, a), "outer": (a, a), "einsum": ("ij,jk", a, a), "diagonal": (np.ones(3),), "trace": (np.ones(3),),
+    "reshape": (a, (4, 2)), "transpose": (a, 0, 0), "moveaxis": (a, 2, 0), "swapaxes": (a, 0, 2), "expand_dims": (a, 5),
+    "squeeze": (a, 0), "broadcast_to": (a, (2, 4)), "concatenate": ([a, b],), "stack": ([a, b],), "split": (a, 4),
+    "pad": (a, ((1, 1),)), "flip": (a, 2), "roll": (a, 1, 2), "repeat": (a, -1), "tile": (a, -1),
+    "index": (a, (0, 0, 0)), "take": (a, [0], 2), "take_along_axis": (a, np.zeros((1, 1), int), 0),
+    "set_at": (a, 0, np.ones(4)), "add_at": (a, 0, np.ones(4)), "scatter": (np.ones(3), [0, 1], (4,)),
+    "sum": (a, 2), "mean": (a, (0, 0)), "max": (a, 2), "min": (a, -3), "var": (a, 2), "std": (a, 2), "norm": (a, 2),
+    "argmax": (a, 2), "argmin": (a, 2), "cumsum": (a, 2), "sum_to": (a, (4,)), "softmax": (a, 2), "log_softmax": (a, 2),
+    "logsumexp": (a, 2), "clip": (a,), "leaky_relu": (a, -1.0), "elu": (a, -1.0), "one_hot": (np.array([5]), 3),
+    "conv": (picture, np.ones((3, 3, 3, 1))), "conv_input": (picture, np.ones((3, 3, 2, 2)), (9, 9)),
+    "conv_weight": (picture, picture, (3, 3)), "conv_transpose": (picture, np.ones((3, 3, 2, 3))),
+    "max_pool": (picture, 5), "average_pool": (picture, 0), "max_pool_with_switches": (picture, 5, None, 0),
+    "global_average_pool": (flat,), "global_max_pool": (flat,), "upsample": (picture, 0), "resize": (picture, 0),
+    "pixel_shuffle": (picture, 3), "standardize": (a, 2), "batch_norm": (a, np.ones(4), np.ones(3)),
+    "layer_norm": (a, np.ones(3), np.ones(2)), "dropout": (a, 1.0, 0),
+}
+
+
+@pytest.mark.parametrize("name", wrong)
+def test_errors_name_the_operation(device, name):
+    arguments = [md.tensor(x, device=device) if isinstance(x, np.ndarray) else x for x in wrong[name]]
+    with pytest.raises((ValueError, IndexError), match=f"^{name}: ") as caught:
+        getattr(ops, name)(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_kinds_are_checked():
+    for f in (lambda: ops.exp(None), lambda: ops.add("a", 1.0), lambda: ops.matmul(object(), np.ones(2)),
+              lambda: ops.index(np.ones(3), 0.5), lambda: ops.index(np.ones(3), True),
+              lambda: ops.index(np.ones(3), [0.5]), lambda: ops.one_hot(np.ones(2), 3)):
+        with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot): "):
+            f()

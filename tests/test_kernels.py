@@ -1,0 +1,109 @@
+"""The kernels behind convolution: every algorithm, strip size and number of threads gives the same."""
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from minidl import kernels
+from minidl.kernels import convolution, winograd, workers
+from minidl.kernels.geometry import Geometry, pad
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def close(a, b, tolerance=2e-5):
+    assert a.shape == b.shape and a.dtype == b.dtype
+    assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("sizes, channels", [((40, 41), (32, 33)), ((43, 42), (40, 32)), ((160, 9), (32, 32)), ((4, 200), (33, 35))])
+def test_winograd_equals_the_direct_product(sizes, channels, padding):
+    x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
+    g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
+    assert winograd.serves(x, w, g)
+    padded = pad(x, [(padding, padding)] * 2)
+    direct = convolution._correlate(padded, w, b, (1, 1), (1, 1), 1)
+    close(kernels.conv(x, w, b, g), direct)
+    u = drawn(*direct.shape, seed=3)
+    exact = kernels.conv_input(u.astype("float64"), w.astype("float64"), g)     # float64 is always direct
+    close(kernels.conv_input(u, w, g), exact.astype("float32"))
+
+
+@pytest.mark.parametrize("budget", [1, 10_000, 300_000])
+def test_winograd_in_strips(budget):
+    x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4))
+    close(winograd.correlate(x, filters, None, budget), winograd.correlate(x, filters, None))
+
+
+def test_winograd_matrices_filter_one_row_exactly():
+    """Aᵀ[(G w) ⊙ (Bᵀ d)] on small whole numbers is the four outputs of the filter."""
+    d, w = np.array([3, -1, 4, 1, -5, 9.0]), np.array([2, -7, 1.0])
+    np.testing.assert_allclose(winograd.A_T @ ((winograd.G @ w) * (winograd.B_T @ d)), np.correlate(d, w), rtol=1e-12)
+
+
+def test_transformed_filters_are_remembered_as_long_as_the_array_lives():
+    w = drawn(3, 3, 32, 32)
+    once = winograd.remembered(winograd.transformed, w)
+    assert winograd.remembered(winograd.transformed, w) is once
+    held = len(winograd._remembered)
+    del w
+    assert len(winograd._remembered) == held - 1
+
+
+@pytest.mark.parametrize("height", [1, 2, 5])
+def test_strips_cover_everything_once(height):
+    for images, rows, bytes_per_row in [(1, 7, 100), (3, 4, 10), (2, 1, 1000), (5, 6, 1), (1, 1, 1)]:
+        seen = np.zeros((images, rows), int)
+        for image, part in workers.strips(images, rows, bytes_per_row, np, budget=height * bytes_per_row):
+            seen[image, part] += 1
+        assert (seen == 1).all()
+
+
+def contractions(threads, monkeypatch):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
+    x, w = drawn(2, 70, 60, 24), drawn(3, 3, 24, 40, seed=1)
+    g = Geometry((70, 60), (3, 3), (2, 1), (1, 0), (1, 2), 1)
+    y = kernels.conv(x, w, None, g)
+    return y, kernels.conv_input(y, w, g), kernels.conv_weight(x, y, g)
+
+
+def test_threads_change_nothing_but_rounding(monkeypatch):
+    for one, many in zip(contractions(1, monkeypatch), contractions(3, monkeypatch)):
+        close(one, many, 1e-5)
+
+
+def test_the_same_twice_bit_for_bit(monkeypatch):
+    for first, second in zip(contractions(2, monkeypatch), contractions(2, monkeypatch)):
+        assert (first == second).all()
+
+
+def test_blas_threads_are_left_as_they_were(monkeypatch):
+    def counts():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before, inside = counts(), []
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
+    workers.share([lambda: inside.extend(counts()), lambda: None], np)
+    assert counts() == before and 1 in inside      # SciPy may bring a BLAS of its own, which no kernel uses
+    with pytest.raises(ZeroDivisionError):
+        workers.share([lambda: 1 / 0, lambda: None], np)
+    assert counts() == before
+
+
+def test_two_threads_may_convolve_at_once(monkeypatch):
+    expected = contractions(2, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: contractions(2, monkeypatch), range(8)):
+            for a, b in zip(result, expected):
+                assert (a == b).all()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+def test_a_wrong_number_of_threads(monkeypatch, value):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", value)
+    with pytest.raises(ValueError, match="MINIDL_NUM_THREADS"):
+        workers.number_of_threads()
