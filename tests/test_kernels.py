@@ -1,5 +1,8 @@
 """The kernels behind convolution: every algorithm, strip size and number of threads gives the same."""
 from concurrent.futures import ThreadPoolExecutor
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -92,6 +95,24 @@ def test_blas_threads_are_left_as_they_were(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         workers.share([lambda: 1 / 0, lambda: None], np)
     assert counts() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_process_convolves_too(monkeypatch):
+    contractions(2, monkeypatch)
+    child = os.fork()
+    if child == 0:
+        contractions(2, monkeypatch)
+        os._exit(0)
+    for _ in range(200):
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+    assert finished and status == 0
 
 
 def test_two_threads_may_convolve_at_once(monkeypatch):

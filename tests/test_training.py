@@ -50,9 +50,9 @@ def normalized(seed, dtype="float32"):
 networks = pytest.mark.parametrize("network", [perceptron, convnet])
 
 
-def shuffled(epochs, seed=0, size=50):
+def shuffled(epochs, seed=0):
     """Batches for that many times through the training pictures."""
-    batches = md.data.batches(*TRAIN, batch_size=size, rng=seed)
+    batches = md.data.batches(*TRAIN, batch_size=50, rng=seed)
     return [batch for _ in range(epochs) for batch in batches]
 
 
@@ -109,8 +109,7 @@ def test_a_perceptron_learns_on_every_device(device):
 
 
 def test_a_convolutional_network_learns():
-    net = convnet(seed=0)
-    learns(net)
+    learns(convnet(seed=0))
 
 
 @networks

@@ -20,6 +20,8 @@ from minidl.kernels import winograd
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.workers import deal, share, strips, workspace
 
+SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
+
 
 def conv(x, w, b, g):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None."""
@@ -128,9 +130,18 @@ def _correlate(x, w, b, stride, dilation, groups):
 
 
 def _columns(view, groups):
-    """(n, *P, *K, C) → (groups, n·P, K·C/groups): what the filter sees at each place, one row a place."""
+    """(n, *P, *K, C) → (groups, n·P, K·C/groups): what the filter sees at each place, one row a place.
+
+    With few channels the rows are short, and copying them one by one is slow: then the workspace holds the transpose,
+    whose rows run along the places, and BLAS is handed that.
+    """
     xp, spatial = backend.of(view), (view.ndim - 2) // 2
     places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
-    columns = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
-    columns[...] = xp.moveaxis(view.reshape(view.shape[:-1] + (groups, channels)), -2, 0) if groups > 1 else view[None]
-    return columns.reshape(groups, math.prod(places), math.prod(kernel) * channels)
+    seen = xp.moveaxis(view.reshape(view.shape[:-1] + (groups, channels)), -2, 0) if groups > 1 else view[None]
+    if kernel[-1] * channels >= SHORT or xp is not backend.CPU.module:
+        columns = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
+        columns[...] = seen
+        return columns.reshape(groups, math.prod(places), math.prod(kernel) * channels)
+    columns = workspace(xp, "columns", (groups,) + kernel + (channels,) + places, view.dtype)
+    columns[...] = xp.moveaxis(seen, range(1, spatial + 2), range(spatial + 2, 2 * spatial + 3))
+    return columns.reshape(groups, math.prod(kernel) * channels, math.prod(places)).swapaxes(1, 2)

@@ -6,15 +6,14 @@ held to one thread each, so that cores are not fought over.  How strips are deal
 so a run can be repeated bit for bit.
 """
 from concurrent.futures import ThreadPoolExecutor
+import functools
 import math
 import os
 import threading
 
 import numpy as np
 
-_lock = threading.Lock()
 _local = threading.local()
-_pools = {}
 
 
 def number_of_threads():
@@ -38,35 +37,56 @@ def share(jobs, xp):
         return list(_pool(threads).map(lambda job: job(), jobs))
 
 
+@functools.cache
 def _pool(threads):
-    with _lock:
-        if threads not in _pools:
-            _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="minidl")
-        return _pools[threads]
+    return ThreadPoolExecutor(threads, thread_name_prefix="minidl")
 
 
 class _OneBlasThread:
-    """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves."""
-    controller = limiter = None
-    inside = 0
+    """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
+
+    threadpoolctl wants one and the same thread to set and restore the limit, so a thread of our own does both.
+    """
+
+    def __init__(self):
+        self.lock, self.inside, self.limiter = threading.Lock(), 0, None
+        self.conductor = ThreadPoolExecutor(1, thread_name_prefix="minidl-blas")
 
     def __enter__(self):
-        with _lock:
-            if self.inside == 0:
-                if self.controller is None:
-                    from threadpoolctl import ThreadpoolController
-                    self.controller = ThreadpoolController()
-                self.limiter = self.controller.limit(limits=1, user_api="blas")
+        with self.lock:
             self.inside += 1
+            if self.inside == 1:
+                self.limiter = self.conductor.submit(self._limit).result()
 
     def __exit__(self, *exception):
-        with _lock:
+        with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                self.limiter.restore_original_limits()
+                self.conductor.submit(self.limiter.__exit__, None, None, None).result()
+
+    @staticmethod
+    def _limit():
+        return _blas().limit(limits=1, user_api="blas").__enter__()
+
+
+@functools.cache
+def _blas():
+    from threadpoolctl import ThreadpoolController
+    return ThreadpoolController()
 
 
 _one_blas_thread = _OneBlasThread()
+
+
+def _after_fork():
+    """A forked process has this one's objects but not its threads: begin anew."""
+    global _one_blas_thread
+    _one_blas_thread = _OneBlasThread()
+    _pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def workspace(xp, name, shape, dtype):
@@ -84,10 +104,12 @@ def workspace(xp, name, shape, dtype):
 def strips(images, rows, bytes_per_row, xp, budget=2 ** 20):
     """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
 
-    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  On a GPU the
-    budget is larger, since there a strip is a kernel launch.
+    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Work that is
+    worth it is cut into at least one strip for each thread.  On a GPU the budget is larger, since there a strip is a
+    kernel launch.
     """
-    budget = budget if xp is np else 2 ** 28
+    share_of_one = images * rows * bytes_per_row // number_of_threads()
+    budget = min(budget, max(share_of_one, 2 ** 17)) if xp is np else 2 ** 28
     at_once = max(1, budget // max(1, bytes_per_row * rows))
     if at_once > 1 or rows <= 1:
         return [(slice(n, min(n + at_once, images)), slice(0, rows)) for n in range(0, images, at_once)]
