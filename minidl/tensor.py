@@ -182,6 +182,9 @@ class Tensor:
 
     __hash__ = object.__hash__  # == compares elementwise, so identity is what a dictionary goes by
 
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self):
         values = backend.CPU.module.array2string(backend.to_host(self.data), prefix="tensor(", separator=", ", precision=6)
         extras = [str(self.dtype)] + [f"device={self.device!r}"] * (self.device != "cpu")

@@ -2,20 +2,21 @@
 import gzip
 import math
 import os
+from pathlib import Path
 import struct
 import subprocess
 import sys
 import time
 import warnings
 import zlib
-from pathlib import Path
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
+import pytest
 
+import minidl as md
 from minidl import packages
 from minidl.data import (
     batches,
@@ -712,3 +713,10 @@ def test_without_shuffling_batches_are_views():
 def test_batches_refuses(arrays, batch_size, kind, message):
     with pytest.raises(kind, match=f"^batches: .*{message}"):
         batches(*arrays, batch_size=batch_size)
+
+
+def test_batches_of_tensors_stay_on_their_device(device):
+    x = md.tensor(np.arange(10.0))
+    pieces = list(md.data.batches(x, batch_size=4, rng=0))
+    assert all(piece.device == device for piece in pieces)
+    assert sorted(v for piece in pieces for v in piece.numpy()) == list(range(10))

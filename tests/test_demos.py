@@ -27,11 +27,13 @@ def fails(capsys, main, *arguments):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"), (["--optimizer", "magic"], "magic"),
+    (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"),
+    (["--optimizer", "magic"], "magic"),
     (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"), (["--style", ROOT], ROOT.name),
     (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"), (["--alpha", -1], "weights"),
     (["--style-layer-weights", 1], "--style-layer-weights"), (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
-    (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"), (["--save-every", -1], "--save-every"),
+    (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"),
+    (["--save-every", -1], "--save-every"),
     (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
 ])
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
@@ -55,8 +57,8 @@ def test_help(name):
 @pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exists(), reason="VGG-19's weights are not cached")
 def test_style_transfer_from_end_to_end(tmp_path, capsys):
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
-    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4", "--save-every", "2",
-                         "--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json"), "--seed", "3"])
+    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",
+                         "--save-every", "2", "--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json"), "--seed", "3"])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["evaluations"] == len(figures["history"]) == 4
     assert figures["J"] == min(costs["J"] for costs in figures["history"])

@@ -3,16 +3,19 @@ from numbers import Integral
 
 import numpy as np
 
+from ..tensor import Tensor
+
 
 class batches:
     """Go through aligned arrays in minibatches, once per `for` loop.
 
         for x, y in batches(images, labels, batch_size=64, rng=0): ...
 
-    Each array (N, ...) gives pieces (batch_size, ...), the last one shorter unless `drop_last`; several arrays give
-    tuples, one array gives the pieces themselves. `len` is the number of batches.
+    Each array or Tensor (N, ...) gives pieces (batch_size, ...), the last one shorter unless `drop_last`; several arrays
+    give tuples, one array gives the pieces themselves. `len` is the number of batches.
     rng: None keeps the order, and the pieces are views; a numpy.random.Generator or a seed shuffles all arrays alike,
-    anew for every loop.
+    anew for every loop.  (So make one `batches` before the loop over epochs, or pass a Generator: a seed given anew in
+    every epoch gives every epoch the same order.)
 
     Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one that is not whole.
     """
@@ -38,5 +41,12 @@ class batches:
             chosen = slice(start, start + self.batch_size)
             if order is not None:
                 chosen = order[chosen]
-            pieces = tuple(array[chosen] for array in self.arrays)
+            pieces = tuple(array[_on_device_of(array, chosen)] for array in self.arrays)
             yield pieces if len(pieces) > 1 else pieces[0]
+
+
+def _on_device_of(array, chosen):
+    """An index array as a Tensor beside the one that it is to index; anything else as it is."""
+    if isinstance(array, Tensor) and isinstance(chosen, np.ndarray):
+        return Tensor(chosen, device=array.device)
+    return chosen

@@ -1,10 +1,10 @@
 """Data sets of small labelled pictures: MNIST's IDX files, Fashion-MNIST, and 5,000 MNIST digits from a package."""
-import gzip
-import os
-import zlib
 from collections import namedtuple
+import gzip
 from math import prod
+import os
 from pathlib import Path
+import zlib
 
 import numpy as np
 

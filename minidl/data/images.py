@@ -2,10 +2,10 @@
 
 A picture is a uint8 array (H, W, 3), RGB in 0..255, upright. Pillow does the decoding; it is imported when needed.
 """
-import io
-import warnings
 from contextlib import contextmanager
+import io
 from pathlib import Path
+import warnings
 
 import numpy as np
 

@@ -4,7 +4,8 @@ Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' auth
 """
 import numpy as np
 
-from minidl import ops, weights as weight_files
+from minidl import ops
+from minidl import weights as weight_files
 from minidl.nn import Module, Parameter
 from minidl.tensor import operand
 from minidl.weights import WeightsError
@@ -65,7 +66,10 @@ class VGG(Module):
         found = {}
         x = x - self.mean
         for name in self.names:
-            x = ops.relu(x) if name.startswith("relu") else self.pool(x, 2) if name.startswith("pool") else getattr(self, name)(x)
+            if name.startswith("conv"):
+                x = getattr(self, name)(x)
+            else:
+                x = ops.relu(x) if name.startswith("relu") else self.pool(x, 2)
             if name in layers:
                 found[name] = x
             if len(found) == len(set(layers)):

@@ -5,9 +5,9 @@
 It is linear in each of its three arguments, so leaving one out gives a contraction, and differentiating a contraction
 gives the other two: the set {conv, conv_input, conv_weight} is closed under differentiation, to any order.
 
-    y = conv(x, w)           dL = ⟨ȳ, dy⟩ = T(dx, w, ȳ) + T(x, dw, ȳ)      so   x̄ = conv_input(ȳ, w)    w̄ = conv_weight(x, ȳ)
-    x' = conv_input(u, w)    dL = T(x̄', w, du) + T(x̄', dw, u)              so   ū = conv(x̄', w)         w̄ = conv_weight(x̄', u)
-    w' = conv_weight(x, u)   dL = T(dx, w̄', u) + T(x, w̄', du)              so   x̄ = conv_input(u, w̄')   ū = conv(x, w̄')
+    y = conv(x, w)           dL = ⟨ȳ, dy⟩ = T(dx, w, ȳ) + T(x, dw, ȳ)    so   x̄ = conv_input(ȳ, w)  w̄ = conv_weight(x, ȳ)
+    x' = conv_input(u, w)    dL = T(x̄', w, du) + T(x̄', dw, u)            so   ū = conv(x̄', w)       w̄ = conv_weight(x̄', u)
+    w' = conv_weight(x, u)   dL = T(dx, w̄', u) + T(x, w̄', du)            so   x̄ = conv_input(u, w̄') ū = conv(x, w̄')
 
 Shapes, channels last: x (N, *S, C), w (*K, C/groups, O), u and y (N, *P, O), with P = floor((S + 2·pad − d·(K−1) − 1)/s) + 1
 along each axis.  As everywhere in deep learning, "convolution" is cross-correlation: the filter is not mirrored.
@@ -95,8 +95,10 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
     if min(sizes) < 1:
         raise ValueError(f"conv_transpose: padding {padding} leaves nothing: the result would have sizes {sizes}")
     if x.shape[-1] != w.shape[-1]:
-        raise ValueError(f"conv_transpose: filter {w.shape} expects {w.shape[-1]} input channels, x {x.shape} has {x.shape[-1]}")
-    g = _geometry("conv_transpose", x.shape[:1] + sizes + (w.shape[-2] * groups,), w.shape, stride, padding, dilation, groups)
+        raise ValueError(f"conv_transpose: filter {w.shape} expects {w.shape[-1]} input channels, x {x.shape} has "
+                         f"{x.shape[-1]}")
+    y_shape = x.shape[:1] + sizes + (w.shape[-2] * groups,)
+    g = _geometry("conv_transpose", y_shape, w.shape, stride, padding, dilation, groups)
     y = _conv_input(*promoted(x, w), g)
     if b is None:
         return y

@@ -172,7 +172,8 @@ def where(condition, a, b):
     a, b = operands("where", a, b)
     for name, x in (("a", a), ("b", b)):
         operands("where", condition, x, ("condition", name))
-    return record(backend.of(condition.data).where(condition.data != 0, a.data, b.data),
+    chosen = condition.data if condition.dtype.kind == "b" else condition.data != 0
+    return record(backend.of(chosen).where(chosen, a.data, b.data),
                   (a, lambda gy: where(condition, gy, 0)),
                   (b, lambda gy: where(condition, 0, gy)))
 

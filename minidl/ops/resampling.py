@@ -33,7 +33,8 @@ def resize(x, sizes):
         n, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1:]
         if m != n:
             matrix = backend.asarray(interpolation_matrix(n, m), x.dtype, backend.device_of(x.data))
-            x = reshape(matmul(constant(matrix), reshape(x, (math.prod(before), n, math.prod(after)))), before + (m,) + after)
+            lines = reshape(x, (math.prod(before), n, math.prod(after)))
+            x = reshape(matmul(constant(matrix), lines), before + (m,) + after)
     return x
 
 

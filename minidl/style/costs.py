@@ -75,7 +75,8 @@ def check_layer_weights(operation, layers, layer_weights):
     if layer_weights is None:
         return {name: 1 / len(layers) for name in layers}
     if set(layer_weights) != set(layers):
-        raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the layers are {sorted(layers)}")
+        raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the layers are "
+                         f"{sorted(layers)}")
     if min(layer_weights.values()) < 0 or abs(math.fsum(layer_weights.values()) - 1) > 1e-6:
         raise ValueError(f"{operation}: layer weights must not be negative and must add up to 1, got {layer_weights}")
     return dict(layer_weights)

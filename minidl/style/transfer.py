@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image, resize
-from minidl.optim import Adam, SGD, minimize_lbfgs
+from minidl.optim import SGD, Adam, minimize_lbfgs
 from minidl.style.costs import check_layer_weights, content_cost, mean_gram, style_layer_cost, total_variation
 from minidl.tensor import Tensor, grad, no_grad, tensor
 
