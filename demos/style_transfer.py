@@ -9,6 +9,7 @@ from demos.command_line import Parser, Stopwatch, progress, run, start, write_js
 import minidl as md
 from minidl import style
 from minidl.data import load_image, resize, save_image
+from minidl.models.vgg import layer_names
 from minidl.style.transfer import CONTENT_LAYERS, STYLE_LAYERS
 
 IMAGES = Path(__file__).parent / "images"
@@ -70,8 +71,10 @@ def _options(arguments):
     add("--beta", type=float, default=1.0, help="weight of the style cost")
     add("--tv-weight", type=float, default=0.0, help="weight of the total variation")
     add("--content-layer", "--content-layers", dest="content_layers", nargs="+", default=CONTENT_LAYERS, metavar="LAYER",
+        choices=layer_names("vgg19"),
         help="layers whose activations are the content")
     add("--style-layer", "--style-layers", dest="style_layers", nargs="+", default=STYLE_LAYERS, metavar="LAYER",
+        choices=layer_names("vgg19"),
         help="layers whose Gram matrices are the style")
     add("--style-layer-weights", nargs="+", type=float, default=None, metavar="λ",
         help="one for each style layer, adding up to 1 (default: equal)")

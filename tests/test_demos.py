@@ -58,7 +58,8 @@ def test_help(name):
 def test_style_transfer_from_end_to_end(tmp_path, capsys):
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
     style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",
-                         "--save-every", "2", "--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json"), "--seed", "3"])
+                         "--save-every", "2", "--output", str(tmp_path / "out"), "--seed", "3",
+                         "--json", str(tmp_path / "figures.json")])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["evaluations"] == len(figures["history"]) == 4
     assert figures["J"] == min(costs["J"] for costs in figures["history"])

@@ -6,7 +6,7 @@ import minidl as md
 from minidl import ops, style
 from minidl.files import cache_folder
 from minidl.models import VGG, vgg19
-from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, read_filters
+from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, layer_names, read_filters
 from minidl.testing import gradcheck
 from minidl.weights import FILES, WeightsError
 
@@ -119,6 +119,10 @@ def real_net():
     if not path.exists():
         pytest.skip("VGG-19's weights are not cached; md.weights.fetch('vgg19') brings them")
     return vgg19(path)
+
+
+def test_layer_names(real_net):
+    assert real_net.names == layer_names("vgg19")
 
 
 def test_published_vector(real_net):

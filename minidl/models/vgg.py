@@ -16,6 +16,12 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)                                     # of
 TORCHVISION_MEAN, TORCHVISION_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # RGB in 0..1
 
 
+def layer_names(kind):
+    """Names of all layers of "vgg16" or "vgg19", in order: conv1_1, relu1_1, conv1_2, relu1_2, pool1, …"""
+    return [name for b, count in enumerate(CONVOLUTIONS[kind], 1)
+            for name in [f"{layer}{b}_{i}" for i in range(1, count + 1) for layer in ("conv", "relu")] + [f"pool{b}"]]
+
+
 class Convolution(Module):
     """3×3 filters and a bias; zero padding keeps the picture's size."""
 
@@ -101,7 +107,7 @@ def read_filters(arrays, kind, path):
     conv1_1.w, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing or misshapen.
     """
-    names = [f"conv{b}_{i}" for b, count in enumerate(CONVOLUTIONS[kind], 1) for i in range(1, count + 1)]
+    names = [name for name in layer_names(kind) if name.startswith("conv")]
     mean = CAFFE_MEAN
     try:
         if "block1_conv1_W_q" in arrays:
