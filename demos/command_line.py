@@ -31,6 +31,8 @@ def run(main, arguments=None):
         main(arguments)
     except (ValueError, OSError, md.DeviceError) as error:
         sys.exit(_one_line(error))
+    except MemoryError as error:
+        sys.exit(_one_line(MemoryError(f"out of memory ({error}): smaller pictures need less")))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
