@@ -2,66 +2,101 @@
 
 Everything goes through `windows`, the view (N, *P, *K, C) of what each place sees.  For one offset k of the window the
 slice view[…, k, :] holds a different element of x at every place, so a loop over the few offsets does whole-array work,
-and adding into such a slice never adds twice to one element.
+and adding into such a slice never adds twice to one element.  The loop runs over one strip of places after another, so
+that what it goes through again and again stays in the cache, and strips are shared between threads.
 """
 import math
 
 from minidl import backend
 from minidl.kernels.geometry import pad, windows
+from minidl.kernels.workers import everywhere
 
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞."""
-    xp = backend.of(x)
-    first, *others = _slices(_padded(x, g, -math.inf), g)
-    best = first.copy()
-    for candidate in others:
-        xp.maximum(best, candidate, out=best)
-    return best
+    xp, (first, *others) = backend.of(x), _slices(_padded(x, g, -math.inf), g)
+    y = xp.empty(first.shape, x.dtype)
+
+    def fill(strip):
+        best = y[strip]
+        best[...] = first[strip]
+        for candidate in others:
+            xp.maximum(best, candidate[strip], out=best)
+
+    everywhere(fill, y)
+    return y
 
 
 def switches(x, g):
     """For each place and channel the offset in the window (its number in C order) of the first largest element."""
-    xp = backend.of(x)
-    first, *others = _slices(_padded(x, g, -math.inf), g)
-    best, switch = first.copy(), xp.zeros(first.shape, "uint8" if math.prod(g.kernel) <= 256 else "int32")
-    for k, candidate in enumerate(others, 1):
-        xp.copyto(switch, k, where=candidate > best)
-        xp.maximum(best, candidate, out=best)
+    xp, (first, *others) = backend.of(x), _slices(_padded(x, g, -math.inf), g)
+    switch = xp.zeros(first.shape, "uint8" if math.prod(g.kernel) <= 256 else "int32")
+
+    def fill(strip):
+        best, found = first[strip].copy(), switch[strip]
+        for k, candidate in enumerate(others, 1):
+            larger = candidate[strip] > best
+            xp.maximum(best, candidate[strip], out=best)
+            found[...] = xp.where(larger, found.dtype.type(k), found)
+
+    everywhere(fill, first)
     return switch
 
 
 def select(x, switch, g):
     """y[n, p, c] = x at the offset that the switch names."""
-    xp = backend.of(x)
+    xp, slices = backend.of(x), _slices(_padded(x, g, 0), g)
     y = xp.zeros(switch.shape, x.dtype)
-    for k, candidate in enumerate(_slices(_padded(x, g, 0), g)):
-        xp.copyto(y, candidate, where=switch == k)
+
+    def fill(strip):
+        for k, candidate in enumerate(slices):
+            part = y[strip]
+            part += xp.where(switch[strip] == k, candidate[strip], 0)
+
+    everywhere(fill, y)
     return y
 
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
     xp, out = backend.of(u), _canvas(u, g)
-    for k, place in enumerate(_slices(out, g)):
-        place += xp.where(switch == k, u, 0)
+    slices = _slices(out, g)
+
+    def fill(strip):
+        for k, place in enumerate(slices):
+            part = place[strip]
+            part += xp.where(switch[strip] == k, u[strip], 0)
+
+    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
     return _cropped(out, g)
 
 
 def window_sum(x, g):
     """y[n, p, c] = Σ_k x[n, s·p + k − pad, c], padded with zeros."""
     first, *others = _slices(_padded(x, g, 0), g)
-    total = first.copy()
-    for part in others:
-        total += part
-    return total
+    y = backend.of(x).empty(first.shape, x.dtype)
+
+    def fill(strip):
+        total = y[strip]
+        total[...] = first[strip]
+        for part in others:
+            total += part[strip]
+
+    everywhere(fill, y)
+    return y
 
 
 def spread(u, g):
     """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
     out = _canvas(u, g)
-    for place in _slices(out, g):
-        place += u
+    slices = _slices(out, g)
+
+    def fill(strip):
+        for place in slices:
+            part = place[strip]
+            part += u[strip]
+
+    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
     return _cropped(out, g)
 
 

@@ -13,6 +13,8 @@ import threading
 
 import numpy as np
 
+from minidl import backend
+
 _local = threading.local()
 
 
@@ -122,3 +124,22 @@ def deal(strips, xp):
     hands = min(len(strips), number_of_threads()) if xp is np else 1
     cuts = [len(strips) * i // hands for i in range(hands + 1)] if hands else []
     return [strips[a:b] for a, b in zip(cuts, cuts[1:])]
+
+
+def everywhere(fill, array, whole_images=False):
+    """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
+
+    whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
+    """
+    xp = backend.of(array)
+    images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
+    if whole_images:
+        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget=2 ** 18)]
+    else:
+        todo = strips(images, rows, per_row, xp, budget=2 ** 18)
+
+    def run(mine):
+        for strip in mine:
+            fill(strip)
+
+    share([lambda mine=mine: run(mine) for mine in deal(todo, xp)], xp)

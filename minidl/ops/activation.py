@@ -1,7 +1,7 @@
 """Nonlinearities of networks.  Each acts entry by entry: x̄ = ȳ ⊙ f'(x)."""
 import math
 
-from minidl import backend
+from minidl import backend, kernels
 from minidl.ops.elementwise import erf, where
 from minidl.tensor import operand, record
 
@@ -12,7 +12,12 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(backend.of(x.data).maximum(x.data, 0), (x, lambda gy, y: where(y > 0, gy, 0)))
+    return record(kernels.relu(x.data), (x, lambda gy, y: _gate(gy, y)))
+
+
+def _gate(u, y):
+    """u where y > 0, and 0 elsewhere: `where(y > 0, u, 0)` in one pass.        ū = the cotangent where y > 0;   y̅ = 0"""
+    return record(kernels.gate(u.data, y.data), (u, lambda gv: _gate(gv, y)))
 
 
 def leaky_relu(x, slope=0.01):
