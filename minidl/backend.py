@@ -151,8 +151,17 @@ def move(array, device):
 
 
 def scatter_add(target, key, values):
-    """target[key] += values in place, where a position named twice receives twice."""
-    device_of(target).scatter_add(target, key, values)
+    """target[key] += values in place, where a position named twice receives twice.
+
+    CuPy adds into few integer dtypes.  All of them are what is left of a sum in 64 bits, so that is what it computes.
+    """
+    device = device_of(target)
+    if device is CPU or target.dtype.kind == "f":
+        device.scatter_add(target, key, values)
+    else:
+        wide = target.astype("uint64")
+        device.scatter_add(wide, key, values.astype("uint64"))
+        target[...] = wide.astype(target.dtype)
 
 
 def matmul(a, b, out):
@@ -165,7 +174,7 @@ def matmul(a, b, out):
 
 def erf(x):
     """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's dtype."""
-    return device_of(x).erf(x)
+    return device_of(x).erf(x).astype(x.dtype, copy=False)
 
 
 def check_indices(operation, indices, size, what):

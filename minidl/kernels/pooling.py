@@ -9,6 +9,7 @@ import math
 
 from minidl import backend
 from minidl.kernels.geometry import pad, windows
+from minidl.kernels.selection import keep_here
 from minidl.kernels.workers import everywhere
 
 
@@ -37,7 +38,7 @@ def switches(x, g):
         for k, candidate in enumerate(others, 1):
             larger = candidate[strip] > best
             xp.maximum(best, candidate[strip], out=best)
-            found[...] = xp.where(larger, found.dtype.type(k), found)
+            xp.maximum(found, larger.astype(found.dtype) * found.dtype.type(k), out=found)      # k is the largest so far
 
     everywhere(fill, first)
     return switch
@@ -45,13 +46,13 @@ def switches(x, g):
 
 def select(x, switch, g):
     """y[n, p, c] = x at the offset that the switch names."""
-    xp, slices = backend.of(x), _slices(_padded(x, g, 0), g)
-    y = xp.zeros(switch.shape, x.dtype)
+    slices = _slices(_padded(x, g, 0), g)
+    y = backend.of(x).zeros(switch.shape, x.dtype)
 
     def fill(strip):
         for k, candidate in enumerate(slices):
             part = y[strip]
-            part += xp.where(switch[strip] == k, candidate[strip], 0)
+            part += keep_here(candidate[strip], switch[strip] == k)
 
     everywhere(fill, y)
     return y
@@ -59,13 +60,13 @@ def select(x, switch, g):
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    xp, out = backend.of(u), _canvas(u, g)
+    out = _canvas(u, g)
     slices = _slices(out, g)
 
     def fill(strip):
         for k, place in enumerate(slices):
             part = place[strip]
-            part += xp.where(switch[strip] == k, u[strip], 0)
+            part += keep_here(u[strip], switch[strip] == k)
 
     everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
     return _cropped(out, g)

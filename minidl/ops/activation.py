@@ -2,7 +2,7 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import erf, where
+from minidl.ops.elementwise import erf, keep, where
 from minidl.tensor import operand, record
 
 
@@ -12,12 +12,7 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(kernels.relu(x.data), (x, lambda gy, y: _gate(gy, y)))
-
-
-def _gate(u, y):
-    """u where y > 0, and 0 elsewhere: `where(y > 0, u, 0)` in one pass.        ū = the cotangent where y > 0;   y̅ = 0"""
-    return record(kernels.gate(u.data, y.data), (u, lambda gv: _gate(gv, y)))
+    return record(kernels.relu(x.data), (x, lambda gy, y: keep(gy, y > 0)))
 
 
 def leaky_relu(x, slope=0.01):

@@ -5,7 +5,7 @@ broadcast, the sweep sums its cotangent back to its shape.
 """
 import math
 
-from minidl import backend
+from minidl import backend, kernels
 from minidl.tensor import Scalar, Tensor, constant, operand, operands, record
 
 
@@ -132,16 +132,16 @@ def maximum(a, b):
     """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
     a, b = operands("maximum", a, b)
     return record(_library(a, b).maximum(a.data, b.data),
-                  (a, lambda gy: where(constant(a.data >= b.data), gy, 0)),
-                  (b, lambda gy: where(constant(a.data >= b.data), 0, gy)))
+                  (a, lambda gy: keep(gy, a >= b)),
+                  (b, lambda gy: keep(gy, a < b)))
 
 
 def minimum(a, b):
     """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
     a, b = operands("minimum", a, b)
     return record(_library(a, b).minimum(a.data, b.data),
-                  (a, lambda gy: where(constant(a.data <= b.data), gy, 0)),
-                  (b, lambda gy: where(constant(a.data <= b.data), 0, gy)))
+                  (a, lambda gy: keep(gy, a <= b)),
+                  (b, lambda gy: keep(gy, a > b)))
 
 
 def _library(a, b):
@@ -160,7 +160,7 @@ def clip(x, lowest=None, highest=None):
         above = True if lowest is None else x.data >= lowest
         return constant(above & (True if highest is None else x.data <= highest))
 
-    return record(backend.of(x.data).clip(x.data, lowest, highest), (x, lambda gy: where(inside(), gy, 0)))
+    return record(backend.of(x.data).clip(x.data, lowest, highest), (x, lambda gy: keep(gy, inside())))
 
 
 def where(condition, a, b):
@@ -168,14 +168,18 @@ def where(condition, a, b):
 
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken stays out.
     """
-    condition = operand("where", condition, "condition")
+    condition = operand("where", condition, "condition") != 0
     a, b = operands("where", a, b)
     for name, x in (("a", a), ("b", b)):
         operands("where", condition, x, ("condition", name))
-    chosen = condition.data if condition.dtype.kind == "b" else condition.data != 0
-    return record(backend.of(chosen).where(chosen, a.data, b.data),
-                  (a, lambda gy: where(condition, gy, 0)),
-                  (b, lambda gy: where(condition, 0, gy)))
+    return record(backend.of(condition.data).where(condition.data, a.data, b.data),
+                  (a, lambda gy: keep(gy, condition)),
+                  (b, lambda gy: keep(gy, constant(~condition.data))))
+
+
+def keep(u, condition):
+    """u where the boolean condition holds, 0 elsewhere.  Linear in u:        ū = ȳ where it holds, 0 elsewhere"""
+    return record(kernels.keep(u.data, condition.data), (u, lambda gy: keep(gy, condition)))
 
 
 def astype(x, dtype):

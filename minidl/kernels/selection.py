@@ -1,0 +1,37 @@
+"""Selecting and rectifying: one pass over memory, shared between threads where there is much to do."""
+from minidl import backend
+from minidl.kernels.workers import everywhere
+
+MUCH = 2 ** 16      # elements
+
+
+def relu(x):
+    """max(x, 0)"""
+    xp = backend.of(x)
+    return _elementwise(lambda x: xp.maximum(x, 0), x)
+
+
+def keep(u, mask):
+    """u where the mask holds, and 0 elsewhere; an infinity or NaN that is not kept leaves no trace."""
+    return _elementwise(keep_here, u, mask)
+
+
+def keep_here(u, mask):
+    """`keep` in one piece: the bits of u and those of a mask of all ones or zeros.
+
+    NumPy's `where` takes a branch for every element, ten times slower where the mask is irregular.
+    """
+    bits = f"int{8 * u.dtype.itemsize}"
+    return (u.view(bits) & -mask.astype(bits)).view(u.dtype)
+
+
+def _elementwise(function, first, *others):
+    if first.size < MUCH or first.ndim < 2 or any(x.shape != first.shape for x in others):
+        return function(first, *others)
+    result = backend.of(first).empty(first.shape, first.dtype)
+
+    def fill(strip):
+        result[strip] = function(first[strip], *(x[strip] for x in others))
+
+    everywhere(fill, result)
+    return result

@@ -1,0 +1,140 @@
+"""The slope of a function at a point, from values of the function alone.
+
+Let L = Σₖ ⟨ȳₖ, yₖ⟩ for the outputs yₖ of a function and given ȳₖ.  Along a direction v of one of its inputs, L(t) has
+
+    D(h) = (L(h) − L(−h)) / 2h = L' + h² L'''/6 + …          central differences
+    (4 D(h/2) − D(h)) / 3 = L' + O(h⁴)                       Richardson's extrapolation
+    Im L(i h) / h = L' + O(h²)                               complex step, for analytic functions
+
+The differences lose digits where L(h) ≈ L(−h): with h = 10⁻³ of the input's size, truncation and rounding both stay
+below 10⁻¹⁰ or so of the slope.  The complex step subtracts nothing, so h = 10⁻¹⁰⁰ is small enough to make it exact.
+Sources: Richardson 1911; Squire and Trapp 1998.
+"""
+from dataclasses import dataclass
+import math
+import warnings
+
+import numpy as np
+
+from minidl import backend
+from minidl.tensor import Tensor, constant, no_grad
+from minidl.testing.errors import NotAnalyticError
+
+_STEP = 1e-3
+_COMPLEX_STEP = 1e-100
+_ROUNDINGS = 1e3                # errors of ½ ulp that a value may have collected
+
+
+@dataclass(frozen=True)
+class Slope:
+    value: float
+    spread: float               # how much it changed as the step was halved
+    rounding: float             # how much of it may be rounding
+    bent: bool = False          # whether the slopes on the two sides do not approach each other
+
+
+class Neighbourhood:
+    """L = Σₖ ⟨ȳₖ, yₖ⟩ of the function f as the input at `position` moves away from where it is."""
+
+    def __init__(self, f, inputs, position, cotangents):
+        self.f, self.position = f, position
+        self.inputs = [x.detach() for x in inputs]
+        self.cotangents = [gy.numpy() for gy in cotangents]
+        self.origin = inputs[position].numpy()
+        self.size = float(np.max(np.abs(self.origin), initial=0.0)) or 1.0
+        self.start = self.values(0.0)
+
+    def values(self, move):
+        """The outputs, as NumPy arrays, where the input is moved so far."""
+        moved = list(self.inputs)
+        moved[self.position] = Tensor(self.origin + move, device=moved[self.position].device)
+        with no_grad(), np.errstate(all="ignore"):              # a step may lead out of the domain, to NaN
+            return [y.numpy() for y in floating_outputs(self.f(*moved))]
+
+    def rise(self, move):
+        """(L there − L here, its rounding error), from differences of the outputs: equal large parts cancel first."""
+        total = rounding = 0.0
+        with np.errstate(all="ignore"):
+            for gy, here, there in zip(self.cotangents, self.start, self.values(move)):
+                change = there - here
+                total += float(np.sum(gy * change, dtype=np.float64))
+                rounding += _ROUNDINGS * np.finfo(here.dtype).eps * float(np.sum(np.abs(gy * here * (change != 0))))
+        return total, rounding
+
+    def steps(self, direction):
+        """Steps to try: 10⁻³ of the size of the moving entries, or 10⁻⁴ of the largest entry's if that is more; smaller
+        ones; at last 10⁻³ of the smallest moving entry."""
+        moving = np.abs(self.origin[direction != 0])
+        unit = _STEP / float(np.max(np.abs(direction)))
+        first = unit * max(moving.max(), 0.1 * self.size)
+        last = unit * max(moving[moving > 0].min(initial=first), 1e-8 * moving.max())
+        return [first, first / 10, first / 100, first / 1000] + [last] * (last < first / 1000)
+
+    def difference(self, direction, expected, rtol):
+        """The Slope by central differences.
+
+        If it is not what is expected, other steps are tried and the steadiest is taken: the function may bend sharply,
+        or have a kink or the end of its domain nearby.
+        """
+        best = None
+        for h in self.steps(direction):
+            found = self._extrapolated(direction, h)
+            if best is None or math.isnan(best.value) or found.spread + found.rounding < best.spread + best.rounding:
+                best = found
+            if abs(best.value - expected) <= rtol * abs(expected) + best.rounding:
+                break
+        return best
+
+    def _extrapolated(self, direction, h):
+        rises = [self.rise(t * direction) for t in (-h, -h / 2, h / 2, h)]
+        back, half_back, half, ahead = (rise / h for rise, _ in rises)
+        coarse, fine = (ahead - back) / 2, half - half_back
+        rounding = max(error for _, error in rises) / h
+        jump, half_jump = abs(ahead + back), 2 * abs(half + half_back)
+        return Slope((4 * fine - coarse) / 3, abs(fine - coarse), rounding, half_jump > 0.75 * jump + 2 * rounding)
+
+    def kink(self, direction):
+        """In words, how the slopes on the two sides differ however small the step; None where they do not."""
+        h = self.steps(direction)[0]
+        wide, narrow = ([self.rise(t * direction) for t in (-h, h)] for h in (h, h / 1000))
+        if not all(math.isfinite(rise) for rise, _ in narrow):
+            return "the function is not finite on both sides"
+        jump = abs(wide[0][0] + wide[1][0]) / h
+        left, right = -narrow[0][0] / (h / 1000), narrow[1][0] / (h / 1000)
+        rounding = 2 * max(error for _, error in narrow) / (h / 1000)
+        if abs(right - left) > max(rounding, 1e-3 * abs(left), 1e-3 * abs(right)) and not abs(right - left) < 0.3 * jump:
+            return f"the slopes on the two sides are {left:.6g} and {right:.6g}"
+        return None
+
+    def complex_step(self, direction):
+        """The Slope by a complex step.  Raises NotAnalyticError where the function refuses complex arrays."""
+        moved = [_complex(x, x.numpy()) if is_floating(x) else x for x in self.inputs]
+        moved[self.position] = _complex(moved[self.position], self.origin + 1j * _COMPLEX_STEP * direction)
+        try:
+            with no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                outputs = [y.numpy() for y in floating_outputs(self.f(*moved))]
+        except Exception as error:                              # it took real arrays, so this is about complex ones
+            raise NotAnalyticError(f"it refuses complex arrays ({type(error).__name__}: {error})") from error
+        terms = [gy * y.imag / _COMPLEX_STEP for gy, y in zip(self.cotangents, outputs)]
+        rounding = _ROUNDINGS * np.finfo(np.float64).eps * sum(float(np.sum(np.abs(term))) for term in terms)
+        return Slope(float(sum(np.sum(term) for term in terms)), 0.0, rounding)
+
+
+def _complex(x, values):
+    """A complex Tensor, which only this method makes: the engine computes with it, but gives none to anybody."""
+    return constant(backend.device(x.device).from_host(values.astype(np.complex128)))
+
+
+def is_floating(x):
+    """Whether gradients go through it: real floating-point numbers, or the complex ones of a complex step."""
+    return x.dtype.kind in "fc"
+
+
+def floating_outputs(y):
+    """The floating-point outputs of a function that gives one Tensor, or a tuple or list of them."""
+    outputs = y if isinstance(y, (tuple, list)) else (y,)
+    for t in outputs:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"gradcheck: the function must give a Tensor or a tuple of them, got {type(t).__name__}")
+    return [t for t in outputs if is_floating(t)]
