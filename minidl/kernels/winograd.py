@@ -53,7 +53,7 @@ def serves(x, w, g):
     """Whether this algorithm applies to a convolution of x, or of its adjoint's u, and is worth its transforms."""
     return (type(x) is np.ndarray and x.dtype == w.dtype == np.float32 and g.kernel == (TAPS, TAPS)
             and g.stride == g.dilation == (1, 1) and g.groups == 1 and min(w.shape[2:]) >= 32
-            and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 100)
+            and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 32)
 
 
 def remembered(transform, w):

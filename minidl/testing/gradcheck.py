@@ -1,70 +1,100 @@
-"""Is the gradient right?  Compare it with what finite differences say.
+"""Is the gradient right?  Compare it with what the values of the function say.
 
 Let L = Σₖ ⟨ȳₖ, yₖ⟩ for the outputs yₖ of a function and random cotangents ȳₖ.  Reverse mode gives dL/dx for every
 input at once.  Along any direction v,  ⟨dL/dx, v⟩ = d/dt L(x + t v) at t = 0,  and the right-hand side can be had from
-values of the function alone:
-
-    D(h) = (L(x + h v) − L(x − h v)) / 2h = L' + h² L'''/6 + …          central differences
-    (4 D(h/2) − D(h)) / 3 = L' + O(h⁴)                                  Richardson's extrapolation
-
-Everything is computed in float64: with h = 10⁻³ of the input's size, truncation and rounding both stay below 10⁻¹⁰ or
-so of the slope, while a wrong sign, factor or term is an error of order 1.
+values of the function alone, as `slopes.py` does.  A wrong sign, factor or term is an error of order 1, where rounding
+and truncation are 10⁻¹⁰.  Everything is computed in float64.
 """
+from dataclasses import dataclass
+import functools
 import inspect
 import math
 
 import numpy as np
 
-from minidl import backend, ops
-from minidl.tensor import Tensor, grad, no_grad, recording
+from minidl import backend
+from minidl.tensor import Node, Tensor, constant, grad, recording
+from minidl.testing.errors import GradientError, NotAnalyticError, NotDifferentiableError
+from minidl.testing.slopes import Neighbourhood, Slope, floating_outputs, is_floating
 
 _FULL = 64                      # mode "auto": inputs up to this size are checked entry by entry
-_STEP = 1e-3
-_ROUNDING = 1e3 * np.finfo(np.float64).eps
+_RTOL = {"central": 1e-6, "complex": 1e-10}
+_REPEATED = 1e5                 # roundings by which two calls with the same values may differ
 
 
-class GradientError(AssertionError):
-    """A gradient that is not the derivative of its function, or that breaks a rule of the engine."""
+@dataclass(frozen=True)
+class _Settings:
+    mode: str
+    method: str
+    rtol: float
+    atol: float
+    seed: int
 
 
-def gradcheck(f, *inputs, order=1, mode="auto", rtol=1e-6, atol=0.0, seed=0, allow_zero=False):
-    """Check the gradients of a function against central differences.
+def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, atol=0.0, seed=0, allow_zero=False):
+    """Check the gradients of a function against slopes that are measured from its values.
 
     f: a function of Tensors that gives one Tensor or a tuple of them (those that are not floating-point are ignored).
-        It must be deterministic, and differentiable at the inputs.
+        It must be deterministic.
     inputs: arrays or Tensors.  Floating-point ones are promoted to float64 and differentiated; integer and boolean ones
-        are passed as they are.  Arrays go to the device of `use_device`, Tensors stay on theirs.
+        are passed as they are.  Arrays go to the device of `use_device`, Tensors stay on theirs.  What is transposed,
+        strided or reversed in memory stays so (the slopes are measured on contiguous copies).
     order: 1, or 2, 3, … to check derivatives up to that order.  Order 2 is the check of the function
         (inputs, cotangents) → gradients, and so on.
     mode: "full" compares every entry of every input, "directional" one random direction per input, "auto" the first for
-        inputs of up to 64 entries and the second for larger ones.
-    rtol, atol: |gradient − difference| ≤ atol + rtol · the larger of the two (+ the rounding error of the difference).
+        inputs of up to 64 entries and the second for larger ones.  The direction has no component near zero, so entries
+        of one input should be of comparable size; if it shows an error, the entry is found by halving.
+    method: "central" differences with Richardson's extrapolation; or "complex": Im f(x + i h v) / h, exact to rounding,
+        for analytic functions.  Where an operation takes |x| inside or drops imaginary parts (absolute, sigmoid,
+        softplus, sign), complex steps are wrong or impossible: the central difference, taken as well, unmasks them, and
+        NotAnalyticError is raised.  Operations that choose by comparing (relu, maximum, max_pool) work, away from kinks.
+    rtol, atol: |gradient − slope| ≤ atol + rtol · the larger of the two (+ the rounding error of the slope).  By default
+        rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.
     seed: of the random cotangents and directions, none of whose components is near zero.
-    allow_zero: a gradient that is zero everywhere is no evidence, so it fails unless it is expected.
+    allow_zero: a gradient that is zero everywhere, or lost in rounding, is no evidence, so it fails unless it is
+        expected.  (At order 2 it is always: linear functions have no second derivative.)
 
-    It is also checked that inputs and cotangents are left unchanged, and that gradients share no memory with anything.
-    Returns the largest relative error found.  Raises GradientError, which names the function, the input and the entry.
+    It is also checked that the outputs are finite, that inputs and cotangents are left unchanged, that everything comes
+    out the same a second time, and that gradients share no memory with anything.
+
+    Returns the largest relative error found.  Raises GradientError, which names the function, the argument, the entry,
+    both values, the shapes and the seed, also as attributes; NotDifferentiableError, a GradientError, where the slopes on
+    the two sides differ however small the step; NotAnalyticError, see `method`; ValueError if there is nothing to check.
 
     >>> from minidl import ops
     >>> error = gradcheck(ops.multiply, [[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0], order=2)
     >>> error < 1e-6
     True
+    >>> gradcheck(ops.tanh, [0.5, 1.0], method="complex") < 1e-14
+    True
+    >>> gradcheck(ops.relu, [0.0, 1.0])
+    Traceback (most recent call last):
+        ...
+    minidl.testing.errors.NotDifferentiableError: gradcheck of relu: it is not differentiable in argument 0 ('x') at (0,): \
+the slopes on the two sides are 0 and 1, the gradient is 0; shapes (2,) in float64; seed 0
     """
-    if order < 1 or mode not in ("auto", "full", "directional"):
-        raise ValueError(f"gradcheck: order {order} must be 1 or more, mode {mode!r} one of auto, full, directional")
-    settings = dict(mode=mode, rtol=rtol, atol=atol, seed=seed)
-    promoted = [_promoted(x) for x in inputs]
-    if not any(map(_is_floating, promoted)):
+    if order < 1 or mode not in ("auto", "full", "directional") or method not in _RTOL:
+        raise ValueError(f"gradcheck: order {order} must be 1 or more, mode {mode!r} one of auto, full, directional, "
+                         f"method {method!r} one of central, complex")
+    settings = _Settings(mode, method, _RTOL[method] if rtol is None else rtol, atol, seed)
+    constants = [promoted(x) for x in inputs]
+    if not any(map(is_floating, constants)):
         raise ValueError("gradcheck: there is no floating-point input to differentiate with respect to")
-    return _check(_Function(f, inputs), promoted, order, allow_zero, settings)
+    function, rng, worst = _Function(f, inputs, constants, seed), np.random.default_rng(seed), 0.0
+    for _ in range(order):
+        cotangents, error = _check(function, constants, allow_zero, settings, rng)
+        worst = max(worst, error)
+        function, constants, allow_zero = function.gradient(cotangents), constants + cotangents, True
+    return worst
 
 
 class _Function:
-    """What is checked: the callable, and words for it and its arguments."""
+    """What is checked at one order: the callable, and words for it and its arguments."""
 
-    def __init__(self, f, inputs):
-        self.call = f
-        self.name = getattr(f, "__name__", type(f).__name__)
+    def __init__(self, f, given, inputs, seed):
+        self.call, self.inputs, self.seed, self.order = f, inputs, seed, 1
+        named = f.func if isinstance(f, functools.partial) else f
+        self.name = getattr(named, "__name__", type(named).__name__)
         self.arguments = [f"argument {i}" for i in range(len(inputs))]
         try:
             parameters = list(inspect.signature(f).parameters.values())
@@ -73,150 +103,213 @@ class _Function:
         for i, parameter in enumerate(parameters[:len(inputs)]):
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 self.arguments[i] += f" ({parameter.name!r})"
+        dtypes = {str(x.dtype) for x in given if hasattr(x, "dtype")} & {"float16", "float32"}
+        self.dtype = "float64" + f" (promoted from {', '.join(sorted(dtypes))})" * bool(dtypes)
 
-    def gradient(self, inputs, cotangents):
+    def gradient(self, cotangents):
         """The function (inputs, cotangents) → gradients of the floating-point inputs."""
-        def gradients(*arguments):
-            recorded = any(x.requires_grad for x in arguments)
-            with recording(True):
-                xs = [x if x.requires_grad or not _is_floating(x) else Tensor(x, requires_grad=True)
-                      for x in arguments[:len(inputs)]]
-                return _gradients(_outputs(self.call(*xs)), xs, arguments[len(inputs):], recorded)
-
-        made = _Function(gradients, ())
+        made = object.__new__(_Function)
+        made.call = functools.partial(_gradient_of, self.call, len(self.inputs))
+        made.inputs, made.seed, made.order, made.dtype = self.inputs + cotangents, self.seed, self.order + 1, self.dtype
         made.name = f"gradient of {self.name}"
         made.arguments = self.arguments + [f"cotangent of output {k}" for k in range(len(cotangents))]
         return made
 
+    def error(self, words, kind=GradientError, **facts):
+        shapes = [x.shape for x in self.inputs]
+        return kind(f"gradcheck of {self.name}: {words}; shapes {', '.join(map(str, shapes))} in {self.dtype}; "
+                    f"seed {self.seed}", function=self.name, order=self.order, shapes=shapes, seed=self.seed, **facts)
 
-def _check(function, inputs, order, allow_zero, settings):
-    rng = np.random.default_rng(settings["seed"])
-    inputs = [Tensor(x, requires_grad=_is_floating(x)) for x in inputs]
-    outputs = _outputs(function.call(*inputs))
+
+def _gradient_of(f, count, *arguments):
+    """dL/dx of f's floating-point inputs, recorded if an argument requires a gradient."""
+    recorded = any(x.requires_grad for x in arguments)
+    with recording(True):
+        inputs = [x if x.requires_grad or not is_floating(x) else _leaf(x) for x in arguments[:count]]
+        return tuple(_gradients(floating_outputs(f(*inputs)), inputs, arguments[count:], recorded))
+
+
+def _gradients(outputs, inputs, cotangents, create_graph):
+    """dL/dx of the floating-point inputs for L = Σₖ ⟨ȳₖ, yₖ⟩."""
+    wanted = [x for x in inputs if is_floating(x)]
+    per_output = [grad(y, wanted, gy, create_graph) for y, gy in zip(outputs, cotangents)]
+    with recording(create_graph):
+        return [sum(parts[1:], parts[0]) for parts in zip(*per_output)]
+
+
+def _check(function, constants, allow_zero, settings, rng):
+    """(the cotangents drawn, the largest relative error) of one order."""
+    inputs = [_leaf(x) if is_floating(x) else x for x in constants]
+    values = [x.numpy() for x in inputs]
+    outputs = floating_outputs(function.call(*inputs))
     if not outputs:
-        raise GradientError(f"gradcheck of {function.name}: it has no floating-point output")
+        raise function.error("it has no floating-point output")
+    for k, y in enumerate(outputs):
+        if not np.isfinite(y.numpy()).all():
+            raise function.error(f"output {k} is not finite")
     cotangents = [Tensor(_away_from_zero(rng, y.shape), device=y.device) for y in outputs]
     named = [*zip(function.arguments, inputs), *((f"cotangent {k}", gy) for k, gy in enumerate(cotangents))]
-    before = [t.numpy() for _, t in named]
-    gradients = iter(_gradients(outputs, inputs, cotangents, create_graph=False))
+    values += [gy.numpy() for gy in cotangents]
+    gradients = _gradients(outputs, inputs, cotangents, create_graph=False)
+    again = _gradients(outputs, inputs, cotangents, create_graph=False)
+    for (name, t), before in zip(named, values):
+        if not np.array_equal(t.numpy(), before, equal_nan=True):
+            raise function.error(f"{name} was changed in place", argument=name)
 
-    where = f"gradcheck of {function.name}"
-    shapes = f"shapes {', '.join(str(x.shape) for x in inputs)}; seed {settings['seed']}"
-    for (name, t), values in zip(named, before):
-        if not np.array_equal(t.numpy(), values, equal_nan=True):
-            raise GradientError(f"{where}: {name} was changed in place; {shapes}")
-    lines = {}
+    worst, found = 0.0, zip(gradients, again)
     for i, (argument, x) in enumerate(zip(function.arguments, inputs)):
-        if not _is_floating(x):
-            continue
-        gradient = next(gradients)
-        _check_memory(f"{where}: the gradient of {argument}", gradient, named)
-        named.append((f"the gradient of {argument}", gradient))
-        lines[argument] = gradient, _Line(function.call, inputs, i, before[len(inputs):])
-    worst = max(_compare(f"{where}: gradient of {argument}", shapes, gradient, line, allow_zero, rng, settings)
-                for argument, (gradient, line) in lines.items())
-    if order > 1:       # a linear function has second derivatives of zero, so they are allowed from here on
-        deeper = function.gradient(inputs, cotangents)
-        worst = max(worst, _check(deeper, [x.detach() for x in inputs] + cotangents, order - 1, True, settings))
-    return worst
+        if is_floating(x):
+            gradient, repeated = next(found)
+            _check_rules(function, argument, x, gradient, repeated, named)
+            near = Neighbourhood(function, inputs, i, cotangents)
+            _check_repeatable(function, outputs, near.start)
+            worst = max(worst, _compare(function, argument, gradient.numpy(), near, allow_zero, settings, rng))
+    return cotangents, worst
 
 
-def _compare(what, shapes, gradient, line, allow_zero, rng, settings):
-    """The largest relative error of one input's gradient; raises GradientError if it is too large anywhere."""
-    if gradient.shape != line.origin.shape:
-        raise GradientError(f"{what} has shape {gradient.shape}; {shapes}")
-    if gradient.size == 0:
-        return 0.0
-    gradient = gradient.numpy()
-    largest, worst = float(np.max(np.abs(gradient))), 0.0
-    if not allow_zero and largest == 0:
-        raise GradientError(f"{what} is zero everywhere, which shows nothing; pass allow_zero=True if it should be; "
-                            f"{shapes}")
-    for words, direction in _directions(rng, gradient.shape, settings["mode"]):
-        analytic = float(np.sum(gradient * direction))
-        numeric, noise = line.slope(direction, analytic, settings["rtol"])
-        error, larger = abs(analytic - numeric), max(abs(analytic), abs(numeric))
-        if not error <= settings["atol"] + settings["rtol"] * larger + noise:           # `not <=`: NaN fails too
-            raise GradientError(f"{what} {words} is {analytic:.10g}, differences say {numeric:.10g} "
-                                f"(relative error {error / larger:.2g}){line.kink(direction)}; {shapes}")
-        if error > 0:
-            worst = max(worst, error / max(larger, largest))
-    return worst
-
-
-def _check_memory(what, gradient, named):
-    """No gradient may share memory with an input, a cotangent or another gradient."""
+def _check_rules(function, argument, x, gradient, repeated, named):
+    """The shape of a gradient, its memory, and that it is the same again."""
+    if gradient.shape != x.shape:
+        raise function.error(f"gradient of {argument} has shape {gradient.shape}, not {x.shape}", argument=argument)
     library = backend.of(gradient.data)
     for other, t in named:
         if backend.of(t.data) is library and library.may_share_memory(gradient.data, t.data):
-            raise GradientError(f"{what} shares memory with {other}")
+            raise function.error(f"gradient of {argument} shares memory with {other}", argument=argument)
+    named.append((f"the gradient of {argument}", gradient))
+    if not _same(gradient.numpy(), repeated.numpy()):
+        raise function.error(f"gradient of {argument} is another when asked for again: a rule changes what it keeps",
+                             argument=argument)
 
 
-class _Line:
-    """L = Σₖ ⟨ȳₖ, yₖ⟩ along lines through one input."""
+def _check_repeatable(function, outputs, again):
+    for k, (y, other) in enumerate(zip(outputs, again)):
+        if not _same(y.numpy(), other):
+            raise function.error(f"output {k} is another when computed again from the same values: the function is random, "
+                                 "has a memory, or depends on how its inputs are laid out in memory")
 
-    def __init__(self, f, inputs, position, cotangents):
-        self.f, self.position, self.cotangents = f, position, cotangents
-        self.inputs = [x.detach() for x in inputs]
-        self.origin = inputs[position].numpy()
-        self.size = float(np.max(np.abs(self.origin), initial=0.0)) or 1.0
-        self.sum = sum(float(np.sum(np.abs(gy * y))) for gy, y in zip(cotangents, self.values(0.0, 0.0)))
 
-    def values(self, direction, t):
-        moved = list(self.inputs)
-        moved[self.position] = Tensor(self.origin + t * direction, device=self.inputs[self.position].device)
-        with no_grad():
-            return [y.numpy() for y in _outputs(self.f(*moved))]
+def _same(a, b):
+    """Equal but for rounding."""
+    close = _REPEATED * np.finfo(a.dtype).eps
+    return a.shape == b.shape and np.allclose(a, b, close, close * np.max(np.abs(a), initial=0.0), equal_nan=True)
 
-    def difference(self, direction, a, b):
-        """(L(b) − L(a)) / (b − a), from the differences of the values: equal large parts cancel first."""
-        pairs = zip(self.cotangents, self.values(direction, a), self.values(direction, b))
-        return float(sum(np.sum(gy * (yb - ya)) for gy, ya, yb in pairs)) / (b - a)
 
-    def steps(self, direction):
-        """Steps to try: 10⁻³ of the size of the moving entries, or 10⁻⁴ of the largest entry's if that is more; smaller
-        ones; at last 10⁻³ of the moving entries however small they are."""
-        moving = float(np.max(np.abs(self.origin * (direction != 0))))
-        unit = _STEP / float(np.max(np.abs(direction)))
-        first = unit * max(moving, 0.1 * self.size)
-        return [first, first / 10, first / 100, first / 1000] + [unit * moving] * (moving > 0)
+@dataclass(frozen=True)
+class _Comparison:
+    """⟨gradient, direction⟩, the slope that was measured, and whether they are the same."""
+    gradient: float
+    slope: Slope
+    allowed: float
+    suspicious: bool            # perhaps a kink, though the two agree
 
-    def slope(self, direction, expected, rtol):
-        """dL/dt at 0, and how much of it may be rounding.
+    @property
+    def larger(self):
+        return max(abs(self.gradient), abs(self.slope.value))
 
-        If it is not what is expected, other steps are tried and the steadiest is taken: the function may bend sharply,
-        or have a kink or the end of its domain nearby.
-        """
-        best = math.nan, math.nan, 0.0
-        for h in self.steps(direction):
-            coarse, fine = self.difference(direction, -h, h), self.difference(direction, -h / 2, h / 2)
-            found = abs(fine - coarse), (4 * fine - coarse) / 3, _ROUNDING * self.sum / h
-            if math.isnan(best[0]) or found[0] < best[0]:
-                best = found
-            if abs(best[1] - expected) <= rtol * abs(expected) + best[2]:
-                break
-        return best[1:]
+    @property
+    def error(self):
+        return abs(self.gradient - self.slope.value)
 
-    def kink(self, direction):
-        """A remark, if the slopes on the two sides differ, however small the step: there is no derivative here."""
-        h = self.steps(direction)[0]
-        sides = [(self.difference(direction, -h, 0.0), self.difference(direction, 0.0, h)) for h in (h, h / 1000)]
-        wide, (left, right) = abs(sides[0][1] - sides[0][0]), sides[1]
-        if abs(right - left) > max(0.3 * wide, 0.01 * abs(left), 0.01 * abs(right)):
-            return f": not differentiable there, the slopes on the two sides are {left:.6g} and {right:.6g}"
-        return ""
+    @property
+    def right(self):
+        return self.error <= self.allowed           # NaN is not
+
+
+def _compare(function, argument, gradient, near, allow_zero, settings, rng):
+    """The largest relative error of one input's gradient; raises GradientError if it is too large anywhere."""
+    largest, worst, evident = float(np.max(np.abs(gradient), initial=0.0)), 0.0, allow_zero or gradient.size == 0
+    if not evident and largest == 0:
+        raise function.error(f"gradient of {argument} is zero everywhere, which shows nothing; pass allow_zero=True if it "
+                             "should be", argument=argument)
+    for index, direction in _directions(rng, gradient.shape, settings.mode):
+        found = _measure(function, gradient, near, direction, settings)
+        if not found.right or found.suspicious:
+            kink = near.kink(direction)
+            if kink:
+                raise function.error(f"it is not differentiable in {argument} {_place(index)}: {kink}, the gradient is "
+                                     f"{found.gradient:.6g}", NotDifferentiableError, argument=argument, index=index)
+        if not found.right:
+            raise _wrong(function, argument, gradient, near, settings, index, direction, found)
+        evident = evident or found.larger > found.slope.rounding
+        if found.error > 0:
+            worst = max(worst, found.error / max(found.larger, largest))
+    if not evident:
+        raise function.error(f"gradient of {argument}, {largest:.3g} at most, is lost in the rounding of the outputs, "
+                             "which shows nothing; pass allow_zero=True if it may be", argument=argument)
+    return worst
+
+
+def _measure(function, gradient, near, direction, settings):
+    """The _Comparison along one direction, by the method of the settings."""
+    expected = float(np.sum(gradient * direction))
+
+    def compared(slope, rtol, slack=0.0):
+        larger = max(abs(expected), abs(slope.value))
+        return _Comparison(expected, slope, settings.atol + rtol * larger + slope.rounding + slack, central.bent)
+
+    loose = max(settings.rtol, _RTOL["central"])
+    central = near.difference(direction, expected, loose)
+    if settings.method == "central":
+        return compared(central, settings.rtol)
+    by_differences = compared(central, loose, central.spread)
+    by_complex_step = compared(near.complex_step(direction), settings.rtol)
+    unsteady = not central.spread <= 0.1 * abs(central.value)
+    if not by_differences.right and not (by_complex_step.right and unsteady):
+        return by_differences
+    if not by_complex_step.right and abs(by_complex_step.slope.value - central.value) > by_differences.allowed:
+        raise NotAnalyticError(function.name, f"complex steps say {by_complex_step.slope.value:.6g}, central differences "
+                                              f"{central.value:.6g} and the gradient {expected:.6g}")
+    return by_complex_step
+
+
+def _wrong(function, argument, gradient, near, settings, index, direction, found):
+    """The GradientError for a direction that failed, narrowed down to one entry where that fails too."""
+    if index is None:
+        entry = _most_wrong(function, gradient, near, direction, settings)
+        alone = _measure(function, gradient, near, _unit(gradient.shape, entry), settings)
+        index, found = (entry, alone) if not alone.right else (None, found)
+    measured = f"{found.slope.value:.10g}" + f" ± {found.slope.spread:.2g}" * (found.slope.spread > 0.1 * found.error)
+    relative = found.error / found.larger
+    return function.error(f"gradient of {argument} {_place(index)} is {found.gradient:.10g}, {_SAYS[settings.method]} say "
+                          f"{measured} (relative error {relative:.2g})", argument=argument, index=index,
+                          gradient=found.gradient, difference=found.slope.value, relative_error=relative)
+
+
+_SAYS = {"central": "differences", "complex": "complex steps"}
+
+
+def _most_wrong(function, gradient, near, direction, settings):
+    """The index of an entry to blame: of two halves of the direction, one has at least half of the error."""
+    entries = np.flatnonzero(direction)
+    while len(entries) > 1:
+        errors = []
+        for half in np.array_split(entries, 2):
+            part = np.zeros(direction.shape)
+            part.flat[half] = direction.flat[half]
+            error = _measure(function, gradient, near, part, settings).error
+            errors.append((math.inf if math.isnan(error) else error, half))
+        entries = max(errors, key=lambda pair: pair[0])[1]
+    return tuple(int(i) for i in np.unravel_index(entries[0], direction.shape))
+
+
+def _place(index):
+    return "along a random direction" if index is None else f"at {index}"
 
 
 def _directions(rng, shape, mode):
-    """(words, direction) of every line along which an input of that shape is moved."""
+    """(index or None, direction) of every line along which an input of that shape is moved."""
     size = math.prod(shape)
-    if mode == "directional" or mode == "auto" and size > _FULL:
-        yield "along a random direction", _away_from_zero(rng, shape)
+    if size and (mode == "directional" or mode == "auto" and size > _FULL):
+        yield None, _away_from_zero(rng, shape)
         return
     for index in np.ndindex(shape):
-        direction = np.zeros(shape)
-        direction[index] = 1.0
-        yield f"at {index}", direction
+        yield index, _unit(shape, index)
+
+
+def _unit(shape, index):
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction
 
 
 def _away_from_zero(rng, shape):
@@ -224,62 +317,28 @@ def _away_from_zero(rng, shape):
     return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
 
 
-def _is_floating(x):
-    return x.dtype.kind == "f"
+def _leaf(x):
+    """x as a leaf that requires a gradient, around the same array: strided as it is, complex if it is."""
+    made = constant(x.data)
+    made.node = Node(x.data, (), False)
+    return made
 
 
-def _promoted(x):
-    """A constant of its own: float64 if floating-point, on the Tensor's device or the default one."""
+def promoted(x):
+    """A constant of its own: float64 if floating-point, on the Tensor's device or the default one, laid out as x is."""
     device = x.device if isinstance(x, Tensor) else backend.default_device().name
-    x = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
-    return Tensor(x, dtype=np.float64 if _is_floating(x) else None, device=device)
+    x = x.data if isinstance(x, Tensor) else np.asarray(x)
+    made = Tensor(x, dtype=np.float64 if x.dtype.kind == "f" else None, device=device)
+    return made if x.flags.c_contiguous else constant(_laid_out(made.data, x))
 
 
-def _outputs(y):
-    return [t for t in (y if isinstance(y, (tuple, list)) else (y,)) if _is_floating(t)]
-
-
-def _gradients(outputs, inputs, cotangents, create_graph):
-    """dL/dx of the floating-point inputs for L = Σₖ ⟨ȳₖ, yₖ⟩."""
-    wanted = [x for x in inputs if _is_floating(x)]
-    per_output = [grad(y, wanted, gy, create_graph) for y, gy in zip(outputs, cotangents)]
-    with recording(create_graph):
-        return [sum(parts[1:], parts[0]) for parts in zip(*per_output)]
-
-
-def adjointcheck(A, A_transpose, x, y, rtol=1e-12, allow_zero=False):
-    """Check that two linear maps are each other's adjoint:  ⟨A x, y⟩ = ⟨x, Aᵀ y⟩  to rounding, without any step size.
-
-    A, A_transpose: functions of one Tensor.  x, y: arrays or Tensors, promoted to float64; y has the shape of A x.
-    Raises GradientError with both numbers, or if a shape is wrong, or if both are zero, which shows nothing, unless
-    that is expected (allow_zero).
-    """
-    x, y = _promoted(x), _promoted(y)
-    Ax, Aty = A(x), A_transpose(y)
-    if Ax.shape != y.shape or Aty.shape != x.shape:
-        raise GradientError(f"adjointcheck: A maps {x.shape} to {Ax.shape}, its transpose {y.shape} to {Aty.shape}")
-    left, right = Ax.numpy() * y.numpy(), x.numpy() * Aty.numpy()
-    if not allow_zero and not left.any() and not right.any():
-        raise GradientError("adjointcheck: the products are zero everywhere, which shows nothing")
-    error = abs(left.sum() - right.sum())
-    if not error <= rtol * max(np.abs(left).sum(), np.abs(right).sum()):
-        raise GradientError(f"adjointcheck: <A x, y> = {left.sum():.15g} but <x, A' y> = {right.sum():.15g} "
-                            f"for x of shape {x.shape} and y of shape {y.shape}")
-
-
-def jacobian(f, x):
-    """All partial derivatives  J[i, j] = ∂yᵢ/∂xⱼ  of y = f(x), shape y.shape + x.shape; a sweep per yᵢ
-
-    >>> from minidl import ops
-    >>> jacobian(ops.square, [1.0, 2.0])
-    tensor([[2., 0.],
-            [0., 4.]], float64)
-    """
-    x = Tensor(_promoted(x), requires_grad=True)
-    y = f(x)
-    rows = []
-    for index in np.ndindex(y.shape):
-        unit = np.zeros(y.shape)
-        unit[index] = 1.0
-        rows.append(grad(y, x, Tensor(unit, device=y.device))[0])
-    return ops.reshape(ops.stack(rows), y.shape + x.shape)
+def _laid_out(values, x):
+    """The values in an array whose axes lie in memory in the order that x's do, backwards or with gaps where x's are."""
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    dense = sum((n - 1) * abs(s) for n, s in zip(x.shape, x.strides)) == (x.size - 1) * x.itemsize
+    memory = backend.of(values).zeros([x.shape[axis] * (1 if dense else 2) for axis in order], values.dtype)
+    view = memory[tuple(slice(None, None, 1 if dense else 2) for _ in order)]
+    view = view[tuple(slice(None, None, -1 if x.strides[axis] < 0 else 1) for axis in order)]
+    view = view.transpose([order.index(axis) for axis in range(x.ndim)])
+    view[...] = values
+    return view

@@ -34,10 +34,13 @@ class Slope:
 
 
 class Neighbourhood:
-    """L = Σₖ ⟨ȳₖ, yₖ⟩ of the function f as the input at `position` moves away from where it is."""
+    """L = Σₖ ⟨ȳₖ, yₖ⟩ as one input moves away from where it is, the one at `position`.
 
-    def __init__(self, f, inputs, position, cotangents):
-        self.f, self.position = f, position
+    function: has a name, and can be called by `function.call`.
+    """
+
+    def __init__(self, function, inputs, position, cotangents):
+        self.function, self.position = function, position
         self.inputs = [x.detach() for x in inputs]
         self.cotangents = [gy.numpy() for gy in cotangents]
         self.origin = inputs[position].numpy()
@@ -49,7 +52,7 @@ class Neighbourhood:
         moved = list(self.inputs)
         moved[self.position] = Tensor(self.origin + move, device=moved[self.position].device)
         with no_grad(), np.errstate(all="ignore"):              # a step may lead out of the domain, to NaN
-            return [y.numpy() for y in floating_outputs(self.f(*moved))]
+            return [y.numpy() for y in floating_outputs(self.function.call(*moved))]
 
     def rise(self, move):
         """(L there − L here, its rounding error), from differences of the outputs: equal large parts cancel first."""
@@ -65,10 +68,11 @@ class Neighbourhood:
         """Steps to try: 10⁻³ of the size of the moving entries, or 10⁻⁴ of the largest entry's if that is more; smaller
         ones; at last 10⁻³ of the smallest moving entry."""
         moving = np.abs(self.origin[direction != 0])
+        largest, smallest = float(moving.max()), float(moving[moving > 0].min(initial=self.size))
         unit = _STEP / float(np.max(np.abs(direction)))
-        first = unit * max(moving.max(), 0.1 * self.size)
-        last = unit * max(moving[moving > 0].min(initial=first), 1e-8 * moving.max())
-        return [first, first / 10, first / 100, first / 1000] + [last] * (last < first / 1000)
+        first, smallest = unit * max(largest, 0.1 * self.size), max(smallest, 1e-8 * largest)
+        steps = [first, first / 10, first / 100, first / 1000]
+        return steps + [unit * smallest] if unit * smallest < steps[-1] else steps
 
     def difference(self, direction, expected, rtol):
         """The Slope by central differences.
@@ -113,9 +117,9 @@ class Neighbourhood:
         try:
             with no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                outputs = [y.numpy() for y in floating_outputs(self.f(*moved))]
+                outputs = [y.numpy() for y in floating_outputs(self.function.call(*moved))]
         except Exception as error:                              # it took real arrays, so this is about complex ones
-            raise NotAnalyticError(f"it refuses complex arrays ({type(error).__name__}: {error})") from error
+            raise NotAnalyticError(self.function.name, f"{type(error).__name__}: {error}") from error
         terms = [gy * y.imag / _COMPLEX_STEP for gy, y in zip(self.cotangents, outputs)]
         rounding = _ROUNDINGS * np.finfo(np.float64).eps * sum(float(np.sum(np.abs(term))) for term in terms)
         return Slope(float(sum(np.sum(term) for term in terms)), 0.0, rounding)
