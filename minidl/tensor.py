@@ -27,7 +27,7 @@ from minidl import backend
 from minidl.backend import DeviceError
 
 _numbers = itertools.count()    # Nodes are numbered as they are made: an input's number is below its output's
-_number = operator.attrgetter("number")
+_number, _new = operator.attrgetter("number"), object.__new__
 _array_types, _to_array = backend.array_types, backend.CPU.module.asarray
 
 
@@ -203,7 +203,7 @@ def tensor(array, requires_grad=False, dtype=None, device=None):
 
 def _tensor(data, node):
     """A Tensor around an array that nobody else will change: no copy, no checks."""
-    made = Tensor.__new__(Tensor)
+    made = _new(Tensor)
     made.data = data
     made.node = node
     return made
@@ -295,6 +295,9 @@ def record(value, *inputs):
     """
     if type(value) not in _array_types:             # NumPy's reductions give scalars
         value = _to_array(value)
+    made = _new(Tensor)
+    made.data = value
+    made.node = None
     if _state.recording:
         kept, keep = [], False
         for x, rule in inputs:
@@ -302,8 +305,8 @@ def record(value, *inputs):
                 kept.append((x.node, rule))
                 keep = keep or rule.__code__.co_argcount == 2
         if kept:
-            return _tensor(value, Node(value, kept, keep))
-    return _tensor(value, None)
+            made.node = Node(value, kept, keep)
+    return made
 
 
 @contextmanager
@@ -369,14 +372,13 @@ def _sweep(output, cotangent, wanted, create_graph):
                 found[node] = _tensor(gy.data.copy(), gy.node)      # an array of its own: no gradient aliases another
             y = None if node.value is None else _tensor(node.value, node)
             for parent, rule in node.inputs:
-                if parent not in useful:
-                    continue
-                gx = rule(gy) if rule.__code__.co_argcount == 1 else rule(gy, y)
-                if gx.data.shape != parent.shape:                   # undo broadcasting
-                    gx = gx.sum_to(parent.shape)
-                if gx.data.dtype != parent.dtype:                   # undo promotion
-                    gx = gx.astype(parent.dtype)
-                cotangents[parent] = cotangents[parent] + gx if parent in cotangents else gx
+                if parent in useful:
+                    gx = rule(gy) if y is None or rule.__code__.co_argcount == 1 else rule(gy, y)
+                    if gx.data.shape != parent.shape:               # undo broadcasting
+                        gx = gx.sum_to(parent.shape)
+                    if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:     # undo promotion
+                        gx = gx.astype(parent.dtype)
+                    cotangents[parent] = cotangents[parent] + gx if parent in cotangents else gx
     return found
 
 
