@@ -40,7 +40,8 @@ def test_winograd_equals_the_direct_product(sizes, channels, padding):
 @pytest.mark.parametrize("budget", [1, 10_000, 300_000])
 def test_winograd_in_strips(budget):
     x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4))
-    close(winograd.correlate(x, filters, None, budget), winograd.correlate(x, filters, None))
+    for padding in ((0, 0), (1, 2)):
+        close(winograd.correlate(x, filters, None, padding, budget), winograd.correlate(x, filters, None, padding))
 
 
 def test_winograd_matrices_filter_one_row_exactly():

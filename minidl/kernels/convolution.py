@@ -25,10 +25,9 @@ SHORT = 24      # elements in a row of taps and channels below which gathering r
 
 def conv(x, w, b, g):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None."""
-    padded = pad(x, [(p, p) for p in g.padding])
     if winograd.serves(x, w, g):
-        return winograd.correlate(padded, winograd.remembered(winograd.transformed, w), b)
-    return _correlate(padded, w, b, g.stride, g.dilation, g.groups)
+        return winograd.correlate(x, winograd.remembered(winograd.transformed, w), b, g.padding)
+    return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups)
 
 
 def conv_input(u, w, g):
@@ -40,8 +39,8 @@ def conv_input(u, w, g):
     order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
     """
     if winograd.serves(u, w, g):
-        padded = pad(u, [(winograd.TAPS - 1 - p,) * 2 for p in g.padding])
-        return winograd.correlate(padded, winograd.remembered(_winograd_transposed, w), None)
+        padding = tuple(winograd.TAPS - 1 - p for p in g.padding)
+        return winograd.correlate(u, winograd.remembered(_winograd_transposed, w), None, padding)
     xp, spatial = backend.of(u), len(g.sizes)
     flipped = _transposed(w, g.groups)
     out = xp.zeros(u.shape[:1] + g.sizes + flipped.shape[-1:], u.dtype)

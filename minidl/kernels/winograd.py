@@ -52,7 +52,7 @@ _remembered = {}
 def serves(x, w, g):
     """Whether this algorithm applies to a convolution of x, or of its adjoint's u, and is worth its transforms."""
     return (type(x) is np.ndarray and x.dtype == w.dtype == np.float32 and g.kernel == (TAPS, TAPS)
-            and g.stride == g.dilation == (1, 1) and g.groups == 1 and min(w.shape[2:]) >= 32
+            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and min(w.shape[2:]) >= 32
             and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 32)
 
 
@@ -70,36 +70,49 @@ def transformed(w):
     return (np.kron(G, G).astype(w.dtype) @ w.reshape(TAPS ** 2, -1)).reshape(SIDE ** 2, *w.shape[2:])
 
 
-def correlate(x, filters, b, budget=2 ** 23):
-    """y[n, p, o] = Σ_{k, c} x[n, p + k, c] w[k, c, o] + b[o] for a padded x (N, H, W, C) and `transformed` filters."""
-    images, height, width, channels = x.shape[0], x.shape[1] - 2, x.shape[2] - 2, x.shape[3]
+def correlate(x, filters, b, padding, budget=2 ** 23):
+    """y[n, p, o] = Σ_{k, c} x[n, p + k − pad, c] w[k, c, o] + b[o] for x (N, H, W, C) and `transformed` filters.
+
+    The picture is padded, cut into tiles and transformed a strip of tile rows at a time, in workspaces.
+    """
+    images, height, width, channels = x.shape[0], *(n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding)), x.shape[3]
     outputs = filters.shape[-1]
     rows, columns = -(-height // TILE), -(-width // TILE)
-    missing = rows * TILE - height, columns * TILE - width
-    if any(missing):
-        x = np.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
-    image, down, right, channel = x.strides
-    tiles = np.lib.stride_tricks.as_strided(
-        x, (images, SIDE, SIDE, rows, columns, channels), (image, down, right, TILE * down, TILE * right, channel))
     y = np.empty((images, rows, TILE, columns, TILE, outputs), x.dtype)
     at_once = max(1, budget // (SIDE ** 2 * columns * (2 * channels + 2 * outputs) * 4))
     strips = [(n, slice(r, min(r + at_once, rows))) for n in range(images) for r in range(0, rows, at_once)]
 
     def fill(mine):
         for n, part in mine:
-            count = (part.stop - part.start) * columns
-            d = workspace(np, "tiles", (SIDE, SIDE, part.stop - part.start, columns, channels), x.dtype)
-            np.copyto(d, tiles[n, :, :, part])
-            v = workspace(np, "transformed", (SIDE ** 2, count * channels), x.dtype)
-            np.matmul(INPUT, d.reshape(SIDE ** 2, -1), out=v)
-            m = workspace(np, "products", (SIDE ** 2, count, outputs), x.dtype)
-            np.matmul(v.reshape(SIDE ** 2, count, channels), filters, out=m)
-            s = workspace(np, "outputs", (TILE ** 2, count * outputs), x.dtype)
+            many = part.stop - part.start
+            tiles = workspace(np, "tiles", (SIDE, SIDE, many, columns, channels), x.dtype)
+            tiles[...] = _tiles(x[n], part.start, many, columns, padding)
+            v = workspace(np, "transformed", (SIDE ** 2, many * columns * channels), x.dtype)
+            np.matmul(INPUT, tiles.reshape(SIDE ** 2, -1), out=v)
+            m = workspace(np, "products", (SIDE ** 2, many * columns, outputs), x.dtype)
+            np.matmul(v.reshape(SIDE ** 2, many * columns, channels), filters, out=m)
+            s = workspace(np, "outputs", (TILE ** 2, many * columns * outputs), x.dtype)
             np.matmul(OUTPUT, m.reshape(SIDE ** 2, -1), out=s)
-            s = s.reshape(TILE, TILE, part.stop - part.start, columns, outputs)
+            s = s.reshape(TILE, TILE, many, columns, outputs)
             if b is not None:
                 s += b
             y[n, part] = s.transpose(2, 0, 3, 1, 4)
 
     share([lambda mine=mine: fill(mine) for mine in deal(strips, np)], np)
     return y.reshape(images, rows * TILE, columns * TILE, outputs)[:, :height, :width]
+
+
+def _tiles(x, row, many, columns, padding):
+    """The overlapping tiles (6, 6, many, columns, C) of a picture (H, W, C), from tile row `row` on, as a view of a copy
+    with its padding."""
+    above, left = padding
+    first = row * TILE - above                              # line of x where the copy begins, negative in the padding
+    lines = x[max(first, 0):first + many * TILE + TAPS - 1]
+    top, (height, width, channels) = max(-first, 0), lines.shape
+    padded = workspace(np, "padded", (many * TILE + TAPS - 1, columns * TILE + TAPS - 1, channels), x.dtype)
+    padded[:top] = padded[top + height:] = 0
+    padded[top:top + height, :left] = padded[top:top + height, left + width:] = 0
+    padded[top:top + height, left:left + width] = lines
+    down, right, channel = padded.strides
+    return np.lib.stride_tricks.as_strided(padded, (SIDE, SIDE, many, columns, channels),
+                                           (down, right, TILE * down, TILE * right, channel))

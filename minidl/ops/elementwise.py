@@ -186,7 +186,7 @@ def astype(x, dtype):
     """x in another dtype.        x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows."""
     x = operand("astype", x)
     value = x.data.astype(dtype)
-    return record(value, (x, lambda gy: gy)) if value.dtype.kind == "f" else constant(value)
+    return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))
 
 
 def _comparison(name, compare):

@@ -55,14 +55,18 @@ class Neighbourhood:
             return [y.numpy() for y in floating_outputs(self.function.call(*moved))]
 
     def rise(self, move):
-        """(L there − L here, its rounding error), from differences of the outputs: equal large parts cancel first."""
-        total = rounding = 0.0
+        """(L there − L here, its rounding error), from differences of the outputs: equal large parts cancel first.
+
+        Only outputs that change have errors; where none does, a change of less than an ulp cannot be seen.
+        """
+        total = changed = unseen = 0.0
         with np.errstate(all="ignore"):
             for gy, here, there in zip(self.cotangents, self.start, self.values(move)):
-                change = there - here
+                change, ulps = there - here, np.finfo(here.dtype).eps * np.abs(gy * here)
                 total += float(np.sum(gy * change, dtype=np.float64))
-                rounding += _ROUNDINGS * np.finfo(here.dtype).eps * float(np.sum(np.abs(gy * here * (change != 0))))
-        return total, rounding
+                changed += _ROUNDINGS * float(np.sum(ulps * (change != 0)))
+                unseen += float(np.sum(ulps))
+        return total, changed or unseen
 
     def steps(self, direction):
         """Steps to try: 10⁻³ of the size of the moving entries, or 10⁻⁴ of the largest entry's if that is more; smaller
@@ -104,7 +108,7 @@ class Neighbourhood:
         if not all(math.isfinite(rise) for rise, _ in narrow):
             return "the function is not finite on both sides"
         jump = abs(wide[0][0] + wide[1][0]) / h
-        left, right = -narrow[0][0] / (h / 1000), narrow[1][0] / (h / 1000)
+        left, right = (0.0 - narrow[0][0]) / (h / 1000), narrow[1][0] / (h / 1000)
         rounding = 2 * max(error for _, error in narrow) / (h / 1000)
         if abs(right - left) > max(rounding, 1e-3 * abs(left), 1e-3 * abs(right)) and not abs(right - left) < 0.3 * jump:
             return f"the slopes on the two sides are {left:.6g} and {right:.6g}"
@@ -120,9 +124,14 @@ class Neighbourhood:
                 outputs = [y.numpy() for y in floating_outputs(self.function.call(*moved))]
         except Exception as error:                              # it took real arrays, so this is about complex ones
             raise NotAnalyticError(self.function.name, f"{type(error).__name__}: {error}") from error
-        terms = [gy * y.imag / _COMPLEX_STEP for gy, y in zip(self.cotangents, outputs)]
-        rounding = _ROUNDINGS * np.finfo(np.float64).eps * sum(float(np.sum(np.abs(term))) for term in terms)
-        return Slope(float(sum(np.sum(term) for term in terms)), 0.0, rounding)
+        total = moving = still = 0.0
+        relative = float(np.max(np.abs(direction))) / self.size
+        for gy, y in zip(self.cotangents, outputs):
+            slopes, sizes = gy * y.imag / _COMPLEX_STEP, relative * np.abs(gy * y.real)
+            total += float(np.sum(slopes))
+            moving += float(np.sum(np.abs(slopes) + sizes * (slopes != 0)))
+            still += float(np.sum(sizes))
+        return Slope(total, 0.0, _ROUNDINGS * np.finfo(np.float64).eps * (moving or still))
 
 
 def _complex(x, values):
