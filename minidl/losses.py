@@ -16,13 +16,13 @@ def mean_squared_error(prediction, target, reduction="mean"):
     Raises ValueError where the shapes differ: (N, 1) against (N,) would broadcast to (N, N).
     """
     prediction, target = _pair("mean_squared_error", prediction, target)
-    return _reduce(ops.square(prediction - target), reduction)
+    return _reduce("mean_squared_error", ops.square(prediction - target), reduction)
 
 
 def mean_absolute_error(prediction, target, reduction="mean"):
     """ℓ = |p − t|, entry by entry; shapes as mean_squared_error's.        p̄ = ℓ̄ sign(p − t),   0 where p = t"""
     prediction, target = _pair("mean_absolute_error", prediction, target)
-    return _reduce(abs(prediction - target), reduction)
+    return _reduce("mean_absolute_error", abs(prediction - target), reduction)
 
 
 def huber(prediction, target, delta=1.0, reduction="mean"):
@@ -35,7 +35,7 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
     prediction, target = _pair("huber", prediction, target)
     error = prediction - target
     size = abs(error)
-    return _reduce(ops.where(size <= delta, 0.5 * ops.square(error), delta * (size - 0.5 * delta)), reduction)
+    return _reduce("huber", ops.where(size <= delta, 0.5 * ops.square(error), delta * (size - 0.5 * delta)), reduction)
 
 
 def cross_entropy(logits, labels, reduction="mean"):
@@ -52,7 +52,7 @@ def cross_entropy(logits, labels, reduction="mean"):
                          f"row of class scores, got {labels.shape}")
     check_labels("cross_entropy", labels, logits.shape[-1])
     log_probability = ops.take_along_axis(ops.log_softmax(logits), ops.expand_dims(labels, -1), -1)
-    return _reduce(-ops.squeeze(log_probability, -1), reduction)
+    return _reduce("cross_entropy", -ops.squeeze(log_probability, -1), reduction)
 
 
 def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
@@ -70,7 +70,8 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     if targets.size and not (float(targets.data.min()) >= 0 and float(targets.data.max()) <= 1):
         raise ValueError("binary_cross_entropy_with_logits: targets must lie between 0 and 1, got "
                          f"{float(targets.data.min())} to {float(targets.data.max())}")
-    return _reduce(targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits), reduction)
+    each = targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits)
+    return _reduce("binary_cross_entropy_with_logits", each, reduction)
 
 
 def contrastive(a, b, same, margin=1.0, reduction="mean"):
@@ -88,7 +89,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
         raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
     same = same.astype(a.dtype)
     apart = ops.relu(margin - ops.norm(difference, -1))
-    return _reduce(same * ops.sum(ops.square(difference), -1) + (1 - same) * ops.square(apart), reduction)
+    return _reduce("contrastive", same * ops.sum(ops.square(difference), -1) + (1 - same) * ops.square(apart), reduction)
 
 
 def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="mean"):
@@ -110,7 +111,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
     else:
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
-    return _reduce(ops.relu(near - far + margin), reduction)
+    return _reduce("triplet", ops.relu(near - far + margin), reduction)
 
 
 def _pair(operation, first, second, names=("prediction", "target")):
@@ -124,9 +125,9 @@ def _pair(operation, first, second, names=("prediction", "target")):
     return first, second if second.dtype == first.dtype else second.astype(first.dtype)
 
 
-def _reduce(losses, reduction):
-    if reduction == "none":
-        return losses
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    return ops.mean(losses) if reduction == "mean" else ops.sum(losses)
+def _reduce(operation, losses, reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{operation}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if reduction == "mean" and losses.size == 0:
+        raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")
+    return losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)

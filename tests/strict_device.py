@@ -1,13 +1,25 @@
 """A stand-in for the GPU: an array type over NumPy that refuses what CuPy 14 refuses, so that code which would fail
 on a GPU fails on any machine.  Importing this file makes it known to minidl as the device "strict".
 
-As CuPy does:   no implicit conversion to NumPy; operators only with its own arrays and scalars; functions only from
-the list that CuPy has; reductions give arrays of zero dimensions; an integer array used as an index wraps around when
-out of range; `broadcast_to` and `diagonal` give views that can be written to; scatter_add knows few dtypes.
-Stricter than CuPy:   NumPy's own functions refuse the array (CuPy would answer with its own); an index must be an
-integer, a slice, None, Ellipsis or an array of the device (CuPy would quietly move a list or a NumPy array to the GPU).
+Where CuPy differs from NumPy, and so does this device:
+ 1. Nothing turns into a NumPy array by itself: numpy.asarray and every function of NumPy refuse; `.get()` copies.
+ 2. Operators take the device's own arrays and numbers; a NumPy array or a list beside one is a TypeError.
+ 3. The library has CuPy's functions and methods only, without `where`, `initial` and other options that CuPy lacks.
+ 4. Reductions give arrays of zero dimensions, which are no Python index (there is no __index__).
+ 5. An integer array used as an index wraps around when out of range.
+ 6. Results of elementwise operations are in C order, whatever the order of the operands.
+ 7. `broadcast_to`, `diagonal` and sliding windows give views that can be written to.
+ 8. scatter_add at integer arrays adds into few dtypes, int64 not among them.
+ 9. erf of float16 is float64.
+What CuPy leaves undefined is an error here:
+10. `x[indices] = values` that names a position twice (which value stays?).
+11. float to integer where the value does not fit: NaN, infinity, a negative number to an unsigned type.
+Stricter than CuPy, which would quietly copy to the GPU or answer with its own function:
+12. NumPy's functions refuse the array; an index is an integer, a slice, None, Ellipsis or an array of the device.
+Not imitated: integers to negative integer powers (NumPy raises), the order in which atomic additions round, streams.
 
-Source: cupy/__init__.py and cupy/_core of CuPy 14.0, and its page "Comparison Table".
+Source: the names in CuPy 14.0.1's modules `cupy` and `cupy.ndarray`, its pages "Comparison Table" and "Differences
+between CuPy and NumPy", and its _core/_routines_indexing.pyx.
 """
 import operator
 from types import SimpleNamespace
@@ -42,14 +54,17 @@ class StrictArray:
         return _wrap(self._host[self._key(key)], base=self)
 
     def __setitem__(self, key, value):
-        self._host[self._key(key)] = _unwrap("__setitem__", value)
+        key = self._key(key)
+        if any(isinstance(part, np.ndarray) for part in key):
+            named = np.arange(self.size).reshape(self.shape)[key]
+            if len(np.unique(named)) < named.size:
+                raise ValueError("__setitem__: the index names a position twice; on a GPU either value may stay")
+        self._host[key] = _unwrap("__setitem__", value)
 
     def _key(self, key):
         """The key on the host, integer arrays wrapped around as CuPy's kernels do."""
         parts = key if isinstance(key, tuple) else (key,)
         used = sum(_axes_used(part) for part in parts)
-        if sum(_is_mask(part) for part in parts) > 1:
-            raise NotImplementedError("more than one boolean array in an index")
         axis, host = 0, []
         for part in parts:
             if isinstance(part, StrictArray):
@@ -78,9 +93,6 @@ class StrictArray:
 
     def __float__(self):
         return float(self._host)
-
-    def __index__(self):
-        return operator.index(self._host)
 
     def __repr__(self):
         return f"strict{self._host!r}"
@@ -126,6 +138,10 @@ def _unwrap(name, value):
     return type(value)(_unwrap(name, v) for v in value) if type(value) in (tuple, list) else value
 
 
+def _c_order(value):
+    return np.asarray(value, order="C")
+
+
 def _operator(name, reflected=False):
     function = getattr(operator, name)
 
@@ -136,7 +152,7 @@ def _operator(name, reflected=False):
             if not isinstance(other, _scalars):
                 raise TypeError(f"{name}: Unsupported type {type(other)}")
         other = _unwrap(name, other)
-        return _wrap(function(other, self._host) if reflected else function(self._host, other))
+        return _wrap(_c_order(function(other, self._host) if reflected else function(self._host, other)))
     return operate
 
 
@@ -158,14 +174,14 @@ for _name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rs
 for _name in "eq ne lt le gt ge".split():
     setattr(StrictArray, f"__{_name}__", _operator(_name))
 for _name in "neg pos abs invert".split():
-    setattr(StrictArray, f"__{_name}__", lambda self, _name=_name: _wrap(getattr(operator, _name)(self._host)))
+    setattr(StrictArray, f"__{_name}__", lambda self, _name=_name: _wrap(_c_order(getattr(operator, _name)(self._host))))
 
 # --- methods and attributes of cupy.ndarray
 
 _attributes = "shape dtype ndim size strides nbytes itemsize"
 _views = "T mT real imag"
 _methods = """
-    all any argmax argmin argpartition argsort astype choose clip compress copy cumprod cumsum diagonal dot fill
+    all any argmax argmin argpartition argsort choose clip compress copy cumprod cumsum diagonal dot fill
     flatten item max mean min nonzero partition prod ptp put ravel repeat reshape round searchsorted sort squeeze
     std sum swapaxes take tobytes tolist trace transpose var view"""
 _lacking_options = {"where", "initial", "subok", "like", "correction", "signature", "extobj"}
@@ -175,14 +191,26 @@ def _call(name, function, args, kwargs):
     lacking = _lacking_options & set(kwargs) - ({"where"} if name == "copyto" else set())
     if lacking:
         raise TypeError(f"cupy's {name} has no option {', '.join(sorted(lacking))}")
+    if name in ("take", "put"):
+        kwargs = kwargs | {"mode": "wrap"}
     value = function(*_unwrap(name, args), **{k: _unwrap(name, v) for k, v in kwargs.items()})
     if kwargs.get("out") is not None:
         return kwargs["out"]
+    if isinstance(function, np.ufunc) and function.nout == 1:
+        value = _c_order(value)
     return _wrap(value, args[0] if args and isinstance(args[0], StrictArray) else None)
 
 
 def _method(name):
     return lambda self, *args, **kwargs: _call(name, getattr(np.ndarray, name), (self,) + args, kwargs)
+
+
+def _astype(self, dtype, *args, **kwargs):
+    kind = np.dtype(dtype).kind
+    if self.dtype.kind == "f" and kind in "iu":
+        if not np.isfinite(self._host).all() or kind == "u" and (self._host < 0).any():
+            raise ValueError(f"astype: {self.dtype} to {np.dtype(dtype)} of NaN, infinity or negative numbers is undefined")
+    return _call("astype", np.ndarray.astype, (self, dtype) + args, kwargs)
 
 
 for _name in _attributes.split():
@@ -191,6 +219,7 @@ for _name in _views.split():
     setattr(StrictArray, _name, property(lambda self, _name=_name: _wrap(getattr(self._host, _name), self)))
 for _name in _methods.split():
     setattr(StrictArray, _name, _method(_name))
+StrictArray.astype = _astype
 
 # --- the array library
 
@@ -241,8 +270,9 @@ def _function(name):
     function = getattr(np, name)
 
     def call(*args, **kwargs):
-        if args and isinstance(args[0], list) and not all(isinstance(x, StrictArray) for x in args[0]):
-            raise TypeError(f"{name}: Unsupported type {list}; move lists to the device with asarray")
+        for a in args if isinstance(function, np.ufunc) else args[:1]:
+            if isinstance(a, list) and not (a and all(isinstance(x, StrictArray) for x in a)):
+                raise TypeError(f"{name}: Unsupported type {list}; move lists to the device with asarray")
         return _call(name, function, args, kwargs)
     return call
 
@@ -275,15 +305,17 @@ _scatter_dtypes = "int32 uint32 uint64 float16 float32 float64".split()
 
 
 def scatter_add(target, key, values):
-    """cupyx.scatter_add: atomic addition, which knows only some dtypes, and takes values of the device or scalars."""
-    if target.dtype.name not in _scatter_dtypes:
-        raise TypeError(f"cupy.add.at only supports {', '.join(_scatter_dtypes)}, as data type, got {target.dtype}")
-    np.add.at(target._host, target._key(key), _unwrap("scatter_add", values))
+    """cupyx.scatter_add: atomic addition where the key has integer arrays, and atomics know only some dtypes."""
+    key = target._key(key)
+    if any(isinstance(part, np.ndarray) and part.dtype.kind != "b" for part in key):
+        if target.dtype.name not in _scatter_dtypes:
+            raise TypeError(f"cupy.add.at only supports {', '.join(_scatter_dtypes)}, as data type, got {target.dtype}")
+    np.add.at(target._host, key, _unwrap("scatter_add", values))
 
 
 def erf(x):
     from scipy.special import erf
-    return _wrap(erf(x._host))
+    return _wrap(np.asarray(erf(x._host), "float32" if x.dtype == "float32" else "float64"))
 
 
 backend.register(backend.Device("strict", StrictArray, xp, xp.asarray, StrictArray.get, scatter_add, erf))

@@ -1,10 +1,5 @@
-"""Convolution against plain loops, in geometries drawn from the size formula
-
-    P = floor((S + 2·pad − d·(K − 1) − 1) / s) + 1   ≥ 1        for each axis
-
-and not from the validation code in ops; its three contractions against each other; and geometries that are not legal.
-"""
-from dataclasses import dataclass
+"""Convolution against plain loops, and its three contractions against each other, in geometries drawn by
+`minidl.testing.strategies`; the edges of geometry, and sizes at which the work is cut into strips."""
 from itertools import product
 
 from hypothesis import given
@@ -14,40 +9,9 @@ import pytest
 
 import minidl as md
 from minidl import ops
-from minidl.testing import adjointcheck, gradcheck
+from minidl.testing import adjointcheck, gradcheck, strategies
 
-
-@dataclass
-class Geometry:
-    """One legal case: sizes of x, w and y, and the keyword arguments of conv."""
-    x: tuple
-    w: tuple
-    y: tuple
-    options: dict
-
-    def arrays(self, seed=0):
-        rng = np.random.default_rng(seed)
-        return rng.normal(size=self.x), rng.normal(size=self.w), rng.normal(size=self.y)
-
-
-def axis():
-    """(S, K, stride, padding, dilation) of one axis.  K is drawn last: d·(K − 1) + 1 ≤ S + 2·pad."""
-    def largest(n, stride, padding, dilation):
-        return st.tuples(st.just(n), st.integers(1, min(3, (n + 2 * padding - 1) // dilation + 1)), st.just(stride),
-                         st.just(padding), st.just(dilation))
-    draws = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3))
-    return draws.flatmap(lambda a: largest(*a))
-
-
-@st.composite
-def geometries(draw, ndim):
-    axes = draw(st.lists(axis(), min_size=ndim, max_size=ndim))
-    sizes, kernel, stride, padding, dilation = zip(*axes)
-    places = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
-    examples, groups, inputs, filters = (draw(st.integers(1, 2)) for _ in range(4))
-    return Geometry((examples, *sizes, inputs * groups), (*kernel, inputs, filters * groups),
-                    (examples, *places, filters * groups),
-                    dict(stride=stride, padding=padding, dilation=dilation, groups=groups))
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
 
 def plain(x, w, places, stride, padding, dilation, groups):
@@ -72,85 +36,44 @@ def by_dimension(test):
 
 @by_dimension
 def test_plain_loops(ndim, data):
-    g = data.draw(geometries(ndim))
-    x, w, _ = g.arrays()
-    expected = plain(x, w, g.y[1:-1], **g.options)
-    for device in md.devices():
-        y = ops.conv(md.tensor(x, device=device), md.tensor(w, device=device), **g.options)
-        assert y.shape == g.y and y.device == device
-        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-12)
+    case = data.draw(strategies.conv_cases(ndim))
+    y = ops.conv(md.tensor(case.x), md.tensor(case.w), **case.options)
+    expected = plain(case.x, case.w, case.y_shape[1:-1], **case.options)
+    assert y.shape == case.y_shape
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 @by_dimension
 def test_three_contractions_of_one_form(ndim, data):
     """⟨conv(x, w), u⟩ = ⟨x, conv_input(u, w)⟩ = ⟨w, conv_weight(x, u)⟩"""
-    g = data.draw(geometries(ndim))
-    x, w, u = g.arrays()
-    adjointcheck(lambda x: ops.conv(x, w, **g.options),             # zero where strides skip from padding to padding
-                 lambda u: ops.conv_input(u, w, g.x[1:-1], **g.options), x, u, allow_zero=True)
-    adjointcheck(lambda w: ops.conv(x, w, **g.options),
-                 lambda u: ops.conv_weight(x, u, g.w[:-2], **g.options), w, u, allow_zero=True)
+    case = data.draw(strategies.conv_cases(ndim))
+    x, w, u, sizes, kernel = *map(md.tensor, (case.x, case.w, case.u)), case.x_shape[1:-1], case.w_shape[:-2]
+    adjointcheck(lambda x: ops.conv(x, w, **case.options),          # zero where strides skip from padding to padding
+                 lambda u: ops.conv_input(u, w, sizes, **case.options), x, u, allow_zero=True)
+    adjointcheck(lambda w: ops.conv(x, w, **case.options),
+                 lambda u: ops.conv_weight(x, u, kernel, **case.options), w, u, allow_zero=True)
 
 
 @by_dimension
 def test_gradients(ndim, data):
-    g = data.draw(geometries(ndim))
-    x, w, u = g.arrays()
+    case = data.draw(strategies.conv_cases(ndim))
     check = dict(order=2, mode="directional", allow_zero=True)      # stride and padding may keep x or w out of y
-    b = np.ones(g.w[-1])
-    gradcheck(lambda x, w, b: ops.conv(x, w, b, **g.options), x, w, b, **check)
-    gradcheck(lambda u, w: ops.conv_input(u, w, g.x[1:-1], **g.options), u, w, **check)
-    gradcheck(lambda x, u: ops.conv_weight(x, u, g.w[:-2], **g.options), x, u, **check)
+    b = np.ones(case.w_shape[-1])
+    gradcheck(lambda x, w, b: ops.conv(x, w, b, **case.options), case.x, case.w, b, **check)
+    gradcheck(lambda u, w: ops.conv_input(u, w, case.x_shape[1:-1], **case.options), case.u, case.w, **check)
+    gradcheck(lambda x, u: ops.conv_weight(x, u, case.w_shape[:-2], **case.options), case.x, case.u, **check)
 
 
 @by_dimension
 def test_transposed_convolution_undoes_the_size(ndim, data):
     """conv_transpose with the right output_padding gives conv's adjoint, for every size that conv maps to P."""
-    g = data.draw(geometries(ndim))
-    x, w, u = g.arrays()
-    o = g.options
+    case = data.draw(strategies.conv_cases(ndim))
+    w, u, sizes, o = md.tensor(case.w), md.tensor(case.u), case.x_shape[1:-1], case.options
     extra = tuple((n + 2 * p - d * (k - 1) - 1) % s
-                  for n, p, d, k, s in zip(g.x[1:-1], o["padding"], o["dilation"], g.w[:-2], o["stride"]))
+                  for n, p, d, k, s in zip(sizes, o["padding"], o["dilation"], case.w_shape[:-2], o["stride"]))
     y = ops.conv_transpose(u, w, output_padding=extra, **o)
-    assert y.shape == g.x
-    np.testing.assert_allclose(y.numpy(), ops.conv_input(u, w, g.x[1:-1], **o).numpy())
-
-
-@st.composite
-def illegal(draw, ndim):
-    """A legal geometry with one thing broken, and what it is called."""
-    g = draw(geometries(ndim))
-    at = draw(st.integers(0, ndim - 1))
-    x, w, options = list(g.x), list(g.w), dict(g.options)
-
-    def put(name, value):
-        options[name] = tuple(value if i == at else v for i, v in enumerate(options[name]))
-
-    broken = draw(st.sampled_from(["window", "stride", "padding", "dilation", "channels", "groups", "axes", "length"]))
-    if broken == "window":
-        reach = options["dilation"][at] * (w[at] - 1) + 1
-        put("padding", 0)
-        w[at], x[1 + at] = w[at] + 1, min(x[1 + at], reach)
-    elif broken in ("stride", "dilation"):
-        put(broken, draw(st.integers(-1, 0)))
-    elif broken == "padding":
-        put(broken, -1)
-    elif broken == "channels":
-        x[-1] += 1
-    elif broken == "groups":
-        options["groups"] = draw(st.sampled_from([0, -1, 3]))
-    elif broken == "axes":
-        w = w[1:]
-    else:
-        options["stride"] += (1,)
-    return tuple(x), tuple(w), options, broken
-
-
-@by_dimension
-def test_illegal_geometry_raises(ndim, data):
-    x, w, options, _ = data.draw(illegal(ndim))
-    with pytest.raises(ValueError, match="^conv: "):
-        ops.conv(np.zeros(x), np.zeros(w), **options)
+    assert y.shape == case.x_shape
+    np.testing.assert_allclose(y.numpy(), ops.conv_input(u, w, sizes, **o).numpy())
 
 
 def test_errors_say_what_does_not_fit():

@@ -1,11 +1,12 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
-from cases import cases
+from cases import cases, constants
 import numpy as np
 import pytest
 
 import minidl as md
-from minidl import ops
+from minidl import losses, nn, ops
 
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 inf, nan = np.inf, np.nan
 
 
@@ -182,7 +183,8 @@ def test_complex_and_objects_are_refused():
 
 # --- devices
 
-@pytest.mark.parametrize("case", [case for case in cases if len(case.inputs) > 1], ids=str)
+@pytest.mark.parametrize("case", [case for case in cases + constants if len(case.inputs) > 1 and case.name not in vars(nn)],
+                         ids=str)
 def test_two_devices_in_one_operation(case):
     first, *others = case.draw(seed=8)
     with pytest.raises(md.DeviceError, match=rf"^{case.name}: .*'(cpu|strict)'.*'(cpu|strict)'"):
@@ -202,6 +204,16 @@ def test_nothing_moves_silently():
     moved = there.to("cpu")
     assert moved.device == "cpu" and (moved * here).shape == (2,)
     assert md.grad(ops.sum(moved * here), there)[0].device == "strict"
+
+
+def test_numbers_are_on_every_device():
+    chosen = md.tensor([True, False], device="strict")
+    for a, b, dtype in (1.0, 0.0, "float64"), (1, 0, "int64"), (md.tensor([1.0, 2.0], device="strict"), 0, "float64"):
+        y = ops.where(chosen, a, b)
+        assert y.device == "strict" and y.numpy().tolist() == [1, 0] and y.dtype == dtype
+    x = md.tensor([1.0, 2.0], device="strict", dtype="float32")
+    for y in ops.maximum(x, 1.5), ops.clip(x, 1.5, None), ops.set_at(x, 0, 1.5), ops.add_at(x, [0], 0.5), 1.5 + x * 0:
+        assert y.device == "strict" and y.numpy()[0] == 1.5 and y.dtype == np.float32
 
 
 def test_unknown_device():
@@ -275,9 +287,52 @@ def test_errors_name_the_operation(device, name):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("words, call", {
+    "conv: x must be .* 1 to 3 spatial axes": lambda: ops.conv(np.ones((4, 2)), np.ones((2, 2))),
+    "conv: filter .* must have 4 axes": lambda: ops.conv(picture, np.ones((3, 2, 1))),
+    "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
+    r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
+    "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
+    "conv_transpose: output_padding .* must be smaller": lambda: ops.conv_transpose(
+        picture, np.ones((3, 3, 1, 2)), output_padding=1),
+    "conv_transpose: padding .* leaves nothing": lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
+    "conv_transpose: b of shape": lambda: ops.conv_transpose(picture, np.ones((3, 3, 1, 2)), np.ones(2)),
+    "clip: lowest 1 is above highest 0": lambda: ops.clip(a, 1, 0),
+    r"index: a mask of shape \(3,\) does not fit axes 0 to 0": lambda: ops.index(a, np.ones(3, bool)),
+    "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
+    "take_along_axis: indices of shape .* along axis 0 do not fit": lambda: ops.take_along_axis(a, np.array([0]), 0),
+    "matmul: operands need at least one axis": lambda: ops.matmul(a, np.array(2.0)),
+    "einsum: .* asks for a letter": lambda: ops.einsum("ij->k", a),
+    "einsum: .* describes 2 operands, got 1": lambda: ops.einsum("ij,jk", a),
+    "einsum: operand 0 is 'i'": lambda: ops.einsum("i", a),
+    "einsum: .* names a letter twice in the result": lambda: ops.einsum("ij->ii", a),
+    "einsum: letter 'i' stands for lengths 2 and 3": lambda: ops.einsum("ii", a),
+    "einsum: letter 'j' of .* stands for lengths 3 and 4": lambda: ops.einsum("ij,jk", a, b),
+    "batch_norm: give both mean and variance": lambda: ops.batch_norm(a, np.ones(3), np.ones(3), mean=np.ones(3)),
+    "batch_norm: .* more than one value per channel": lambda: ops.batch_norm(a[:1], np.ones(3), np.ones(3)),
+    "layer_norm: x must be .* at least one channel": lambda: ops.layer_norm(np.ones(3), np.ones(3), np.ones(3)),
+    "var: 2 elements leave nothing to divide by with ddof=2": lambda: ops.var(a, 0, ddof=2),
+    "std: 3 elements leave nothing to divide by with ddof=3": lambda: ops.std(a, 1, ddof=3),
+    "upsample: mode must be 'nearest' or 'bilinear', got 'cubic'": lambda: ops.upsample(picture, 2, "cubic"),
+    "resize: x must be .* 1 to 3 spatial axes": lambda: ops.resize(a, 3),
+    "moveaxis: 1 axes cannot move to 2 positions": lambda: ops.moveaxis(a, 0, (0, 1)),
+    r"broadcast_to: \(2, 3\) does not broadcast to \(1, 3\)": lambda: ops.broadcast_to(a, (1, 3)),
+    "concatenate: axis 2 is out of range": lambda: ops.concatenate([a, a], 2),
+    "split: axis 2 is out of range": lambda: ops.split(a, 2, 2),
+    "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
+    "huber: delta must be positive, got 0": lambda: losses.huber(a, a, delta=0),
+    "triplet: reduction must be 'mean', 'sum' or 'none', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
+}.items())
+def test_errors_say_the_rule(words, call):
+    with pytest.raises((ValueError, IndexError), match=f"^{words}") as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
 def test_kinds_are_checked():
     for f in (lambda: ops.exp(None), lambda: ops.add("a", 1.0), lambda: ops.matmul(object(), np.ones(2)),
               lambda: ops.index(np.ones(3), 0.5), lambda: ops.index(np.ones(3), True),
-              lambda: ops.index(np.ones(3), [0.5]), lambda: ops.one_hot(np.ones(2), 3)):
-        with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot): "):
+              lambda: ops.index(np.ones(3), [0.5]), lambda: ops.one_hot(np.ones(2), 3),
+              lambda: ops.argmax(np.ones((2, 2)), (0, 1))):
+        with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot|argmax): "):
             f()

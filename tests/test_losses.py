@@ -7,7 +7,7 @@ import pytest
 import minidl as md
 from minidl import losses
 
-rng = np.random.default_rng(0)
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
 
 def leaf(array, dtype="float64"):
@@ -49,6 +49,7 @@ def test_cross_entropy_by_hand(device):
 
 
 def test_cross_entropy_of_pixels_is_that_of_the_rows(device):
+    rng = np.random.default_rng(0)
     z, labels = rng.normal(size=(2, 3, 4, 5)), rng.integers(0, 5, (2, 3, 4))
     each = losses.cross_entropy(leaf(z), md.tensor(labels.tolist()), "none").numpy()
     rows = losses.cross_entropy(leaf(z.reshape(-1, 5)), md.tensor(labels.ravel().tolist()), "none").numpy()
@@ -168,16 +169,18 @@ def test_shapes_that_would_broadcast_are_refused(device):
 def test_as_pytorch():
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
+    rng = np.random.default_rng(0)
     a, b, c = rng.normal(size=(3, 6, 4))
     labels, bits = rng.integers(0, 4, 6), rng.integers(0, 2, (6, 4))
+    ours_b, ours_c, ours_labels, ours_bits = map(md.tensor, (b, c, labels, bits))
     cases = [
-        (lambda x: losses.mean_squared_error(x, b), lambda x: functional.mse_loss(x, torch.tensor(b))),
-        (lambda x: losses.mean_absolute_error(x, b), lambda x: functional.l1_loss(x, torch.tensor(b))),
-        (lambda x: losses.huber(x, b, 0.7), lambda x: functional.huber_loss(x, torch.tensor(b), delta=0.7)),
-        (lambda x: losses.cross_entropy(x, labels), lambda x: functional.cross_entropy(x, torch.tensor(labels))),
-        (lambda x: losses.binary_cross_entropy_with_logits(x, bits),
+        (lambda x: losses.mean_squared_error(x, ours_b), lambda x: functional.mse_loss(x, torch.tensor(b))),
+        (lambda x: losses.mean_absolute_error(x, ours_b), lambda x: functional.l1_loss(x, torch.tensor(b))),
+        (lambda x: losses.huber(x, ours_b, 0.7), lambda x: functional.huber_loss(x, torch.tensor(b), delta=0.7)),
+        (lambda x: losses.cross_entropy(x, ours_labels), lambda x: functional.cross_entropy(x, torch.tensor(labels))),
+        (lambda x: losses.binary_cross_entropy_with_logits(x, ours_bits),
          lambda x: functional.binary_cross_entropy_with_logits(x, torch.tensor(bits, dtype=torch.float64))),
-        (lambda x: losses.triplet(x, b, c, 0.5, "euclidean"),
+        (lambda x: losses.triplet(x, ours_b, ours_c, 0.5, "euclidean"),
          lambda x: functional.triplet_margin_loss(x, torch.tensor(b), torch.tensor(c), 0.5, eps=0)),
     ]
     for ours, theirs in cases:

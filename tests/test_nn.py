@@ -8,6 +8,8 @@ import minidl as md
 from minidl import nn, ops
 from minidl.nn import initializers
 
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
+
 
 def tensor(array, dtype="float64"):
     return md.tensor(np.asarray(array).tolist(), dtype=dtype)
@@ -413,6 +415,9 @@ Sequential(
     assert repr(nn.ConvTranspose2d(2, 4, (3, 5), stride=2, output_padding=1, bias=False, rng=0)) == (
         "ConvTranspose2d(2, 4, (3, 5), bias=False, stride=2, output_padding=1)")
     assert repr(nn.MaxPool(3, stride=2)) == "MaxPool(3, stride=2)" and repr(nn.MaxPool(2)) == "MaxPool(2)"
+    assert repr(nn.ELU(0.5)) == "ELU(0.5)" and repr(nn.Softmax(0)) == "Softmax(axis=0)"
+    assert repr(nn.Embedding(5, 2, rng=0)) == "Embedding(5, 2)" and repr(nn.Dropout(0.25, rng=0)) == "Dropout(0.25)"
+    assert repr(nn.BatchNorm(3, momentum=0.2)) == "BatchNorm(3, momentum=0.2)" and repr(nn.LayerNorm(3)) == "LayerNorm(3)"
 
 
 def test_summary_table(device):
@@ -514,8 +519,8 @@ def test_batch_norm_as_pytorch(shape):
         layer.train(mode), module.train(mode)
         layer.zero_grad(), module.zero_grad()
         compare(layer, module, rng.normal(2, 3, size=shape), state())
-        np.testing.assert_allclose(layer.running_mean, module.running_mean.numpy(), rtol=1e-12)
-        np.testing.assert_allclose(layer.running_variance, module.running_var.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(), module.running_mean.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(md.tensor(layer.running_variance).numpy(), module.running_var.numpy(), rtol=1e-12)
 
 
 def test_dense_layer_norm_and_activations_as_pytorch():

@@ -5,6 +5,8 @@ import pytest
 import minidl as md
 from minidl import nn, ops, optim
 
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
+
 RULES = {
     "SGD": lambda p: optim.SGD(p, 0.02),
     "SGD decayed": lambda p: optim.SGD(p, 0.02, weight_decay=0.3),
@@ -188,6 +190,16 @@ def test_mistakes_are_named(device):
             make()
 
 
+def test_an_optimizer_without_update_says_so(device):
+    class Lazy(optim.Optimizer):
+        pass
+
+    p = nn.Parameter([1.0])
+    (p * p).sum().backward()
+    with pytest.raises(NotImplementedError, match=r"Lazy has no update\(\)"):
+        Lazy([p], 0.1).step()
+
+
 def rosenbrock(x):
     """Its minimum, 0, is at (1, 1, …), at the end of a curved valley."""
     return ops.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
@@ -338,6 +350,6 @@ def test_a_network_learns_exclusive_or(device, make):
 def test_lbfgs_first_step_has_the_size_asked_for():
     seen = []
     scales = np.array([1e4, 1e5, 1e6])
-    optim.minimize_lbfgs(lambda x: (x * scales).sum(), md.tensor(np.full(3, 50.0)), bounds=(0.0, 100.0), first_step=0.5,
-                         evaluations=2, callback=lambda count, x, value: seen.append(x.numpy()))
+    optim.minimize_lbfgs(lambda x: (x * md.tensor(scales)).sum(), md.tensor(np.full(3, 50.0)), bounds=(0.0, 100.0),
+                         first_step=0.5, evaluations=2, callback=lambda count, x, value: seen.append(x.numpy()))
     np.testing.assert_allclose(seen[0] - seen[1], 0.5 * scales / scales.mean())

@@ -1,6 +1,4 @@
-"""Pooling against plain loops, in geometries drawn from the size formula  P = floor((S + 2·pad − K) / s) + 1 ≥ 1."""
-from dataclasses import dataclass
-
+"""Pooling against plain loops, its gradients and adjoints, in geometries drawn by `minidl.testing.strategies`; edges."""
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -8,36 +6,9 @@ import pytest
 
 import minidl as md
 from minidl import ops
-from minidl.testing import adjointcheck, gradcheck
+from minidl.testing import adjointcheck, gradcheck, strategies
 
-
-@dataclass
-class Geometry:
-    x: tuple
-    y: tuple
-    arguments: tuple            # window, stride, padding
-
-    def distinct(self, seed=0):
-        """Entries at least 0.05 apart, of both signs: no ties."""
-        rng = np.random.default_rng(seed)
-        size = int(np.prod(self.x))
-        return ((rng.permutation(size) - size / 2) * 0.1 + rng.uniform(0, 0.05, size)).reshape(self.x)
-
-
-def axis():
-    """(S, K, stride, padding) of one axis: K ≤ S + 2·pad, and pad ≤ K / 2, so that no window sees padding alone."""
-    windows = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 3))
-    return windows.flatmap(lambda a: st.tuples(st.just(a[0]), st.just(a[1]), st.just(a[2]), st.integers(
-        max(0, -(-(a[1] - a[0]) // 2)), a[1] // 2)) if a[1] <= a[0] + 2 * (a[1] // 2) else axis())
-
-
-@st.composite
-def geometries(draw, ndim):
-    axes = draw(st.lists(axis(), min_size=ndim, max_size=ndim))
-    sizes, window, stride, padding = zip(*axes)
-    examples, channels = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    places = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
-    return Geometry((examples, *sizes, channels), (examples, *places, channels), (window, stride, padding))
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
 
 def by_dimension(test):
@@ -59,58 +30,39 @@ def plain(x, places, window, stride, padding, reduce):
 
 @by_dimension
 def test_plain_loops(ndim, data):
-    g = data.draw(geometries(ndim))
-    x = g.distinct()
-    largest = plain(x, g.y[1:-1], *g.arguments, lambda seen, size: max(seen))
-    average = plain(x, g.y[1:-1], *g.arguments, lambda seen, size: sum(seen) / size)
-    for device in md.devices():
-        t = md.tensor(x, device=device)
-        np.testing.assert_array_equal(ops.max_pool(t, *g.arguments).numpy(), largest)
-        np.testing.assert_array_equal(ops.max_pool_with_switches(t, *g.arguments)[0].numpy(), largest)
-        np.testing.assert_allclose(ops.average_pool(t, *g.arguments).numpy(), average, rtol=1e-12, atol=1e-12)
+    case = data.draw(strategies.pool_cases(ndim))
+    x, places = case.x, case.y_shape[1:-1]
+    largest = plain(x, places, *case.arguments, lambda seen, size: max(seen))
+    average = plain(x, places, *case.arguments, lambda seen, size: sum(seen) / size)
+    t = md.tensor(x)
+    np.testing.assert_array_equal(ops.max_pool(t, *case.arguments).numpy(), largest)
+    np.testing.assert_array_equal(ops.max_pool_with_switches(t, *case.arguments)[0].numpy(), largest)
+    np.testing.assert_allclose(ops.average_pool(t, *case.arguments).numpy(), average, rtol=1e-12, atol=1e-12)
 
 
 @by_dimension
 def test_gradients(ndim, data):
-    g = data.draw(geometries(ndim))
+    case = data.draw(strategies.pool_cases(ndim))
     for operation in ops.max_pool, ops.average_pool, lambda *a: ops.max_pool_with_switches(*a)[0]:
-        gradcheck(lambda x, operation=operation: operation(x, *g.arguments), g.distinct(), order=2, mode="directional")
+        gradcheck(lambda x, operation=operation: operation(x, *case.arguments), case.x + 0.01, order=2, mode="directional")
 
 
 @by_dimension
 def test_adjoints(ndim, data):
     """Selecting by fixed switches and unpooling are each other's adjoint; so are averaging and its gradient."""
-    g = data.draw(geometries(ndim))
-    x, u = g.distinct(), np.random.default_rng(1).normal(size=g.y)
-    value, switches = ops.max_pool_with_switches(x, *g.arguments)
-    unpooled = ops.unpool(u, switches)
-    assert unpooled.shape == g.x
+    case = data.draw(strategies.pool_cases(ndim))
+    x, u = case.x + 0.01, case.u
+    value, switches = ops.max_pool_with_switches(md.tensor(x), *case.arguments)
+    unpooled = ops.unpool(md.tensor(u), switches)
+    assert unpooled.shape == case.x_shape
     left, right = np.sum(value.numpy() * u), np.sum(x * unpooled.numpy())
     assert left == pytest.approx(right, rel=1e-10, abs=1e-10)
 
     def spread(u):
         leaf = md.tensor(x, requires_grad=True)
-        return md.grad(ops.average_pool(leaf, *g.arguments), leaf, u)[0]
+        return md.grad(ops.average_pool(leaf, *case.arguments), leaf, md.tensor(u))[0]
 
-    adjointcheck(lambda x: ops.average_pool(x, *g.arguments), spread, x, u)
-
-
-@by_dimension
-def test_illegal_geometry_raises(ndim, data):
-    g = data.draw(geometries(ndim))
-    at = data.draw(st.integers(0, ndim - 1))
-    names = ["window", "stride", "padding"]
-    name = data.draw(st.sampled_from(names + ["too large", "half"]))
-    broken = [list(a) for a in g.arguments]
-    if name == "too large":
-        broken[0][at], broken[2][at] = g.x[1 + at] + 1, 0
-    elif name == "half":
-        broken[2][at] = broken[0][at] // 2 + 1
-    else:
-        broken[names.index(name)][at] = -1 if name == "padding" else 0
-    for operation in "max_pool", "average_pool":
-        with pytest.raises(ValueError, match=f"^{operation}: "):
-            getattr(ops, operation)(np.zeros(g.x), *map(tuple, broken))
+    adjointcheck(lambda x: ops.average_pool(x, *case.arguments), spread, x, u)
 
 
 def test_defaults_and_single_numbers(device):

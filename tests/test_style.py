@@ -20,9 +20,9 @@ from minidl.style import (
 )
 from minidl.testing import gradcheck
 
-rng = np.random.default_rng(0)
-ACTIVATIONS = rng.standard_normal((1, 4, 5, 3))
-OTHERS = rng.standard_normal((1, 4, 5, 3))
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
+
+ACTIVATIONS, OTHERS = np.random.default_rng(0).standard_normal((2, 1, 4, 5, 3))
 
 
 def test_gram_matrix_is_the_lectures_double_sum(device):
@@ -49,7 +49,7 @@ def test_style_cost_is_equation_2(device):
 
 def test_style_cost_does_not_depend_on_where_or_how_large():
     a = md.tensor(ACTIVATIONS)
-    shuffled = md.tensor(rng.permutation(ACTIVATIONS.reshape(20, 3)).reshape(1, 5, 4, 3))
+    shuffled = md.tensor(np.random.default_rng(1).permutation(ACTIVATIONS.reshape(20, 3)).reshape(1, 5, 4, 3))
     twice = md.tensor(np.concatenate([ACTIVATIONS] * 2, axis=1))
     assert style_cost(a, shuffled).item() == pytest.approx(0, abs=1e-28)
     assert style_cost(a, twice).item() == pytest.approx(0, abs=1e-28)
@@ -67,7 +67,7 @@ def test_gradients_of_the_costs(device):
     gradcheck(gram_matrix, ACTIVATIONS, order=2)
     gradcheck(content_cost, ACTIVATIONS, OTHERS, order=2)
     gradcheck(style_cost, ACTIVATIONS, OTHERS, order=2)
-    gradcheck(style_layer_cost, rng.standard_normal((1, 3, 3)), ACTIVATIONS, order=2)
+    gradcheck(style_layer_cost, np.random.default_rng(1).standard_normal((1, 3, 3)), ACTIVATIONS, order=2)
     gradcheck(total_variation, ACTIVATIONS, order=2)
 
 
@@ -195,6 +195,13 @@ def test_repeated_runs_do_not_grow():
 def test_wrong_settings(options, words):
     with pytest.raises(ValueError, match=words):
         run(**options)
+
+
+def test_pictures_may_be_tensors(device):
+    content, style = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3)).astype("uint8")
+    settings = dict(size=32, steps=2, net=small_net(), content_layers=["relu3_1"], content_weight=1.0)
+    found = transfer(md.tensor(content), md.tensor(style), **settings)
+    np.testing.assert_array_equal(found.image, transfer(content, style, **settings).image)
 
 
 def test_wrong_pictures(tmp_path):

@@ -74,4 +74,4 @@ class Softmax(Module):
         return ops.softmax(x, self.axis)
 
     def details(self):
-        return changed(self, axis=-1)
+        return changed(self, axis=-1).removeprefix(", ")

@@ -144,8 +144,8 @@ def _geometry(operation, x_shape, w_shape, stride, padding, dilation, groups):
         raise ValueError(f"{operation}: filter {w_shape} expects {expected}, x {x_shape} has {x_shape[-1]}")
     if w_shape[-1] % groups:
         raise ValueError(f"{operation}: the {w_shape[-1]} filters of {w_shape} do not divide into {groups} groups")
-    if min(w_shape[:-2]) < 1:
-        raise ValueError(f"{operation}: filter {w_shape} has no taps")
+    if min(w_shape) < 1:
+        raise ValueError(f"{operation}: filter {w_shape} has no taps, no channels or no filters")
     output_sizes(operation, x_shape[1:-1], w_shape[:-2], stride, padding, dilation)
     return Geometry(x_shape[1:-1], w_shape[:-2], stride, padding, dilation, groups)
 

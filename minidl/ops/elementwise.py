@@ -169,9 +169,10 @@ def where(condition, a, b):
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken stays out.
     """
     condition = operand("where", condition, "condition") != 0
-    a, b = operands("where", a, b)
-    for name, x in (("a", a), ("b", b)):
-        operands("where", condition, x, ("condition", name))
+    _, a = operands("where", condition, a, ("condition", "a"))
+    _, b = operands("where", condition, b, ("condition", "b"))
+    if isinstance(a, Tensor):
+        operands("where", a, b)
     return record(backend.of(condition.data).where(condition.data, a.data, b.data),
                   (a, lambda gy: keep(gy, condition)),
                   (b, lambda gy: keep(gy, constant(~condition.data))))

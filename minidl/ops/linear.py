@@ -58,16 +58,16 @@ def trace(x, offset=0, axis1=0, axis2=1):
 def _two_axes(operation, x, first, second):
     if x.ndim < 2:
         raise ValueError(f"{operation}: needs at least two axes, got shape {x.shape}")
-    if len(normalize_axes(operation, (first, second), x.ndim)) == 2:
-        return first % x.ndim, second % x.ndim
+    normalize_axes(operation, (first, second), x.ndim)
+    return first % x.ndim, second % x.ndim
 
 
 def einsum(subscripts, *operands):
     """Sum of products in Einstein's notation, as numpy.einsum: einsum("nik,nkj->nij", a, b).
 
     y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.  It is linear in each operand, so
-    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter stands in s₁ alone, a was summed over it and
-    ā repeats along it.
+    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter stands in s₁ alone, or has length 1 elsewhere,
+    a was summed over it and ā repeats along it.
     """
     operands = [operand("einsum", x, f"operand {i}") for i, x in enumerate(operands)]
     same_device("einsum", **{f"operand {i}": x for i, x in enumerate(operands)})
@@ -84,9 +84,9 @@ def einsum(subscripts, *operands):
             spelled = [output] + [inputs[j] for j in range(len(operands)) if j != i]
             present = "".join(letter for letter in inputs[i] if any(letter in s for s in spelled))
             gx = einsum(",".join(spelled) + "->" + present, gy, *others)
-            missing = {k: operands[i].shape[k] for k, letter in enumerate(inputs[i]) if letter not in present}
-            gx = expand_dims(gx, tuple(missing))
-            return broadcast_to(gx, [missing.get(k, n) for k, n in enumerate(gx.shape)]) if missing else gx
+            gx = expand_dims(gx, tuple(k for k, letter in enumerate(inputs[i]) if letter not in present))
+            lengths = [n if m == 1 else m for m, n in zip(gx.shape, operands[i].shape)]
+            return gx if gx.shape == tuple(lengths) else broadcast_to(gx, lengths)
         return cotangent
 
     value = backend.of(operands[0].data).einsum(",".join(inputs) + "->" + output, *(x.data for x in operands), optimize=True)

@@ -15,6 +15,8 @@ def standardize(x, axis, eps=1e-5):
     """
     x = operand("standardize", x)
     axes = normalize_axes("standardize", axis, x.ndim)
+    if 0 in (x.shape[a] for a in axes):
+        raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
     deviation = x.data - mean(x.detach(), axes, keepdims=True).data
     variance = mean(constant(deviation * deviation), axes, keepdims=True).data
 
@@ -37,8 +39,8 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
-        if x.size == x.shape[-1]:
-            raise ValueError(f"batch_norm: x {x.shape} holds one value per channel; its own variance is always 0")
+        if x.size <= x.shape[-1]:
+            raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
         return standardize(x, tuple(range(x.ndim - 1)), eps) * scale + shift
     mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, mean=mean, variance=variance)
@@ -55,8 +57,10 @@ def layer_norm(x, scale, shift, eps=1e-5):
 
 def _check_channels(operation, x, **vectors):
     same_device(operation, x=x, **vectors)
+    if x.ndim < 2 or x.shape[-1] == 0:
+        raise ValueError(f"{operation}: x must be (N, …, C) with at least one channel, got shape {x.shape}")
     for name, v in vectors.items():
-        if x.ndim < 2 or v.shape != x.shape[-1:]:
+        if v.shape != x.shape[-1:]:
             raise ValueError(f"{operation}: {name} of shape {v.shape} must have one entry per channel of x {x.shape}")
 
 

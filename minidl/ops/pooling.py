@@ -86,6 +86,8 @@ def global_max_pool(x):
 def _spatial_axes(operation, x):
     if x.ndim < 3:
         raise ValueError(f"{operation}: x must be (N, *S, C) with at least one spatial axis, got shape {x.shape}")
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"{operation}: x of shape {x.shape} has no pixels")
     return tuple(range(1, x.ndim - 1))
 
 

@@ -118,16 +118,20 @@ def _extreme(operation, x, axis, keepdims):
 
 def argmax(x, axis=None):
     """Position of the first largest element, as NumPy's; an integer Tensor."""
-    x = operand("argmax", x)
-    _count("argmax", x, axis)
-    return constant(backend.of(x.data).argmax(x.data, axis=axis))
+    return _position("argmax", x, axis)
 
 
 def argmin(x, axis=None):
     """Position of the first smallest element, as NumPy's; an integer Tensor."""
-    x = operand("argmin", x)
-    _count("argmin", x, axis)
-    return constant(backend.of(x.data).argmin(x.data, axis=axis))
+    return _position("argmin", x, axis)
+
+
+def _position(operation, x, axis):
+    x = operand(operation, x)
+    if not (axis is None or isinstance(axis, int)):         # CuPy would take several axes
+        raise TypeError(f"{operation}: axis must be an integer or None, got {axis!r}")
+    _count(operation, x, axis)
+    return constant(getattr(backend.of(x.data), operation)(x.data, axis=axis))
 
 
 def cumsum(x, axis=0):

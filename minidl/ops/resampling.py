@@ -70,4 +70,6 @@ def pixel_shuffle(x, factor):
 def _spatial(operation, x):
     if not 3 <= x.ndim <= 5:
         raise ValueError(f"{operation}: x must be (N, *S, C) with 1 to 3 spatial axes, got shape {x.shape}")
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"{operation}: x of shape {x.shape} has no pixels")
     return x.ndim - 2

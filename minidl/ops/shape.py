@@ -149,7 +149,7 @@ def split(x, sections, axis=0):
     if isinstance(sections, int):
         if sections < 1 or length % sections:
             raise ValueError(f"split: {length} along axis {axis} does not divide into {sections} equal sections")
-        sections = range(length // sections, length, length // sections) if sections > 1 else ()
+        sections = [i * (length // sections) for i in range(1, sections)]
     cuts = [0, *sections, length]
     return [x[(slice(None),) * axis + (slice(start, stop),)] for start, stop in zip(cuts, cuts[1:])]
 

@@ -1,5 +1,38 @@
-"""Tools to property-test gradients, minidl's own and anyone's."""
+"""Tools to property-test gradients, minidl's own and anyone's.
+
+Property-test your own operation in ten lines: write it, say where it may be asked, and let Hypothesis look for an input
+at which its gradient, or its gradient's gradient, is not what the values of the function say.
+
+>>> from hypothesis import given
+>>> from minidl import ops
+>>> from minidl.tensor import operand, record
+>>> from minidl.testing import gradcheck, strategies
+>>> def softsign(x):                                # y = x / (1 + |x|),  dy = dx / (1 + |x|)²
+...     x = operand("softsign", x)
+...     return record(x.data / (1 + abs(x.data)), (x, lambda gy: gy / ops.square(1 + abs(x))))
+>>> @given(strategies.away_from([0]))               # its second derivative jumps at 0
+... def test_softsign(x):
+...     gradcheck(softsign, x, order=2)
+>>> test_softsign()
+
+gradcheck           the gradients of a function, to any order, against differences or complex steps
+adjointcheck        linear maps and their transposes, to rounding
+jacobian, hessian, hessian_vector_product           whole derivatives, for study
+strategies          what to draw: arrays, keys, axes, the geometry of convolution and pooling, legal and not
+"""
+from importlib import import_module
+
 from minidl.testing.adjoint import adjointcheck
 from minidl.testing.derivatives import hessian, hessian_vector_product, jacobian
 from minidl.testing.errors import GradientError, NotAnalyticError, NotDifferentiableError
 from minidl.testing.gradcheck import gradcheck
+
+
+def __getattr__(name):
+    if name == "strategies":            # imported when first used: it needs Hypothesis, which is an extra
+        return import_module("minidl.testing.strategies")
+    raise AttributeError(f"module 'minidl.testing' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), "strategies"})

@@ -32,9 +32,12 @@ class NotDifferentiableError(GradientError):
 
 
 class NotAnalyticError(ValueError):
-    """Complex steps do not measure this function: it is not analytic.  Says nothing about its gradient."""
+    """Complex steps do not measure this function: it is not analytic, or it refuses complex arrays.
+
+    This says nothing about its gradient.
+    """
 
     def __init__(self, function, reason):
-        super().__init__(f"gradcheck of {function}: method 'complex' needs an analytic function: {reason}; "
+        super().__init__(f"gradcheck of {function}: method 'complex' needs an analytic function; {reason}; "
                          "use method='central'")
         self.function = function

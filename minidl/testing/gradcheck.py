@@ -5,30 +5,19 @@ input at once.  Along any direction v,  ⟨dL/dx, v⟩ = d/dt L(x + t v) at t = 
 values of the function alone, as `slopes.py` does.  A wrong sign, factor or term is an error of order 1, where rounding
 and truncation are 10⁻¹⁰.  Everything is computed in float64.
 """
-from dataclasses import dataclass
 import functools
 import inspect
-import math
 
 import numpy as np
 
 from minidl import backend
 from minidl.tensor import Node, Tensor, constant, grad, recording
-from minidl.testing.errors import GradientError, NotAnalyticError, NotDifferentiableError
-from minidl.testing.slopes import Neighbourhood, Slope, floating_outputs, is_floating
+from minidl.testing.comparison import RTOL, Comparison, Settings, away_from_zero
+from minidl.testing.errors import GradientError
+from minidl.testing.layout import laid_out_as
+from minidl.testing.slopes import Neighbourhood, floating_outputs, is_floating
 
-_FULL = 64                      # mode "auto": inputs up to this size are checked entry by entry
-_RTOL = {"central": 1e-6, "complex": 1e-10}
 _REPEATED = 1e5                 # roundings by which two calls with the same values may differ
-
-
-@dataclass(frozen=True)
-class _Settings:
-    mode: str
-    method: str
-    rtol: float
-    atol: float
-    seed: int
 
 
 def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, atol=0.0, seed=0, allow_zero=False):
@@ -45,9 +34,10 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
         inputs of up to 64 entries and the second for larger ones.  The direction has no component near zero, so entries
         of one input should be of comparable size; if it shows an error, the entry is found by halving.
     method: "central" differences with Richardson's extrapolation; or "complex": Im f(x + i h v) / h, exact to rounding,
-        for analytic functions.  Where an operation takes |x| inside or drops imaginary parts (absolute, sigmoid,
-        softplus, sign), complex steps are wrong or impossible: the central difference, taken as well, unmasks them, and
-        NotAnalyticError is raised.  Operations that choose by comparing (relu, maximum, max_pool) work, away from kinks.
+        for analytic functions.  What takes |x| inside or drops imaginary parts (absolute, sigmoid, softplus) has no such
+        derivative, and what insists on real arrays (the losses) refuses.  A central difference, taken as well, unmasks
+        the former, and NotAnalyticError is raised.  What chooses by comparing (relu, maximum, max_pool) works, away from
+        kinks: NumPy compares real parts first.
     rtol, atol: |gradient − slope| ≤ atol + rtol · the larger of the two (+ the rounding error of the slope).  By default
         rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.
     seed: of the random cotangents and directions, none of whose components is near zero.
@@ -59,7 +49,8 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
 
     Returns the largest relative error found.  Raises GradientError, which names the function, the argument, the entry,
     both values, the shapes and the seed, also as attributes; NotDifferentiableError, a GradientError, where the slopes on
-    the two sides differ however small the step; NotAnalyticError, see `method`; ValueError if there is nothing to check.
+    the two sides differ however small the step; NotAnalyticError, see `method`; ValueError if there is nothing that
+    could be checked.
 
     >>> from minidl import ops
     >>> error = gradcheck(ops.multiply, [[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0], order=2)
@@ -73,13 +64,16 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
     minidl.testing.errors.NotDifferentiableError: gradcheck of absolute: it is not differentiable in argument 0 ('x') \
 at (0,): the slopes on the two sides are ..., the gradient is 0; shapes (2,) in float64; seed 0
     """
-    if order < 1 or mode not in ("auto", "full", "directional") or method not in _RTOL:
+    if order < 1 or mode not in ("auto", "full", "directional") or method not in RTOL:
         raise ValueError(f"gradcheck: order {order} must be 1 or more, mode {mode!r} one of auto, full, directional, "
                          f"method {method!r} one of central, complex")
-    settings = _Settings(mode, method, _RTOL[method] if rtol is None else rtol, atol, seed)
+    settings = Settings(mode, method, RTOL[method] if rtol is None else rtol, atol)
     constants = [promoted(x) for x in inputs]
     if not any(map(is_floating, constants)):
         raise ValueError("gradcheck: there is no floating-point input to differentiate with respect to")
+    for i, x in enumerate(constants):
+        if not np.isfinite(x.numpy()).all():
+            raise ValueError(f"gradcheck: argument {i} is not finite, so it cannot be moved to measure a slope")
     function, rng, worst = _Function(f, inputs, constants, seed), np.random.default_rng(seed), 0.0
     for _ in range(order):
         cotangents, error = _check(function, constants, allow_zero, settings, rng)
@@ -103,7 +97,7 @@ class _Function:
         for i, parameter in enumerate(parameters[:len(inputs)]):
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 self.arguments[i] += f" ({parameter.name!r})"
-        dtypes = {str(x.dtype) for x in given if hasattr(x, "dtype")} & {"float16", "float32"}
+        dtypes = {str(x.dtype) for x in given if hasattr(x, "dtype") and x.dtype.kind == "f"} - {"float64"}
         self.dtype = "float64" + f" (promoted from {', '.join(sorted(dtypes))})" * bool(dtypes)
 
     def gradient(self, cotangents):
@@ -141,13 +135,14 @@ def _check(function, constants, allow_zero, settings, rng):
     """(the cotangents drawn, the largest relative error) of one order."""
     inputs = [_leaf(x) if is_floating(x) else x for x in constants]
     values = [x.numpy() for x in inputs]
-    outputs = floating_outputs(function.call(*inputs))
+    with recording(True):
+        outputs = floating_outputs(function.call(*inputs))
     if not outputs:
         raise function.error("it has no floating-point output")
     for k, y in enumerate(outputs):
         if not np.isfinite(y.numpy()).all():
             raise function.error(f"output {k} is not finite")
-    cotangents = [Tensor(_away_from_zero(rng, y.shape), device=y.device) for y in outputs]
+    cotangents = [Tensor(away_from_zero(rng, y.shape), device=y.device) for y in outputs]
     named = [*zip(function.arguments, inputs), *((f"cotangent {k}", gy) for k, gy in enumerate(cotangents))]
     values += [gy.numpy() for gy in cotangents]
     gradients = _gradients(outputs, inputs, cotangents, create_graph=False)
@@ -155,6 +150,7 @@ def _check(function, constants, allow_zero, settings, rng):
     for (name, t), before in zip(named, values):
         if not np.array_equal(t.numpy(), before, equal_nan=True):
             raise function.error(f"{name} was changed in place", argument=name)
+    named += [(f"output {k}", y) for k, y in enumerate(outputs)]
 
     worst, found = 0.0, zip(gradients, again)
     for i, (argument, x) in enumerate(zip(function.arguments, inputs)):
@@ -163,7 +159,7 @@ def _check(function, constants, allow_zero, settings, rng):
             _check_rules(function, argument, x, gradient, repeated, named)
             near = Neighbourhood(function, inputs, i, cotangents)
             _check_repeatable(function, outputs, near.start)
-            worst = max(worst, _compare(function, argument, gradient.numpy(), near, allow_zero, settings, rng))
+            worst = max(worst, Comparison(function, argument, gradient.numpy(), near, settings).worst(rng, allow_zero))
     return cotangents, worst
 
 
@@ -195,129 +191,6 @@ def _same(a, b):
     return a.shape == b.shape and np.allclose(a, b, close, close * size, equal_nan=True)
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """⟨gradient, direction⟩, the slope that was measured, and whether they are the same."""
-    gradient: float
-    slope: Slope
-    allowed: float
-    suspicious: bool            # perhaps a kink, though the two agree
-
-    @property
-    def larger(self):
-        return max(abs(self.gradient), abs(self.slope.value))
-
-    @property
-    def error(self):
-        return abs(self.gradient - self.slope.value)
-
-    @property
-    def right(self):
-        return self.error <= self.allowed           # NaN is not
-
-
-def _compare(function, argument, gradient, near, allow_zero, settings, rng):
-    """The largest relative error of one input's gradient; raises GradientError if it is too large anywhere."""
-    largest, worst, evident = float(np.max(np.abs(gradient), initial=0.0)), 0.0, allow_zero or gradient.size == 0
-    if not evident and largest == 0:
-        raise function.error(f"gradient of {argument} is zero everywhere, which shows nothing; pass allow_zero=True if it "
-                             "should be", argument=argument)
-    for index, direction in _directions(rng, gradient.shape, settings.mode):
-        found = _measure(function, gradient, near, direction, settings)
-        if not found.right or found.suspicious:
-            kink = near.kink(direction)
-            if kink:
-                raise function.error(f"it is not differentiable in {argument} {_place(index)}: {kink}, the gradient is "
-                                     f"{found.gradient:.6g}", NotDifferentiableError, argument=argument, index=index)
-        if not found.right:
-            raise _wrong(function, argument, gradient, near, settings, index, direction, found)
-        if found.larger > found.slope.rounding:
-            evident, worst = True, max(worst, found.error / max(found.larger, largest))
-    if not evident:
-        raise function.error(f"gradient of {argument}, {largest:.3g} at most, is lost in the rounding of the outputs, "
-                             "which shows nothing; pass allow_zero=True if it may be", argument=argument)
-    return worst
-
-
-def _measure(function, gradient, near, direction, settings):
-    """The _Comparison along one direction, by the method of the settings."""
-    moving = direction != 0
-    expected = float(np.sum(gradient[moving] * direction[moving]))
-
-    def compared(slope, rtol, slack=0.0):
-        larger = max(abs(expected), abs(slope.value))
-        return _Comparison(expected, slope, settings.atol + rtol * larger + slope.rounding + slack, central.bent)
-
-    loose = max(settings.rtol, _RTOL["central"])
-    central = near.difference(direction, expected, loose)
-    if settings.method == "central":
-        return compared(central, settings.rtol)
-    by_differences = compared(central, loose, central.spread)
-    by_complex_step = compared(near.complex_step(direction), settings.rtol)
-    unsteady = not central.spread <= 0.1 * abs(central.value)
-    if not by_differences.right and not (by_complex_step.right and unsteady):
-        return by_differences
-    if not by_complex_step.right and abs(by_complex_step.slope.value - central.value) > by_differences.allowed:
-        raise NotAnalyticError(function.name, f"complex steps say {by_complex_step.slope.value:.6g}, central differences "
-                                              f"{central.value:.6g} and the gradient {expected:.6g}")
-    return by_complex_step
-
-
-def _wrong(function, argument, gradient, near, settings, index, direction, found):
-    """The GradientError for a direction that failed, narrowed down to one entry where that fails too."""
-    if index is None:
-        entry = _most_wrong(function, gradient, near, direction, settings)
-        alone = _measure(function, gradient, near, _unit(gradient.shape, entry), settings)
-        index, found = (entry, alone) if not alone.right else (None, found)
-    measured = f"{found.slope.value:.10g}" + f" ± {found.slope.spread:.2g}" * (found.slope.spread > 0.1 * found.error)
-    relative = found.error / found.larger
-    return function.error(f"gradient of {argument} {_place(index)} is {found.gradient:.10g}, {_SAYS[settings.method]} say "
-                          f"{measured} (relative error {relative:.2g})", argument=argument, index=index,
-                          gradient=found.gradient, difference=found.slope.value, relative_error=relative)
-
-
-_SAYS = {"central": "differences", "complex": "complex steps"}
-
-
-def _most_wrong(function, gradient, near, direction, settings):
-    """The index of an entry to blame: of two halves of the direction, one has at least half of the error."""
-    entries = np.flatnonzero(direction)
-    while len(entries) > 1:
-        errors = []
-        for half in np.array_split(entries, 2):
-            part = np.zeros(direction.shape)
-            part.flat[half] = direction.flat[half]
-            error = _measure(function, gradient, near, part, settings).error
-            errors.append((math.inf if math.isnan(error) else error, half))
-        entries = max(errors, key=lambda pair: pair[0])[1]
-    return tuple(int(i) for i in np.unravel_index(entries[0], direction.shape))
-
-
-def _place(index):
-    return "along a random direction" if index is None else f"at {index}"
-
-
-def _directions(rng, shape, mode):
-    """(index or None, direction) of every line along which an input of that shape is moved."""
-    size = math.prod(shape)
-    if size and (mode == "directional" or mode == "auto" and size > _FULL):
-        yield None, _away_from_zero(rng, shape)
-        return
-    for index in np.ndindex(shape):
-        yield index, _unit(shape, index)
-
-
-def _unit(shape, index):
-    direction = np.zeros(shape)
-    direction[index] = 1.0
-    return direction
-
-
-def _away_from_zero(rng, shape):
-    """Random numbers of either sign, of sizes between ½ and 3/2."""
-    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-
-
 def _leaf(x):
     """x as a leaf that requires a gradient, around the same array: strided as it is, complex if it is."""
     made = constant(x.data)
@@ -330,16 +203,4 @@ def promoted(x):
     device = x.device if isinstance(x, Tensor) else backend.default_device().name
     x = x.data if isinstance(x, Tensor) else np.asarray(x)
     made = Tensor(x, dtype=np.float64 if x.dtype.kind == "f" else None, device=device)
-    return made if x.flags.c_contiguous else constant(_laid_out(made.data, x))
-
-
-def _laid_out(values, x):
-    """The values in an array whose axes lie in memory in the order that x's do, backwards or with gaps where x's are."""
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    dense = sum((n - 1) * abs(s) for n, s in zip(x.shape, x.strides)) == (x.size - 1) * x.itemsize
-    memory = backend.of(values).zeros([x.shape[axis] * (1 if dense else 2) for axis in order], values.dtype)
-    view = memory[tuple(slice(None, None, 1 if dense else 2) for _ in order)]
-    view = view[tuple(slice(None, None, -1 if x.strides[axis] < 0 else 1) for axis in order)]
-    view = view.transpose([order.index(axis) for axis in range(x.ndim)])
-    view[...] = values
-    return view
+    return made if x.flags.c_contiguous else constant(laid_out_as(made.data, x))

@@ -1,0 +1,160 @@
+"""The gradient of one input against slopes, along one random direction or entry by entry."""
+from dataclasses import dataclass, replace
+import math
+
+import numpy as np
+
+from minidl.testing.errors import NotAnalyticError, NotDifferentiableError
+from minidl.testing.slopes import Slope
+
+FULL = 64                       # mode "auto": inputs up to this size are checked entry by entry
+RTOL = {"central": 1e-6, "complex": 1e-10}
+
+
+@dataclass(frozen=True)
+class Settings:
+    mode: str
+    method: str
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """⟨gradient, direction⟩, the slope that was measured there, and how far they may be apart."""
+    gradient: float
+    slope: Slope
+    atol: float
+    rtol: float
+
+    @property
+    def larger(self):
+        return max(abs(self.gradient), abs(self.slope.value))
+
+    @property
+    def error(self):
+        return abs(self.gradient - self.slope.value)
+
+    @property
+    def allowed(self):
+        return self.atol + self.rtol * self.larger + self.slope.rounding
+
+    @property
+    def right(self):
+        return self.error <= self.allowed or self.slope.approaches      # NaN is neither
+
+    @property
+    def evident(self):
+        """Whether two digits or more were compared."""
+        return self.larger > 100 * self.slope.rounding and not self.slope.approaches
+
+
+class Comparison:
+    """function: what `gradcheck` checks, with words for it.  gradient: of one argument, as a NumPy array.
+    near: its Neighbourhood."""
+
+    def __init__(self, function, argument, gradient, near, settings):
+        self.function, self.argument, self.gradient = function, argument, gradient
+        self.near, self.settings = near, settings
+
+    def worst(self, rng, allow_zero):
+        """The largest relative error; raises GradientError if it is too large anywhere."""
+        largest, worst = float(np.max(np.abs(self.gradient), initial=0.0)), 0.0
+        evident = allow_zero or self.gradient.size == 0
+        for index, direction in directions(rng, self.gradient.shape, self.settings.mode):
+            found = self.along(direction)
+            if not found.right or found.slope.jump:
+                self._check_kink(index, direction, found)
+            if not found.right:
+                raise self._wrong(index, direction, found)
+            if found.evident:
+                evident, worst = True, max(worst, found.error / max(found.larger, largest))
+        if not evident and largest == 0:
+            raise self._error(" is zero everywhere, which shows nothing; pass allow_zero=True if it should be")
+        if not evident:
+            raise self._error(f", {largest:.3g} at most, is lost in the rounding of the outputs, which shows nothing; pass "
+                              "allow_zero=True if it may be")
+        return worst
+
+    def along(self, direction):
+        """The Verdict along one direction, by the method of the settings."""
+        rtol, atol, moving = self.settings.rtol, self.settings.atol, direction != 0
+        gradient = float(np.sum(self.gradient[moving] * direction[moving]))
+        loose = max(rtol, RTOL["central"])
+        central = self.near.difference(direction, gradient, loose)
+        if self.settings.method == "central":
+            return Verdict(gradient, central, atol, rtol)
+        unsteady = not central.spread <= 0.1 * abs(central.value)
+        exact = replace(self.near.complex_step(direction), jump=0.0 if unsteady else central.jump)
+        by_differences = Verdict(gradient, central, atol + central.spread, loose)
+        by_complex_step = Verdict(gradient, exact, atol, rtol)
+        if not by_differences.right and not (by_complex_step.right and unsteady):
+            return by_differences
+        if not by_complex_step.right and central.jump and self.near.kink(direction):
+            return by_differences
+        if not by_complex_step.right and not abs(exact.value - central.value) <= by_differences.allowed:
+            raise NotAnalyticError(self.function.name, f"of this one complex steps say {exact.value:.6g}, central "
+                                                       f"differences {central.value:.6g} and the gradient {gradient:.6g}")
+        return by_complex_step
+
+    def _error(self, words, **facts):
+        return self.function.error(f"gradient of {self.argument}{words}", argument=self.argument, **facts)
+
+    def _check_kink(self, index, direction, found):
+        kink = self.near.kink(direction)
+        if kink:
+            words = (f"it is not differentiable in {self.argument} {_place(index)}: {kink}, the gradient is "
+                     f"{found.gradient:.6g}")
+            raise self.function.error(words, NotDifferentiableError, argument=self.argument, index=index)
+
+    def _wrong(self, index, direction, found):
+        """The GradientError for a direction that failed, narrowed down to one entry where that fails too."""
+        if index is None:
+            entry = self._most_wrong(direction)
+            alone = self.along(_unit(self.gradient.shape, entry))
+            index, found = (None, found) if alone.right else (entry, alone)
+        slope, relative = found.slope, found.error / found.larger
+        uncertain = slope.spread + slope.jump
+        measured = f"{slope.value:.10g}" + f" ± {uncertain:.2g}" * (uncertain > 0.1 * found.error)
+        place = _place(index)
+        what = f"{place} is {found.gradient:.10g}," if self.gradient.any() else f"is zero everywhere, {place}"
+        return self._error(f" {what} {slope.source} say {measured} (relative error {relative:.2g})", index=index,
+                           gradient=found.gradient, difference=slope.value, relative_error=relative)
+
+    def _most_wrong(self, direction):
+        """The index of an entry to blame: of two halves of a direction, one has at least half of its error."""
+        entries = np.flatnonzero(direction)
+        while len(entries) > 1:
+            errors = []
+            for half in np.array_split(entries, 2):
+                part = np.zeros(direction.shape)
+                part.flat[half] = direction.flat[half]
+                error = self.along(part).error
+                errors.append((math.inf if math.isnan(error) else error, half))
+            entries = max(errors, key=lambda pair: pair[0])[1]
+        return tuple(int(i) for i in np.unravel_index(entries[0], direction.shape))
+
+
+def _place(index):
+    return "along a random direction" if index is None else f"at {index}"
+
+
+def directions(rng, shape, mode):
+    """(index or None, direction) of every line along which an input of that shape is moved."""
+    size = math.prod(shape)
+    if size and (mode == "directional" or mode == "auto" and size > FULL):
+        yield None, away_from_zero(rng, shape)
+        return
+    for index in np.ndindex(shape):
+        yield index, _unit(shape, index)
+
+
+def _unit(shape, index):
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction
+
+
+def away_from_zero(rng, shape):
+    """Random numbers of either sign, of sizes between ½ and 3/2."""
+    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)

@@ -1,0 +1,189 @@
+"""More of the catalogue (`mutants.py`): gradients that are wrong at an edge, in one call out of two, in the tenth digit, or
+only when they are differentiated again; and some that are wrong on purpose in the literature."""
+import weakref
+
+from cases import away, integers, normal, positive
+from graphs import no_collector
+from mutants import wrong, wrong_transpose
+import numpy as np
+
+import minidl as md
+from minidl import ops
+from minidl.tensor import constant, record
+from minidl.testing import gradcheck
+
+# --- ties and edges
+
+def along_a_smooth_direction(f, seed, mode):
+    """A maximum has a kink at a tie, but not if all entries move together: max(x + t) = t + max x."""
+    rng = np.random.default_rng(seed)
+    tied = rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0])
+    gradcheck(lambda t: f(t + tied), rng.normal(), mode=mode, seed=seed)
+
+def tie_goes_to_the_first(f, seed, mode):
+    rng = np.random.default_rng(seed)
+    x = md.tensor(rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0]), requires_grad=True)
+    gradient, = md.grad(f(x), x)
+    assert gradient.numpy().argmax() == x.numpy().argmax(), "the cotangent went to another maximum than the first"
+
+@wrong(ops.max, check=along_a_smooth_direction, says="('t')")
+def every_tie_gets_all(x):
+    return record(x.data.max(), (x, lambda gy, y: ops.where(x == y, gy, 0)))
+
+@wrong(ops.max, check=tie_goes_to_the_first, says="another maximum")
+def tie_goes_to_the_last(x):
+    last = x.size - 1 - x.data[::-1].argmax()
+    return record(x.data.max(), (x, lambda gy: ops.scatter(gy, last, x.shape)))
+
+@wrong(lambda x: ops.square(ops.norm(x, -1)), lambda rng: rng.normal(size=(3, 4)) * [[1], [0], [1]])
+def norm_divides_zero_by_zero(x):
+    def norm(x):
+        return record((x.data ** 2).sum(-1, keepdims=True) ** 0.5, (x, lambda gy, y: gy * x / y))
+    return ops.square(norm(x))
+
+odd = np.arange(6) % 2 == 1
+
+@wrong(lambda c, x: ops.where(c, ops.sqrt(ops.where(c, x, 1)), 0), lambda rng: odd, lambda rng: positive(6)(rng) * odd,
+       blame="x")
+def branch_not_taken_leaks_nan(c, x):
+    return record(np.where(c.data, x.data, 0) ** 0.5, (x, lambda gy: gy * c.astype(float) / (2 * ops.sqrt(x))))
+
+
+# --- right only sometimes
+
+@wrong(ops.exp, lambda rng: rng.normal(size=(4, 3)).T)
+def right_only_for_contiguous_input(x):
+    return record(np.exp(x.data), (x, lambda gy: gy * np.exp(x.data.ravel("K")).reshape(x.shape)))    # "K": as in memory
+
+@wrong(lambda x, labels: ops.mean(ops.logsumexp(x, 1) - ops.take_along_axis(x, labels.reshape(-1, 1), 1).reshape(-1)),
+       normal(4, 3), integers(3, 4))
+def right_only_for_a_batch_of_one(x, labels):
+    value = (ops.logsumexp(x, 1) - x[np.arange(len(x)), labels]).data.mean()
+    return record(value, (x, lambda gy: gy * (ops.softmax(x) - ops.one_hot(labels, 3, float))))       # no 1 / N
+
+@wrong(ops.exp, normal(20, 2))
+def last_incomplete_block_forgotten(x):
+    """Works in blocks of 8 rows: right for 8, 16, 24, …"""
+    whole = len(x) // 8 * 8
+    return record(np.exp(x.data), (x, lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0)))))
+
+def twice(f, seed, mode):
+    for x in np.random.default_rng(seed).normal(size=(2, 3, 4)):
+        gradcheck(f, x, seed=seed, mode=mode)
+
+@wrong(ops.sin, check=twice)
+def remembers_the_first_call(x, slopes={}):     # noqa: B006  the mistake
+    slope = slopes.setdefault(x.shape, np.cos(x.data))
+    return record(np.sin(x.data), (x, lambda gy: gy * slope))
+
+@wrong(lambda x: ops.dropout(x, 0.5, rng=0), normal(5, 6))
+def dropout_draws_another_mask(x):
+    return record(ops.dropout(x, 0.5, rng=0).data, (x, lambda gy: ops.dropout(gy, 0.5, rng=1)))
+
+
+# --- arrays changed in place, digits lost, memory
+
+@wrong(ops.multiply, normal(3, 4), normal(3, 4), says="changed in place")
+def cotangent_changed_in_place(a, b):
+    def rule(gy):
+        gy.data[...] *= b.data
+        return gy
+    return record(a.data * b.data, (b, lambda gy: gy * a), (a, rule))
+
+@wrong(lambda a, b: a + 3 * b, normal(3, 4), normal(3, 4))
+def shared_cotangent_changed_in_place(a, b):
+    """`+` hands one cotangent to both its inputs."""
+    def rule(gy):
+        gy.data[...] *= 3
+        return gy
+    return 1.0 * (a + record(3 * b.data, (b, rule)))
+
+@wrong(ops.multiply, normal(3, 4), normal(3, 4), says="changed in place")
+def input_changed_by_a_rule(a, b):
+    def rule(gy):
+        result = gy * b
+        a.data[...] = 0
+        return result
+    return record(a.data * b.data, (b, lambda gy: gy * a), (a, rule))
+
+@wrong(ops.negative, normal(3, 4), says="changed in place")
+def input_changed_by_the_operation(x):
+    return record(np.negative(x.data, out=x.data).copy(), (x, lambda gy: -gy))
+
+@wrong(ops.exp, normal(3, 4))
+def value_in_single_precision(x):
+    return record(np.exp(x.data.astype("float32")).astype(float), (x, lambda gy, y: gy * y))
+
+@wrong(ops.exp, normal(3, 4), mode="full", method="complex")
+def gradient_in_single_precision(x):
+    return record(np.exp(x.data), (x, lambda gy, y: (gy * y).astype("float32")))
+
+@wrong_transpose(ops.cumsum, lambda u: ops.flip(ops.cumsum(ops.flip(u, 0)), 0), normal(5, 3), normal(5, 3))
+def transpose_in_single_precision(u):
+    return ops.flip(ops.cumsum(ops.flip(u, 0).astype("float32")), 0)
+
+
+def leaves_nothing_behind(f, seed, mode):
+    """With the garbage collector off: no reference cycle keeps the graph, and with it its arrays."""
+    x = md.tensor(np.random.default_rng(seed).normal(size=3), requires_grad=True)
+    with no_collector():
+        y = f(x)
+        array = weakref.ref(y.data)
+        del y
+        assert array() is None, "the graph outlives its last Tensor"
+
+@wrong(ops.exp, check=leaves_nothing_behind, says="outlives")
+def rule_closes_over_its_output(x):
+    y = record(np.exp(x.data), (x, lambda gy: gy * y))      # y → Node → rule → y; `lambda gy, y` is the way
+    return y
+
+
+# --- right first derivative, wrong second or third
+
+@wrong(ops.exp, normal(3, 4), order=2)
+def rule_outside_the_graph(x):
+    return record(np.exp(x.data), (x, lambda gy, y: gy * constant(y.data)))
+
+@wrong(ops.tanh, normal(3, 4), order=2, says="cotangent of output 0")
+def cotangent_outside_the_graph(x):
+    return record(np.tanh(x.data), (x, lambda gy, y: gy.detach() * (1 - y * y)))
+
+@wrong(ops.multiply, normal(3, 4), normal(3, 4), order=2, blame="b")
+def operand_detached(a, b):
+    return record(a.data * b.data, (a, lambda gy: gy * b.detach()), (b, lambda gy: gy * a))
+
+@wrong(ops.softmax, normal(3, 4), order=2)
+def half_of_the_coupling_detached(x):
+    return record(ops.softmax(x).data, (x, lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True))))
+
+@wrong(ops.sin, normal(3, 4), order=2)
+def second_derivative_has_the_wrong_sign(x):
+    def cos(x):
+        return record(np.cos(x.data), (x, lambda gy: gy * ops.sin(x)))
+    return record(np.sin(x.data), (x, lambda gy: gy * cos(x)))
+
+@wrong(lambda x: x ** 3, normal(3, 4), order=3)
+def third_derivative_is_wrong(x):
+    def double(x):
+        return record(2 * x.data, (x, lambda gy: 3 * gy))
+    def square(x):
+        return record(x.data ** 2, (x, lambda gy: gy * double(x)))
+    return record(x.data ** 3, (x, lambda gy: 3 * gy * square(x)))
+
+
+# --- useful, but not the gradient
+
+@wrong(ops.relu, away(12))
+def guided_backpropagation(x):
+    """Shows what excites a unit: only positive cotangents pass.  Source: Springenberg et al. 2014."""
+    return record(np.maximum(x.data, 0), (x, lambda gy, y: ops.where((y > 0).data & (gy > 0).data, gy, 0)))
+
+@wrong(ops.sign, away(12), allow_zero=True)
+def straight_through(x):
+    """Trains through a step as if it were not there.  Source: Bengio et al. 2013."""
+    return record(np.sign(x.data), (x, lambda gy: gy))
+
+@wrong(lambda x: x * 1.0, normal(3, 4))
+def gradient_reversal(x):
+    """Trains an encoder against a classifier.  Source: Ganin and Lempitsky 2014."""
+    return record(x.data.copy(), (x, lambda gy: -gy))
