@@ -36,10 +36,6 @@ class Slope:
     approaches: bool = False    # whether it tends to the gradient as the step shrinks, though it is not there yet
     source: str = "differences"
 
-    @property
-    def doubt(self):
-        return math.inf if math.isnan(self.value) else self.spread + self.jump + self.rounding
-
 
 class Neighbourhood:
     """L = Σₖ ⟨ȳₖ, yₖ⟩ as one input moves away from where it is, the one at `position`.
@@ -93,13 +89,13 @@ class Neighbourhood:
     def difference(self, direction, expected, rtol):
         """The Slope by central differences.
 
-        If it is not what is expected, other steps are tried and the steadiest is taken: the function may bend sharply,
+        If it is not what is expected, smaller steps are tried and the steadiest is taken: the function may bend sharply,
         or have a kink or the end of its domain nearby.
         """
         found = []
         for h in self.steps(direction):
             found.append(self._extrapolated(direction, h))
-            best = min(found, key=lambda slope: slope.doubt)
+            best = _steadiest(found)
             if abs(best.value - expected) <= rtol * abs(expected) + best.rounding:
                 return best
         errors = [abs(slope.value - expected) for slope in found[:4]]
@@ -157,6 +153,14 @@ class Neighbourhood:
             moving += float(np.sum(np.abs(slopes) + sizes * (slopes != 0)))
             still += float(np.sum(sizes))
         return Slope(total, 0.0, _ROUNDINGS * _EPS * (moving or still), source="complex steps")
+
+
+def _steadiest(slopes):
+    """Of slopes by smaller and smaller steps the one that is least in doubt, also by what the next one says."""
+    def doubt(slope, finer):
+        total = slope.spread + slope.jump + slope.rounding + abs(slope.value - finer.value)
+        return math.inf if math.isnan(total) else total
+    return min(zip(slopes, slopes[1:] + slopes[-1:]), key=lambda pair: doubt(*pair))[0]
 
 
 def _stays(values):
