@@ -90,11 +90,10 @@ def test_zero_size_is_refused(case):
 
 
 @every_case
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_dtype_is_kept(case, dtype):
-    with np.errstate(over="ignore"):                # of float16
-        values, gradients = values_and_gradients(case, tensors(case.draw(seed=2, dtype=dtype)))
-    assert {a.dtype.name for a in values + gradients} == {dtype}
+def test_float16_is_kept(case):
+    with np.errstate(over="ignore"):
+        values, gradients = values_and_gradients(case, tensors(case.draw(seed=2, dtype="float16")))
+    assert {a.dtype.name for a in values + gradients} == {"float16"}
 
 
 @every_case
@@ -102,6 +101,7 @@ def test_float32_is_close_to_float64(case):
     exact = values_and_gradients(case, tensors(case.draw(seed=3)))
     rounded = values_and_gradients(case, tensors(case.draw(seed=3, dtype="float32")))
     for a, b in zip(sum(exact, []), sum(rounded, [])):
+        assert (a.dtype, b.dtype) == ("float64", "float32")
         np.testing.assert_allclose(b, a, rtol=0, atol=case.float32 * np.max(np.abs(a), initial=1e-3))
 
 
@@ -120,15 +120,15 @@ def sliced(t):
 
 
 @every_case
-@pytest.mark.parametrize("layout", [transposed, sliced])
-def test_memory_layout_does_not_matter(case, layout):
+def test_memory_layout_does_not_matter(case):
     inputs = tensors(case.draw(seed=4))
     expected = values_and_gradients(case, inputs)
-    strided = [layout(t.detach()).detach() for t in inputs]
-    for t in strided:
-        t.requires_grad = t.dtype.kind == "f"
-    for a, b in zip(sum(expected, []), sum(values_and_gradients(case, strided), [])):
-        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
+    for layout in transposed, sliced:
+        strided = [layout(t.detach()).detach() for t in inputs]
+        for t in strided:
+            t.requires_grad = t.dtype.kind == "f"
+        for a, b in zip(sum(expected, []), sum(values_and_gradients(case, strided), [])):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12, err_msg=layout.__name__)
 
 
 @pytest.mark.parametrize("layout", [transposed, sliced])

@@ -145,14 +145,22 @@ def test_same_seed_same_picture():
     assert (one == two).all() and (one != other).any()
 
 
+@pytest.fixture
+def ctrl_c():
+    """Press Ctrl-C: heard also where the tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_ctrl_c_keeps_the_best_picture_so_far(optimizer):
+def test_ctrl_c_keeps_the_best_picture_so_far(optimizer, ctrl_c):
     seen = []
 
     def press(step):
         seen.append(step)
         if step.number == 5:
-            os.kill(os.getpid(), signal.SIGINT)
+            ctrl_c()
 
     result = run(optimizer=optimizer, callback=press)
     best = min(seen, key=lambda step: step.costs["J"])

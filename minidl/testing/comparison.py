@@ -9,6 +9,7 @@ from minidl.testing.slopes import Slope
 
 FULL = 64                       # mode "auto": inputs up to this size are checked entry by entry
 RTOL = {"central": 1e-6, "complex": 1e-10}
+NOISE = 1e-9                    # of the largest gradient
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Verdict:
-    """⟨gradient, direction⟩, the slope that was measured there, and how far they may be apart."""
+    """⟨gradient, direction⟩, the slope that was measured there, and how far they may be apart.
+
+    unseen: differences show noise only, of parts that cancel; what is no larger than this may be noise too.
+    """
     gradient: float
     slope: Slope
     atol: float
     rtol: float
+    unseen: float = 0.0
 
     @property
     def larger(self):
@@ -36,26 +41,31 @@ class Verdict:
         return abs(self.gradient - self.slope.value)
 
     @property
-    def allowed(self):
-        return self.atol + self.rtol * self.larger + self.slope.rounding
+    def measured(self):
+        """Whether they are the same."""
+        return self.error <= self.atol + self.rtol * self.larger + self.slope.rounding          # NaN is not
 
     @property
     def right(self):
-        return self.error <= self.allowed or self.slope.approaches      # NaN is neither
+        return self.measured or self.slope.approaches or self.error <= self.unseen
+
+    @property
+    def bent(self):
+        return not self.right or self.measured and self.slope.jump > 0
 
     @property
     def evident(self):
         """Whether two digits or more were compared."""
-        return self.larger > 100 * self.slope.rounding and not self.slope.approaches
+        return self.measured and self.larger > 100 * self.slope.rounding
 
 
 class Comparison:
     """function: what `gradcheck` checks, with words for it.  gradient: of one argument, as a NumPy array.
-    near: its Neighbourhood."""
+    near: its Neighbourhood.  scale: the largest entry of any gradient of this check."""
 
-    def __init__(self, function, argument, gradient, near, settings):
+    def __init__(self, function, argument, gradient, near, settings, scale):
         self.function, self.argument, self.gradient = function, argument, gradient
-        self.near, self.settings = near, settings
+        self.near, self.settings, self.scale = near, settings, scale
 
     def worst(self, rng, allow_zero):
         """The largest relative error; raises GradientError if it is too large anywhere."""
@@ -63,7 +73,7 @@ class Comparison:
         evident = allow_zero or self.gradient.size == 0
         for index, direction in directions(rng, self.gradient.shape, self.settings.mode):
             found = self.along(direction)
-            if not found.right or found.slope.jump:
+            if found.bent:
                 self._check_kink(index, direction, found)
             if not found.right:
                 raise self._wrong(index, direction, found)
@@ -77,22 +87,28 @@ class Comparison:
         return worst
 
     def along(self, direction):
-        """The Verdict along one direction, by the method of the settings."""
+        """The Verdict along one direction, by the method of the settings.
+
+        By complex steps: what differences see clearly and otherwise is wrong; what they see as the gradient does, and
+        complex steps do not, is a matter of the last digits, or else the function is not analytic.
+        """
         rtol, atol, moving = self.settings.rtol, self.settings.atol, direction != 0
         gradient = float(np.sum(self.gradient[moving] * direction[moving]))
         loose = max(rtol, RTOL["central"])
         central = self.near.difference(direction, gradient, loose)
+        uncertain = max(2 * (central.spread + central.jump), central.rounding)
+        unseen = NOISE * self.scale if abs(central.value) < uncertain else 0.0
         if self.settings.method == "central":
-            return Verdict(gradient, central, atol, rtol)
+            return Verdict(gradient, central, atol, rtol, unseen)
         unsteady = not central.spread <= 0.1 * abs(central.value)
         exact = replace(self.near.complex_step(direction), jump=0.0 if unsteady else central.jump)
-        by_differences = Verdict(gradient, central, atol + central.spread, loose)
-        by_complex_step = Verdict(gradient, exact, atol, rtol)
+        by_differences = Verdict(gradient, central, atol + central.spread, loose, unseen)
+        by_complex_step = Verdict(gradient, exact, atol, rtol, unseen)
         if not by_differences.right and not (by_complex_step.right and unsteady):
             return by_differences
         if not by_complex_step.right and central.jump and self.near.kink(direction):
             return by_differences
-        if not by_complex_step.right and not abs(exact.value - central.value) <= by_differences.allowed:
+        if not by_complex_step.right and not Verdict(exact.value, central, atol + central.spread, loose).measured:
             raise NotAnalyticError(self.function.name, f"of this one complex steps say {exact.value:.6g}, central "
                                                        f"differences {central.value:.6g} and the gradient {gradient:.6g}")
         return by_complex_step

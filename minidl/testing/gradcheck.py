@@ -39,7 +39,8 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
         the former, and NotAnalyticError is raised.  What chooses by comparing (relu, maximum, max_pool) works, away from
         kinks: NumPy compares real parts first.
     rtol, atol: |gradient − slope| ≤ atol + rtol · the larger of the two (+ the rounding error of the slope).  By default
-        rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.
+        rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.  Where differences show noise alone, of parts that cancel, a
+        gradient below 10⁻⁹ of the largest one counts as right.
     seed: of the random cotangents and directions, none of whose components is near zero.
     allow_zero: a gradient that is zero everywhere, or lost in rounding, is no evidence, so it fails unless it is
         expected.  (At order 2 it is always: linear functions have no second derivative.)
@@ -74,9 +75,9 @@ at (0,): the slopes on the two sides are ..., the gradient is 0; shapes (2,) in 
     for i, x in enumerate(constants):
         if not np.isfinite(x.numpy()).all():
             raise ValueError(f"gradcheck: argument {i} is not finite, so it cannot be moved to measure a slope")
-    function, rng, worst = _Function(f, inputs, constants, seed), np.random.default_rng(seed), 0.0
+    function, rng, worst, scale = _Function(f, inputs, constants, seed), np.random.default_rng(seed), 0.0, 0.0
     for _ in range(order):
-        cotangents, error = _check(function, constants, allow_zero, settings, rng)
+        cotangents, error, scale = _check(function, constants, allow_zero, settings, rng, scale)
         worst = max(worst, error)
         function, constants, allow_zero = function.gradient(cotangents), constants + cotangents, True
     return worst
@@ -131,8 +132,8 @@ def _gradients(outputs, inputs, cotangents, create_graph):
         return [sum(parts[1:], parts[0]) for parts in zip(*per_output)]
 
 
-def _check(function, constants, allow_zero, settings, rng):
-    """(the cotangents drawn, the largest relative error) of one order."""
+def _check(function, constants, allow_zero, settings, rng, scale):
+    """(the cotangents drawn, the largest relative error, the largest gradient so far) of one order."""
     inputs = [_leaf(x) if is_floating(x) else x for x in constants]
     values = [x.numpy() for x in inputs]
     with recording(True):
@@ -152,6 +153,7 @@ def _check(function, constants, allow_zero, settings, rng):
             raise function.error(f"{name} was changed in place", argument=name)
     named += [(f"output {k}", y) for k, y in enumerate(outputs)]
 
+    scale = max(scale, *(float(np.max(np.abs(g.numpy()), initial=0.0)) for g in gradients))
     worst, found = 0.0, zip(gradients, again)
     for i, (argument, x) in enumerate(zip(function.arguments, inputs)):
         if is_floating(x):
@@ -159,8 +161,9 @@ def _check(function, constants, allow_zero, settings, rng):
             _check_rules(function, argument, x, gradient, repeated, named)
             near = Neighbourhood(function, inputs, i, cotangents)
             _check_repeatable(function, outputs, near.start)
-            worst = max(worst, Comparison(function, argument, gradient.numpy(), near, settings).worst(rng, allow_zero))
-    return cotangents, worst
+            comparison = Comparison(function, argument, gradient.numpy(), near, settings, scale)
+            worst = max(worst, comparison.worst(rng, allow_zero))
+    return cotangents, worst, scale
 
 
 def _check_rules(function, argument, x, gradient, repeated, named):
