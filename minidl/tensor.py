@@ -19,6 +19,7 @@ The cotangent ȳ of an array y is the gradient of one number L with respect to i
 output backwards, last made first, and adds up what arrives at each.  That is all.
 """
 from contextlib import contextmanager
+from heapq import heappop, heappush
 import itertools
 import operator
 import threading
@@ -248,15 +249,19 @@ def operands(operation, a, b, arguments=("a", "b")):
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data) and a.data.shape == b.data.shape:
         return a, b
-    first, second = (x if isinstance(x, (Tensor, Scalar)) else
-                     Scalar(x) if type(x) in (float, int, bool) else operand(operation, x, name)
-                     for x, name in zip((a, b), arguments))
+    first, second = _scalar_or_tensor(operation, a, arguments[0]), _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):
         return operand(operation, first), operand(operation, second)
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         same_device(operation, **{arguments[0]: first, arguments[1]: second})
         broadcast_shape(operation, first.shape, second.shape, arguments)
     return first, second
+
+
+def _scalar_or_tensor(operation, x, argument):
+    if type(x) in (float, int, bool):
+        return Scalar(x)
+    return x if isinstance(x, (Tensor, Scalar)) else operand(operation, x, argument)
 
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
@@ -363,46 +368,50 @@ def _sweep(output, cotangent, wanted, create_graph):
     """{node: gradient} for the wanted Nodes (None: the leaves) that the output depends on."""
     if output.node is None:
         return {}
-    cotangents, found = {output.node: _first_cotangent(output, cotangent)}, {}
-    order, useful = _between(output.node, wanted)
+    useful = None if wanted is None else _leading_to(wanted, output.node)
+    arrived, found = {output.node: _first_cotangent(output, cotangent)}, {}
+    waiting = [(-output.node.number, output.node)]                  # a heap: the Node made last comes first
     with recording(create_graph):
-        for node in reversed(order):
-            gy = cotangents.pop(node)
+        add = Tensor.__add__ if _state.recording else _plain_sum
+        while waiting:
+            node = heappop(waiting)[1]
+            gy = arrived.pop(node)
             if node in wanted if wanted is not None else not node.inputs:
                 found[node] = _tensor(gy.data.copy(), gy.node)      # an array of its own: no gradient aliases another
             y = None if node.value is None else _tensor(node.value, node)
             for parent, rule in node.inputs:
-                if parent in useful:
+                if useful is None or parent in useful:
                     gx = rule(gy) if y is None or rule.__code__.co_argcount == 1 else rule(gy, y)
                     if gx.data.shape != parent.shape:               # undo broadcasting
                         gx = gx.sum_to(parent.shape)
                     if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:     # undo promotion
                         gx = gx.astype(parent.dtype)
-                    cotangents[parent] = cotangents[parent] + gx if parent in cotangents else gx
+                    if parent in arrived:
+                        arrived[parent] = add(arrived[parent], gx)
+                    else:
+                        arrived[parent] = gx
+                        heappush(waiting, (-parent.number, parent))
     return found
 
 
-def _between(output, wanted):
-    """The Nodes on the way from the output to the wanted ones (None: to all leaves), inputs first; and as a set."""
+def _leading_to(wanted, output):
+    """The Nodes between the wanted ones and the output, both included: the only ones where cotangents are needed."""
     seen, stack = {output}, [output]
     while stack:
         for parent, _ in stack.pop().inputs:
             if parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    order = sorted(seen, key=_number)
-    if wanted is None:
-        return order, seen
-    useful = set()
-    for node in order:
-        if node in wanted:
-            useful.add(node)
-        else:
-            for parent, _ in node.inputs:
-                if parent in useful:
-                    useful.add(node)
-                    break
-    return [node for node in order if node in useful], useful
+    leading = set()
+    for node in sorted(seen, key=_number):
+        if node in wanted or any(parent in leading for parent, _ in node.inputs):
+            leading.add(node)
+    return leading
+
+
+def _plain_sum(a, b):
+    """a + b where nothing is recorded: the same, without asking."""
+    return constant(a.data + b.data)
 
 
 def _first_cotangent(output, cotangent):
