@@ -2,6 +2,7 @@
 from concurrent.futures import ThreadPoolExecutor
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -17,7 +18,7 @@ def drawn(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
-def close(a, b, tolerance=2e-5):
+def close(a, b, tolerance=winograd.ERROR):
     assert a.shape == b.shape and a.dtype == b.dtype
     assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
 
@@ -41,19 +42,24 @@ def test_winograd_equals_the_direct_product(sizes, channels, padding):
 def test_winograd_in_strips(budget):
     x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4))
     for padding in ((0, 0), (1, 2)):
-        close(winograd.correlate(x, filters, None, padding, budget), winograd.correlate(x, filters, None, padding))
+        strips, whole = (winograd.correlate(x, filters, None, padding, (winograd.OUTPUT, winograd.INPUT), budget=size)
+                         for size in (budget, 2 ** 30))
+        close(strips, whole)
 
 
 def test_winograd_matrices_filter_one_row_exactly():
     """Aᵀ[(G w) ⊙ (Bᵀ d)] on small whole numbers is the four outputs of the filter."""
     d, w = np.array([3, -1, 4, 1, -5, 9.0]), np.array([2, -7, 1.0])
-    np.testing.assert_allclose(winograd.A_T @ ((winograd.G @ w) * (winograd.B_T @ d)), np.correlate(d, w), rtol=1e-12)
+    values = winograd.G @ w
+    np.testing.assert_allclose(winograd.A_T @ (values * (winograd.B_T @ d)), np.correlate(d, w), rtol=1e-12)
+    a_t, b_t = winograd._adjoint(winograd.A_T, winograd.G, winograd.B_T)
+    np.testing.assert_allclose(a_t @ (values * (b_t @ d)), np.correlate(d, w[::-1]), rtol=1e-12)
 
 
 def test_transformed_filters_are_remembered_as_long_as_the_array_lives():
     w = drawn(3, 3, 32, 32)
-    once = winograd.remembered(winograd.transformed, w)
-    assert winograd.remembered(winograd.transformed, w) is once
+    once = winograd.transformed(w)
+    assert winograd.transformed(w) is once
     held = len(winograd._remembered)
     del w
     assert len(winograd._remembered) == held - 1
@@ -130,3 +136,33 @@ def test_a_wrong_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("MINIDL_NUM_THREADS", value)
     with pytest.raises(ValueError, match="MINIDL_NUM_THREADS"):
         workers.number_of_threads()
+
+
+@pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_large_products_are_cut(monkeypatch, m, k, n, threads):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
+    a, b = drawn(m, k), drawn(1, k, n, seed=1)
+    close(kernels.matmul(a, b), (a.astype("float64") @ b.astype("float64")).astype("float32"), 1e-4)
+    t = drawn(n, k, seed=1).T
+    close(kernels.matmul(a, t), (a.astype("float64") @ t.astype("float64")).astype("float32"), 1e-4)
+
+
+def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
+    """One thread comes in first and goes while another is still inside."""
+    before = [library.num_threads for library in workers._blas()]
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with workers._one_blas_thread:
+            entered.set()
+            leave.wait()
+
+    with workers._one_blas_thread:
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait()
+    assert {library.num_threads for library in workers._blas()} == {1}
+    leave.set()
+    thread.join()
+    assert [library.num_threads for library in workers._blas()] == before

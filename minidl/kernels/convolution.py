@@ -18,16 +18,21 @@ import math
 from minidl import backend
 from minidl.kernels import winograd
 from minidl.kernels.geometry import pad, windows
+from minidl.kernels.memory import empty
 from minidl.kernels.workers import deal, share, strips, workspace
 
+NARROW = 4      # times as many inputs as outputs
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
 
-def conv(x, w, b, g):
-    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None."""
+def conv(x, w, b, g, rectified=False):
+    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None.
+
+    rectified: max(y, 0) instead.
+    """
     if winograd.serves(x, w, g):
-        return winograd.correlate(x, winograd.remembered(winograd.transformed, w), b, g.padding)
-    return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups)
+        return winograd.conv(x, w, b, g, rectified)
+    return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups, rectified)
 
 
 def conv_input(u, w, g):
@@ -39,8 +44,7 @@ def conv_input(u, w, g):
     order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
     """
     if winograd.serves(u, w, g):
-        padding = tuple(winograd.TAPS - 1 - p for p in g.padding)
-        return winograd.correlate(u, winograd.remembered(_winograd_transposed, w), None, padding)
+        return winograd.conv_input(u, w, g)
     xp, spatial = backend.of(u), len(g.sizes)
     flipped = _transposed(w, g.groups)
     out = xp.zeros(u.shape[:1] + g.sizes + flipped.shape[-1:], u.dtype)
@@ -78,10 +82,6 @@ def _transposed(w, groups):
     return turned.reshape(w.shape[:-2] + (w.shape[-1] // groups, groups * w.shape[-2]))
 
 
-def _winograd_transposed(w):
-    return winograd.transformed(_transposed(w, 1))
-
-
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
     xp = backend.of(x)
@@ -107,14 +107,16 @@ def conv_weight(x, u, g):
     return xp.moveaxis(summed, 0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
 
 
-def _correlate(x, w, b, stride, dilation, groups):
+def _correlate(x, w, b, stride, dilation, groups, rectified=False):
     """The convolution of an array that is padded already."""
     xp, kernel = backend.of(x), w.shape[:-2]
+    if NARROW * w.shape[-1] <= x.shape[-1] and groups == 1 and set(stride) == {1} and xp is backend.CPU.module:
+        return _narrow(x, w, b, dilation, rectified)
     view = windows(x, kernel, stride, dilation)             # (N, *P, *K, C)
     images, rows = view.shape[:2]
     taps, outputs = math.prod(w.shape[:-1]), w.shape[-1]
     filters = xp.moveaxis(w.reshape(taps, groups, outputs // groups), 1, 0)
-    y = xp.empty(view.shape[:len(kernel) + 1] + (outputs,), x.dtype)
+    y = empty(view.shape[:len(kernel) + 1] + (outputs,), x.dtype, xp)
 
     def fill(mine):
         for strip in mine:
@@ -122,9 +124,41 @@ def _correlate(x, w, b, stride, dilation, groups):
             backend.matmul(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
             if b is not None:
                 out += b.reshape(groups, outputs // groups)
+            if rectified:
+                xp.maximum(out, 0, out=out)
 
     per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
     share([lambda mine=mine: fill(mine) for mine in deal(strips(images, rows, per_row, xp), xp)], xp)
+    return y
+
+
+def _narrow(x, w, b, dilation, rectified):
+    """The convolution to few channels: every pixel is multiplied with all taps at once, and the products are shifted.
+
+    z[k, o, i] = Σ_c x[i, c] w[k, c, o],   y[p, o] = b[o] + Σ_k z[k, o, p + d·k]:  what is gathered has O channels, not C.
+    """
+    xp, kernel, (channels, outputs) = backend.of(x), w.shape[:-2], w.shape[-2:]
+    taps = xp.ascontiguousarray(xp.moveaxis(w.reshape(-1, channels, outputs), 1, 2)).reshape(-1, channels)    # (K·O, C)
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
+    sizes = tuple(n - r for n, r in zip(x.shape[1:], reach))
+    y = empty(x.shape[:1] + sizes + (outputs,), x.dtype)
+
+    def fill(mine):
+        for images, rows in mine:
+            lines = x[images, rows.start:rows.stop + reach[0]]
+            z = workspace(xp, "columns", (len(taps), lines.size // channels), x.dtype)
+            xp.matmul(taps, lines.reshape(-1, channels).T, out=z)
+            z = z.reshape(kernel + (outputs,) + lines.shape[:-1])
+            total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
+            total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))
+            for tap in product(*map(range, kernel)):
+                total += z[tap][(slice(None), slice(None), *map(slice, *zip(*(
+                    (d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:])))))]
+            y[images, rows] = xp.moveaxis(xp.maximum(total, 0, out=total) if rectified else total, 0, -1)
+
+    per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize
+    todo = strips(len(x), sizes[0], per_row, xp)
+    share([lambda mine=mine: fill(mine) for mine in deal(todo, xp)], xp)
     return y
 
 

@@ -9,6 +9,7 @@ import math
 
 from minidl import backend
 from minidl.kernels.geometry import pad, windows
+from minidl.kernels.memory import empty
 from minidl.kernels.selection import keep_here
 from minidl.kernels.workers import everywhere
 
@@ -16,7 +17,7 @@ from minidl.kernels.workers import everywhere
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞."""
     xp, (first, *others) = backend.of(x), _slices(_padded(x, g, -math.inf), g)
-    y = xp.empty(first.shape, x.dtype)
+    y = empty(first.shape, x.dtype, xp)
 
     def fill(strip):
         best = y[strip]
@@ -60,22 +61,13 @@ def select(x, switch, g):
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    out = _canvas(u, g)
-    slices = _slices(out, g)
-
-    def fill(strip):
-        for k, place in enumerate(slices):
-            part = place[strip]
-            part += keep_here(u[strip], switch[strip] == k)
-
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
-    return _cropped(out, g)
+    return _fold(u, g, lambda strip, k: keep_here(u[strip], switch[strip] == k))
 
 
 def window_sum(x, g):
     """y[n, p, c] = Σ_k x[n, s·p + k − pad, c], padded with zeros."""
     first, *others = _slices(_padded(x, g, 0), g)
-    y = backend.of(x).empty(first.shape, x.dtype)
+    y = empty(first.shape, x.dtype, backend.of(x))
 
     def fill(strip):
         total = y[strip]
@@ -89,16 +81,32 @@ def window_sum(x, g):
 
 def spread(u, g):
     """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
-    out = _canvas(u, g)
+    return _fold(u, g, lambda strip, k: u[strip])
+
+
+def _fold(u, g, contribution):
+    """Zeros of x's shape, to which contribution(strip, k) of a strip of places is added at offset k of their windows.
+
+    Windows that tile the picture are written, not added to zeros.
+    """
+    xp = backend.of(u)
+    tiling = g.kernel == g.stride and g.sizes == tuple(k * p for k, p in zip(g.kernel, g.output)) and not any(g.padding)
+    sizes = tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
+    out = empty(u.shape[:1] + sizes + u.shape[-1:], u.dtype, xp)
+    if not tiling:
+        out[...] = 0
     slices = _slices(out, g)
 
     def fill(strip):
-        for place in slices:
-            part = place[strip]
-            part += u[strip]
+        for k, place in enumerate(slices):
+            if tiling:
+                place[strip] = contribution(strip, k)
+            else:
+                part = place[strip]
+                part += contribution(strip, k)
 
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
-    return _cropped(out, g)
+    everywhere(fill, u, whole_images=any(s < k for s, k in zip(g.stride[:1], g.kernel)))
+    return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
 
 
 def _slices(x, g):
@@ -110,13 +118,3 @@ def _slices(x, g):
 
 def _padded(x, g, value):
     return pad(x, [(p, p) for p in g.padding], value)
-
-
-def _canvas(u, g):
-    """Zeros of the padded input's shape."""
-    sizes = tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
-    return backend.of(u).zeros(u.shape[:1] + sizes + u.shape[-1:], u.dtype)
-
-
-def _cropped(x, g):
-    return x[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]

@@ -1,5 +1,8 @@
 """Selecting and rectifying: one pass over memory, shared between threads where there is much to do."""
+import operator
+
 from minidl import backend
+from minidl.kernels.memory import empty
 from minidl.kernels.workers import everywhere
 
 MUCH = 2 ** 16      # elements
@@ -16,6 +19,11 @@ def keep(u, mask):
     return _elementwise(keep_here, u, mask)
 
 
+def keep_positive(u, y):
+    """u where y > 0, and 0 elsewhere."""
+    return _elementwise(lambda u, y: keep_here(u, y > 0), u, y)
+
+
 def keep_here(u, mask):
     """`keep` in one piece: the bits of u and those of a mask of all ones or zeros.
 
@@ -27,10 +35,15 @@ def keep_here(u, mask):
     return (u.view(bits) & -mask.astype(bits)).view(u.dtype)
 
 
+def add(a, b):
+    """a + b, of one shape and dtype."""
+    return a + b if a.size < MUCH else _elementwise(operator.add, a, b)
+
+
 def _elementwise(function, first, *others):
     if first.size < MUCH or first.ndim < 2 or any(x.shape != first.shape for x in others):
         return function(first, *others)
-    result = backend.of(first).empty(first.shape, first.dtype)
+    result = empty(first.shape, first.dtype, backend.of(first))
 
     def fill(strip):
         result[strip] = function(first[strip], *(x[strip] for x in others))

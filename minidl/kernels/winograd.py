@@ -1,49 +1,69 @@
 """Winograd's convolution F(4, 3): four neighbouring outputs of a 3-tap filter from six multiplications instead of twelve.
 
-Where it comes from.  The product of two polynomials is known once its values at enough points are known.  The six outputs
-of a 4-tap sequence with a 3-tap one are the coefficients of such a product, of degree 5: evaluate both factors at 0, 1, −1,
-2, −2 and ∞, multiply the six pairs of values, interpolate.  Filtering is the transpose of that map (Toom–Cook, transposed),
-so for one row of six inputs d and a filter w
+Where it comes from.  The product of two polynomials is known once its values at enough points are known.  The six
+coefficients of the product of one with 4 and one with 3 come from six points, of which one may be ∞ (the value there is the
+leading coefficient): evaluate both factors, multiply the six pairs of values, interpolate.  Filtering is the transpose of
+that map with respect to the first factor (Toom–Cook, transposed): for six inputs d of a row and a filter w,
 
-    y = Aᵀ [ (G w) ⊙ (Bᵀ d) ]        G: 3 → 6 values of the filter,  Bᵀ: 6 → 6,  Aᵀ: 6 → 4 outputs
+    y = Aᵀ [ (G w) ⊙ (Bᵀ d) ]        Aᵀ: 6 → 4 outputs,   G: 3 → 6 values of the filter,   Bᵀ: 6 → 6
 
 In two dimensions the same is done along both axes: a 6×6 tile of input gives 4×4 outputs with 36 multiplications instead
 of 144.  Summed over channels, each of the 36 positions is one matrix product of (tiles, C) and (C, O): that is where the
 time goes, and it is four times less than in the direct product.  The transforms along both axes are products with the
 Kronecker squares of the small matrices.
 
-What it loses.  The matrices have entries up to 8, so rounding grows: measured on normal inputs of up to 512 channels, the
-error stays below 1.5·10⁻⁵ of the largest output in float32.  Other dtypes are computed directly.
+What it loses.  Numbers of several sizes are added and subtracted, so rounding grows: see ERROR.  Float32 only; other dtypes
+are computed directly, and so are gradient checks, which run in float64.
 
-Source: Winograd 1980; Lavin and Gray 2016.
+The adjoint needs the filter w' with its taps in reverse order.  The points are chosen such that −1/p is one of them for
+every p, as p² w(−1/p) = w₂ − w₁ p + w₀ p² is the value at p of w' with every other sign turned: so the transformed filters
+of the convolution serve its adjoint too, in another order.  The signs go into the inputs and outputs.
+
+Source: Winograd 1980; Lavin and Gray 2016.  The points are those found best by Barabasz et al. 2020.
 """
 import math
 import weakref
 
 import numpy as np
 
-from minidl.kernels.workers import deal, share, workspace
+from minidl.kernels.memory import empty
+from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
 
 TILE, TAPS = 4, 3
 SIDE = TILE + TAPS - 1
+POINTS, PARTNER = (0, 1, -1, -2, 1 / 2), [5, 2, 1, 4, 3, 0]     # and ∞; where −1/p stands
+FEW = 2                                                         # times as many outputs as tiles
+ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 
-B_T = np.array([[4, 0, -5, 0, 1, 0],
-                [0, -4, -4, 1, 1, 0],
-                [0, 4, -4, -1, 1, 0],
-                [0, -2, -1, 2, 1, 0],
-                [0, 2, -1, -2, 1, 0],
-                [0, 4, 0, -5, 0, 1]], "float32")
-G = np.array([[1 / 4, 0, 0],
-              [-1 / 6, -1 / 6, -1 / 6],
-              [-1 / 6, 1 / 6, -1 / 6],
-              [1 / 24, 1 / 12, 1 / 6],
-              [1 / 24, -1 / 12, 1 / 6],
-              [0, 0, 1]])
-A_T = np.array([[1, 1, 1, 1, 1, 0],
-                [0, 1, -1, 2, -2, 0],
-                [0, 1, 1, 4, 4, 0],
-                [0, 1, -1, 8, -8, 1]], "float32")
-INPUT, OUTPUT = np.kron(B_T, B_T), np.kron(A_T, A_T)            # (36, 36), (16, 36)
+
+def _toom_cook():
+    """Aᵀ (4, 6), G (6, 3), Bᵀ (6, 6)"""
+    def values(terms):
+        """The matrix that evaluates a polynomial with that many coefficients at the points and ∞."""
+        return np.vstack([np.vander(POINTS, terms, increasing=True), np.eye(terms)[-1]])
+
+    others = [[q for q in POINTS if q != p] for p in POINTS]
+    lagrange = [math.prod(p - q for q in rest) for p, rest in zip(POINTS, others)] + [1]
+    zeros_at = [[*np.poly(rest)[::-1], 0] for rest in others] + [np.poly(POINTS)[::-1]]     # coefficients of Π (x − q)
+    return values(TILE).T, values(TAPS) / np.array(lagrange)[:, None], np.array(zeros_at)
+
+
+def _adjoint(a_t, g, b_t):
+    """The Aᵀ and Bᵀ that make of the values G w a convolution with the taps of w in reverse order."""
+    signs = (-1) ** np.arange(SIDE)
+    turned = (g * signs[:TAPS])[:, ::-1]                            # its row p is a multiple of G's row −1/p
+    scale = np.sum(turned * g[PARTNER], 1) / np.sum(g[PARTNER] ** 2, 1)
+    return signs[:TILE, None] * a_t[:, PARTNER], (scale[:, None] * b_t * signs)[PARTNER]
+
+
+def _square(matrix):
+    """Along both axes of a tile."""
+    return np.kron(matrix, matrix).astype("float32")
+
+
+A_T, G, B_T = _toom_cook()
+OUTPUT, INPUT, FILTER = map(_square, (A_T, B_T, G))                 # (16, 36), (36, 36), (36, 9)
+ADJOINT = tuple(map(_square, _adjoint(A_T, G, B_T)))
 
 
 _remembered = {}
@@ -53,66 +73,96 @@ def serves(x, w, g):
     """Whether this algorithm applies to a convolution of x, or of its adjoint's u, and is worth its transforms."""
     return (type(x) is np.ndarray and x.dtype == w.dtype == np.float32 and g.kernel == (TAPS, TAPS)
             and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and min(w.shape[2:]) >= 32
-            and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 32)
+            and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 16)
 
 
-def remembered(transform, w):
-    """transform(w), computed once in the life of the array w: a frozen network's filters are transformed once."""
-    key = transform, id(w)
-    if key not in _remembered:
-        weakref.finalize(w, _remembered.pop, key, None)
-        _remembered[key] = transform(w)
-    return _remembered[key]
+def conv(x, w, b, g, rectified):
+    """The convolution of x; see kernels.conv."""
+    return correlate(x, transformed(w), b, g.padding, (OUTPUT, INPUT), rectified)
+
+
+def conv_input(u, w, g):
+    """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
+    return correlate(u, transformed(w).transpose(0, 2, 1), None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
 
 
 def transformed(w):
-    """(G ⊗ G) w: filters (3, 3, C, O) → (36, C, O)."""
-    return (np.kron(G, G).astype(w.dtype) @ w.reshape(TAPS ** 2, -1)).reshape(SIDE ** 2, *w.shape[2:])
+    """(G ⊗ G) w: filters (3, 3, C, O) → (36, C, O), computed once in the life of the array w."""
+    if id(w) not in _remembered:
+        values = empty((SIDE ** 2,) + w.shape[2:], w.dtype)
+        taps, flat = w.reshape(TAPS ** 2, -1), values.reshape(SIDE ** 2, -1)
+        share([lambda part=part: np.matmul(FILTER, taps[:, part], out=flat[:, part])
+               for part in even(flat.shape[1], number_of_threads())], np)
+        weakref.finalize(w, _remembered.pop, id(w), None)
+        _remembered[id(w)] = values
+    return _remembered[id(w)]
 
 
-def correlate(x, filters, b, padding, budget=2 ** 23):
-    """y[n, p, o] = Σ_{k, c} x[n, p + k − pad, c] w[k, c, o] + b[o] for x (N, H, W, C) and `transformed` filters.
+def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 24):
+    """y[n, p, o] = Σ_{k, c} x[n, p + k − pad, c] w[k, c, o] + b[o]  for x (N, H, W, C).
 
-    The picture is padded, cut into tiles and transformed a strip of tile rows at a time, in workspaces.
+    filters: transformed, (36, C, O).  matrices: (Aᵀ, Bᵀ) for both axes.
+    Where there are many tiles, they are transformed and multiplied a strip at a time; where there are few, all tiles are
+    multiplied with the filters of some output channels at a time.  So what is large is read once.
     """
-    images, height, width, channels = x.shape[0], *(n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding)), x.shape[3]
-    outputs = filters.shape[-1]
+    from_products, to_values = matrices
+    height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // TILE), -(-width // TILE)
-    y = np.empty((images, rows, TILE, columns, TILE, outputs), x.dtype)
-    at_once = max(1, budget // (SIDE ** 2 * columns * (2 * channels + 2 * outputs) * 4))
-    strips = [(n, slice(r, min(r + at_once, rows))) for n in range(images) for r in range(0, rows, at_once)]
+    images, channels, outputs = len(x), x.shape[-1], filters.shape[-1]
+    y = empty((images, rows, TILE, columns, TILE, outputs), x.dtype)
 
-    def fill(mine):
-        for n, part in mine:
-            many = part.stop - part.start
-            tiles = workspace(np, "tiles", (SIDE, SIDE, many, columns, channels), x.dtype)
-            tiles[...] = _tiles(x[n], part.start, many, columns, padding)
-            v = workspace(np, "transformed", (SIDE ** 2, many * columns * channels), x.dtype)
-            np.matmul(INPUT, tiles.reshape(SIDE ** 2, -1), out=v)
-            m = workspace(np, "products", (SIDE ** 2, many * columns, outputs), x.dtype)
-            np.matmul(v.reshape(SIDE ** 2, many * columns, channels), filters, out=m)
-            s = workspace(np, "outputs", (TILE ** 2, many * columns * outputs), x.dtype)
-            np.matmul(OUTPUT, m.reshape(SIDE ** 2, -1), out=s)
-            s = s.reshape(TILE, TILE, many, columns, outputs)
-            if b is not None:
-                s += b
-            y[n, part] = s.transpose(2, 0, 3, 1, 4)
+    def transform(some, part, values):
+        """The values (36, tiles · C) of the tiles in a strip."""
+        return np.matmul(to_values, _tiles(x[some], part, columns, padding), out=values)
 
-    share([lambda mine=mine: fill(mine) for mine in deal(strips, np)], np)
+    def multiply(values, u, some, part, out):
+        many, width = values.size // (SIDE ** 2 * channels), u.shape[-1]
+        m = workspace(np, "products", (SIDE ** 2, many, width), x.dtype)
+        np.matmul(values.reshape(SIDE ** 2, many, channels), u, out=m)
+        s = workspace(np, "outputs", (TILE ** 2, many * width), x.dtype)
+        np.matmul(from_products, m.reshape(SIDE ** 2, -1), out=s)
+        if b is not None:
+            s = s.reshape(-1, width)
+            s += b[out]
+        s = s.reshape(TILE, TILE, -1, part.stop - part.start, columns, width).transpose(2, 3, 0, 4, 1, 5)
+        if rectified:
+            np.maximum(s, 0, out=y[some, part, ..., out])
+        else:
+            y[some, part, ..., out] = s
+
+    def by_tiles(mine):
+        for some, part in mine:
+            many = (some.stop - some.start) * (part.stop - part.start) * columns
+            values = workspace(np, "transformed", (SIDE ** 2, many * channels), x.dtype)
+            multiply(transform(some, part, values), filters, some, part, slice(None))
+
+    def by_outputs(mine):
+        for out in mine:
+            multiply(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
+
+    if FEW * images * rows * columns >= outputs:
+        per_row = SIDE ** 2 * columns * (2 * channels + 2 * outputs) * x.itemsize
+        run, todo = by_tiles, strips(images, rows, per_row, np, budget)
+    else:
+        values = empty((SIDE ** 2, images * rows * columns * channels), x.dtype)
+        share([lambda: transform(slice(0, images), slice(0, rows), values)], np)
+        run, todo = by_outputs, even(outputs, number_of_threads())
+    share([lambda mine=mine: run(mine) for mine in deal(todo, np)], np)
     return y.reshape(images, rows * TILE, columns * TILE, outputs)[:, :height, :width]
 
 
-def _tiles(x, row, many, columns, padding):
-    """The overlapping tiles (6, 6, many, columns, C) of a picture (H, W, C), from tile row `row` on, as a view of a copy
-    with its padding."""
+def _tiles(x, part, columns, padding):
+    """The overlapping tiles (36, tiles · C) in a part of the tile rows of the pictures x (n, H, W, C)."""
     above, left = padding
-    first = row * TILE - above                              # line of x where the copy begins, negative in the padding
-    lines = x[max(first, 0):first + many * TILE + TAPS - 1]
-    top, (height, width, channels) = max(-first, 0), lines.shape
-    padded = workspace(np, "padded", (many * TILE + TAPS - 1, columns * TILE + TAPS - 1, channels), x.dtype)
-    padded[:top] = padded[top + height:] = 0
-    padded[top:top + height, :left] = padded[top:top + height, left + width:] = 0
-    padded[top:top + height, left:left + width] = lines
-    down, right, channel = padded.strides
-    return np.lib.stride_tricks.as_strided(padded, (SIDE, SIDE, many, columns, channels),
-                                           (down, right, TILE * down, TILE * right, channel))
+    first, rows = part.start * TILE - above, part.stop - part.start     # line where they begin, negative in the padding
+    lines = x[:, max(first, 0):first + rows * TILE + TAPS - 1]
+    top, (images, height, width, channels) = max(-first, 0), lines.shape
+    padded = workspace(np, "padded", (images, rows * TILE + TAPS - 1, columns * TILE + TAPS - 1, channels), x.dtype)
+    padded[:, :top] = padded[:, top + height:] = 0
+    padded[:, top:top + height, :left] = padded[:, top:top + height, left + width:] = 0
+    padded[:, top:top + height, left:left + width] = lines
+    image, down, right, channel = padded.strides
+    tiles = workspace(np, "tiles", (SIDE, SIDE, images, rows, columns, channels), x.dtype)
+    tiles[...] = np.lib.stride_tricks.as_strided(padded, tiles.shape,
+                                                 (down, right, image, TILE * down, TILE * right, channel))
+    return tiles.reshape(SIDE ** 2, -1)

@@ -5,7 +5,7 @@ few Python threads: NumPy releases the interpreter lock inside copies and produc
 held to one thread each, so that cores are not fought over.  How strips are dealt to threads depends only on their number,
 so a run can be repeated bit for bit.
 """
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 import functools
 import math
 import os
@@ -14,6 +14,8 @@ import threading
 import numpy as np
 
 from minidl import backend
+
+WORTHWHILE = 2 ** 17    # bytes of workspace: what it takes to wake a thread
 
 _local = threading.local()
 
@@ -31,12 +33,18 @@ def number_of_threads():
 def share(jobs, xp):
     """Results of `jobs`, a list of functions without arguments, in their order; on the CPU side by side.
 
-    Two or more jobs run on threads of a pool, each with BLAS on one thread; a single one keeps BLAS as it is.
+    The first one runs here, the others on threads of a pool, all with BLAS on one thread.
     """
-    if len(jobs) < 2 or xp is not np or (threads := number_of_threads()) == 1:
+    if xp is not np:
         return [job() for job in jobs]
     with _one_blas_thread:
-        return list(_pool(threads).map(lambda job: job(), jobs))
+        if number_of_threads() == 1:
+            return [job() for job in jobs]
+        others = [_pool(number_of_threads()).submit(job) for job in jobs[1:]]
+        try:
+            return [job() for job in jobs[:1]] + [other.result() for other in others]
+        finally:
+            wait(others)            # after an error: nobody writes any more into what the caller throws away
 
 
 @functools.cache
@@ -47,34 +55,41 @@ def _pool(threads):
 class _OneBlasThread:
     """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
 
-    threadpoolctl wants one and the same thread to set and restore the limit, so a thread of our own does both.
+    Where several threads are inside, the last one to leave need not be the one that came first.
     """
 
     def __init__(self):
-        self.lock, self.inside, self.limiter = threading.Lock(), 0, None
-        self.conductor = ThreadPoolExecutor(1, thread_name_prefix="minidl-blas")
+        self.lock, self.inside, self.found = threading.Lock(), 0, []
 
     def __enter__(self):
         with self.lock:
             self.inside += 1
             if self.inside == 1:
-                self.limiter = self.conductor.submit(self._limit).result()
+                self.found = [(library, library.num_threads) for library in _blas()]
+                for library, _ in self.found:
+                    library.set_num_threads(1)
 
     def __exit__(self, *exception):
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                self.conductor.submit(self.limiter.__exit__, None, None, None).result()
-
-    @staticmethod
-    def _limit():
-        return _blas().limit(limits=1, user_api="blas").__enter__()
+                for library, threads in self.found:
+                    _disown(library)
+                    library.set_num_threads(threads)
+                    _disown(library)
 
 
 @functools.cache
 def _blas():
+    """The controllers of the BLAS libraries that are loaded."""
     from threadpoolctl import ThreadpoolController
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _disown(library):
+    """threadpoolctl gives OpenBLAS to the first thread that limits it and ignores all others, until it is given back."""
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
 
 
 _one_blas_thread = _OneBlasThread()
@@ -106,24 +121,36 @@ def workspace(xp, name, shape, dtype):
 def strips(images, rows, bytes_per_row, xp, budget=2 ** 20):
     """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
 
-    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Work that is
-    worth it is cut into at least one strip for each thread.  On a GPU the budget is larger, since there a strip is a
-    kernel launch.
+    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Their sizes are
+    even, and where there is much to do, every thread gets as many as the others.  On a GPU the budget is larger, since
+    there a strip is a kernel launch.
     """
-    share_of_one = images * rows * bytes_per_row // number_of_threads()
-    budget = min(budget, max(share_of_one, 2 ** 17)) if xp is np else 2 ** 28
-    at_once = max(1, budget // max(1, bytes_per_row * rows))
-    if at_once > 1 or rows <= 1:
-        return [(slice(n, min(n + at_once, images)), slice(0, rows)) for n in range(0, images, at_once)]
-    height = min(rows, max(1, budget // bytes_per_row))
-    return [(slice(n, n + 1), slice(r, min(r + height, rows))) for n in range(images) for r in range(0, rows, height)]
+    if images == 0:
+        return []
+    hands, budget = (number_of_threads(), budget) if xp is np else (1, 2 ** 28)
+    if hands * WORTHWHILE > images * rows * bytes_per_row:
+        hands = 1
+    pieces = _multiple(images * rows * bytes_per_row / budget, hands)
+    if pieces <= images:
+        return [(part, slice(0, rows)) for part in even(images, pieces)]
+    of_one = _multiple(pieces / images, 1 if images % hands == 0 else hands)
+    return [(slice(n, n + 1), part) for n in range(images) for part in even(rows, min(of_one, rows))]
+
+
+def _multiple(x, n):
+    """The smallest multiple of n, at least n, that is not below x."""
+    return n * max(1, math.ceil(x / n))
+
+
+def even(length, pieces):
+    """Slices that cut a length into pieces of equal size, to within one."""
+    cuts = [length * i // pieces for i in range(pieces + 1)] if pieces else []
+    return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
 def deal(strips, xp):
     """The strips as one list per thread, each a contiguous run, so that who does what never depends on chance."""
-    hands = min(len(strips), number_of_threads()) if xp is np else 1
-    cuts = [len(strips) * i // hands for i in range(hands + 1)] if hands else []
-    return [strips[a:b] for a, b in zip(cuts, cuts[1:])]
+    return [strips[part] for part in even(len(strips), min(len(strips), number_of_threads()) if xp is np else 1)]
 
 
 def everywhere(fill, array, whole_images=False):

@@ -35,7 +35,7 @@ from minidl.ops.elementwise import (
                                     zeros_like,
 )
 from minidl.ops.indexing import add_at, index, one_hot, scatter, set_at, take, take_along_axis
-from minidl.ops.linear import diagonal, einsum, matmul, outer, trace
+from minidl.ops.linear import diagonal, einsum, gram, matmul, outer, trace
 import minidl.ops.methods
 from minidl.ops.normalization import batch_norm, dropout, layer_norm, standardize
 from minidl.ops.pooling import (

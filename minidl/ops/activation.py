@@ -2,7 +2,7 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import erf, keep, where
+from minidl.ops.elementwise import erf, where
 from minidl.tensor import operand, record
 
 
@@ -12,7 +12,12 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(kernels.relu(x.data), (x, lambda gy, y: keep(gy, y > 0)))
+    return record(kernels.relu(x.data), (x, lambda gy, y: keep_positive(gy, y)))
+
+
+def keep_positive(u, y):
+    """u where y > 0, 0 elsewhere.  Linear in u:        ū = ȳ where y > 0, 0 elsewhere.  It does not vary with y."""
+    return record(kernels.keep_positive(u.data, y.data), (u, lambda gy: keep_positive(gy, y)))
 
 
 def leaky_relu(x, slope=0.01):

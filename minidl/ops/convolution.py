@@ -16,15 +16,17 @@ its own filters.
 """
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes, per_axis
+from minidl.ops.activation import keep_positive
 from minidl.ops.reduction import sum
 from minidl.tensor import operand, promoted, record, same_device
 
 
-def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=False):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o]
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩   so   x̄ = conv_input(ȳ, w),  w̄ = conv_weight(x, ȳ),  b̄ = Σ_{n, p} ȳ
+    rectified: the result is relu(y), in one pass over memory instead of two.
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
     """
     x, w = operand("conv", x), operand("conv", w, "w")
@@ -33,13 +35,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
-    if b is None:
-        return _conv(*promoted(x, w), g)
-    x, w, b = promoted(x, w, b)
-    return record(kernels.conv(x.data, w.data, b.data, g),
-                  (x, lambda gy: _conv_input(gy, w, g)),
-                  (w, lambda gy: _conv_weight(x, gy, g)),
-                  (b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+    y = _conv(*promoted(x, w, *[b] * (b is not None)), g=g, rectified=rectified)
+    return record(y.data, (y, lambda gy, y: keep_positive(gy, y))) if rectified else y      # no rule of y looks at its value
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
@@ -107,19 +104,22 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
     return y + b
 
 
-def _conv(x, w, g):
-    return record(kernels.conv(x.data, w.data, None, g),
-                  (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g)))
+def _conv(x, w, b=None, *, g, rectified=False):
+    rules = (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g))
+    if b is None:
+        return record(kernels.conv(x.data, w.data, None, g, rectified), *rules)
+    return record(kernels.conv(x.data, w.data, b.data, g, rectified), *rules,
+                  (b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
 
 
 def _conv_input(u, w, g):
     return record(kernels.conv_input(u.data, w.data, g),
-                  (u, lambda gx: _conv(gx, w, g)), (w, lambda gx: _conv_weight(gx, u, g)))
+                  (u, lambda gx: _conv(gx, w, g=g)), (w, lambda gx: _conv_weight(gx, u, g)))
 
 
 def _conv_weight(x, u, g):
     return record(kernels.conv_weight(x.data, u.data, g),
-                  (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g)))
+                  (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g)))
 
 
 def _spatial(operation, x_shape, w_shape):

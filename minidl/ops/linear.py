@@ -1,5 +1,5 @@
 """Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
-from minidl import backend
+from minidl import backend, kernels
 from minidl.ops.reduction import normalize_axes, sum
 from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, swapaxes
 from minidl.tensor import broadcast_shape, operand, record, same_device
@@ -22,9 +22,21 @@ def matmul(a, b):
         raise ValueError(f"matmul: a of shape {a.shape} has {a.shape[-1]} columns, b of shape {b.shape} has "
                          f"{b.shape[-2]} rows; they must be equal")
     broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
-    return record(a.data @ b.data,
+    return record(kernels.matmul(a.data, b.data),
                   (a, lambda gy: matmul(gy, swapaxes(b, -1, -2))),
                   (b, lambda gy: matmul(swapaxes(a, -1, -2), gy)))
+
+
+def gram(x):
+    """Gram matrix  y = xᵀ x  of (…, m, n): the inner products of the columns, (…, n, n).
+
+    dL = ⟨ȳ, dxᵀ x + xᵀ dx⟩ = ⟨x ȳᵀ + x ȳ, dx⟩        so   x̄ = x (ȳ + ȳᵀ)
+    """
+    x = operand("gram", x)
+    if x.ndim < 2:
+        raise ValueError(f"gram: needs at least two axes, got shape {x.shape}")
+    transposed = backend.of(x.data).swapaxes(x.data, -1, -2)
+    return record(kernels.matmul(transposed, x.data), (x, lambda gy: matmul(x, gy + swapaxes(gy, -1, -2))))
 
 
 def outer(a, b):

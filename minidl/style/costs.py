@@ -6,7 +6,7 @@ C is the content picture, S the style picture, G the generated one.  All are dif
 """
 import math
 
-from minidl.ops import reshape, square, sum, swapaxes
+from minidl.ops import gram, reshape, square, sum
 from minidl.tensor import operand
 
 
@@ -19,7 +19,7 @@ def gram_matrix(a):
     if a.ndim < 3:
         raise ValueError(f"gram_matrix: a must be (…, H, W, C), got shape {a.shape}")
     rows = reshape(a, a.shape[:-3] + (math.prod(a.shape[-3:-1]), a.shape[-1]))
-    return swapaxes(rows, -1, -2) @ rows
+    return gram(rows)
 
 
 def content_cost(a_content, a_generated):

@@ -9,6 +9,9 @@ for _words, _first, _second in [
         ("matrices", (3, 4), (4, 2)), ("vectors", (4,), (4,)), ("vector-matrices", (4,), (2, 4, 3)),
         ("matrices-vector", (2, 1, 3, 4), (4,)), ("broadcast", (2, 1, 3, 4), (5, 4, 2)), ("one", (1, 1), (1, 1))]:
     case("matmul", normal(*_first), normal(*_second), words=_words, linear="each")
+case("gram", normal(4, 3), value=lambda x: x.T @ x)
+case("gram", normal(2, 3, 2), words="batch", value=lambda x: x.swapaxes(1, 2) @ x)
+case("gram", normal(1, 1), words="one", value=lambda x: x * x)
 case("outer", normal(3), normal(4), linear="each")
 case("diagonal", normal(3, 4), linear="each")
 case("diagonal", normal(2, 3, 4), args=(1, -1, 0), linear="each")

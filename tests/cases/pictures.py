@@ -17,6 +17,8 @@ case("conv", normal(1, 3, 3, 4, 2), normal(2, 2, 2, 2, 1), options={"padding": 1
 case("conv", normal(2, 3, 3, 2), normal(1, 1, 2, 3), words="1x1", linear="each")
 case("conv", normal(1, 1, 1, 2), normal(1, 1, 2, 3), words="pixel", linear="each")
 case("conv", normal(1, 1, 1, 2), normal(3, 3, 2, 2), normal(2), options={"padding": 1}, words="pixel-padded")
+case("conv", normal(1, 4, 4, 2), normal(3, 3, 2, 3), normal(3), options={"padding": 1, "rectified": True}, words="rectified",
+     value=lambda x, w, b, **o: np.maximum(ops.conv(x, w, b, padding=1).numpy(), 0))
 case("conv_input", normal(1, 2, 3, 3), normal(3, 2, 2, 3), linear="each",
      call=lambda u, w: ops.conv_input(u, w, (4, 4), stride=2, padding=(1, 1)))
 case("conv_input", normal(1, 1, 1, 3), normal(2, 2, 2, 3), args=((2, 2),), words="pixel", linear="each")

@@ -1,0 +1,74 @@
+"""Memory for large results on the CPU, used again.
+
+The system gives large arrays fresh pages and takes them back, and clearing a page costs as much as writing it.  A network
+asks for the same few sizes all the time: so the memory of a dead array is kept for the next one of its size.  Dead memory
+makes way where a new block would otherwise take more than was in use at once before, and it is bounded.
+"""
+from collections import OrderedDict
+import math
+import threading
+
+import numpy as np
+
+LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
+BOUND = 2 ** 29         # bytes of dead memory
+
+
+class _Block(np.ndarray):
+    """Memory.  NumPy makes a view refer to the plain array that owns its memory, past the one in between; not to this."""
+
+
+class _Lent(np.ndarray):
+    """A block on loan: all arrays in it refer to this object, and when the last one is gone, the block goes back."""
+
+    def __del__(self):
+        if type(self.base) is _Block:               # and not a part of another loan
+            self.pool.give_back(self.base)
+
+
+class Pool:
+    """free: dead blocks by their number of bytes, the size that nobody asked for the longest first; dead, lent: bytes."""
+
+    def __init__(self):
+        self.free, self.dead, self.lent, self.most = OrderedDict(), 0, 0, 0
+        self.lock = threading.RLock()               # a block may go back at any moment, here too: while garbage is collected
+
+    def lend(self, size):
+        with self.lock:
+            if self.free.get(size):
+                block = self.free[size].pop()
+                self.dead -= size
+                self.free.move_to_end(size)
+            else:
+                self.most = max(self.most, self.lent + size)
+                self.shrink(self.most - self.lent - size)
+                block = _Block(size, np.uint8)
+            self.lent += size
+            return block.view(_Lent)
+
+    def give_back(self, block):
+        with self.lock:
+            self.lent -= block.size
+            self.dead += block.size
+            self.free.setdefault(block.size, []).append(block)
+            self.shrink(BOUND)
+
+    def shrink(self, bound):
+        """Let go of dead blocks until there are no more bytes than that."""
+        for size in list(self.free):
+            while self.dead > bound and self.free[size]:
+                self.dead -= self.free[size].pop().size
+            if not self.free[size]:
+                del self.free[size]
+
+
+_Lent.pool = Pool()
+
+
+def empty(shape, dtype, xp=np):
+    """An uninitialised array, as numpy.empty gives."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if xp is not np or size < LARGE:
+        return xp.empty(shape, dtype)
+    return np.ndarray(shape, dtype, buffer=_Lent.pool.lend(size))

@@ -1,0 +1,75 @@
+"""Memory that is used again: by whom, when, and how much of it is kept."""
+import threading
+
+import numpy as np
+import pytest
+
+from minidl.kernels import memory
+
+BYTES = memory.LARGE
+
+
+@pytest.fixture(autouse=True)
+def pool(monkeypatch):
+    """A pool of our own; blocks of other tests' arrays go back to it if they die meanwhile, so none are alive here."""
+    monkeypatch.setattr(memory._Lent, "pool", memory.Pool())
+    return memory._Lent.pool
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_the_memory_of_a_dead_array_serves_the_next_of_its_size(pool):
+    first = memory.empty((BYTES // 4,), "float32")
+    where = address(first)
+    del first
+    assert pool.dead == BYTES
+    second = memory.empty((2, BYTES // 16), "float64")
+    assert address(second) == where and second.shape == (2, BYTES // 16) and second.dtype == "float64"
+    assert (pool.dead, pool.lent) == (0, BYTES)
+
+
+def test_memory_is_lent_as_long_as_any_view_of_it_lives(pool):
+    view = memory.empty((4, BYTES // 4), "float32").reshape(-1)[::3].view("int32")[5:]
+    assert type(view) is np.ndarray and (pool.dead, pool.lent) == (0, 4 * (BYTES // 4) * 4)
+    others = [memory.empty((4, BYTES // 4), "float32") for _ in range(3)]
+    assert not any(np.may_share_memory(view, other) for other in others)
+    part = view.base.base[:8] if view.base.base is not None else None       # a part of the loan itself goes back once only
+    del view, part
+    assert pool.dead == 4 * (BYTES // 4) * 4
+
+
+def test_small_arrays_come_from_numpy(pool):
+    small = memory.empty((BYTES // 4 - 1,), "float32")
+    assert small.flags.owndata and pool.lent == 0
+
+
+def test_dead_memory_never_adds_to_what_was_in_use_at_once(pool):
+    one, two = memory.empty((BYTES,), "uint8"), memory.empty((3 * BYTES,), "uint8")
+    del one
+    del two
+    assert (pool.most, pool.dead) == (4 * BYTES, 4 * BYTES)
+    other = memory.empty((2 * BYTES,), "uint8")         # no dead block fits: 3 + 2 would be more than 4, so one goes
+    assert pool.lent + pool.dead <= pool.most == 4 * BYTES
+    del other
+
+
+def test_dead_memory_is_bounded(pool, monkeypatch):
+    monkeypatch.setattr(memory, "BOUND", 3 * BYTES)
+    arrays = [memory.empty((BYTES + k,), "uint8") for k in range(6)]
+    del arrays
+    assert 0 < pool.dead <= 3 * BYTES and pool.lent == 0
+
+
+def test_threads(pool):
+    def work():
+        for k in range(200):
+            array = memory.empty((BYTES + k % 3,), "uint8")
+            array[::4096] = k % 256
+            assert (array[::4096] == k % 256).all()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert pool.lent == 0 and pool.dead == sum(size * len(blocks) for size, blocks in pool.free.items())
