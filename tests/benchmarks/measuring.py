@@ -1,0 +1,58 @@
+"""Taking turns with the clock."""
+import gc
+import time
+
+import numpy as np
+
+from .libraries import load, synchronize
+
+SHORTEST = 0.02         # seconds of one sample: quick steps are called many times
+PAUSE = 0.005           # seconds between samples, in which the threads of the one before go to sleep
+
+
+def interleaved(steps, repeat):
+    """{name: [seconds of one call] * repeat}: A B C, A B C, …  Every step should have been called before."""
+    calls = {name: max(1, int(SHORTEST / seconds(step))) for name, step in steps.items()}
+    samples = {name: [] for name in steps}
+    for _ in range(repeat):
+        for name, step in steps.items():
+            samples[name].append(seconds(step, calls[name]))
+    return samples
+
+
+def seconds(step, calls=1):
+    """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of the way."""
+    gc.collect()
+    gc.disable()
+    time.sleep(PAUSE)
+    try:
+        synchronize()
+        started = time.perf_counter()
+        for _ in range(calls):
+            step()
+        synchronize()
+        return (time.perf_counter() - started) / calls
+    finally:
+        gc.enable()
+
+
+def summary(samples):
+    """Median and quartiles of the samples, and the samples."""
+    lower, median, upper = np.percentile(samples, [25, 50, 75])
+    return {"median": median, "lower": lower, "upper": upper, "samples": samples}
+
+
+def counted(step):
+    """(what the step gives, its multiplications and additions in convolutions and matrix products, as PyTorch counts)."""
+    from torch.utils.flop_counter import FlopCounterMode
+    with FlopCounterMode(display=False) as counter:
+        result = step()
+    return result, counter.get_total_flops()
+
+
+def matrix_product(device):
+    """(step, operations): a product of two square float32 matrices, by which rates are judged."""
+    size = 4096 if device == "gpu" else 1024
+    xp = load("cupy") if device == "gpu" else np
+    a = xp.ones((size, size), "float32")
+    return lambda: xp.matmul(a, a), 2 * size ** 3
