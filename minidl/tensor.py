@@ -324,6 +324,11 @@ def recording(wanted):
         _state.recording = before
 
 
+def is_recording():
+    """Whether operations of this thread are recorded."""
+    return _state.recording
+
+
 def no_grad():
     """Within `with no_grad():` (or in a function decorated with `@no_grad()`) no operation is recorded."""
     return recording(False)

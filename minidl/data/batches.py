@@ -1,9 +1,12 @@
-"""Minibatches."""
+"""Minibatches, and making them ahead of time."""
 from numbers import Integral
+import queue
+import sys
+import threading
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..tensor import Tensor, is_recording, recording
 
 
 class batches:
@@ -50,3 +53,70 @@ def _on_device_of(array, chosen):
     if isinstance(array, Tensor) and isinstance(chosen, np.ndarray):
         return Tensor(chosen, device=array.device)
     return chosen
+
+
+class prefetch:
+    """Go through `iterable` while a thread makes the next items: loading and augmenting run during the step.
+
+        loop = prefetch(augmented(batches(images, labels, batch_size=64, rng=0)))
+        for epoch in range(10):
+            for x, y in loop: ...
+
+    The items are the iterable's own, in its order, and at most `depth` of them wait or are being made.  Each `for` loop
+    iterates over the iterable anew, in a thread of its own, which records operations if the loop's thread does (`no_grad`).
+    An exception in the iterable is raised in the loop, after the items before it.  Leaving the loop early, or dropping it,
+    ends the thread once the item that it is making is made; how many it had made by then is a matter of chance, and so is
+    the state of a Generator that the iterable draws from.
+
+    Raises ValueError for a depth below 1, TypeError for one that is not whole.
+    """
+
+    def __init__(self, iterable, depth=2):
+        if not isinstance(depth, Integral):
+            raise TypeError(f"prefetch: depth must be a whole number, got {depth!r}")
+        if depth < 1:
+            raise ValueError(f"prefetch: depth must be at least 1, got {depth}")
+        self.iterable, self.depth = iterable, depth
+
+    def __len__(self):
+        return len(self.iterable)
+
+    def __iter__(self):
+        ready, places, stopped = queue.SimpleQueue(), threading.Semaphore(self.depth), threading.Event()
+        maker = threading.Thread(target=_make, args=(self.iterable, ready, places, stopped, is_recording()), daemon=True,
+                                 name="minidl-prefetch")
+        maker.start()
+        try:
+            while True:
+                item, error, ended = ready.get()
+                places.release()
+                if error is not None:
+                    raise error
+                if ended:
+                    return
+                yield item
+                del item                # the thread's next one may need the memory
+        finally:
+            stopped.set()
+            places.release()
+            error = None                # it holds this frame: no cycle is left behind
+            # the garbage collector may be dropping this loop in the thread itself, or Python be ending, without the thread
+            if threading.current_thread() is not maker and not sys.is_finalizing():
+                maker.join()
+
+
+def _make(iterable, ready, places, stopped, record):
+    """What the thread does: put (item, exception, whether it is the end) into `ready` as long as there are places."""
+    try:
+        with recording(record):
+            items = iter(iterable)
+            while places.acquire() and not stopped.is_set():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    ready.put((None, None, True))
+                    return
+                ready.put((item, None, False))
+                del item
+    except BaseException as error:
+        ready.put((None, error, True))
