@@ -10,10 +10,10 @@ class Case:
     The method makes its inputs and gives `step`, a function without arguments that does the work once and gives what it
     computed: a number, or an array whose norm must be the same in all libraries.  PyTorch's is called once for each layout.
 
-    name: how the table calls it;  section: which part of the table it belongs to;  big: whether its memory is measured.
+    name: how the table calls it;  section: which part of the table it belongs to;  big: whether its memory is measured;
+    operations: multiplications and additions in convolutions and matrix products; None lets PyTorch count them.
     """
-    layouts = LAYOUTS
-    big = False
+    layouts, big, operations = LAYOUTS, False, None
 
     def contestants(self, libraries):
         """{label: function that makes the step} of those libraries in which this case exists."""

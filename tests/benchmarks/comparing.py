@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from .libraries import NAMES, to_host
-from .measuring import counted, interleaved, matrix_product, summary
+from .measuring import count_operations, interleaved, matrix_product, summary
 
 PRODUCT = "np.matmul"
 TOLERANCE = 1e-3
@@ -26,7 +26,8 @@ def compare(case, libraries, repeat, device="cpu", algorithms=()):
     if algorithms:
         step = steps.pop("minidl")
         steps = {f"minidl {name}": under(algorithm(name), step) for name in algorithms} | steps
-    operations = check(case.name, steps)
+    counted = check(case.name, steps)
+    operations = case.operations or counted
     steps[PRODUCT], product_operations = matrix_product(device)
     times = {label: summary(samples) for label, samples in interleaved(steps, repeat).items()}
     best = {}
@@ -45,7 +46,7 @@ def check(name, steps):
     norms, operations = {}, None
     for label, step in steps.items():
         if label.startswith("PyTorch") and operations is None:
-            result, operations = counted(step)
+            result, operations = count_operations(step)
         else:
             result = step()
         norms[label] = float(np.linalg.norm(to_host(result).astype("float64").ravel()))

@@ -1,5 +1,6 @@
 """The three contractions of convolution (see minidl/ops/convolution.py), over a grid of shapes."""
 from dataclasses import dataclass
+import math
 
 import minidl as md
 from minidl import ops
@@ -28,6 +29,7 @@ class Convolution(Case):
         places = ((s - 1) // self.stride + 1 for s in self.x_shape[1:-1])   # odd filters
         self.y_shape = (self.x_shape[0], *places, self.filters)
         self.w_shape = (self.kernel,) * self.ndim + (self.x_shape[-1] // self.groups, self.filters)
+        self.operations = 2 * math.prod(self.y_shape) * math.prod(self.w_shape[:-1])
         options = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
         taps = "×".join([str(self.kernel)] * self.ndim)
         self.name = f"{self.what} {'×'.join(map(str, self.x_shape))} → {self.filters}, {taps}"

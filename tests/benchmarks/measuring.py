@@ -42,7 +42,7 @@ def summary(samples):
     return {"median": median, "lower": lower, "upper": upper, "samples": samples}
 
 
-def counted(step):
+def count_operations(step):
     """(what the step gives, its multiplications and additions in convolutions and matrix products, as PyTorch counts)."""
     from torch.utils.flop_counter import FlopCounterMode
     with FlopCounterMode(display=False) as counter:

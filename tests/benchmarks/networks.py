@@ -14,10 +14,10 @@ class Siamese(Case):
     conv, batch norm, ReLU five times, max-pool after the first four, mean over the places, dense → 128, length 1
     """
     name, section, big = "Siamese, training step", "training", True
-    widths = (1, 32, 64, 64, 128, 128)
+    size, widths = 64, (1, 32, 64, 64, 128, 128)
 
     def pictures(self):
-        return normal((96, 64, 64, 1))
+        return normal((96, self.size, self.size, 1))
 
     def net(self):
         rng, layers = np.random.default_rng(1), []
