@@ -14,6 +14,8 @@ from benchmarks.style import StyleStep
 import numpy as np
 import pytest
 
+import minidl as md
+
 
 @pytest.fixture(autouse=True)
 def same_threads_afterwards(monkeypatch):
@@ -94,7 +96,7 @@ def test_ratios_and_rates(clock):
     assert record["ratios"] == {"PyTorch": 2.0, "MyGrad": 5.0}
     assert record["of_matmul"] == (8 / 1.0) / (10 / 0.5)
     assert record["seconds"]["minidl"] == {"median": 1.0, "lower": 1.0, "upper": 1.0, "samples": [1.0] * 3}
-    assert "PyTorch 2.00×   MyGrad 5.00×   40% of np.matmul" in report.line(record)
+    assert "PyTorch 2.00×   MyGrad 5.00×   40% of matmul" in report.line(record)
 
 
 def test_libraries_take_turns(clock):
@@ -133,6 +135,7 @@ def test_the_whole_run(monkeypatch, capsys, tmp_path):
     written = json.loads(files[0].read_text())
     assert [case["name"] for case in written["cases"]] == [case.name for case in some]
     assert {"minidl plain", "minidl auto"} < set(written["cases"][0]["seconds"])
+    assert written["cases"][0]["best"]["minidl"] == "minidl auto"
     assert all(len(times["samples"]) == 2 for case in written["cases"] for times in case["seconds"].values())
     assert written["machine"]["threads"] == 1 and written["machine"]["libraries"]["minidl"]
     if "torch" in written["machine"]["libraries"]:
@@ -148,6 +151,13 @@ def test_a_library_that_is_not_there_is_a_line(monkeypatch):
     versions, skipped = libraries.installed("cpu")
     assert "minidl" in versions and "torch" not in versions
     assert "PyTorch is skipped: it is not installed (pip install torch)" in skipped
+
+
+@pytest.mark.skipif("gpu" in md.devices(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--device", "gpu"])
+    assert "device 'gpu'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments, words", [

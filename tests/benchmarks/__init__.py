@@ -6,9 +6,9 @@ How it is measured
 - The libraries take turns in one process, A B A B …, so that a slow minute of the machine is everybody's.  A sample is one
   call, or as many as take 20 ms.  Tables show medians and quartiles; `--json` keeps every sample.
 - PyTorch runs eagerly, with its fused optimisers, in its default memory layout and in channels-last; the better one counts.
-- np.matmul of two 1024 × 1024 float32 matrices takes its turn too.  "of matmul" is minidl's rate in a case divided by
-  np.matmul's; a rate is multiplications and additions, in convolutions and matrix products (as PyTorch counts them), by
-  time.  Winograd's algorithm needs fewer multiplications than are counted, so it can pass 100 %.
+- A plain product of two 1024 × 1024 float32 matrices by np.matmul takes its turn too.  "of matmul" is minidl's rate in a
+  case divided by that one's; a rate is multiplications and additions in convolutions and matrix products (as PyTorch counts
+  them), by time.  Winograd's algorithm needs fewer multiplications than are counted, so it can pass 100 %.
 - Filters in the convolution cases and in style transfer stay the same from call to call, as in a frozen network: minidl
   transforms them once.  In the training cases they change with every step.
 - Peak memory: each library in a process of its own, the most that was resident during three steps, above what was resident

@@ -26,7 +26,7 @@ def parser():
                    help="measure convolutions with each MINIDL_CONV (default: plain strips winograd auto)")
     p.add_argument("--json", metavar="FILE", help="write everything that was measured")
     p.add_argument("--chart", metavar="FILE", help="draw the ratios (PNG)")
-    p.add_argument("--readme", action="store_true", help="print Markdown for the README and nothing else")
+    p.add_argument("--readme", action="store_true", help="describe the machine above the tables")
     return p
 
 
@@ -67,6 +67,8 @@ def measure(selected, options, extras):
     machine = report.machine(versions, options.threads, options.device)
     result = {"machine": machine, "cases": [], "memory": {}, "threads": None}
     say("\n".join([report.describe(machine), *skipped]))
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        say(f"warning: this machine is busy (load {os.getloadavg()[0]:.1f}): what is measured now says little")
     algorithms = options.algorithms if options.algorithms != [] else ["plain", "strips", "winograd", "auto"]
     for case in selected:
         several = algorithms or () if case.section == "convolution" else ()

@@ -31,6 +31,10 @@ def draw(records, path, machine):
     for where, ratio in zip(places, ratios):
         axes.annotate(f"{ratio:.2f}", (ratio, where), (3 if ratio >= 1 else -3, 0), textcoords="offset points", fontsize=8,
                       va="center", ha="left" if ratio >= 1 else "right")
+    for section in sections if len(sections) > 1 else ():
+        first = next(i for i, record in enumerate(records) if record["section"] == section)
+        axes.annotate(section, (1, places[first] - 0.9), xycoords=("axes fraction", "data"), ha="right", va="center",
+                      fontsize=8, color=colours[first])
     axes.set_xlabel("time of PyTorch / time of minidl (right of the line, minidl is faster)")
     axes.set_title(f"{machine['threads']} threads, {machine['cpu']}", fontsize=9)
     for side in "top", "right", "left":

@@ -7,7 +7,7 @@ import numpy as np
 from .libraries import NAMES, to_host
 from .measuring import count_operations, interleaved, matrix_product, summary
 
-PRODUCT = "np.matmul"
+PRODUCT = "matmul"
 TOLERANCE = 1e-3
 
 
@@ -18,9 +18,10 @@ class Disagreement(Exception):
 def compare(case, libraries, repeat, device="cpu", algorithms=()):
     """Measure a case.  algorithms: values of MINIDL_CONV; minidl then takes part once with each.
 
-    Gives name, section;  seconds: {label: median, lower, upper, samples};  best: {library: label of its faster layout or
-    algorithm};  ratios: {library: its time / minidl's};  operations: counted multiplications and additions, or None;
-    of_matmul: minidl's rate by np.matmul's, or None.  Raises Disagreement where the libraries do not compute the same.
+    Gives name, section;  seconds: {label: median, lower, upper, samples};  best: {library: label of its faster layout, or of
+    minidl's own choice};  ratios: {library: its time / minidl's};  operations: multiplications and additions, or None;
+    of_matmul: minidl's rate by that of a plain matrix product, or None.
+    Raises Disagreement where the libraries do not compute the same.
     """
     steps = {label: make() for label, make in case.contestants(libraries).items()}
     if algorithms:
@@ -34,6 +35,8 @@ def compare(case, libraries, repeat, device="cpu", algorithms=()):
     for name in NAMES.values():
         if labels := [label for label in times if label.split()[0] == name]:
             best[name] = min(labels, key=lambda label: times[label]["median"])
+    if "minidl auto" in times:              # what minidl chooses by itself, not what would have been best
+        best["minidl"] = "minidl auto"
     ours = times[best["minidl"]]["median"]
     ratios = {name: times[label]["median"] / ours for name, label in best.items() if name != "minidl"}
     rate = product_operations / times[PRODUCT]["median"]

@@ -58,6 +58,7 @@ def use_device(device):
     if device == "gpu":
         torch = load("torch")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True       # let it choose its fastest algorithms
 
 
 def synchronize():
@@ -116,7 +117,7 @@ def copy_parameters(net, torch_net):
     A dense layer behind convolutions sees (places, channels) flattened in minidl, (channels, places) in PyTorch.
     """
     torch = load("torch")
-    channels = 1
+    torch_net, channels = torch_net.to(torch_device()), 1
     for ours, theirs in zip(net.parameters(), torch_net.parameters(), strict=True):
         w = ours.numpy()
         if w.ndim > 2:

@@ -15,6 +15,7 @@ def interleaved(steps, repeat):
     calls = {name: max(1, int(SHORTEST / seconds(step))) for name, step in steps.items()}
     samples = {name: [] for name in steps}
     for _ in range(repeat):
+        gc.collect()
         for name, step in steps.items():
             samples[name].append(seconds(step, calls[name]))
     return samples
@@ -22,7 +23,6 @@ def interleaved(steps, repeat):
 
 def seconds(step, calls=1):
     """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of the way."""
-    gc.collect()
     gc.disable()
     time.sleep(PAUSE)
     try:

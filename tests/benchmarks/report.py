@@ -112,7 +112,7 @@ def _table(head, rows):
 
 
 def _share(record):
-    """Minidl's rate by np.matmul's, where the case is about products."""
+    """Minidl's rate by that of a plain matrix product, where the case is about products."""
     share = record["of_matmul"] or 0
     return f"{share:.0%}" if share >= 0.05 else ""
 
@@ -121,15 +121,25 @@ def _time(times):
     return _seconds(times["median"])
 
 
-def _spread(times):
-    return f"{_seconds(times['median'])} ({_seconds(times['lower'])} – {_seconds(times['upper'])})"
-
-
 def _seconds(t):
     """Three digits: 1.23 s, 45.6 ms, 789 µs."""
-    scale, unit = (1, "s") if t >= 1 else (1e3, "ms") if t >= 1e-3 else (1e6, "µs")
-    t *= scale
-    return f"{t:.{0 if t >= 100 else 1 if t >= 10 else 2}f} {unit}"
+    scale, unit = _unit(t)
+    return f"{_three_digits(t * scale)} {unit}"
+
+
+def _spread(times):
+    """Median and quartiles: 45.6 (45.1–47.0) ms."""
+    scale, unit = _unit(times["median"])
+    median, lower, upper = (_three_digits(times[name] * scale) for name in ("median", "lower", "upper"))
+    return f"{median} ({lower}–{upper}) {unit}"
+
+
+def _unit(t):
+    return (1, "s") if t >= 1 else (1e3, "ms") if t >= 1e-3 else (1e6, "µs")
+
+
+def _three_digits(number):
+    return f"{number:.{0 if number >= 100 else 1 if number >= 10 else 2}f}"
 
 
 def _megabytes(size):
