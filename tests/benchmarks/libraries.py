@@ -72,8 +72,8 @@ def use_threads(count):
     """Let all libraries use `count` threads from now on."""
     os.environ["MINIDL_NUM_THREADS"] = str(count)
     _blas().limit(limits=count, user_api="blas")
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
 
 
 @functools.cache
