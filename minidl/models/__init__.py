@@ -1,2 +1,3 @@
 """Networks with a name."""
+from minidl.models.face_resnet import FaceResNet, face128
 from minidl.models.vgg import VGG, vgg16, vgg19

