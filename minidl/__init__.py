@@ -8,7 +8,7 @@ from minidl import losses, nn, ops, optim
 from minidl.backend import DeviceError, devices, use_device
 from minidl.tensor import Tensor, grad, no_grad, tensor
 
-_ROOMS = ("data", "models", "style", "testing", "weights")      # imported when first used, to keep `import minidl` quick
+_ROOMS = ("data", "faces", "models", "style", "testing", "weights")     # imported when first used: `import minidl` is quick
 
 
 def save(path, module):

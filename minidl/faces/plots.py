@@ -1,0 +1,195 @@
+"""What an encoder does, as pictures.  Every function writes one PNG and returns its path; they need Matplotlib, which
+comes with minidl's extra `demos` and is imported only when a plot is asked for.
+
+Colours: blue is one person (same), orange is two (different).
+"""
+import io
+from pathlib import Path
+
+import numpy as np
+
+from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
+from minidl.files import atomic_write
+
+SAME, DIFFERENT = "#2266aa", "#dd7711"
+COLOURS = ("#2266aa", "#dd7711", "#117733", "#aa3377", "#66aacc", "#999933", "#555555", "#bb2222")
+DASHES = ("-", "--", "-.", ":")
+
+
+def roc_curve(path, results, title="Verification: ROC"):
+    """ROC curves of {name: (distances, same)}: on the left all of it, on the right small false accept rates (a logarithmic
+    axis); the legend gives AUC and EER."""
+    figure, (whole, small) = _panels(1, 2, (11.5, 5.2))
+    least = min(1 / np.sum(~check_pairs("roc_curve", *pairs)[1]) for pairs in results.values())
+    for i, (name, pairs) in enumerate(results.items()):
+        curve, rate = roc(*pairs), equal_error_rate(*pairs)[0]
+        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)], "linewidth": 2}
+        label = f"{name}: AUC {auc(*pairs):.4f}, EER {rate:.2%}"
+        whole.plot(curve.false_accept_rates, curve.true_accept_rates, label=label, **style)
+        small.step(curve.false_accept_rates, curve.true_accept_rates, where="post", **style)
+        whole.plot(rate, 1 - rate, "o", color="white", markeredgecolor=style["color"], markeredgewidth=1.8, zorder=5)
+    whole.plot([0, 1], [0, 1], color="0.75", linewidth=1, zorder=0)
+    whole.plot([0, 1], [1, 0], color="0.75", linewidth=1, linestyle=":", zorder=0)
+    whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", title=f"{title}\n(circles: equal error rates)")
+    small.set(xscale="log", xlim=(least, 1), ylim=(-0.01, 1.01), title="the same, small false accept rates\n"
+              f"(the fewest that these pairs show: {least:.2g})")
+    for axes in (whole, small):
+        axes.set(xlabel="false accept rate: two people taken for one", ylabel="true accept rate: one person recognized")
+    whole.legend(loc="lower right", fontsize=9)
+    return _write(path, figure)
+
+
+def distance_histograms(path, distances, same, threshold, title="Distances of pairs"):
+    """Two histograms, of the distances between pictures of one person and of two, with τ drawn in and what it costs."""
+    distances, same = check_pairs("distance_histograms", distances, same)
+    figure, (axes,) = _panels(1, 1, (8.5, 5))
+    bins = np.linspace(min(distances.min(), threshold), max(distances.max(), threshold), 51)
+    for kind, colour, name in ((same, SAME, "one person"), (~same, DIFFERENT, "two people")):
+        axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour, alpha=0.55,
+                  label=f"{name} ({kind.sum():,} pairs)")
+    axes.axvline(threshold, color="black", linewidth=1.5)
+    refused, accepted = np.mean(distances[same] > threshold), np.mean(distances[~same] <= threshold)
+    top = axes.get_ylim()[1] * 1.2
+    axes.set(ylim=(0, top), xlim=(bins[0], bins[-1]), title=title, xlabel="distance d(x, x')",
+             ylabel="share of the pairs of its kind")
+    axes.annotate(f"τ = {threshold:.3f}", (threshold, 0.97 * top), xytext=(5, 0), textcoords="offset points", va="top",
+                  fontweight="bold")
+    axes.annotate(f"{accepted:.2%} of different pairs accepted ", (threshold, 0.9 * top), xytext=(-5, 0),
+                  textcoords="offset points", va="top", ha="right", color=DIFFERENT)
+    axes.annotate(f"{refused:.2%} of same pairs refused", (threshold, 0.9 * top), xytext=(5, 0),
+                  textcoords="offset points", va="top", color=SAME)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return _write(path, figure)
+
+
+def embedding_map(path, encodings, labels, title="Encodings in two dimensions", people=12):
+    """A map of encodings (N, D): their first two principal components.  The `people` with the most pictures are coloured
+    and named, the others grey."""
+    encodings, labels = np.asarray(encodings), np.asarray(labels)
+    if encodings.ndim != 2 or labels.shape != encodings.shape[:1] or len(labels) < 3:
+        raise ValueError(f"embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got {encodings.shape} and "
+                         f"{labels.shape}")
+    places, shares = principal_components(encodings, 2)
+    figure, (axes,) = _panels(1, 1, (9, 6.2))
+    names, counts = np.unique(labels, return_counts=True)
+    named = names[np.argsort(-counts, kind="stable")[:people]]
+    rest = places[~np.isin(labels, named)]
+    axes.plot(*rest.T, ".", color="0.8", markersize=4, label=f"{len(names) - len(named)} others" if len(rest) else None)
+    for i, name in enumerate(named):
+        axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5], color=COLOURS[i % len(COLOURS)], markersize=6,
+                  markeredgecolor="white", markeredgewidth=0.5, label=_short(name))
+    axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)", aspect="equal",
+             ylabel=f"second ({shares[1]:.0%})")
+    figure.legend(loc="outside right upper", fontsize=9, frameon=False)
+    return _write(path, figure)
+
+
+def principal_components(x, k):
+    """(projections (N, k), shares (k,) of the variance) of x (N, D) on the k directions of largest variance.
+
+    x − mean = U S Vᵀ; the directions are the first rows of Vᵀ, the projections U S, the shares S² / Σ S².  A direction's
+    sign is chosen so that its largest entry is positive.        Source: Pearson 1901 (PCA).
+    """
+    centred = np.asarray(x, "float64") - np.mean(x, 0)
+    u, s, vt = np.linalg.svd(centred, full_matrices=False)
+    if not 1 <= k <= len(s):
+        raise ValueError(f"principal_components: x {centred.shape} has {len(s)} components, asked for {k}")
+    signs = np.sign(vt[np.arange(k), np.abs(vt[:k]).argmax(1)])
+    return u[:, :k] * s[:k] * signs, s[:k] ** 2 / max(np.sum(s ** 2), np.finfo(float).tiny)
+
+
+def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
+    """Four rows of pairs as pictures: those of one person and of two that were judged best (surest) and worst.
+
+    pictures(i): a function that gives the two pictures of pair i, (H, W) or (H, W, 3) in 0..255; only those shown are asked.
+    """
+    distances, same = check_pairs("best_and_worst_pairs", distances, same, both=False)
+    order = np.argsort(distances, kind="stable")
+    ones, twos = order[same[order]], order[~same[order]]
+    rows = {"one person, nearest": ones[:count], "one person, farthest": ones[::-1][:count],
+            "two people, nearest": twos[:count], "two people, farthest": twos[::-1][:count]}
+    rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
+    figure, panels = _panels(len(rows), count, (2.05 * count, 1.75 * len(rows) + 0.5))
+    for axes in panels:
+        axes.set_axis_off()
+    for row, (name, chosen) in enumerate(rows.items()):
+        for column, i in enumerate(chosen):
+            axes, right = panels[row * count + column], (distances[i] <= threshold) == same[i]
+            mark, colour = ("✓", "#117733") if right else ("✗", "#bb2222")
+            axes.imshow(np.concatenate([_tile(picture) for picture in pictures(int(i))], 1))
+            axes.set_title(f"{mark} {distances[i]:.3f}", color=colour, fontsize=11)
+        panels[row * count].text(-0.06, 0.5, name.replace(", ", "\n"), transform=panels[row * count].transAxes, ha="right",
+                                 va="center", rotation=90, fontsize=11)
+    figure.suptitle(f"Best and worst pairs (distance; ✓ judged rightly at τ = {threshold:.3f})")
+    return _write(path, figure)
+
+
+def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
+    """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k nearest."""
+    figure, (axes,) = _panels(1, 1, (7.5, 5))
+    lowest = 1.0
+    for i, (name, rates) in enumerate(results.items()):
+        rates = np.asarray(rates)[:ranks]
+        lowest = min(lowest, rates[0])
+        axes.plot(np.arange(1, len(rates) + 1), rates, marker="o", markersize=4, color=COLOURS[i % len(COLOURS)],
+                  label=f"{name}: rank-1 {rates[0]:.2%}")
+    most = max(2, min(ranks, max(len(rates) for rates in results.values())))
+    ticks = np.unique(np.linspace(1, most, min(most, 10)).round())
+    axes.set(xlim=(0.5, most + 0.5), ylim=(max(0, lowest - 0.1), 1.01), xticks=ticks,
+             title=title, xlabel="rank k", ylabel="share with the right person among the k nearest")
+    axes.legend(loc="lower right", fontsize=9)
+    return _write(path, figure)
+
+
+def learning_curves(path, history, panels, x="step", title="Training"):
+    """How a run went: one panel for each group of quantities, one under the other, over `x`.
+
+    history: a list of dictionaries, what was measured at a moment; an entry may lack quantities that are measured more
+        seldom.  panels: {"label of the axis": ["quantity", …], …}.
+    """
+    figure, drawn = _panels(len(panels), 1, (8, 2.4 * len(panels) + 0.8), sharex=True)
+    for axes, (label, quantities) in zip(drawn, panels.items()):
+        for i, quantity in enumerate(quantities):
+            seen = [(entry[x], entry[quantity]) for entry in history if entry.get(quantity) is not None]
+            if seen:
+                axes.plot(*zip(*seen), color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=quantity.replace("_", " "),
+                          marker="o" if len(seen) < 30 else None, markersize=3.5)
+        axes.set(ylabel=label)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False)
+    drawn[0].set_title(title)
+    drawn[-1].set_xlabel(x)
+    return _write(path, figure)
+
+
+def _panels(rows, columns, size, **options):
+    """(figure, list of its axes), without Matplotlib's global state, so that nothing is left open."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("plots need Matplotlib: pip install 'minidl[demos]' (or matplotlib)") from None
+    figure = Figure(size, layout="constrained")
+    drawn = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for axes in drawn:
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+    return figure, drawn
+
+
+def _write(path, figure):
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    with atomic_write(path) as stream:
+        stream.write(content.getvalue())
+    return Path(path)
+
+
+def _tile(picture, side=96):
+    """A picture as a square of RGB, so that two of different kinds and sizes stand side by side."""
+    from minidl.faces.encoding import prepare
+    return prepare(picture, side, 3).clip(0, 255).astype("uint8")
+
+
+def _short(name, length=24):
+    name = str(name)
+    return name if len(name) <= length else name[:length - 1] + "…"

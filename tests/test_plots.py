@@ -1,0 +1,95 @@
+"""Plots: a whole PNG with pixels of the right colours, nothing left behind where one fails; principal components."""
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from minidl.data import load_image
+from minidl.faces import cmc, plots
+
+pytest.importorskip("matplotlib")
+rng = np.random.default_rng(0)
+SAME = np.arange(400) < 150
+DISTANCES = np.where(SAME, 0.5, 0.9) + 0.15 * rng.standard_normal(400)
+
+
+def colours(path):
+    """How many pixels of the picture have each colour."""
+    picture = load_image(path)
+    assert min(picture.shape[:2]) > 200
+    found, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+    return {"#" + bytes(colour.tolist()).hex(): count for colour, count in zip(found, counts)}
+
+
+def test_roc_curve(tmp_path):
+    path = plots.roc_curve(tmp_path / "roc.png", {"one": (DISTANCES, SAME), "other": (DISTANCES[::-1], SAME)})
+    seen = colours(path)
+    assert path == tmp_path / "roc.png" and seen[plots.COLOURS[0]] > 300 and seen[plots.COLOURS[1]] > 300
+
+
+def test_distance_histograms(tmp_path):
+    seen = colours(plots.distance_histograms(tmp_path / "h.png", DISTANCES, SAME, 0.7))
+    assert seen["#000000"] > 300                    # τ, all the way up
+
+
+def test_embedding_map(tmp_path):
+    labels = np.repeat([f"person {i}" for i in range(15)], 4)
+    encodings = rng.standard_normal((60, 8)) + np.arange(60)[:, None] // 4
+    seen = colours(plots.embedding_map(tmp_path / "m.png", encodings, labels))
+    assert seen["#cccccc"] > 20 and all(seen.get(colour, 0) > 10 for colour in plots.COLOURS)
+    with pytest.raises(ValueError, match="N ≥ 3"):
+        plots.embedding_map(tmp_path / "n.png", np.ones((2, 2)), [0, 1])
+    assert [p.name for p in tmp_path.iterdir()] == ["m.png"]
+
+
+def test_best_and_worst_pairs(tmp_path):
+    asked = []
+
+    def pictures(i):
+        asked.append(i)
+        return np.full((9, 7), 77, "uint8"), np.full((5, 5, 3), (10, 200, 30), "uint8")
+    seen = colours(plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES, SAME, 0.7, count=3))
+    assert seen["#0ac81e"] > 12 * 500 and seen["#4d4d4d"] > 12 * 300 and len(asked) == 12
+    ordered = np.argsort(DISTANCES)
+    assert asked[:3] == ordered[SAME[ordered]][:3].tolist() and asked[-3:] == ordered[~SAME[ordered]][::-1][:3].tolist()
+    plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES[:2], SAME[:2], 0.7, count=3)    # of one kind, few
+
+
+def test_cmc_curve(tmp_path):
+    table = rng.random((40, 30))
+    seen = colours(plots.cmc_curve(tmp_path / "c.png", {"chance": cmc(table, np.arange(40) % 30, np.arange(30))}))
+    assert seen[plots.COLOURS[0]] > 300
+    colours(plots.cmc_curve(tmp_path / "one.png", {"one person": [1.0]}))
+
+
+def test_learning_curves(tmp_path):
+    history = [{"step": i, "loss": 1 / (i + 1)} | ({"accuracy": 0.8} if i % 10 == 0 else {}) for i in range(50)]
+    panels = {"loss": ["loss"], "accuracy": ["accuracy", "never_measured"], "nothing": ["never_measured"]}
+    assert colours(plots.learning_curves(tmp_path / "l.png", history, panels))[plots.COLOURS[0]] > 300
+
+
+def test_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'minidl\[demos\]'"):
+        plots.cmc_curve(tmp_path / "c.png", {"one": [1.0]})
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.integers(0, 2 ** 31), st.integers(3, 20), st.integers(2, 6))
+def test_principal_components(seed, n, d):
+    """Against the eigenvectors of the covariance matrix."""
+    x = np.random.default_rng(seed).standard_normal((n, d)) * np.arange(1, d + 1)
+    places, shares = plots.principal_components(x, 2)
+    values, vectors = np.linalg.eigh(np.cov(x.T))
+    np.testing.assert_allclose(shares, values[::-1][:2] / values.sum(), atol=1e-9)
+    expected = (x - x.mean(0)) @ vectors[:, ::-1][:, :2]
+    np.testing.assert_allclose(abs(places), abs(expected), atol=1e-6)
+    again = plots.principal_components(x[::-1], 2)[0][::-1]
+    np.testing.assert_allclose(places, again, atol=1e-6)                # signs do not depend on chance
+
+
+def test_principal_components_of_a_point():
+    places, shares = plots.principal_components(np.ones((4, 3)), 2)
+    assert (places == 0).all() and (shares == 0).all()
+    with pytest.raises(ValueError, match="has 2 components, asked for 3"):
+        plots.principal_components(np.ones((4, 2)), 3)
