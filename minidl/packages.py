@@ -65,13 +65,14 @@ def _download(client, requirement, folder, title, total):
     archives, scratch, log = folder / "archives", folder / "scratch", folder / "log"
     archives.mkdir()
     scratch.mkdir()
-    command, shown = (_pip if client == "pip" else _npm)(requirement, archives)
+    command, shown = _pip(requirement, archives) if client == "pip" else _npm(requirement)
     # an archive that is still coming is kept in the client's temporary folder: there its growth can be watched
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP", "npm_config_cache"), str(scratch))
     environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "npm_config_update_notifier": "false"}
     with open(log, "wb") as errors:
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+            cwd=archives if client == "npm" else None
         )
         try:
             _wait(process, scratch, f"{title}: {shown}", total)
@@ -91,13 +92,12 @@ def _pip(requirement, folder):
     return command, f"{Path(sys.executable).name} -m pip download {requirement}"
 
 
-def _npm(requirement, folder):
-    """npm's command, and how it is shown."""
+def _npm(requirement):
+    """npm's command, and how it is shown.  It writes into the working folder (older ones know no other way)."""
     program = shutil.which("npm")
     if program is None:
         raise FetchError("npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)")
-    command = [program, "pack", "--ignore-scripts", "--pack-destination", str(folder), requirement]
-    return command, f"npm pack {requirement}"
+    return [program, "pack", "--ignore-scripts", requirement], f"npm pack {requirement}"
 
 
 def _wait(process, folder, title, total):

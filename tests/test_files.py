@@ -217,7 +217,7 @@ if os.environ.get("TOY_ERRORS"):
     sys.stderr.write(os.environ["TOY_ERRORS"])
     sys.exit(1)
 assert Path(os.environ["npm_config_cache"]).is_dir()
-shutil.copy(os.environ["TOY_WHEEL"], arguments[arguments.index("--pack-destination") + 1])
+shutil.copy(os.environ["TOY_WHEEL"], ".")
 """
 
 

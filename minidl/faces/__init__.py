@@ -1,4 +1,5 @@
 """Faces: who is it, and is it who they say?"""
+from minidl.faces import plots
 from minidl.faces.calibration import Calibration, calibrate
 from minidl.faces.encoding import encode, fingerprint, prepare
 from minidl.faces.evaluation import (

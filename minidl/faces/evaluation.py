@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Roc:
     """Every operating point: (P,) thresholds rising from −∞ through all different distances, and the two rates there.
 
@@ -31,7 +31,7 @@ class OperatingPoint:
     true_accept_rate: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TenFold:
     """accuracy: mean over the folds; standard_error: of that mean, s/√folds, as LFW's tables give it; interval: Wilson's
     95 % of all pairs pooled; thresholds, accuracies: (folds,), the first chosen on the other folds."""
@@ -123,7 +123,7 @@ def ten_fold(distances, same, folds=10, people=None):
     folds: their number, or for each pair the number of its fold.  A number deals the pairs out in their order, pairs of
         one person and of two separately, so that each fold has its share of both; for LFW's own lists those are its sets.
     people: (N, 2) names of who is on the two pictures.  Folds are then made of people, a pair belonging to its first
-        person's, and τ is chosen only on pairs with nobody in them whom the fold has seen.  (N, 2), or None.
+        person's, and τ is chosen only on pairs in which nobody of the fold is seen.
     Raises ValueError where a fold would have no pairs, or nothing would be left to choose its τ on.
     """
     distances, same = check_pairs("ten_fold", distances, same, both=False)

@@ -15,7 +15,7 @@ from minidl.faces.search import nearest_people
 KIND = "minidl gallery 1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Match:
     """Whom a picture shows: `name`, or None for "not recognized", where even the nearest person is farther than τ.
 
@@ -35,7 +35,7 @@ class Match:
         return f"<{said} at {_against(self.distance, self.threshold)}{_next(self)}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """Whether a picture shows the person it is claimed to show: `accepted` where distance ≤ τ; also its truth value.
 

@@ -11,7 +11,7 @@ import numpy as np
 from minidl.faces.evaluation import wilson_interval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenSet:
     """Open-set recognition at every τ: (P,) thresholds rising from −∞, and there
 
@@ -33,7 +33,7 @@ class OpenSet:
         return float(self.detection_rates[last]), float(self.false_alarm_rates[last]), float(self.thresholds[last])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneShot:
     """accuracies: (runs,) share of right answers in each; accuracy: their mean; interval: Wilson's 95 % of all pooled."""
     accuracy: float

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minidl.faces.encoding import prepare
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
 from minidl.files import atomic_write
 
@@ -74,13 +75,13 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
     names, counts = np.unique(labels, return_counts=True)
     named = names[np.argsort(-counts, kind="stable")[:people]]
     rest = places[~np.isin(labels, named)]
-    axes.plot(*rest.T, ".", color="0.8", markersize=4, label=f"{len(names) - len(named)} others" if len(rest) else None)
+    axes.plot(*rest.T, ".", color="0.8", markersize=4, label=f"{len(names) - len(named):,} others" if len(rest) else None)
     for i, name in enumerate(named):
         axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5], color=COLOURS[i % len(COLOURS)], markersize=6,
                   markeredgecolor="white", markeredgewidth=0.5, label=_short(name))
     axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)", aspect="equal",
              ylabel=f"second ({shares[1]:.0%})")
-    figure.legend(loc="outside right upper", fontsize=9, frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.01), fontsize=9, frameon=False)
     return _write(path, figure)
 
 
@@ -109,7 +110,7 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
     rows = {"one person, nearest": ones[:count], "one person, farthest": ones[::-1][:count],
             "two people, nearest": twos[:count], "two people, farthest": twos[::-1][:count]}
     rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
-    figure, panels = _panels(len(rows), count, (2.05 * count, 1.75 * len(rows) + 0.5))
+    figure, panels = _panels(len(rows), count, (2.05 * count + 0.5, 1.35 * len(rows) + 0.5))
     for axes in panels:
         axes.set_axis_off()
     for row, (name, chosen) in enumerate(rows.items()):
@@ -133,10 +134,10 @@ def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
         lowest = min(lowest, rates[0])
         axes.plot(np.arange(1, len(rates) + 1), rates, marker="o", markersize=4, color=COLOURS[i % len(COLOURS)],
                   label=f"{name}: rank-1 {rates[0]:.2%}")
-    most = max(2, min(ranks, max(len(rates) for rates in results.values())))
-    ticks = np.unique(np.linspace(1, most, min(most, 10)).round())
-    axes.set(xlim=(0.5, most + 0.5), ylim=(max(0, lowest - 0.1), 1.01), xticks=ticks,
-             title=title, xlabel="rank k", ylabel="share with the right person among the k nearest")
+    most = min(ranks, max(len(rates) for rates in results.values()))
+    step = max(1, round(most / 4))
+    axes.set(xticks=sorted({1, *range(step, most + 1, step)}), ylim=(max(0, lowest - 0.1), 1.01), title=title,
+             xlabel="rank k", ylabel="share with the right person among the k nearest")
     axes.legend(loc="lower right", fontsize=9)
     return _write(path, figure)
 
@@ -155,7 +156,7 @@ def learning_curves(path, history, panels, x="step", title="Training"):
                 axes.plot(*zip(*seen), color=COLOURS[i % len(COLOURS)], linewidth=1.6, label=quantity.replace("_", " "),
                           marker="o" if len(seen) < 30 else None, markersize=3.5)
         axes.set(ylabel=label)
-        if axes.get_legend_handles_labels()[1]:
+        if len(axes.lines) > 1:
             axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False)
     drawn[0].set_title(title)
     drawn[-1].set_xlabel(x)
@@ -186,7 +187,6 @@ def _write(path, figure):
 
 def _tile(picture, side=96):
     """A picture as a square of RGB, so that two of different kinds and sizes stand side by side."""
-    from minidl.faces.encoding import prepare
     return prepare(picture, side, 3).clip(0, 255).astype("uint8")
 
 

@@ -31,7 +31,7 @@ FILES = {
                     "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589", 6_444_032)],
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
-        "hint": "or give the path of that package's unpacked folder model/ instead: face128(weights=PATH)",
+        "hint": "or unpack npm's package @vladmandic/face-api and give the path of its folder model/: face128(weights=PATH)",
     },
 }
 
