@@ -112,7 +112,7 @@ def reverse_agrees_with_forward(program, seed):
 
 def second_order_is_right(program, seed):
     gradcheck(lambda *leaves: program(ops, leaves)[-1], *program.start(seed), order=2, mode="directional",
-              allow_zero=True)
+              allow_zero=True, atol=1e-8)       # where a program cancels all that it computed, only rounding is left
 
 
 def gradient_of_a_sum_is_the_sum_of_gradients(program, seed):

@@ -28,15 +28,18 @@ class BatchNorm(Module):
         x = check_features(self, x, self.scale.shape[0])
         if not self.training:
             return ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance, self.eps)
-        y = ops.batch_norm(x, self.scale, self.shift, eps=self.eps)
-        self.follow(x.detach())
-        return y
+        if x.size <= x.shape[-1]:
+            raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
+        mean, variance = ops.channel_moments(x)
+        values = x.size // x.shape[-1]
+        self.follow(mean.data, variance.data * (values / (values - 1)))
+        return ops.batch_norm(x, self.scale, self.shift, mean, variance, self.eps)
 
-    def follow(self, x):
-        """Move the running statistics towards those of x, a constant."""
-        axes, m, dtype = tuple(range(x.ndim - 1)), self.momentum, self.running_mean.dtype
-        self.running_mean = (1 - m) * self.running_mean + m * x.mean(axes).data.astype(dtype)
-        self.running_variance = (1 - m) * self.running_variance + m * x.var(axes, ddof=1).data.astype(dtype)
+    def follow(self, mean, variance):
+        """Move the running statistics towards a batch's."""
+        m, dtype = self.momentum, self.running_mean.dtype
+        self.running_mean = (1 - m) * self.running_mean + m * mean.astype(dtype)
+        self.running_variance = (1 - m) * self.running_variance + m * variance.astype(dtype)
 
     def details(self):
         return f"{self.scale.size}" + changed(self, momentum=0.1, eps=1e-5)

@@ -37,7 +37,15 @@ from minidl.ops.elementwise import (
 from minidl.ops.indexing import add_at, index, one_hot, scatter, set_at, take, take_along_axis
 from minidl.ops.linear import diagonal, einsum, gram, matmul, outer, trace
 import minidl.ops.methods
-from minidl.ops.normalization import batch_norm, dropout, layer_norm, standardize
+from minidl.ops.normalization import (
+                                    batch_norm,
+                                    channel_affine,
+                                    channel_dot,
+                                    channel_moments,
+                                    dropout,
+                                    layer_norm,
+                                    standardize,
+)
 from minidl.ops.pooling import (
                                     average_pool,
                                     global_average_pool,

@@ -5,7 +5,7 @@ axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axe
 """
 import math
 
-from minidl import backend
+from minidl import backend, kernels
 from minidl.ops.elementwise import exp, square, where
 from minidl.ops.indexing import take_along_axis
 from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, reshape
@@ -22,16 +22,12 @@ def _without(shape, axes):
 
 
 def sum_array(x, axes):
-    """Sum of an array over a tuple of axes.
-
-    Over the leading axes of a tall array this is a product with a row of ones: NumPy would add row after row into a
-    running sum, which in float32 loses digits as the rows become many.
-    """
+    """Sum of an array over a tuple of axes; over the leading ones of a tall array as `kernels.channels` does."""
     lead = len(axes)
     if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
         rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
         if rows > 16:
-            return (backend.of(x).ones((1, rows), x.dtype) @ x.reshape(rows, math.prod(rest))).reshape(rest)
+            return kernels.channels.add_up(x.reshape(rows, math.prod(rest))).reshape(rest)
     return x.sum(axes)
 
 
