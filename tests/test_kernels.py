@@ -29,13 +29,16 @@ def close(a, b, tolerance=winograd.ERROR):
 def test_winograd_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.serves(x, w, g)
+    assert winograd.serves(x, w, channels, g)
     padded = pad(x, [(padding, padding)] * 2)
     direct = convolution._correlate(padded, w, b, (1, 1), (1, 1), 1)
     close(kernels.conv(x, w, b, g), direct)
     u = drawn(*direct.shape, seed=3)
     exact = kernels.conv_input(u.astype("float64"), w.astype("float64"), g)     # float64 is always direct
     close(kernels.conv_input(u, w, g), exact.astype("float32"))
+    exact = kernels.conv_weight(x.astype("float64"), u.astype("float64"), g)
+    close(kernels.conv_weight(x, u, g), exact.astype("float32"))
+    close(winograd.conv_weight(x, u, g, budget=1), exact.astype("float32"))
 
 
 @pytest.mark.parametrize("budget", [1, 10_000, 300_000])

@@ -30,7 +30,7 @@ def conv(x, w, b, g, rectified=False):
 
     rectified: max(y, 0) instead.
     """
-    if winograd.serves(x, w, g):
+    if winograd.serves(x, w, w.shape[-2:], g):
         return winograd.conv(x, w, b, g, rectified)
     return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups, rectified)
 
@@ -43,7 +43,7 @@ def conv_input(u, w, g):
     x̄ at these positions is an ordinary convolution of u, of stride 1 and dilation D, with every S-th tap in reverse
     order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
     """
-    if winograd.serves(u, w, g):
+    if winograd.serves(u, w, w.shape[-2:], g):
         return winograd.conv_input(u, w, g)
     xp, spatial = backend.of(u), len(g.sizes)
     flipped = _transposed(w, g.groups)
@@ -84,6 +84,8 @@ def _transposed(w, groups):
 
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
+    if winograd.serves(u, x, (x.shape[-1], u.shape[-1]), g):
+        return winograd.conv_weight(x, u, g)
     xp = backend.of(x)
     view = windows(pad(x, [(p, p) for p in g.padding]), g.kernel, g.stride, g.dilation)
     images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]

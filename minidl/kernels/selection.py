@@ -1,6 +1,4 @@
-"""Selecting and rectifying: one pass over memory, shared between threads where there is much to do."""
-import operator
-
+"""Selecting, rectifying and adding: one pass over memory, shared between threads where there is much to do."""
 from minidl import backend
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import everywhere
@@ -10,8 +8,12 @@ MUCH = 2 ** 16      # elements
 
 def relu(x):
     """max(x, 0)"""
-    xp = backend.of(x)
-    return _elementwise(lambda x: xp.maximum(x, 0), x)
+    return _elementwise(lambda x, out: backend.of(x).maximum(x, 0, out=out), x)
+
+
+def add(a, b):
+    """a + b, of one shape and dtype."""
+    return a + b if a.size < MUCH else _elementwise(lambda a, b, out: backend.of(a).add(a, b, out=out), a, b)
 
 
 def keep(u, mask):
@@ -21,32 +23,30 @@ def keep(u, mask):
 
 def keep_positive(u, y):
     """u where y > 0, and 0 elsewhere."""
-    return _elementwise(lambda u, y: keep_here(u, y > 0), u, y)
+    return _elementwise(lambda u, y, out: keep_here(u, y > 0, out), u, y)
 
 
-def keep_here(u, mask):
+def keep_here(u, mask, out=None):
     """`keep` in one piece: the bits of u and those of a mask of all ones or zeros.
 
     NumPy's `where` takes a branch for every element, ten times slower where the mask is irregular.
     """
+    xp = backend.of(u)
     if u.dtype.itemsize > 8:                        # no integer is as wide as a long double or a complex number
-        return backend.of(u).where(mask, u, 0)
+        kept = xp.where(mask, u, 0)
+        return kept if out is None else xp.add(kept, 0, out=out)
     bits = f"int{8 * u.dtype.itemsize}"
-    return (u.view(bits) & -mask.astype(bits)).view(u.dtype)
-
-
-def add(a, b):
-    """a + b, of one shape and dtype."""
-    return a + b if a.size < MUCH else _elementwise(operator.add, a, b)
+    return xp.bitwise_and(u.view(bits), -mask.astype(bits), out=None if out is None else out.view(bits)).view(u.dtype)
 
 
 def _elementwise(function, first, *others):
+    """function(first, *others, out) of arrays of one shape, a strip at a time; out is None where it is all in one."""
     if first.size < MUCH or first.ndim < 2 or any(x.shape != first.shape for x in others):
-        return function(first, *others)
+        return function(first, *others, None)
     result = empty(first.shape, first.dtype, backend.of(first))
 
     def fill(strip):
-        result[strip] = function(first[strip], *(x[strip] for x in others))
+        function(first[strip], *(x[strip] for x in others), result[strip])
 
     everywhere(fill, result)
     return result

@@ -69,11 +69,12 @@ ADJOINT = tuple(map(_square, _adjoint(A_T, G, B_T)))
 _remembered = {}
 
 
-def serves(x, w, g):
-    """Whether this algorithm applies to a convolution of x, or of its adjoint's u, and is worth its transforms."""
-    return (type(x) is np.ndarray and x.dtype == w.dtype == np.float32 and g.kernel == (TAPS, TAPS)
-            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and min(w.shape[2:]) >= 32
-            and math.prod(-(-n // TILE) for n in x.shape[1:3]) * len(x) >= 16)
+def serves(first, second, channels, g):
+    """Whether this algorithm applies to a contraction of two arrays, of which `first` has pictures (N, H, W, …), with that
+    many channels in and out, and is worth its transforms."""
+    return (type(first) is np.ndarray and first.dtype == second.dtype == np.float32 and g.kernel == (TAPS, TAPS)
+            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and min(channels) >= 32
+            and math.prod(-(-n // TILE) for n in first.shape[1:3]) * len(first) >= 16)
 
 
 def conv(x, w, b, g, rectified):
@@ -84,6 +85,30 @@ def conv(x, w, b, g, rectified):
 def conv_input(u, w, g):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
     return correlate(u, transformed(w).transpose(0, 2, 1), None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
+
+
+def conv_weight(x, u, g, budget=2 ** 23):
+    """The third contraction.  With V the values of x's tiles and M = (A ⊗ A) u those of u's, y = Aᵀ[U ⊙ V] says that
+    T = Σ U V M over positions, tiles and channels: so the values of w̄ are Σ Vᵀ M, and w̄ = Gᵀ of them along both axes."""
+    rows, columns = (-(-n // TILE) for n in u.shape[1:3])
+    channels, outputs = x.shape[-1], u.shape[-1]
+
+    def total(mine):
+        values, spare = np.zeros((SIDE ** 2, channels, outputs), x.dtype), np.empty((SIDE ** 2, channels, outputs), x.dtype)
+        for some, part in mine:
+            many = (some.stop - some.start) * (part.stop - part.start) * columns
+            v = workspace(np, "transformed", (SIDE ** 2, many * channels), x.dtype)
+            np.matmul(INPUT, _tiles(x[some], part, columns, g.padding, SIDE), out=v)
+            m = workspace(np, "products", (SIDE ** 2, many * outputs), x.dtype)
+            np.matmul(OUTPUT.T, _tiles(u[some], part, columns, (0, 0), TILE), out=m)
+            v, m = v.reshape(SIDE ** 2, many, channels), m.reshape(SIDE ** 2, many, outputs)
+            values += np.matmul(v.transpose(0, 2, 1), m, out=spare)
+        return values
+
+    todo = strips(len(x), rows, SIDE ** 2 * columns * 2 * (channels + outputs) * x.itemsize, np, budget)
+    first, *others = share([lambda mine=mine: total(mine) for mine in deal(todo, np)], np)
+    values = sum(others, first).reshape(SIDE ** 2, -1)
+    return share([lambda: FILTER.T @ values], np)[0].reshape(TAPS, TAPS, channels, outputs)
 
 
 def transformed(w):
@@ -113,7 +138,7 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 24)
 
     def transform(some, part, values):
         """The values (36, tiles · C) of the tiles in a strip."""
-        return np.matmul(to_values, _tiles(x[some], part, columns, padding), out=values)
+        return np.matmul(to_values, _tiles(x[some], part, columns, padding, SIDE), out=values)
 
     def multiply(values, u, some, part, out):
         many, width = values.size // (SIDE ** 2 * channels), u.shape[-1]
@@ -151,18 +176,18 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 24)
     return y.reshape(images, rows * TILE, columns * TILE, outputs)[:, :height, :width]
 
 
-def _tiles(x, part, columns, padding):
-    """The overlapping tiles (36, tiles · C) in a part of the tile rows of the pictures x (n, H, W, C)."""
-    above, left = padding
+def _tiles(x, part, columns, padding, side):
+    """The tiles (side², tiles · C), overlapping if larger than 4, in a part of the tile rows of the pictures x (n, H, W, C)."""
+    (above, left), overlap = padding, side - TILE
     first, rows = part.start * TILE - above, part.stop - part.start     # line where they begin, negative in the padding
-    lines = x[:, max(first, 0):first + rows * TILE + TAPS - 1]
+    lines = x[:, max(first, 0):first + rows * TILE + overlap]
     top, (images, height, width, channels) = max(-first, 0), lines.shape
-    padded = workspace(np, "padded", (images, rows * TILE + TAPS - 1, columns * TILE + TAPS - 1, channels), x.dtype)
+    padded = workspace(np, "padded", (images, rows * TILE + overlap, columns * TILE + overlap, channels), x.dtype)
     padded[:, :top] = padded[:, top + height:] = 0
     padded[:, top:top + height, :left] = padded[:, top:top + height, left + width:] = 0
     padded[:, top:top + height, left:left + width] = lines
     image, down, right, channel = padded.strides
-    tiles = workspace(np, "tiles", (SIDE, SIDE, images, rows, columns, channels), x.dtype)
+    tiles = workspace(np, "tiles", (side, side, images, rows, columns, channels), x.dtype)
     tiles[...] = np.lib.stride_tricks.as_strided(padded, tiles.shape,
                                                  (down, right, image, TILE * down, TILE * right, channel))
-    return tiles.reshape(SIDE ** 2, -1)
+    return tiles.reshape(side ** 2, -1)
