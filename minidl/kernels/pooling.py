@@ -61,7 +61,7 @@ def select(x, switch, g):
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    return _fold(u, g, lambda strip, k: keep_here(u[strip], switch[strip] == k))
+    return _fold(u, g, lambda strip, k, out=None: keep_here(u[strip], switch[strip] == k, out))
 
 
 def window_sum(x, g):
@@ -81,13 +81,13 @@ def window_sum(x, g):
 
 def spread(u, g):
     """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
-    return _fold(u, g, lambda strip, k: u[strip])
+    return _fold(u, g, lambda strip, k, out=None: backend.of(u).positive(u[strip], out=out))
 
 
 def _fold(u, g, contribution):
     """Zeros of x's shape, to which contribution(strip, k) of a strip of places is added at offset k of their windows.
 
-    Windows that tile the picture are written, not added to zeros.
+    Where the windows tile the picture, contribution(strip, k, out) writes it.
     """
     xp = backend.of(u)
     tiling = g.kernel == g.stride and g.sizes == tuple(k * p for k, p in zip(g.kernel, g.output)) and not any(g.padding)
@@ -100,7 +100,7 @@ def _fold(u, g, contribution):
     def fill(strip):
         for k, place in enumerate(slices):
             if tiling:
-                place[strip] = contribution(strip, k)
+                contribution(strip, k, place[strip])
             else:
                 part = place[strip]
                 part += contribution(strip, k)
