@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
@@ -29,7 +31,7 @@ def close(a, b, tolerance=winograd.ERROR):
 def test_winograd_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.serves(x, w, channels, g)
+    assert winograd.applies(x, w, g) and winograd.pays(x, channels)
     padded = pad(x, [(padding, padding)] * 2)
     direct = convolution._correlate(padded, w, b, (1, 1), (1, 1), 1)
     close(kernels.conv(x, w, b, g), direct)
@@ -169,3 +171,28 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     leave.set()
     thread.join()
     assert [library.num_threads for library in workers._blas()] == before
+
+
+@settings(deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("algorithm", convolution.ALGORITHMS)
+def test_every_algorithm(algorithm, data):
+    """Odd sizes, rows of one pixel, channels 1 to 5 (and some at which Winograd pays), strips that do not divide."""
+    n, height, width = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 19)), data.draw(st.integers(1, 19))
+    channels = data.draw(st.tuples(*[st.sampled_from([1, 2, 3, 4, 5, 32, 33])] * 2), "channels")
+    padding = data.draw(st.integers(max(0, -(-(3 - min(height, width)) // 2)), 2), "padding")
+    g = Geometry((height, width), (3, 3), (1, 1), (padding, padding), (1, 1), 1)
+    x, w, b = drawn(n, height, width, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
+    u = drawn(n, *g.output, channels[1], seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIDL_CONV", algorithm)
+        patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
+        for name, arrays in ("conv", (x, w, b)), ("conv_input", (u, w)), ("conv_weight", (x, u)):
+            exact = getattr(kernels, name)(*(a.astype("float64") for a in arrays), g)
+            close(getattr(kernels, name)(*arrays, g), exact.astype("float32"))
+
+
+def test_an_unknown_algorithm(monkeypatch):
+    monkeypatch.setenv("MINIDL_CONV", "magic")
+    with pytest.raises(ValueError, match="^MINIDL_CONV must be one of auto, plain, strips, winograd, got 'magic'$"):
+        kernels.conv(drawn(1, 4, 4, 1), drawn(3, 3, 1, 1), None, Geometry((4, 4), (3, 3), (1, 1), (0, 0), (1, 1), 1))

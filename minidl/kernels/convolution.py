@@ -14,6 +14,7 @@ larger than x, so it is gathered a strip at a time, into a workspace that stays 
 """
 from itertools import product
 import math
+import os
 
 from minidl import backend
 from minidl.kernels import winograd
@@ -25,12 +26,41 @@ NARROW = 4      # times as many inputs as outputs
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
 
+ALGORITHMS = ("auto", "plain", "strips", "winograd")
+
+
+def algorithm():
+    """MINIDL_CONV, which makes algorithms comparable on the CPU:
+
+    plain       the whole matrix of columns, then one product, on one thread
+    strips      a strip at a time on all threads; to few channels, the products are shifted instead (`_narrow`)
+    winograd    wherever it applies, else strips
+    auto        (default) winograd where it pays, else strips
+    """
+    chosen = os.environ.get("MINIDL_CONV", "auto")
+    if chosen not in ALGORITHMS:
+        raise ValueError(f"MINIDL_CONV must be one of {', '.join(ALGORITHMS)}, got {chosen!r}")
+    return chosen
+
+
+def _winograd(first, second, channels, g):
+    chosen = algorithm()
+    return (chosen in ("auto", "winograd") and winograd.applies(first, second, g)
+            and (chosen == "winograd" or winograd.pays(first, channels)))
+
+
+def _strips(images, rows, per_row, xp, budget=2 ** 20):
+    if xp is backend.CPU.module and algorithm() == "plain":
+        return [(slice(0, images), slice(0, rows))]
+    return strips(images, rows, per_row, xp, budget)
+
+
 def conv(x, w, b, g, rectified=False):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None.
 
     rectified: max(y, 0) instead.
     """
-    if winograd.serves(x, w, w.shape[-2:], g):
+    if _winograd(x, w, w.shape[-2:], g):
         return winograd.conv(x, w, b, g, rectified)
     return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups, rectified)
 
@@ -43,7 +73,7 @@ def conv_input(u, w, g):
     x̄ at these positions is an ordinary convolution of u, of stride 1 and dilation D, with every S-th tap in reverse
     order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
     """
-    if winograd.serves(u, w, w.shape[-2:], g):
+    if _winograd(u, w, w.shape[-2:], g):
         return winograd.conv_input(u, w, g)
     xp, spatial = backend.of(u), len(g.sizes)
     flipped = _transposed(w, g.groups)
@@ -84,14 +114,14 @@ def _transposed(w, groups):
 
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
-    if winograd.serves(u, x, (x.shape[-1], u.shape[-1]), g):
+    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g):
         return winograd.conv_weight(x, u, g)
     xp = backend.of(x)
     view = windows(pad(x, [(p, p) for p in g.padding]), g.kernel, g.stride, g.dilation)
     images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     per_row = math.prod(g.output[1:]) * taps * x.dtype.itemsize
-    todo = strips(images, rows, per_row, xp, budget=2 ** 23)
+    todo = _strips(images, rows, per_row, xp, budget=2 ** 23)
 
     def total(mine):
         partial, spare = xp.zeros(shape, x.dtype), None
@@ -112,7 +142,8 @@ def conv_weight(x, u, g):
 def _correlate(x, w, b, stride, dilation, groups, rectified=False):
     """The convolution of an array that is padded already."""
     xp, kernel = backend.of(x), w.shape[:-2]
-    if NARROW * w.shape[-1] <= x.shape[-1] and groups == 1 and set(stride) == {1} and xp is backend.CPU.module:
+    if (NARROW * w.shape[-1] <= x.shape[-1] and groups == 1 and set(stride) == {1} and xp is backend.CPU.module
+            and algorithm() != "plain"):
         return _narrow(x, w, b, dilation, rectified)
     view = windows(x, kernel, stride, dilation)             # (N, *P, *K, C)
     images, rows = view.shape[:2]
@@ -130,7 +161,7 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
                 xp.maximum(out, 0, out=out)
 
     per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
-    share([lambda mine=mine: fill(mine) for mine in deal(strips(images, rows, per_row, xp), xp)], xp)
+    share([lambda mine=mine: fill(mine) for mine in deal(_strips(images, rows, per_row, xp), xp)], xp)
     return y
 
 
