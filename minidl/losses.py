@@ -2,6 +2,7 @@
 
 reduction: "mean" of the single losses, "sum", or "none", which gives them as they are.  Targets are taken in the
 prediction's dtype.  Every loss has a finite gradient everywhere, also where a distance is 0.
+triplet has one reduction more, "active": the mean of the losses above 0.
 """
 from minidl import ops
 from minidl.ops.indexing import check_labels
@@ -100,6 +101,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
           "euclidean"   d(q, p) = ‖q − p‖, and margin is the gap g
     Where ℓ > 0, dℓ = dd(A, P) − dd(A, N); so, squared,   Ā = 2 ℓ̄ (N − P),   P̄ = 2 ℓ̄ (P − A),   N̄ = 2 ℓ̄ (A − N);
     euclidean: each difference divided by twice its length, and 0 where that is 0.
+    reduction "active": the mean over the triplets with ℓ > 0, which satisfied ones do not water down; 0 if none is.
     All embeddings equal, ℓ = margin: a training loss that stays there has collapsed.
     Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet).
     """
@@ -111,7 +113,10 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
     else:
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
-    return _reduce("triplet", ops.relu(near - far + margin), reduction)
+    losses = ops.relu(near - far + margin)
+    if reduction == "active":
+        return ops.sum(losses) * (1 / max(1, int((losses.data > 0).sum())))
+    return _reduce("triplet", losses, reduction)
 
 
 def _pair(operation, first, second, names=("prediction", "target")):

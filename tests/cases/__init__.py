@@ -2,6 +2,16 @@
 (`domains`), and what is known of it (`registry.Case`).  test_ops.py runs every check on every case, and fails where a
 public name has none.
 """
-from cases import elementwise, layers, losses, matrices, pictures, reductions, shapes, zero_size  # they add their cases
+from cases import (  # they add their cases
+    elementwise,
+    faces,
+    layers,
+    losses,
+    matrices,
+    pictures,
+    reductions,
+    shapes,
+    zero_size,
+)
 from cases.domains import away, between, distinct, integers, mask, normal, positive
 from cases.registry import Case, case, cases, constants, refused
