@@ -86,6 +86,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
     a, b = _pair("contrastive", a, b, ("a", "b"))
     difference = a - b
     same = operand("contrastive", same, "same")
+    same_device("contrastive", a=a, same=same)
     if same.shape != difference.shape[:-1]:
         raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
     same = same.astype(a.dtype)

@@ -2,8 +2,6 @@
 from minidl import backend, ops
 from minidl.tensor import operand, record, same_device
 
-FORMS = ("squared", "euclidean")
-
 
 def distance(a, b, form="squared"):
     """Row by row,  d = ‖a − b‖²  ("squared")  or  d = ‖a − b‖  ("euclidean").
@@ -11,8 +9,11 @@ def distance(a, b, form="squared"):
     a, b: embeddings (…, D) → (…).  Unit vectors are at most 4, or 2, apart.
     dd = 2⟨a − b, da − db⟩  or  ⟨a − b, da − db⟩ / d        so   ā = 2 d̄ (a − b)  or  d̄ (a − b) / d,  0 where d = 0;   b̄ = −ā
     """
-    check_form("distance", form)
-    difference = operand("distance", a, "a") - operand("distance", b, "b")
+    if form not in ("squared", "euclidean"):
+        raise ValueError(f"distance: form must be 'squared' or 'euclidean', got {form!r}")
+    a, b = operand("distance", a, "a"), operand("distance", b, "b")
+    same_device("distance", a=a, b=b)
+    difference = a - b
     return ops.sum(ops.square(difference), -1) if form == "squared" else ops.norm(difference, -1)
 
 
@@ -39,9 +40,3 @@ def squared_distances(a, b):
 def _pull(gd, a, b):
     """āᵢ = 2 Σⱼ D̄ᵢⱼ (aᵢ − bⱼ)"""
     return 2 * (ops.sum(gd, 1, keepdims=True) * a - gd @ b)
-
-
-def check_form(operation, form):
-    """Raise ValueError unless the form of the distance is a known one."""
-    if form not in FORMS:
-        raise ValueError(f"{operation}: form must be 'squared' or 'euclidean', got {form!r}")

@@ -5,7 +5,8 @@ from cases.domains import integers, mask, normal, positive
 from cases.registry import case, refuse
 from minidl import faces, losses, ops
 
-NAMES = {"distance", "squared_distances", "AbsoluteDifferenceHead", "ChiSquareHead", "CosineClassifier"}
+HEADS = {"AbsoluteDifferenceHead", "ChiSquareHead", "CosineClassifier"}
+NAMES = HEADS | {"distance", "squared_distances"}
 
 
 def same(value, *shape):
@@ -101,7 +102,7 @@ for _form, _power in ("squared", 2), ("euclidean", 1):
     case("triplet", normal(6, 3), normal(6, 3), normal(6, 3), words=f"{_form}-active",
          call=lambda a, p, n, _t=_triplet: _t(a, p, n, reduction="active"))
     case("triplet", normal(4, 3), normal(4, 3), words=f"{_form}-positive-is-the-anchor", flat=True,
-         call=lambda a, n, _t=_triplet: _t(a, a, a + 0.2 * ops.tanh(n)))
+         call=lambda a, n, _f=_form: losses.triplet(a, a, n, margin=90.0, form=_f))
     case("triplet", normal(4, 3), words=f"{_form}-identical", flat=True, call=lambda a, _t=_triplet: _t(a, a, a),
          value=lambda a: 0.7)
     case("triplet", lambda rng: np.eye(3)[:1], lambda rng: np.eye(3)[1:2], lambda rng: np.eye(3)[2:], call=_triplet,
