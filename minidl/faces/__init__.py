@@ -20,4 +20,6 @@ from minidl.faces.gallery import Gallery, Match, Verification
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.identification import OneShot, OpenSet, cmc, draw_one_shot, one_shot, open_set, rank_one
 from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard
+from minidl.faces.monitor import CollapseMonitor, measure
 from minidl.faces.sampling import PeopleSampler, PictureSampler, keep_apart, pictures_of
+from minidl.faces.training import Result, Step, embed, separation, train

@@ -1,0 +1,301 @@
+"""Training an encoder so that pictures of one person come near each other, and those of two people do not.
+
+    encoder = md.models.siamese_encoder(seed=0)
+    result = train(encoder, pictures, labels, pretrain_steps=1500, steps=1000, checkpoint="run.npz", validation=(v, w))
+"""
+from dataclasses import dataclass, field
+import hashlib
+import math
+
+import numpy as np
+
+from minidl.data.augmentation import FACES
+from minidl.faces import checkpoint as checkpoints
+from minidl.faces.monitor import CollapseMonitor
+from minidl.faces.objectives import Naming, objective
+from minidl.faces.sampling import PeopleSampler, PictureSampler
+from minidl.optim import AdamW
+from minidl.tensor import Tensor, no_grad
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, for a callback: its number from 1 of `total`, the stage ("softmax" or the loss's name), the loss, the
+    learning rate, and measures {"active", "near", "far", "spread"} (see `monitor.measure`).  row: the new row of the history
+    on the steps where one is complete, else None.  warning: one line, or None."""
+    number: int
+    total: int
+    stage: str
+    loss: float
+    learning_rate: float
+    measures: dict
+    row: dict | None = None
+    warning: str | None = None
+
+
+@dataclass
+class Result:
+    """history: rows {"step", "stage", "loss", "active", "near", "far", "spread", "learning_rate", "validation"}, means over
+    the steps since the row before; validation: see `separation`, NaN without.  best_step: whose state the encoder has.
+    head: what was learned beside the encoder (a pair head), or None.  warnings: of the collapse monitor.
+    stopped: "" at the regular end, else why it came earlier."""
+    history: list = field(default_factory=list)
+    best_step: int = 0
+    head: object = None
+    warnings: list = field(default_factory=list)
+    stopped: str = ""
+
+
+def train(encoder, pictures, labels, *, steps=1000, loss="triplet", form="squared", margin=0.2, mining="semi_hard",
+          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=0, pretrain_batch=128, pretrain_learning_rate=2e-3,
+          pretrain_scale=16.0, pretrain_margin=0.1, weight_decay=0.05, augmentation=FACES, validation=None, every=100,
+          patience=None, checkpoint=None, seed=0, callback=None):
+    """Train `encoder` in place, on pictures (N, size, size, channels), pixels in 0..255, of people `labels` (N,).
+
+    First `pretrain_steps` by softmax over the people, on single pictures of all of them (those with one picture too), with
+    scale and margin of a CosineClassifier; then `steps` by
+    loss: "triplet" on triplets chosen by `mining` ("all", "random", "semi_hard", "batch_hard") with the distance `form`;
+        "contrastive", "logistic" (|f − f'|) or "chi_square" on hard pairs; in batches of `people` × `per_person` pictures.
+    Optimiser: AdamW; only matrices and filters decay.  In each stage the learning rate warms up to its value during the
+    first 5 % of the steps, and falls to 0 along half a cosine.
+    augmentation: called with (pictures, a Generator), or None.
+    validation: (pictures, labels) of people kept apart.  Every `every` steps it is measured how well the encoder separates
+        them; in the end the encoder has the state that did best, and with `patience` the second stage ends when so many
+        measurements in a row brought nothing better.
+    checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
+        bit (on the same device, and number of threads).
+    callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.
+    Raises ValueError for settings or pictures that do not fit, or a checkpoint of other settings or pictures; WeightsError
+    for a checkpoint that cannot be read.
+    """
+    settings = {name: value for name, value in locals().items()
+                if name not in ("encoder", "pictures", "labels", "validation", "checkpoint", "callback")}
+    pictures = _checked("pictures", encoder, pictures, labels)
+    if validation is not None:
+        validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
+    if every < 1 or steps < 0 or pretrain_steps < 0:
+        raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, {steps}, {pretrain_steps}")
+    names, who = np.unique(labels, return_inverse=True)
+    stages = []
+    if pretrain_steps:
+        naming = Naming(encoder.features, len(names), pretrain_scale, pretrain_margin, np.random.default_rng([seed, 0, 3]))
+        stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0, pretrain_steps,
+                            pretrain_learning_rate, None))
+    if steps:
+        goal = objective(loss, encoder.features, form=form, margin=margin, mining=mining)
+        monitor = CollapseMonitor(margin) if loss == "triplet" else None
+        stages.append(Stage(loss, goal, PeopleSampler(who, people, per_person, seed), pretrain_steps, steps, learning_rate,
+                            monitor))
+    run = _Run(encoder, pictures, who, stages, settings, validation, checkpoint, callback)
+    try:
+        run.resume()
+        run.go()
+    except (StopIteration, KeyboardInterrupt) as stop:
+        run.result.stopped = "interrupted" if isinstance(stop, KeyboardInterrupt) else "stopped by the callback"
+    return run.finish()
+
+
+@dataclass
+class Stage:
+    """A stretch of steps, first … first + steps − 1, with an objective, its batches, and its peak learning rate."""
+    name: str
+    objective: object
+    sampler: object
+    first: int
+    steps: int
+    peak: float
+    monitor: CollapseMonitor | None
+
+    def learning_rate(self, t):
+        """η at step t, counted over all stages: a warm-up of 5 %, then half a cosine down to 0."""
+        done = t - self.first
+        warm = min(1.0, (done + 1) / max(1, 0.05 * self.steps))
+        return self.peak * warm * 0.5 * (1 + math.cos(math.pi * done / self.steps))
+
+
+class _Run:
+    """A run of `train`: what changes from step to step, and the loop."""
+
+    def __init__(self, encoder, pictures, who, stages, settings, validation, checkpoint, callback):
+        self.encoder, self.pictures, self.who, self.stages = encoder, pictures, who, stages
+        self.settings, self.validation, self.checkpoint, self.callback = settings, validation, checkpoint, callback
+        self.device = encoder.parameters()[0].device
+        self.total = sum(stage.steps for stage in stages)
+        self.result = Result()
+        self.t, self.best, self.best_score, self.since = 0, None, -math.inf, 0
+        self.optimizers = []
+
+    def go(self):
+        """All steps that are left."""
+        for stage in self.stages:
+            if self.t < stage.first + stage.steps and not self.result.stopped:
+                if not self.optimizers or self.t == stage.first:
+                    self.enter(stage)
+                self.work(stage)
+
+    def enter(self, stage):
+        """New optimisers for the encoder and the stage's head: one for what decays, one for what does not."""
+        if stage.objective.head is not None:
+            stage.objective.head.to(self.device)
+            self.result.head = stage.objective.head if stage.name != "softmax" else None
+        parameters = [p for module in (self.encoder, stage.objective.head) if module for p in module.parameters()]
+        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
+        self.optimizers = [AdamW(kind, stage.peak, weight_decay=decay)
+                           for kind, decay in ((matrices, self.settings["weight_decay"]), (vectors, 0.0)) if kind]
+
+    def work(self, stage):
+        """The steps of a stage that are left."""
+        self.encoder.train()
+        rows = []
+        for t, x, people in self.batches(stage, self.t):
+            rows.append(self.step(stage, t, x, people))
+            self.t = t + 1
+            full = self.t % self.settings["every"] == 0 or self.t == stage.first + stage.steps
+            warning = stage.monitor.look(rows[-1]["loss"], rows[-1]["spread"]) if stage.monitor else None
+            if warning:
+                self.result.warnings.append(warning)
+            if full:
+                self.note(stage, rows)
+            if self.callback is not None:
+                loss, rate, *_ = rows[-1].values()
+                measures = {name: rows[-1][name] for name in ("active", "near", "far", "spread")}
+                self.callback(Step(self.t, self.total, stage.name, loss, rate, measures,
+                                   self.result.history[-1] if full else None, warning))
+            if full:
+                rows = []
+                if self.result.stopped:
+                    return
+
+    def batches(self, stage, first):
+        """(t, pictures, people) of every step from `first` on.  What is random in step t follows from the seed and t."""
+        augmentation, seed = self.settings["augmentation"], self.settings["seed"]
+        for t in range(first, stage.first + stage.steps):
+            chosen = stage.sampler[t]
+            x = self.pictures[chosen]
+            if augmentation is not None:
+                x = augmentation(x, np.random.default_rng([seed, t, 1]))
+            yield t, np.asarray(x, np.float32), self.who[chosen]
+
+    def step(self, stage, t, x, people):
+        """One step down; returns its loss, learning rate and measures."""
+        rate = stage.learning_rate(t)
+        embeddings = self.encoder(Tensor(x, device=self.device))
+        loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = rate
+            optimizer.step()
+        return {"loss": loss.item(), "learning_rate": rate, **measures}
+
+    def note(self, stage, rows):
+        """A row of the history, the validation, and the checkpoint."""
+        row = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
+        row |= {"step": self.t, "stage": stage.name, "learning_rate": rows[-1]["learning_rate"], "validation": math.nan}
+        if self.validation is not None:
+            row["validation"] = separation(embed(self.encoder, self.validation[0]), self.validation[1])
+            if row["validation"] > self.best_score:
+                self.best, self.best_score, self.since = self.encoder.state_dict(), row["validation"], 0
+                self.result.best_step = self.t
+            elif stage.name != "softmax":
+                self.since += 1
+                if self.settings["patience"] is not None and self.since >= self.settings["patience"]:
+                    self.result.stopped = f"no better for {self.since} measurements"
+        self.result.history.append(row)
+        if self.checkpoint is not None:
+            self.save(stage)
+
+    def save(self, stage):
+        """Write the checkpoint."""
+        parts = {"encoder": self.encoder.state_dict(), "generators": checkpoints.generators(self.encoder),
+                 "head": stage.objective.head.state_dict() if stage.objective.head else {}, "best": self.best or {}}
+        parts |= {f"optimizer{i}": optimizer.state_dict() for i, optimizer in enumerate(self.optimizers)}
+        r, monitor = self.result, stage.monitor
+        checkpoints.save(self.checkpoint, parts, {
+            "run": self.identity(), "t": self.t, "stage": stage.name, "best_score": self.best_score, "since": self.since,
+            "best_step": r.best_step, "history": r.history, "warnings": r.warnings, "stopped": r.stopped,
+            "monitor": [list(monitor.losses), monitor.warned] if monitor else None})
+
+    def resume(self):
+        """Take up the checkpoint, if there is one."""
+        found = checkpoints.load(self.checkpoint) if self.checkpoint is not None else None
+        if found is None:
+            return
+        parts, progress = found
+        own = self.identity()
+        was = progress["run"]
+        other = [f"{name} was {was.get(name)}, is {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
+        if other:
+            raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
+                             "what it was, or name another file")
+        stage = next(s for s in self.stages if s.name == progress["stage"])
+        self.enter(stage)
+        self.encoder.load_state_dict(parts["encoder"])
+        checkpoints.restore_generators(self.encoder, parts.get("generators", {}))
+        if stage.objective.head is not None:
+            stage.objective.head.load_state_dict(parts["head"])
+        for i, optimizer in enumerate(self.optimizers):
+            optimizer.load_state_dict(parts[f"optimizer{i}"])
+        if stage.monitor:
+            losses, stage.monitor.warned = progress["monitor"]
+            stage.monitor.losses.extend(losses)
+        self.t, self.best = progress["t"], parts.get("best")
+        self.best_score, self.since = progress["best_score"], progress["since"]
+        self.result = Result(progress["history"], progress["best_step"], self.result.head, progress["warnings"],
+                             progress["stopped"])
+
+    def identity(self):
+        """What a run depends on, as text: its settings, and digests of its pictures and of who is on them."""
+        digests = {"pictures": self.pictures, "labels": self.who}
+        if self.validation is not None:
+            digests |= {"validation": self.validation[0], "validation labels": self.validation[1]}
+        return {name: repr(value) for name, value in self.settings.items()} | {"encoder": repr(self.encoder)} | {
+            name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16] for name, array in digests.items()}
+
+    def finish(self):
+        """The encoder in its best state, or its last one where nothing was measured, ready for use."""
+        if self.best:
+            self.encoder.load_state_dict(self.best)
+        else:
+            self.result.best_step = self.t
+        self.encoder.zero_grad()
+        self.encoder.eval()
+        return self.result
+
+
+def embed(encoder, pictures, batch=256):
+    """The embeddings (N, D), an array of the host, of pictures (N, size, size, channels); the encoder's mode stays."""
+    before, device = encoder.training, encoder.parameters()[0].device
+    encoder.eval()
+    with no_grad():
+        parts = [encoder(Tensor(np.asarray(pictures[i:i + batch], np.float32), device=device)).numpy()
+                 for i in range(0, len(pictures), batch)]
+    encoder.train(before)
+    return np.concatenate(parts)
+
+
+def separation(embeddings, labels):
+    """The probability that two pictures of one person are nearer than two of different people (the area under the ROC).
+
+    embeddings (N, D), labels (N,), on the host; over all pairs, a tie counting half.  ½ is chance, 1 perfect.
+    Raises ValueError where there is no pair of one of the two kinds.
+    """
+    labels = np.asarray(labels)
+    similar, (i, j) = embeddings @ embeddings.T, np.triu_indices(len(labels), 1)
+    same = labels[i] == labels[j]
+    like, unlike = similar[i, j][same], np.sort(similar[i, j][~same])
+    if len(like) == 0 or len(unlike) == 0:
+        raise ValueError(f"separation: {len(labels)} pictures make {len(like)} pairs of one person and {len(unlike)} of two "
+                         "people; both are needed")
+    below = np.searchsorted(unlike, like, "left"), np.searchsorted(unlike, like, "right")
+    return float((below[0] + below[1]).mean() / (2 * len(unlike)))
+
+
+def _checked(what, encoder, pictures, labels):
+    """The pictures as an array; raises ValueError unless they fit the encoder and the labels."""
+    pictures, size, channels = np.asarray(pictures), encoder.size, encoder.channels
+    if pictures.ndim != 4 or pictures.shape[1:] != (size, size, channels) or np.shape(labels) != pictures.shape[:1]:
+        raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, with N labels, got "
+                         f"{pictures.shape} and {np.shape(labels)}")
+    return pictures
