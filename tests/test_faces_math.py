@@ -163,6 +163,38 @@ def test_the_encoder_is_made_from_its_seed_and_learns():
     assert all(p.grad is not None and np.isfinite(p.grad.numpy()).all() for p in f.parameters())
 
 
+def test_a_mirrored_encoder_sees_no_difference_between_left_and_right():
+    x = np.random.default_rng(0).uniform(0, 255, (3, 18, 18, 1)).astype("float32")
+    f = encoder().eval()
+    both = models.Mirrored(f)
+    y = both(md.tensor(x)).numpy()
+    np.testing.assert_allclose(both(md.tensor(x[:, :, ::-1].copy())).numpy(), y, atol=1e-6)
+    mean = f(md.tensor(x)).numpy() + f(md.tensor(x[:, :, ::-1].copy())).numpy()
+    np.testing.assert_allclose(y, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-6)
+    assert (both.size, both.channels, both.features) == (18, 1, 8)
+
+
+def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
+    f, path = encoder(channels=3, nonnegative=True, seed=4), tmp_path / "encoder.npz"
+    x = md.tensor(np.random.default_rng(0).uniform(0, 255, (3, 18, 18, 3)), dtype="float32")
+    f(x)                                                            # moves the running statistics
+    models.save_encoder(path, f)
+    again = models.load_encoder(path)
+    np.testing.assert_array_equal(again(x).numpy(), f.eval()(x).numpy())
+    assert not again.training and again.settings == f.settings
+    arrays = md.load(path)
+    for change, words in [({"dense.weight": np.zeros((2, 2))}, "dense.weight has shape"),
+                          ({"siamese_encoder": np.array("{")}, "does not describe a Siamese encoder"),
+                          ({"siamese_encoder": np.array('{"depth": 3}')}, "does not describe a Siamese encoder"),
+                          ({"siamese_encoder": np.array('[3]')}, "does not describe a Siamese encoder")]:
+        md.save(path, arrays | change)
+        with pytest.raises(md.WeightsError, match=f"encoder.npz: .*{words}"):
+            models.load_encoder(path)
+    md.save(path, f)
+    with pytest.raises(md.WeightsError, match="not of a Siamese encoder"):
+        models.load_encoder(path)
+
+
 def test_the_encoder_refuses():
     with pytest.raises(ValueError, match=r"x must be \(N, 18, 18, 1\), pixels in 0..255, got \(2, 18, 18, 3\)"):
         encoder()(md.tensor(np.zeros((2, 18, 18, 3))))

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 import hashlib
 import math
+import re
 
 import numpy as np
 
@@ -75,18 +76,8 @@ def train(encoder, pictures, labels, *, steps=1000, loss="triplet", form="square
         validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
     if every < 1 or steps < 0 or pretrain_steps < 0:
         raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, {steps}, {pretrain_steps}")
-    names, who = np.unique(labels, return_inverse=True)
-    stages = []
-    if pretrain_steps:
-        naming = Naming(encoder.features, len(names), pretrain_scale, pretrain_margin, np.random.default_rng([seed, 0, 3]))
-        stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0, pretrain_steps,
-                            pretrain_learning_rate, None))
-    if steps:
-        goal = objective(loss, encoder.features, form=form, margin=margin, mining=mining)
-        monitor = CollapseMonitor(margin) if loss == "triplet" else None
-        stages.append(Stage(loss, goal, PeopleSampler(who, people, per_person, seed), pretrain_steps, steps, learning_rate,
-                            monitor))
-    run = _Run(encoder, pictures, who, stages, settings, validation, checkpoint, callback)
+    _, who = np.unique(labels, return_inverse=True)
+    run = _Run(encoder, pictures, who, _stages(encoder, who, **settings), settings, validation, checkpoint, callback)
     try:
         run.resume()
         run.go()
@@ -111,6 +102,23 @@ class Stage:
         done = t - self.first
         warm = min(1.0, (done + 1) / max(1, 0.05 * self.steps))
         return self.peak * warm * 0.5 * (1 + math.cos(math.pi * done / self.steps))
+
+
+def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_person, learning_rate, pretrain_steps,
+            pretrain_batch, pretrain_learning_rate, pretrain_scale, pretrain_margin, seed, **rest):
+    """The stages that the settings of `train` ask for."""
+    stages = []
+    if pretrain_steps:
+        start = np.random.default_rng([seed, 0, 3])
+        naming = Naming(encoder.features, who.max() + 1, pretrain_scale, pretrain_margin, start)
+        stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0, pretrain_steps,
+                            pretrain_learning_rate, None))
+    if steps:
+        goal = objective(loss, encoder.features, form=form, margin=margin, mining=mining)
+        monitor = CollapseMonitor(margin) if loss == "triplet" else None
+        stages.append(Stage(loss, goal, PeopleSampler(who, people, per_person, seed), pretrain_steps, steps, learning_rate,
+                            monitor))
+    return stages
 
 
 class _Run:
@@ -250,7 +258,8 @@ class _Run:
         digests = {"pictures": self.pictures, "labels": self.who}
         if self.validation is not None:
             digests |= {"validation": self.validation[0], "validation labels": self.validation[1]}
-        return {name: repr(value) for name, value in self.settings.items()} | {"encoder": repr(self.encoder)} | {
+        settings = {name: re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in self.settings.items()}
+        return settings | {"encoder": repr(self.encoder)} | {
             name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16] for name, array in digests.items()}
 
     def finish(self):

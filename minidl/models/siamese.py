@@ -1,9 +1,12 @@
 """A small convolutional encoder of pictures, to be trained on a laptop: one set of weights for all pictures compared."""
-from minidl import backend, ops
+import json
+
+from minidl import backend, ops, weights
 from minidl.nn import BatchNorm, Conv2d, Dense, Module
 from minidl.nn.initializers import he_normal
 from minidl.nn.module import check_sizes
 from minidl.tensor import operand
+from minidl.weights import WeightsError
 
 
 def siamese_encoder(size=72, channels=1, *, border=4, widths=(24, 48, 96, 192), features=128, nonnegative=False, seed=0):
@@ -32,6 +35,8 @@ class SiameseEncoder(Module):
             raise ValueError(f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
                              f"{len(widths)} halvings need at least {2 ** len(widths)}")
         rng = backend.generator(seed)
+        self.settings = {"size": size, "channels": channels, "border": border, "widths": list(widths), "features": features,
+                         "nonnegative": nonnegative}
         self.size, self.channels, self.features = size, channels, features
         self.border, self.nonnegative = border, nonnegative
         self.stem = Block(channels, widths[0], 2, rng)
@@ -64,6 +69,38 @@ class Block(Module):
 
     def forward(self, x):
         return ops.relu(self.norm(self.conv(x)))
+
+
+class Mirrored(Module):
+    """f'(x) = (f(x) + f(x mirrored)) / ‖…‖: an encoder that sees every picture twice, left and right exchanged.
+
+    For use, not for training: pictures of faces mirror each other by chance of pose and light, and the mean is steadier.
+    """
+
+    def __init__(self, encoder):
+        self.encoder = encoder
+        self.size, self.channels, self.features = encoder.size, encoder.channels, encoder.features
+
+    def forward(self, x):
+        x = operand("Mirrored", x)
+        return unit_length(self.encoder(x) + self.encoder(ops.flip(x, 2)))
+
+
+def save_encoder(path, encoder):
+    """Write a SiameseEncoder to `path`: its state, and the settings that `load_encoder` makes it from, in one step."""
+    weights.save(path, encoder.state_dict() | {"siamese_encoder": backend.CPU.module.array(json.dumps(encoder.settings))})
+
+
+def load_encoder(path):
+    """The SiameseEncoder in a file of `save_encoder`, in eval mode.  Raises WeightsError for any other file."""
+    arrays = weights.load(path)
+    try:
+        encoder = siamese_encoder(**json.loads(str(arrays.pop("siamese_encoder"))))
+        return encoder.load_state_dict(arrays).eval()
+    except KeyError:
+        raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: does not describe a Siamese encoder: {error}") from None
 
 
 def standard_light(x, least=5.0):
