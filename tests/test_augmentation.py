@@ -71,6 +71,12 @@ def test_a_rotation_keeps_the_distance_from_the_centre():
     assert 25 < angles.max() <= 30.2 and -30.2 <= angles.min() < -25
 
 
+def test_a_rotation_is_rigid_in_a_picture_that_is_not_square():
+    x = np.repeat(np.pad(spot(20, 30), ((0, 0), (0, 0), (20, 20), (0, 0))), 50, 0)
+    moved = np.array([centre_of_mass(y[:, :, 0]) for y in Augmentation(rotation=40, background=0)(x, 0)]) - (20, 40)
+    np.testing.assert_allclose(np.hypot(*moved.T), 10, atol=0.1)
+
+
 def test_a_zoom_changes_distances_by_up_to_its_factor():
     moved = places(Augmentation(zoom=0.25, background=0), 20, 30)
     assert np.allclose(moved[:, 0], 0, atol=0.05)

@@ -64,15 +64,15 @@ class Augmentation:
         return x
 
     def moved(self, x, rng):
-        """Flip, rotation, zoom, stretch, shear, shift and crop: y(p) = x(A p + t), p and t in pixels from the centre."""
+        """Flip, rotation, zoom, stretch, shear, shift and crop: y(p) = x(A p + t), places p in pixels from the centre."""
         from scipy.ndimage import affine_transform
         n, height, width, channels = x.shape
         maps = self.maps(n, rng)
         if np.array_equal(maps, np.broadcast_to(np.eye(2, 3), maps.shape)):
             return x
-        sides, centre = np.array([height, width]), (np.array([height, width]) - 1) / 2
-        matrices = maps[:, :, :2] * (sides[:, None] / sides)                # of lengths in shares of the sides → in pixels
-        offsets = centre + maps[:, :, 2] * sides - matrices @ centre
+        centre = (np.array([height, width]) - 1) / 2
+        matrices = maps[:, :, :2]
+        offsets = centre + maps[:, :, 2] * (height, width) - matrices @ centre      # SciPy counts pixels from the corner
         mode = {"mode": "nearest"} if self.background is None else {"mode": "grid-constant", "cval": self.background}
         y = np.empty_like(x)
         for i in range(n):
@@ -81,7 +81,7 @@ class Augmentation:
         return y
 
     def maps(self, n, rng):
-        """(n, 2, 3): [A | t] from a place of the result to one of the original, (row, column) in shares of the sides."""
+        """(n, 2, 3): [A | t] from a place (row, column) of the result to one of the original; t in shares of the sides."""
         def factor(amount):
             return (1 + amount) ** rng.uniform(-1, 1, n)
 
