@@ -263,6 +263,13 @@ def test_separation_by_counting():
         faces.separation(e[:3], [0, 1, 2])
 
 
+def test_a_loss_that_is_not_finite_ends_the_run():
+    broken = SEEN[0].astype("float32")
+    broken[::5, 3:9, 3:9] = np.nan
+    with pytest.raises(ValueError, match="train: the loss is nan at step 1; lower the learning rate"):
+        trained(data=(broken, SEEN[1]), augmentation=None)
+
+
 def test_training_refuses():
     x, labels = SEEN
     for options, words in [

@@ -66,8 +66,8 @@ def train(encoder, pictures, labels, *, steps=1000, loss="triplet", form="square
     checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
         bit (on the same device, and number of threads).
     callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.
-    Raises ValueError for settings or pictures that do not fit, or a checkpoint of other settings or pictures; WeightsError
-    for a checkpoint that cannot be read.
+    Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or pictures, or a loss that is
+    no longer finite; WeightsError for a checkpoint that cannot be read.
     """
     settings = {name: value for name, value in locals().items()
                 if name not in ("encoder", "pictures", "labels", "validation", "checkpoint", "callback")}
@@ -146,7 +146,8 @@ class _Run:
         if stage.objective.head is not None:
             stage.objective.head.to(self.device)
             self.result.head = stage.objective.head if stage.name != "softmax" else None
-        parameters = [p for module in (self.encoder, stage.objective.head) if module for p in module.parameters()]
+        parameters = [p for module in (self.encoder, stage.objective.head) if module is not None
+                      for p in module.parameters()]
         matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
         self.optimizers = [AdamW(kind, stage.peak, weight_decay=decay)
                            for kind, decay in ((matrices, self.settings["weight_decay"]), (vectors, 0.0)) if kind]
@@ -189,13 +190,17 @@ class _Run:
         rate = stage.learning_rate(t)
         embeddings = self.encoder(Tensor(x, device=self.device))
         loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate, or look for pixels that "
+                             "are not numbers")
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.learning_rate = rate
             optimizer.step()
-        return {"loss": loss.item(), "learning_rate": rate, **measures}
+        return {"loss": value, "learning_rate": rate, **measures}
 
     def note(self, stage, rows):
         """A row of the history, the validation, and the checkpoint."""
@@ -217,7 +222,9 @@ class _Run:
     def save(self, stage):
         """Write the checkpoint."""
         parts = {"encoder": self.encoder.state_dict(), "generators": checkpoints.generators(self.encoder),
-                 "head": stage.objective.head.state_dict() if stage.objective.head else {}, "best": self.best or {}}
+                 "best": self.best or {}}
+        if stage.objective.head is not None:
+            parts["head"] = stage.objective.head.state_dict()
         parts |= {f"optimizer{i}": optimizer.state_dict() for i, optimizer in enumerate(self.optimizers)}
         r, monitor = self.result, stage.monitor
         checkpoints.save(self.checkpoint, parts, {
