@@ -112,6 +112,8 @@ def test_the_classifier_asks_a_margin_of_the_right_person_alone():
     plain = faces.CosineClassifier(3, 2, scale=10.0, margin=0.0, dtype="float64", rng=0)(f, md.tensor([0, 1])).numpy()
     np.testing.assert_allclose(plain - scores, [[2.5, 0], [0, 2.5]], atol=1e-12)
     np.testing.assert_allclose(np.diag(plain), [10, 10])
+    lengths = np.linalg.norm(faces.CosineClassifier(400, 20, rng=0).weight.numpy(), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=0.15)
     assert repr(classifier) == "CosineClassifier(3, 2, scale=10, margin=0.25)"
     with pytest.raises(ValueError, match="CosineClassifier: labels lie between 0 and 2"):
         classifier(f, md.tensor([0, 2]))

@@ -69,14 +69,15 @@ class CosineClassifier(Module):
 
     embeddings (N, features), labels (N,) integers → (N, people).  Learning to name the people of the training set, with
     an angle to spare, arranges the embedding well before any triplet is looked at; the vectors w_k are then thrown away.
-    scale s: cosines are in −1 … 1, too narrow for a softmax; margin m is asked of the right person alone.
+    scale s: cosines are in −1 … 1, too narrow for a softmax; margin m is asked of the right person alone.  The w_k start at
+    length 1 or so: an optimiser whose steps have a fixed size, as Adam's, turns longer ones more slowly.
     Source: Wang et al. 2018 (CosFace).
     """
 
     def __init__(self, features, people, scale=16.0, margin=0.1, *, dtype="float32", rng=None):
         check_sizes("CosineClassifier", features=features, people=people)
         self.scale, self.margin = scale, margin
-        self.weight = Parameter(normal(1.0)((people, features), backend.generator(rng)), dtype=dtype)
+        self.weight = Parameter(normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype)
 
     def forward(self, embeddings, labels):
         embeddings = check_features(self, embeddings, self.weight.shape[1])

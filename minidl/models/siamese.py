@@ -3,7 +3,6 @@ import json
 
 from minidl import backend, ops, weights
 from minidl.nn import BatchNorm, Conv2d, Dense, Module
-from minidl.nn.initializers import he_normal
 from minidl.nn.module import check_sizes
 from minidl.tensor import operand
 from minidl.weights import WeightsError
@@ -64,7 +63,7 @@ class Block(Module):
     """y = max(0, BatchNorm(conv(x)))  with 3×3 filters, zero padding and no bias (batch normalisation has one)."""
 
     def __init__(self, channels, width, stride, rng):
-        self.conv = Conv2d(channels, width, 3, stride, 1, bias=False, initializer=he_normal, rng=rng)
+        self.conv = Conv2d(channels, width, 3, stride, 1, bias=False, rng=rng)
         self.norm = BatchNorm(width)
 
     def forward(self, x):
