@@ -64,11 +64,11 @@ def trained(made=encoder, data=SEEN, **options):
 
 def test_it_learns_people_never_seen():
     f = encoder()
-    before = faces.separation(faces.embed(f, APART[0]), APART[1])
+    before = faces.separation(faces.encode(f, APART[0]), APART[1])
     result = faces.train(f, *people(60, 5, seed=1), **SETTINGS | {"pretrain_steps": 60, "steps": 60, "every": 30,
                                                                    "pretrain_batch": 48, "people": 12,
                                                                    "learning_rate": 3e-3, "pretrain_learning_rate": 1e-2})
-    after = faces.separation(faces.embed(f, APART[0]), APART[1])
+    after = faces.separation(faces.encode(f, APART[0]), APART[1])
     assert after > 0.9 and after > before + 0.05
     assert not f.training and all(p.grad is None for p in f.parameters())
     stages = [row["stage"] for row in result.history]
@@ -143,7 +143,7 @@ def test_the_best_state_is_kept_and_patience_ends_the_run():
                         callback=lambda step: scores.append(step.row["validation"]) if step.row else None)
     assert result.stopped == "no better for 3 measurements" and len(scores) < 34
     assert result.best_step == 2 * (1 + int(np.argmax(scores)))
-    assert faces.separation(faces.embed(f, mixed[0]), mixed[1]) == max(scores) > scores[-1]
+    assert faces.separation(faces.encode(f, mixed[0]), mixed[1]) == max(scores) > scores[-1]
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
@@ -259,7 +259,7 @@ def test_separation_by_counting():
     unlike = [similar[p] for p in pairs if labels[p[0]] != labels[p[1]]]
     expected = np.mean([(a > b) + 0.5 * (a == b) for a in like for b in unlike])
     assert faces.separation(e, labels) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(ValueError, match="3 pictures make 0 pairs of one person and 3 of two people; both are needed"):
+    with pytest.raises(ValueError, match="needs pairs of one person and pairs of two, got 0 and 3"):
         faces.separation(e[:3], [0, 1, 2])
 
 
@@ -280,6 +280,8 @@ def test_training_refuses():
         ({"data": (x[:, :9], labels)}, r"pictures must be \(N, 18, 18, 1\) for this encoder, with N labels, got"),
         ({"data": (x, labels[:5])}, r"got \(56, 18, 18, 1\) and \(5,\)"),
         ({"validation": (x[..., :0], labels)}, r"validation must be \(N, 18, 18, 1\)"),
+        ({"validation": (x[:4], labels[:4])}, "validation needs two pictures of somebody .* got 4 pictures of 1 people"),
+        ({"validation": (x[::4], labels[::4])}, "validation needs two pictures of somebody .* got 14 pictures of 14 people"),
     ]:
         with pytest.raises(ValueError, match=words):
             trained(**options)

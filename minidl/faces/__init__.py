@@ -22,4 +22,4 @@ from minidl.faces.identification import OneShot, OpenSet, cmc, draw_one_shot, on
 from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard
 from minidl.faces.monitor import CollapseMonitor, measure
 from minidl.faces.sampling import PeopleSampler, PictureSampler, keep_apart, pictures_of
-from minidl.faces.training import Result, Step, embed, separation, train
+from minidl.faces.training import Result, Step, separation, train

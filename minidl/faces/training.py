@@ -11,12 +11,15 @@ import re
 import numpy as np
 
 from minidl.data.augmentation import FACES
+from minidl.data.batches import prefetch
 from minidl.faces import checkpoint as checkpoints
+from minidl.faces.encoding import encode
+from minidl.faces.evaluation import auc
 from minidl.faces.monitor import CollapseMonitor
 from minidl.faces.objectives import Naming, objective
 from minidl.faces.sampling import PeopleSampler, PictureSampler
 from minidl.optim import AdamW
-from minidl.tensor import Tensor, no_grad
+from minidl.tensor import Tensor
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ def train(encoder, pictures, labels, *, steps=1000, loss="triplet", form="square
     pictures = _checked("pictures", encoder, pictures, labels)
     if validation is not None:
         validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
+        several = np.unique(validation[1], return_counts=True)[1]
+        if len(several) < 2 or several.max() < 2:
+            raise ValueError("train: validation needs two pictures of somebody and one of somebody else, got "
+                             f"{len(validation[1])} pictures of {len(several)} people")
     if every < 1 or steps < 0 or pretrain_steps < 0:
         raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, {steps}, {pretrain_steps}")
     _, who = np.unique(labels, return_inverse=True)
@@ -156,7 +163,7 @@ class _Run:
         """The steps of a stage that are left."""
         self.encoder.train()
         rows = []
-        for t, x, people in self.batches(stage, self.t):
+        for t, x, people in prefetch(self.batches(stage, self.t)):
             rows.append(self.step(stage, t, x, people))
             self.t = t + 1
             full = self.t % self.settings["every"] == 0 or self.t == stage.first + stage.steps
@@ -207,7 +214,7 @@ class _Run:
         row = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
         row |= {"step": self.t, "stage": stage.name, "learning_rate": rows[-1]["learning_rate"], "validation": math.nan}
         if self.validation is not None:
-            row["validation"] = separation(embed(self.encoder, self.validation[0]), self.validation[1])
+            row["validation"] = separation(encode(self.encoder, self.validation[0]), self.validation[1])
             if row["validation"] > self.best_score:
                 self.best, self.best_score, self.since = self.encoder.state_dict(), row["validation"], 0
                 self.result.best_step = self.t
@@ -280,32 +287,14 @@ class _Run:
         return self.result
 
 
-def embed(encoder, pictures, batch=256):
-    """The embeddings (N, D), an array of the host, of pictures (N, size, size, channels); the encoder's mode stays."""
-    before, device = encoder.training, encoder.parameters()[0].device
-    encoder.eval()
-    with no_grad():
-        parts = [encoder(Tensor(np.asarray(pictures[i:i + batch], np.float32), device=device)).numpy()
-                 for i in range(0, len(pictures), batch)]
-    encoder.train(before)
-    return np.concatenate(parts)
-
-
 def separation(embeddings, labels):
-    """The probability that two pictures of one person are nearer than two of different people (the area under the ROC).
+    """The probability that two pictures of one person are nearer than two of different people: the area under the ROC over
+    all pairs, ½ by chance, 1 if perfect.
 
-    embeddings (N, D), labels (N,), on the host; over all pairs, a tie counting half.  ½ is chance, 1 perfect.
-    Raises ValueError where there is no pair of one of the two kinds.
+    embeddings (N, D), unit vectors, and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
-    labels = np.asarray(labels)
-    similar, (i, j) = embeddings @ embeddings.T, np.triu_indices(len(labels), 1)
-    same = labels[i] == labels[j]
-    like, unlike = similar[i, j][same], np.sort(similar[i, j][~same])
-    if len(like) == 0 or len(unlike) == 0:
-        raise ValueError(f"separation: {len(labels)} pictures make {len(like)} pairs of one person and {len(unlike)} of two "
-                         "people; both are needed")
-    below = np.searchsorted(unlike, like, "left"), np.searchsorted(unlike, like, "right")
-    return float((below[0] + below[1]).mean() / (2 * len(unlike)))
+    labels, (i, j) = np.asarray(labels), np.triu_indices(len(labels), 1)
+    return auc(2 - 2 * (embeddings @ embeddings.T)[i, j], labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):
