@@ -31,11 +31,17 @@ def load_image(path, size=None, max_pixels=MAX_PIXELS):
     pixels by its header (checked before decoding; Pillow's own limit, about 179 million, holds as well), and OSError
     when it cannot be read at all.
     """
-    with _opened(path, FORMATS.values(), max_pixels) as image:
+    with open(path, "rb") as file:
+        picture = decode_image(file, path, max_pixels)
+    return picture if size is None else resize(picture, size, max_pixels)
+
+
+def decode_image(file, name, max_pixels=MAX_PIXELS):
+    """What `load_image` does, for a binary file that is already open (a member of an archive); errors call it `name`."""
+    with _checked(file, name, FORMATS.values(), max_pixels) as image:
         picture = _rgb(image)
         orientation = image.getexif().get(ORIENTATION)
-    picture = np.ascontiguousarray(_upright(picture, orientation))
-    return picture if size is None else resize(picture, size, max_pixels)
+    return np.ascontiguousarray(_upright(picture, orientation))
 
 
 def save_image(path, picture, metadata=None):
@@ -61,7 +67,7 @@ def save_image(path, picture, metadata=None):
 
 def read_metadata(path):
     """The text kept in a PNG picture, as a dict of strings. Raises as `load_image` does."""
-    with _opened(path, ["PNG"], MAX_PIXELS) as image:
+    with open(path, "rb") as file, _checked(file, path, ["PNG"], MAX_PIXELS) as image:
         return {key: str(value) for key, value in image.text.items()}
 
 
@@ -96,17 +102,16 @@ def list_images(folder):
 
 
 @contextmanager
-def _opened(path, formats, max_pixels):
-    """The Pillow image at `path`, its header checked, not yet decoded. Any failure inside the block, and Pillow has
-    many kinds for damaged files, becomes one ValueError that names the file."""
-    with open(path, "rb") as file:
-        try:
-            with warnings.catch_warnings():  # Pillow also warns of what it finds: the error alone should be heard
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                yield _open_checked(file, formats, max_pixels)
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(f"{path} is not a usable picture: {reason}") from error
+def _checked(file, name, formats, max_pixels):
+    """The Pillow image in an open file, its header checked, not yet decoded. Any failure inside the block, and Pillow
+    has many kinds for damaged files, becomes one ValueError that says `name`."""
+    try:
+        with warnings.catch_warnings():  # Pillow also warns of what it finds: the error alone should be heard
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield _open_checked(file, formats, max_pixels)
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{name} is not a usable picture: {reason}") from error
 
 
 def _open_checked(file, formats, max_pixels):
