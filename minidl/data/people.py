@@ -1,0 +1,205 @@
+"""Photographs of people: a folder for each person, and lists of pairs.
+
+    folder/Ada_Lovelace/Ada_Lovelace_0001.jpg       Labeled Faces in the Wild, as it is distributed
+    folder/s7/10.pgm                                AT&T's (ORL's) faces
+"""
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+
+from .. import backend
+from .images import list_images, load_image
+
+PAIRS_HEADER = ["image_a", "image_b", "same"]
+
+
+class People(namedtuple("People", "paths labels names")):
+    """Who is on which picture: paths, a list of N; labels int64 (N,); names: the name of each label, sorted."""
+    __slots__ = ()
+
+    def load(self, size=None):
+        """All pictures, a list of uint8 arrays (H, W, 3) in 0..255; size as `load_image`'s.
+
+        Raises ValueError, naming the person and the file, for one that cannot be read.
+        """
+        return [load_picture(path, size) for path in self.paths]
+
+    def only(self, wanted):
+        """The People whose names are in `wanted`, numbered anew."""
+        kept = [label for label, name in enumerate(self.names) if name in wanted]
+        chosen = np.flatnonzero(np.isin(self.labels, kept))
+        return People([self.paths[i] for i in chosen], np.searchsorted(kept, self.labels[chosen]),
+                      [self.names[label] for label in kept])
+
+    def check_trainable(self):
+        """Raise ValueError unless two people or more have a second picture, without which nobody can be learned."""
+        with_second = np.count_nonzero(np.bincount(self.labels, minlength=len(self.names)) >= 2)
+        if with_second < 2:
+            found = "nobody has" if with_second == 0 else "only one person has"
+            raise ValueError(f"{self.paths[0].parent.parent}: {found} a second picture among {len(self.names):,} people; "
+                             "to learn who is who, at least two people need two pictures or more")
+
+
+class Pairs(namedtuple("Pairs", "a b same")):
+    """Questions "is it the same person?": a and b, lists of M paths; same bool (M,)."""
+    __slots__ = ()
+
+
+def read_people(folder):
+    """Find who is on which picture: the person is the name of the folder in which it lies.  No picture is read yet.
+
+    Returns People, sorted by name.  Raises ValueError where there are no folders with pictures: none at all, pictures
+    without a folder for each person, or people one level deeper; OSError where the folder cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures for each person")
+    places = sorted((path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
+                    key=lambda path: path.name)
+    pictures = {place.name: list_images(place) for place in places}
+    names = [name for name, paths in pictures.items() if paths]
+    if not names:
+        raise ValueError(f"{folder} holds no people: " + _what_is_there(folder, places)
+                         + "; expected a folder for each person, as in NAME/NAME_0001.jpg")
+    labels = np.repeat(np.arange(len(names)), [len(pictures[name]) for name in names])
+    return People([path for name in names for path in pictures[name]], labels, names)
+
+
+def _what_is_there(folder, places):
+    """Why no person was found, for the error."""
+    if list_images(folder):
+        return "its pictures lie in the folder itself"
+    for place in places:
+        deeper = next((path for path in sorted(place.iterdir()) if path.is_dir() and list_images(path)), None)
+        if deeper is not None:
+            return f"the people seem to be one level deeper, in {place}"
+    return f"there are no pictures in its {len(places)} folders" if places else "it is empty or has no folders"
+
+
+def load_picture(path, size=None):
+    """`load_image` for a person's picture: the ValueError for one that cannot be read names the person as well."""
+    try:
+        return load_image(path, size)
+    except ValueError as error:
+        raise ValueError(f"person {Path(path).parent.name}: {error}") from error
+
+
+def read_pairs(file, folder):
+    """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to `folder`; 1 or 0.
+
+    Returns Pairs.  Raises ValueError, naming the file and the line, for another header, a line that is not two paths and
+    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError for an unreadable file.
+    """
+    import csv
+    folder, a, b, same = Path(folder), [], [], []
+    with open(file, newline="", encoding="utf-8-sig") as lines:
+        rows = csv.reader(lines)
+        try:
+            header = [word.strip() for word in next(rows, [])]
+            if header != PAIRS_HEADER:
+                raise ValueError(f"expected the columns {','.join(PAIRS_HEADER)}, got {','.join(header)[:100] or 'nothing'}")
+            for row in rows:
+                if row:
+                    first, second, truth = _pair(row, folder)
+                    a.append(first)
+                    b.append(second)
+                    same.append(truth)
+        except (ValueError, csv.Error) as error:        # a ValueError also for bytes that are not UTF-8
+            raise ValueError(f"{file}, line {max(1, rows.line_num)}: {error}") from None
+    if not a:
+        raise ValueError(f"{file} holds no pairs below its header")
+    return Pairs(a, b, np.array(same))
+
+
+def _pair(row, folder):
+    words = [word.strip() for word in row]
+    if len(words) != 3 or words[2] not in ("0", "1"):
+        raise ValueError(f"expected two paths and 0 or 1, got {','.join(words)[:100]!r}")
+    for word in words[:2]:
+        if Path(word).is_absolute() or ".." in Path(word).parts or not (folder / word).is_file():
+            raise ValueError(f"there is no picture {word!r} in {folder}")
+    if Path(words[0]) == Path(words[1]):
+        raise ValueError(f"{words[0]!r} is paired with itself")
+    return folder / words[0], folder / words[1], words[2] == "1"
+
+
+def write_pairs(file, pairs, folder):
+    """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
+    import csv
+    import io
+
+    from ..files import atomic_write
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(PAIRS_HEADER)
+    for a, b, same in zip(*pairs):
+        table.writerow([Path(a).relative_to(folder).as_posix(), Path(b).relative_to(folder).as_posix(), int(same)])
+    with atomic_write(file) as stream:
+        stream.write(text.getvalue().encode())
+
+
+def balanced_pairs(labels, count, seed):
+    """`count` pairs of indices into labels (N,), half of the same label and half of two: (a, b, same), each (count,).
+
+    No index is paired with itself and no pair comes twice, in either order.  same: bool, True first.  With fewer than
+    count/2 pairs of the same label, all of them are taken, and as many of two.
+    Drawn by person rather than by picture, so that nobody with hundreds of pictures fills the list: first a label (or two),
+    then its pictures.  seed: a numpy Generator or an integer.
+    Raises ValueError for a count below 2, or where no label comes twice or all labels are one.
+    """
+    labels, rng = np.asarray(labels), backend.generator(seed)
+    if count < 2:
+        raise ValueError(f"balanced_pairs: count must be at least 2, got {count}")
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    several = [own for own in places if len(own) >= 2]
+    if not several or len(places) < 2:
+        raise ValueError(f"balanced_pairs: {len(labels):,} pictures of {len(places):,} people make no "
+                         + ("pair of one person: nobody has a second picture" if not several else "pair of two people"))
+    half = min(count // 2, sum(len(own) * (len(own) - 1) // 2 for own in several),
+               (len(labels)**2 - sum(len(own)**2 for own in places)) // 2)
+
+    def same():
+        return rng.choice(several[rng.integers(len(several))], 2, replace=False)
+
+    def different():
+        return [rng.choice(places[i]) for i in rng.choice(len(places), 2, replace=False)]
+
+    a, b = np.array(_distinct(same, half) + _distinct(different, half)).T
+    return a, b, np.arange(2 * half) < half
+
+
+def _distinct(draw, count):
+    """`count` distinct pairs (i, j), i < j, from repeated draws."""
+    found = {}
+    while len(found) < count:
+        i, j = sorted(int(index) for index in draw())
+        found[i, j] = None
+    return list(found)
+
+
+def pairs_of(people, count, seed):
+    """`balanced_pairs` of People, as Pairs of paths."""
+    a, b, same = balanced_pairs(people.labels, count, seed)
+    return Pairs([people.paths[i] for i in a], [people.paths[i] for i in b], same)
+
+
+def split_people(people, share, seed, apart=None):
+    """(training, validation): People split by person, `share` (0 to 1) of those with a second picture for validation.
+
+    apart: Pairs that will be asked later; everybody on a picture of them goes to neither part.
+    People with one picture go to training.  seed: a numpy Generator or an integer.
+    Raises ValueError for a share outside of 0..1, or where a part would hold fewer than two people with two pictures.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"split_people: share must lie between 0 and 1, got {share}")
+    asked = set() if apart is None else {Path(path).parent.name for path in [*apart.a, *apart.b]}
+    counts = np.bincount(people.labels, minlength=len(people.names))
+    free = [name for name in people.names if name not in asked]
+    several = [name for name, count in zip(people.names, counts) if count >= 2 and name not in asked]
+    kept = max(2, round(share * len(several)))
+    if len(several) - kept < 2:
+        raise ValueError(f"split_people: {len(several)} people with a second picture"
+                         + (" who are in none of the pairs" if asked else "") + " are too few for two parts of two or more")
+    validation = set(backend.generator(seed).permutation(several)[:kept].tolist())
+    return people.only(set(free) - validation), people.only(validation)
