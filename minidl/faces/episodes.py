@@ -1,0 +1,149 @@
+"""Learning to recognise from ONE example: training in episodes, each a small examination.
+
+An episode shows a network classes that it may never see again, one example of each, and asks to which of them other
+pictures belong.  What it learns is to compare; so it also compares characters of alphabets that it has never seen.
+Sources: Vinyals et al. 2016 (matching networks), Snell, Swersky and Zemel 2017 (prototypical networks).
+"""
+from collections import namedtuple
+import math
+
+import numpy as np
+
+from minidl import backend, losses, ops, optim
+from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
+from minidl.tensor import Tensor, no_grad, operand
+
+VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.88), (0, 0, 1.13)]
+"""(degrees, slant, zoom) of the looks that `encode_characters` takes at a picture."""
+
+
+class Step(namedtuple("Step", "number loss accuracy learning_rate")):
+    """One step of training: number from 1, loss, share of the episode's questions answered rightly, and η."""
+    __slots__ = ()
+
+
+def episode_loss(encodings, scale=20.0):
+    """How badly pictures find their class by one example: (loss, share of right answers), both scalars.
+
+    encodings z (C, K, D), of length 1: K ≥ 2 pictures of each of C classes.  Every picture is in turn a question, and the
+    j-th pictures of all classes are in turn the examples:
+        ℓ(c, k; j) = −log softmax_c'(s ⟨z_ck, z_c'j⟩)_c,   k ≠ j;   the loss is the mean.
+    As ‖a − b‖² = 2 − 2⟨a, b⟩, these are the prototypical network's logits −s d²/2.
+    """
+    z = operand("episode_loss", encodings, "encodings")
+    if z.ndim != 3 or z.shape[1] < 2:
+        raise ValueError(f"episode_loss: encodings must be (C, K, D) with two pictures or more of a class, got {z.shape}")
+    classes, pictures = z.shape[:2]
+    labels = Tensor(np.arange(classes), device=z.device)
+    loss, right = 0.0, 0.0
+    for j in range(pictures):
+        for k in range(pictures):
+            if j != k:
+                logits = scale * (z[:, k] @ ops.transpose(z[:, j]))
+                loss = loss + losses.cross_entropy(logits, labels)
+                right += float(ops.mean((ops.argmax(logits.detach(), -1) == labels).astype("float32")))
+    asked = pictures * (pictures - 1)
+    return loss * (1 / asked), right / asked
+
+
+def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2e-3, scale=20.0, symmetries=8,
+          handwriting=Handwriting(), seed=0, callback=None):
+    """Train an encoder on `steps` episodes drawn from Characters.
+
+    Each character, turned by 90°, 180°, 270° and mirrored, makes `symmetries` (1, 4 or 8) classes; an episode is
+    `pictures` pictures of each of `classes` of them, each as another hand might have written it (`handwriting`).
+    Adam; η rises over the first hundredth of the steps and falls along a cosine to 0.
+    callback(Step) is called after each.  Returns the list of them.  seed: a numpy Generator or an integer.
+    Raises ValueError where there are fewer classes, or a character has too few pictures.
+    """
+    rng, ink = backend.generator(seed), Ink(characters.pictures)
+    places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
+    _check(characters.names, places, steps, classes, pictures, symmetries)
+    optimizer = optim.Adam(encoder.parameters(), learning_rate)
+    encoder.train()
+    history = []
+    for number in range(1, steps + 1):
+        optimizer.learning_rate = learning_rate * _schedule((number - 0.5) / steps)
+        drawn = rng.choice(len(places) * symmetries, classes, replace=False)
+        which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False) for c in drawn])
+        turns = np.repeat(SYMMETRIES[drawn % symmetries], pictures, axis=0)
+        z = encoder(Tensor(handwriting(ink, which, turns, encoder.size, rng)))
+        loss, right = episode_loss(ops.reshape(z, (classes, pictures, z.shape[-1])), scale)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(Step(number, loss.item(), right, optimizer.learning_rate))
+        if callback is not None:
+            callback(history[-1])
+    encoder.eval()
+    return history
+
+
+def _schedule(share):
+    return min(1.0, 100 * share) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _check(names, places, steps, classes, pictures, symmetries):
+    if symmetries not in (1, 4, 8):
+        raise ValueError(f"train: symmetries must be 1, 4 (turned) or 8 (and mirrored), got {symmetries}")
+    if steps < 1 or pictures < 2 or not 2 <= classes <= len(places) * symmetries:
+        raise ValueError(f"train: expected 1 step or more, 2 pictures or more and 2 to {len(places) * symmetries} classes "
+                         f"({len(places)} characters × {symmetries}), got steps={steps}, pictures={pictures}, "
+                         f"classes={classes}")
+    poor = [name for name, own in zip(names, places) if len(own) < pictures]
+    if poor:
+        raise ValueError(f"train: {poor[0]} has fewer than {pictures} pictures; episodes need so many of each character")
+
+
+def encode_characters(encoder, pictures, views=VIEWS):
+    """Encodings (N, D) on the host, of length 1: the mean over slightly turned, slanted and zoomed views of each picture.
+
+    pictures: uint8 (N, H, W), dark ink on white.  views: see VIEWS; the first alone is the picture as it is.
+    """
+    ink, total = Ink(pictures), 0.0
+    mode = encoder.training
+    encoder.eval()
+    with no_grad():
+        for degrees, slant, zoom in views:
+            cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+            matrix = zoom * np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [slant, 1]]
+            maps = np.concatenate([matrix, np.zeros((2, 1))], axis=1)
+            total = total + np.concatenate([_encode(encoder, ink, which, maps) for which in _blocks(len(pictures))])
+    encoder.train(mode)
+    return total / np.linalg.norm(total, axis=1, keepdims=True)
+
+
+def _encode(encoder, ink, which, maps):
+    return encoder(Tensor(ink.view(which, encoder.size, np.repeat(maps[None], len(which), axis=0)))).numpy()
+
+
+def _blocks(n, length=256):
+    return [np.arange(start, min(start + length, n)) for start in range(0, n, length)]
+
+
+def classify(encoder, examples, questions, views=VIEWS):
+    """For each question (M, H, W) the place of its nearest example (C, H, W): int64 (M,).  Each is answered on its own."""
+    distances = -encode_characters(encoder, questions, views) @ encode_characters(encoder, examples, views).T
+    return distances.argmin(axis=1)
+
+
+def examine(encoder, runs, views=VIEWS):
+    """{name: error} of one-shot runs {name: Run}: the share of test pictures given to a wrong class, 0 to 1."""
+    return {name: float(np.mean(classify(encoder, run.training, run.test, views) != run.answers))
+            for name, run in runs.items()}
+
+
+def draw_runs(characters, count, classes, seed):
+    """`count` runs in the manner of Omniglot's, {"run01": Run, …}: `classes` characters (fewer where there are fewer) of one
+    alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a Generator or an integer."""
+    rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
+    names, runs = list(dict.fromkeys(alphabets)), {}
+    from minidl.data.omniglot import Run
+    for number in range(count):
+        own = np.flatnonzero(alphabets == names[number % len(names)])
+        labels = rng.permutation(own)[:classes]
+        pairs = [rng.choice(np.flatnonzero(characters.labels == label), 2, replace=False) for label in labels]
+        order = rng.permutation(len(labels))
+        examples, tests = characters.pictures[np.transpose(pairs)]
+        runs[f"run{number + 1:02}"] = Run(examples, tests[order], order)
+    return runs

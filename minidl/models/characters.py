@@ -1,0 +1,29 @@
+"""A small convolutional encoder of handwritten characters."""
+from minidl import ops
+from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Module, ReLU, Sequential
+from minidl.nn.initializers import he_normal
+
+
+class CharacterEncoder(Module):
+    """f(x): (N, size, size, 1), dark ink on white in 0..255 → (N, D), of length 1.
+
+    Blocks of a 3×3 convolution, batch normalisation and ReLU; three of them halve the picture by max-pooling.  What is left
+    of it, with 28 pixels 3 × 3 places, is laid out flat: where a stroke is tells characters apart.
+    widths: the channels of each block; D = (size // 8)² · the last of them.
+    """
+    channels = 1
+
+    def __init__(self, size=28, widths=(32, 64, 128, 128), *, rng):
+        if size < 8 or len(widths) < 3:
+            raise ValueError(f"CharacterEncoder: three halvings need a size of 8 or more and three widths, got {size} and "
+                             f"{tuple(widths)}")
+        self.size = size
+        layers = []
+        for i, (before, width) in enumerate(zip((1, *widths), widths)):
+            layers += [Conv2d(before, width, 3, padding=1, bias=False, initializer=he_normal, rng=rng)]
+            layers += [MaxPool(2)] * (i < 3) + [BatchNorm(width), ReLU()]       # pooled first: a quarter to normalise
+        self.layers = Sequential(*layers, Flatten())
+
+    def forward(self, x):
+        z = self.layers(1 - x * (1 / 255))
+        return z / ops.sqrt(ops.sum(ops.square(z), -1, keepdims=True) + 1e-12)
