@@ -1,12 +1,14 @@
 """Handwritten characters invented by a generator, in Omniglot's form, where no Omniglot is at hand.
 
 A character is one to three strokes, each an arc or a smooth curve through a few points of a grid; a stroke often starts
-where an earlier one passes.  A drawer moves every point a little, leans, stretches and turns the whole, and has an own pen.
+where an earlier one passes.  A drawer moves every point a little, leans, stretches and turns the whole, with their own pen.
 """
 import numpy as np
 
 from .. import backend
 from .omniglot import Characters
+
+CANDIDATES = 4
 
 
 def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
@@ -23,11 +25,24 @@ def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
     pictures, names = [], []
     for alphabet, rng in enumerate(backend.generator(seed).spawn(alphabets), 1):
         hands = [_hand(rng) for _ in range(drawers)]
-        for character in range(1, characters + 1):
-            strokes = _character(rng)
+        for number, strokes in enumerate(_alphabet(characters, rng), 1):
             pictures += [_draw(strokes, hand, size, rng) for hand in hands]
-            names.append(f"drawn{alphabet:02}/character{character:02}")
+            names.append(f"drawn{alphabet:02}/character{number:02}")
     return Characters(np.stack(pictures), np.repeat(np.arange(len(names)), drawers), names)
+
+
+def _alphabet(count, rng):
+    """Characters that can be told apart: each time, of some candidates, the one that least resembles those before."""
+    still = np.eye(2), 0.0, 0.08
+    chosen, seen = [], np.zeros((0, 256))
+    for _ in range(count):
+        candidates = [_character(rng) for _ in range(CANDIDATES)]
+        ink = np.stack([255.0 - _draw(strokes, still, 16, rng).ravel() for strokes in candidates])
+        ink /= np.linalg.norm(ink, axis=1, keepdims=True)
+        best = (ink @ seen.T).max(axis=1, initial=0.0).argmin()
+        chosen.append(candidates[best])
+        seen = np.concatenate([seen, ink[best:best + 1]])
+    return chosen
 
 
 def _character(rng):
@@ -46,24 +61,26 @@ def _character(rng):
             points = points + earlier[rng.integers(len(earlier))] - points[0]
         strokes.append(points)
     every = np.concatenate(strokes)
+    if len(every) < 3:                                  # one straight line: too little to be told by
+        return _character(rng)
     middle, half = (every.max(0) + every.min(0)) / 2, max(0.5, np.ptp(every, axis=0).max() / 2)
     return [(points - middle) / half for points in strokes]
 
 
 def _hand(rng):
     """How somebody writes: (2, 2) lean and stretch, how far points stray, and half the width of the pen."""
-    lean = np.array([[np.exp(rng.normal(0, 0.08)), rng.normal(0, 0.12)], [rng.normal(0, 0.06), np.exp(rng.normal(0, 0.08))]])
-    return lean, rng.uniform(0.03, 0.1), rng.uniform(0.022, 0.04)
+    lean = np.array([[np.exp(rng.normal(0, 0.12)), rng.normal(0, 0.2)], [rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12))]])
+    return lean, rng.uniform(0.05, 0.13), rng.uniform(0.022, 0.04)
 
 
 def _draw(strokes, hand, size, rng):
     from PIL import Image, ImageDraw
     lean, straying, pen = hand
-    canvas, shift = 2 * size, rng.normal(0, 0.08, 2)
+    canvas, shift = 2 * size, rng.normal(0, 0.1, 2)
     image = Image.new("L", (canvas, canvas), 255)
     ink = ImageDraw.Draw(image)
     for points in strokes:
-        curve = _open_curve(points + rng.normal(0, straying, points.shape)) @ (0.66 * lean) + shift
+        curve = _open_curve(points + rng.normal(0, straying, points.shape)) @ (0.6 * lean) + shift
         pixels = canvas * (0.5 + 0.5 * curve)
         ink.line(pixels.ravel().tolist(), fill=0, width=max(1, round(2 * pen * canvas / 2)), joint="curve")
         for x, y in pixels[[0, -1]]:                    # round ends

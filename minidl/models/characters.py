@@ -1,7 +1,9 @@
 """A small convolutional encoder of handwritten characters."""
 from minidl import ops
+from minidl import weights as weight_files
 from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Module, ReLU, Sequential
 from minidl.nn.initializers import he_normal
+from minidl.weights import WeightsError
 
 
 class CharacterEncoder(Module):
@@ -27,3 +29,16 @@ class CharacterEncoder(Module):
     def forward(self, x):
         z = self.layers(1 - x * (1 / 255))
         return z / ops.sqrt(ops.sum(ops.square(z), -1, keepdims=True) + 1e-12)
+
+
+def character_encoder(weights):
+    """A trained CharacterEncoder of the default size from a file that `minidl.save` wrote.
+
+    Raises WeightsError, naming the file, where it is damaged or holds something else; OSError where it cannot be opened.
+    """
+    encoder = CharacterEncoder(rng=0)
+    arrays = weight_files.load(weights)
+    try:
+        return encoder.load_state_dict(arrays).eval()
+    except ValueError as error:
+        raise WeightsError(f"{weights}: holds no encoder of characters: {str(error)[:200]}") from None
