@@ -38,10 +38,10 @@ class Ink:
     def _sample(self, which, places):
         """Linear interpolation between the four pixels around each place (M, P, 2), from a flat array."""
         rows, columns = self.softened.shape[1:]
-        y = np.clip((places[..., 0] + 1) * (self.height / 2) + 1.5, 0, rows - 1.001)
-        x = np.clip((places[..., 1] + 1) * (self.width / 2) + 1.5, 0, columns - 1.001)
-        top, left = y.astype(np.int32), x.astype(np.int32)
-        y, x = y - top, x - left
+        y = np.clip((places[..., 0] + 1) * (self.height / 2) + 1.5, 0, rows - 1)
+        x = np.clip((places[..., 1] + 1) * (self.width / 2) + 1.5, 0, columns - 1)
+        top, left = np.minimum(y.astype(np.int32), rows - 2), np.minimum(x.astype(np.int32), columns - 2)
+        y, x = np.subtract(y, top, dtype=np.float32), np.subtract(x, left, dtype=np.float32)
         first = np.asarray(which, np.int64)[:, None] * (rows * columns) + top * columns + left
         flat = self.softened.reshape(-1)
         corners = [flat[first + shift].astype(np.float32) for shift in (0, 1, columns, columns + 1)]

@@ -24,7 +24,7 @@ class CharacterEncoder(Module):
         for i, (before, width) in enumerate(zip((1, *widths), widths)):
             layers += [Conv2d(before, width, 3, padding=1, bias=False, initializer=he_normal, rng=rng)]
             layers += [MaxPool(2)] * (i < 3) + [BatchNorm(width), ReLU()]       # pooled first: a quarter to normalise
-        self.layers = Sequential(*layers, Flatten())
+        self.layers = Sequential(*layers[:-1], Flatten())                       # encodings of both signs
 
     def forward(self, x):
         z = self.layers(1 - x * (1 / 255))

@@ -1,0 +1,193 @@
+"""Alphabets from folders and zips, one-shot runs, and characters invented by a generator."""
+import io
+import zipfile
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from minidl.data.drawn_characters import drawn_characters
+from minidl.data.omniglot import MAX_MEMBER_BYTES, read_characters, read_runs
+
+NAMES = [f"{alphabet}/character{c:02}/{c:04}_{drawer:02}.png" for alphabet in ("Latin", "Greek") for c in (1, 2)
+         for drawer in (1, 2, 3)]
+
+
+def png(value, size=(9, 9)):
+    """A picture in Omniglot's mode, one bit a pixel: paper with `value` pixels of ink in its first row."""
+    pixels = np.full(size[::-1], 255, np.uint8)
+    pixels[0, :value] = 0
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert("1").save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, name in enumerate(NAMES):
+        path = tmp_path / "images_background" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(number % 9))
+    return tmp_path / "images_background"
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path):
+    members = {f"images_background/{name}": png(number % 9) for number, name in enumerate(NAMES)}
+    return zipped(tmp_path / "background.zip", {"images_background/": b"", "__MACOSX/a/b/x.png": b"resource", **members})
+
+
+def test_folder_and_zip_say_the_same(folder, archive, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    one, other = read_characters(folder), read_characters(archive)
+    assert one.names == other.names == ["Greek/character01", "Greek/character02", "Latin/character01", "Latin/character02"]
+    assert one.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3] and (one.pictures == other.pictures).all()
+    assert one.pictures.shape == (12, 9, 9) and one.pictures.dtype == np.uint8
+    assert (one.pictures == 0).sum((1, 2)).tolist() == [6, 7, 8, 0, 1, 2, 0, 1, 2, 3, 4, 5]
+    assert sorted(tmp_path.rglob("*")) == before            # nothing was unpacked
+
+
+def test_several_sources(folder, archive, tmp_path):
+    more = zipped(tmp_path / "more.zip", {"Greek/character01/0001_01.png": png(9), "Korean/character01/0001_01.png": png(4)})
+    both = read_characters(folder, more)
+    assert both.names[0] == "Greek/character01" and both.names[2] == "Korean/character01" and len(both.names) == 5
+    assert (both.labels == 0).sum() == 3                    # Greek is taken from the first
+
+
+def test_only_some_alphabets(folder):
+    latin = read_characters(folder).only({"Latin"})
+    assert latin.names == ["Latin/character01", "Latin/character02"] and latin.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert latin.alphabets() == ["Latin", "Latin"] and (latin.pictures == 0).sum((1, 2)).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("members, words", [
+    ({"a/b/1.png": png(1), "a/b/2.png": png(1, (9, 8))}, "a/b/2.png has 9 × 8 pixels, .*a/b/1.png has 9 × 9"),
+    ({"a/b/1.png": png(1)[:40]}, "a/b/1.png is not a usable picture"),
+    ({"a/b/1.png": b"\0" * (MAX_MEMBER_BYTES + 1)}, "a/b/1.png would unpack to 1,000,001 bytes, more than"),
+    ({"a/b/1.png": png(0, (1001, 1000))}, "a/b/1.png is not a usable picture: .*1001 x 1000 pixels"),
+    ({"a.png": png(1), "a/b.png": png(1)}, "holds no characters: expected pictures alphabet/character/NAME.png"),
+    ({}, "holds no characters"),
+])
+def test_bad_zips(tmp_path, members, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read_characters(zipped(tmp_path / "bad.zip", members))
+    assert "bad.zip" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_damaged_zips(tmp_path, archive):
+    (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:-30])
+    (tmp_path / "text.zip").write_text("no zip")
+    for name in ("cut.zip", "text.zip"):
+        with pytest.raises(ValueError, match=f"{name} is neither a folder nor a usable zip"):
+            read_characters(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_characters(tmp_path / "missing.zip")
+    content = bytearray(archive.read_bytes())
+    start = content.index(b"0001_01.png") + len(b"0001_01.png")
+    content[start:start + 60] = bytes(60)                   # the first picture's compressed bytes
+    (tmp_path / "inside.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="inside.zip"):
+        read_characters(tmp_path / "inside.zip")
+
+
+def test_an_encrypted_member(tmp_path, archive):
+    content = bytearray(archive.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.index(b"Latin/character01/0001_01.png")
+        start = content.rindex(header, 0, place) if header == b"PK\x03\x04" else content.index(
+            header, content.index(b"PK\x01\x02", place))
+        content[start + flags] |= 1
+    for start in [i for i in range(len(content)) if content[i:i + 4] == b"PK\x01\x02"]:
+        content[start + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="locked.zip: .* cannot be unpacked: .*encrypted"):
+        read_characters(tmp_path / "locked.zip")
+
+
+def test_no_source():
+    with pytest.raises(ValueError, match="no source was given"):
+        read_characters()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for run, turn in (("run01", 1), ("run02", 2)):
+        for part, stem in (("training", "class"), ("test", "item")):
+            (tmp_path / "runs" / run / part).mkdir(parents=True)
+            for i in range(1, 4):
+                (tmp_path / "runs" / run / part / f"{stem}{i:02}.png").write_bytes(png(i))
+        lines = [f"{run}/test/item{i:02}.png {run}/training/class{(i + turn - 1) % 3 + 1:02}.png" for i in range(1, 4)]
+        (tmp_path / "runs" / run / "class_labels.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path / "runs"
+
+
+def test_runs(runs):
+    found = read_runs(runs)
+    assert list(found) == ["run01", "run02"]
+    assert found["run01"].answers.tolist() == [1, 2, 0] and found["run02"].answers.tolist() == [2, 0, 1]
+    assert found["run01"].training.shape == found["run01"].test.shape == (3, 9, 9)
+    assert (found["run01"].test == 0).sum((1, 2)).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("line, words", [
+    ("run01/test/item01.png", "line 1: expected run01/test/NAME run01/training/NAME"),
+    ("run01/test/item01.png run01/training/class09.png", "line 1: expected .* a picture that is there, got 'run01/test"),
+    ("run01/test/item09.png run01/training/class01.png", "line 1: there is no picture .*item09.png"),
+    ("run01/training/class01.png run01/test/item01.png", "line 1: expected"),
+    ("../../etc/passwd run01/training/class01.png", "line 1: expected"),
+    ("/ /", "line 1: expected"),
+    ("", "names no test pictures"),
+])
+def test_bad_class_labels(runs, line, words):
+    (runs / "run01" / "class_labels.txt").write_text(line + "\n")
+    with pytest.raises(ValueError, match=words) as caught:
+        read_runs(runs)
+    assert "class_labels.txt" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_runs_that_are_not_there(tmp_path, runs):
+    with pytest.raises(ValueError, match="holds no one-shot runs"):
+        read_runs(tmp_path)
+    for path in (runs / "run02" / "training").iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match="training holds no pictures: expected one of each class"):
+        read_runs(runs)
+
+
+def test_a_run_with_pictures_of_two_sizes(runs):
+    (runs / "run02" / "test" / "item03.png").write_bytes(png(1, (10, 9)))
+    with pytest.raises(ValueError, match="item03.png has 10 × 9 pixels"):
+        read_runs(runs)
+
+
+def test_drawn_characters():
+    characters = drawn_characters(2, 3, drawers=4, size=24, seed=1)
+    assert characters.pictures.shape == (24, 24, 24) and characters.pictures.dtype == np.uint8
+    assert characters.names[3] == "drawn02/character01" and characters.labels.tolist() == sorted(4 * list(range(6)))
+    assert characters.alphabets() == 3 * ["drawn01"] + 3 * ["drawn02"]
+    ink = (1 - characters.pictures / 255).mean((1, 2))
+    assert 0.005 < ink.min() and ink.max() < 0.5
+    assert (drawn_characters(2, 3, drawers=4, size=24, seed=1).pictures == characters.pictures).all()
+    assert (drawn_characters(3, 3, drawers=4, size=24, seed=1).pictures[:24] == characters.pictures).all()
+    assert (drawn_characters(2, 3, drawers=4, size=24, seed=2).pictures != characters.pictures).any()
+
+
+def test_drawn_characters_resemble_themselves():
+    characters = drawn_characters(1, 12, drawers=4, size=32, seed=0)
+    ink = 255.0 - characters.pictures.reshape(48, 8, 4, 8, 4).mean((2, 4)).reshape(48, 64)
+    ink /= np.linalg.norm(ink, axis=1, keepdims=True)
+    alike, same = ink @ ink.T, characters.labels[:, None] == characters.labels
+    assert alike[same].mean() > alike[~same].mean() + 0.15
+
+
+def test_nothing_to_invent():
+    for arguments in ((0, 1), (1, 0), (1, 1, 0), (1, 1, 1, 8)):
+        with pytest.raises(ValueError, match="drawn_characters: expected at least 1 alphabet"):
+            drawn_characters(*arguments)

@@ -1,0 +1,188 @@
+"""Folders of people, lists of pairs, and their parts."""
+import numpy as np
+from PIL import Image
+import pytest
+
+from minidl.data.people import (
+    Pairs,
+    balanced_pairs,
+    pairs_of,
+    read_pairs,
+    read_people,
+    split_people,
+    write_pairs,
+)
+
+
+def make(folder, people, name="{person}_{number:04}.jpg", mode="RGB"):
+    """A folder of tiny pictures: {person: how many}."""
+    for person, count in people.items():
+        (folder / person).mkdir(parents=True)
+        for number in range(1, count + 1):
+            Image.new(mode, (8, 9), number).save(folder / person / name.format(person=person, number=number))
+    return folder
+
+
+@pytest.fixture
+def lfw(tmp_path):
+    return make(tmp_path / "lfw", {"Ada_Lovelace": 3, "Bob_Dylan": 1, "Cleo_Patra": 2, "Dora_Maar": 2, "Émile_Zola": 4})
+
+
+def test_lfw_and_att_layouts(lfw, tmp_path):
+    people = read_people(lfw)
+    assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar", "Émile_Zola"]
+    assert people.labels.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4]
+    assert [path.name for path in people.paths[:2]] == ["Ada_Lovelace_0001.jpg", "Ada_Lovelace_0002.jpg"]
+    assert people.load()[0].shape == (9, 8, 3) and people.load(size=4)[0].shape == (4, 4, 3)
+    att = read_people(make(tmp_path / "att", {"s1": 2, "s2": 2}, "{number}.pgm", "L"))
+    assert att.names == ["s1", "s2"] and att.load()[1][0, 0].tolist() == [2, 2, 2]
+
+
+def test_only(lfw):
+    some = read_people(lfw).only({"Bob_Dylan", "Émile_Zola"})
+    assert some.names == ["Bob_Dylan", "Émile_Zola"] and some.labels.tolist() == [0, 1, 1, 1, 1]
+    assert {path.parent.name for path in some.paths} == set(some.names)
+
+
+def test_stray_files_and_empty_folders_are_passed_over(lfw):
+    (lfw / "readme.txt").write_text("x")
+    (lfw / "Nobody").mkdir()
+    (lfw / ".hidden").mkdir()
+    assert len(read_people(lfw).names) == 5
+
+
+def test_folders_without_people(tmp_path, lfw):
+    with pytest.raises(ValueError, match="nothing-there is not a folder"):
+        read_people(tmp_path / "nothing-there")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no people: it is empty or has no folders; expected a folder for each"):
+        read_people(tmp_path / "empty")
+    (tmp_path / "empty" / "inside").mkdir()
+    with pytest.raises(ValueError, match="there are no pictures in its 1 folders"):
+        read_people(tmp_path / "empty")
+    with pytest.raises(ValueError, match="one level deeper, in .*lfw"):
+        read_people(tmp_path)
+    with pytest.raises(ValueError, match="its pictures lie in the folder itself"):
+        read_people(lfw / "Ada_Lovelace")
+
+
+def test_unreadable_picture_names_person_and_file(lfw):
+    (lfw / "Cleo_Patra" / "Cleo_Patra_0002.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    with pytest.raises(ValueError, match=r"person Cleo_Patra: .*Cleo_Patra_0002.jpg is not a usable picture") as caught:
+        read_people(lfw).load()
+    assert "\n" not in str(caught.value)
+
+
+def test_nobody_twice(tmp_path):
+    people = read_people(make(tmp_path / "singles", {"A": 1, "B": 1}))
+    with pytest.raises(ValueError, match="singles: nobody has a second picture among 2 people"):
+        people.check_trainable()
+    with pytest.raises(ValueError, match="only one person has a second picture"):
+        read_people(make(tmp_path / "one", {"A": 3, "B": 1})).check_trainable()
+    with pytest.raises(ValueError, match="nobody has a second picture"):
+        pairs_of(people, 10, 0)
+
+
+def test_trainable(lfw):
+    read_people(lfw).check_trainable()
+
+
+def test_pairs_there_and_back(lfw, tmp_path):
+    pairs = pairs_of(read_people(lfw), 8, seed=3)
+    write_pairs(tmp_path / "pairs.csv", pairs, lfw)
+    text = (tmp_path / "pairs.csv").read_text(encoding="utf-8")
+    assert text.startswith("image_a,image_b,same\n") and text.count("\n") == 9
+    again = read_pairs(tmp_path / "pairs.csv", lfw)
+    assert again.a == pairs.a and again.b == pairs.b and again.same.tolist() == pairs.same.tolist()
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", "line 1: expected the columns image_a,image_b,same, got nothing"),
+    ("a,b\n", "line 1: expected the columns image_a,image_b,same, got a,b"),
+    ("HEADER", "holds no pairs below its header"),
+    ("HEADERGOOD,GOOD2\n", "line 2: expected two paths and 0 or 1"),
+    ("HEADERGOOD,GOOD2,1\n\nGOOD,GOOD2,yes\n", "line 4: expected two paths and 0 or 1, got 'Ada"),
+    ("HEADERGOOD,Ada_Lovelace/none.jpg,1\n", "line 2: there is no picture 'Ada_Lovelace/none.jpg' in"),
+    ("HEADERGOOD,../outside.jpg,0\n", "line 2: there is no picture '../outside.jpg'"),
+    ("HEADERGOOD,GOOD,1\n", "is paired with itself"),
+    ("HEADERGOOD,\"GOOD2,1\n", "line "),
+])
+def test_bad_pairs_name_the_line(lfw, tmp_path, text, words):
+    (tmp_path / "outside.jpg").write_bytes((lfw / "Bob_Dylan" / "Bob_Dylan_0001.jpg").read_bytes())
+    file = tmp_path / "pairs.csv"
+    file.write_text(text.replace("HEADER", "image_a,image_b,same\n").replace("GOOD2", "Ada_Lovelace/Ada_Lovelace_0002.jpg")
+                    .replace("GOOD", "Ada_Lovelace/Ada_Lovelace_0001.jpg"))
+    with pytest.raises(ValueError) as caught:
+        read_pairs(file, lfw)
+    assert words in str(caught.value) and "pairs.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_pairs_in_another_encoding(lfw, tmp_path):
+    (tmp_path / "pairs.csv").write_bytes(b"image_a,image_b,same\n\xff\xfe\x00,b,1\n")
+    with pytest.raises(ValueError, match=r"pairs.csv, line \d: .*utf-8"):
+        read_pairs(tmp_path / "pairs.csv", lfw)
+    good = "image_a,image_b,same\r\nBob_Dylan/Bob_Dylan_0001.jpg, Ada_Lovelace/Ada_Lovelace_0001.jpg ,0\r\n"
+    (tmp_path / "excel.csv").write_bytes(b"\xef\xbb\xbf" + good.encode())
+    assert read_pairs(tmp_path / "excel.csv", lfw).same.tolist() == [False]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_balanced_pairs(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 12, 60)
+    a, b, same = balanced_pairs(labels, 100, seed)
+    assert len(a) == len(b) == 100 and same.sum() == 50
+    assert (same == (labels[a] == labels[b])).all() and (a != b).all()
+    assert len({tuple(sorted(pair)) for pair in zip(a.tolist(), b.tolist())}) == 100
+    again = balanced_pairs(labels, 100, seed)
+    assert all((x == y).all() for x, y in zip(again, (a, b, same)))
+    assert (balanced_pairs(labels, 100, seed + 1)[0] != a).any()
+
+
+def test_balanced_pairs_take_all_that_there_are():
+    a, b, same = balanced_pairs([0, 0, 0, 1, 1, 2], 1000, 0)
+    assert sorted(zip(a[same].tolist(), b[same].tolist())) == [(0, 1), (0, 2), (1, 2), (3, 4)] and (~same).sum() == 4
+    a, b, same = balanced_pairs([0] * 5 + [1], 1000, 0)         # ten pairs of one person, but only five of two
+    assert same.sum() == (~same).sum() == 5
+
+
+def test_balanced_pairs_are_of_many_people():
+    labels = np.repeat(np.arange(41), [200] + [2] * 40)         # one person has five times as many pictures as all others
+    a, _, same = balanced_pairs(labels, 40, 0)
+    assert np.mean(labels[a[same]] == 0) < 0.3
+
+
+@pytest.mark.parametrize("labels, count, words", [
+    ([0, 0, 1], 1, "at least 2"), ([0, 1, 2], 4, "nobody has a second picture"), ([0, 0, 0], 4, "no pair of two people")])
+def test_impossible_pairs(labels, count, words):
+    with pytest.raises(ValueError, match=words):
+        balanced_pairs(labels, count, 0)
+
+
+def test_people_of_pairs_are_never_trained_on(tmp_path):
+    people = read_people(make(tmp_path, {f"person{i:02}": 1 + i % 3 for i in range(30)}))
+    pairs = Pairs([people.paths[0]], [people.paths[5]], np.array([False]))
+    asked = {people.paths[0].parent.name, people.paths[5].parent.name}
+    training, validation = split_people(people, 0.25, 7, apart=pairs)
+    assert not set(training.names) & set(validation.names) and not asked & {*training.names, *validation.names}
+    assert {*training.names, *validation.names, *asked} == set(people.names)
+    assert len(validation.names) == 5 and np.bincount(validation.labels).min() >= 2
+    assert split_people(people, 0.25, 7, apart=pairs)[1].names == validation.names
+    assert split_people(people, 0.25, 8, apart=pairs)[1].names != validation.names
+    everybody = split_people(people, 0.25, 7)
+    assert sorted(everybody[0].names + everybody[1].names) == people.names
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5])
+def test_shares_out_of_range(lfw, share):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        split_people(read_people(lfw), share, 0)
+
+
+def test_too_few_to_split(lfw):
+    people = read_people(lfw)
+    training, validation = split_people(people, 0.01, 0)            # never fewer than two to validate on
+    assert len(validation.names) == 2
+    asked = Pairs([people.paths[0]], [people.paths[-1]], np.array([False]))
+    with pytest.raises(ValueError, match="2 people with a second picture who are in none of the pairs are too few"):
+        split_people(people, 0.5, 0, apart=asked)
