@@ -299,7 +299,8 @@ def _light(picture, p, m, rng):
     """Shade as a lamp does a ball, brightness 1 + ⟨light, normal⟩, then tint it and add the camera's noise."""
     size = len(picture)
     across = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5) / SCALE
-    x, y = (across - m.shift[0]) / 0.95, ((across - m.shift[1] - DOWN) / 1.3)[:, None]
+    x = np.clip((across - m.shift[0]) / 0.95, -1, 1)                    # in radii of the head, which is a ball
+    y = np.clip((across - m.shift[1] - DOWN) / 1.3, -1, 1)[:, None]
     facing = np.maximum(0, 1 - x**2 - y**2)             # the square of the normal's share towards us
     shade = np.clip(m.brightness * (1 + m.light[0] * x + m.light[1] * y + m.front_light * (facing - 0.5)), 0.25, 1.9)
     lit = picture * (shade[..., None] * (1 + m.tint)).astype(np.float32)
