@@ -270,7 +270,7 @@ def _draw(p, m, size, rng):
     image = image.reduce(2)
     if m.soft:
         image = image.filter(ImageFilter.BoxBlur(size / 128))
-    return _light(np.asarray(image, np.float32), p, m, rng)
+    return _light(np.asarray(image, np.float32), m, rng)
 
 
 def _project(parts, m, canvas):
@@ -295,7 +295,7 @@ def _backdrop(m, canvas):
     return np.broadcast_to(colours.clip(0, 255), (canvas, canvas, 3)).astype(np.uint8)
 
 
-def _light(picture, p, m, rng):
+def _light(picture, m, rng):
     """Shade as a lamp does a ball, brightness 1 + ⟨light, normal⟩, then tint it and add the camera's noise."""
     size = len(picture)
     across = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5) / SCALE
