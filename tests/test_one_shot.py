@@ -21,7 +21,7 @@ IDENTITY = np.eye(2, 3)[None]
 def test_the_identity_view_is_the_softened_picture():
     picture = np.full((1, 8, 8), 255, np.uint8)
     picture[0, 2:5, 3:6] = 0
-    seen = Ink(picture).view([0], 8, IDENTITY)[0, :, :, 0]
+    seen = Ink(picture, framed=False).view([0], 8, IDENTITY)[0, :, :, 0]
     assert seen.shape == (8, 8) and seen.dtype == np.float32
     assert np.allclose(seen[0], 255)
     assert np.allclose(seen[3], [255, 255, 170, 85, 0, 85, 170, 255])       # the mean of 3 × 3 pixels
@@ -30,7 +30,7 @@ def test_the_identity_view_is_the_softened_picture():
 def test_a_coarse_view_keeps_the_ink():
     rng = np.random.default_rng(0)
     pictures = np.where(rng.random((3, 105, 105)) < 0.1, 0, 255).astype(np.uint8)
-    seen = Ink(pictures).view(np.arange(3), 35, np.repeat(IDENTITY, 3, 0))
+    seen = Ink(pictures, framed=False).view(np.arange(3), 35, np.repeat(IDENTITY, 3, 0))
     blocks = pictures.reshape(3, 35, 3, 35, 3).mean((2, 4))                 # three pixels to one
     assert np.abs(seen[..., 0] - blocks).max() < 0.6
 
@@ -40,7 +40,7 @@ def test_a_coarse_view_keeps_the_ink():
     (4, np.fliplr)])
 def test_symmetries_are_exact(number, expected):
     pictures = np.random.default_rng(1).integers(0, 256, (1, 12, 12), dtype=np.uint8)
-    ink = Ink(pictures)
+    ink = Ink(pictures, framed=False)
     maps = np.concatenate([SYMMETRIES[number], np.zeros((2, 1))], 1)[None]
     plain, seen = (ink.view([0], 12, m)[0, :, :, 0] for m in (IDENTITY, maps))
     turned = [expected(plain), np.rot90(expected(plain), 2)]                # the sense of a turn is a convention
@@ -50,8 +50,23 @@ def test_symmetries_are_exact(number, expected):
 
 
 def test_outside_of_the_picture_is_paper():
-    seen = Ink(np.zeros((1, 6, 6), np.uint8)).view([0], 6, np.array([[[1.0, 0, 1.5], [0, 1, 0]]]))[0, :, :, 0]
+    seen = Ink(np.zeros((1, 6, 6), np.uint8), framed=False).view([0], 6, np.array([[[1.0, 0, 1.5], [0, 1, 0]]]))[0, :, :, 0]
     assert (seen[4:] == 255).all() and (seen[0] < 255).all() and seen.dtype == np.float32
+
+
+def test_frames():
+    """A character is seen in the same way wherever and however large it was written."""
+    pictures = np.full((4, 60, 80), 255, np.uint8)
+    pictures[0, 10:30, 40:60] = 0                                           # a square,
+    pictures[1, 25:43, 5:23] = 0                                            # a smaller one
+    pictures[2, 20:40, 10] = 0                                              # a line; the last is empty
+    seen = Ink(pictures).view(np.arange(4), 20, np.repeat(IDENTITY, 4, 0))[..., 0]
+    assert seen.shape == (4, 20, 20) and (seen[3] == 255).all()
+    for number in range(3):
+        rows, columns = np.nonzero(seen[number] < 200)
+        assert abs(rows.mean() - 9.5) < 0.6 and abs(columns.mean() - 9.5) < 0.6
+    assert np.ptp(np.nonzero(seen[0] < 128)[0]) == np.ptp(np.nonzero(seen[1] < 128)[0]) == 15
+    assert np.ptp(np.nonzero(seen[2] < 200)[1]) <= 3
 
 
 def test_bends_push_the_ink():
@@ -59,7 +74,7 @@ def test_bends_push_the_ink():
     picture[0, :, 10] = 0
     bends = np.zeros((1, 20, 20, 2), np.float32)
     bends[..., 1] = 0.5                                                     # what was 5 pixels further right comes here
-    assert Ink(picture).view([0], 20, IDENTITY, bends)[0, 10, 3:8, 0].tolist() == [255, 170, 170, 170, 255]
+    assert Ink(picture, framed=False).view([0], 20, IDENTITY, bends)[0, 10, 3:8, 0].tolist() == [255, 170, 170, 170, 255]
 
 
 def test_handwriting():

@@ -13,19 +13,29 @@ SYMMETRIES = np.stack([np.linalg.matrix_power(TURN, k) @ m for m in (np.eye(2), 
 
 
 class Ink:
-    """Pictures (N, H, W), uint8, dark ink on white, from which views of any size are taken by `view`."""
+    """Pictures (N, H, W), uint8, dark ink on white, from which views of any size are taken by `view`.
 
-    def __init__(self, pictures):
+    framed: each character is seen through the square around its ink, a quarter larger and at least a third of the picture
+    wide, so that it is in the middle and fills the view however it was written; otherwise the whole picture is seen.
+    """
+
+    def __init__(self, pictures, framed=True):
         pictures = np.asarray(pictures)
         if pictures.ndim != 3 or 0 in pictures.shape or pictures.dtype != np.uint8:
             raise ValueError(f"Ink: pictures must be uint8 (N, H, W), got {pictures.dtype} {pictures.shape}")
-        self.height, self.width = pictures.shape[1:]
-        self.softened = _softened(pictures)         # (N, H + 4, W + 4), with paper around
+        sides = np.array(pictures.shape[1:])
+        self.softened = _softened(pictures)                                     # (N, H + 4, W + 4), with paper around
+        self.middles = np.broadcast_to(sides / 2, (len(pictures), 2))           # of the frames, in pixels, (y, x)
+        self.halves = np.broadcast_to(sides / 2, (len(pictures), 2))            # half of the frames' sides
+        if framed:
+            first, last = _ink_borders(pictures)
+            longest = np.maximum(1.25 * (last - first).max(axis=1, keepdims=True), min(sides) / 3)
+            self.middles, self.halves = (first + last) / 2, np.repeat(longest / 2, 2, axis=1)
 
     def view(self, which, size, maps, bends=None):
         """Pictures `which` (M,) through `maps` (M, 2, 3): float32 (M, size, size, 1), in 0..255.
 
-        maps: [A | t] from a place p of the view to A p + t in the picture, both (y, x), from −1 to 1 between the borders;
+        maps: [A | t] from a place p of the view to A p + t in the frame, both (y, x), from −1 to 1 between the borders;
         bends (M, size, size, 2), if given, are added to p before.  Interpolated linearly; outside of the picture is paper.
         """
         steps = (2 * np.arange(size, dtype=np.float32) + 1) / size - 1
@@ -33,13 +43,13 @@ class Ink:
         places = np.broadcast_to(grid, (len(which), size, size, 2)) if bends is None else grid + bends
         maps = maps.astype(np.float32)
         places = places.reshape(len(which), -1, 2) @ maps[:, :, :2].swapaxes(1, 2) + maps[:, None, :, 2]
+        places = (self.middles[which, None] + self.halves[which, None] * places).astype(np.float32)
         return self._sample(which, places).reshape(len(which), size, size, 1)
 
     def _sample(self, which, places):
-        """Linear interpolation between the four pixels around each place (M, P, 2), from a flat array."""
+        """Linear interpolation between the four pixels around each place (M, P, 2), in pixels, from a flat array."""
         rows, columns = self.softened.shape[1:]
-        y = np.clip((places[..., 0] + 1) * (self.height / 2) + 1.5, 0, rows - 1)
-        x = np.clip((places[..., 1] + 1) * (self.width / 2) + 1.5, 0, columns - 1)
+        y, x = np.clip(places[..., 0] + 1.5, 0, rows - 1), np.clip(places[..., 1] + 1.5, 0, columns - 1)
         top, left = np.minimum(y.astype(np.int32), rows - 2), np.minimum(x.astype(np.int32), columns - 2)
         y, x = np.subtract(y, top, dtype=np.float32), np.subtract(x, left, dtype=np.float32)
         first = np.asarray(which, np.int64)[:, None] * (rows * columns) + top * columns + left
@@ -47,6 +57,15 @@ class Ink:
         corners = [flat[first + shift].astype(np.float32) for shift in (0, 1, columns, columns + 1)]
         upper, lower = corners[0] + x * (corners[1] - corners[0]), corners[2] + x * (corners[3] - corners[2])
         return upper + y * (lower - upper)
+
+
+def _ink_borders(pictures):
+    """((N, 2), (N, 2)): the pixel (y, x) where the ink begins and the one after its end; 0 and H, W where there is none."""
+    borders = []
+    for axis, side in ((2, pictures.shape[1]), (1, pictures.shape[2])):
+        dark = (pictures < 128).any(axis=axis)                                  # (N, side)
+        borders.append((dark.argmax(axis=1), side - dark[:, ::-1].argmax(axis=1)))
+    return np.stack(borders, axis=-1)
 
 
 def _softened(pictures):
