@@ -16,7 +16,8 @@ import minidl as md
 from minidl.data import resize, save_image
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.omniglot import read_characters, read_runs
-from minidl.faces.episodes import classify, draw_runs, train
+from minidl.faces import one_shot
+from minidl.faces.episodes import distances, draw_runs, train
 from minidl.models.characters import CharacterEncoder, character_encoder
 
 STEPS, QUICK_STEPS = 3000, 200
@@ -97,19 +98,21 @@ def _mean(steps, name):
 
 
 def _examine(encoder, runs, options):
-    watch, found = Stopwatch(), {}
-    for name, examination in runs.items():
-        found[name] = classify(encoder, examination.training, examination.test)
-    errors = {name: 100 * float(np.mean(found[name] != runs[name].answers)) for name in runs}
-    mean, seconds = float(np.mean(list(errors.values()))), watch.seconds
-    path = options.output / "one_shot.png"
-    save_image(path, _sheet(runs, found, list(runs)[:4]))
+    watch = Stopwatch()
+    found = {name: distances(encoder, asked.training, asked.test) for name, asked in runs.items()}
+    result = one_shot(*((found[name], runs[name].answers) for name in runs))
+    seconds, path = watch.seconds, options.output / "one_shot.png"
+    errors = {name: 100 * float(1 - accuracy) for name, accuracy in zip(runs, result.accuracies)}
+    low, high = (100 * (1 - share) for share in reversed(result.interval))
+    save_image(path, _sheet(runs, {name: found[name].argmin(axis=1) for name in runs}, list(runs)[:4]))
     if not options.quiet:
         for name, error in errors.items():
             print(f"{name}: {error:.1f} % wrong")
-        print(f"mean of {len(errors)} runs: {mean:.2f} % wrong (by chance: {100 - 100 / len(runs[name].training):.0f} %)")
+        print(f"all {len(errors)} runs: {100 * result.error:.2f} % wrong (95 % interval {low:.1f} to {high:.1f}; "
+              f"by chance: {100 - 100 / len(runs[name].training):.0f} %)")
         print(path)
-    return {"errors_percent": errors, "mean_error_percent": mean, "examination_seconds": seconds}
+    return {"errors_percent": errors, "mean_error_percent": 100 * result.error, "interval_percent": [low, high],
+            "examination_seconds": seconds}
 
 
 def _sheet(runs, found, names):

@@ -1,4 +1,5 @@
 """Learning from one example: views of handwriting, the encoder, episodes and the examination."""
+from collections import Counter
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import minidl as md
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Characters, Run
-from minidl.faces.episodes import VIEWS, classify, draw_runs, encode_characters, episode_loss, examine, train
+from minidl.faces.episodes import VIEWS, _draw_classes, distances, draw_runs, encode_characters, episode_loss, examine, train
 from minidl.models.characters import CharacterEncoder, character_encoder
 from tests.test_demos import fails
 
@@ -166,11 +167,21 @@ def test_training_helps():
     """On alphabets that were never trained on."""
     learned, unseen = drawn_characters(3, 10, drawers=6, size=32, seed=0), drawn_characters(2, 10, size=32, seed=99)
     runs, net = draw_runs(unseen, 10, 10, 0), small_encoder()
-    before = np.mean(list(examine(net.eval(), runs, VIEWS[:1]).values()))
+    before = examine(net.eval(), runs, VIEWS[:1]).error
     history = train(net, learned, steps=200, seed=1, classes=16, learning_rate=1e-2)
-    after = np.mean(list(examine(net, runs, VIEWS[:1]).values()))
+    after = examine(net, runs, VIEWS[:1]).error
     assert np.mean([s.loss for s in history[-8:]]) < 0.6 * np.mean([s.loss for s in history[:8]])
     assert after < before - 0.1
+
+
+def test_episodes_ask_for_characters_of_one_alphabet():
+    alphabets = [np.arange(30), np.arange(30, 35), np.array([35])]
+    drawn = _draw_classes(alphabets, 60, 8, np.random.default_rng(0))
+    assert len(drawn) == len(set(drawn)) == 60
+    groups = Counter((0 if label < 30 else 1 if label < 35 else 2, symmetry) for label, symmetry in drawn)
+    assert max(groups.values()) >= 20 and all(alphabet or count <= 30 for (alphabet, _), count in groups.items())
+    everything = _draw_classes(alphabets, 36 * 4, 4, np.random.default_rng(0))
+    assert sorted(everything) == [(label, symmetry) for label in range(36) for symmetry in range(4)]
 
 
 def test_learning_rate_rises_and_falls(characters):
@@ -200,15 +211,15 @@ def test_every_question_is_answered_on_its_own(characters):
     """No matching one to one: the answer to a question does not depend on the others."""
     net = small_encoder()
     examples, questions = characters.pictures[::4], characters.pictures[1::4]
-    together = classify(net, examples, questions)
-    alone = [classify(net, examples, questions[i:i + 1])[0] for i in range(len(questions))]
-    assert together.tolist() == alone and together.dtype.kind == "i"
+    together = distances(net, examples, questions)
+    alone = [distances(net, examples, questions[i:i + 1])[0] for i in range(len(questions))]
+    assert together.shape == (12, 12) and np.allclose(together, alone, atol=1e-5)
 
 
 def test_examination_counts_errors(characters):
     net, examples = small_encoder(), characters.pictures[::4]
     runs = {"right": Run(examples, examples, np.arange(12)), "wrong": Run(examples, examples[:4], np.array([0, 1, 2, 5]))}
-    assert examine(net, runs) == {"right": 0.0, "wrong": 0.25}
+    assert np.allclose(examine(net, runs).accuracies, [1, 0.75])
 
 
 def test_drawn_runs(characters):
@@ -237,6 +248,7 @@ def test_saved_and_loaded(tmp_path, characters):
 
 def test_demo_on_invented_characters(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(one_shot, "CharacterEncoder", lambda rng: CharacterEncoder(16, (4, 4, 4), rng=rng))
+    monkeypatch.setattr(one_shot, "drawn_characters", lambda a, c, seed: drawn_characters(a, c, 3, 32, seed))
     one_shot.main(["--steps", "2", "--output", str(tmp_path), "--json", str(tmp_path / "figures.json"), "--seed", "3"])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["steps"] == 2 and figures["characters"] == 160 and len(figures["errors_percent"]) == 8
@@ -244,7 +256,7 @@ def test_demo_on_invented_characters(tmp_path, monkeypatch, capsys):
     with Image.open(tmp_path / "one_shot.png") as picture:
         assert picture.size == (20 * one_shot.SIDE, 4 * (3 * one_shot.SIDE + 28))
     shown = capsys.readouterr().out
-    assert "characters.npz" in shown and "run08" in shown and "mean of 8 runs" in shown
+    assert "characters.npz" in shown and "run08" in shown and "all 8 runs" in shown
     assert (tmp_path / "characters.npz").exists()
 
 
@@ -262,7 +274,7 @@ def write_omniglot(folder, characters, run):
     (folder / "runs" / "run01" / "class_labels.txt").write_text("".join(lines))
 
 
-def test_demo_trains_and_evaluates(tmp_path, characters, monkeypatch, capsys):
+def test_demo_trains_and_evaluates(tmp_path, characters, capsys):
     write_omniglot(tmp_path, drawn_characters(1, 10, drawers=3, size=32, seed=0), draw_runs(characters, 1, 6, 0)["run01"])
     model = tmp_path / "models" / "characters.npz"
     common = ["--model", str(model), "--output", str(tmp_path / "out"), "--quiet", "--json", str(tmp_path / "figures.json")]

@@ -11,6 +11,8 @@ import numpy as np
 
 from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
+from minidl.data.omniglot import Run
+from minidl.faces.identification import one_shot
 from minidl.tensor import Tensor, no_grad, operand
 
 VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.88), (0, 0, 1.13)]
@@ -59,14 +61,16 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     rng, ink = backend.generator(seed), Ink(characters.pictures)
     places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
     _check(characters.names, places, steps, classes, pictures, symmetries)
+    names = np.array(characters.alphabets())
+    alphabets = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
     optimizer = optim.Adam(encoder.parameters(), learning_rate)
     encoder.train()
     history = []
     for number in range(1, steps + 1):
         optimizer.learning_rate = learning_rate * _schedule((number - 0.5) / steps)
-        drawn = rng.choice(len(places) * symmetries, classes, replace=False)
-        which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False) for c in drawn])
-        turns = np.repeat(SYMMETRIES[drawn % symmetries], pictures, axis=0)
+        drawn = _draw_classes(alphabets, classes, symmetries, rng)
+        which = np.concatenate([rng.choice(places[label], pictures, replace=False) for label, _ in drawn])
+        turns = np.repeat(SYMMETRIES[[symmetry for _, symmetry in drawn]], pictures, axis=0)
         z = encoder(Tensor(handwriting(ink, which, turns, encoder.size, rng)))
         loss, right = episode_loss(ops.reshape(z, (classes, pictures, z.shape[-1])), scale)
         optimizer.zero_grad()
@@ -77,6 +81,19 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
             callback(history[-1])
     encoder.eval()
     return history
+
+
+def _draw_classes(alphabets, count, symmetries, rng):
+    """`count` distinct classes (label, symmetry), in groups of up to 20 of one alphabet turned in one way: to tell an
+    alphabet's characters apart is harder than to tell alphabets apart, and is what will be asked.
+
+    alphabets: the labels of each; a larger one comes more often."""
+    sizes = np.array([len(labels) for labels in alphabets])
+    drawn = {}
+    while len(drawn) < count:
+        labels, symmetry = alphabets[rng.choice(len(alphabets), p=sizes / sizes.sum())], rng.integers(symmetries)
+        drawn |= dict.fromkeys((int(label), int(symmetry)) for label in rng.permutation(labels)[:20])
+    return list(drawn)[:count]
 
 
 def _schedule(share):
@@ -121,16 +138,17 @@ def _blocks(n, length=256):
     return [np.arange(start, min(start + length, n)) for start in range(0, n, length)]
 
 
-def classify(encoder, examples, questions, views=VIEWS):
-    """For each question (M, H, W) the place of its nearest example (C, H, W): int64 (M,).  Each is answered on its own."""
-    distances = -encode_characters(encoder, questions, views) @ encode_characters(encoder, examples, views).T
-    return distances.argmin(axis=1)
+def distances(encoder, examples, questions, views=VIEWS):
+    """1 − ⟨f(x), f(x')⟩ from questions (M, H, W) to examples (C, H, W): (M, C), half the squared distance of encodings.
+
+    Each question's class is that of its nearest example, whatever the other questions are.
+    """
+    return 1 - encode_characters(encoder, questions, views) @ encode_characters(encoder, examples, views).T
 
 
 def examine(encoder, runs, views=VIEWS):
-    """{name: error} of one-shot runs {name: Run}: the share of test pictures given to a wrong class, 0 to 1."""
-    return {name: float(np.mean(classify(encoder, run.training, run.test, views) != run.answers))
-            for name, run in runs.items()}
+    """The faces.OneShot of runs {name: Run}: accuracy, its interval, accuracies of the single runs in their order."""
+    return one_shot(*((distances(encoder, run.training, run.test, views), run.answers) for run in runs.values()))
 
 
 def draw_runs(characters, count, classes, seed):
@@ -138,7 +156,6 @@ def draw_runs(characters, count, classes, seed):
     alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a Generator or an integer."""
     rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
     names, runs = list(dict.fromkeys(alphabets)), {}
-    from minidl.data.omniglot import Run
     for number in range(count):
         own = np.flatnonzero(alphabets == names[number % len(names)])
         labels = rng.permutation(own)[:classes]
