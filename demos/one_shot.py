@@ -20,7 +20,7 @@ from minidl.faces import one_shot
 from minidl.faces.episodes import distances, draw_runs, train
 from minidl.models.characters import CharacterEncoder, character_encoder
 
-STEPS, QUICK_STEPS = 3000, 200
+STEPS, QUICK_STEPS = 1500, 200
 BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in ((0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40)))
 SIDE = 56                       # pixels of a character in the picture
 

@@ -1,5 +1,4 @@
 """Learning from one example: views of handwriting, the encoder, episodes and the examination."""
-from collections import Counter
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import minidl as md
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Characters, Run
-from minidl.faces.episodes import VIEWS, _draw_classes, distances, draw_runs, encode_characters, episode_loss, examine, train
+from minidl.faces.episodes import VIEWS, distances, draw_runs, encode_characters, episode_loss, examine, train
 from minidl.models.characters import CharacterEncoder, character_encoder
 from tests.test_demos import fails
 
@@ -172,16 +171,6 @@ def test_training_helps():
     after = examine(net, runs, VIEWS[:1]).error
     assert np.mean([s.loss for s in history[-8:]]) < 0.6 * np.mean([s.loss for s in history[:8]])
     assert after < before - 0.1
-
-
-def test_episodes_ask_for_characters_of_one_alphabet():
-    alphabets = [np.arange(30), np.arange(30, 35), np.array([35])]
-    drawn = _draw_classes(alphabets, 60, 8, np.random.default_rng(0))
-    assert len(drawn) == len(set(drawn)) == 60
-    groups = Counter((0 if label < 30 else 1 if label < 35 else 2, symmetry) for label, symmetry in drawn)
-    assert max(groups.values()) >= 20 and all(alphabet or count <= 30 for (alphabet, _), count in groups.items())
-    everything = _draw_classes(alphabets, 36 * 4, 4, np.random.default_rng(0))
-    assert sorted(everything) == [(label, symmetry) for label in range(36) for symmetry in range(4)]
 
 
 def test_learning_rate_rises_and_falls(characters):

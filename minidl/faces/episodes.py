@@ -61,16 +61,14 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     rng, ink = backend.generator(seed), Ink(characters.pictures)
     places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
     _check(characters.names, places, steps, classes, pictures, symmetries)
-    names = np.array(characters.alphabets())
-    alphabets = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
     optimizer = optim.Adam(encoder.parameters(), learning_rate)
     encoder.train()
     history = []
     for number in range(1, steps + 1):
         optimizer.learning_rate = learning_rate * _schedule((number - 0.5) / steps)
-        drawn = _draw_classes(alphabets, classes, symmetries, rng)
-        which = np.concatenate([rng.choice(places[label], pictures, replace=False) for label, _ in drawn])
-        turns = np.repeat(SYMMETRIES[[symmetry for _, symmetry in drawn]], pictures, axis=0)
+        drawn = rng.choice(len(places) * symmetries, classes, replace=False)
+        which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False) for c in drawn])
+        turns = np.repeat(SYMMETRIES[drawn % symmetries], pictures, axis=0)
         z = encoder(Tensor(handwriting(ink, which, turns, encoder.size, rng)))
         loss, right = episode_loss(ops.reshape(z, (classes, pictures, z.shape[-1])), scale)
         optimizer.zero_grad()
@@ -81,19 +79,6 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
             callback(history[-1])
     encoder.eval()
     return history
-
-
-def _draw_classes(alphabets, count, symmetries, rng):
-    """`count` distinct classes (label, symmetry), in groups of up to 20 of one alphabet turned in one way: to tell an
-    alphabet's characters apart is harder than to tell alphabets apart, and is what will be asked.
-
-    alphabets: the labels of each; a larger one comes more often."""
-    sizes = np.array([len(labels) for labels in alphabets])
-    drawn = {}
-    while len(drawn) < count:
-        labels, symmetry = alphabets[rng.choice(len(alphabets), p=sizes / sizes.sum())], rng.integers(symmetries)
-        drawn |= dict.fromkeys((int(label), int(symmetry)) for label in rng.permutation(labels)[:20])
-    return list(drawn)[:count]
 
 
 def _schedule(share):
