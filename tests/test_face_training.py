@@ -82,7 +82,8 @@ def test_it_learns_people_never_seen():
 @pytest.mark.parametrize("options", [
     {}, {"mining": "all"}, {"mining": "random", "form": "euclidean"}, {"mining": "batch_hard"}, {"loss": "contrastive"},
     {"loss": "logistic"}, {"loss": "chi_square", "made": lambda: encoder(nonnegative=True)}, {"augmentation": None},
-    {"steps": 0}, {"pretrain_steps": 0}], ids=lambda options: "-".join(f"{k}={v}" for k, v in options.items() if k != "made"))
+    {"steps": 0}, {"pretrain_steps": 0}],
+    ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items() if name != "made"))
 def test_every_loss_and_strategy_trains_on_every_device(device, options):
     options = {"pretrain_steps": 1, "steps": 2, "every": 2} | options
     made = options.pop("made", encoder)
