@@ -80,9 +80,11 @@ broken("cotangents are added in place",                                # but `+`
 broken("only the first use of an input is recorded", values, engine.record,
        ("if x.node is not None:", "if x.node is not None and x.node not in [node for node, _ in kept]:"))
 
-once = "arrived.pop(node)", "arrived[node]"             # else whatever arrives late goes down again: right, but never done
-broken("nodes in order of arrival, last first", values, engine._sweep, ("heappop(waiting)", "waiting.pop()"), once)
-broken("nodes in order of arrival, first first", values, engine._sweep, ("heappop(waiting)", "waiting.pop(0)"), once)
+once = (("arrived.pop(node)", "arrived[node]"),         # else whatever arrives late goes down again: right, but never done
+        ("heappush(waiting, (-parent.number, parent))", "waiting.append((-parent.number, parent))"))
+paths = on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4))         # a long one and a short one
+broken("nodes in order of arrival, last first", paths, engine._sweep, ("heappop(waiting)", "waiting.pop()"), *once)
+broken("nodes in order of arrival, first first", paths, engine._sweep, ("heappop(waiting)", "waiting.pop(0)"), *once)
 
 broken("broadcasting is not undone", on(ops.multiply, normal(3, 4), normal(4)), engine._sweep,
        ("gx = gx.sum_to(parent.shape)", "pass"))
