@@ -303,6 +303,8 @@ def test_errors_name_the_operation(device, name):
     "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
     "take_along_axis: indices of shape .* along axis 0 do not fit": lambda: ops.take_along_axis(a, np.array([0]), 0),
     "matmul: operands need at least one axis": lambda: ops.matmul(a, np.array(2.0)),
+    "gram: needs at least two axes": lambda: ops.gram(np.ones(3)),
+    "channel_dot: x .* and u .* must have one shape": lambda: ops.channel_dot(np.ones((2, 3)), np.ones((3, 2))),
     "einsum: .* asks for a letter": lambda: ops.einsum("ij->k", a),
     "einsum: .* describes 2 operands, got 1": lambda: ops.einsum("ij,jk", a),
     "einsum: operand 0 is 'i'": lambda: ops.einsum("i", a),
