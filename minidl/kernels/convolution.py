@@ -25,7 +25,6 @@ from minidl.kernels.workers import deal, share, strips, workspace
 NARROW = 4      # times as many inputs as outputs
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
-
 ALGORITHMS = ("auto", "plain", "strips", "winograd")
 
 
@@ -185,8 +184,8 @@ def _narrow(x, w, b, dilation, rectified):
             total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
             total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))
             for tap in product(*map(range, kernel)):
-                total += z[tap][(slice(None), slice(None), *map(slice, *zip(*(
-                    (d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:])))))]
+                shifted = tuple(slice(d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:]))
+                total += z[tap][(slice(None), slice(None)) + shifted]
             y[images, rows] = xp.moveaxis(xp.maximum(total, 0, out=total) if rectified else total, 0, -1)
 
     per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize

@@ -105,7 +105,7 @@ def _fold(u, g, contribution):
                 part = place[strip]
                 part += contribution(strip, k)
 
-    everywhere(fill, u, whole_images=any(s < k for s, k in zip(g.stride[:1], g.kernel)))
+    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
     return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
 
 

@@ -35,8 +35,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=F
     g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
-    y = _conv(*promoted(x, w, *[b] * (b is not None)), g=g, rectified=rectified)
-    return record(y.data, (y, lambda gy, y: keep_positive(gy, y))) if rectified else y      # no rule of y looks at its value
+    z = _conv(*promoted(x, w, *[b] * (b is not None)), g=g, rectified=rectified)
+    return record(z.data, (z, lambda gy, y: keep_positive(gy, y))) if rectified else z      # no rule of conv looks at z
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):

@@ -75,7 +75,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     """y = γ (x − μ)/√(σ² + ε) + β  per channel, the last axis.
 
     mean, variance None (training): μ and σ² are the batch's own, over all axes but the last, and x̄ sees that they depend
-    on x (`channel_moments`).  Given (C,) arrays (evaluation): running statistics, constants.
+    on x (`channel_moments`).  Given (C,): those, in evaluation the running statistics, constants.
     With f = γ/√(σ² + ε) it is one multiplication and addition per element, y = f x + (β − μ f), and the rules follow from
     the parts; spelled out, with x̂ the normalised x,   γ̄ = Σ ȳ x̂,   β̄ = Σ ȳ,   and in training
     x̄ = f (ȳ − ⟨ȳ⟩ − x̂ ⟨x̂ ȳ⟩)  with ⟨·⟩ the mean over a channel; in evaluation x̄ = f ȳ.   Source: Ioffe and Szegedy 2015.
