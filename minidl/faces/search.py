@@ -6,7 +6,7 @@ the chosen are computed again from q − g.
 """
 import numpy as np
 
-from minidl.kernels.workers import deal, number_of_threads, share
+from minidl.kernels.workers import number_of_threads, share
 
 ROWS, QUERIES, NUMBERS = 16384, 64, 2 ** 18         # at most, in a part: 2¹⁸ float32 are 1 MB, which a core's cache holds
 
@@ -20,9 +20,8 @@ def nearest_people(queries, encodings, squares, people):
     hands = number_of_threads() if len(queries) * len(encodings) > 2 ** 16 else 1       # threads are not worth less
     rows = min(ROWS, NUMBERS // min(max(len(queries), 1), QUERIES), -(-len(encodings) // hands))
     parts = [slice(start, start + rows) for start in range(0, len(encodings), rows)]
-    found = share([lambda mine=mine: [_two_nearest(queries, encodings, squares, people, part) for part in mine]
-                   for mine in deal(parts, np)], np)
-    candidates = np.concatenate([rows for mine in found for rows in mine], 1)       # (Q, 2 · parts): rows, or −1
+    found = share(lambda part: _two_nearest(queries, encodings, squares, people, part), parts, np)
+    candidates = np.concatenate(found, 1)       # (Q, 2 · parts): rows, or −1
     return _merge(queries, encodings, people, candidates)
 
 

@@ -1,5 +1,6 @@
 """Work channel by channel on tall arrays (…, C), a strip of rows at a time: what a strip needs again is still in the cache.
 
+Few channels make short rows, over each of which NumPy begins anew; so several are taken as one, (R, C) as (R/k, k·C).
 Sums over rows are products with a row of ones: NumPy would add row after row into a running sum, which in float32 loses
 digits as the rows become many.
 """
@@ -7,68 +8,95 @@ import math
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import deal, share, strips, workspace
+from minidl.kernels.workers import share, strips, workspace
 
-BUDGET = 2 ** 18        # bytes of a strip
+BUDGET = 2 ** 21        # bytes of a strip
+WIDE = 512              # elements of a row that is long enough
 
 
 def add_up(x):
     """Σ x over all axes but the last: (C,)."""
-    return _total(lambda x: x, _rows(x))
+    x, channels = _rows(x), x.shape[-1]
+    return _total(lambda part: _sum(x[part], channels), x, channels)
 
 
-def dot(x, u):
-    """Σ x ⊙ u over all axes but the last: (C,)."""
-    xp = backend.of(x)
-    return _total(lambda x, u: xp.multiply(x, u, out=workspace(xp, "channels", x.shape, x.dtype)), _rows(x), _rows(u))
+def sums(u, x):
+    """Σ u and Σ u ⊙ x over all axes but the last: (2, C)."""
+    xp, u, x, channels = backend.of(x), _rows(u), _rows(x), x.shape[-1]
+
+    def of(part):
+        product = xp.multiply(u[part], x[part], out=workspace(xp, "channels", x[part].shape, x.dtype))
+        return xp.stack([_sum(u[part], channels), _sum(product, channels)])
+
+    return _total(of, x, (2, channels))
 
 
 def moments(x):
-    """Mean and variance over all axes but the last: (2, C)."""
-    xp, rows = backend.of(x), _rows(x)
-    mean = _total(lambda x: x, rows) / x.dtype.type(len(rows))
+    """Mean and variance over all axes but the last: (2, C).
 
-    def squared_deviation(x):
-        deviation = xp.subtract(x, mean, out=workspace(xp, "channels", x.shape, x.dtype))
-        return xp.multiply(deviation, deviation, out=deviation)
+    Each strip has a mean mₛ and a mean squared deviation vₛ.  Of the whole, μ = ⟨mₛ⟩ and σ² = ⟨vₛ⟩ + ⟨(mₛ − μ)²⟩, each
+    strip counting for its rows (Chan, Golub and LeVeque 1983).  So x is read once.
+    """
+    xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
 
-    return xp.stack([mean, _total(squared_deviation, rows) / x.dtype.type(len(rows))])
+    def of(part):
+        rows = x[part]
+        n = rows.dtype.type(rows.size // channels)
+        mean = _sum(rows, channels) / n
+        deviation = xp.subtract(rows, _repeated(mean, x), out=workspace(xp, "channels", rows.shape, x.dtype))
+        return xp.stack([mean, _sum(xp.multiply(deviation, deviation, out=deviation), channels) / n])
+
+    share_of = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
+    strips_own = _in_strips(of, x)
+    mean, within = sum(share * own for share, own in zip(share_of, strips_own))
+    between = sum(share * (own[0] - mean) ** 2 for share, own in zip(share_of, strips_own))
+    return xp.stack([mean, within + between])
 
 
-def affine(x, a, c):
-    """x ⊙ a + c,  with a and c (C,)."""
-    xp, rows = backend.of(x), _rows(x)
-    y = empty(rows.shape, x.dtype, xp)
+def affine(x, a, c, u=None, b=None):
+    """x ⊙ a + c,  or  x ⊙ a + u ⊙ b + c,  with a, b and c (C,)."""
+    xp, shape, x, u = backend.of(x), x.shape, _rows(x), u if u is None else _rows(u)
+    y, a, c, b = empty(x.shape, x.dtype, xp), _repeated(a, x), _repeated(c, x), b if b is None else _repeated(b, x)
 
     def fill(part):
-        out = xp.multiply(rows[part], a, out=y[part])
+        out = xp.multiply(x[part], a, out=y[part])
+        if u is not None:
+            out += xp.multiply(u[part], b, out=workspace(xp, "channels", out.shape, out.dtype))
         out += c
 
-    _in_strips(fill, rows)
-    return y.reshape(x.shape)
+    _in_strips(fill, x)
+    return y.reshape(shape)
 
 
 def _rows(x):
-    return backend.of(x).ascontiguousarray(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    """x (…, C) as (R/k, k·C)."""
+    rows = math.prod(x.shape[:-1])
+    k = math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / x.shape[-1]))) if 0 < x.shape[-1] < WIDE else 1
+    return backend.of(x).ascontiguousarray(x).reshape(rows // max(k, 1), max(k, 1) * x.shape[-1])
 
 
-def _total(term, first, *others):
-    """Σ over the rows of term(rows), an array of their shape."""
-    xp = backend.of(first)
-
-    def of(part):
-        rows = term(first[part], *(x[part] for x in others))
-        if rows.dtype.char not in "fd":                 # no BLAS
-            return rows.sum(0)
-        return (xp.ones((1, len(rows)), rows.dtype) @ rows)[0]
-
-    parts = _in_strips(of, first)
-    return sum(parts[1:], parts[0]) if parts else xp.zeros(first.shape[1:], first.dtype)
+def _repeated(vector, x):
+    """A vector (C,) for rows of k·C."""
+    return backend.of(x).tile(vector, x.shape[1] // len(vector)) if len(vector) else vector
 
 
-def _in_strips(job, rows):
-    """Results of job(slice of rows), in order."""
+def _sum(rows, channels):
+    """Σ over rows and over the k of each: (C,)."""
     xp = backend.of(rows)
-    todo = strips(min(1, len(rows)), len(rows), rows.shape[1] * rows.itemsize, xp, BUDGET)
-    done = share([lambda mine=mine: [job(part) for _, part in mine] for mine in deal(todo, xp)], xp)
-    return [result for results in done for result in results]
+    if rows.dtype.char not in "fd":                     # no BLAS
+        return rows.reshape(-1, channels).sum(0)
+    return (xp.ones((1, len(rows)), rows.dtype) @ rows).reshape(-1, channels).sum(0)
+
+
+def _total(of, x, shape):
+    parts = _in_strips(of, x)
+    return sum(parts[1:], parts[0]) if parts else backend.of(x).zeros(shape, x.dtype)
+
+
+def _parts(x):
+    return [rows for _, rows in strips(min(1, len(x)), len(x), x.shape[1] * x.itemsize, backend.of(x), BUDGET)]
+
+
+def _in_strips(job, x):
+    """Results of job(slice of rows), in order."""
+    return share(job, _parts(x), backend.of(x))

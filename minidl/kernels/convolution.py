@@ -120,7 +120,7 @@ def conv_weight(x, u, g):
     images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     per_row = math.prod(g.output[1:]) * taps * x.dtype.itemsize
-    todo = _strips(images, rows, per_row, xp, budget=2 ** 23)
+    todo = _strips(images, rows, per_row, xp, budget=2 ** 21 + math.prod(shape) * x.dtype.itemsize)
 
     def total(mine):
         partial, spare = xp.zeros(shape, x.dtype), None
@@ -132,7 +132,7 @@ def conv_weight(x, u, g):
             partial += spare
         return partial
 
-    parts = share([lambda mine=mine: total(mine) for mine in deal(todo, xp)], xp)
+    parts = share(total, deal(todo, xp), xp)
     summed = sum(parts[1:], parts[0]) if parts else xp.zeros(shape, x.dtype)
     # (G, K, C/G, O/G) → (*K, C/G, G, O/G)
     return xp.moveaxis(summed, 0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
@@ -150,17 +150,16 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
     filters = xp.moveaxis(w.reshape(taps, groups, outputs // groups), 1, 0)
     y = empty(view.shape[:len(kernel) + 1] + (outputs,), x.dtype, xp)
 
-    def fill(mine):
-        for strip in mine:
-            out = y[strip].reshape(-1, groups, outputs // groups)
-            backend.matmul(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
-            if b is not None:
-                out += b.reshape(groups, outputs // groups)
-            if rectified:
-                xp.maximum(out, 0, out=out)
+    def fill(strip):
+        out = y[strip].reshape(-1, groups, outputs // groups)
+        backend.matmul(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
+        if b is not None:
+            out += b.reshape(groups, outputs // groups)
+        if rectified:
+            xp.maximum(out, 0, out=out)
 
     per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
-    share([lambda mine=mine: fill(mine) for mine in deal(_strips(images, rows, per_row, xp), xp)], xp)
+    share(fill, _strips(images, rows, per_row, xp), xp)
     return y
 
 
@@ -175,22 +174,21 @@ def _narrow(x, w, b, dilation, rectified):
     sizes = tuple(n - r for n, r in zip(x.shape[1:], reach))
     y = empty(x.shape[:1] + sizes + (outputs,), x.dtype)
 
-    def fill(mine):
-        for images, rows in mine:
-            lines = x[images, rows.start:rows.stop + reach[0]]
-            z = workspace(xp, "columns", (len(taps), lines.size // channels), x.dtype)
-            xp.matmul(taps, lines.reshape(-1, channels).T, out=z)
-            z = z.reshape(kernel + (outputs,) + lines.shape[:-1])
-            total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
-            total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))
-            for tap in product(*map(range, kernel)):
-                shifted = tuple(slice(d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:]))
-                total += z[tap][(slice(None), slice(None)) + shifted]
-            y[images, rows] = xp.moveaxis(xp.maximum(total, 0, out=total) if rectified else total, 0, -1)
+    def fill(strip):
+        images, rows = strip
+        lines = x[images, rows.start:rows.stop + reach[0]]
+        z = workspace(xp, "columns", (len(taps), lines.size // channels), x.dtype)
+        xp.matmul(taps, lines.reshape(-1, channels).T, out=z)
+        z = z.reshape(kernel + (outputs,) + lines.shape[:-1])
+        total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
+        total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))
+        for tap in product(*map(range, kernel)):
+            shifted = tuple(slice(d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:]))
+            total += z[tap][(slice(None), slice(None)) + shifted]
+        y[images, rows] = xp.moveaxis(xp.maximum(total, 0, out=total) if rectified else total, 0, -1)
 
     per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize
-    todo = strips(len(x), sizes[0], per_row, xp)
-    share([lambda mine=mine: fill(mine) for mine in deal(todo, xp)], xp)
+    share(fill, strips(len(x), sizes[0], per_row, xp), xp)
     return y
 
 

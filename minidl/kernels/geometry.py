@@ -2,6 +2,8 @@
 from dataclasses import dataclass
 
 from minidl import backend
+from minidl.kernels.memory import empty
+from minidl.kernels.workers import share, strips
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -53,16 +55,24 @@ class Geometry:
 
 def pad(x, widths, value=0):
     """x (N, *S, C) with (before, after) added along each spatial axis; a negative width cuts off instead."""
-    if any(before > 0 or after > 0 for before, after in widths):
-        grow = [(max(before, 0), max(after, 0)) for before, after in widths]
-        shape = tuple(n + before + after for n, (before, after) in zip(x.shape[1:-1], grow))
-        padded = backend.of(x).full(x.shape[:1] + shape + x.shape[-1:], value, x.dtype)
-        padded[(slice(None),) + tuple(slice(before, before + n) for n, (before, _) in zip(x.shape[1:-1], grow))] = x
-        x = padded
-    if any(before < 0 or after < 0 for before, after in widths):
-        x = x[(slice(None),) + tuple(slice(max(-before, 0), n - max(-after, 0))
-                                     for n, (before, after) in zip(x.shape[1:-1], widths))]
-    return x
+    cut = tuple(slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape[1:-1], widths))
+    x, grow = x[(slice(None),) + cut], [(max(before, 0), max(after, 0)) for before, after in widths]
+    if not any(map(any, grow)):
+        return x
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape[1:-1], grow))
+    padded = empty(x.shape[:1] + shape + x.shape[-1:], x.dtype, backend.of(x))
+    inside = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape[1:-1], grow))
+
+    def fill(strip):
+        images, _ = strip
+        for axis, kept in enumerate(inside, 1):
+            for outside in slice(0, kept.start), slice(kept.stop, None):
+                padded[(images,) + (slice(None),) * (axis - 1) + (outside,)] = value
+        padded[(images,) + inside] = x[images]
+
+    todo = strips(len(x), 1, padded[:1].nbytes, backend.of(x), budget=2 ** 22)
+    share(fill, todo, backend.of(x))
+    return padded
 
 
 def windows(x, kernel, stride, dilation):

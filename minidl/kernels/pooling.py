@@ -11,7 +11,7 @@ from minidl import backend
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.selection import keep_here
-from minidl.kernels.workers import everywhere
+from minidl.kernels.workers import everywhere, workspace
 
 
 def max_pool(x, g):
@@ -29,19 +29,23 @@ def max_pool(x, g):
     return y
 
 
-def switches(x, g):
-    """For each place and channel the offset in the window (its number in C order) of the first largest element."""
-    xp, (first, *others) = backend.of(x), _slices(_padded(x, g, -math.inf), g)
-    switch = xp.zeros(first.shape, "uint8" if math.prod(g.kernel) <= 256 else "int32")
+def switches(x, y, g):
+    """For each place and channel of y = max_pool(x) the offset in the window, its number in C order, where x first is y.
+
+    It is the number of offsets up to which x has not been y.
+    """
+    xp, slices = backend.of(x), _slices(_padded(x, g, -math.inf), g)
+    switch = xp.zeros(y.shape, "uint8" if len(slices) <= 256 else "int32")
 
     def fill(strip):
-        best, found = first[strip].copy(), switch[strip]
-        for k, candidate in enumerate(others, 1):
-            larger = candidate[strip] > best
-            xp.maximum(best, candidate[strip], out=best)
-            xp.maximum(found, larger.astype(found.dtype) * found.dtype.type(k), out=found)      # k is the largest so far
+        top, found = y[strip], switch[strip]
+        missing, other = (workspace(xp, name, top.shape, bool) for name in ("missing", "other"))
+        missing[...] = True
+        for candidate in slices[:-1]:
+            missing &= xp.not_equal(candidate[strip], top, out=other)
+            found += missing
 
-    everywhere(fill, first)
+    everywhere(fill, y)
     return switch
 
 
@@ -53,7 +57,7 @@ def select(x, switch, g):
     def fill(strip):
         for k, candidate in enumerate(slices):
             part = y[strip]
-            part += keep_here(candidate[strip], switch[strip] == k)
+            part += keep_here(candidate[strip], _is(switch[strip], k))
 
     everywhere(fill, y)
     return y
@@ -61,7 +65,12 @@ def select(x, switch, g):
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    return _fold(u, g, lambda strip, k, out=None: keep_here(u[strip], switch[strip] == k, out))
+    return _fold(u, g, lambda strip, k, out=None: keep_here(u[strip], _is(switch[strip], k), out))
+
+
+def _is(switch, k):
+    xp = backend.of(switch)
+    return xp.equal(switch, k, out=workspace(xp, "mask", switch.shape, bool))
 
 
 def window_sum(x, g):

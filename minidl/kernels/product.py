@@ -20,7 +20,7 @@ def matmul(a, b):
         return a @ b
     hands, alone = number_of_threads(), math.prod(a.shape[:-2]) == math.prod(b.shape[:-2]) == 1
     if work < MUCH or hands == 1 or not alone:
-        return share([lambda: a @ b], np)[0]
+        return share(lambda _: a @ b, [None], np)[0]
     product = _cut(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), hands)
     return product.reshape(max(a.shape[:-2], b.shape[:-2], key=len) + product.shape)
 
@@ -31,11 +31,11 @@ def _cut(a, b, hands):
     longest = max(m, k, n)
     parts = even(longest, hands)
     if longest == k:
-        first, *others = share([lambda part=part: a[:, part] @ b[part] for part in parts], np)
+        first, *others = share(lambda part: a[:, part] @ b[part], parts, np)
         return sum(others, first)
     y = empty((m, n), np.result_type(a, b))
     if longest == m:
-        share([lambda part=part: np.matmul(a[part], b, out=y[part]) for part in parts], np)
+        share(lambda part: np.matmul(a[part], b, out=y[part]), parts, np)
     else:
-        share([lambda part=part: np.matmul(a, b[:, part], out=y[:, part]) for part in parts], np)
+        share(lambda part: np.matmul(a, b[:, part], out=y[:, part]), parts, np)
     return y

@@ -115,9 +115,9 @@ def conv_weight(x, u, g, budget=2 ** 23):
         return values
 
     todo = strips(len(x), rows, SIDE ** 2 * columns * 2 * (channels + outputs) * x.itemsize, np, budget)
-    first, *others = share([lambda mine=mine: total(mine) for mine in deal(todo, np)], np)
+    first, *others = share(total, deal(todo, np), np)
     values = sum(others, first).reshape(SIDE ** 2, -1)
-    return share([lambda: FILTER.T @ values], np)[0].reshape(TAPS, TAPS, channels, outputs)
+    return share(FILTER.T.__matmul__, [values], np)[0].reshape(TAPS, TAPS, channels, outputs)
 
 
 def transformed(w):
@@ -125,8 +125,7 @@ def transformed(w):
     if id(w) not in _remembered:
         values = empty((SIDE ** 2,) + w.shape[2:], w.dtype)
         taps, flat = w.reshape(TAPS ** 2, -1), values.reshape(SIDE ** 2, -1)
-        share([lambda part=part: np.matmul(FILTER, taps[:, part], out=flat[:, part])
-               for part in even(flat.shape[1], number_of_threads())], np)
+        share(lambda part: np.matmul(FILTER, taps[:, part], out=flat[:, part]), even(flat.shape[1], number_of_threads()), np)
         weakref.finalize(w, _remembered.pop, id(w), None)
         _remembered[id(w)] = values
     return _remembered[id(w)]
@@ -145,7 +144,7 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 24)
     images, channels, outputs = len(x), x.shape[-1], filters.shape[-1]
     y = empty((images, rows, TILE, columns, TILE, outputs), x.dtype)
 
-    def transform(some, part, values):
+    def transform(values, some, part):
         """The values (36, tiles · C) of the tiles in a strip."""
         return np.matmul(to_values, _tiles(x[some], part, columns, padding, SIDE), out=values)
 
@@ -164,24 +163,22 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 24)
         else:
             y[some, part, ..., out] = s
 
-    def by_tiles(mine):
-        for some, part in mine:
-            many = (some.stop - some.start) * (part.stop - part.start) * columns
-            values = workspace(np, "transformed", (SIDE ** 2, many * channels), x.dtype)
-            multiply(transform(some, part, values), filters, some, part, slice(None))
+    def by_tiles(strip):
+        some, part = strip
+        many = (some.stop - some.start) * (part.stop - part.start) * columns
+        values = workspace(np, "transformed", (SIDE ** 2, many * channels), x.dtype)
+        multiply(transform(values, some, part), filters, some, part, slice(None))
 
-    def by_outputs(mine):
-        for out in mine:
-            multiply(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
+    def by_outputs(out):
+        multiply(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
 
     if FEW * images * rows * columns >= outputs:
         per_row = SIDE ** 2 * columns * (2 * channels + 2 * outputs) * x.itemsize
-        run, todo = by_tiles, strips(images, rows, per_row, np, budget)
+        share(by_tiles, strips(images, rows, per_row, np, budget), np)
     else:
         values = empty((SIDE ** 2, images * rows * columns * channels), x.dtype)
-        share([lambda: transform(slice(0, images), slice(0, rows), values)], np)
-        run, todo = by_outputs, even(outputs, number_of_threads())
-    share([lambda mine=mine: run(mine) for mine in deal(todo, np)], np)
+        share(lambda values: transform(values, slice(0, images), slice(0, rows)), [values], np)
+        share(by_outputs, even(outputs, number_of_threads()), np)
     return y.reshape(images, rows * TILE, columns * TILE, outputs)[:, :height, :width]
 
 

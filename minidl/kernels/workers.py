@@ -2,9 +2,10 @@
 
 A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.  The strips run on a
 few Python threads: NumPy releases the interpreter lock inside copies and products, and while several strips run, BLAS is
-held to one thread each, so that cores are not fought over.  How strips are dealt to threads depends only on their number,
-so a run can be repeated bit for bit.
+held to one thread each, so that cores are not fought over.  Whoever is free takes the next strip.  Where strips are summed
+up, `deal` says which go together, by their number alone, so a run can be repeated bit for bit.
 """
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 import functools
 import math
@@ -30,21 +31,39 @@ def number_of_threads():
     return int(asked)
 
 
-def share(jobs, xp):
-    """Results of `jobs`, a list of functions without arguments, in their order; on the CPU side by side.
+def share(job, items, xp):
+    """[job(item) for item in items], on the CPU side by side.
 
-    The first one runs here, the others on threads of a pool, all with BLAS on one thread.
+    This thread begins with the first item, the threads of a pool with the last, as soon as they have woken up: so each comes
+    back to what it has in its cache.  Those that have begun are waited for, also after an error: nobody writes any more into
+    what the caller throws away.
     """
     if xp is not np:
-        return [job() for job in jobs]
+        return [job(item) for item in items]
     with _one_blas_thread:
-        if number_of_threads() == 1:
-            return [job() for job in jobs]
-        others = [_pool(number_of_threads()).submit(job) for job in jobs[1:]]
+        helpers = min(number_of_threads(), len(items)) - 1
+        if helpers < 1:
+            return [job(item) for item in items]
+        results, waiting = [None] * len(items), deque(enumerate(items))
+
+        def work(take):
+            while waiting:
+                try:
+                    i, item = take()
+                except IndexError:          # somebody else took the last one
+                    return
+                results[i] = job(item)
+
+        others = [_pool(number_of_threads()).submit(work, waiting.pop) for _ in range(helpers)]
         try:
-            return [job() for job in jobs[:1]] + [other.result() for other in others]
+            work(waiting.popleft)
         finally:
-            wait(others)            # after an error: nobody writes any more into what the caller throws away
+            waiting.clear()
+            begun = [other for other in others if not other.cancel()]
+            wait(begun)
+        for other in begun:
+            other.result()                  # raises its error
+        return results
 
 
 @functools.cache
@@ -149,7 +168,7 @@ def even(length, pieces):
 
 
 def deal(strips, xp):
-    """The strips as one list per thread, each a contiguous run, so that who does what never depends on chance."""
+    """The strips as one list per thread, each a contiguous run, so that what is summed up never depends on chance."""
     return [strips[part] for part in even(len(strips), min(len(strips), number_of_threads()) if xp is np else 1)]
 
 
@@ -161,12 +180,7 @@ def everywhere(fill, array, whole_images=False):
     xp = backend.of(array)
     images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget=2 ** 18)]
+        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget=2 ** 19)]
     else:
-        todo = strips(images, rows, per_row, xp, budget=2 ** 18)
-
-    def run(mine):
-        for strip in mine:
-            fill(strip)
-
-    share([lambda mine=mine: run(mine) for mine in deal(todo, xp)], xp)
+        todo = strips(images, rows, per_row, xp, budget=2 ** 19)
+    share(fill, todo, xp)

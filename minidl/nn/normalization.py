@@ -1,6 +1,7 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
 from minidl import ops
 from minidl.nn.module import Module, Parameter, changed, check_features, check_sizes
+from minidl.ops.normalization import batch_norm_with_moments
 
 
 class BatchNorm(Module):
@@ -28,12 +29,10 @@ class BatchNorm(Module):
         x = check_features(self, x, self.scale.shape[0])
         if not self.training:
             return ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance, self.eps)
-        if x.size <= x.shape[-1]:
-            raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
-        mean, variance = ops.channel_moments(x)
+        y, moments = batch_norm_with_moments(x, self.scale, self.shift, self.eps)
         values = x.size // x.shape[-1]
-        self.follow(mean.data, variance.data * (values / (values - 1)))
-        return ops.batch_norm(x, self.scale, self.shift, mean, variance, self.eps)
+        self.follow(moments.data[0], moments.data[1] * (values / (values - 1)))
+        return y
 
     def follow(self, mean, variance):
         """Move the running statistics towards a batch's."""

@@ -40,8 +40,9 @@ import minidl.ops.methods
 from minidl.ops.normalization import (
                                     batch_norm,
                                     channel_affine,
-                                    channel_dot,
+                                    channel_blend,
                                     channel_moments,
+                                    channel_sums,
                                     dropout,
                                     layer_norm,
                                     standardize,

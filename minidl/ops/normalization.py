@@ -1,8 +1,10 @@
 """Normalisation and dropout."""
+from weakref import ref
+
 from minidl import backend, kernels
 from minidl.ops.elementwise import sqrt, zeros_like
 from minidl.ops.reduction import mean, normalize_axes, sum, var
-from minidl.tensor import constant, operand, promoted, record, same_device
+from minidl.tensor import constant, is_recording, operand, promoted, record, same_device
 
 
 def standardize(x, axis, eps=1e-5):
@@ -55,43 +57,87 @@ def channel_affine(x, a, c):
     x, a, c = promoted(x, a, c)
     return record(kernels.channels.affine(x.data, a.data, c.data),
                   (x, lambda gy: channel_affine(gy, a, zeros_like(c))),
-                  (a, lambda gy: channel_dot(gy, x)),
+                  (a, lambda gy: channel_sums(gy, x)[1]),
                   (c, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
 
 
-def channel_dot(x, u):
-    """y = Σ x ⊙ u  over all axes but the last: (…, C) twice → (C,).        x̄ = ȳ ⊙ u,   ū = ȳ ⊙ x"""
-    x, u = operand("channel_dot", x), operand("channel_dot", u, "u")
-    same_device("channel_dot", x=x, u=u)
-    if x.shape != u.shape or x.ndim < 2:
-        raise ValueError(f"channel_dot: x {x.shape} and u {u.shape} must have one shape (N, …, C)")
-    x, u = promoted(x, u)
-    return record(kernels.channels.dot(x.data, u.data),
-                  (x, lambda gy: channel_affine(u, gy, zeros_like(gy))),
-                  (u, lambda gy: channel_affine(x, gy, zeros_like(gy))))
+def channel_blend(x, u, a, b, c):
+    """y = a ⊙ x + b ⊙ u + c,  channel by channel: x and u (N, …, C), the others (C,).  Rules as those of channel_affine."""
+    x, u, a, b, c = (operand("channel_blend", v, name) for v, name in zip((x, u, a, b, c), "xuabc"))
+    _check_channels("channel_blend", x, u=u, a=a, b=b, c=c)
+    x, u, a, b, c = promoted(x, u, a, b, c)
+    return record(kernels.channels.affine(x.data, a.data, c.data, u.data, b.data),
+                  (x, lambda gy: channel_affine(gy, a, zeros_like(c))),
+                  (u, lambda gy: channel_affine(gy, b, zeros_like(c))),
+                  (a, lambda gy: channel_sums(gy, x)[1]),
+                  (b, lambda gy: channel_sums(gy, u)[1]),
+                  (c, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+
+
+def channel_sums(u, x):
+    """y = (Σ u, Σ u ⊙ x)  over all axes but the last: (…, C) twice → (2, C).
+
+    dL = ⟨ȳ₀, Σ du⟩ + ⟨ȳ₁, Σ (du ⊙ x + u ⊙ dx)⟩        so   ū = ȳ₀ + ȳ₁ ⊙ x,   x̄ = ȳ₁ ⊙ u,  channel by channel
+    """
+    u, x = operand("channel_sums", u, "u"), operand("channel_sums", x)
+    same_device("channel_sums", u=u, x=x)
+    if u.shape != x.shape or x.ndim < 2:
+        raise ValueError(f"channel_sums: u {u.shape} and x {x.shape} must have one shape (N, …, C)")
+    u, x = promoted(u, x)
+    return record(kernels.channels.sums(u.data, x.data),
+                  (u, lambda gy: channel_affine(x, gy[1], gy[0])),
+                  (x, lambda gy: channel_affine(u, gy[1], zeros_like(gy[1]))))
 
 
 def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
-    """y = γ (x − μ)/√(σ² + ε) + β  per channel, the last axis.
+    """y = γ x̂ + β  per channel, the last axis, with x̂ = (x − μ) r and r = 1/√(σ² + ε).
 
-    mean, variance None (training): μ and σ² are the batch's own, over all axes but the last, and x̄ sees that they depend
-    on x (`channel_moments`).  Given (C,): those, in evaluation the running statistics, constants.
-    With f = γ/√(σ² + ε) it is one multiplication and addition per element, y = f x + (β − μ f), and the rules follow from
-    the parts; spelled out, with x̂ the normalised x,   γ̄ = Σ ȳ x̂,   β̄ = Σ ȳ,   and in training
-    x̄ = f (ȳ − ⟨ȳ⟩ − x̂ ⟨x̂ ȳ⟩)  with ⟨·⟩ the mean over a channel; in evaluation x̄ = f ȳ.   Source: Ioffe and Szegedy 2015.
+    mean, variance given, each (C,): those, in evaluation the running statistics; then it is a `channel_affine`.
+    None (training): the batch's own, over all axes but the last, which depend on x.  See `standardize` for dx̂: the map is
+    symmetric, with m values a channel and ⟨·⟩ their mean,
+        dy = x̂ dγ + dβ + γ r (dx − ⟨dx⟩ − x̂ ⟨x̂ dx⟩)
+    so  β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ = r (Σ x ȳ − μ Σ ȳ),   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m):  two sums, then one pass.
+    Source: Ioffe and Szegedy 2015.
     """
-    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
-    _check_channels("batch_norm", x, scale=scale, shift=shift)
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
-        if x.size <= x.shape[-1]:
-            raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
-        mean, variance = channel_moments(x)
+        return batch_norm_with_moments(x, scale, shift, eps)[0]
+    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
-    _check_channels("batch_norm", x, mean=mean, variance=variance)
+    _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     factor = scale / sqrt(variance + eps)
     return channel_affine(x, factor, shift - mean * factor)
+
+
+def batch_norm_with_moments(x, scale, shift, eps=1e-5):
+    """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow."""
+    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
+    _check_channels("batch_norm", x, scale=scale, shift=shift)
+    if x.size <= x.shape[-1]:
+        raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
+    x, scale, shift = promoted(x, scale, shift)
+    moments, values, last = channel_moments(x), x.size // x.shape[-1], []
+
+    def slopes(gy):
+        """β̄, γ̄ and r.  Three rules ask for them, one after the other: summed up once, unless they are to be recorded."""
+        if not last or last[0]() is not gy:
+            mean, r = moments[0], 1 / sqrt(moments[1] + eps)
+            sums = channel_sums(gy, x)
+            found = sums[0], r * (sums[1] - mean * sums[0]), r
+            if is_recording():
+                return found
+            last[:] = ref(gy), found
+        return last[1]
+
+    def input_rule(gy):
+        shift_slope, scale_slope, r = slopes(gy)
+        a, b = scale * r, -scale * r * r * scale_slope * (1 / values)
+        return channel_blend(gy, x, a, b, -b * moments[0] - a * shift_slope * (1 / values))
+
+    factor = scale.data / backend.of(x.data).sqrt(moments.data[1] + x.dtype.type(eps))
+    value = kernels.channels.affine(x.data, factor, shift.data - moments.data[0] * factor)
+    return record(value, (x, input_rule), (scale, lambda gy: slopes(gy)[1]), (shift, lambda gy: slopes(gy)[0])), moments
 
 
 def layer_norm(x, scale, shift, eps=1e-5):
@@ -101,10 +147,12 @@ def layer_norm(x, scale, shift, eps=1e-5):
     return standardize(x, -1, eps) * scale + shift
 
 
-def _check_channels(operation, x, **vectors):
-    same_device(operation, x=x, **vectors)
+def _check_channels(operation, x, u=None, **vectors):
+    same_device(operation, x=x, u=u, **vectors)
     if x.ndim < 2 or x.shape[-1] == 0:
         raise ValueError(f"{operation}: x must be (N, …, C) with at least one channel, got shape {x.shape}")
+    if u is not None and u.shape != x.shape:
+        raise ValueError(f"{operation}: u {u.shape} must have the shape of x {x.shape}")
     for name, v in vectors.items():
         if v.shape != x.shape[-1:]:
             raise ValueError(f"{operation}: {name} of shape {v.shape} must have one entry per channel of x {x.shape}")

@@ -28,14 +28,15 @@ def max_pool(x, window, stride=None, padding=0):
     """
     x = operand("max_pool", x)
     g = _geometry("max_pool", x, window, stride, padding)
-    return record(kernels.max_pool(x.data, g), (x, lambda gy: unpool(gy, Switches(kernels.switches(x.data, g), g))))
+    return record(kernels.max_pool(x.data, g),
+                  (x, lambda gy, y: unpool(gy, Switches(kernels.switches(x.data, y.data, g), g))))
 
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
     """(max_pool(x), its Switches), for going back with `unpool`.  Source: Zeiler and Fergus 2013."""
     x = operand("max_pool_with_switches", x)
     g = _geometry("max_pool_with_switches", x, window, stride, padding)
-    switches = Switches(kernels.switches(x.data, g), g)
+    switches = Switches(kernels.switches(x.data, kernels.max_pool(x.data, g), g), g)
     return _select(x, switches), switches
 
 
