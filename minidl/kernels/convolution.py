@@ -23,6 +23,7 @@ from minidl.kernels.memory import empty
 from minidl.kernels.workers import deal, share, strips, workspace
 
 NARROW = 4      # times as many inputs as outputs
+FEW = 128       # places, below which turning the filters around would be most of the work
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
 ALGORITHMS = ("auto", "plain", "strips", "winograd")
@@ -67,40 +68,53 @@ def conv(x, w, b, g, rectified=False):
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i.
 
-    Take the positions i = r + s·q of one remainder r, along each axis.  The taps k that reach them from a whole p are
-    k = k₀ + S·m with S = s / gcd(s, d), and then p = q + e − D·m with D = d / gcd(s, d), e = (r + pad − d·k₀) / s.  So
-    x̄ at these positions is an ordinary convolution of u, of stride 1 and dilation D, with every S-th tap in reverse
-    order.  For stride 1 there is one remainder, and x̄ is the "full" convolution with the mirrored filter.
+    For stride 1 it is a convolution too, the "full" one of u with the taps in reverse order.
     """
     if _winograd(u, w, w.shape[-2:], g):
         return winograd.conv_input(u, w, g)
-    xp, spatial = backend.of(u), len(g.sizes)
-    flipped = _transposed(w, g.groups)
-    out = xp.zeros(u.shape[:1] + g.sizes + flipped.shape[-1:], u.dtype)
-    for remainder in product(*(range(min(s, n)) for s, n in zip(g.stride, g.sizes))):
-        axes = [_phase(*axis) for axis in zip(remainder, g.sizes, g.kernel, g.stride, g.padding, g.dilation, u.shape[1:])]
-        if None in axes:            # no tap reaches these positions
-            continue
-        taps, widths, dilation = zip(*axes)
-        part = _correlate(pad(u, widths), flipped[taps], None, (1,) * spatial, dilation, g.groups)
-        if math.prod(g.stride) == 1:
-            return part
-        out[(slice(None),) + tuple(slice(r, None, s) for r, s in zip(remainder, g.stride))] = part
-    return out
+    if set(g.stride) != {1} or u[..., 0].size < FEW:
+        return _fold(u, w, g)
+    reach = [d * (k - 1) for d, k in zip(g.dilation, g.kernel)]
+    padded = pad(u, [(r - p, r - p) for r, p in zip(reach, g.padding)])
+    return _correlate(padded, _transposed(w, g.groups), None, g.stride, g.dilation, g.groups)
 
 
-def _phase(r, size, kernel, stride, padding, dilation, places):
-    """(slice of taps of the mirrored filter, (before, after) padding of u, dilation) for remainder r along one axis."""
-    common = math.gcd(stride, dilation)
-    step, spread = stride // common, dilation // common
-    first = next((k for k in range(min(kernel, step)) if (r + padding - dilation * k) % stride == 0), None)
-    if first is None:
-        return None
-    e = (r + padding - dilation * first) // stride
-    reach = (kernel - 1 - first) // step                    # number of taps − 1
-    positions = -(-(size - r) // stride)
-    mirrored = slice((kernel - 1 - first) % step, kernel - first, step)
-    return mirrored, (reach * spread - e, positions - 1 + e - (places - 1)), spread
+def _fold(u, w, g):
+    """conv_input as it stands: all products z[k, p, c] = Σ_o u[p, o] w[k, c, o], each added where its tap reaches.
+
+    Strips are of rows of the result; the places from which a tap reaches them are a few more than belong to them alone.
+    """
+    xp, taps = backend.of(u), math.prod(g.kernel)
+    channels, outputs = w.shape[-2], w.shape[-1] // g.groups
+    filters = xp.moveaxis(w.reshape(taps, channels, g.groups, outputs), 1, 3)                   # (K, G, O/G, C/G)
+    reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
+    sizes = [max(n + 2 * p, s * (m - 1) + r) for n, p, s, m, r in zip(g.sizes, g.padding, g.stride, g.output, reach)]
+    y = empty(u.shape[:1] + g.sizes + (g.groups, channels), u.dtype, xp)
+    inside = tuple(slice(p, p + n) for p, n in zip(g.padding[1:], g.sizes[1:]))
+
+    def fill(strip):
+        images, rows = strip
+        start, stop = rows.start + g.padding[0], rows.stop + g.padding[0]                       # among the padded rows
+        first, last = max(0, -(-(start - reach[0] + 1) // g.stride[0])), min(g.output[0], (stop - 1) // g.stride[0] + 1)
+        places = u[images, first:max(first, last)]
+        z = workspace(xp, "columns", (taps, g.groups, places[..., 0].size, channels), u.dtype)
+        xp.matmul(places.reshape(-1, g.groups, outputs).transpose(1, 0, 2), filters, out=z)
+        z = z.reshape(g.kernel + (g.groups,) + places.shape[:-1] + (channels,))
+        top = min(start, g.stride[0] * first)
+        end = max(stop, g.stride[0] * (first + places.shape[1] - 1) + reach[0])
+        total = workspace(xp, "product", (len(places), end - top, *sizes[1:], g.groups, channels), u.dtype)
+        total[...] = 0
+        for tap in product(*map(range, g.kernel)):
+            corner = [g.stride[0] * first - top] + [0] * len(inside)
+            reached = tuple(slice(c + d * k, c + d * k + s * (m - 1) + 1, s) for c, d, k, s, m in
+                            zip(corner, g.dilation, tap, g.stride, places.shape[1:-1]))
+            part = total[(slice(None),) + reached]
+            part += xp.moveaxis(z[tap], 0, -2)
+        y[images, rows] = total[(slice(None), slice(start - top, stop - top)) + inside]
+
+    per_row = math.prod(g.output) * taps * channels * g.groups * u.dtype.itemsize // g.sizes[0]
+    share(fill, _strips(len(u), g.sizes[0], per_row, xp, budget=2 ** 22), xp)
+    return y.reshape(u.shape[:1] + g.sizes + (g.groups * channels,))
 
 
 def _transposed(w, groups):
@@ -123,17 +137,19 @@ def conv_weight(x, u, g):
     todo = _strips(images, rows, per_row, xp, budget=2 ** 21 + math.prod(shape) * x.dtype.itemsize)
 
     def total(mine):
-        partial, spare = xp.zeros(shape, x.dtype), None
-        for strip in mine:
+        partial = empty(shape, x.dtype, xp)
+        for i, strip in enumerate(mine):
             columns = _columns(view[strip], g.groups)
             places = u[strip].reshape(-1, g.groups, shape[-1]).transpose(1, 0, 2)
-            spare = workspace(xp, "product", shape, x.dtype)
-            backend.matmul(columns.transpose(0, 2, 1), places, spare)
-            partial += spare
+            product = workspace(xp, "product", shape, x.dtype) if i else partial
+            backend.matmul(columns.transpose(0, 2, 1), places, product)
+            if i:
+                partial += product
         return partial
 
-    parts = share(total, deal(todo, xp), xp)
-    summed = sum(parts[1:], parts[0]) if parts else xp.zeros(shape, x.dtype)
+    summed, *others = share(total, deal(todo, xp), xp) if todo else [xp.zeros(shape, x.dtype)]
+    for other in others:
+        summed += other
     # (G, K, C/G, O/G) → (*K, C/G, G, O/G)
     return xp.moveaxis(summed, 0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
 

@@ -30,17 +30,42 @@ def keep_positive(u, y):
     return _elementwise(keep, u, y)
 
 
+def leak(u, y, slope):
+    """u where y > 0, and slope · u elsewhere."""
+    def bend(u, y, out):
+        xp = backend.of(y)
+        less = xp.multiply(u, u.dtype.type(slope), out=workspace(xp, "leaked", u.shape, u.dtype))
+        return choose_here(u, xp.greater(y, 0, out=workspace(xp, "mask", y.shape, bool)), less, out)
+
+    return _elementwise(bend, u, y)
+
+
 def keep_here(u, mask, out=None):
     """`keep` in one piece: the bits of u, as an integer, times one or zero.
 
     NumPy's `where` takes a branch for every element, ten times slower where the mask is irregular.
     """
-    xp = backend.of(u)
-    if u.dtype.itemsize > 8:                        # no integer is as wide as a long double or a complex number
+    xp, bits = backend.of(u), _bits(u)
+    if bits is None:
         kept = xp.where(mask, u, 0)
         return kept if out is None else xp.add(kept, 0, out=out)
-    bits = f"int{8 * u.dtype.itemsize}"
     return xp.multiply(u.view(bits), mask, out=None if out is None else out.view(bits)).view(u.dtype)
+
+
+def choose_here(a, mask, b, out=None):
+    """a where the mask holds, else b, of one shape and dtype: the bits of b, and turned those in which a differs."""
+    xp, bits = backend.of(a), _bits(a)
+    if bits is None:
+        return xp.add(xp.where(mask, a, b), 0, out=out)
+    turned = xp.bitwise_xor(a.view(bits), b.view(bits), out=None if out is None else out.view(bits))
+    turned *= mask
+    turned ^= b.view(bits)
+    return turned.view(a.dtype)
+
+
+def _bits(x):
+    """The integers as wide as x's elements; None for long doubles and complex numbers."""
+    return f"int{8 * x.dtype.itemsize}" if x.dtype.itemsize <= 8 else None
 
 
 def _elementwise(function, first, *others):

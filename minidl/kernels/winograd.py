@@ -116,7 +116,9 @@ def conv_weight(x, u, g, budget=2 ** 23):
 
     todo = strips(len(x), rows, SIDE ** 2 * columns * 2 * (channels + outputs) * x.itemsize, np, budget)
     first, *others = share(total, deal(todo, np), np)
-    values = sum(others, first).reshape(SIDE ** 2, -1)
+    for other in others:
+        first += other
+    values = first.reshape(SIDE ** 2, -1)
     return share(FILTER.T.__matmul__, [values], np)[0].reshape(TAPS, TAPS, channels, outputs)
 
 

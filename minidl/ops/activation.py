@@ -25,8 +25,12 @@ def leaky_relu(x, slope=0.01):
     x = operand("leaky_relu", x)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
-    value = backend.of(x.data).where(x.data > 0, x.data, x.data * slope)
-    return record(value, (x, lambda gy, y: where(y > 0, gy, slope * gy)))
+    return record(kernels.leak(x.data, x.data, slope), (x, lambda gy, y: _leak(gy, y, slope)))
+
+
+def _leak(u, y, slope):
+    """u where y > 0, slope · u elsewhere.  Linear in u, and its own adjoint.  It does not vary with y."""
+    return record(kernels.leak(u.data, y.data, slope), (u, lambda gy: _leak(gy, y, slope)))
 
 
 def elu(x, alpha=1.0):
