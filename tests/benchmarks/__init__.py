@@ -11,6 +11,6 @@ How it is measured
   them), by time.  Winograd's algorithm needs fewer multiplications than are counted, so it can pass 100 %.
 - Filters in the convolution cases and in style transfer stay the same from call to call, as in a frozen network: minidl
   transforms them once.  In the training cases they change with every step.
-- Peak memory: each library in a process of its own, the most that was resident during three steps, above what was resident
-  after the imports.
+- Peak memory: each library in a process of its own, the most that was resident during three steps; in parentheses, what of
+  it was not there after the imports.  minidl keeps transformed filters of frozen networks (4 times the filters' size).
 """

@@ -14,7 +14,7 @@ STEPS = 3
 
 
 def peaks(case, versions, device, threads, quick):
-    """{label: bytes} for minidl and PyTorch, the latter in both layouts."""
+    """{label: {"process": bytes, "steps": bytes}} for minidl and PyTorch, the latter in both layouts."""
     asked = [("minidl", "minidl", "-")] + [(f"PyTorch {layout}", "torch", layout) for layout in case.layouts]
     return {label: _in_a_process(module, layout, device, str(threads), str(quick), case.name)
             for label, module, layout in asked if module in versions}
@@ -27,7 +27,7 @@ def _in_a_process(*arguments):
 
 
 def measure(module, layout, device, threads, case):
-    """Bytes that three steps of the case needed, above what was there after the imports."""
+    """The peak of three steps of the case in bytes, and what of it was not there after the imports."""
     library = libraries.load(module)
     libraries.use_device(device)
     libraries.use_threads(threads)
@@ -38,9 +38,11 @@ def measure(module, layout, device, threads, case):
         step()
     libraries.synchronize()
     if device == "gpu":
-        return (library.cuda.max_memory_reserved() if module == "torch"
-                else libraries.load("cupy").get_default_memory_pool().total_bytes())
-    return _resident("VmHWM") - before
+        peak, before = (library.cuda.max_memory_reserved() if module == "torch"
+                        else libraries.load("cupy").get_default_memory_pool().total_bytes()), 0
+    else:
+        peak = _resident("VmHWM")
+    return {"process": peak, "steps": peak - before}
 
 
 def _resident(field):

@@ -81,13 +81,17 @@ def against_others(records):
 
 
 def of_memory(memory):
-    """memory: {case: {label: bytes}}"""
+    """memory: {case: {label: {"process": bytes, "steps": bytes}}}"""
     rows = []
     for name, peaks in memory.items():
-        theirs = min((peak for label, peak in peaks.items() if label != "minidl"), default=None)
-        rows.append([name, _megabytes(peaks["minidl"]), *([_megabytes(theirs), f"**{theirs / peaks['minidl']:.2f}**"]
-                                                           if theirs else ["–", "–"])])
-    return _table(["peak memory", "minidl", "PyTorch, smaller layout", "PyTorch / minidl"], rows)
+        ours, *others = peaks["minidl"], *(peak for label, peak in peaks.items() if label != "minidl")
+        cells = ["–", "–"]
+        if others:
+            theirs = min(others, key=lambda peak: peak["process"])
+            whole, steps = (theirs[part] / ours[part] for part in ("process", "steps"))
+            cells = [_megabytes(theirs), f"**{whole:.2f}** ({steps:.2f})"]
+        rows.append([name, _megabytes(ours), *cells])
+    return _table(["peak memory (without imports)", "minidl", "PyTorch, smaller layout", "PyTorch / minidl"], rows)
 
 
 def of_scaling(scaling):
@@ -142,5 +146,5 @@ def _three_digits(number):
     return f"{number:.{0 if number >= 100 else 1 if number >= 10 else 2}f}"
 
 
-def _megabytes(size):
-    return f"{size / 2 ** 20:.0f} MB"
+def _megabytes(peak):
+    return f"{peak['process'] / 2 ** 20:.0f} ({peak['steps'] / 2 ** 20:.0f}) MB"
