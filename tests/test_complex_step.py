@@ -3,23 +3,11 @@ import functools
 
 import numpy as np
 import pytest
+from small_functions import multiply, unary, x4, x34, y34
 
 import minidl as md
 from minidl import ops
-from minidl.tensor import operands, record
 from minidl.testing import GradientError, NotAnalyticError, gradcheck
-
-x34, y34, x4 = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
-
-
-def multiply(a, b, factor=2.0):
-    """a ⊙ b, whose second rule is too large by the factor."""
-    a, b = operands("multiply", a, b)
-    return record(a.data * b.data, (a, lambda gy: gy * b), (b, lambda gy: factor * gy * a))
-
-
-def unary(value, rule):
-    return lambda x: record(value(x.data), (x, lambda gy: rule(gy, x)))
 
 
 def test_complex_steps_see_what_differences_cannot():

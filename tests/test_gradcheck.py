@@ -9,25 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from small_functions import multiply, unary, x4, x34, y34
 
 import minidl as md
 from minidl import ops
-from minidl.tensor import operand, operands, record
+from minidl.tensor import operand, record
 from minidl.testing import GradientError, NotDifferentiableError, gradcheck
 from minidl.testing.layout import strided
-
-x34, y34, x4 = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
-
-
-def multiply(a, b, factor=2.0):
-    """a ⊙ b, whose second rule is too large by the factor."""
-    a, b = operands("multiply", a, b)
-    return record(a.data * b.data, (a, lambda gy: gy * b), (b, lambda gy: factor * gy * a))
-
-
-def unary(value, rule):
-    return lambda x: record(value(x.data), (x, lambda gy: rule(gy, x)))
-
 
 # --- what an error says
 
