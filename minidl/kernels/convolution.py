@@ -220,12 +220,14 @@ def _narrow(x, w, b, dilation, rectified):
 def _columns(view, groups):
     """(n, *P, *K, C) → (groups, n·P, K·C/groups): what the filter sees at each place, one row a place.
 
-    With few channels the rows are short, and copying them one by one is slow: then the workspace holds the transpose,
-    whose rows run along the places, and BLAS is handed that.
+    Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are short, and copying
+    them one by one is slow: then the workspace holds the transpose, whose rows run along the places, and BLAS is handed that.
     """
     xp, spatial = backend.of(view), (view.ndim - 2) // 2
     places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
     seen = xp.moveaxis(view.reshape(view.shape[:-1] + (groups, channels)), -2, 0) if groups > 1 else view[None]
+    if seen.flags.c_contiguous:
+        return seen.reshape(groups, math.prod(places), math.prod(kernel) * channels)
     if kernel[-1] * channels >= SHORT or xp is not backend.CPU.module:
         columns = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
         columns[...] = seen
