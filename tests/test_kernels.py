@@ -177,19 +177,30 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
 @given(data=st.data())
 @pytest.mark.parametrize("algorithm", convolution.ALGORITHMS)
 def test_every_algorithm(algorithm, data):
-    """Odd sizes, rows of one pixel, channels 1 to 5 (and some at which Winograd pays), strips that do not divide."""
+    """Odd sizes, rows of one pixel, channels 1 to 5 (and some at which Winograd pays), strides, uneven strips."""
     n, height, width = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 19)), data.draw(st.integers(1, 19))
     channels = data.draw(st.tuples(*[st.sampled_from([1, 2, 3, 4, 5, 32, 33])] * 2), "channels")
+    kernel, stride = data.draw(st.sampled_from([((3, 3), (1, 1)), ((3, 2), (2, 3)), ((1, 1), (1, 1)), ((1, 2), (2, 1))]))
     padding = data.draw(st.integers(max(0, -(-(3 - min(height, width)) // 2)), 2), "padding")
-    g = Geometry((height, width), (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    x, w, b = drawn(n, height, width, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
+    g = Geometry((height, width), kernel, stride, (padding, padding), (1, 1), 1)
+    x, w, b = drawn(n, height, width, channels[0]), drawn(*kernel, *channels, seed=1), drawn(channels[1], seed=2)
     u = drawn(n, *g.output, channels[1], seed=3)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "WORTHWHILE", 1)             # small as they are, cut them for all threads
         patch.setenv("MINIDL_CONV", algorithm)
         patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
         for name, arrays in ("conv", (x, w, b)), ("conv_input", (u, w)), ("conv_weight", (x, u)):
             exact = getattr(kernels, name)(*(a.astype("float64") for a in arrays), g)
             close(getattr(kernels, name)(*arrays, g), exact.astype("float32"))
+
+
+@pytest.mark.parametrize("algorithm", convolution.ALGORITHMS)
+def test_no_pictures(algorithm, monkeypatch):
+    monkeypatch.setenv("MINIDL_CONV", algorithm)
+    g = Geometry((8, 8), (3, 3), (1, 1), (1, 1), (1, 1), 1)
+    x, w, u = drawn(0, 8, 8, 4), drawn(3, 3, 4, 5), drawn(0, 8, 8, 5)
+    assert kernels.conv(x, w, None, g).shape == u.shape and kernels.conv_input(u, w, g).shape == x.shape
+    np.testing.assert_array_equal(kernels.conv_weight(x, u, g), np.zeros_like(w))
 
 
 def test_an_unknown_algorithm(monkeypatch):

@@ -221,7 +221,7 @@ def _columns(view, groups):
     """(n, *P, *K, C) → (groups, n·P, K·C/groups): what the filter sees at each place, one row a place.
 
     Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are short, and copying
-    them one by one is slow: then the workspace holds the transpose, whose rows run along the places, and BLAS is handed that.
+    them one by one is slow: then the workspace holds the transpose, whose rows run along the places, for BLAS to read.
     """
     xp, spatial = backend.of(view), (view.ndim - 2) // 2
     places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups

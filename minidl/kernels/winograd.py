@@ -72,7 +72,7 @@ _remembered = {}
 def applies(first, second, g):
     """Whether this algorithm can contract two arrays."""
     return (type(first) is np.ndarray and first.dtype == second.dtype == np.float32 and g.kernel == (TAPS, TAPS)
-            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS)
+            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and len(first) > 0)
 
 
 def pays(pictures, channels):
