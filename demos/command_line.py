@@ -9,12 +9,18 @@ import minidl as md
 from minidl.files import atomic_write
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, where there are any, and leaves the description's lines as they are."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser with the options that every demo takes, and errors of one line."""
 
     def __init__(self, name, description):
-        super().__init__(prog=f"python -m demos.{name}", description=description,
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(prog=f"python -m demos.{name}", description=description, formatter_class=_Help)
         self.add_argument("--device", default=None, help="cpu or gpu (default: MINIDL_DEVICE, else cpu)")
         self.add_argument("--seed", type=int, default=0, help="of everything random")
         self.add_argument("--output", type=Path, default=Path("output") / name, metavar="FOLDER", help="where files go")

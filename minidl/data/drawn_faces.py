@@ -7,11 +7,13 @@ A face is a list of closed curves on a head.  The head's axes: x to the right, y
 from y = −1 (hairline) to y = 1 (chin).  A pose turns the curves' points in space, so that a nose moves more than the
 ear behind it; Pillow fills the curves, from back to front, at twice the size; light and noise come last, per pixel.
 """
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
 from .. import backend
+from .images import save_image
 
 SKIN = np.array([(246, 214, 190), (236, 196, 164), (222, 170, 130), (176, 122, 86), (122, 82, 58), (84, 56, 42)], float)
 HAIR = np.array([(28, 22, 24), (66, 42, 30), (112, 72, 42), (168, 118, 64), (222, 188, 122)], float)
@@ -19,6 +21,10 @@ IRIS = np.array([(58, 36, 24), (104, 66, 34), (84, 110, 62), (74, 118, 160), (12
 GREY_HAIR, RED_HAIR, RED = (np.array(colour, float) for colour in ((196, 194, 192), (176, 72, 30), (206, 66, 70)))
 SCALE, DOWN = 0.33, 0.12        # a head unit as a share of the picture's side; how far below the middle the head is
 BLACK, WHITE, TEETH = np.zeros(3), np.full(3, 255.0), np.array([246.0, 242, 234])
+FIRST = ("Alex Billie Charlie Dana Eli Frankie Gabi Hayden Indigo Jamie Kim Lee Max Noa Ollie Pat Quinn Robin Sam "
+         "Toni").split()
+LAST = ("Alder Ash Aspen Beech Birch Cedar Cherry Elm Fir Hazel Holly Larch Linden Maple Oak Olive Pine Poplar Rowan "
+        "Willow").split()
 STYLES = ("bald", "short", "short", "side", "side", "fringe", "long", "long", "bob", "curly", "bun")
 
 
@@ -39,6 +45,23 @@ def drawn_faces(people, pictures, size=64, seed=0):
         for picture in range(pictures):
             faces[number, picture] = _draw(person, _moment(rng), size, rng)
     return faces.reshape(-1, size, size, 3), np.repeat(np.arange(people), pictures)
+
+
+def write_drawn_faces(folder, people, pictures, size=96, seed=0):
+    """Draw faces as `drawn_faces` does, and write them as photographs of people are kept: folder/NAME/NAME_0001.jpg."""
+    faces, labels = drawn_faces(people, pictures, size, seed)
+    for i, (face, number) in enumerate(zip(faces, labels.tolist())):
+        name = drawn_name(number)
+        place = Path(folder) / name
+        place.mkdir(parents=True, exist_ok=True)
+        save_image(place / f"{name}_{i % pictures + 1:04}.jpg", face)
+
+
+def drawn_name(number):
+    """A name for the person of that number: Alex_Alder, Billie_Ash, …; the first 400 differ, later ones are numbered."""
+    round_, place = divmod(number, len(FIRST) * len(LAST))
+    first, last = FIRST[place % len(FIRST)], LAST[(place + place // len(FIRST)) % len(LAST)]
+    return f"{first}_{last}" + (f"_{round_ + 1}" if round_ else "")
 
 
 def _person(rng):

@@ -94,6 +94,15 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
     return np.stack(planes, axis=-1).reshape(height, width, *picture.shape[2:]).astype(picture.dtype, copy=False)
 
 
+def crop_middle(picture, share):
+    """The middle of a picture (H, W) or (H, W, C): `share` of each side, above 0 and up to 1, at least one pixel."""
+    if not 0 < share <= 1:
+        raise ValueError(f"crop_middle: share must be above 0 and at most 1, got {share}")
+    kept = [max(1, round(share * side)) for side in picture.shape[:2]]
+    top, left = [(side - length) // 2 for side, length in zip(picture.shape, kept)]
+    return picture[top:top + kept[0], left:left + kept[1]]
+
+
 def list_images(folder):
     """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files are left out."""
     return sorted((path for path in Path(folder).iterdir()

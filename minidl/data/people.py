@@ -139,6 +139,15 @@ def write_pairs(file, pairs, folder):
         stream.write(text.getvalue().encode())
 
 
+def names_of(pairs):
+    """Who is on each picture of Pairs: two lists of M names, those of the folders in which the pictures lie.
+
+    None where these contradict `same`: then the folders do not say who somebody is.
+    """
+    a, b = ([Path(path).parent.name for path in paths] for paths in (pairs.a, pairs.b))
+    return (a, b) if all((x == y) == same for x, y, same in zip(a, b, pairs.same)) else None
+
+
 def balanced_pairs(labels, count, seed):
     """`count` pairs of indices into labels (N,), half of the same label and half of two: (a, b, same), each (count,).
 

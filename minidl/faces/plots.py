@@ -13,6 +13,7 @@ from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
 from minidl.files import atomic_write
 
 SAME, DIFFERENT = "#2266aa", "#dd7711"
+RIGHT, WRONG = "#117733", "#bb2222"
 COLOURS = ("#2266aa", "#dd7711", "#117733", "#aa3377", "#66aacc", "#999933", "#555555", "#bb2222")
 DASHES = ("-", "--", "-.", ":")
 
@@ -116,13 +117,70 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
     for row, (name, chosen) in enumerate(rows.items()):
         for column, i in enumerate(chosen):
             axes, right = panels[row * count + column], (distances[i] <= threshold) == same[i]
-            mark, colour = ("✓", "#117733") if right else ("✗", "#bb2222")
+            mark, colour = ("✓", RIGHT) if right else ("✗", WRONG)
             axes.imshow(np.concatenate([_tile(picture) for picture in pictures(int(i))], 1))
             axes.set_title(f"{mark} {distances[i]:.3f}", color=colour, fontsize=11)
         panels[row * count].text(-0.06, 0.5, name.replace(", ", "\n"), transform=panels[row * count].transAxes, ha="right",
                                  va="center", rotation=90, fontsize=11)
     figure.suptitle(f"Best and worst pairs (distance; ✓ judged rightly at τ = {threshold:.3f})")
     return _write(path, figure)
+
+
+def answers(path, enrolled, identified, verified, title="A gallery and its answers"):
+    """What a gallery knows and what it said, at one glance; green answers are right, red ones wrong.
+
+    enrolled: [(name, picture), …]; identified: [(picture, its true name, Match), …]; verified: [(picture, its true name,
+    Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of None is right where the true name is not enrolled.
+    """
+    known = {name for name, _ in enrolled}
+    asked = [(picture, "who is this?", found.name or "not recognized", found.distance, truth,
+              found.name == (truth if truth in known else None)) for picture, truth, found in identified]
+    claimed = [(picture, f"“I am {_first(said.claimed)}”", "accepted" if said else "refused", said.distance, truth,
+                said.accepted == (said.claimed == truth)) for picture, truth, said in verified]
+    threshold = [found.threshold for *_, found in identified + verified][0]
+    columns = max(len(enrolled), len(asked), len(claimed))
+    figure, panels = _panels(3, columns, (1.55 * columns + 0.7, 7.4))
+    for axes in panels:
+        axes.set_axis_off()
+    rows = [panels[row * columns:(row + 1) * columns] for row in range(3)]
+    for axes, (name, picture) in zip(rows[0], enrolled):
+        axes.imshow(_tile(picture))
+        axes.text(0.5, -0.06, _short(_spaced(name), 17), transform=axes.transAxes, ha="center", va="top", fontsize=10,
+                  fontweight="bold")
+    for row, answered in (rows[1], asked), (rows[2], claimed):
+        for axes, answer in zip(row, answered):
+            _answer(axes, *answer, threshold)
+    for row, text in zip(rows, ("ENROLLED\nfrom one picture", "IDENTIFY\n1 : all", "VERIFY\n1 : 1")):
+        row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
+                    fontweight="bold", color="0.35")
+    figure.suptitle(f"{title}: the same person where the distance is at most τ = {threshold:.3f}", fontsize=12)
+    return _write(path, figure)
+
+
+def _answer(axes, picture, question, answer, distance, truth, right, threshold):
+    """A picture, what was asked above it, and what was said below, in the colour of right or wrong."""
+    mark, colour = ("✓", RIGHT) if right else ("✗", WRONG)
+    axes.imshow(_tile(picture))
+    axes.set_axis_on()
+    axes.grid(False)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=colour, linewidth=3)
+    axes.set_title(question, fontsize=10, color="0.35")
+    lines = [(f"{mark} {_short(_spaced(answer), 16)}", colour, "bold"),
+             (f"{distance:.3f} {'≤' if distance <= threshold else '>'} τ", "0.35", "normal"),
+             (f"is {_short(_spaced(truth), 16)}", "0.35", "normal")]
+    for i, (text, colour, weight) in enumerate(lines):
+        axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top", fontsize=10, color=colour,
+                  fontweight=weight)
+
+
+def _spaced(name):
+    return str(name).replace("_", " ")
+
+
+def _first(name):
+    return _short(_spaced(name).split()[0], 11)
 
 
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):

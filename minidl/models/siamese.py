@@ -23,6 +23,7 @@ class SiameseEncoder(Module):
     3. One dense layer on all that is left, position by position, batch normalisation, and division by the length.
 
     nonnegative: a ReLU before the division, for the χ² head.  Attributes: size, channels, features.
+    notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on it.
     With the defaults 1.0 million parameters and 25 million multiplications a picture.
     Raises ValueError for pictures of another shape, TypeError for pixels that are not numbers.
     """
@@ -37,7 +38,7 @@ class SiameseEncoder(Module):
         self.settings = {"size": size, "channels": channels, "border": border, "widths": list(widths), "features": features,
                          "nonnegative": nonnegative}
         self.size, self.channels, self.features = size, channels, features
-        self.border, self.nonnegative = border, nonnegative
+        self.border, self.nonnegative, self.notes = border, nonnegative, {}
         self.stem = Block(channels, widths[0], 2, rng)
         self.blocks = [Block(i, o, stride, rng) for before, width in zip(widths, widths[1:])
                        for i, o, stride in ((before, width, 2), (width, width, 1))]
@@ -85,9 +86,12 @@ class Mirrored(Module):
         return unit_length(self.encoder(x) + self.encoder(ops.flip(x, 2)))
 
 
-def save_encoder(path, encoder):
-    """Write a SiameseEncoder to `path`: its state, and the settings that `load_encoder` makes it from, in one step."""
-    weights.save(path, encoder.state_dict() | {"siamese_encoder": backend.CPU.module.array(json.dumps(encoder.settings))})
+def save_encoder(path, encoder, **notes):
+    """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder` makes it from, and notes
+    of what JSON can hold (a threshold, the names of the people whom it has seen), which come back as `encoder.notes`."""
+    texts = {"siamese_encoder": encoder.settings, "notes": notes}
+    weights.save(path, encoder.state_dict() | {name: backend.CPU.module.array(json.dumps(text))
+                                               for name, text in texts.items()})
 
 
 def load_encoder(path):
@@ -95,6 +99,7 @@ def load_encoder(path):
     arrays = weights.load(path)
     try:
         encoder = siamese_encoder(**json.loads(str(arrays.pop("siamese_encoder"))))
+        encoder.notes = dict(json.loads(str(arrays.pop("notes", "{}"))))
         return encoder.load_state_dict(arrays).eval()
     except KeyError:
         raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None

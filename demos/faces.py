@@ -1,0 +1,320 @@
+"""Is it who they say, and who is it?  Train an encoder of faces, evaluate it, enrol people from one picture each, ask.
+
+    python -m demos.faces                         all of it, on faces drawn by a generator
+    python -m demos.faces --data FOLDER           all of it, on photographs: a folder for each person
+
+    python -m demos.faces train     --data FOLDER --model FILE [--exclude-pairs FILE.csv]
+    python -m demos.faces evaluate  --data FOLDER --model FILE [--pairs FILE.csv]
+
+    python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]      (or --data FOLDER: everybody in it)
+    python -m demos.faces identify  --gallery FILE who.jpg [another.jpg, FOLDER …]
+    python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
+    python -m demos.faces calibrate --gallery FILE --data FOLDER [--pairs FILE.csv] [--far 0.01]
+    python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
+
+A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they are: "face128", the
+pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the columns image_a,image_b,same.
+"""
+import argparse
+from pathlib import Path
+import sys
+
+import numpy as np
+
+from demos.command_line import Parser, Stopwatch, run, start, write_json
+from demos.faces_evaluation import evaluate, show
+from demos.faces_model import Model
+from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
+from minidl.data import list_images, pairs_of, read_pairs, read_people, write_drawn_faces
+from minidl.faces import Gallery, calibrate
+from minidl.faces.mining import STRATEGIES
+from minidl.faces.objectives import LOSSES
+
+DRAWN_PEOPLE, DRAWN_PICTURES = 480, 6
+
+
+def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    options = _options(name, arguments[1:] if name else arguments)
+    start(options)
+    figures = COMMANDS[name][0](options)
+    write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed})
+
+
+# ---- the commands: options → figures -----------------------------------------------------------------------------------
+
+def _everything(options):
+    """Train, evaluate on people never seen, enrol from one picture each, ask."""
+    figures, drawn = {}, options.data is None
+    if drawn:
+        options.data = options.output / f"people_{options.seed}"
+        write_drawn_faces(options.data, DRAWN_PEOPLE, DRAWN_PICTURES, seed=options.seed)
+    options.exclude_pairs = options.pairs
+    if options.model != "face128":
+        figures["training"] = train(options, *(DRAWN_ENCODER, DRAWN_RECIPE) if drawn else ())
+    model = _model(options)
+    figures["evaluation"] = evaluate(model, options)
+    figures["answers"] = show(model, options)
+    _say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are beside it; try:",
+         f"  python -m demos.faces identify --gallery {options.output}/gallery.npz --model {options.model} "
+         f"{options.data}/{figures['answers']['enrolled'][0]}")
+    return figures
+
+
+def _train(options):
+    figures = train(options)
+    _say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, validation "
+         f"people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} people are left to evaluate on")
+    return figures
+
+
+def _evaluate(options):
+    return evaluate(_model(options), options)
+
+
+def _enroll(options):
+    if (options.data is None) == (options.name is None) or options.name and not options.pictures:
+        raise ValueError("enroll: give a NAME and one PICTURE or more, or else --data FOLDER")
+    model = _model(options)
+    gallery = _gallery(options, model, new=True)
+    if options.data:
+        people = read_people(options.data)
+        paths, names = people.paths, [people.names[label] for label in people.labels]
+        if options.most:
+            nth = np.arange(len(names)) - np.searchsorted(people.labels, people.labels)
+            chosen = np.flatnonzero(nth < options.most)
+            paths, names = [paths[i] for i in chosen], [names[i] for i in chosen]
+    else:
+        paths = options.pictures
+        names = [options.name] * len(paths)
+    watch = Stopwatch()
+    gallery.enroll_encodings(names, model.encode(paths))
+    gallery.save(options.gallery)
+    _say(options, f"{options.gallery}: {len(names):,} pictures of {len(set(names)):,} people added, {len(gallery):,} people "
+         f"in it, τ {gallery.threshold:.3f}")
+    return {"enrolled": len(names), "people": len(gallery), "threshold": gallery.threshold, "seconds": watch.seconds}
+
+
+def _identify(options):
+    model = _model(options)
+    gallery, paths = _gallery(options, model), _files(options.pictures)
+    watch = Stopwatch()
+    encodings = model.encode(paths)
+    encoded = watch.seconds
+    found = gallery.identify_encodings(encodings)
+    searched = watch.seconds - encoded
+    for path, match in zip(paths, found):
+        _say(options, f"{path}: {match.name or 'not recognized'} ({_distances(match, match.nearest)})")
+    return {"answers": [vars(match) | {"picture": str(path)} for path, match in zip(paths, found)],
+            "encoding_seconds": encoded, "search_seconds": searched}
+
+
+def _verify(options):
+    model = _model(options)
+    gallery, paths = _gallery(options, model), _files(options.pictures)
+    found = [gallery.verify(model.read(path), options.name) for path in paths]
+    for path, said in zip(paths, found):
+        _say(options, f"{path}: {'yes' if said else 'no'}, {'this is' if said else 'not'} {said.claimed} "
+             f"({_distances(said, said.claimed)})")
+    return {"answers": [vars(said) | {"picture": str(path)} for path, said in zip(paths, found)]}
+
+
+def _calibrate(options):
+    model = _model(options)
+    gallery = _gallery(options, model)
+    pairs = (read_pairs(options.pairs, options.data) if options.pairs
+             else pairs_of(read_people(options.data), options.count, options.seed))
+    distances = np.linalg.norm(model.encode(pairs.a) - model.encode(pairs.b), axis=1)
+    found, before = calibrate(distances, pairs.same, options.far), gallery.threshold
+    gallery.threshold = found.threshold
+    gallery.save(options.gallery)
+    _say(options, f"{options.gallery}: τ was {before:.4f}; on {len(distances):,} pairs:", found)
+    return {"threshold": found.threshold, "threshold_before": before, "false_accept_rate": found.false_accept_rate,
+            "false_accept_interval": found.false_accept_interval, "false_refusal_rate": found.false_refusal_rate,
+            "false_refusal_interval": found.false_refusal_interval, "same_pairs": found.same_pairs,
+            "different_pairs": found.different_pairs}
+
+
+def _list(options):
+    gallery = _gallery(options, _model(options))
+    counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
+    _say(options, gallery, *(f"{name}  {count}" for name, count in sorted(zip(gallery.names, counts))))
+    return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold}
+
+
+def _remove(options):
+    gallery = _gallery(options, _model(options))
+    gallery.remove(options.name)
+    gallery.save(options.gallery)
+    return {"people": len(gallery)}
+
+
+def _rename(options):
+    gallery = _gallery(options, _model(options))
+    gallery.rename(options.name, options.new_name)
+    gallery.save(options.gallery)
+    return {"people": len(gallery)}
+
+
+def _model(options):
+    return Model(options.model, options.crop, options.quiet)
+
+
+def _gallery(options, model, new=False):
+    """The gallery in the file; where there is none yet, and `new` allows it, an empty one."""
+    if options.gallery.exists():
+        return Gallery.load(options.gallery, model.encoder)
+    if not new:
+        raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
+    return Gallery(model.encoder, model.threshold)
+
+
+def _files(places):
+    """Pictures as they are given, and for a folder all that are in it and in its folders."""
+    found = []
+    for place in places:
+        if place.is_dir():
+            inside = [path for folder in sorted([place, *(p for p in place.rglob("*") if p.is_dir())])
+                      for path in list_images(folder)]
+            if not inside:
+                raise ValueError(f"there are no pictures in the folder {place}")
+            found += inside
+        else:
+            found.append(place)
+    return found
+
+
+def _distances(said, name):
+    text = f"{name} is {said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f} away"
+    return text + (f", {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else "")
+
+
+def _say(options, *lines):
+    if not options.quiet:
+        print(*lines, sep="\n")
+
+
+# ---- their command lines -------------------------------------------------------------------------------------------------
+
+def _options(name, arguments):
+    _, description, groups = COMMANDS[name]
+    parser = Parser(f"faces {name}" if name else "faces", description)
+    parser.set_defaults(output=Path("output") / "faces")
+    if name is None and arguments and not arguments[0].startswith("-"):
+        parser.error(f"there is no command {arguments[0]!r}; there are {', '.join(filter(None, COMMANDS))}")
+    for group in groups:
+        group(parser.add_argument)
+    options = parser.parse_intermixed_args(arguments)
+    if name is None and options.model is None:
+        options.model = options.output / "encoder.npz"
+    return options
+
+
+def _data(add):
+    add("--data", type=Path, required=True, metavar="FOLDER", help="photographs, a folder for each person")
+
+
+def _data_or_drawn(add):
+    add("--data", type=Path, metavar="FOLDER", help="photographs, a folder for each person (default: drawn ones)")
+    add("--model", metavar="FILE", help="where the encoder is written; or face128: nothing is trained (default: "
+                                        "encoder.npz in the output folder)")
+
+
+def _crop(add):
+    add("--crop", type=float, metavar="SHARE", help="look only at the middle of each picture, this share of its sides: 0.45 "
+        "for Labeled Faces in the Wild as distributed (default: as the encoder was trained, else 1)")
+
+
+def _model_option(add):
+    add("--model", default="face128", metavar="FILE", help="a file that train wrote; or face128, pre-trained")
+    _crop(add)
+
+
+def _gallery_option(add):
+    add("--gallery", type=Path, required=True, metavar="FILE", help="who is enrolled (.npz)")
+    _model_option(add)
+
+
+def _pairs(add):
+    add("--pairs", type=Path, metavar="FILE.csv", help="image_a,image_b,same: paths in the folder, and 1 or 0 (default: "
+        "--count pairs are drawn, half of them of one person)")
+    add("--count", type=int, default=2000, metavar="N", help="of pairs to draw")
+
+
+def _train_files(add):
+    add("--model", required=True, metavar="FILE", help="where the encoder is written (.npz)")
+    add("--exclude-pairs", type=Path, metavar="FILE.csv", help="learn nothing from the people in these pairs, so that "
+        "evaluate may ask them")
+
+
+def _recipe(add):
+    """Options of training; what is not given comes from the recipe."""
+    def choice(name, help, **kind):
+        usual, drawn = ((encoder | recipe)[name] for encoder, recipe in ((ENCODER, RECIPE), (DRAWN_ENCODER, DRAWN_RECIPE)))
+        add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **kind,
+            help=f"{help} (default: {usual}" + (f"; drawn faces: {drawn})" if drawn != usual else ")"))
+
+    number = {"type": int, "metavar": "N"}
+    add("--minutes", type=float, metavar="M", help="as many steps as fit into this time, instead of the recipe's")
+    choice("pretrain_steps", "steps of softmax over the people, first", **number)
+    choice("steps", "steps of the loss, then", **number)
+    choice("loss", "on triplets or pairs", choices=LOSSES)
+    choice("mining", "of triplets", choices=STRATEGIES)
+    choice("form", "distance in the triplet loss", choices=["squared", "euclidean"])
+    choice("margin", "of the triplet or contrastive loss", type=float, metavar="α")
+    choice("people", "in a batch", **number)
+    choice("per_person", "pictures of each in a batch", **number)
+    choice("learning_rate", "peak, of the loss", type=float, metavar="η")
+    choice("pretrain_learning_rate", "peak, of the softmax", type=float, metavar="η")
+    add("--no-augmentation", action="store_true", help="pictures as they are")
+    choice("size", "pixels of a side that the encoder looks at", **number)
+    choice("channels", "1 looks at grey, 3 at colours", type=int, choices=[1, 3])
+    choice("patience", "end when so many measurements in a row brought nothing better", **number)
+    choice("every", "steps between measurements and checkpoints", **number)
+    add("--apart", type=float, default=0.1, metavar="SHARE", help="of the people: so many to find the best step by, and as "
+        "many for evaluate")
+    add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption "
+        "(default: beside the model)")
+
+
+def _name(add):
+    add("name", metavar="NAME")
+
+
+def _new_name(add):
+    add("new_name", metavar="NEW_NAME")
+
+
+def _enrolled(add):
+    add("name", nargs="?", metavar="NAME", help="who is on the pictures")
+    add("pictures", nargs="*", type=Path, metavar="PICTURE")
+    add("--data", type=Path, metavar="FOLDER", help="instead: everybody in it, a folder for each person")
+    add("--most", type=int, metavar="N", help="with --data: only the first N pictures of each")
+
+
+def _asked(add):
+    add("pictures", nargs="+", type=Path, metavar="PICTURE", help="a picture, or a folder of pictures")
+
+
+def _far(add):
+    add("--far", type=float, metavar="RATE", help="share of pairs of two people that may be accepted (default: what judges "
+        "most pairs rightly, which is wiser with a few dozen pairs)")
+
+
+COMMANDS = {            # name: (what it does, how it is described, its options)
+    None: (_everything, __doc__, [_data_or_drawn, _pairs, _crop, _recipe]),
+    "train": (_train, "Train an encoder on a folder of people.", [_data, _train_files, _crop, _recipe]),
+    "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
+    "enroll": (_enroll, "Add people to a gallery; nothing is trained.", [_gallery_option, _enrolled]),
+    "identify": (_identify, "Who is it? (1:K)", [_gallery_option, _asked]),
+    "verify": (_verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
+    "calibrate": (_calibrate, "Choose the gallery's threshold on your own pairs of pictures.",
+                  [_gallery_option, _data, _pairs, _far]),
+    "list": (_list, "Who is enrolled, with how many pictures?", [_gallery_option]),
+    "remove": (_remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
+    "rename": (_rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
+}
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,116 @@
+"""The command `evaluate` of demos.faces, and the picture in which its story ends."""
+import sys
+
+import numpy as np
+
+from demos.command_line import Stopwatch
+from demos.faces_model import read
+from minidl.data import names_of, pairs_of, read_pairs, read_people
+from minidl.faces import Gallery, plots, report
+
+ENROLLED, STRANGERS = 7, 2      # people in the picture
+
+
+def evaluate(model, options):
+    """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
+    if options.pairs:
+        pairs = read_pairs(options.pairs, options.data)
+        _warn_of_seen(model, pairs)
+    else:
+        pairs = pairs_of(unseen(model, options), options.count, options.seed)
+    watch = Stopwatch()
+    paths = sorted({*pairs.a, *pairs.b})
+    encodings = model.encode(paths)
+    place = {path: i for i, path in enumerate(paths)}
+    a, b = ([place[path] for path in side] for side in (pairs.a, pairs.b))
+    distances = np.linalg.norm(encodings[a] - encodings[b], axis=1)
+    figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
+    _print_verification(figures, options.quiet)
+    named = names_of(pairs)
+    if named is not None:
+        name_of = dict(zip(pairs.a + pairs.b, named[0] + named[1]))
+        names = np.array([name_of[path] for path in paths])
+        _recognition(encodings, names, figures, options)
+    _draw(model, pairs, distances, figures, options)
+    return figures
+
+
+def unseen(model, options):
+    """The People of the folder whom the training of the model did not see, by their names."""
+    people = read_people(options.data)
+    names = set(people.names) - model.seen
+    chosen = people.only(names)
+    several = np.count_nonzero(np.bincount(chosen.labels, minlength=len(chosen.names)) > 1)
+    if several < 2:
+        raise ValueError(f"{options.data}: of its {len(people.names)} people {len(people.names) - len(names)} have names of "
+                         f"people whom {options.model} was trained on, and of the others {several} have a second picture; "
+                         "two are needed. Give another folder, or --pairs")
+    if len(names) < len(people.names) and not options.quiet:
+        print(f"{len(names):,} of the {len(people.names):,} people were not seen in training: they are asked")
+    return chosen
+
+
+def _warn_of_seen(model, pairs):
+    known = sum(path.parent.name in model.seen for path in {*pairs.a, *pairs.b})
+    if known:
+        print(f"warning: {known:,} of the pictures show people with names that were seen in training, so the figures "
+              "flatter; train with --exclude-pairs", file=sys.stderr)
+
+
+def _print_verification(figures, quiet):
+    if quiet:
+        return
+    low, high = figures["interval"]
+    print(f"verification, {figures['pairs']:,} pairs, {figures['same_pairs']:,} of one person: accuracy "
+          f"{figures['accuracy']:.1%} ± {figures['standard_error']:.1%} (10-fold; 95 %: {low:.1%} to {high:.1%}), "
+          f"equal error rate {figures['equal_error_rate']:.1%}, AUC {figures['auc']:.4f}")
+    for far, share in figures["val_at_far"].items():
+        print(f"  where {float(far):.1%} of two people are taken for one, {share:.1%} are recognized")
+
+
+def _recognition(encodings, names, figures, options):
+    if np.count_nonzero(np.unique(names, return_counts=True)[1] > 1) < 2:
+        return
+    found = report.recognition(encodings, names)
+    figures["recognition"] = found
+    plots.cmc_curve(options.output / "cmc.png", {str(options.model): found["cmc"]})
+    plots.embedding_map(options.output / "map.png", encodings, names)
+    if not options.quiet:
+        print(f"recognition, one picture each of {found['people']:,} people enrolled, {found['asked']:,} asked: "
+              f"{found['rank_one']:.1%} have the right person nearest")
+
+
+def _draw(model, pairs, distances, figures, options):
+    folder, threshold = options.output, figures["threshold"]
+    plots.roc_curve(folder / "roc.png", {str(options.model): (distances, pairs.same)})
+    plots.distance_histograms(folder / "distances.png", distances, pairs.same, threshold)
+    plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (read(pairs.a[i], model.crop), read(pairs.b[i], model.crop)),
+                               distances, pairs.same, threshold)
+
+
+def show(model, options):
+    """Enrol some people whom the encoder has never seen, one picture each, and ask; draw all of it, save the gallery."""
+    rng, people = np.random.default_rng(options.seed), unseen(model, options)
+    pictures = {name: [people.paths[i] for i in np.flatnonzero(people.labels == label)]
+                for label, name in enumerate(people.names)}
+    several = rng.permutation([name for name in people.names if len(pictures[name]) > 1]).tolist()
+    enrolled = several[:max(1, min(ENROLLED, len(several) - STRANGERS))]
+    strangers = several[len(enrolled):][:STRANGERS]
+    gallery = Gallery(model.encoder, model.threshold)
+    for name in enrolled:
+        gallery.enroll(name, read(pictures[name][0], model.crop))
+    gallery.save(options.output / "gallery.npz")
+
+    def see(name, number):
+        return read(pictures[name][min(number, len(pictures[name]) - 1)], model.crop)
+
+    asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
+    identified = [(see(name, 1), name, gallery.identify(see(name, 1))) for name in asked]
+    verified = []
+    for i, claimed in enumerate(enrolled):
+        others = strangers + [name for name in enrolled if name != claimed]
+        shown = claimed if i % 2 == 0 or not others else others[i // 2 % len(others)]
+        verified.append((see(shown, 2), shown, gallery.verify(see(shown, 2), claimed)))
+    plots.answers(options.output / "faces.png", [(name, see(name, 0)) for name in enrolled], identified, verified)
+    return {"enrolled": enrolled, "identified": [[name, found.name] for _, name, found in identified],
+            "verified": [[name, said.claimed, said.accepted] for _, name, said in verified]}

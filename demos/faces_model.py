@@ -1,0 +1,62 @@
+"""What the commands of demos.faces share: an encoder by its name, and pictures as it wants to see them."""
+from pathlib import Path
+
+import numpy as np
+
+from demos.command_line import progress
+from minidl.data import crop_middle
+from minidl.data.people import load_picture
+from minidl.faces import encode, prepare
+from minidl.models import Mirrored, face128, load_encoder
+
+FACE128 = {"threshold": 0.6}        # what its author recommends (King 2017)
+
+
+class Model:
+    """An encoder, what was noted when it was trained, and how pictures are read for it.
+
+    name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of face128's weights.
+    notes: "threshold", the τ that suits it; "seen", the names of all people whom its training saw; "crop".
+    crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
+    """
+
+    def __init__(self, name, crop=None, quiet=False):
+        path = Path(name)
+        if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
+            self.encoder, self.notes = face128(name).eval(), FACE128
+        else:
+            encoder = load_encoder(path)
+            self.encoder, self.notes = Mirrored(encoder).eval(), encoder.notes
+        self.crop = self.notes.get("crop", 1.0) if crop is None else crop
+        self.seen = set(self.notes.get("seen", ()))
+        self.quiet = quiet
+
+    @property
+    def threshold(self):
+        return self.notes["threshold"]
+
+    def encode(self, paths, batch=64):
+        """Encodings (N, D) of picture files, which are read a batch at a time."""
+        bar = progress(len(paths), "looking at pictures", self.quiet or len(paths) <= batch)
+        encodings = []
+        for start in range(0, len(paths), batch):
+            encodings.append(encode(self.encoder, [read(path, self.crop) for path in paths[start:start + batch]]))
+            bar.update(len(encodings[-1]))
+        bar.close()
+        return np.concatenate(encodings)
+
+
+def read(path, crop):
+    """A picture file, cropped: uint8 (H, W, 3).  The error for one that cannot be read names the person too."""
+    return crop_middle(load_picture(path), crop)
+
+
+def read_prepared(paths, size, channels, crop, quiet):
+    """Picture files as an encoder of that size takes them, for training: uint8 (N, size, size, channels)."""
+    pictures = np.empty((len(paths), size, size, channels), np.uint8)
+    bar = progress(len(paths), "reading pictures", quiet)
+    for i, path in enumerate(paths):
+        pictures[i] = np.rint(prepare(read(path, crop), size, channels))
+        bar.update()
+    bar.close()
+    return pictures

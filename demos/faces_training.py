@@ -1,0 +1,181 @@
+"""The command `train` of demos.faces: an encoder from a folder of people."""
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from demos.command_line import Stopwatch, progress
+from demos.faces_model import read_prepared
+from minidl import faces
+from minidl.data import (
+    FACES,
+    Augmentation,
+    balanced_pairs,
+    contact_sheet,
+    read_pairs,
+    read_people,
+    save_image,
+    split_people,
+)
+from minidl.data.people import People
+from minidl.faces import checkpoint, plots
+from minidl.models import Mirrored, save_encoder, siamese_encoder
+
+ENCODER = {"size": 72, "channels": 1, "border": 4, "widths": [24, 48, 96, 192], "features": 128}
+RECIPE = {"pretrain_steps": 1500, "pretrain_batch": 128, "pretrain_learning_rate": 2e-3, "steps": 1000, "people": 32,
+          "per_person": 4, "learning_rate": 3e-4, "loss": "triplet", "form": "squared", "margin": 0.2, "mining": "semi_hard",
+          "augmentation": FACES, "every": 100, "patience": 5}
+
+DRAWN_ENCODER = {"size": 56, "channels": 3, "border": 2, "widths": [16, 32, 64], "features": 64}
+DRAWN_RECIPE = RECIPE | {
+    "pretrain_steps": 400, "pretrain_batch": 64, "steps": 200, "people": 16, "every": 50,
+    "augmentation": Augmentation(flip=0.5, rotation=10, zoom=0.1, stretch=0.05, shift=0.05, brightness=0.3, light=0.2,
+                                 occlusion=0.2)}
+
+LEAST = 6                       # people with two pictures: two to learn from, two to validate, two to evaluate
+MOST_PICTURES = 8               # of anybody, for validation: nobody with hundreds of pictures decides it
+
+
+@dataclass
+class Parts:
+    """People to learn from, people to find the best step by, and how many are kept for `evaluate`."""
+    training: People
+    validation: People
+    kept: int
+
+
+def train(options, encoder_settings=ENCODER, recipe=RECIPE):
+    """Train as the options say, write the model and pictures of how it went, and return the figures."""
+    encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
+    if options.no_augmentation:
+        recipe["augmentation"] = None
+    parts, crop = _parts(options), options.crop or 1.0
+    look = partial(read_prepared, size=encoder_settings["size"], channels=encoder_settings["channels"], crop=crop,
+                   quiet=options.quiet)
+    pictures, validation = look(parts.training.paths), look(parts.validation.paths)
+    recipe["people"] = min(recipe["people"], np.count_nonzero(np.bincount(parts.training.labels) > 1))
+    encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
+    path = options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
+    work = partial(faces.train, pictures=pictures, labels=parts.training.labels, seed=options.seed,
+                   validation=(validation, parts.validation.labels))
+    if options.minutes:
+        recipe |= _steps_that_fit(options.minutes, path, encoder, work, recipe)
+    Path(options.model).parent.mkdir(parents=True, exist_ok=True)
+    _show_augmentation(recipe["augmentation"], pictures, options)
+
+    watch, processor, follow = Stopwatch(), time.process_time(), _Follow(options.quiet)
+    result = work(encoder, **recipe, checkpoint=path, callback=follow)
+    follow.close()
+    threshold = _threshold(encoder, validation, parts.validation.labels, options.seed)
+    save_encoder(options.model, encoder, threshold=threshold, crop=crop,
+                 seen=sorted(parts.training.names + parts.validation.names))
+    figures = {"people": len(parts.training.names), "pictures": len(pictures),
+               "validation_people": len(parts.validation.names), "people_kept_apart": parts.kept,
+               "steps": result.history[-1]["step"] if result.history else 0, "best_step": result.best_step,
+               "stopped": result.stopped, "warnings": result.warnings, "threshold": threshold,
+               "validation_auc": max((row["validation"] for row in result.history), default=None),
+               "training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor,
+               "encoder": encoder.settings, "recipe": {name: str(value) for name, value in recipe.items()},
+               "history": result.history}
+    if result.stopped == "interrupted":
+        print(f"{options.model} has what was learned so far; the same command goes on from {path}", file=sys.stderr)
+        raise KeyboardInterrupt
+    path.unlink(missing_ok=True)
+    _draw_history(result.history, options.output / "training.png")
+    return figures
+
+
+def _chosen(settings, options):
+    """The settings, with those that the command line gives."""
+    return settings | {name: value for name, value in vars(options).items() if name in settings}
+
+
+def _parts(options):
+    """Who is learned from, and who not."""
+    people = read_people(options.data)
+    people.check_trainable()
+    if options.exclude_pairs:
+        pairs = read_pairs(options.exclude_pairs, options.data)
+        training, validation = split_people(people, options.apart, options.seed, apart=pairs)
+        return Parts(training, _few(validation), len(people.names) - len(training.names) - len(validation.names))
+    several = np.count_nonzero(np.bincount(people.labels) > 1)
+    if several < LEAST:
+        raise ValueError(f"{options.data}: {several} people have a second picture, training needs {LEAST}: two to learn "
+                         "from, two to find the best step by, and two kept apart for evaluate")
+    rest, kept = split_people(people, options.apart, options.seed)
+    training, validation = split_people(rest, options.apart, options.seed)
+    return Parts(training, _few(validation), len(kept.names))
+
+
+def _few(people):
+    """People with at most MOST_PICTURES of each."""
+    first = np.searchsorted(people.labels, people.labels)               # labels are sorted: where each person starts
+    kept = np.flatnonzero(np.arange(len(people.labels)) - first < MOST_PICTURES)
+    return People([people.paths[i] for i in kept], people.labels[kept], people.names)
+
+
+def _steps_that_fit(minutes, path, encoder, work, recipe):
+    """The numbers of steps, in the recipe's proportion, that take so many minutes by the time that a few of each kind
+    take; where there is a checkpoint at `path`, those of its run."""
+    names = {"pretrain_steps": "softmax", "steps": recipe["loss"]}
+    found = checkpoint.load(path)
+    if found is not None:
+        return {name: int(found[1]["run"][name]) for name in names}
+    few, moments, untrained, watch = 6, {stage: [] for stage in names.values()}, encoder.state_dict(), Stopwatch()
+    work(encoder, **recipe | {name: few for name in names if recipe[name]} | {"validation": None},
+         callback=lambda step: moments[step.stage].append(watch.seconds))
+    encoder.load_state_dict(untrained)
+    whole = sum(recipe[name] * statistics.median(np.diff(moments[stage])) for name, stage in names.items() if recipe[name])
+    share = (0.9 * 60 * minutes - watch.seconds) / whole            # a tenth is for validation
+    return {name: max(1, int(share * recipe[name])) for name in names if recipe[name]}
+
+
+class _Follow:
+    """Shows how a run goes on: a bar with the time left, and warnings."""
+
+    def __init__(self, quiet):
+        self.quiet, self.bar, self.score = quiet, None, ""
+
+    def __call__(self, step):
+        if self.bar is None:
+            done = step.number - 1
+            self.bar = progress(step.total - done, f"training from step {done}" if done else "training", self.quiet)
+        if step.row:
+            self.score = f", validation {step.row['validation']:.1%}"
+        self.bar.set_postfix_str(f"{step.stage} loss {step.loss:.3f}{self.score}")
+        self.bar.update()
+        if step.warning:
+            print(f"\nwarning: {step.warning}", file=sys.stderr)
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _threshold(encoder, pictures, labels, seed):
+    """The Euclidean τ that judges most pairs of the validation people rightly."""
+    encodings = faces.encode(Mirrored(encoder), pictures)
+    a, b, same = balanced_pairs(labels, 4000, seed)
+    return faces.best_threshold(np.linalg.norm(encodings[a] - encodings[b], axis=1), same)
+
+
+def _show_augmentation(augmentation, pictures, options):
+    """A contact sheet: some pictures, and below each what training makes of it."""
+    rng = np.random.default_rng(options.seed)
+    chosen = pictures[rng.choice(len(pictures), min(8, len(pictures)), replace=False)]
+    seen = [chosen] if augmentation is None else [chosen] + [augmentation(chosen, rng) for _ in range(5)]
+    sheet = contact_sheet(np.concatenate(seen), len(chosen))
+    save_image(options.output / "augmentation.png", sheet)
+
+
+def _draw_history(history, path):
+    """Learning curves: one panel for each loss, since they have scales of their own, then what both stages share."""
+    rows = [row | {f"{row['stage']} loss": row["loss"]} for row in history]
+    panels = {name: [name] for name in dict.fromkeys(f"{row['stage']} loss" for row in history)}
+    panels |= {"area under the ROC,\nvalidation people": ["validation"], "share of active": ["active"],
+               "mean distance\nof those chosen": ["near", "far"]}
+    plots.learning_curves(path, rows, panels)
