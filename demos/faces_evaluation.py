@@ -1,4 +1,5 @@
 """The command `evaluate` of demos.faces, and the picture in which its story ends."""
+from pathlib import Path
 import sys
 
 import numpy as np
@@ -73,7 +74,7 @@ def _recognition(encodings, names, figures, options):
         return
     found = report.recognition(encodings, names)
     figures["recognition"] = found
-    plots.cmc_curve(options.output / "cmc.png", {str(options.model): found["cmc"]})
+    plots.cmc_curve(options.output / "cmc.png", {Path(options.model).stem: found["cmc"]})
     plots.embedding_map(options.output / "map.png", encodings, names)
     if not options.quiet:
         print(f"recognition, one picture each of {found['people']:,} people enrolled, {found['asked']:,} asked: "
@@ -82,7 +83,7 @@ def _recognition(encodings, names, figures, options):
 
 def _draw(model, pairs, distances, figures, options):
     folder, threshold = options.output, figures["threshold"]
-    plots.roc_curve(folder / "roc.png", {str(options.model): (distances, pairs.same)})
+    plots.roc_curve(folder / "roc.png", {Path(options.model).stem: (distances, pairs.same)})
     plots.distance_histograms(folder / "distances.png", distances, pairs.same, threshold)
     plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (read(pairs.a[i], model.crop), read(pairs.b[i], model.crop)),
                                distances, pairs.same, threshold)

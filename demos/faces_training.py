@@ -174,8 +174,10 @@ def _show_augmentation(augmentation, pictures, options):
 
 def _draw_history(history, path):
     """Learning curves: one panel for each loss, since they have scales of their own, then what both stages share."""
-    rows = [row | {f"{row['stage']} loss": row["loss"]} for row in history]
+    shown = {"active": "active", "spread": "spread", "near": "one person", "far": "two people"}
+    rows = [{"step": row["step"], "validation": row["validation"], f"{row['stage']} loss": row["loss"]}
+            | {name: row[key] for key, name in shown.items() if row["stage"] != "softmax"} for row in history]
     panels = {name: [name] for name in dict.fromkeys(f"{row['stage']} loss" for row in history)}
-    panels |= {"area under the ROC,\nvalidation people": ["validation"], "share of active": ["active"],
-               "mean distance\nof those chosen": ["near", "far"]}
+    panels |= {"share active; spread": ["active", "spread"], "mean distance\nof the chosen": ["one person", "two people"],
+               "area under the ROC,\nvalidation people": ["validation"]}
     plots.learning_curves(path, rows, panels)

@@ -21,10 +21,10 @@ IRIS = np.array([(58, 36, 24), (104, 66, 34), (84, 110, 62), (74, 118, 160), (12
 GREY_HAIR, RED_HAIR, RED = (np.array(colour, float) for colour in ((196, 194, 192), (176, 72, 30), (206, 66, 70)))
 SCALE, DOWN = 0.33, 0.12        # a head unit as a share of the picture's side; how far below the middle the head is
 BLACK, WHITE, TEETH = np.zeros(3), np.full(3, 255.0), np.array([246.0, 242, 234])
-FIRST = ("Alex Billie Charlie Dana Eli Frankie Gabi Hayden Indigo Jamie Kim Lee Max Noa Ollie Pat Quinn Robin Sam "
-         "Toni").split()
-LAST = ("Alder Ash Aspen Beech Birch Cedar Cherry Elm Fir Hazel Holly Larch Linden Maple Oak Olive Pine Poplar Rowan "
-        "Willow").split()
+FIRST = ("Alex Ariel Billie Charlie Dana Eli Frankie Gabi Hayden Indigo Jamie Jules Kim Lee Max Morgan Noa Ollie Pat Quinn "
+         "Robin Sam Toni Vic").split()
+LAST = ("Acacia Alder Ash Aspen Beech Birch Cedar Cherry Elm Fig Fir Hazel Holly Larch Linden Maple Oak Olive Pine Poplar "
+        "Quince Rowan Willow Yew").split()
 STYLES = ("bald", "short", "short", "side", "side", "fringe", "long", "long", "bob", "curly", "bun")
 
 
@@ -58,7 +58,7 @@ def write_drawn_faces(folder, people, pictures, size=96, seed=0):
 
 
 def drawn_name(number):
-    """A name for the person of that number: Alex_Alder, Billie_Ash, …; the first 400 differ, later ones are numbered."""
+    """A name for the person of that number: Alex_Alder, Billie_Ash, …; the first 576 differ, later ones are numbered."""
     round_, place = divmod(number, len(FIRST) * len(LAST))
     first, last = FIRST[place % len(FIRST)], LAST[(place + place // len(FIRST)) % len(LAST)]
     return f"{first}_{last}" + (f"_{round_ + 1}" if round_ else "")

@@ -79,7 +79,7 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
     axes.plot(*rest.T, ".", color="0.8", markersize=4, label=f"{len(names) - len(named):,} others" if len(rest) else None)
     for i, name in enumerate(named):
         axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5], color=COLOURS[i % len(COLOURS)], markersize=6,
-                  markeredgecolor="white", markeredgewidth=0.5, label=_short(name))
+                  markeredgecolor="white", markeredgewidth=0.5, label=_short(_spaced(name)))
     axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)", aspect="equal",
              ylabel=f"second ({shares[1]:.0%})")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.01), fontsize=9, frameon=False)
@@ -133,24 +133,29 @@ def answers(path, enrolled, identified, verified, title="A gallery and its answe
     Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of None is right where the true name is not enrolled.
     """
     known = {name for name, _ in enrolled}
-    asked = [(picture, "who is this?", found.name or "not recognized", found.distance, truth,
+    asked = [(picture, "", found.name or "not recognized", found.distance, truth if truth in known else "a stranger",
               found.name == (truth if truth in known else None)) for picture, truth, found in identified]
-    claimed = [(picture, f"“I am {_first(said.claimed)}”", "accepted" if said else "refused", said.distance, truth,
-                said.accepted == (said.claimed == truth)) for picture, truth, said in verified]
+    claimed = [(picture, f"“{_short(_spaced(said.claimed), 18)}”", "accepted" if said else "refused", said.distance,
+                truth if truth in known else "a stranger", said.accepted == (said.claimed == truth))
+               for picture, truth, said in verified]
     threshold = [found.threshold for *_, found in identified + verified][0]
-    columns = max(len(enrolled), len(asked), len(claimed))
-    figure, panels = _panels(3, columns, (1.55 * columns + 0.7, 7.4))
+    columns = max(4, len(enrolled), len(asked), len(claimed))
+    inches = [1.8, 2.4, 2.2]                                        # of each row: a picture of 1.4 and the text below it
+    width, height = 1.5 * columns + 0.65, 0.5 + sum(inches)
+    figure, panels = _panels(3, columns, (width, height), layout=None, gridspec_kw={"height_ratios": inches})
+    figure.subplots_adjust(0.55 / width, 0, 1 - 0.1 / width, 1 - 0.5 / height, 0.09, 0)
     for axes in panels:
         axes.set_axis_off()
+        axes.set_anchor("N")
     rows = [panels[row * columns:(row + 1) * columns] for row in range(3)]
     for axes, (name, picture) in zip(rows[0], enrolled):
         axes.imshow(_tile(picture))
-        axes.text(0.5, -0.06, _short(_spaced(name), 17), transform=axes.transAxes, ha="center", va="top", fontsize=10,
+        axes.text(0.5, -0.07, _short(_spaced(name), 16), transform=axes.transAxes, ha="center", va="top", fontsize=10,
                   fontweight="bold")
     for row, answered in (rows[1], asked), (rows[2], claimed):
         for axes, answer in zip(row, answered):
             _answer(axes, *answer, threshold)
-    for row, text in zip(rows, ("ENROLLED\nfrom one picture", "IDENTIFY\n1 : all", "VERIFY\n1 : 1")):
+    for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?", "VERIFY\nis it “…”?")):
         row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
                     fontweight="bold", color="0.35")
     figure.suptitle(f"{title}: the same person where the distance is at most τ = {threshold:.3f}", fontsize=12)
@@ -177,10 +182,6 @@ def _answer(axes, picture, question, answer, distance, truth, right, threshold):
 
 def _spaced(name):
     return str(name).replace("_", " ")
-
-
-def _first(name):
-    return _short(_spaced(name).split()[0], 11)
 
 
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
@@ -221,13 +222,13 @@ def learning_curves(path, history, panels, x="step", title="Training"):
     return _write(path, figure)
 
 
-def _panels(rows, columns, size, **options):
+def _panels(rows, columns, size, layout="constrained", **options):
     """(figure, list of its axes), without Matplotlib's global state, so that nothing is left open."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("plots need Matplotlib: pip install 'minidl[demos]' (or matplotlib)") from None
-    figure = Figure(size, layout="constrained")
+    figure = Figure(size, layout=layout)
     drawn = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
     for axes in drawn:
         axes.grid(color="0.92")
