@@ -91,8 +91,8 @@ def _enroll(options):
     watch = Stopwatch()
     gallery.enroll_encodings(names, model.encode(paths))
     gallery.save(options.gallery)
-    _say(options, f"{options.gallery}: {len(names):,} pictures of {len(set(names)):,} people added, {len(gallery):,} people "
-         f"in it, τ {gallery.threshold:.3f}")
+    _say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: {len(gallery):,}; "
+         f"τ {gallery.threshold:.3f}")
     return {"enrolled": len(names), "people": len(gallery), "threshold": gallery.threshold, "seconds": watch.seconds}
 
 
@@ -105,7 +105,8 @@ def _identify(options):
     found = gallery.identify_encodings(encodings)
     searched = watch.seconds - encoded
     for path, match in zip(paths, found):
-        _say(options, f"{path}: {match.name or 'not recognized'} ({_distances(match, match.nearest)})")
+        said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
+        _say(options, f"{path}: {said}{_distances(match)})")
     return {"answers": [vars(match) | {"picture": str(path)} for path, match in zip(paths, found)],
             "encoding_seconds": encoded, "search_seconds": searched}
 
@@ -115,8 +116,7 @@ def _verify(options):
     gallery, paths = _gallery(options, model), _files(options.pictures)
     found = [gallery.verify(model.read(path), options.name) for path in paths]
     for path, said in zip(paths, found):
-        _say(options, f"{path}: {'yes' if said else 'no'}, {'this is' if said else 'not'} {said.claimed} "
-             f"({_distances(said, said.claimed)})")
+        _say(options, f"{path}: {'yes,' if said else 'no, not'} {said.claimed} ({_distances(said)})")
     return {"answers": [vars(said) | {"picture": str(path)} for path, said in zip(paths, found)]}
 
 
@@ -125,7 +125,7 @@ def _calibrate(options):
     gallery = _gallery(options, model)
     pairs = (read_pairs(options.pairs, options.data) if options.pairs
              else pairs_of(read_people(options.data), options.count, options.seed))
-    distances = np.linalg.norm(model.encode(pairs.a) - model.encode(pairs.b), axis=1)
+    distances, *_ = model.distances(pairs)
     found, before = calibrate(distances, pairs.same, options.far), gallery.threshold
     gallery.threshold = found.threshold
     gallery.save(options.gallery)
@@ -139,7 +139,8 @@ def _calibrate(options):
 def _list(options):
     gallery = _gallery(options, _model(options))
     counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
-    _say(options, gallery, *(f"{name}  {count}" for name, count in sorted(zip(gallery.names, counts))))
+    _say(options, f"τ {gallery.threshold:.3f}; pictures of each:",
+         *(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
     return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold}
 
 
@@ -185,9 +186,10 @@ def _files(places):
     return found
 
 
-def _distances(said, name):
-    text = f"{name} is {said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f} away"
-    return text + (f", {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else "")
+def _distances(said):
+    """Of a Match or a Verification."""
+    return (f"{said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f}"
+            + (f"; next {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else ""))
 
 
 def _say(options, *lines):

@@ -5,7 +5,6 @@ import sys
 import numpy as np
 
 from demos.command_line import Stopwatch
-from demos.faces_model import read
 from minidl.data import names_of, pairs_of, read_pairs, read_people
 from minidl.faces import Gallery, plots, report
 
@@ -20,11 +19,7 @@ def evaluate(model, options):
     else:
         pairs = pairs_of(unseen(model, options), options.count, options.seed)
     watch = Stopwatch()
-    paths = sorted({*pairs.a, *pairs.b})
-    encodings = model.encode(paths)
-    place = {path: i for i, path in enumerate(paths)}
-    a, b = ([place[path] for path in side] for side in (pairs.a, pairs.b))
-    distances = np.linalg.norm(encodings[a] - encodings[b], axis=1)
+    distances, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
     _print_verification(figures, options.quiet)
     named = names_of(pairs)
@@ -85,8 +80,8 @@ def _draw(model, pairs, distances, figures, options):
     folder, threshold = options.output, figures["threshold"]
     plots.roc_curve(folder / "roc.png", {Path(options.model).stem: (distances, pairs.same)})
     plots.distance_histograms(folder / "distances.png", distances, pairs.same, threshold)
-    plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (read(pairs.a[i], model.crop), read(pairs.b[i], model.crop)),
-                               distances, pairs.same, threshold)
+    plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (model.read(pairs.a[i]), model.read(pairs.b[i])), distances,
+                               pairs.same, threshold)
 
 
 def show(model, options):
@@ -99,11 +94,11 @@ def show(model, options):
     strangers = several[len(enrolled):][:STRANGERS]
     gallery = Gallery(model.encoder, model.threshold)
     for name in enrolled:
-        gallery.enroll(name, read(pictures[name][0], model.crop))
+        gallery.enroll(name, model.read(pictures[name][0]))
     gallery.save(options.output / "gallery.npz")
 
     def see(name, number):
-        return read(pictures[name][min(number, len(pictures[name]) - 1)], model.crop)
+        return model.read(pictures[name][min(number, len(pictures[name]) - 1)])
 
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
     identified = [(see(name, 1), name, gallery.identify(see(name, 1))) for name in asked]

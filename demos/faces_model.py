@@ -35,15 +35,26 @@ class Model:
     def threshold(self):
         return self.notes["threshold"]
 
+    def read(self, path):
+        """A picture file as this encoder is shown it: uint8 (H, W, 3)."""
+        return read(path, self.crop)
+
     def encode(self, paths, batch=64):
         """Encodings (N, D) of picture files, which are read a batch at a time."""
         bar = progress(len(paths), "looking at pictures", self.quiet or len(paths) <= batch)
         encodings = []
         for start in range(0, len(paths), batch):
-            encodings.append(encode(self.encoder, [read(path, self.crop) for path in paths[start:start + batch]]))
+            encodings.append(encode(self.encoder, [self.read(path) for path in paths[start:start + batch]]))
             bar.update(len(encodings[-1]))
         bar.close()
         return np.concatenate(encodings)
+
+    def distances(self, pairs):
+        """Of Pairs: Euclidean distances (M,); the pictures seen, each once, as paths, and their encodings (N, D)."""
+        paths = sorted({*pairs.a, *pairs.b})
+        encodings, place = self.encode(paths), {path: i for i, path in enumerate(paths)}
+        a, b = (encodings[[place[path] for path in side]] for side in (pairs.a, pairs.b))
+        return np.linalg.norm(a - b, axis=1), paths, encodings
 
 
 def read(path, crop):
