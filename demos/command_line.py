@@ -1,5 +1,6 @@
 """What all demos share: the common options, progress bars, and how a user's mistake is reported."""
 import argparse
+import contextlib
 import json
 from pathlib import Path
 import sys
@@ -32,10 +33,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main, arguments=None):
-    """Run main(arguments); a user's mistake (a bad value, file or device) ends with one line on stderr and exit code 2."""
+    """Run main(arguments); a user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
+    and exit code 2."""
     try:
         main(arguments)
-    except (ValueError, OSError, md.DeviceError) as error:
+    except (ValueError, OSError, ImportError, md.DeviceError) as error:
         sys.exit(_one_line(error))
     except MemoryError as error:
         sys.exit(_one_line(MemoryError(f"out of memory ({error}): smaller pictures need less")))
@@ -52,6 +54,8 @@ def _one_line(error):
 
 def start(options):
     """Choose the device and make the output folder, so that mistakes there show before the work."""
+    if options.seed < 0:
+        raise ValueError(f"--seed must not be negative, got {options.seed}")
     if options.device:
         md.use_device(options.device)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -66,6 +70,19 @@ def progress(total, description, quiet):
         except ImportError:
             print(f"{description} … (pip install tqdm for a progress bar)", file=sys.stderr)
     return _NoBar()
+
+
+@contextlib.contextmanager
+def counting(total, description, quiet):
+    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is wiped off the screen."""
+    bar = progress(total, description, quiet)
+    try:
+        yield bar
+    except BaseException:
+        bar.leave = False
+        raise
+    finally:
+        bar.close()
 
 
 class _NoBar:
@@ -85,6 +102,23 @@ def write_json(path, figures):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write((json.dumps(figures, indent=2) + "\n").encode())
+
+
+def above(bound, kind=int):
+    """An option's type: a number above `bound`."""
+    def number(text):
+        value = kind(text)
+        if not value > bound:
+            raise argparse.ArgumentTypeError(f"must be above {bound}, got {text}")
+        return value
+    return number
+
+
+def share(text):
+    """An option's type: a number from 0 to 1."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1, got {text}")
+    return float(text)
 
 
 class Stopwatch:

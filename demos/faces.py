@@ -21,11 +21,12 @@ import sys
 
 import numpy as np
 
-from demos.command_line import Parser, Stopwatch, run, start, write_json
+from demos.command_line import Parser, Stopwatch, above, run, share, start, write_json
 from demos.faces_evaluation import evaluate, show
 from demos.faces_model import Model
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
-from minidl.data import list_images, pairs_of, read_pairs, read_people, write_drawn_faces
+from minidl.data import list_images, load_image, pairs_of, read_pairs, read_people, write_drawn_faces
+from minidl.data.people import load_picture
 from minidl.faces import Gallery, calibrate
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
@@ -86,10 +87,11 @@ def _enroll(options):
             chosen = np.flatnonzero(nth < options.most)
             paths, names = [paths[i] for i in chosen], [names[i] for i in chosen]
     else:
-        paths = options.pictures
+        paths = _files(options.pictures)
         names = [options.name] * len(paths)
     watch = Stopwatch()
-    gallery.enroll_encodings(names, model.encode(paths))
+    gallery.enroll_encodings(names, model.encode(paths, load_picture if options.data else load_image))
+    options.gallery.parent.mkdir(parents=True, exist_ok=True)
     gallery.save(options.gallery)
     _say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: {len(gallery):,}; "
          f"τ {gallery.threshold:.3f}")
@@ -100,7 +102,7 @@ def _identify(options):
     model = _model(options)
     gallery, paths = _gallery(options, model), _files(options.pictures)
     watch = Stopwatch()
-    encodings = model.encode(paths)
+    encodings = model.encode(paths, load_image)
     encoded = watch.seconds
     found = gallery.identify_encodings(encodings)
     searched = watch.seconds - encoded
@@ -114,7 +116,7 @@ def _identify(options):
 def _verify(options):
     model = _model(options)
     gallery, paths = _gallery(options, model), _files(options.pictures)
-    found = [gallery.verify(model.read(path), options.name) for path in paths]
+    found = [gallery.verify(model.read(path, load_image), options.name) for path in paths]
     for path, said in zip(paths, found):
         _say(options, f"{path}: {'yes,' if said else 'no, not'} {said.claimed} ({_distances(said)})")
     return {"answers": [vars(said) | {"picture": str(path)} for path, said in zip(paths, found)]}
@@ -210,6 +212,9 @@ def _options(name, arguments):
     options = parser.parse_intermixed_args(arguments)
     if name is None and options.model is None:
         options.model = options.output / "encoder.npz"
+    trained = name == "train" or name is None and options.model != "face128"
+    if trained and Path(options.model).suffix != ".npz":
+        parser.error(f"--model: training writes an .npz file, got {options.model}")
     return options
 
 
@@ -224,7 +229,7 @@ def _data_or_drawn(add):
 
 
 def _crop(add):
-    add("--crop", type=float, metavar="SHARE", help="look only at the middle of each picture, this share of its sides: 0.45 "
+    add("--crop", type=share, metavar="SHARE", help="look only at the middle of each picture, this share of its sides: 0.45 "
         "for Labeled Faces in the Wild as distributed (default: as the encoder was trained, else 1)")
 
 
@@ -241,7 +246,7 @@ def _gallery_option(add):
 def _pairs(add):
     add("--pairs", type=Path, metavar="FILE.csv", help="image_a,image_b,same: paths in the folder, and 1 or 0 (default: "
         "--count pairs are drawn, half of them of one person)")
-    add("--count", type=int, default=2000, metavar="N", help="of pairs to draw")
+    add("--count", type=above(0), default=2000, metavar="N", help="of pairs to draw")
 
 
 def _train_files(add):
@@ -257,24 +262,24 @@ def _recipe(add):
         add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **kind,
             help=f"{help} (default: {usual}" + (f"; drawn faces: {drawn})" if drawn != usual else ")"))
 
-    number = {"type": int, "metavar": "N"}
-    add("--minutes", type=float, metavar="M", help="as many steps as fit into this time, instead of the recipe's")
-    choice("pretrain_steps", "steps of softmax over the people, first", **number)
-    choice("steps", "steps of the loss, then", **number)
+    number, steps = ({"type": above(bound), "metavar": "N"} for bound in (0, -1))
+    add("--minutes", type=above(0, float), metavar="M", help="as many steps as fit into this time, instead of the recipe's")
+    choice("pretrain_steps", "steps of softmax over the people, first", **steps)
+    choice("steps", "steps of the loss, then", **steps)
     choice("loss", "on triplets or pairs", choices=LOSSES)
     choice("mining", "of triplets", choices=STRATEGIES)
     choice("form", "distance in the triplet loss", choices=["squared", "euclidean"])
-    choice("margin", "of the triplet or contrastive loss", type=float, metavar="α")
+    choice("margin", "of the triplet or contrastive loss", type=above(0, float), metavar="α")
     choice("people", "in a batch", **number)
     choice("per_person", "pictures of each in a batch", **number)
-    choice("learning_rate", "peak, of the loss", type=float, metavar="η")
-    choice("pretrain_learning_rate", "peak, of the softmax", type=float, metavar="η")
+    choice("learning_rate", "peak, of the loss", type=above(0, float), metavar="η")
+    choice("pretrain_learning_rate", "peak, of the softmax", type=above(0, float), metavar="η")
     add("--no-augmentation", action="store_true", help="pictures as they are")
     choice("size", "pixels of a side that the encoder looks at", **number)
     choice("channels", "1 looks at grey, 3 at colours", type=int, choices=[1, 3])
     choice("patience", "end when so many measurements in a row brought nothing better", **number)
     choice("every", "steps between measurements and checkpoints", **number)
-    add("--apart", type=float, default=0.1, metavar="SHARE", help="of the people: so many to find the best step by, and as "
+    add("--apart", type=share, default=0.1, metavar="SHARE", help="of the people: so many to find the best step by, and as "
         "many for evaluate")
     add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption "
         "(default: beside the model)")
@@ -292,7 +297,7 @@ def _enrolled(add):
     add("name", nargs="?", metavar="NAME", help="who is on the pictures")
     add("pictures", nargs="*", type=Path, metavar="PICTURE")
     add("--data", type=Path, metavar="FOLDER", help="instead: everybody in it, a folder for each person")
-    add("--most", type=int, metavar="N", help="with --data: only the first N pictures of each")
+    add("--most", type=above(0), metavar="N", help="with --data: only the first N pictures of each")
 
 
 def _asked(add):
@@ -300,7 +305,7 @@ def _asked(add):
 
 
 def _far(add):
-    add("--far", type=float, metavar="RATE", help="share of pairs of two people that may be accepted (default: what judges "
+    add("--far", type=share, metavar="RATE", help="share of pairs of two people that may be accepted (default: what judges "
         "most pairs rightly, which is wiser with a few dozen pairs)")
 
 

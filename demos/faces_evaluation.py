@@ -38,9 +38,9 @@ def unseen(model, options):
     chosen = people.only(names)
     several = np.count_nonzero(np.bincount(chosen.labels, minlength=len(chosen.names)) > 1)
     if several < 2:
-        raise ValueError(f"{options.data}: of its {len(people.names)} people {len(people.names) - len(names)} have names of "
-                         f"people whom {options.model} was trained on, and of the others {several} have a second picture; "
-                         "two are needed. Give another folder, or --pairs")
+        raise ValueError(f"{options.data}: {several} of its {len(people.names):,} people have a second picture"
+                         + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
+                            if model.seen else "") + "; at least two are needed")
     if len(names) < len(people.names) and not options.quiet:
         print(f"{len(names):,} of the {len(people.names):,} people were not seen in training: they are asked")
     return chosen

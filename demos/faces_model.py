@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demos.command_line import progress
+from demos.command_line import counting
 from minidl.data import crop_middle
 from minidl.data.people import load_picture
 from minidl.faces import encode, prepare
@@ -35,18 +35,17 @@ class Model:
     def threshold(self):
         return self.notes["threshold"]
 
-    def read(self, path):
+    def read(self, path, load=load_picture):
         """A picture file as this encoder is shown it: uint8 (H, W, 3)."""
-        return read(path, self.crop)
+        return crop_middle(load(path), self.crop)
 
-    def encode(self, paths, batch=64):
-        """Encodings (N, D) of picture files, which are read a batch at a time."""
-        bar = progress(len(paths), "looking at pictures", self.quiet or len(paths) <= batch)
+    def encode(self, paths, load=load_picture, batch=64):
+        """Encodings (N, D) of picture files, which are read a batch at a time, by `load`."""
         encodings = []
-        for start in range(0, len(paths), batch):
-            encodings.append(encode(self.encoder, [self.read(path) for path in paths[start:start + batch]]))
-            bar.update(len(encodings[-1]))
-        bar.close()
+        with counting(len(paths), "looking at pictures", self.quiet or len(paths) <= batch) as bar:
+            for start in range(0, len(paths), batch):
+                encodings.append(encode(self.encoder, [self.read(path, load) for path in paths[start:start + batch]]))
+                bar.update(len(encodings[-1]))
         return np.concatenate(encodings)
 
     def distances(self, pairs):
@@ -57,17 +56,11 @@ class Model:
         return np.linalg.norm(a - b, axis=1), paths, encodings
 
 
-def read(path, crop):
-    """A picture file, cropped: uint8 (H, W, 3).  The error for one that cannot be read names the person too."""
-    return crop_middle(load_picture(path), crop)
-
-
 def read_prepared(paths, size, channels, crop, quiet):
     """Picture files as an encoder of that size takes them, for training: uint8 (N, size, size, channels)."""
     pictures = np.empty((len(paths), size, size, channels), np.uint8)
-    bar = progress(len(paths), "reading pictures", quiet)
-    for i, path in enumerate(paths):
-        pictures[i] = np.rint(prepare(read(path, crop), size, channels))
-        bar.update()
-    bar.close()
+    with counting(len(paths), "reading pictures", quiet) as bar:
+        for i, path in enumerate(paths):
+            pictures[i] = np.rint(prepare(crop_middle(load_picture(path), crop), size, channels))
+            bar.update()
     return pictures

@@ -1,4 +1,5 @@
 """The command `train` of demos.faces: an encoder from a folder of people."""
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -53,12 +54,14 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
     if options.no_augmentation:
         recipe["augmentation"] = None
+    if recipe["steps"] + recipe["pretrain_steps"] == 0:
+        raise ValueError("--steps and --pretrain-steps are both 0: there is nothing to train")
+    encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
     parts, crop = _parts(options), options.crop or 1.0
     look = partial(read_prepared, size=encoder_settings["size"], channels=encoder_settings["channels"], crop=crop,
                    quiet=options.quiet)
     pictures, validation = look(parts.training.paths), look(parts.validation.paths)
     recipe["people"] = min(recipe["people"], np.count_nonzero(np.bincount(parts.training.labels) > 1))
-    encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
     path = options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
     work = partial(faces.train, pictures=pictures, labels=parts.training.labels, seed=options.seed,
                    validation=(validation, parts.validation.labels))
@@ -67,9 +70,9 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     Path(options.model).parent.mkdir(parents=True, exist_ok=True)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
-    watch, processor, follow = Stopwatch(), time.process_time(), _Follow(options.quiet)
-    result = work(encoder, **recipe, checkpoint=path, callback=follow)
-    follow.close()
+    watch, processor = Stopwatch(), time.process_time()
+    with closing(_Follow(options.quiet)) as follow:
+        result = work(encoder, **recipe, checkpoint=path, callback=follow)
     threshold = _threshold(encoder, validation, parts.validation.labels, options.seed)
     save_encoder(options.model, encoder, threshold=threshold, crop=crop,
                  seen=sorted(parts.training.names + parts.validation.names))

@@ -212,7 +212,8 @@ class Gallery:
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
         if made_with != (own := fingerprint(encoder)):
             raise weights.WeightsError(f"{path} was made with another encoder (fingerprint {made_with[:12]}…, this one's is "
-                                       f"{own[:12]}…): its encodings mean nothing here; enroll again")
+                                       f"{own[:12]}…): its encodings mean nothing here; give that encoder, "
+                                       "or enroll again")
         return gallery
 
     def _fill(self, names, people, encodings):
