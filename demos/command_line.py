@@ -2,6 +2,7 @@
 import argparse
 import contextlib
 import json
+import math
 from pathlib import Path
 import sys
 import time
@@ -97,11 +98,19 @@ class _NoBar:
 
 
 def write_json(path, figures):
-    """Write a dictionary of figures, atomically."""
+    """Write a dictionary of figures, atomically; what is no number (NaN, infinity) as null, which JSON has."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
-            file.write((json.dumps(figures, indent=2) + "\n").encode())
+            file.write((json.dumps(_finite(figures), indent=2) + "\n").encode())
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def above(bound, kind=int):

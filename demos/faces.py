@@ -31,7 +31,7 @@ from minidl.faces import Gallery, calibrate
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
 
-DRAWN_PEOPLE, DRAWN_PICTURES = 480, 6
+DRAWN_PICTURES = 6              # of each person
 
 
 def main(arguments=None):
@@ -49,8 +49,9 @@ def _everything(options):
     """Train, evaluate on people never seen, enrol from one picture each, ask."""
     figures, drawn = {}, options.data is None
     if drawn:
-        options.data = options.output / f"people_{options.seed}"
-        write_drawn_faces(options.data, DRAWN_PEOPLE, DRAWN_PICTURES, seed=options.seed)
+        options.data = options.output / f"people_{options.drawn}_{options.seed}"
+        _say(options, f"drawing {DRAWN_PICTURES} pictures of each of {options.drawn} people, {options.data}")
+        write_drawn_faces(options.data, options.drawn, DRAWN_PICTURES, seed=options.seed)
     options.exclude_pairs = options.pairs
     if options.model != "face128":
         figures["training"] = train(options, *(DRAWN_ENCODER, DRAWN_RECIPE) if drawn else ())
@@ -224,6 +225,7 @@ def _data(add):
 
 def _data_or_drawn(add):
     add("--data", type=Path, metavar="FOLDER", help="photographs, a folder for each person (default: drawn ones)")
+    add("--drawn", type=above(0), default=480, metavar="N", help="people to draw, without --data")
     add("--model", metavar="FILE", help="where the encoder is written; or face128: nothing is trained (default: "
                                         "encoder.npz in the output folder)")
 

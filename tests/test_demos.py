@@ -46,7 +46,7 @@ def test_an_output_that_is_a_file(capsys, tmp_path):
     assert (tmp_path / "taken").read_text() == "x"
 
 
-@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot"])
+@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces"])
 def test_help(name):
     shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from minidl.data.drawn_faces import STYLES, _draw, _moment, _person, drawn_faces
+from minidl.data import read_people
+from minidl.data.drawn_faces import STYLES, _draw, _moment, _person, drawn_faces, drawn_name, write_drawn_faces
 
 
 def test_shapes_and_labels():
@@ -69,3 +70,12 @@ def test_pose_moves_what_stands_out():
         middles.append([np.mean(points[0::2]) for points in _project(parts, moment, 100)])
     moved = np.subtract(middles[1], middles[0])
     assert moved[1] > 4 and abs(moved[-1]) < 1
+
+
+def test_written_as_photographs_are_kept(tmp_path):
+    write_drawn_faces(tmp_path / "people", 3, 2, size=32, seed=4)
+    people = read_people(tmp_path / "people")
+    assert people.names == ["Alex_Acacia", "Ariel_Alder", "Billie_Ash"] and people.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert [path.name for path in people.paths[:2]] == ["Alex_Acacia_0001.jpg", "Alex_Acacia_0002.jpg"]
+    assert np.abs(np.stack(people.load()).astype(int) - drawn_faces(3, 2, size=32, seed=4)[0]).mean() < 6       # JPEG's loss
+    assert len({drawn_name(number) for number in range(1500)}) == 1500

@@ -1,4 +1,6 @@
 """Verification and recognition measured: against brute force, examples worked by hand, and the protocols' own words."""
+import json
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 import numpy as np
@@ -15,6 +17,7 @@ from minidl.faces import (
     one_shot,
     open_set,
     rank_one,
+    report,
     roc,
     ten_fold,
     val_at_far,
@@ -330,3 +333,25 @@ def test_trials_that_cannot_be_drawn():
     for ways in (1, 3):
         with pytest.raises(ValueError, match="2 have"):
             draw_one_shot([0, 0, 1, 1, 2], ways, 1, 0)
+
+
+# ---- all of it -----------------------------------------------------------------------------------------------------------
+
+def test_report_of_verification():
+    figures = report.verification(DISTANCES, SAME, fars=(0.5, 0.25, 0.1))
+    assert (figures["pairs"], figures["same_pairs"]) == (10, 6) and figures["auc"] == auc(DISTANCES, SAME)
+    assert figures["accuracy"] == ten_fold(DISTANCES, SAME, 6).accuracy         # six folds: no kind has ten pairs
+    assert figures["val_at_far"] == {str(far): val_at_far(DISTANCES, SAME, far).true_accept_rate for far in (0.5, 0.25)}
+    assert json.loads(json.dumps(figures)) == figures
+
+
+def test_report_of_recognition():
+    """Five people on a line; the second picture of the last lies nearest to the first of the one before."""
+    places = [0, 0.1, 10, 10.1, 20, 20.1, 30, 30.1, 40, 31, 99]
+    figures = report.recognition(np.array(places, "float32")[:, None], list("aabbccddeef"))
+    assert (figures["people"], figures["asked"], figures["rank_one"]) == (5, 5, 0.8) and figures["cmc"] == [0.8, 1, 1, 1, 1]
+    assert figures["detection_rate"] == pytest.approx(1.0) and figures["at_false_alarm_rate"] == 0      # of a, c, e
+    assert report.recognition(np.float32([[0], [1], [5], [6]]), [0, 0, 1, 1])["detection_rate"] is None
+    with pytest.raises(ValueError, match="two people with two pictures, got 1 of 2"):
+        report.recognition(np.zeros((3, 1), "float32"), [0, 0, 1])
+    assert json.loads(json.dumps(figures)) == figures

@@ -183,12 +183,15 @@ def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
     models.save_encoder(path, f)
     again = models.load_encoder(path)
     np.testing.assert_array_equal(again(x).numpy(), f.eval()(x).numpy())
-    assert not again.training and again.settings == f.settings
+    assert not again.training and again.settings == f.settings and again.notes == {}
+    models.save_encoder(path, f, threshold=0.5, seen=["Ann", "Émile"])
+    assert models.load_encoder(path).notes == {"threshold": 0.5, "seen": ["Ann", "Émile"]}
     arrays = md.load(path)
     for change, words in [({"dense.weight": np.zeros((2, 2))}, "dense.weight has shape"),
                           ({"siamese_encoder": np.array("{")}, "does not describe a Siamese encoder"),
                           ({"siamese_encoder": np.array('{"depth": 3}')}, "does not describe a Siamese encoder"),
-                          ({"siamese_encoder": np.array('[3]')}, "does not describe a Siamese encoder")]:
+                          ({"siamese_encoder": np.array('[3]')}, "does not describe a Siamese encoder"),
+                          ({"notes": np.array("3")}, "does not describe a Siamese encoder")]:
         md.save(path, arrays | change)
         with pytest.raises(md.WeightsError, match=f"encoder.npz: .*{words}"):
             models.load_encoder(path)

@@ -6,6 +6,7 @@ import pytest
 from minidl.data.people import (
     Pairs,
     balanced_pairs,
+    names_of,
     pairs_of,
     read_pairs,
     read_people,
@@ -186,3 +187,11 @@ def test_too_few_to_split(lfw):
     asked = Pairs([people.paths[0]], [people.paths[-1]], np.array([False]))
     with pytest.raises(ValueError, match="2 people with a second picture who are in none of the pairs are too few"):
         split_people(people, 0.5, 0, apart=asked)
+
+
+def test_names_of_pairs(lfw):
+    people = read_people(lfw)
+    pairs = pairs_of(people, 8, 0)
+    first, second = names_of(pairs)
+    assert [a == b for a, b in zip(first, second)] == pairs.same.tolist() and set(first) <= set(people.names)
+    assert names_of(Pairs(pairs.a, pairs.b, ~pairs.same)) is None

@@ -9,7 +9,7 @@ from picture_files import difference, refused, smooth
 from PIL import Image, PngImagePlugin
 import pytest
 
-from minidl.data import list_images, load_image, read_metadata, resize, save_image
+from minidl.data import crop_middle, list_images, load_image, read_metadata, resize, save_image
 
 # ------------------------------------------------------------------------------------------------- pictures: resize
 
@@ -149,6 +149,15 @@ def test_a_text_bomb_is_refused(tmp_path):
     Image.fromarray(smooth()).save(tmp_path / "bomb.png", pnginfo=text)
     refused(tmp_path / "bomb.png")
     refused(tmp_path / "bomb.png", read=read_metadata)
+
+
+def test_crop_middle():
+    picture = np.arange(60).reshape(6, 10)
+    assert (crop_middle(picture, 0.5) == picture[1:4, 2:7]).all() and (crop_middle(picture, 1) == picture).all()
+    assert crop_middle(picture[..., None], 0.01).shape == (1, 1, 1)
+    for share in 0, 1.1, -1, np.nan:
+        with pytest.raises(ValueError, match="share must be above 0 and at most 1"):
+            crop_middle(picture, share)
 
 
 def test_list_images(tmp_path):

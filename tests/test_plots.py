@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minidl.data import load_image
-from minidl.faces import cmc, plots
+from minidl.faces import Match, Verification, cmc, plots
 
 pytest.importorskip("matplotlib")
 rng = np.random.default_rng(0)
@@ -53,6 +53,20 @@ def test_best_and_worst_pairs(tmp_path):
     ordered = np.argsort(DISTANCES)
     assert asked[:3] == ordered[SAME[ordered]][:3].tolist() and asked[-3:] == ordered[~SAME[ordered]][::-1][:3].tolist()
     plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES[:2], SAME[:2], 0.7, count=3)    # of one kind, few
+
+
+def test_answers(tmp_path):
+    grey, wide = np.full((9, 7), 77, "uint8"), np.full((5, 9, 3), (10, 200, 30), "uint8")
+    bob = "Bob_" + 30 * "o"
+    identified = [(wide, "Ann", Match("Ann", "Ann", 0.2, bob, 0.9, 0.5)), (wide, bob, Match(None, bob, 0.6, "Ann", 1, 0.5)),
+                  (grey, "Eve", Match(None, "Ann", 0.8, bob, 0.9, 0.5))]
+    verified = [(wide, "Ann", Verification("Ann", True, 0.2, bob, 0.9, 0.5)),
+                (grey, "Eve", Verification(bob, True, 0.4, "Ann", 0.6, 0.5))]
+    seen = colours(plots.answers(tmp_path / "a.png", [("Ann", wide), (bob, grey)], identified, verified))
+    right, wrong = seen[plots.RIGHT], seen[plots.WRONG]
+    assert 1.2 < right / wrong < 1.9                                # three frames and answers against two
+    only = colours(plots.answers(tmp_path / "a.png", [("Ann", wide)], identified[:1], []))
+    assert only[plots.RIGHT] > 500 and plots.WRONG not in only
 
 
 def test_cmc_curve(tmp_path):

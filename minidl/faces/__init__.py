@@ -1,5 +1,5 @@
 """Faces: a Siamese encoder is trained, then used: who is it, and is it who they say?"""
-from minidl.faces import plots
+from minidl.faces import plots, report
 from minidl.faces.calibration import Calibration, calibrate
 from minidl.faces.distances import distance, squared_distances
 from minidl.faces.encoding import encode, fingerprint, prepare

@@ -126,7 +126,7 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
     return _write(path, figure)
 
 
-def answers(path, enrolled, identified, verified, title="A gallery and its answers"):
+def answers(path, enrolled, identified, verified, title="A gallery"):
     """What a gallery knows and what it said, at one glance; green answers are right, red ones wrong.
 
     enrolled: [(name, picture), …]; identified: [(picture, its true name, Match), …]; verified: [(picture, its true name,
@@ -158,7 +158,7 @@ def answers(path, enrolled, identified, verified, title="A gallery and its answe
     for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?", "VERIFY\nis it “…”?")):
         row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
                     fontweight="bold", color="0.35")
-    figure.suptitle(f"{title}: the same person where the distance is at most τ = {threshold:.3f}", fontsize=12)
+    figure.suptitle(f"{title}: the same person where d ≤ τ = {threshold:.3f}", fontsize=12)
     return _write(path, figure)
 
 
@@ -173,7 +173,7 @@ def _answer(axes, picture, question, answer, distance, truth, right, threshold):
         spine.set(color=colour, linewidth=3)
     axes.set_title(question, fontsize=10, color="0.35")
     lines = [(f"{mark} {_short(_spaced(answer), 16)}", colour, "bold"),
-             (f"{distance:.3f} {'≤' if distance <= threshold else '>'} τ", "0.35", "normal"),
+             (f"d = {distance:.3f} {'≤' if distance <= threshold else '>'} τ", "0.35", "normal"),
              (f"is {_short(_spaced(truth), 16)}", "0.35", "normal")]
     for i, (text, colour, weight) in enumerate(lines):
         axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top", fontsize=10, color=colour,

@@ -1,0 +1,262 @@
+"""demos.faces as a user meets it: the whole story, each command on its results, and what is said to mistakes."""
+import json
+from pathlib import Path
+import shutil
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from demos import faces, faces_evaluation, faces_training
+from demos.command_line import run
+import minidl as md
+from minidl.data import read_people, write_drawn_faces
+from minidl.data.people import pairs_of, write_pairs
+from tests.test_demos import fails
+
+pytest.importorskip("matplotlib")
+SMALL = ["--size", "24", "--pretrain-steps", "4", "--steps", "4", "--every", "2", "--people", "4"]
+PLOTS = {"augmentation", "training", "roc", "distances", "pairs", "cmc", "map", "faces"}
+
+
+def call(*arguments):
+    """The figures of a command."""
+    path = Path(arguments[arguments.index("--output") + 1]) / "figures.json"
+    faces.main([*map(str, arguments), "--json", str(path), "--quiet"])
+    return json.loads(path.read_text(), parse_constant=pytest.fail)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        for settings in faces_training.ENCODER, faces_training.DRAWN_ENCODER:
+            patch.setitem(settings, "widths", [4, 8])
+            patch.setitem(settings, "features", 16)
+        patch.setattr(faces, "DRAWN_PICTURES", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory, small):
+    """The folder of what `python -m demos.faces` wrote, and its figures."""
+    folder = tmp_path_factory.mktemp("story")
+    return folder, call("--drawn", "40", "--output", folder, *SMALL)
+
+
+@pytest.fixture
+def known(story):
+    """The story's options for later commands: its encoder and people, and an output folder."""
+    folder, _ = story
+    return ["--model", folder / "encoder.npz", "--output", folder / "later"], folder / "people_40_0"
+
+
+@pytest.fixture(scope="module")
+def att(tmp_path_factory):
+    """Eight people as AT&T's faces are kept: s1/1.pgm …"""
+    folder = tmp_path_factory.mktemp("att")
+    write_drawn_faces(folder / "drawn", 8, 3, 40, seed=5)
+    for number, place in enumerate(sorted((folder / "drawn").iterdir()), 1):
+        (folder / "att" / f"s{number}").mkdir(parents=True)
+        for i, picture in enumerate(sorted(place.iterdir()), 1):
+            Image.open(picture).convert("L").save(folder / "att" / f"s{number}" / f"{i}.pgm")
+    return folder / "att"
+
+
+def test_the_story(story, known):
+    folder, figures = story
+    assert {path.stem for path in folder.glob("*.png")} == PLOTS
+    training, evaluation = figures["training"], figures["evaluation"]
+    assert training["people"] == 32 and training["validation_people"] == training["people_kept_apart"] == 4
+    assert training["steps"] == 8 and [row["step"] for row in training["history"]] == [2, 4, 6, 8]
+    assert evaluation["pictures"] == 12 and evaluation["pairs"] == 24 and evaluation["recognition"]["people"] == 4
+    answers = figures["answers"]
+    seen = set(md.models.load_encoder(folder / "encoder.npz").notes["seen"])
+    assert len(seen) == 36 and not seen & {*answers["enrolled"], *(name for name, *_ in answers["identified"])}
+    assert not list(folder.glob("*checkpoint*"))
+    with Image.open(folder / "faces.png") as picture:
+        assert picture.width > 500
+
+
+def test_the_story_on_photographs(att, tmp_path, capsys):
+    """AT&T's layout, with pairs that are kept out of training."""
+    people = read_people(att).only({"s1", "s2"})
+    write_pairs(tmp_path / "pairs.csv", pairs_of(people, 12, 0), att)
+    faces.main(["--data", str(att), "--pairs", str(tmp_path / "pairs.csv"), "--output", str(tmp_path), *SMALL])
+    notes = md.models.load_encoder(tmp_path / "encoder.npz").notes
+    assert notes["seen"] == [f"s{i}" for i in range(3, 9)]
+    said = capsys.readouterr()
+    assert "verification, 12 pairs, 6 of one person" in said.out and "recognition, one picture each of 2" in said.out
+    assert "training: 100%" in said.err and "warning" not in said.err
+
+
+def test_verify_and_identify(story, known, tmp_path, capsys):
+    common, people = known
+    gallery = tmp_path / "new folder" / "gallery.npz"
+    names = story[1]["answers"]["enrolled"]
+    pictures = {name: sorted((people / name).iterdir()) for name in names}
+    for name in names:
+        assert call("enroll", "--gallery", gallery, name, *pictures[name], *common)["enrolled"] == 3
+    found = call("identify", "--gallery", gallery, people / names[0], pictures[names[1]][1], *common)
+    assert [answer["name"] for answer in found["answers"]] == [names[0]] * 3 + [names[1]]
+    assert all(answer["distance"] < 1e-5 < answer["runner_up_distance"] for answer in found["answers"])
+    said = call("verify", "--gallery", gallery, names[0], pictures[names[0]][0], *common)["answers"]
+    assert said[0]["accepted"] and said[0]["claimed"] == names[0]
+
+    capsys.readouterr()
+    options = ["--gallery", str(gallery), *map(str, common)]
+    faces.main(["verify", names[0], str(pictures[names[1]][0]), *options])
+    faces.main(["rename", names[0], "Somebody else", *options])
+    faces.main(["remove", names[1], *options])
+    faces.main(["list", *options])
+    said = capsys.readouterr().out
+    assert names[0] in said.splitlines()[0] and ("no, not" in said or "yes," in said)
+    assert "     3  Somebody else" in said and f"3  {names[1]}" not in said and f"3  {names[0]}" not in said
+
+
+def test_somebody_unknown(known, tmp_path, capsys):
+    common, people = known
+    gallery, (first, second, *_) = tmp_path / "g.npz", sorted(people.iterdir())
+    call("enroll", "--gallery", gallery, first.name, first / f"{first.name}_0001.jpg", *common)
+    names = call("list", "--gallery", gallery, *common)
+    assert names["people"] == {first.name: 1} and names["threshold"] > 0
+    loaded = md.load(gallery)
+    md.save(gallery, loaded | {"threshold": np.float64(0)})
+    capsys.readouterr()
+    faces.main(["identify", "--gallery", str(gallery), str(second), *map(str, common)])
+    assert capsys.readouterr().out.count(f"not recognized (nearest {first.name} ") == 3
+    answer = call("identify", "--gallery", gallery, second, *common)["answers"][0]
+    assert answer["name"] is None and answer["nearest"] == first.name
+    assert answer["runner_up"] is None and answer["runner_up_distance"] is None         # infinity is not JSON
+
+
+def test_a_folder_is_enrolled_and_calibrated(known, tmp_path):
+    common, people = known
+    gallery = tmp_path / "g.npz"
+    figures = call("enroll", "--gallery", gallery, "--data", people, "--most", "1", *common)
+    assert figures["enrolled"] == figures["people"] == 40
+    figures = call("calibrate", "--gallery", gallery, "--data", people, "--far", "0.1", *common)
+    assert figures["false_accept_rate"] <= 0.1 and figures["same_pairs"] == figures["different_pairs"] == 120
+    assert call("list", "--gallery", gallery, *common)["threshold"] == figures["threshold"] != figures["threshold_before"]
+
+
+def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(faces_evaluation, "_draw", lambda *_: None)         # which takes seconds, and the story has tested
+    folder, figures = story
+    common, people = known
+    again = call("evaluate", "--data", people, *common)
+    assert again["accuracy"] == figures["evaluation"]["accuracy"] and again["auc"] == figures["evaluation"]["auc"]
+    everybody = read_people(people)
+    write_pairs(tmp_path / "all.csv", pairs_of(everybody, 40, 0), people)
+    call("evaluate", "--data", people, "--pairs", tmp_path / "all.csv", *common)
+    assert "names that were seen in training" in capsys.readouterr().err
+    for i, path in enumerate(everybody.paths[:6]):              # in one folder: names say nothing, pairs are still judged
+        (tmp_path / "flat" / "x").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "flat" / "x" / f"{i}.jpg")
+    (tmp_path / "flat.csv").write_text("image_a,image_b,same\nx/0.jpg,x/1.jpg,1\nx/0.jpg,x/3.jpg,0\nx/3.jpg,x/4.jpg,1\n"
+                                       "x/1.jpg,x/4.jpg,0\n")
+    figures = call("evaluate", "--data", tmp_path / "flat", "--pairs", tmp_path / "flat.csv", *common)
+    assert figures["pairs"] == 4 and "recognition" not in figures
+
+
+def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monkeypatch, capsys):
+    def command(name, *more):
+        return ["train", "--data", str(att), "--model", str(tmp_path / name), "--output", str(tmp_path), *SMALL, *more]
+
+    faces.main(command("whole.npz"))
+    counted = faces_training._Follow.__call__
+
+    def interrupt(self, step):
+        counted(self, step)
+        if step.number == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(faces_training._Follow, "__call__", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        run(faces.main, command("cut.npz"))
+    assert stopped.value.code == 130 and "the same command goes on from" in capsys.readouterr().err
+    assert (tmp_path / "cut.checkpoint.npz").exists() and (tmp_path / "cut.npz").exists()
+    monkeypatch.setattr(faces_training._Follow, "__call__", counted)
+    assert "margin was 0.2, is 0.3" in fails(capsys, faces.main, *command("cut.npz", "--margin", "0.3", "--quiet"))
+    faces.main(command("cut.npz"))
+    said = capsys.readouterr()
+    assert "training from step 4" in said.err and "best after" in said.out
+    assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not (tmp_path / "cut.checkpoint.npz").exists()
+
+
+def test_as_many_steps_as_fit(att, tmp_path, monkeypatch):
+    """A run of a hundredth of a minute, cut off and gone on with: its steps are those that were chosen first."""
+    common = ["train", "--data", att, "--model", tmp_path / "m.npz", "--output", tmp_path, "--size", "24", "--people", "4",
+              "--every", "5", "--minutes", "0.02", "--no-augmentation", "--loss", "chi_square"]
+    counted, total = faces_training._Follow.__call__, []
+
+    def stop(self, step):
+        total.append(step.total)
+        counted(self, step)
+        if step.number == 5 and len(total) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(faces_training._Follow, "__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        call(*common)
+    figures = call(*common)
+    assert len(set(total)) == 1 and figures["recipe"]["augmentation"] == "None"
+    ratio = int(figures["recipe"]["pretrain_steps"]) / int(figures["recipe"]["steps"])
+    assert ratio == pytest.approx(faces_training.RECIPE["pretrain_steps"] / faces_training.RECIPE["steps"], rel=0.3)
+
+
+PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["tarin"], "no command 'tarin'; there are train, evaluate, enroll"), (["--seed", -1], "--seed must not be negative"),
+    (["train", "--data", "x"], "--model"), (["train", "--data", "x", "--model", "face128"], "writes an .npz file"),
+    (["train", "--data", "{bad}/single", "--model", "m.npz"], "nobody has a second picture"),
+    (["train", "--data", "{bad}/few", "--model", "m.npz"], "3 people have a second picture, training needs 6"),
+    (["train", "--data", "{bad}/damaged", "--model", "m.npz"], "person s8: "),
+    (["train", "--data", "{bad}/empty_picture", "--model", "m.npz"], "person s8: "),
+    (["train", "--data", "{bad}/few", "--model", "m.npz", "--steps", 0, "--pretrain-steps", 0], "nothing to train"),
+    (["train", "--data", "x", "--model", "m.npz", "--apart", 2], "--apart: must be from 0 to 1, got 2"),
+    (["train", "--data", "{bad}/few", "--model", "m.npz", "--exclude-pairs", "no.csv"], "no.csv"),
+    (["--data", "{bad}/single"], "nobody has a second picture"),
+    (["evaluate", "--data", "{bad}/few", "--model", "{bad}/no.npz"], "no.npz"),
+    (["evaluate", "--data", "{bad}/few", "--model", PICTURE], "astronaut.jpg"),
+    (["evaluate", "--data", "{bad}/single", "--model", "{model}"], "0 of its 2 people have a second picture"),
+    (["evaluate", "--data", "{people}", "--pairs", "no.csv", "--model", "{model}"], "no.csv"),
+    (["evaluate", "--data", "{people}", "--pairs", PICTURE, "--model", "{model}"], "astronaut.jpg, line 1"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}"], "a NAME and one PICTURE or more, or else --data"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "no.jpg"], "no.jpg"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "{bad}/none"], "no pictures in the folder"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}", "--data", "{bad}/few", "--most", "0"], "must be above 0"),
+    (["identify", "--gallery", "no.npz", "--model", "{model}", PICTURE], "there is no gallery no.npz"),
+    (["identify", "--gallery", "{model}", "--model", "{model}", PICTURE], "is not a gallery"),
+    (["identify", "--gallery", "{bad}/other.npz", "--model", "{model}", PICTURE], "made with another encoder"),
+    (["verify", "--gallery", "{gallery}", "--model", "{model}", "Nobody", PICTURE], "'Nobody' is not enrolled"),
+    (["rename", "--gallery", "{gallery}", "--model", "{model}", "Nobody", "Somebody"], "'Nobody' is not enrolled"),
+    (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "x", "--far", "3"], "--far: must be from 0"),
+])
+def test_mistakes_are_one_line(capsys, tmp_path, story, att, arguments, words):
+    """{bad}/… are folders made wrong, {model}, {people} and {gallery} the story's."""
+    bad = tmp_path / "bad"
+    for folder, people in ("single", 2), ("few", 3), ("damaged", 8), ("empty_picture", 8):
+        for i in range(9 - people, 9):
+            shutil.copytree(att / f"s{i}", bad / folder / f"s{i}")
+    (bad / "none").mkdir()
+    for path in bad.glob("single/*/[23].pgm"):
+        path.unlink()
+    damaged = bad / "damaged" / "s8" / "2.pgm"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    (bad / "empty_picture" / "s8" / "2.pgm").write_bytes(b"P5 0 0 255\n")
+    gallery = md.load(story[0] / "gallery.npz")
+    md.save(bad / "other.npz", gallery | {"fingerprint": np.array("0" * 64)})
+    places = {"bad": bad, "model": story[0] / "encoder.npz", "people": story[0] / "people_40_0",
+              "gallery": story[0] / "gallery.npz"}
+    arguments = [str(a).format(**places) for a in arguments]
+    message = fails(capsys, faces.main, *arguments, "--output", tmp_path)
+    assert words in message
+
+
+def test_face128_without_npm(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "npm" in fails(capsys, faces.main, "identify", "--gallery", "g.npz", PICTURE, "--output", tmp_path)
