@@ -6,7 +6,7 @@ import numpy as np
 
 from demos.command_line import Stopwatch
 from minidl.data import names_of, pairs_of, read_pairs, read_people
-from minidl.faces import Gallery, plots, report
+from minidl.faces import Gallery, calibrate, plots, report
 
 ENROLLED, STRANGERS = 7, 2      # people in the picture
 
@@ -17,7 +17,10 @@ def evaluate(model, options):
         pairs = read_pairs(options.pairs, options.data)
         _warn_of_seen(model, pairs)
     else:
-        pairs = pairs_of(unseen(model, options), options.count, options.seed)
+        people = unseen(model, options)
+        pairs = pairs_of(people, options.count, options.seed)
+        if model.seen and not options.quiet:
+            print(f"{len(people.names):,} people of {options.data} were not seen in training: they are asked")
     watch = Stopwatch()
     distances, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
@@ -36,14 +39,16 @@ def unseen(model, options):
     people = read_people(options.data)
     names = set(people.names) - model.seen
     chosen = people.only(names)
-    several = np.count_nonzero(np.bincount(chosen.labels, minlength=len(chosen.names)) > 1)
-    if several < 2:
-        raise ValueError(f"{options.data}: {several} of its {len(people.names):,} people have a second picture"
+    if _several(chosen) < 2:
+        raise ValueError(f"{options.data}: {_several(chosen)} of its {len(people.names):,} people have a second picture"
                          + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed")
-    if len(names) < len(people.names) and not options.quiet:
-        print(f"{len(names):,} of the {len(people.names):,} people were not seen in training: they are asked")
     return chosen
+
+
+def _several(people):
+    """How many People have a second picture."""
+    return np.count_nonzero(np.bincount(people.labels) > 1)
 
 
 def _warn_of_seen(model, pairs):
@@ -92,21 +97,29 @@ def show(model, options):
     several = rng.permutation([name for name in people.names if len(pictures[name]) > 1]).tolist()
     enrolled = several[:max(1, min(ENROLLED, len(several) - STRANGERS))]
     strangers = several[len(enrolled):][:STRANGERS]
-    gallery = Gallery(model.encoder, model.threshold)
-    for name in enrolled:
-        gallery.enroll(name, model.read(pictures[name][0]))
-    gallery.save(options.output / "gallery.npz")
 
     def see(name, number):
         return model.read(pictures[name][min(number, len(pictures[name]) - 1)])
 
+    others = people.only(set(people.names) - {*enrolled, *strangers})
+    gallery = Gallery(model.encoder, _threshold(model, others, options.seed))
+    for name in enrolled:
+        gallery.enroll(name, see(name, 0))
+    gallery.save(options.output / "gallery.npz")
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
     identified = [(see(name, 1), name, gallery.identify(see(name, 1))) for name in asked]
-    verified = []
-    for i, claimed in enumerate(enrolled):
-        others = strangers + [name for name in enrolled if name != claimed]
-        shown = claimed if i % 2 == 0 or not others else others[i // 2 % len(others)]
-        verified.append((see(shown, 2), shown, gallery.verify(see(shown, 2), claimed)))
+    impostors = strangers + enrolled[::-1]
+    shown = [claimed if i % 2 == 0 else impostors[i // 2] for i, claimed in enumerate(enrolled)]
+    verified = [(see(name, 2), name, gallery.verify(see(name, 2), claimed)) for name, claimed in zip(shown, enrolled)]
     plots.answers(options.output / "faces.png", [(name, see(name, 0)) for name in enrolled], identified, verified)
-    return {"enrolled": enrolled, "identified": [[name, found.name] for _, name, found in identified],
+    return {"threshold": gallery.threshold, "enrolled": enrolled,
+            "identified": [[name, found.name] for _, name, found in identified],
             "verified": [[name, said.claimed, said.accepted] for _, name, said in verified]}
+
+
+def _threshold(model, people, seed):
+    """τ for a gallery: calibrated on these people, or what suits the model where they are too few."""
+    if _several(people) < 2:
+        return model.threshold
+    pairs = pairs_of(people, 400, seed)
+    return calibrate(model.distances(pairs)[0], pairs.same).threshold
