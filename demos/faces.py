@@ -22,10 +22,10 @@ import sys
 import numpy as np
 
 from demos.command_line import Parser, Stopwatch, above, run, share, start, write_json
-from demos.faces_evaluation import evaluate, show
+from demos.faces_evaluation import evaluate, pairs_to_ask, show
 from demos.faces_model import Model
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
-from minidl.data import list_images, load_image, pairs_of, read_pairs, read_people, write_drawn_faces
+from minidl.data import list_images, load_image, read_people, write_drawn_faces
 from minidl.data.people import load_picture
 from minidl.faces import Gallery, calibrate
 from minidl.faces.mining import STRATEGIES
@@ -126,8 +126,7 @@ def _verify(options):
 def _calibrate(options):
     model = _model(options)
     gallery = _gallery(options, model)
-    pairs = (read_pairs(options.pairs, options.data) if options.pairs
-             else pairs_of(read_people(options.data), options.count, options.seed))
+    pairs = pairs_to_ask(model, options)
     distances, *_ = model.distances(pairs)
     found, before = calibrate(distances, pairs.same, options.far), gallery.threshold
     gallery.threshold = found.threshold

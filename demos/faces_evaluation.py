@@ -13,14 +13,7 @@ ENROLLED, STRANGERS = 7, 2      # people in the picture
 
 def evaluate(model, options):
     """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
-    if options.pairs:
-        pairs = read_pairs(options.pairs, options.data)
-        _warn_of_seen(model, pairs)
-    else:
-        people = unseen(model, options)
-        pairs = pairs_of(people, options.count, options.seed)
-        if model.seen and not options.quiet:
-            print(f"{len(people.names):,} people of {options.data} were not seen in training: they are asked")
+    pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
     distances, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
@@ -32,6 +25,21 @@ def evaluate(model, options):
         _recognition(encodings, names, figures, options)
     _draw(model, pairs, distances, figures, options)
     return figures
+
+
+def pairs_to_ask(model, options):
+    """The pairs that the options name, or pairs drawn from the people whom the model has not seen in training."""
+    if options.pairs:
+        pairs = read_pairs(options.pairs, options.data)
+        known = sum(path.parent.name in model.seen for path in {*pairs.a, *pairs.b})
+        if known:
+            print(f"warning: {known:,} of the pictures show people with names that were seen in training, so the figures "
+                  "flatter; train with --exclude-pairs", file=sys.stderr)
+        return pairs
+    people = unseen(model, options)
+    if model.seen and not options.quiet:
+        print(f"{len(people.names):,} people of {options.data} were not seen in training: they are asked")
+    return pairs_of(people, options.count, options.seed)
 
 
 def unseen(model, options):
@@ -49,13 +57,6 @@ def unseen(model, options):
 def _several(people):
     """How many People have a second picture."""
     return np.count_nonzero(np.bincount(people.labels) > 1)
-
-
-def _warn_of_seen(model, pairs):
-    known = sum(path.parent.name in model.seen for path in {*pairs.a, *pairs.b})
-    if known:
-        print(f"warning: {known:,} of the pictures show people with names that were seen in training, so the figures "
-              "flatter; train with --exclude-pairs", file=sys.stderr)
 
 
 def _print_verification(figures, quiet):

@@ -8,32 +8,32 @@ from minidl.data import crop_middle
 from minidl.data.people import load_picture
 from minidl.faces import encode, prepare
 from minidl.models import Mirrored, face128, load_encoder
+from minidl.weights import WeightsError
 
 FACE128 = {"threshold": 0.6}        # what its author recommends (King 2017)
 
 
 class Model:
-    """An encoder, what was noted when it was trained, and how pictures are read for it.
+    """An encoder, what was noted when it was trained, and how it is shown pictures.
 
     name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of face128's weights.
-    notes: "threshold", the τ that suits it; "seen", the names of all people whom its training saw; "crop".
+    threshold: the τ that suits it; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
     """
 
     def __init__(self, name, crop=None, quiet=False):
-        path = Path(name)
+        path, notes = Path(name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
-            self.encoder, self.notes = face128(name).eval(), FACE128
+            self.encoder = face128(name).eval()
         else:
             encoder = load_encoder(path)
-            self.encoder, self.notes = Mirrored(encoder).eval(), encoder.notes
-        self.crop = self.notes.get("crop", 1.0) if crop is None else crop
-        self.seen = set(self.notes.get("seen", ()))
+            self.encoder, notes = Mirrored(encoder).eval(), encoder.notes
+        try:
+            self.threshold, self.seen = float(notes.get("threshold", 1)), set(notes.get("seen", ()))
+            self.crop = float(notes.get("crop", 1)) if crop is None else crop
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"{path}: its notes are not those of `train`: {error}") from None
         self.quiet = quiet
-
-    @property
-    def threshold(self):
-        return self.notes["threshold"]
 
     def read(self, path, load=load_picture):
         """A picture file as this encoder is shown it: uint8 (H, W, 3)."""
