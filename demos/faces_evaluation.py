@@ -13,6 +13,7 @@ ENROLLED, STRANGERS = 7, 2      # people in the picture
 
 def evaluate(model, options):
     """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
+    plots.check_matplotlib()
     pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
     distances, paths, encodings = model.distances(pairs)
@@ -67,7 +68,7 @@ def _print_verification(figures, quiet):
           f"{figures['accuracy']:.1%} ± {figures['standard_error']:.1%} (10-fold; 95 %: {low:.1%} to {high:.1%}), "
           f"equal error rate {figures['equal_error_rate']:.1%}, AUC {figures['auc']:.4f}")
     for far, share in figures["val_at_far"].items():
-        print(f"  where {float(far):.1%} of two people are taken for one, {share:.1%} are recognized")
+        print(f"  τ for {float(far):.1%} false accepts: {share:.1%} true accepts")
 
 
 def _recognition(encodings, names, figures, options):
@@ -80,6 +81,9 @@ def _recognition(encodings, names, figures, options):
     if not options.quiet:
         print(f"recognition, one picture each of {found['people']:,} people enrolled, {found['asked']:,} asked: "
               f"{found['rank_one']:.1%} have the right person nearest")
+        if found["detection_rate"] is not None:
+            print(f"  every second person unknown, τ for {found['at_false_alarm_rate']:.1%} false alarms: "
+                  f"{found['detection_rate']:.1%} of the known recognized")
 
 
 def _draw(model, pairs, distances, figures, options):
@@ -109,9 +113,10 @@ def show(model, options):
     gallery.save(options.output / "gallery.npz")
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
     identified = [(see(name, 1), name, gallery.identify(see(name, 1))) for name in asked]
-    impostors = strangers + enrolled[::-1]
-    shown = [claimed if i % 2 == 0 else impostors[i // 2] for i, claimed in enumerate(enrolled)]
-    verified = [(see(name, 2), name, gallery.verify(see(name, 2), claimed)) for name, claimed in zip(shown, enrolled)]
+    impostors = strangers + enrolled
+    shown = [(claimed, 2) if i % 2 == 0 else (impostors[i // 2], 3) for i, claimed in enumerate(enrolled)]
+    verified = [(see(name, number), name, gallery.verify(see(name, number), claimed))
+                for (name, number), claimed in zip(shown, enrolled)]
     plots.answers(options.output / "faces.png", [(name, see(name, 0)) for name in enrolled], identified, verified)
     return {"threshold": gallery.threshold, "enrolled": enrolled,
             "identified": [[name, found.name] for _, name, found in identified],

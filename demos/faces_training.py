@@ -51,6 +51,7 @@ class Parts:
 
 def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     """Train as the options say, write the model and pictures of how it went, and return the figures."""
+    plots.check_matplotlib()
     encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
     if options.no_augmentation:
         recipe["augmentation"] = None

@@ -2,6 +2,7 @@
 import json
 from pathlib import Path
 import shutil
+import sys
 
 import numpy as np
 from PIL import Image
@@ -256,6 +257,12 @@ def test_mistakes_are_one_line(capsys, tmp_path, story, att, arguments, words):
     arguments = [str(a).format(**places) for a in arguments]
     message = fails(capsys, faces.main, *arguments, "--output", tmp_path)
     assert words in message
+
+
+def test_without_matplotlib(capsys, tmp_path, monkeypatch, att):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert "pip install 'minidl[demos]'" in fails(capsys, faces.main, "train", "--data", att, "--model", "m.npz",
+                                                  "--output", tmp_path)
 
 
 def test_face128_without_npm(capsys, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ A face is a list of closed curves on a head.  The head's axes: x to the right, y
 from y = −1 (hairline) to y = 1 (chin).  A pose turns the curves' points in space, so that a nose moves more than the
 ear behind it; Pillow fills the curves, from back to front, at twice the size; light and noise come last, per pixel.
 """
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,11 +51,12 @@ def drawn_faces(people, pictures, size=64, seed=0):
 def write_drawn_faces(folder, people, pictures, size=96, seed=0):
     """Draw faces as `drawn_faces` does, and write them as photographs of people are kept: folder/NAME/NAME_0001.jpg."""
     faces, labels = drawn_faces(people, pictures, size, seed)
-    for i, (face, number) in enumerate(zip(faces, labels.tolist())):
-        name = drawn_name(number)
-        place = Path(folder) / name
-        place.mkdir(parents=True, exist_ok=True)
-        save_image(place / f"{name}_{i % pictures + 1:04}.jpg", face)
+    paths = []
+    for i, name in enumerate(map(drawn_name, labels.tolist())):
+        paths.append(Path(folder) / name / f"{name}_{i % pictures + 1:04}.jpg")
+        paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(16) as writers:             # they mostly wait for the disk
+        list(writers.map(save_image, paths, faces))
 
 
 def drawn_name(number):

@@ -222,13 +222,18 @@ def learning_curves(path, history, panels, x="step", title="Training"):
     return _write(path, figure)
 
 
-def _panels(rows, columns, size, layout="constrained", **options):
-    """(figure, list of its axes), without Matplotlib's global state, so that nothing is left open."""
+def check_matplotlib():
+    """Matplotlib's Figure; raises ImportError, saying what to install, where there is none.  Ask before long work."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("plots need Matplotlib: pip install 'minidl[demos]' (or matplotlib)") from None
-    figure = Figure(size, layout=layout)
+    return Figure
+
+
+def _panels(rows, columns, size, layout="constrained", **options):
+    """(figure, list of its axes), without Matplotlib's global state, so that nothing is left open."""
+    figure = check_matplotlib()(size, layout=layout)
     drawn = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
     for axes in drawn:
         axes.grid(color="0.92")
