@@ -280,8 +280,8 @@ def _recipe(add):
     choice("channels", "1 looks at grey, 3 at colours", type=int, choices=[1, 3])
     choice("patience", "end when so many measurements in a row brought nothing better", **number)
     choice("every", "steps between measurements and checkpoints", **number)
-    add("--apart", type=share, default=0.1, metavar="SHARE", help="of the people: so many to find the best step by, and as "
-        "many for evaluate")
+    add("--apart", type=share, metavar="SHARE", help="of the people: so many to find the best step by, and as many for "
+        "evaluate (default: 0.1, more where there are few)")
     add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption "
         "(default: beside the model)")
 

@@ -102,16 +102,17 @@ def _parts(options):
     """Who is learned from, and who not."""
     people = read_people(options.data)
     people.check_trainable()
+    several = np.count_nonzero(np.bincount(people.labels) > 1)
+    share = options.apart or max(0.1, min(0.25, 8 / several))           # eight people or so, where they are few
     if options.exclude_pairs:
         pairs = read_pairs(options.exclude_pairs, options.data)
-        training, validation = split_people(people, options.apart, options.seed, apart=pairs)
+        training, validation = split_people(people, share, options.seed, apart=pairs)
         return Parts(training, _few(validation), len(people.names) - len(training.names) - len(validation.names))
-    several = np.count_nonzero(np.bincount(people.labels) > 1)
     if several < LEAST:
         raise ValueError(f"{options.data}: {several} people have a second picture, training needs {LEAST}: two to learn "
                          "from, two to find the best step by, and two kept apart for evaluate")
-    rest, kept = split_people(people, options.apart, options.seed)
-    training, validation = split_people(rest, options.apart, options.seed)
+    rest, kept = split_people(people, share, options.seed)
+    training, validation = split_people(rest, share, options.seed)
     return Parts(training, _few(validation), len(kept.names))
 
 
