@@ -282,8 +282,8 @@ def _recipe(add):
     choice("every", "steps between measurements and checkpoints", **number)
     add("--apart", type=share, metavar="SHARE", help="of the people: so many to find the best step by, and as many for "
         "evaluate (default: 0.1, more where there are few)")
-    add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption "
-        "(default: beside the model)")
+    add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption; "
+        "it goes when training is done (default: beside the model)")
 
 
 def _name(add):

@@ -51,7 +51,7 @@ def unseen(model, options):
     if _several(chosen) < 2:
         raise ValueError(f"{options.data}: {_several(chosen)} of its {len(people.names):,} people have a second picture"
                          + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
-                            if model.seen else "") + "; at least two are needed")
+                            if model.seen else "") + "; at least two are needed, or --pairs")
     return chosen
 
 

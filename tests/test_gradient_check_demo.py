@@ -182,7 +182,7 @@ def test_without_matplotlib(tmp_path, no_matplotlib, capsys):
     (["mine:cube", "--shape", "3", "--shape", "4", "--shape", "4"], "positional"),
     (["exp", "--range", "1", "0"], "LOW"), (["exp", "--range", "0", "inf"], "finite"),
     (["log", "--range", "-2", "-1"], "finite"), (["sqrt", "--range", "0", "0"], "finite"),
-    (["exp", "--seed", "-1"], "non-negative"), (["exp", "--device", "abacus"], "abacus"),
+    (["exp", "--seed", "-1"], "--seed must not be negative"), (["exp", "--device", "abacus"], "abacus"),
     (["exp", "--nonsense"], "--nonsense"), (["exp", "--output", "mine.py"], "mine.py"),
 ])
 def test_mistakes_are_one_line(mine, capsys, arguments, words):
