@@ -48,16 +48,11 @@ def unseen(model, options):
     people = read_people(options.data)
     names = set(people.names) - model.seen
     chosen = people.only(names)
-    if _several(chosen) < 2:
-        raise ValueError(f"{options.data}: {_several(chosen)} of its {len(people.names):,} people have a second picture"
+    if chosen.with_second < 2:
+        raise ValueError(f"{options.data}: {chosen.with_second} of its {len(people.names):,} people have a second picture"
                          + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed, or --pairs")
     return chosen
-
-
-def _several(people):
-    """How many People have a second picture."""
-    return np.count_nonzero(np.bincount(people.labels) > 1)
 
 
 def _print_verification(figures, quiet):
@@ -125,7 +120,7 @@ def show(model, options):
 
 def _threshold(model, people, seed):
     """τ for a gallery: calibrated on these people, or what suits the model where they are too few."""
-    if _several(people) < 2:
+    if people.with_second < 2:
         return model.threshold
     pairs = pairs_of(people, 400, seed)
     return calibrate(model.distances(pairs)[0], pairs.same).threshold

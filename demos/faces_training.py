@@ -58,39 +58,40 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     if recipe["steps"] + recipe["pretrain_steps"] == 0:
         raise ValueError("--steps and --pretrain-steps are both 0: there is nothing to train")
     encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
-    parts, crop = _parts(options), options.crop or 1.0
-    look = partial(read_prepared, size=encoder_settings["size"], channels=encoder_settings["channels"], crop=crop,
-                   quiet=options.quiet)
-    pictures, validation = look(parts.training.paths), look(parts.validation.paths)
-    recipe["people"] = min(recipe["people"], np.count_nonzero(np.bincount(parts.training.labels) > 1))
-    path = options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
+    parts, crop = _parts(options), 1.0 if options.crop is None else options.crop
+    pictures, validation = (read_prepared(people.paths, encoder.size, encoder.channels, crop, options.quiet)
+                            for people in (parts.training, parts.validation))
+    recipe["people"] = min(recipe["people"], parts.training.with_second)
+    _show_augmentation(recipe["augmentation"], pictures, options)
+
+    model, path = Path(options.model), options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
+    for file in model, path:
+        file.parent.mkdir(parents=True, exist_ok=True)
     work = partial(faces.train, pictures=pictures, labels=parts.training.labels, seed=options.seed,
                    validation=(validation, parts.validation.labels))
     if options.minutes:
         recipe |= _steps_that_fit(options.minutes, path, encoder, work, recipe)
-    Path(options.model).parent.mkdir(parents=True, exist_ok=True)
-    _show_augmentation(recipe["augmentation"], pictures, options)
-
     watch, processor = Stopwatch(), time.process_time()
     with closing(_Follow(options.quiet)) as follow:
         result = work(encoder, **recipe, checkpoint=path, callback=follow)
+    times = {"training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor}
     threshold = _threshold(encoder, validation, parts.validation.labels, options.seed)
-    save_encoder(options.model, encoder, threshold=threshold, crop=crop,
-                 seen=sorted(parts.training.names + parts.validation.names))
-    figures = {"people": len(parts.training.names), "pictures": len(pictures),
-               "validation_people": len(parts.validation.names), "people_kept_apart": parts.kept,
-               "steps": result.history[-1]["step"] if result.history else 0, "best_step": result.best_step,
-               "stopped": result.stopped, "warnings": result.warnings, "threshold": threshold,
-               "validation_auc": max((row["validation"] for row in result.history), default=None),
-               "training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor,
-               "encoder": encoder.settings, "recipe": {name: str(value) for name, value in recipe.items()},
-               "history": result.history}
+    save_encoder(model, encoder, threshold=threshold, crop=crop, seen=sorted(parts.training.names + parts.validation.names))
     if result.stopped == "interrupted":
-        print(f"{options.model} has what was learned so far; the same command goes on from {path}", file=sys.stderr)
+        print(f"{model} has what was learned so far; the same command goes on from {path}", file=sys.stderr)
         raise KeyboardInterrupt
     path.unlink(missing_ok=True)
     _draw_history(result.history, options.output / "training.png")
-    return figures
+    return _figures(parts, encoder, recipe, result) | times | {"threshold": threshold}
+
+
+def _figures(parts, encoder, recipe, result):
+    return {"people": len(parts.training.names), "pictures": len(parts.training.paths),
+            "validation_people": len(parts.validation.names), "people_kept_apart": parts.kept,
+            "steps": result.history[-1]["step"], "best_step": result.best_step, "stopped": result.stopped,
+            "warnings": result.warnings, "validation_auc": max(row["validation"] for row in result.history),
+            "encoder": encoder.settings, "recipe": {name: str(value) for name, value in recipe.items()},
+            "history": result.history}
 
 
 def _chosen(settings, options):
@@ -102,8 +103,8 @@ def _parts(options):
     """Who is learned from, and who not."""
     people = read_people(options.data)
     people.check_trainable()
-    several = np.count_nonzero(np.bincount(people.labels) > 1)
-    share = options.apart or max(0.1, min(0.25, 8 / several))           # eight people or so, where they are few
+    several = people.with_second
+    share = max(0.1, min(0.25, 8 / several)) if options.apart is None else options.apart    # of few, eight or so
     if options.exclude_pairs:
         pairs = read_pairs(options.exclude_pairs, options.data)
         training, validation = split_people(people, share, options.seed, apart=pairs)

@@ -31,7 +31,7 @@ def lfw(tmp_path):
 
 def test_lfw_and_att_layouts(lfw, tmp_path):
     people = read_people(lfw)
-    assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar", "Émile_Zola"]
+    assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar", "Émile_Zola"] and people.with_second == 4
     assert people.labels.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4]
     assert [path.name for path in people.paths[:2]] == ["Ada_Lovelace_0001.jpg", "Ada_Lovelace_0002.jpg"]
     assert people.load()[0].shape == (9, 8, 3) and people.load(size=4)[0].shape == (4, 4, 3)

@@ -32,11 +32,15 @@ class People(namedtuple("People", "paths labels names")):
         return People([self.paths[i] for i in chosen], np.searchsorted(kept, self.labels[chosen]),
                       [self.names[label] for label in kept])
 
+    @property
+    def with_second(self):
+        """How many people have a second picture."""
+        return int(np.count_nonzero(np.bincount(self.labels) >= 2))
+
     def check_trainable(self):
         """Raise ValueError unless two people or more have a second picture, without which nobody can be learned."""
-        with_second = np.count_nonzero(np.bincount(self.labels, minlength=len(self.names)) >= 2)
-        if with_second < 2:
-            found = "nobody has" if with_second == 0 else "only one person has"
+        if self.with_second < 2:
+            found = "nobody has" if self.with_second == 0 else "only one person has"
             raise ValueError(f"{self.paths[0].parent.parent}: {found} a second picture among {len(self.names):,} people; "
                              "to learn who is who, at least two people need two pictures or more")
 
