@@ -17,7 +17,8 @@ def smooth(n=4, side=24, channels=1):
 
 
 @given(seed=st.integers(0, 9999), shape=st.tuples(*map(st.integers, (0, 1, 1, 1), (3, 9, 9, 3))))
-@pytest.mark.parametrize("augmentation", [FACES, DRAWINGS, Augmentation(crop=0.9, noise=20, occlusion=1, occlusion_size=1)])
+@pytest.mark.parametrize("augmentation", [FACES, DRAWINGS,
+                                          Augmentation(crop=0.9, blur=3, noise=20, occlusion=1, occlusion_size=1)])
 def test_any_batch_keeps_its_shape_and_range(augmentation, seed, shape):
     pictures = np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
     before = pictures.copy()
@@ -113,6 +114,16 @@ def test_light_comes_from_one_side():
     np.testing.assert_allclose(y[:, 4, 4], 100, rtol=1e-5)
     sides = y[:, 4, 8, 0] - y[:, 4, 0, 0]
     assert 60 < sides.max() <= 80.1 and -80.1 <= sides.min() < -60
+
+
+def test_blur_smooths_each_picture_and_each_colour_by_itself():
+    x = np.random.default_rng(0).uniform(0, 255, (40, 21, 21, 3)).astype("float32")
+    x[:, :, :, 1] = 90
+    y = Augmentation(blur=2)(x, 0)
+    np.testing.assert_allclose(y[:, :, :, 1], 90, rtol=1e-6)
+    np.testing.assert_allclose(y.mean((1, 2)), x.mean((1, 2)), rtol=0.1)
+    left = y[:, :, :, 0].std((1, 2)) / x[:, :, :, 0].std((1, 2))             # sharp, to what a deviation of 2 leaves
+    assert 0.1 < left.min() < 0.3 and 0.9 < left.max() <= 1
 
 
 def test_noise_is_at_most_what_is_asked_for():

@@ -25,6 +25,7 @@ class Augmentation:
     crop         a window of 1 − crop to 1 of each side is cut out, anywhere, and enlarged to the whole
     brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness; then
     light        ± share by which it is lighter at one side and darker at the other, in a random direction
+    blur         standard deviation in pixels of a Gaussian that it is smoothed with, from 0 to `blur`: less focus and detail
     noise        standard deviation of added noise, from 0 to `noise` pixel values
     occlusion    probability of a rectangle of one random grey, with sides of a tenth to `occlusion_size` of the picture's
 
@@ -41,6 +42,7 @@ class Augmentation:
     crop: float = 0.0
     brightness: float = 0.0
     light: float = 0.0
+    blur: float = 0.0
     noise: float = 0.0
     occlusion: float = 0.0
     occlusion_size: float = 0.4
@@ -99,7 +101,7 @@ class Augmentation:
         return np.concatenate([rotation @ shear @ sizes, move[:, :, None]], -1)
 
     def lit(self, x, rng):
-        """Brightness, light and noise, held to 0..255."""
+        """Brightness, light, blur and noise, held to 0..255."""
         n, height, width, _ = x.shape
         if self.brightness:
             gamma = (1 + self.brightness) ** rng.uniform(-1, 1, (n, 1, 1, 1))
@@ -108,6 +110,10 @@ class Augmentation:
             slope = self.light * rng.uniform(-1, 1, (n, 2, 1, 1, 1)).astype(np.float32)
             down, right = (np.linspace(-1, 1, side, dtype=np.float32) for side in (height, width))
             x = x * (1 + slope[:, 0] * down[:, None, None] + slope[:, 1] * right[:, None])
+        if self.blur:
+            from scipy.ndimage import gaussian_filter
+            for picture, width in zip(x, self.blur * rng.random(n)):
+                gaussian_filter(picture, (width, width, 0), output=picture, mode="nearest")
         if self.noise:
             x = x + (self.noise * rng.random((n, 1, 1, 1), np.float32)) * rng.standard_normal(x.shape, np.float32)
         return np.clip(x, 0, 255)
