@@ -2,6 +2,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+import inspect
 from pathlib import Path
 import statistics
 import sys
@@ -13,7 +14,6 @@ from demos.command_line import Stopwatch, progress
 from demos.faces_model import read_prepared
 from minidl import faces
 from minidl.data import (
-    FACES,
     Augmentation,
     balanced_pairs,
     contact_sheet,
@@ -26,14 +26,21 @@ from minidl.data.people import People
 from minidl.faces import checkpoint, plots
 from minidl.models import Mirrored, save_encoder, siamese_encoder
 
-ENCODER = {"size": 72, "channels": 1, "border": 4, "widths": [24, 48, 96, 192], "features": 128}
-RECIPE = {"pretrain_steps": 1500, "pretrain_batch": 128, "pretrain_learning_rate": 2e-3, "steps": 1000, "people": 32,
-          "per_person": 4, "learning_rate": 3e-4, "loss": "triplet", "form": "squared", "margin": 0.2, "mining": "semi_hard",
-          "augmentation": FACES, "every": 100, "patience": 5}
+
+def _defaults(function, names):
+    """What a function takes where nothing else is said."""
+    parameters = inspect.signature(function).parameters
+    return {name: parameters[name].default for name in names.split()}
+
+
+ENCODER = _defaults(siamese_encoder, "size channels border widths features")
+RECIPE = _defaults(faces.train, "steps loss form margin mining people per_person learning_rate augmentation every patience "
+                                "pretrain_steps pretrain_batch pretrain_learning_rate")
 
 DRAWN_ENCODER = {"size": 56, "channels": 3, "border": 2, "widths": [16, 32, 64], "features": 64}
 DRAWN_RECIPE = RECIPE | {
-    "pretrain_steps": 400, "pretrain_batch": 64, "steps": 200, "people": 16, "every": 50,
+    "pretrain_steps": 400, "pretrain_batch": 64, "steps": 200, "learning_rate": 3e-4, "people": 16, "every": 50,
+    "patience": 5,
     "augmentation": Augmentation(flip=0.5, rotation=10, zoom=0.1, stretch=0.05, shift=0.05, brightness=0.3, light=0.2,
                                  occlusion=0.2)}
 

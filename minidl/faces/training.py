@@ -1,7 +1,7 @@
 """Training an encoder so that pictures of one person come near each other, and those of two people do not.
 
     encoder = md.models.siamese_encoder(seed=0)
-    result = train(encoder, pictures, labels, pretrain_steps=1500, steps=1000, checkpoint="run.npz", validation=(v, w))
+    result = train(encoder, pictures, labels, checkpoint="run.npz", validation=(v, w))
 """
 from dataclasses import dataclass, field
 import hashlib
@@ -50,8 +50,8 @@ class Result:
     stopped: str = ""
 
 
-def train(encoder, pictures, labels, *, steps=1000, loss="triplet", form="squared", margin=0.2, mining="semi_hard",
-          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=0, pretrain_batch=128, pretrain_learning_rate=2e-3,
+def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared", margin=0.2, mining="semi_hard",
+          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=1200, pretrain_batch=128, pretrain_learning_rate=2e-3,
           pretrain_scale=16.0, pretrain_margin=0.1, weight_decay=0.05, augmentation=FACES, validation=None, every=100,
           patience=None, checkpoint=None, seed=0, callback=None):
     """Train `encoder` in place, on pictures (N, size, size, channels), pixels in 0..255, of people `labels` (N,).
