@@ -107,7 +107,7 @@ def _fold(u, w, g):
         first, last = max(0, -(-(start - reach[0] + 1) // g.stride[0])), min(g.output[0], (stop - 1) // g.stride[0] + 1)
         places = u[images, first:max(first, last)]
         z = workspace(xp, "columns", (taps, g.groups, places[..., 0].size, channels), u.dtype)
-        xp.matmul(places.reshape(-1, g.groups, outputs).transpose(1, 0, 2), filters, out=z)
+        backend.matmul(places.reshape(-1, g.groups, outputs).transpose(1, 0, 2), filters, z)
         z = z.reshape(g.kernel + (g.groups,) + places.shape[:-1] + (channels,))
         top = min(start, g.stride[0] * first)
         end = max(stop, g.stride[0] * (first + places.shape[1] - 1) + reach[0])
@@ -166,8 +166,8 @@ def conv_weight(x, u, g):
 def _correlate(x, w, b, stride, dilation, groups, rectified=False):
     """The convolution of an array that is padded already."""
     xp, kernel = backend.of(x), w.shape[:-2]
-    if (NARROW * w.shape[-1] <= x.shape[-1] and groups == 1 and set(stride) == {1} and xp is backend.CPU.module
-            and algorithm() != "plain"):
+    if (NARROW * w.shape[-1] <= x.shape[-1] and math.prod(kernel) > 1 and groups == 1 and set(stride) == {1}
+            and xp is backend.CPU.module and algorithm() != "plain"):
         return _narrow(x, w, b, dilation, rectified)
     view = windows(x, kernel, stride, dilation)             # (N, *P, *K, C)
     images, rows = view.shape[:2]

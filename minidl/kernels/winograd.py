@@ -103,17 +103,21 @@ def conv_weight(x, u, g, budget=2 ** 23):
     channels, outputs = x.shape[-1], u.shape[-1]
 
     def total(mine):
-        values, spare = np.zeros((SIDE ** 2, channels, outputs), x.dtype), np.empty((SIDE ** 2, channels, outputs), x.dtype)
-        for some, part in mine:
+        values = empty((SIDE ** 2, channels, outputs), x.dtype)
+        for i, (some, part) in enumerate(mine):
             many = (some.stop - some.start) * (part.stop - part.start) * columns
             v = workspace(np, "transformed", (SIDE ** 2, many * channels), x.dtype)
             np.matmul(INPUT, _tiles(x[some], part, columns, g.padding, SIDE), out=v)
             m = workspace(np, "products", (SIDE ** 2, many * outputs), x.dtype)
             np.matmul(OUTPUT.T, _tiles(u[some], part, columns, (0, 0), TILE), out=m)
             v, m = v.reshape(SIDE ** 2, many, channels), m.reshape(SIDE ** 2, many, outputs)
-            values += np.matmul(v.transpose(0, 2, 1), m, out=spare)
+            product = workspace(np, "outputs", values.shape, x.dtype) if i else values
+            np.matmul(v.transpose(0, 2, 1), m, out=product)
+            if i:
+                values += product
         return values
 
+    budget += SIDE ** 2 * channels * outputs * x.itemsize           # many strips would spend their time adding up
     todo = strips(len(x), rows, SIDE ** 2 * columns * 2 * (channels + outputs) * x.itemsize, np, budget)
     first, *others = share(total, deal(todo, np), np)
     for other in others:
