@@ -47,6 +47,11 @@ def test_max_pooling_pads_with_minus_infinity(device):
     assert ops.max_pool(x, 3, 1, 1).numpy().tolist() == [[[-1.0], [-1.0], [-1.0]]]
 
 
+def test_whole_numbers_may_have_fractional_results(device):
+    assert ops.leaky_relu(md.tensor([-3, 2], device=device), 0.5).numpy().tolist() == [-1.5, 2]
+    assert ops.channel_moments(md.tensor([[1], [2]], device=device)).numpy().tolist() == [[1.5], [0.25]]
+
+
 def test_kinks(device):
     assert gradient(ops.relu, [0.0, -0.0], device=device) == [0.0, 0.0]
     assert gradient(lambda x: ops.leaky_relu(x, 0.1), [0.0], device=device) == [0.1]

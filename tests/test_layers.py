@@ -201,6 +201,22 @@ def test_batch_norm_by_hand(device):
     np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(), [0.2])
 
 
+def test_batch_norm_remembers_nothing_that_was_not_recorded(device):
+    """One cotangent, first without and then with a graph: the second derivative is that of a fresh start."""
+    rng = np.random.default_rng(0)
+    x, scale, shift, u = (tensor(rng.normal(size=shape)) for shape in ((5, 3), 3, 3, (5, 3)))
+    x.requires_grad = True
+
+    def curvature(before):
+        y = ops.batch_norm(x, scale, shift)
+        if before:
+            md.grad(y, x, u)
+        slope, = md.grad(y, x, u, create_graph=True)
+        return md.grad((slope * slope).sum(), x)[0].numpy()
+
+    np.testing.assert_array_equal(curvature(True), curvature(False))
+
+
 def test_batch_norm_keeps_float32_statistics(device):
     layer = nn.BatchNorm(2)
     layer(tensor(np.random.default_rng(0).normal(size=(5, 3, 2)), "float64"))

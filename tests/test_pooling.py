@@ -91,6 +91,14 @@ def test_unpooling_puts_back_what_was_largest(device):
         ops.unpool(overlapping.to("cpu" if device != "cpu" else "strict"), switches)
 
 
+def test_the_maximum_of_a_window_with_nan_is_that_nan(device):
+    x = md.tensor([[[1.0], [2.0], [np.nan], [0.0], [5.0], [np.nan]]], requires_grad=True, device=device)
+    y, switches = ops.max_pool_with_switches(x, 4, 2)
+    assert np.isnan(y.numpy()).all() and md.tensor(switches.array).numpy().ravel().tolist() == [2, 0]
+    gradient, = md.grad(ops.max_pool(x, 4, 2).sum(), x)
+    assert gradient.numpy().ravel().tolist() == [0, 0, 2, 0, 0, 0]
+
+
 def test_errors_say_what_does_not_fit():
     with pytest.raises(ValueError, match="^max_pool: window 5 is larger than the padded input 4 along H"):
         ops.max_pool(np.zeros((1, 4, 8, 1)), 5)

@@ -46,10 +46,10 @@ def moments(x):
         deviation = xp.subtract(rows, _repeated(mean, x), out=workspace(xp, "channels", rows.shape, x.dtype))
         return xp.stack([mean, _sum(xp.multiply(deviation, deviation, out=deviation), channels) / n])
 
-    share_of = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
-    strips_own = _in_strips(of, x)
-    mean, within = sum(share * own for share, own in zip(share_of, strips_own))
-    between = sum(share * (own[0] - mean) ** 2 for share, own in zip(share_of, strips_own))
+    weights = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
+    found = _in_strips(of, x)
+    mean, within = sum(weight * own for weight, own in zip(weights, found))
+    between = sum(weight * (own[0] - mean) ** 2 for weight, own in zip(weights, found))
     return xp.stack([mean, within + between])
 
 
@@ -72,7 +72,7 @@ def _rows(x):
     """x (…, C) as (R/k, k·C)."""
     rows = math.prod(x.shape[:-1])
     k = math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / x.shape[-1]))) if 0 < x.shape[-1] < WIDE else 1
-    return backend.of(x).ascontiguousarray(x).reshape(rows // max(k, 1), max(k, 1) * x.shape[-1])
+    return backend.of(x).ascontiguousarray(x).reshape(rows // k, k * x.shape[-1])
 
 
 def _repeated(vector, x):
@@ -89,6 +89,7 @@ def _sum(rows, channels):
 
 
 def _total(of, x, shape):
+    """Σ of(part) over the strips of x, each of that shape."""
     parts = _in_strips(of, x)
     return sum(parts[1:], parts[0]) if parts else backend.of(x).zeros(shape, x.dtype)
 

@@ -32,7 +32,7 @@ def max_pool(x, g):
 def switches(x, y, g):
     """For each place and channel of y = max_pool(x) the offset in the window, its number in C order, where x first is y.
 
-    It is the number of offsets up to which x has not been y.
+    It is the number of offsets up to which x has been neither y nor NaN, which is the maximum where there is one.
     """
     xp, slices = backend.of(x), _slices(_padded(x, g, -math.inf), g)
     switch = xp.zeros(y.shape, "uint8" if len(slices) <= 256 else "int32")
@@ -43,6 +43,7 @@ def switches(x, y, g):
         missing[...] = True
         for candidate in slices[:-1]:
             missing &= xp.not_equal(candidate[strip], top, out=other)
+            missing &= xp.equal(candidate[strip], candidate[strip], out=other)
             found += missing
 
     everywhere(fill, y)

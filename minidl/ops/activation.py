@@ -25,6 +25,7 @@ def leaky_relu(x, slope=0.01):
     x = operand("leaky_relu", x)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
+    x = x if x.dtype.kind == "f" else x * 1.0           # whole numbers have fractions below 0
     return record(kernels.leak(x.data, x.data, slope), (x, lambda gy, y: _leak(gy, y, slope)))
 
 

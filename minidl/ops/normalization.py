@@ -37,6 +37,7 @@ def channel_moments(x):
     x = operand("channel_moments", x)
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"channel_moments: x must be (N, …, C) with at least one value per channel, got shape {x.shape}")
+    x = x if x.dtype.kind == "f" else x * 1.0
     value = kernels.channels.moments(x.data)
     m = x.size // x.shape[-1]
 
@@ -62,7 +63,11 @@ def channel_affine(x, a, c):
 
 
 def channel_blend(x, u, a, b, c):
-    """y = a ⊙ x + b ⊙ u + c,  channel by channel: x and u (N, …, C), the others (C,).  Rules as those of channel_affine."""
+    """y = a ⊙ x + b ⊙ u + c,  channel by channel: x and u (N, …, C), a, b and c (C,).
+
+    dL = ⟨ȳ, da ⊙ x + a ⊙ dx + db ⊙ u + b ⊙ du + dc⟩
+    so   x̄ = a ⊙ ȳ,   ū = b ⊙ ȳ,   ā = Σ ȳ ⊙ x,   b̄ = Σ ȳ ⊙ u,   c̄ = Σ ȳ,  over all axes but the last
+    """
     x, u, a, b, c = (operand("channel_blend", v, name) for v, name in zip((x, u, a, b, c), "xuabc"))
     _check_channels("channel_blend", x, u=u, a=a, b=b, c=c)
     x, u, a, b, c = promoted(x, u, a, b, c)
@@ -121,14 +126,13 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
 
     def slopes(gy):
         """β̄, γ̄ and r.  Three rules ask for them, one after the other: summed up once, unless they are to be recorded."""
-        if not last or last[0]() is not gy:
-            mean, r = moments[0], 1 / sqrt(moments[1] + eps)
-            sums = channel_sums(gy, x)
-            found = sums[0], r * (sums[1] - mean * sums[0]), r
-            if is_recording():
-                return found
+        if last and last[0]() is gy and not is_recording():
+            return last[1]
+        sums, r = channel_sums(gy, x), 1 / sqrt(moments[1] + eps)
+        found = sums[0], r * (sums[1] - moments[0] * sums[0]), r
+        if not is_recording():
             last[:] = ref(gy), found
-        return last[1]
+        return found
 
     def input_rule(gy):
         shift_slope, scale_slope, r = slopes(gy)
