@@ -82,3 +82,11 @@ def windows(x, kernel, stride, dilation):
     strides = (x.strides[:1] + tuple(s * b for s, b in zip(stride, steps))
                + tuple(d * b for d, b in zip(dilation, steps)) + x.strides[-1:])
     return backend.of(x).lib.stride_tricks.as_strided(x, x.shape[:1] + places + tuple(kernel) + x.shape[-1:], strides)
+
+
+def move(source, target):
+    """target[...] = source, for arrays (…, C): NumPy moves all channels of a place at once, as one item of many bytes."""
+    if backend.of(target) is backend.CPU.module and target.size:
+        if all(x.strides[-1] == x.itemsize for x in (source, target)) and source.dtype == target.dtype:
+            source, target = (x.view(f"V{x.shape[-1] * x.itemsize}") for x in (source, target))
+    target[...] = source

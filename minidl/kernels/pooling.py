@@ -3,51 +3,47 @@
 Everything goes through `windows`, the view (N, *P, *K, C) of what each place sees.  For one offset k of the window the
 slice view[…, k, :] holds a different element of x at every place, so a loop over the few offsets does whole-array work,
 and adding into such a slice never adds twice to one element.  The loop runs over one strip of places after another, so
-that what it goes through again and again stays in the cache, and strips are shared between threads.
+that what it goes through again and again stays in the cache, and strips are shared between threads.  What is looked at
+more than once is copied into planes first, one for each offset: there it lies without gaps.
 """
 import math
 
 from minidl import backend
-from minidl.kernels.geometry import pad, windows
+from minidl.kernels.geometry import move, pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.selection import keep_here
 from minidl.kernels.workers import everywhere, workspace
 
 
-def max_pool(x, g):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞."""
-    xp, (first, *others) = backend.of(x), _slices(_padded(x, g, -math.inf), g)
-    y = empty(first.shape, x.dtype, xp)
+def max_pool(x, g, find=False):
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞;  and if it should find them, the switches, else None.
+
+    A switch is the offset in the window, its number in C order, where x first is y.  It is the number of offsets up to
+    which x has been neither y nor NaN, which is the maximum where there is one.
+    """
+    xp, slices = backend.of(x), _slices(_padded(x, g, -math.inf), g)
+    y = empty(slices[0].shape, x.dtype, xp)
+    switches = xp.empty(y.shape, "uint8" if len(slices) <= 256 else "int32") if find else None
 
     def fill(strip):
         best = y[strip]
-        best[...] = first[strip]
-        for candidate in others:
-            xp.maximum(best, candidate[strip], out=best)
+        planes = workspace(xp, "planes", (len(slices),) + best.shape, x.dtype)
+        for plane, part in zip(planes, slices):
+            move(part[strip], plane)
+        best[...] = planes[0]
+        for plane in planes[1:]:
+            xp.maximum(best, plane, out=best)
+        if find:
+            found = switches[strip]
+            missing, other = (workspace(xp, name, best.shape, bool) for name in ("missing", "other"))
+            found[...], missing[...] = 0, True
+            for plane in planes[:-1]:
+                missing &= xp.not_equal(plane, best, out=other)
+                missing &= xp.equal(plane, plane, out=other)
+                found += missing.view("uint8")
 
-    everywhere(fill, y)
-    return y
-
-
-def switches(x, y, g):
-    """For each place and channel of y = max_pool(x) the offset in the window, its number in C order, where x first is y.
-
-    It is the number of offsets up to which x has been neither y nor NaN, which is the maximum where there is one.
-    """
-    xp, slices = backend.of(x), _slices(_padded(x, g, -math.inf), g)
-    switch = xp.zeros(y.shape, "uint8" if len(slices) <= 256 else "int32")
-
-    def fill(strip):
-        top, found = y[strip], switch[strip]
-        missing, other = (workspace(xp, name, top.shape, bool) for name in ("missing", "other"))
-        missing[...] = True
-        for candidate in slices[:-1]:
-            missing &= xp.not_equal(candidate[strip], top, out=other)
-            missing &= xp.equal(candidate[strip], candidate[strip], out=other)
-            found += missing
-
-    everywhere(fill, y)
-    return switch
+    everywhere(fill, y, budget=2 ** 21 // len(slices))
+    return y, switches
 
 
 def select(x, switch, g):
@@ -66,7 +62,13 @@ def select(x, switch, g):
 
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    return _fold(u, g, lambda strip, k, out=None: keep_here(u[strip], _is(switch[strip], k), out))
+    xp = backend.of(u)
+
+    def kept(strip, k):
+        part = u[strip]
+        return keep_here(part, _is(switch[strip], k), out=workspace(xp, "plane", part.shape, u.dtype))
+
+    return _fold(u, g, kept)
 
 
 def _is(switch, k):
@@ -91,13 +93,13 @@ def window_sum(x, g):
 
 def spread(u, g):
     """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
-    return _fold(u, g, lambda strip, k, out=None: backend.of(u).positive(u[strip], out=out))
+    return _fold(u, g, lambda strip, k: u[strip])
 
 
 def _fold(u, g, contribution):
     """Zeros of x's shape, to which contribution(strip, k) of a strip of places is added at offset k of their windows.
 
-    Where the windows tile the picture, contribution(strip, k, out) writes it.
+    Where the windows tile the picture, nothing is added up: it is what stands there.
     """
     xp = backend.of(u)
     tiling = g.kernel == g.stride and g.sizes == tuple(k * p for k, p in zip(g.kernel, g.output)) and not any(g.padding)
@@ -109,10 +111,10 @@ def _fold(u, g, contribution):
 
     def fill(strip):
         for k, place in enumerate(slices):
+            part = place[strip]
             if tiling:
-                contribution(strip, k, place[strip])
+                move(contribution(strip, k), part)
             else:
-                part = place[strip]
                 part += contribution(strip, k)
 
     everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])

@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl import backend
 
-WORTHWHILE = 2 ** 17    # bytes of workspace: what it takes to wake a thread
+WORTHWHILE = 2 ** 20    # bytes of workspace: what it takes to wake a thread
 
 _local = threading.local()
 
@@ -172,15 +172,15 @@ def deal(strips, xp):
     return [strips[part] for part in even(len(strips), min(len(strips), number_of_threads()) if xp is np else 1)]
 
 
-def everywhere(fill, array, whole_images=False):
-    """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
+def everywhere(fill, array, whole_images=False, budget=2 ** 19):
+    """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them, of at most `budget` bytes.
 
     whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
     """
     xp = backend.of(array)
     images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget=2 ** 19)]
+        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget)]
     else:
-        todo = strips(images, rows, per_row, xp, budget=2 ** 19)
+        todo = strips(images, rows, per_row, xp, budget)
     share(fill, todo, xp)

@@ -11,7 +11,7 @@ from typing import Any
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes, per_axis
 from minidl.ops.reduction import max, mean
-from minidl.tensor import operand, record, same_device
+from minidl.tensor import is_recording, operand, record, same_device
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,20 @@ def max_pool(x, window, stride=None, padding=0):
     dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
     """
     x = operand("max_pool", x)
-    g = _geometry("max_pool", x, window, stride, padding)
-    return record(kernels.max_pool(x.data, g),
-                  (x, lambda gy, y: unpool(gy, Switches(kernels.switches(x.data, y.data, g), g))))
+    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording())[0]
 
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
     """(max_pool(x), its Switches), for going back with `unpool`.  Source: Zeiler and Fergus 2013."""
     x = operand("max_pool_with_switches", x)
-    g = _geometry("max_pool_with_switches", x, window, stride, padding)
-    switches = Switches(kernels.switches(x.data, kernels.max_pool(x.data, g), g), g)
-    return _select(x, switches), switches
+    return _max_pool(x, _geometry("max_pool_with_switches", x, window, stride, padding), True)
+
+
+def _max_pool(x, g, find):
+    """The switches are found on the way, while the windows are at hand: nothing else need be kept for going back."""
+    value, found = kernels.max_pool(x.data, g, find)
+    switches = Switches(found, g)
+    return record(value, (x, lambda gy: unpool(gy, switches))), switches
 
 
 def _select(x, switches):
