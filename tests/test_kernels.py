@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minidl import kernels
-from minidl.kernels import convolution, winograd, workers
+from minidl.kernels import convolution, winograd, winograd_few, workers
 from minidl.kernels.geometry import Geometry, pad
 
 
@@ -47,27 +47,49 @@ def test_winograd_equals_the_direct_product(sizes, channels, padding):
 def test_winograd_in_strips(budget):
     x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4))
     for padding in ((0, 0), (1, 2)):
-        strips, whole = (winograd.correlate(x, filters, None, padding, (winograd.OUTPUT, winograd.INPUT), budget=size)
+        strips, whole = (winograd.correlate(x, filters, None, padding, (winograd.F4.output, winograd.F4.input), budget=size)
                          for size in (budget, 2 ** 30))
         close(strips, whole)
 
 
-def test_winograd_matrices_filter_one_row_exactly():
-    """Aᵀ[(G w) ⊙ (Bᵀ d)] on small whole numbers is the four outputs of the filter."""
+@pytest.mark.parametrize("form", [winograd.F4, winograd_few.F2])
+def test_winograd_matrices_filter_one_row_exactly(form):
+    """Aᵀ[(G w) ⊙ (Bᵀ d)] on small whole numbers is the outputs of the filter."""
+    d, w = np.array([3, -1, 4, 1, -5, 9.0])[:form.side], np.array([2, -7, 1.0])
+    np.testing.assert_allclose(form.a_t @ ((form.g @ w) * (form.b_t @ d)), np.correlate(d, w), rtol=1e-12)
+
+
+def test_winograd_matrices_of_the_adjoint_turn_the_filter_around():
     d, w = np.array([3, -1, 4, 1, -5, 9.0]), np.array([2, -7, 1.0])
-    values = winograd.G @ w
-    np.testing.assert_allclose(winograd.A_T @ (values * (winograd.B_T @ d)), np.correlate(d, w), rtol=1e-12)
-    a_t, b_t = winograd._adjoint(winograd.A_T, winograd.G, winograd.B_T)
-    np.testing.assert_allclose(a_t @ (values * (b_t @ d)), np.correlate(d, w[::-1]), rtol=1e-12)
+    a_t, b_t = winograd._adjoint(winograd.F4.a_t, winograd.F4.g, winograd.F4.b_t)
+    np.testing.assert_allclose(a_t @ ((winograd.F4.g @ w) * (b_t @ d)), np.correlate(d, w[::-1]), rtol=1e-12)
 
 
-def test_transformed_filters_are_remembered_as_long_as_the_array_lives():
-    w = drawn(3, 3, 32, 32)
-    once = winograd.transformed(w)
-    assert winograd.transformed(w) is once
-    held = len(winograd._remembered)
+@pytest.mark.parametrize("transform, options", [
+    (winograd.transformed, [()]), (winograd_few.panels, [(False,), (True,)])])
+def test_transformed_filters_are_remembered_as_long_as_the_array_lives(transform, options):
+    w, held = drawn(3, 3, 32, 32), len(transform.found)
+    for choice in options:
+        first = transform(w, *choice)
+        again = transform(w, *choice)       # not in the assertion, which would keep w
+        assert again is first
+    assert len(transform.found) == held + len(options)
     del w
-    assert len(winograd._remembered) == held - 1
+    assert len(transform.found) == held
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("sizes, channels", [((1, 16, 15), (64, 96)), ((2, 8, 7), (64, 128)), ((1, 12, 9), (100, 65)),
+                                             ((3, 5, 6), (65, 64)), ((1, 10, 10), (512, 512))])
+def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padding):
+    x, w, b = drawn(*sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
+    g = Geometry(sizes[1:], (3, 3), (1, 1), (padding, padding), (1, 1), 1)
+    assert winograd_few.pays(x, channels) and not winograd.pays(x, channels)
+    exact = kernels.conv(*(a.astype("float64") for a in (x, w, b)), g)
+    close(kernels.conv(x, w, b, g), exact.astype("float32"))
+    close(kernels.conv(x, w, b, g, True), np.maximum(exact, 0).astype("float32"))
+    adjoint = kernels.conv_input(exact, w.astype("float64"), g)
+    close(winograd_few.conv_input(exact.astype("float32"), w, g), adjoint.astype("float32"))
 
 
 @pytest.mark.parametrize("height", [1, 2, 5])

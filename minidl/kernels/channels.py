@@ -68,6 +68,12 @@ def affine(x, a, c, u=None, b=None):
     return y.reshape(shape)
 
 
+def shift(y, b):
+    """Add b (C,) to y (…, C), which lies in one piece, in place."""
+    rows = _rows(y)
+    rows += _repeated(b, rows)
+
+
 def _rows(x):
     """x (…, C) as (R/k, k·C)."""
     rows = math.prod(x.shape[:-1])

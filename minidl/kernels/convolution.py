@@ -20,15 +20,18 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
     multiply, then add up         2·K·C conv_input with strides, whose taps are scattered,          `_fold`
                                         and for a few places, where turning all filters is more
     Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `pays`
+                                        the same for few places and many channels                   winograd_few.py, `pays`
 """
 from itertools import product
 import math
 import os
 
 from minidl import backend
-from minidl.kernels import winograd
+from minidl.kernels import winograd, winograd_few
+from minidl.kernels.channels import shift
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.memory import empty
+from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, share, strips, workspace
 
 NARROW = 4      # times as many inputs as outputs
@@ -53,9 +56,14 @@ def algorithm():
 
 
 def _winograd(first, second, channels, g):
+    """The module that contracts these arrays by Winograd's algorithm, or None."""
     chosen = algorithm()
-    return (chosen in ("auto", "winograd") and winograd.applies(first, second, g)
-            and (chosen == "winograd" or winograd.pays(first, channels)))
+    if chosen in ("auto", "winograd") and winograd.applies(first, second, g):
+        if winograd_few.pays(first, channels):
+            return winograd_few
+        if chosen == "winograd" or winograd.pays(first, channels):
+            return winograd
+    return None
 
 
 def _strips(images, rows, per_row, xp, budget=2 ** 20):
@@ -69,8 +77,8 @@ def conv(x, w, b, g, rectified=False):
 
     rectified: max(y, 0) instead.
     """
-    if _winograd(x, w, w.shape[-2:], g):
-        return winograd.conv(x, w, b, g, rectified)
+    if fast := _winograd(x, w, w.shape[-2:], g):
+        return fast.conv(x, w, b, g, rectified)
     return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups, rectified)
 
 
@@ -79,8 +87,8 @@ def conv_input(u, w, g):
 
     For stride 1 it is a convolution too, the "full" one of u with the taps in reverse order.
     """
-    if _winograd(u, w, w.shape[-2:], g):
-        return winograd.conv_input(u, w, g)
+    if fast := _winograd(u, w, w.shape[-2:], g):
+        return fast.conv_input(u, w, g)
     if set(g.stride) != {1} or u[..., 0].size < FEW:
         return _fold(u, w, g)
     reach = [d * (k - 1) for d, k in zip(g.dilation, g.kernel)]
@@ -136,7 +144,7 @@ def _transposed(w, groups):
 
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
-    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g):
+    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd:      # the sum over few places is no work
         return winograd.conv_weight(x, u, g)
     xp = backend.of(x)
     view = windows(pad(x, [(p, p) for p in g.padding]), g.kernel, g.stride, g.dilation)
@@ -179,9 +187,9 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
         out = y[strip].reshape(-1, groups, outputs // groups)
         backend.matmul(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
         if b is not None:
-            out += b.reshape(groups, outputs // groups)
+            shift(y[strip], b)
         if rectified:
-            xp.maximum(out, 0, out=out)
+            rectify(y[strip], out=y[strip])
 
     per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
     share(fill, _strips(images, rows, per_row, xp), xp)
@@ -210,7 +218,7 @@ def _narrow(x, w, b, dilation, rectified):
         for tap in product(*map(range, kernel)):
             shifted = tuple(slice(d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:]))
             total += z[tap][(slice(None), slice(None)) + shifted]
-        y[images, rows] = xp.moveaxis(xp.maximum(total, 0, out=total) if rectified else total, 0, -1)
+        y[images, rows] = xp.moveaxis(rectify(total, out=total) if rectified else total, 0, -1)
 
     per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize
     share(fill, strips(len(x), sizes[0], per_row, xp), xp)

@@ -6,7 +6,7 @@ import numpy as np
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import even, number_of_threads, share
 
-FEW, MUCH = 2 ** 18, 2 ** 26        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
+FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 
 
 def matmul(a, b):

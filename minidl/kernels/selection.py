@@ -1,4 +1,6 @@
 """Selecting, rectifying and adding: one pass over memory, shared between threads where there is much to do."""
+import math
+
 from minidl import backend
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import everywhere, workspace
@@ -8,7 +10,7 @@ MUCH = 2 ** 16      # elements
 
 def relu(x):
     """max(x, 0)"""
-    return _elementwise(lambda x, out: backend.of(x).maximum(x, 0, out=out), x)
+    return _elementwise(rectify, x)
 
 
 def add(a, b):
@@ -38,6 +40,14 @@ def leak(u, y, slope):
         return choose_here(u, xp.greater(y, 0, out=workspace(xp, "mask", y.shape, bool)), less, out)
 
     return _elementwise(bend, u, y)
+
+
+def rectify(x, out=None):
+    """`relu` in one piece.  NumPy's clip starts slowly, but takes a third of the time of its maximum with a number."""
+    xp = backend.of(x)
+    if xp is backend.CPU.module and x.dtype.kind == "f" and x.size >= MUCH:
+        return xp.clip(x, 0.0, math.inf, out=out)
+    return xp.maximum(x, 0, out=out)
 
 
 def keep_here(u, mask, out=None):
