@@ -8,7 +8,7 @@ import math
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import share, strips, workspace
+from minidl.kernels.workers import hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
@@ -101,9 +101,10 @@ def _total(of, x, shape):
 
 
 def _parts(x):
-    return [rows for _, rows in strips(min(1, len(x)), len(x), x.shape[1] * x.itemsize, backend.of(x), BUDGET)]
+    per_row, threads = x.shape[1] * x.itemsize, hands(x.nbytes)
+    return [rows for _, rows in strips(min(1, len(x)), len(x), per_row, backend.of(x), BUDGET, threads)]
 
 
 def _in_strips(job, x):
     """Results of job(slice of rows), in order."""
-    return share(job, _parts(x), backend.of(x))
+    return share(job, _parts(x), backend.of(x), hands(x.nbytes))

@@ -32,7 +32,7 @@ from minidl.kernels.channels import shift
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.selection import rectify
-from minidl.kernels.workers import deal, share, strips, workspace
+from minidl.kernels.workers import deal, hands, share, strips, workspace
 
 NARROW = 4      # times as many inputs as outputs
 FEW = 128       # places, below which turning the filters around would be most of the work
@@ -67,9 +67,11 @@ def _winograd(first, second, channels, g):
 
 
 def _strips(images, rows, per_row, xp, budget=2 ** 20):
+    """(strips, threads) for columns of so many bytes a row: to multiply them takes three times as long as to gather them."""
     if xp is backend.CPU.module and algorithm() == "plain":
-        return [(slice(0, images), slice(0, rows))]
-    return strips(images, rows, per_row, xp, budget)
+        return [(slice(0, images), slice(0, rows))], 1
+    threads = hands(4 * images * rows * per_row)
+    return strips(images, rows, per_row, xp, budget, threads), threads
 
 
 def conv(x, w, b, g, rectified=False):
@@ -130,7 +132,8 @@ def _fold(u, w, g):
         y[images, rows] = total[(slice(None), slice(start - top, stop - top)) + inside]
 
     per_row = math.prod(g.output) * taps * channels * g.groups * u.dtype.itemsize // g.sizes[0]
-    share(fill, _strips(len(u), g.sizes[0], per_row, xp, budget=2 ** 22), xp)
+    todo, threads = _strips(len(u), g.sizes[0], per_row, xp, budget=2 ** 22)
+    share(fill, todo, xp, threads)
     return y.reshape(u.shape[:1] + g.sizes + (g.groups * channels,))
 
 
@@ -151,7 +154,8 @@ def conv_weight(x, u, g):
     images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     per_row = math.prod(g.output[1:]) * taps * x.dtype.itemsize
-    todo = _strips(images, rows, per_row, xp, budget=2 ** 21 + math.prod(shape) * x.dtype.itemsize)
+    size = math.prod(shape) * x.dtype.itemsize
+    todo, threads = _strips(images, rows, per_row, xp, budget=2 ** 20 + 4 * size)
 
     def total(mine):
         partial = empty(shape, x.dtype, xp)
@@ -164,7 +168,7 @@ def conv_weight(x, u, g):
                 partial += product
         return partial
 
-    summed, *others = share(total, deal(todo, xp), xp) if todo else [xp.zeros(shape, x.dtype)]
+    summed, *others = share(total, deal(todo, xp, each=3), xp, threads) if todo else [xp.zeros(shape, x.dtype)]
     for other in others:
         summed += other
     # (G, K, C/G, O/G) → (*K, C/G, G, O/G)
@@ -192,7 +196,8 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
             rectify(y[strip], out=y[strip])
 
     per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
-    share(fill, _strips(images, rows, per_row, xp), xp)
+    todo, threads = _strips(images, rows, per_row, xp)
+    share(fill, todo, xp, threads)
     return y
 
 
@@ -221,7 +226,8 @@ def _narrow(x, w, b, dilation, rectified):
         y[images, rows] = xp.moveaxis(rectify(total, out=total) if rectified else total, 0, -1)
 
     per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize
-    share(fill, strips(len(x), sizes[0], per_row, xp), xp)
+    todo, threads = _strips(len(x), sizes[0], per_row, xp)
+    share(fill, todo, xp, threads)
     return y
 
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import share, strips
+from minidl.kernels.workers import hands, share, strips
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -70,8 +70,8 @@ def pad(x, widths, value=0):
                 padded[(images,) + (slice(None),) * (axis - 1) + (outside,)] = value
         padded[(images,) + inside] = x[images]
 
-    todo = strips(len(x), 1, padded[:1].nbytes, backend.of(x), budget=2 ** 22)
-    share(fill, todo, backend.of(x))
+    threads = hands(padded.nbytes)
+    share(fill, strips(len(x), 1, padded[:1].nbytes, backend.of(x), 2 ** 22, threads), backend.of(x), threads)
     return padded
 
 

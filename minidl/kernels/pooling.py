@@ -1,10 +1,8 @@
 """Pooling over windows, and its adjoints, for arrays of any device.
 
-Everything goes through `windows`, the view (N, *P, *K, C) of what each place sees.  For one offset k of the window the
-slice view[…, k, :] holds a different element of x at every place, so a loop over the few offsets does whole-array work,
-and adding into such a slice never adds twice to one element.  The loop runs over one strip of places after another, so
-that what it goes through again and again stays in the cache, and strips are shared between threads.  What is looked at
-more than once is copied into planes first, one for each offset: there it lies without gaps.
+Everything goes through `_seen`, the view (*K, N, *P, C) whose entry at an offset k of the window is another element of x at
+every place.  It is copied, a strip of places at a time, into planes, one for each offset, that stay in the cache and lie
+without gaps: what is then done with all planes together are few long operations.  Strips are shared between threads.
 """
 import math
 
@@ -21,42 +19,35 @@ def max_pool(x, g, find=False):
     A switch is the offset in the window, its number in C order, where x first is y.  It is the number of offsets up to
     which x has been neither y nor NaN, which is the maximum where there is one.
     """
-    xp, slices = backend.of(x), _slices(_padded(x, g, -math.inf), g)
-    y = empty(slices[0].shape, x.dtype, xp)
-    switches = xp.empty(y.shape, "uint8" if len(slices) <= 256 else "int32") if find else None
+    xp, seen, size = backend.of(x), _seen(_padded(x, g, -math.inf), g), math.prod(g.kernel)
+    y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
+    switches = xp.empty(y.shape, "uint8" if size <= 256 else "int32") if find else None
 
     def fill(strip):
-        best = y[strip]
-        planes = workspace(xp, "planes", (len(slices),) + best.shape, x.dtype)
-        for plane, part in zip(planes, slices):
-            move(part[strip], plane)
-        best[...] = planes[0]
-        for plane in planes[1:]:
-            xp.maximum(best, plane, out=best)
+        planes, best = _planes(seen, strip), y[strip].ravel()
+        xp.max(planes, axis=0, out=best)
         if find:
-            found = switches[strip]
-            missing, other = (workspace(xp, name, best.shape, bool) for name in ("missing", "other"))
-            found[...], missing[...] = 0, True
-            for plane in planes[:-1]:
-                missing &= xp.not_equal(plane, best, out=other)
-                missing &= xp.equal(plane, plane, out=other)
-                found += missing.view("uint8")
+            planes = planes[:-1]
+            missing = xp.not_equal(planes, best, out=workspace(xp, "missing", planes.shape, bool))
+            missing &= xp.equal(planes, planes, out=workspace(xp, "numbers", planes.shape, bool))
+            for before, here in zip(missing, missing[1:]):
+                here &= before
+            xp.sum(missing, axis=0, dtype=switches.dtype, out=switches[strip].ravel())
 
-    everywhere(fill, y, budget=2 ** 21 // len(slices))
+    everywhere(fill, y, others=size)
     return y, switches
 
 
 def select(x, switch, g):
     """y[n, p, c] = x at the offset that the switch names."""
-    slices = _slices(_padded(x, g, 0), g)
-    y = backend.of(x).zeros(switch.shape, x.dtype)
+    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
+    y = empty(switch.shape, x.dtype, xp)
 
     def fill(strip):
-        for k, candidate in enumerate(slices):
-            part = y[strip]
-            part += keep_here(candidate[strip], _is(switch[strip], k))
+        planes = _planes(seen, strip)
+        xp.sum(keep_here(planes, _named(switch[strip], g)), axis=0, out=y[strip].ravel())
 
-    everywhere(fill, y)
+    everywhere(fill, y, others=math.prod(g.kernel))
     return y
 
 
@@ -64,40 +55,37 @@ def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
     xp = backend.of(u)
 
-    def kept(strip, k):
-        part = u[strip]
-        return keep_here(part, _is(switch[strip], k), out=workspace(xp, "plane", part.shape, u.dtype))
+    def kept(strip):
+        named = _named(switch[strip], g)
+        return keep_here(u[strip].reshape(1, -1), named, out=workspace(xp, "planes", named.shape, u.dtype))
 
     return _fold(u, g, kept)
 
 
-def _is(switch, k):
-    xp = backend.of(switch)
-    return xp.equal(switch, k, out=workspace(xp, "mask", switch.shape, bool))
+def _named(switch, g):
+    """For each offset of the window, whether the switch names it: (|K|, …)."""
+    xp, size = backend.of(switch), math.prod(g.kernel)
+    offsets = xp.arange(size, dtype=switch.dtype)[:, None]
+    return xp.equal(switch.reshape(1, -1), offsets, out=workspace(xp, "named", (size, switch.size), bool))
 
 
 def window_sum(x, g):
     """y[n, p, c] = Σ_k x[n, s·p + k − pad, c], padded with zeros."""
-    first, *others = _slices(_padded(x, g, 0), g)
-    y = empty(first.shape, x.dtype, backend.of(x))
-
-    def fill(strip):
-        total = y[strip]
-        total[...] = first[strip]
-        for part in others:
-            total += part[strip]
-
-    everywhere(fill, y)
+    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
+    y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
+    everywhere(lambda strip: xp.sum(_planes(seen, strip), axis=0, out=y[strip].ravel()), y,
+               others=math.prod(g.kernel))
     return y
 
 
 def spread(u, g):
     """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
-    return _fold(u, g, lambda strip, k: u[strip])
+    xp, size = backend.of(u), math.prod(g.kernel)
+    return _fold(u, g, lambda strip: xp.broadcast_to(u[strip].reshape(1, -1), (size, u[strip].size)))
 
 
-def _fold(u, g, contribution):
-    """Zeros of x's shape, to which contribution(strip, k) of a strip of places is added at offset k of their windows.
+def _fold(u, g, contributions):
+    """Zeros of x's shape, to which contributions(strip), a plane for each offset of the window, are added where they belong.
 
     Where the windows tile the picture, nothing is added up: it is what stands there.
     """
@@ -107,25 +95,34 @@ def _fold(u, g, contribution):
     out = empty(u.shape[:1] + sizes + u.shape[-1:], u.dtype, xp)
     if not tiling:
         out[...] = 0
-    slices = _slices(out, g)
+    seen = _seen(out, g)
 
     def fill(strip):
-        for k, place in enumerate(slices):
-            part = place[strip]
-            if tiling:
-                move(contribution(strip, k), part)
-            else:
-                part += contribution(strip, k)
+        places = seen[(slice(None),) * len(g.kernel) + strip]
+        planes = contributions(strip).reshape(places.shape)
+        if tiling:
+            move(planes, places)
+        else:
+            for offset in backend.CPU.module.ndindex(*g.kernel):
+                part = places[offset]
+                part += planes[offset]
 
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0])
+    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
     return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
 
 
-def _slices(x, g):
-    """The views (N, *P, C) of a padded array at each offset of the window, in C order."""
-    view, spatial = windows(x, g.kernel, g.stride, g.dilation), len(g.kernel)
-    offsets = backend.CPU.module.ndindex(*g.kernel)
-    return [view[(slice(None),) * (spatial + 1) + offset] for offset in offsets]
+def _seen(x, g):
+    """View (*K, N, *P, C) of a padded array: at each offset of the window, what stands there at every place."""
+    axes = range(1 + len(g.kernel), 1 + 2 * len(g.kernel))
+    return backend.of(x).moveaxis(windows(x, g.kernel, g.stride, g.dilation), axes, range(len(g.kernel)))
+
+
+def _planes(seen, strip):
+    """What is seen in a strip of places, copied together: (|K|, …)."""
+    part = seen[(slice(None),) * ((seen.ndim - 2) // 2) + strip]
+    planes = workspace(backend.of(seen), "planes", part.shape, seen.dtype)
+    move(part, planes)
+    return planes.reshape(math.prod(part.shape[:(seen.ndim - 2) // 2]), -1)
 
 
 def _padded(x, g, value):

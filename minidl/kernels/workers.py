@@ -16,7 +16,7 @@ import numpy as np
 
 from minidl import backend
 
-WORTHWHILE = 2 ** 20    # bytes of workspace: what it takes to wake a thread
+WORTHWHILE = 2 ** 21    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
 
 _local = threading.local()
 
@@ -31,8 +31,13 @@ def number_of_threads():
     return int(asked)
 
 
-def share(job, items, xp):
-    """[job(item) for item in items], on the CPU side by side.
+def hands(work):
+    """How many threads are worth their waking, for that many bytes to copy, or what takes as long."""
+    return number_of_threads() if work > number_of_threads() * WORTHWHILE else 1
+
+
+def share(job, items, xp, threads=None):
+    """[job(item) for item in items], on the CPU side by side on so many threads, by default all.
 
     This thread begins with the first item, the threads of a pool with the last, as soon as they have woken up: so each comes
     back to what it has in its cache.  Those that have begun are waited for, also after an error: nobody writes any more into
@@ -41,7 +46,7 @@ def share(job, items, xp):
     if xp is not np:
         return [job(item) for item in items]
     with _one_blas_thread:
-        helpers = min(number_of_threads(), len(items)) - 1
+        helpers = min(threads or number_of_threads(), len(items)) - 1
         if helpers < 1:
             return [job(item) for item in items]
         results, waiting = [None] * len(items), deque(enumerate(items))
@@ -137,22 +142,19 @@ def workspace(xp, name, shape, dtype):
     return buffer[:needed].view(dtype).reshape(shape)
 
 
-def strips(images, rows, bytes_per_row, xp, budget=2 ** 20):
+def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
     """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
 
     A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Their sizes are
-    even, and where there is much to do, every thread gets as many as the others.  On a GPU the budget is larger, since
-    there a strip is a kernel launch.
+    even, and every thread gets as many as the others.  On a GPU the budget is larger: there a strip is a kernel launch.
     """
     if images == 0:
         return []
-    hands, budget = (number_of_threads(), budget) if xp is np else (1, 2 ** 28)
-    if hands * WORTHWHILE > images * rows * bytes_per_row:
-        hands = 1
-    pieces = _multiple(images * rows * bytes_per_row / budget, hands)
+    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, 2 ** 28)
+    pieces = _multiple(images * rows * bytes_per_row / budget, threads)
     if pieces <= images:
         return [(part, slice(0, rows)) for part in even(images, pieces)]
-    of_one = _multiple(pieces / images, 1 if images % hands == 0 else hands)
+    of_one = _multiple(pieces / images, 1 if images % threads == 0 else threads)
     return [(slice(n, n + 1), part) for n in range(images) for part in even(rows, min(of_one, rows))]
 
 
@@ -167,20 +169,22 @@ def even(length, pieces):
     return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
-def deal(strips, xp):
-    """The strips as one list per thread, each a contiguous run, so that what is summed up never depends on chance."""
-    return [strips[part] for part in even(len(strips), min(len(strips), number_of_threads()) if xp is np else 1)]
+def deal(strips, xp, each=1):
+    """The strips as some lists for each thread, each a contiguous run, so that what is summed up never depends on chance."""
+    return [strips[part] for part in even(len(strips), min(len(strips), each * number_of_threads()) if xp is np else 1)]
 
 
-def everywhere(fill, array, whole_images=False, budget=2 ** 19):
-    """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them, of at most `budget` bytes.
+def everywhere(fill, array, whole_images=False, others=1):
+    """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
     whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
+    others: how many arrays of the strip's size fill needs beside it.
     """
-    xp = backend.of(array)
+    xp, budget = backend.of(array), 2 ** 21 // (1 + others)
     images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
+    threads = hands(images * rows * per_row * (1 + others))
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget)]
+        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget, threads)]
     else:
-        todo = strips(images, rows, per_row, xp, budget)
-    share(fill, todo, xp)
+        todo = strips(images, rows, per_row, xp, budget, threads)
+    share(fill, todo, xp, threads)
