@@ -50,9 +50,21 @@ def test_dead_memory_never_adds_to_what_was_in_use_at_once(pool):
     del one
     del two
     assert (pool.most, pool.dead) == (4 * BYTES, 4 * BYTES)
-    other = memory.empty((2 * BYTES,), "uint8")         # no dead block fits: 3 + 2 would be more than 4, so one goes
-    assert pool.lent + pool.dead <= pool.most == 4 * BYTES
-    del other
+    large = memory.empty((4 * BYTES,), "uint8")         # no dead block fits: 1 + 3 + 4 would be more than 4, so both go
+    assert pool.dead == 0 and pool.lent == pool.most == 4 * BYTES
+    del large
+
+
+def test_the_smallest_block_that_is_large_enough_serves_unless_it_is_much_too_large(pool):
+    arrays = [memory.empty((k * BYTES,), "uint8") for k in (2, 3, 16)]
+    del arrays
+    one = memory.empty((BYTES,), "uint8")
+    assert one.size == BYTES and pool.lent == 2 * BYTES and pool.dead == 19 * BYTES
+    three = memory.empty((3 * BYTES,), "uint8")
+    assert pool.lent == 5 * BYTES and pool.dead == 16 * BYTES
+    another = memory.empty((3 * BYTES,), "uint8")       # 16 is too large
+    assert pool.lent == 8 * BYTES and pool.dead <= 13 * BYTES
+    assert not any(np.may_share_memory(a, b) for a, b in [(one, three), (one, another), (three, another)])
 
 
 def test_dead_memory_is_bounded(pool, monkeypatch):

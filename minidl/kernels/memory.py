@@ -1,8 +1,9 @@
 """Memory for large results on the CPU, used again.
 
-The system gives large arrays fresh pages and takes them back, and clearing a page costs as much as writing it.  A network
-asks for the same few sizes all the time: so the memory of a dead array is kept for the next one of its size.  Dead memory
-makes way where a new block would otherwise take more than was in use at once before, and it is bounded.
+The system gives large arrays fresh pages and takes them back, and clearing a page costs more than writing it.  A network
+asks for the same few sizes all the time: so the memory of a dead array is kept for the next one that it is large enough
+for, though not much too large.  Dead memory makes way where a new block would otherwise take more than was in use at once
+before, and it is bounded.
 """
 from collections import OrderedDict
 import math
@@ -12,6 +13,7 @@ import numpy as np
 
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
+ROOM = 4                # times as large as what is asked for: the largest block that serves
 
 
 class _Block(np.ndarray):
@@ -35,15 +37,17 @@ class Pool:
 
     def lend(self, size):
         with self.lock:
-            if self.free.get(size):
-                block = self.free[size].pop()
-                self.dead -= size
-                self.free.move_to_end(size)
+            fitting = min((found for found in self.free if size <= found <= ROOM * size), default=None)
+            if fitting:
+                block = self.free[fitting].pop()
+                self.dead -= fitting
+                self.free.move_to_end(fitting)
+                self.shrink(self.dead)
             else:
                 self.most = max(self.most, self.lent + size)
                 self.shrink(self.most - self.lent - size)
                 block = _Block(size, np.uint8)
-            self.lent += size
+            self.lent += block.size
             return block.view(_Lent)
 
     def give_back(self, block):
@@ -54,7 +58,7 @@ class Pool:
             self.shrink(BOUND)
 
     def shrink(self, bound):
-        """Let go of dead blocks until there are no more bytes than that."""
+        """Let go of dead blocks until there are no more bytes than that, and of sizes that are used up."""
         for size in list(self.free):
             while self.dead > bound and self.free[size]:
                 self.dead -= self.free[size].pop().size
