@@ -142,6 +142,33 @@ def test_sequential(device):
 
 # ---- state dictionaries
 
+@pytest.mark.parametrize("layers, run", [
+    ([nn.ReLU(), nn.MaxPool(2)], ["MaxPool", "ReLU"]),
+    ([nn.ReLU(), nn.MaxPool(3, 1, 1), nn.MaxPool(2)], ["MaxPool", "MaxPool", "ReLU"]),
+    ([nn.Tanh(), nn.MaxPool(2), nn.ReLU()], ["Tanh", "MaxPool", "ReLU"]),
+    ([nn.MaxPool(2), nn.LeakyReLU(), nn.MaxPool(1)], ["MaxPool", "LeakyReLU", "MaxPool"])])
+def test_a_max_pool_overtakes_a_relu_and_nothing_changes(device, layers, run):
+    rng = np.random.default_rng(0)
+    x = md.tensor(rng.integers(-2, 3, (2, 6, 7, 3)) / 2, requires_grad=True, device=device)        # ties, also at 0
+    expected = x
+    for layer in layers:
+        expected = layer(expected)
+    y, u = nn.Sequential(*layers)(x), rng.standard_normal(expected.shape)
+    np.testing.assert_array_equal(y.numpy(), expected.numpy())
+    gradients = [md.grad(z, x, md.tensor(u, device=device))[0].numpy() for z in (y, expected)]
+    np.testing.assert_array_equal(*gradients)
+    order = []
+    for layer in layers:
+        layer.forward = lambda x, layer=layer: order.append(type(layer).__name__) or type(layer).forward(layer, x)
+    nn.Sequential(*layers)(x)
+    assert order == run
+    with md.no_grad():
+        nn.Sequential(*layers)(x)
+    assert order[len(run):] == [type(layer).__name__ for layer in layers]
+    for layer in layers:
+        del layer.forward
+
+
 def test_state_round_trip(device, tmp_path):
     x = tensor(np.random.default_rng(0).normal(size=(3, 4, 4, 2)), "float32")
     net, other = small_network(0), small_network(1)

@@ -9,8 +9,8 @@ class Sequential(Module):
     """Modules one after the other: y = f_n(… f_2(f_1(x))).
 
     Where gradients follow, a max-pool overtakes the ReLU before it: a function f that never falls has
-    max(f(a), f(b)) = f(max(a, b)), so y and the gradients are the same, bit for bit, and the ReLU and its cotangent are a
-    window's size smaller.
+    max(f(a), f(b)) = f(max(a, b)), so y and the gradients are the same, bit for bit, and the ReLU and its cotangent
+    are smaller, by the size of a window.
 
     >>> from minidl import nn
     >>> nn.Sequential(nn.Dense(784, 10, rng=0), nn.Softmax())
