@@ -266,6 +266,8 @@ def _scalar_or_tensor(operation, x, argument):
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
     """NumPy's broadcast of two shapes; raises ValueError, naming the operation, where they do not match."""
+    if first == second:
+        return first
     for m, n in zip(reversed(first), reversed(second)):
         if m != n and m != 1 and n != 1:
             raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of shape {second} "
@@ -277,6 +279,8 @@ def broadcast_shape(operation, first, second, arguments=("a", "b")):
 
 def same_device(operation, **tensors):
     """Raise DeviceError, naming the arguments, unless all Tensors are on one device; None passes."""
+    if len({type(t.data) for t in tensors.values() if t is not None}) < 2:
+        return
     found = {name: t.device for name, t in tensors.items() if t is not None}
     if len(set(found.values())) > 1:
         raise DeviceError(f"{operation}: " + ", ".join(f"{name} is on {where!r}" for name, where in found.items())

@@ -1,7 +1,7 @@
 """Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
 from minidl import backend, kernels
 from minidl.ops.reduction import normalize_axes, sum
-from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, swapaxes
+from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
 from minidl.tensor import broadcast_shape, operand, record, same_device
 
 
@@ -23,8 +23,13 @@ def matmul(a, b):
                          f"{b.shape[-2]} rows; they must be equal")
     broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
     return record(kernels.matmul(a.data, b.data),
-                  (a, lambda gy: matmul(gy, swapaxes(b, -1, -2))),
-                  (b, lambda gy: matmul(swapaxes(a, -1, -2), gy)))
+                  (a, lambda gy: matmul(gy, _transposed(b))),
+                  (b, lambda gy: matmul(_transposed(a), gy)))
+
+
+def _transposed(x):
+    """The last two axes exchanged.        x̄ = ȳ with the same two exchanged"""
+    return record(x.data.swapaxes(-1, -2), (x, lambda gy: _transposed(gy)))
 
 
 def gram(x):
@@ -35,8 +40,7 @@ def gram(x):
     x = operand("gram", x)
     if x.ndim < 2:
         raise ValueError(f"gram: needs at least two axes, got shape {x.shape}")
-    transposed = backend.of(x.data).swapaxes(x.data, -1, -2)
-    return record(kernels.matmul(transposed, x.data), (x, lambda gy: matmul(x, gy + swapaxes(gy, -1, -2))))
+    return record(kernels.matmul(x.data.swapaxes(-1, -2), x.data), (x, lambda gy: matmul(x, gy + _transposed(gy))))
 
 
 def outer(a, b):
