@@ -168,7 +168,8 @@ def conv_weight(x, u, g):
                 partial += product
         return partial
 
-    summed, *others = share(total, deal(todo, xp, each=3), xp, threads) if todo else [xp.zeros(shape, x.dtype)]
+    dealt = deal(todo, xp, each=3 if size < 2 ** 18 else 1)        # finer, for who is free, where a sum takes little memory
+    summed, *others = share(total, dealt, xp, threads) if todo else [xp.zeros(shape, x.dtype)]
     for other in others:
         summed += other
     # (G, K, C/G, O/G) → (*K, C/G, G, O/G)

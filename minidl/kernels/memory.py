@@ -37,12 +37,11 @@ class Pool:
 
     def lend(self, size):
         with self.lock:
-            fitting = min((found for found in self.free if size <= found <= ROOM * size), default=None)
+            fitting = [found for found, blocks in self.free.items() if blocks and size <= found <= ROOM * size]
             if fitting:
-                block = self.free[fitting].pop()
-                self.dead -= fitting
-                self.free.move_to_end(fitting)
-                self.shrink(self.dead)
+                block = self.free[min(fitting)].pop()
+                self.dead -= block.size
+                self.free.move_to_end(block.size)
             else:
                 self.most = max(self.most, self.lent + size)
                 self.shrink(self.most - self.lent - size)
@@ -58,7 +57,7 @@ class Pool:
             self.shrink(BOUND)
 
     def shrink(self, bound):
-        """Let go of dead blocks until there are no more bytes than that, and of sizes that are used up."""
+        """Let go of dead blocks until there are no more bytes than that."""
         for size in list(self.free):
             while self.dead > bound and self.free[size]:
                 self.dead -= self.free[size].pop().size

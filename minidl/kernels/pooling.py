@@ -45,7 +45,7 @@ def select(x, switch, g):
 
     def fill(strip):
         planes = _planes(seen, strip)
-        xp.sum(keep_here(planes, _named(switch[strip], g)), axis=0, out=y[strip].ravel())
+        xp.sum(keep_here(planes, _named(switch[strip], g)), axis=0, dtype=y.dtype, out=y[strip].ravel())
 
     everywhere(fill, y, others=math.prod(g.kernel))
     return y
@@ -73,8 +73,11 @@ def window_sum(x, g):
     """y[n, p, c] = Σ_k x[n, s·p + k − pad, c], padded with zeros."""
     xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
-    everywhere(lambda strip: xp.sum(_planes(seen, strip), axis=0, out=y[strip].ravel()), y,
-               others=math.prod(g.kernel))
+
+    def fill(strip):
+        xp.sum(_planes(seen, strip), axis=0, dtype=y.dtype, out=y[strip].ravel())
+
+    everywhere(fill, y, others=math.prod(g.kernel))
     return y
 
 
