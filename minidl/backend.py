@@ -165,8 +165,15 @@ def scatter_add(target, key, values):
 
 
 def matmul(a, b, out):
-    """out[...] = a @ b.  NumPy's BLAS writes into a strided `out` directly; CuPy wants it contiguous."""
-    if type(out) is np.ndarray:
+    """out[...] = a @ b.  NumPy's BLAS writes into a strided `out` directly; CuPy wants it contiguous.
+
+    For results of up to 500 numbers, numpy.matmul keeps the interpreter's lock from the other threads, however long it
+    takes; numpy.dot does not: stacks (n, …, …) of such products are made by it, one after the other.
+    """
+    if type(out) is np.ndarray and out.size <= 500 and out.ndim == 3 and out.flags.c_contiguous:
+        for first, second, result in zip(a, b, out):
+            np.dot(first, second, out=result)
+    elif type(out) is np.ndarray:
         np.matmul(a, b, out=out)
     else:
         out[...] = a @ b

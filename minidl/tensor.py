@@ -395,11 +395,12 @@ def _sweep(output, cotangent, wanted, create_graph):
                         gx = gx.sum_to(parent.shape)
                     if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:     # undo promotion
                         gx = gx.astype(parent.dtype)
-                    if parent in arrived:
-                        arrived[parent] = add(arrived[parent], gx)
-                    else:
+                    earlier = arrived.get(parent)
+                    if earlier is None:
                         arrived[parent] = gx
                         heappush(waiting, (-parent.number, parent))
+                    else:
+                        arrived[parent] = add(earlier, gx)
     return found
 
 

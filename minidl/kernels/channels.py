@@ -91,7 +91,7 @@ def _sum(rows, channels):
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)
-    return (xp.ones((1, len(rows)), rows.dtype) @ rows).reshape(-1, channels).sum(0)
+    return xp.dot(xp.ones((1, len(rows)), rows.dtype), rows).reshape(-1, channels).sum(0)
 
 
 def _total(of, x, shape):

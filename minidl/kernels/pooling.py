@@ -29,10 +29,13 @@ def max_pool(x, g, find=False):
         if find:
             planes = planes[:-1]
             missing = xp.not_equal(planes, best, out=workspace(xp, "missing", planes.shape, bool))
-            missing &= xp.equal(planes, planes, out=workspace(xp, "numbers", planes.shape, bool))
-            for before, here in zip(missing, missing[1:]):
-                here &= before
-            xp.sum(missing, axis=0, dtype=switches.dtype, out=switches[strip].ravel())
+            if xp is not backend.CPU.module or xp.isnan(best).any():
+                missing &= planes == planes
+            found = switches[strip].ravel()
+            found[...] = 0
+            for here in missing[::-1].view("uint8"):        # m₀ (1 + m₁ (1 + m₂ …))
+                found += 1
+                found *= here
 
     everywhere(fill, y, others=size)
     return y, switches
