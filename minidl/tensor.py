@@ -412,6 +412,8 @@ def _leading_to(wanted, output):
             if parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
+    if {node for node in seen if not node.inputs} <= wanted:        # all leaves are wanted, and every Node leads to one
+        return seen
     leading = set(wanted)
     for node in sorted(seen, key=_number):
         for parent, _ in node.inputs:
