@@ -171,7 +171,7 @@ def matmul(a, b, out):
     takes; numpy.dot does not: stacks (n, …, …) of such products are made by it, one after the other.
     """
     if type(out) is np.ndarray and out.size <= 500 and out.ndim == 3 and out.flags.c_contiguous:
-        for first, second, result in zip(a, b, out):
+        for first, second, result in zip(a, b, out, strict=True):
             np.dot(first, second, out=result)
     elif type(out) is np.ndarray:
         np.matmul(a, b, out=out)

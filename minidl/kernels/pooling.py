@@ -29,7 +29,7 @@ def max_pool(x, g, find=False):
         if find:
             planes = planes[:-1]
             missing = xp.not_equal(planes, best, out=workspace(xp, "missing", planes.shape, bool))
-            if xp is not backend.CPU.module or xp.isnan(best).any():
+            if xp is not backend.CPU.module or xp.isnan(best).any():        # a GPU is not asked: it would be waited for
                 missing &= planes == planes
             found = switches[strip].ravel()
             found[...] = 0
