@@ -164,21 +164,6 @@ def scatter_add(target, key, values):
         target[...] = wide.astype(target.dtype)
 
 
-def matmul(a, b, out):
-    """out[...] = a @ b.  NumPy's BLAS writes into a strided `out` directly; CuPy wants it contiguous.
-
-    For results of up to 500 numbers, numpy.matmul keeps the interpreter's lock from the other threads, however long it
-    takes; numpy.dot does not: stacks (n, …, …) of such products are made by it, one after the other.
-    """
-    if type(out) is np.ndarray and out.size <= 500 and out.ndim == 3 and out.flags.c_contiguous:
-        for first, second, result in zip(a, b, out, strict=True):
-            np.dot(first, second, out=result)
-    elif type(out) is np.ndarray:
-        np.matmul(a, b, out=out)
-    else:
-        out[...] = a @ b
-
-
 def erf(x):
     """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's dtype."""
     return device_of(x).erf(x).astype(x.dtype, copy=False)

@@ -171,16 +171,6 @@ def test_a_wrong_number_of_threads(monkeypatch, value):
         workers.number_of_threads()
 
 
-@pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_large_products_are_cut(monkeypatch, m, k, n, threads):
-    monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
-    a, b = drawn(m, k), drawn(1, k, n, seed=1)
-    close(kernels.matmul(a, b), (a.astype("float64") @ b.astype("float64")).astype("float32"), 1e-4)
-    t = drawn(n, k, seed=1).T
-    close(kernels.matmul(a, t), (a.astype("float64") @ t.astype("float64")).astype("float32"), 1e-4)
-
-
 def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     """One thread comes in first and goes while another is still inside."""
     before = [library.num_threads for library in workers._blas()]

@@ -87,7 +87,7 @@ def _repeated(vector, x):
 
 
 def _sum(rows, channels):
-    """Σ over rows and over the k of each: (C,).  dot, not @, for the reason that backend.matmul gives."""
+    """Σ over rows and over the k of each: (C,).  dot, not @: see product.LOCKED."""
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)

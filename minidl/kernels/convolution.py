@@ -31,6 +31,7 @@ from minidl.kernels import winograd, winograd_few
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.memory import empty
+from minidl.kernels.product import multiply
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, hands, share, strips, workspace
 
@@ -117,7 +118,7 @@ def _fold(u, w, g):
         first, last = max(0, -(-(start - reach[0] + 1) // g.stride[0])), min(g.output[0], (stop - 1) // g.stride[0] + 1)
         places = u[images, first:max(first, last)]
         z = workspace(xp, "columns", (taps, g.groups, places[..., 0].size, channels), u.dtype)
-        backend.matmul(places.reshape(-1, g.groups, outputs).transpose(1, 0, 2), filters, z)
+        multiply(places.reshape(-1, g.groups, outputs).transpose(1, 0, 2), filters, z)
         z = z.reshape(g.kernel + (g.groups,) + places.shape[:-1] + (channels,))
         top = min(start, g.stride[0] * first)
         end = max(stop, g.stride[0] * (first + places.shape[1] - 1) + reach[0])
@@ -163,7 +164,7 @@ def conv_weight(x, u, g):
             columns = _columns(view[strip], g.groups)
             places = u[strip].reshape(-1, g.groups, shape[-1]).transpose(1, 0, 2)
             product = workspace(xp, "product", shape, x.dtype) if i else partial
-            backend.matmul(columns.transpose(0, 2, 1), places, product)
+            multiply(columns.transpose(0, 2, 1), places, product)
             if i:
                 partial += product
         return partial
@@ -190,7 +191,7 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
 
     def fill(strip):
         out = y[strip].reshape(-1, groups, outputs // groups)
-        backend.matmul(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
+        multiply(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
         if b is not None:
             shift(y[strip], b)
         if rectified:
@@ -217,7 +218,7 @@ def _narrow(x, w, b, dilation, rectified):
         images, rows = strip
         lines = x[images, rows.start:rows.stop + reach[0]]
         z = workspace(xp, "columns", (len(taps), lines.size // channels), x.dtype)
-        xp.matmul(taps, lines.reshape(-1, channels).T, out=z)
+        multiply(taps, lines.reshape(-1, channels).T, z)
         z = z.reshape(kernel + (outputs,) + lines.shape[:-1])
         total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
         total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))

@@ -31,6 +31,7 @@ import numpy as np
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import move
 from minidl.kernels.memory import empty
+from minidl.kernels.product import multiply
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
 
@@ -123,12 +124,12 @@ def conv_weight(x, u, g, budget=2 ** 22):
         for i, (some, part) in enumerate(mine):
             many = (some.stop - some.start) * (part.stop - part.start) * columns
             v = workspace(np, "transformed", (positions, many * channels), x.dtype)
-            np.matmul(F4.input, cut(x[some], part, columns, g.padding, F4.tile, F4.side), out=v)
+            multiply(F4.input, cut(x[some], part, columns, g.padding, F4.tile, F4.side), v)
             m = workspace(np, "products", (positions, many * outputs), x.dtype)
-            np.matmul(F4.output.T, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), out=m)
+            multiply(F4.output.T, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), m)
             v, m = v.reshape(positions, many, channels), m.reshape(positions, many, outputs)
             product = workspace(np, "outputs", values.shape, x.dtype) if i else values
-            np.matmul(v.transpose(0, 2, 1), m, out=product)
+            multiply(v.transpose(0, 2, 1), m, product)
             if i:
                 values += product
         return values
@@ -162,7 +163,7 @@ def evaluate(matrix, taps):
     """(G ⊗ G) taps for taps (9, …)."""
     values = empty((len(matrix), *taps.shape[1:]), taps.dtype)
     taps, flat = taps.reshape(TAPS ** 2, -1), values.reshape(len(matrix), -1)
-    share(lambda part: np.matmul(matrix, taps[:, part], out=flat[:, part]), even(flat.shape[1], number_of_threads()), np)
+    share(lambda part: multiply(matrix, taps[:, part], flat[:, part]), even(flat.shape[1], number_of_threads()), np)
     return values
 
 
@@ -188,22 +189,22 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
 
     def transform(values, some, part):
         """The values (36, tiles · C) of the tiles in a strip."""
-        return np.matmul(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), out=values)
+        return multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
 
-    def multiply(values, u, some, part, out):
+    def contract(values, u, some, part, out):
         many = values.size // (positions * channels)
         m = workspace(np, "products", (positions, many, u.shape[-1]), x.dtype)
-        np.matmul(values.reshape(positions, many, channels), u, out=m)
+        multiply(values.reshape(positions, many, channels), u, m)
         interpolate(from_products, m.reshape(positions, -1), b if b is None else b[out], rectified, y[some, part, ..., out])
 
     def by_tiles(strip):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
         values = workspace(np, "transformed", (positions, many * channels), x.dtype)
-        multiply(transform(values, some, part), filters, some, part, slice(None))
+        contract(transform(values, some, part), filters, some, part, slice(None))
 
     def by_outputs(out):
-        multiply(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
+        contract(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
 
     if FEW * images * rows * columns >= outputs:
         per_row = positions * columns * (2 * channels + 2 * outputs) * x.itemsize
@@ -219,7 +220,7 @@ def interpolate(from_products, m, b, rectified, y):
     """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O): Aᵀ along both axes."""
     images, rows, tile, columns, _, outputs = y.shape
     s = workspace(np, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype)
-    np.matmul(from_products, m, out=s)
+    multiply(from_products, m, s)
     s = s.reshape(tile, tile, images, rows, columns, outputs)
     if b is not None:
         shift(s, b)

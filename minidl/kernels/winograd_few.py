@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from minidl.kernels.memory import empty
+from minidl.kernels.product import multiply
 from minidl.kernels.winograd import TAPS, Form, cut, evaluate, interpolate, once, tiles
 from minidl.kernels.workers import even, number_of_threads, share, workspace
 
@@ -57,10 +58,10 @@ def correlate(x, filters, b, padding, rectified=False):
 
     def transform(_):
         values[:, many:] = 0
-        np.matmul(F2.input, cut(x, slice(0, rows), columns, padding, F2.tile, F2.side),
-                  out=values.reshape(POSITIONS, -1)[:, :many * channels])
+        multiply(F2.input, cut(x, slice(0, rows), columns, padding, F2.tile, F2.side),
+                 values.reshape(POSITIONS, -1)[:, :many * channels])
 
-    def multiply(some):
+    def contract(some):
         u = filters[:, some, None]                                              # (16, panels, 1, C, 64)
         v = values.reshape(POSITIONS, 1, groups, TOGETHER, channels)
         outputs = u.shape[1] * panel
@@ -71,5 +72,5 @@ def correlate(x, filters, b, padding, rectified=False):
                     y[..., out])
 
     share(transform, [None], np)
-    share(multiply, even(filters.shape[1], min(filters.shape[1], number_of_threads())), np)
+    share(contract, even(filters.shape[1], min(filters.shape[1], number_of_threads())), np)
     return y.reshape(images, rows * F2.tile, columns * F2.tile, -1)[:, :height, :width]

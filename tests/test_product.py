@@ -1,0 +1,68 @@
+"""Products of matrices: whole, shared between threads, and in small pieces."""
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+import minidl as md
+from minidl import kernels
+from minidl.kernels import product
+
+
+def drawn(*shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_large_products_are_cut(monkeypatch, m, k, n, threads):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
+    a, b = drawn(m, k), drawn(1, k, n, seed=1)
+    exact = a.astype("float64") @ b.astype("float64")
+    for second in b, np.asfortranarray(b[0]):
+        y = kernels.matmul(a, second)
+        assert y.shape == second.shape[:-2] + (m, n)
+        np.testing.assert_allclose(y.reshape(m, n), exact[0], atol=1e-4 * np.abs(exact).max())
+
+
+def test_a_product_into_a_strided_place(device):
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    out = md.tensor(np.zeros((4, 2, 2))).data
+    product.multiply(md.tensor(a).data, md.tensor(b).data, out[:, :, 1].T)
+    expected = np.zeros((4, 2, 2))
+    expected[:, :, 1] = (a @ b).T
+    np.testing.assert_array_equal(md.tensor(out).numpy(), expected)
+
+
+@pytest.mark.parametrize("outputs", [50, 51])       # 500 numbers, and more: NumPy has another way for each
+def test_products_with_a_small_result(device, outputs):
+    a, b = np.arange(70.0).reshape(2, 7, 5).swapaxes(1, 2), np.arange(14.0 * outputs).reshape(2, 7, outputs)
+    out = md.tensor(np.zeros((2, 5, outputs))).data
+    product.multiply(md.tensor(a).data, md.tensor(b).data, out)
+    np.testing.assert_array_equal(md.tensor(out).numpy(), np.einsum("nik,nko->nio", a, b))
+
+
+@pytest.mark.parametrize("sizes", [("long", 20, 20), (20, "long", 20), (20, 20, "long")])
+@pytest.mark.parametrize("stack", [(), (1,), (3,)])
+@pytest.mark.parametrize("long", [2_500, 2_501, 10_011])
+def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
+    """Small is up to 2,500 × 20 × 20; the operands and the result may lie in any order."""
+    m, k, n = (long if size == "long" else size for size in sizes)
+    a, b = drawn(*stack, m, k), drawn(*stack, k, n, seed=1)
+    exact = a.astype("float64") @ b.astype("float64")
+    for first in a, a.swapaxes(-1, -2).copy().swapaxes(-1, -2):
+        for second in b, b.swapaxes(-1, -2).copy().swapaxes(-1, -2):
+            for out in np.empty(exact.shape, "float32"), np.empty((*stack, n, 2 * m), "float32")[..., ::2].swapaxes(-1, -2):
+                assert product.multiply(first, second, out) is out
+                np.testing.assert_allclose(out, exact, atol=1e-5 * np.abs(exact).max())
+
+
+@given(sizes=st.tuples(*[st.integers(0, 12)] * 4), small=st.integers(1, 200), lengths=st.tuples(*[st.integers(1, 4)] * 2))
+def test_pieces_of_every_size(sizes, small, lengths):
+    """Small numbers in place of SMALL and SHORT; whole numbers, which leave no room for rounding."""
+    stack, m, k, n = sizes
+    a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(product, "SMALL", small)
+        patched.setattr(product, "SHORT", lengths)
+        np.testing.assert_array_equal(product.multiply(a, b, np.full((stack, m, n), np.nan, "float32")), a @ b)
