@@ -63,15 +63,14 @@ def multiply(a, b, out):
     longest = max(m, n, k)
     most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
     pieces = -(-longest // most) if most >= SHORT[longest == k] else 1
+    if longest == k and out.size * k > FEW:
+        pieces = max(pieces, LOCKED // out.size + 1)
     if pieces > 1 and longest == k:
         _sum_of_pieces(a, b, out, pieces)
     elif pieces > 1 and longest == n:
         _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), pieces)
     elif pieces > 1:
         _pieces(a, b, out, pieces)
-    elif out.size <= LOCKED and out.ndim == 3 and out.flags.c_contiguous:
-        for first, second, result in zip(a, b, out, strict=True):
-            np.dot(first, second, out=result)                       # which does not keep it
     else:
         np.matmul(a, b, out=out)
     return out
