@@ -16,6 +16,7 @@ What a contraction costs beside its K·C·O multiplications a place is what it m
 Measured, moving an element costs as much as some 10 multiplications inside a matrix product (30 with three channels):
 
     gather, then multiply   moves K·C   the rule                                                    `_correlate`
+                                  K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `pays`
     multiply, then shift          2·K·O where there are far fewer outputs than channels             `_narrow`
     multiply, then add up         2·K·C conv_input with strides, whose taps are scattered,          `_fold`
                                         and for a few places, where turning all filters is more
@@ -29,6 +30,7 @@ import os
 from minidl import backend
 from minidl.kernels import winograd, winograd_few
 from minidl.kernels.channels import shift
+from minidl.kernels.columns import by_row, by_tap, columns, pays
 from minidl.kernels.geometry import pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.product import multiply
@@ -37,7 +39,6 @@ from minidl.kernels.workers import deal, hands, share, strips, workspace
 
 NARROW = 4      # times as many inputs as outputs
 FEW = 128       # places, below which turning the filters around would be most of the work
-SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
 ALGORITHMS = ("auto", "plain", "strips", "winograd")
 
@@ -65,6 +66,11 @@ def _winograd(first, second, channels, g):
         if chosen == "winograd" or winograd.pays(first, channels):
             return winograd
     return None
+
+
+def _by_hand(xp):
+    """Whether columns need not all be gathered: on the CPU, unless the whole matrix is asked for."""
+    return xp is backend.CPU.module and algorithm() != "plain"
 
 
 def _strips(images, rows, per_row, xp, budget=2 ** 20):
@@ -151,20 +157,33 @@ def conv_weight(x, u, g):
     if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd:      # the sum over few places is no work
         return winograd.conv_weight(x, u, g)
     xp = backend.of(x)
-    view = windows(pad(x, [(p, p) for p in g.padding]), g.kernel, g.stride, g.dilation)
+    x = pad(x, [(p, p) for p in g.padding])
+    view = windows(x, g.kernel, g.stride, g.dilation)
     images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     per_row = math.prod(g.output[1:]) * taps * x.dtype.itemsize
     size = math.prod(shape) * x.dtype.itemsize
-    todo, threads = _strips(images, rows, per_row, xp, budget=2 ** 20 + 4 * size)
+    tapwise = _by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], math.prod(g.output))
+    budget = (2 ** 21 * g.kernel[0] if tapwise else 2 ** 20) + 4 * size
+    todo, threads = _strips(images, rows, per_row, xp, budget)
+
+    def add(strip, product):
+        matrices = columns(view[strip], g.groups).swapaxes(1, 2)
+        multiply(matrices, u[strip].reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product)
+
+    def add_by_tap(strip, product):
+        images, rows = strip
+        lines = x[images, rows.start:rows.stop + g.dilation[0] * (g.kernel[0] - 1)]
+        matrices = by_tap(lines, g.kernel, g.stride, g.dilation, g.groups)                  # (K₁, G, n, K₂·C/G, P₁·P₂)
+        places = u[strip].reshape(len(lines), -1, g.groups, shape[2]).transpose(2, 0, 1, 3)     # (G, n, P₁·P₂, O/G)
+        parts = multiply(matrices, places, workspace(xp, "parts of images", matrices.shape[:-1] + shape[2:], x.dtype))
+        xp.add.reduce(parts, axis=2, out=product.reshape(g.groups, g.kernel[0], -1, shape[2]).swapaxes(0, 1))
 
     def total(mine):
         partial = empty(shape, x.dtype, xp)
         for i, strip in enumerate(mine):
-            columns = _columns(view[strip], g.groups)
-            places = u[strip].reshape(-1, g.groups, shape[-1]).transpose(1, 0, 2)
             product = workspace(xp, "product", shape, x.dtype) if i else partial
-            multiply(columns.transpose(0, 2, 1), places, product)
+            (add_by_tap if tapwise else add)(strip, product)
             if i:
                 partial += product
         return partial
@@ -181,25 +200,43 @@ def _correlate(x, w, b, stride, dilation, groups, rectified=False):
     """The convolution of an array that is padded already."""
     xp, kernel = backend.of(x), w.shape[:-2]
     if (NARROW * w.shape[-1] <= x.shape[-1] and math.prod(kernel) > 1 and groups == 1 and set(stride) == {1}
-            and xp is backend.CPU.module and algorithm() != "plain"):
+            and _by_hand(xp)):
         return _narrow(x, w, b, dilation, rectified)
     view = windows(x, kernel, stride, dilation)             # (N, *P, *K, C)
-    images, rows = view.shape[:2]
+    images, rows, *others = view.shape[:len(kernel) + 1]
     taps, outputs = math.prod(w.shape[:-1]), w.shape[-1]
     filters = xp.moveaxis(w.reshape(taps, groups, outputs // groups), 1, 0)
-    y = empty(view.shape[:len(kernel) + 1] + (outputs,), x.dtype, xp)
+    y = empty((images, rows, *others, outputs), x.dtype, xp)
 
     def fill(strip):
-        out = y[strip].reshape(-1, groups, outputs // groups)
-        multiply(_columns(view[strip], groups), filters, out.transpose(1, 0, 2))
+        product = y[strip].reshape(-1, groups, outputs // groups).swapaxes(0, 1)
+        multiply(columns(view[strip], groups), filters, product)
         if b is not None:
             shift(y[strip], b)
         if rectified:
             rectify(y[strip], out=y[strip])
 
-    per_row = math.prod(view.shape[2:len(kernel) + 1]) * taps * groups * x.dtype.itemsize
-    todo, threads = _strips(images, rows, per_row, xp)
-    share(fill, todo, xp, threads)
+    def fill_by_row(strip):
+        images, rows = strip
+        lines = x[images, stride[0] * rows.start:stride[0] * (rows.stop - 1) + kernel[0]]
+        out = y[strip].swapaxes(0, 1)                                                           # (P₁, n, *P₂, O)
+        product = out if len(lines) == 1 else workspace(xp, "product", out.shape, x.dtype)
+        multiply(by_row(lines, kernel, stride, dilation, groups), filters,
+                 product.reshape(len(out), -1, groups, outputs // groups).swapaxes(1, 2))
+        if b is not None or product is not out:
+            flat = out.shape[:2] + (-1,)
+            xp.add(product.reshape(flat), 0 if b is None else xp.tile(b, math.prod(others)), out=out.reshape(flat))
+        if rectified:
+            rectify(out, out=out)
+
+    per_row = math.prod(others) * taps * groups * x.dtype.itemsize
+    if (_by_hand(xp) and dilation[0] == 1
+            and pays(kernel, stride, taps, outputs // groups, images * math.prod(others))):
+        todo, threads = _strips(images, rows, per_row, xp, budget=2 ** 21 * kernel[0])
+        share(fill_by_row, todo, xp, threads)
+    else:
+        todo, threads = _strips(images, rows, per_row, xp)
+        share(fill, todo, xp, threads)
     return y
 
 
@@ -231,23 +268,3 @@ def _narrow(x, w, b, dilation, rectified):
     todo, threads = _strips(len(x), sizes[0], per_row, xp)
     share(fill, todo, xp, threads)
     return y
-
-
-def _columns(view, groups):
-    """(n, *P, *K, C) → (groups, n·P, K·C/groups): what the filter sees at each place, one row a place.
-
-    Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are short, and copying
-    them one by one is slow: then the workspace holds the transpose, whose rows run along the places, for BLAS to read.
-    """
-    xp, spatial = backend.of(view), (view.ndim - 2) // 2
-    places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
-    seen = xp.moveaxis(view.reshape(view.shape[:-1] + (groups, channels)), -2, 0) if groups > 1 else view[None]
-    if seen.flags.c_contiguous:
-        return seen.reshape(groups, math.prod(places), math.prod(kernel) * channels)
-    if kernel[-1] * channels >= SHORT or xp is not backend.CPU.module:
-        columns = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
-        columns[...] = seen
-        return columns.reshape(groups, math.prod(places), math.prod(kernel) * channels)
-    columns = workspace(xp, "columns", (groups,) + kernel + (channels,) + places, view.dtype)
-    columns[...] = xp.moveaxis(seen, range(1, spatial + 2), range(spatial + 2, 2 * spatial + 3))
-    return columns.reshape(groups, math.prod(kernel) * channels, math.prod(places)).swapaxes(1, 2)

@@ -1,0 +1,83 @@
+"""The matrix of columns: what the filter sees at each place, one row a place, and one column for each tap and channel.
+
+It has K elements for each one of x, so gathering it is much of the work where there are few channels.  Where a filter
+moves along the first axis, the next place sees all but one of its rows again.  So `by_row` and `by_tap` gather along the
+other axes only, K₁ times less (K₁ rows of taps), and their matrices overlap in memory, as BLAS lets a row begin anywhere:
+
+    columns     (places, K·C)               one matrix for the whole strip
+    by_row      (P₁; n·P₂, K₁·K₂·C)         one for each row of places, as the rows of taps follow each other
+    by_tap      (K₁; n; K₂·C, P₁·P₂)        one for each row of taps (and picture), as the rows of places follow each other
+
+K₂ and P₂ are the taps and places along all axes but the first.  Groups of channels come as a further axis of the stack.
+"""
+import math
+
+from minidl import backend
+from minidl.kernels.geometry import windows
+from minidl.kernels.workers import workspace
+
+SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
+
+
+def columns(view, groups):
+    """(n, *P, *K, C) → (groups, n·P, K·C/groups).
+
+    Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are short, and copying
+    them one by one is slow: then the workspace holds the transpose, whose rows run along the places, for BLAS to read.
+    """
+    xp, spatial = backend.of(view), (view.ndim - 2) // 2
+    places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
+    seen = _by_group(view, groups)
+    if seen.flags.c_contiguous:
+        return seen.reshape(groups, math.prod(places), math.prod(kernel) * channels)
+    if kernel[-1] * channels >= SHORT or xp is not backend.CPU.module:
+        gathered = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
+        gathered[...] = seen
+        return gathered.reshape(groups, math.prod(places), math.prod(kernel) * channels)
+    gathered = workspace(xp, "columns", (groups,) + kernel + (channels,) + places, view.dtype)
+    gathered[...] = xp.moveaxis(seen, range(1, spatial + 2), range(spatial + 2, 2 * spatial + 3))
+    return gathered.reshape(groups, math.prod(kernel) * channels, math.prod(places)).swapaxes(1, 2)
+
+
+def pays(kernel, stride, taps, outputs, places):
+    """Whether matrices that overlap are faster, for so many taps · channels and outputs, and rows in one of the matrices.
+
+    Three rows of taps or more must be left out of the gathering: half as much was measured to gain nothing, as products
+    whose rows are far apart in memory are slower.  With many outputs the products take all the time anyway.
+    """
+    return len(kernel) > 1 and kernel[0] >= 3 * stride[0] and taps // kernel[0] >= SHORT and outputs <= 64 <= places
+
+
+def by_row(lines, kernel, stride, dilation, groups):
+    """Lines (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis."""
+    seen = _along_others(lines, kernel, stride, dilation, groups)           # (groups, n, L, *P₂, *K₂, C/groups)
+    xp, spatial = backend.of(lines), len(kernel) - 1
+    seen = xp.moveaxis(seen, 2, 2 + spatial)
+    gathered = workspace(xp, "columns", seen.shape, lines.dtype)
+    gathered[...] = seen
+    gathered = gathered.reshape(-1, lines.shape[1], math.prod(seen.shape[3 + spatial:]))
+    rows = windows(gathered, kernel[:1], stride[:1], (1,))                  # (groups·n·P₂, P₁, K₁, K₂·C/groups)
+    return rows.reshape(groups, -1, rows.shape[1], rows.shape[2] * rows.shape[3]).transpose(2, 0, 1, 3)
+
+
+def by_tap(lines, kernel, stride, dilation, groups):
+    """Lines (n, L, *S, C) → (K₁, groups, n, K₂·C/groups, P₁·P₂), for a stride of 1 along the first axis."""
+    seen = _along_others(lines, kernel, stride, dilation, groups)
+    xp, spatial = backend.of(lines), len(kernel) - 1
+    gathered = workspace(xp, "columns", seen.shape, lines.dtype)
+    gathered[...] = seen
+    places, taps = math.prod(seen.shape[3:3 + spatial]), math.prod(seen.shape[3 + spatial:])
+    rows = windows(gathered.reshape(-1, lines.shape[1], places * taps), kernel[:1], (1,), dilation[:1])
+    rows = rows.reshape(groups, len(lines), -1, kernel[0], places, taps)    # the third is P₁
+    return rows.transpose(3, 0, 1, 5, 2, 4).reshape(kernel[0], groups, len(lines), taps, -1)
+
+
+def _along_others(lines, kernel, stride, dilation, groups):
+    """View (groups, n, L, *P₂, *K₂, C/groups): windows along all axes but the first."""
+    view = windows(lines, (1,) + kernel[1:], (1,) + stride[1:], (1,) + dilation[1:])
+    return _by_group(view.squeeze(len(kernel) + 1), groups)
+
+
+def _by_group(view, groups):
+    """(…, C) → (groups, …, C/groups)"""
+    return backend.of(view).moveaxis(view.reshape(view.shape[:-1] + (groups, view.shape[-1] // groups)), -2, 0)
