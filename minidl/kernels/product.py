@@ -1,6 +1,6 @@
-"""Products of matrices: `matmul`, shared between the threads, and `multiply`, for a thread that has its share of a kernel.
+"""Products of matrices: `matmul`, shared between the threads, and `multiply`, for one thread with its share of a kernel.
 
-Both cut the longest of the three lengths, for two reasons: to give each thread its part, and to make products small.
+Both cut the longest of the three lengths: the first to give each thread its part, the second to make products small.
 """
 import math
 
@@ -12,6 +12,7 @@ from minidl.kernels.workers import even, number_of_threads, share, workspace
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 SMALL = 10 ** 6                     # multiplications of a small product
 SHORT = 60, 100                     # of the length that is cut, outside and inside: less is never cut off
+TURN = 1000                         # rows that are worth turning the other matrix for
 LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
 
 
@@ -43,9 +44,9 @@ def _cut(a, b, hands):
         return first
     y = empty((m, n), np.result_type(a, b))
     if longest == m:
-        share(lambda part: np.matmul(a[part], b, out=y[part]), parts, np)
+        share(lambda part: multiply(a[part], b, y[part]), parts, np)
     else:
-        share(lambda part: np.matmul(a, b[:, part], out=y[:, part]), parts, np)
+        share(lambda part: multiply(a, b[:, part], y[:, part]), parts, np)
     return y
 
 
@@ -77,7 +78,12 @@ def multiply(a, b, out):
 
 
 def _pieces(a, b, out, pieces):
-    """By m: a stack of equal pieces, and what is left over."""
+    """By m: a stack of equal pieces, and what is left over.
+
+    Where k is the inner axis of both, small products are slow: then b is turned, if it is little beside a, or nothing cut.
+    """
+    if a.strides[-1] == b.strides[-2] == a.itemsize:
+        pieces, b = (pieces, np.ascontiguousarray(b)) if a.shape[-2] >= TURN else (1, b)
     whole = a.shape[-2] // pieces * pieces
     np.matmul(_stack(a[..., :whole, :], pieces), b[..., None, :, :], out=_stack(out[..., :whole, :], pieces))
     if whole < a.shape[-2]:

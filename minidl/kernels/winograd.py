@@ -38,6 +38,7 @@ from minidl.kernels.workers import deal, even, number_of_threads, share, strips,
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 FEW = 2             # times as many outputs as tiles
+MANY = 500          # tiles for which it pays to turn filters around, as BLAS multiplies small matrices faster then
 
 
 class Form:
@@ -110,7 +111,10 @@ def conv(x, w, b, g, rectified):
 
 def conv_input(u, w, g):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
-    return correlate(u, transformed(w).transpose(0, 2, 1), None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
+    filters = transformed(w).transpose(0, 2, 1)
+    if tiles(F4, u) >= MANY:
+        filters = np.ascontiguousarray(filters)
+    return correlate(u, filters, None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
 
 
 def conv_weight(x, u, g, budget=2 ** 22):
