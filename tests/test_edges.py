@@ -1,4 +1,6 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
+from functools import partial
+
 from cases import cases, constants
 from cases import faces as face_cases
 import numpy as np
@@ -54,6 +56,9 @@ def test_whole_numbers_may_have_fractional_results(device):
 
 def test_kinks(device):
     assert gradient(ops.relu, [0.0, -0.0], device=device) == [0.0, 0.0]
+    rectified = partial(ops.max_pool, window=2, rectified=True)
+    for window, expected in {(0, -1): (0, 0), (-0.0, 0): (0, 0), (3, 3): (1, 0), (np.nan, 1): (0, 0)}.items():
+        assert gradient(rectified, np.reshape(window, (1, 2, 1)), device=device) == np.reshape(expected, (1, 2, 1)).tolist()
     assert gradient(lambda x: ops.leaky_relu(x, 0.1), [0.0], device=device) == [0.1]
     assert gradient(lambda x: ops.elu(x, 0.5), [0.0], device=device) == [0.5]
     assert gradient(ops.absolute, [0.0, -2.0], device=device) == [0.0, -1.0]

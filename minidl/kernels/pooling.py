@@ -9,23 +9,26 @@ import math
 from minidl import backend
 from minidl.kernels.geometry import move, pad, windows
 from minidl.kernels.memory import empty
-from minidl.kernels.selection import keep_here
+from minidl.kernels.selection import keep_here, rectify
 from minidl.kernels.workers import everywhere, workspace
 
 
-def max_pool(x, g, find=False):
+def max_pool(x, g, find=False, rectified=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞;  and if it should find them, the switches, else None.
 
     A switch is the offset in the window, its number in C order, where x first is y.  It is the number of offsets up to
     which x has been neither y nor NaN, which is the maximum where there is one.
+    rectified: max(y, 0) instead; where that is not positive, the switch is the number of offsets, and names none.
     """
     xp, seen, size = backend.of(x), _seen(_padded(x, g, -math.inf), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
-    switches = xp.empty(y.shape, "uint8" if size <= 256 else "int32") if find else None
+    switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
 
     def fill(strip):
         planes, best = _planes(seen, strip), y[strip].ravel()
         xp.max(planes, axis=0, out=best)
+        if rectified:
+            rectify(best, out=best)
         if find:
             planes = planes[:-1]
             missing = xp.not_equal(planes, best, out=workspace(xp, "missing", planes.shape, bool))
@@ -36,6 +39,8 @@ def max_pool(x, g, find=False):
             for here in missing[::-1].view("uint8"):        # m₀ (1 + m₁ (1 + m₂ …))
                 found += 1
                 found *= here
+            if rectified:
+                xp.maximum(found, ~(best > 0) * found.dtype.type(size), out=found)
 
     everywhere(fill, y, others=size)
     return y, switches

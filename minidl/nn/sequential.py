@@ -1,4 +1,6 @@
 """Modules one after the other."""
+from functools import partial
+
 from minidl.nn.activation import ReLU
 from minidl.nn.module import Module
 from minidl.nn.pooling import MaxPool
@@ -8,9 +10,8 @@ from minidl.tensor import is_recording
 class Sequential(Module):
     """Modules one after the other: y = f_n(… f_2(f_1(x))).
 
-    Where gradients follow, a max-pool overtakes the ReLU before it: a function f that never falls has
-    max(f(a), f(b)) = f(max(a, b)), so y and the gradients are the same, bit for bit, and the ReLU and its cotangent
-    are smaller, by the size of a window.
+    Where gradients follow, a max-pool takes the ReLU beside it along: a function f that never falls has
+    max(f(a), f(b)) = f(max(a, b)), so y and the gradients are the same, bit for bit, in fewer passes over memory.
 
     >>> from minidl import nn
     >>> nn.Sequential(nn.Dense(784, 10, rng=0), nn.Softmax())
@@ -35,8 +36,12 @@ class Sequential(Module):
     def _order(self):
         order = []
         for layer in self.layers:
-            overtakes = type(layer) is MaxPool and order and type(order[-1]) is ReLU
-            order.insert(len(order) - bool(overtakes), layer)
+            kinds = {type(layer), type(order[-1])} if order else set()
+            if kinds == {MaxPool, ReLU}:
+                pool = layer if type(layer) is MaxPool else order[-1]
+                order[-1] = partial(pool, rectified=True)
+            else:
+                order.append(layer)
         return order
 
     def __len__(self):

@@ -16,18 +16,20 @@ from minidl.tensor import is_recording, operand, record, same_device
 
 @dataclass(frozen=True)
 class Switches:
-    """Where each maximum was found: array (N, *P, C) of offsets in the window, in C order; the windows' Geometry."""
+    """Where each maximum was found: array (N, *P, C) of offsets in the window, in C order, and their number for none;
+    the windows' Geometry."""
     array: Any
     geometry: Geometry
 
 
-def max_pool(x, window, stride=None, padding=0):
+def max_pool(x, window, stride=None, padding=0, *, rectified=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c]; padding counts as −∞, and is at most half the window.
 
     dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
+    rectified: the result is relu(y) = max_pool(relu(x)), in fewer passes; its switches point nowhere where it is 0.
     """
     x = operand("max_pool", x)
-    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording())[0]
+    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording(), rectified)[0]
 
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
@@ -36,9 +38,9 @@ def max_pool_with_switches(x, window, stride=None, padding=0):
     return _max_pool(x, _geometry("max_pool_with_switches", x, window, stride, padding), True)
 
 
-def _max_pool(x, g, find):
+def _max_pool(x, g, find, rectified=False):
     """The switches are found on the way, while the windows are at hand: nothing else need be kept for going back."""
-    value, found = kernels.max_pool(x.data, g, find)
+    value, found = kernels.max_pool(x.data, g, find, rectified)
     switches = Switches(found, g)
     return record(value, (x, lambda gy: unpool(gy, switches))), switches
 

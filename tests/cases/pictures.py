@@ -33,6 +33,10 @@ case("conv_transpose", normal(1, 1, 1, 2), normal(2, 2, 3, 2), normal(3), words=
 case("max_pool", distinct(2, 5, 2), args=(2,))
 case("max_pool", distinct(1, 4, 5, 2), options={"window": (3, 2), "stride": (1, 2), "padding": 1})
 case("max_pool", distinct(1, 3, 2, 3, 1), options={"window": 2, "stride": 1})
+case("max_pool", distinct(2, 5, 4, 2), args=(2,), options={"rectified": True}, words="rectified",
+     value=lambda x, *a, **o: ops.relu(ops.max_pool(x, 2)).numpy())
+case("max_pool", distinct(1, 5, 2), options={"window": 3, "stride": 1, "padding": 1, "rectified": True}, words="both",
+     value=lambda x, **o: ops.max_pool(ops.relu(x), 3, 1, 1).numpy())
 case("max_pool", distinct(1, 1, 1, 2), args=(1,), words="pixel", linear="each")
 case("max_pool", distinct(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded")
 case("max_pool_with_switches", distinct(1, 4, 5, 2), call=lambda x: ops.max_pool_with_switches(x, 2, 1, 0)[0])
