@@ -48,33 +48,33 @@ def pays(kernel, stride, taps, outputs, places):
     return len(kernel) > 1 and kernel[0] >= 3 * stride[0] and taps // kernel[0] >= SHORT and outputs <= 64 <= places
 
 
-def by_row(lines, kernel, stride, dilation, groups):
-    """Lines (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis."""
-    seen = _along_others(lines, kernel, stride, dilation, groups)           # (groups, n, L, *P₂, *K₂, C/groups)
-    xp, spatial = backend.of(lines), len(kernel) - 1
+def by_row(x, kernel, stride, dilation, groups):
+    """x (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis."""
+    seen = _along_others(x, kernel, stride, dilation, groups)           # (groups, n, L, *P₂, *K₂, C/groups)
+    xp, spatial = backend.of(x), len(kernel) - 1
     seen = xp.moveaxis(seen, 2, 2 + spatial)
-    gathered = workspace(xp, "columns", seen.shape, lines.dtype)
+    gathered = workspace(xp, "columns", seen.shape, x.dtype)
     gathered[...] = seen
-    gathered = gathered.reshape(-1, lines.shape[1], math.prod(seen.shape[3 + spatial:]))
+    gathered = gathered.reshape(-1, x.shape[1], math.prod(seen.shape[3 + spatial:]))
     rows = windows(gathered, kernel[:1], stride[:1], (1,))                  # (groups·n·P₂, P₁, K₁, K₂·C/groups)
     return rows.reshape(groups, -1, rows.shape[1], rows.shape[2] * rows.shape[3]).transpose(2, 0, 1, 3)
 
 
-def by_tap(lines, kernel, stride, dilation, groups):
-    """Lines (n, L, *S, C) → (K₁, groups, n, K₂·C/groups, P₁·P₂), for a stride of 1 along the first axis."""
-    seen = _along_others(lines, kernel, stride, dilation, groups)
-    xp, spatial = backend.of(lines), len(kernel) - 1
-    gathered = workspace(xp, "columns", seen.shape, lines.dtype)
+def by_tap(x, kernel, stride, dilation, groups):
+    """x (n, L, *S, C) → (K₁, groups, n, K₂·C/groups, P₁·P₂), for a stride of 1 along the first axis."""
+    seen = _along_others(x, kernel, stride, dilation, groups)
+    xp, spatial = backend.of(x), len(kernel) - 1
+    gathered = workspace(xp, "columns", seen.shape, x.dtype)
     gathered[...] = seen
     places, taps = math.prod(seen.shape[3:3 + spatial]), math.prod(seen.shape[3 + spatial:])
-    rows = windows(gathered.reshape(-1, lines.shape[1], places * taps), kernel[:1], (1,), dilation[:1])
-    rows = rows.reshape(groups, len(lines), -1, kernel[0], places, taps)    # the third is P₁
-    return rows.transpose(3, 0, 1, 5, 2, 4).reshape(kernel[0], groups, len(lines), taps, -1)
+    rows = windows(gathered.reshape(-1, x.shape[1], places * taps), kernel[:1], (1,), dilation[:1])
+    rows = rows.reshape(groups, len(x), -1, kernel[0], places, taps)    # the third is P₁
+    return rows.transpose(3, 0, 1, 5, 2, 4).reshape(kernel[0], groups, len(x), taps, -1)
 
 
-def _along_others(lines, kernel, stride, dilation, groups):
+def _along_others(x, kernel, stride, dilation, groups):
     """View (groups, n, L, *P₂, *K₂, C/groups): windows along all axes but the first."""
-    view = windows(lines, (1,) + kernel[1:], (1,) + stride[1:], (1,) + dilation[1:])
+    view = windows(x, (1,) + kernel[1:], (1,) + stride[1:], (1,) + dilation[1:])
     return _by_group(view.squeeze(len(kernel) + 1), groups)
 
 

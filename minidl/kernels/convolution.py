@@ -31,7 +31,7 @@ from minidl import backend
 from minidl.kernels import winograd, winograd_few
 from minidl.kernels.channels import shift
 from minidl.kernels.columns import by_row, by_tap, columns, pays
-from minidl.kernels.geometry import pad, windows
+from minidl.kernels.geometry import lines, output_size, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.product import multiply
 from minidl.kernels.selection import rectify
@@ -88,7 +88,7 @@ def conv(x, w, b, g, rectified=False):
     """
     if fast := _winograd(x, w, w.shape[-2:], g):
         return fast.conv(x, w, b, g, rectified)
-    return _correlate(pad(x, [(p, p) for p in g.padding]), w, b, g.stride, g.dilation, g.groups, rectified)
+    return _correlate(x, w, b, [(p, p) for p in g.padding], g.stride, g.dilation, g.groups, rectified)
 
 
 def conv_input(u, w, g):
@@ -101,8 +101,8 @@ def conv_input(u, w, g):
     if set(g.stride) != {1} or u[..., 0].size < FEW:
         return _fold(u, w, g)
     reach = [d * (k - 1) for d, k in zip(g.dilation, g.kernel)]
-    padded = pad(u, [(r - p, r - p) for r, p in zip(reach, g.padding)])
-    return _correlate(padded, _transposed(w, g.groups), None, g.stride, g.dilation, g.groups)
+    widths = [(r - p, r - p) for r, p in zip(reach, g.padding)]
+    return _correlate(u, _transposed(w, g.groups), None, widths, g.stride, g.dilation, g.groups)
 
 
 def _fold(u, w, g):
@@ -156,26 +156,20 @@ def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
     if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd:      # the sum over few places is no work
         return winograd.conv_weight(x, u, g)
-    xp = backend.of(x)
-    x = pad(x, [(p, p) for p in g.padding])
-    view = windows(x, g.kernel, g.stride, g.dilation)
-    images, rows, taps = view.shape[0], view.shape[1], math.prod(g.kernel) * x.shape[-1]
+    xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
+    taps = math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
-    per_row = math.prod(g.output[1:]) * taps * x.dtype.itemsize
-    size = math.prod(shape) * x.dtype.itemsize
-    tapwise = _by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], math.prod(g.output))
-    budget = (2 ** 21 * g.kernel[0] if tapwise else 2 ** 20) + 4 * size
-    todo, threads = _strips(images, rows, per_row, xp, budget)
+    size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * x.itemsize
+    tapwise = _by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others))
+    todo, threads = _strips(len(x), rows, per_row, xp, (2 ** 21 * g.kernel[0] if tapwise else 2 ** 20) + 4 * size)
 
-    def add(strip, product):
-        matrices = columns(view[strip], g.groups).swapaxes(1, 2)
-        multiply(matrices, u[strip].reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product)
+    def add(seen, u, product):
+        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups)
+        multiply(matrices.swapaxes(1, 2), u.reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product)
 
-    def add_by_tap(strip, product):
-        images, rows = strip
-        lines = x[images, rows.start:rows.stop + g.dilation[0] * (g.kernel[0] - 1)]
-        matrices = by_tap(lines, g.kernel, g.stride, g.dilation, g.groups)                  # (K₁, G, n, K₂·C/G, P₁·P₂)
-        places = u[strip].reshape(len(lines), -1, g.groups, shape[2]).transpose(2, 0, 1, 3)     # (G, n, P₁·P₂, O/G)
+    def add_by_tap(seen, u, product):
+        matrices = by_tap(seen, g.kernel, g.stride, g.dilation, g.groups)                   # (K₁, G, n, K₂·C/G, P₁·P₂)
+        places = u.reshape(len(u), -1, g.groups, shape[2]).transpose(2, 0, 1, 3)                # (G, n, P₁·P₂, O/G)
         parts = multiply(matrices, places, workspace(xp, "parts of images", matrices.shape[:-1] + shape[2:], x.dtype))
         xp.add.reduce(parts, axis=2, out=product.reshape(g.groups, g.kernel[0], -1, shape[2]).swapaxes(0, 1))
 
@@ -183,7 +177,8 @@ def conv_weight(x, u, g):
         partial = empty(shape, x.dtype, xp)
         for i, strip in enumerate(mine):
             product = workspace(xp, "product", shape, x.dtype) if i else partial
-            (add_by_tap if tapwise else add)(strip, product)
+            seen = lines(x, strip[0], _reach(strip[1], g.stride, g.kernel, g.dilation), widths)
+            (add_by_tap if tapwise else add)(seen, u[strip], product)
             if i:
                 partial += product
         return partial
@@ -196,51 +191,52 @@ def conv_weight(x, u, g):
     return xp.moveaxis(summed, 0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
 
 
-def _correlate(x, w, b, stride, dilation, groups, rectified=False):
-    """The convolution of an array that is padded already."""
-    xp, kernel = backend.of(x), w.shape[:-2]
-    if (NARROW * w.shape[-1] <= x.shape[-1] and math.prod(kernel) > 1 and groups == 1 and set(stride) == {1}
-            and _by_hand(xp)):
-        return _narrow(x, w, b, dilation, rectified)
-    view = windows(x, kernel, stride, dilation)             # (N, *P, *K, C)
-    images, rows, *others = view.shape[:len(kernel) + 1]
-    taps, outputs = math.prod(w.shape[:-1]), w.shape[-1]
+def _reach(rows, stride, kernel, dilation):
+    """The rows of the padded input that rows of the result look at."""
+    return slice(stride[0] * rows.start, stride[0] * (rows.stop - 1) + dilation[0] * (kernel[0] - 1) + 1)
+
+
+def _correlate(x, w, b, widths, stride, dilation, groups, rectified=False):
+    """The convolution of pad(x, widths)."""
+    xp, kernel, taps, outputs = backend.of(x), w.shape[:-2], math.prod(w.shape[:-1]), w.shape[-1]
+    if (NARROW * outputs <= x.shape[-1] and math.prod(kernel) > 1 and groups == 1 and set(stride) == {1} and _by_hand(xp)):
+        return _narrow(x, w, b, widths, dilation, rectified)
+    sizes = [n + before + after for n, (before, after) in zip(x.shape[1:-1], widths)]
+    rows, *others = (output_size(*lengths) for lengths in zip(sizes, kernel, stride, [0] * len(sizes), dilation))
     filters = xp.moveaxis(w.reshape(taps, groups, outputs // groups), 1, 0)
-    y = empty((images, rows, *others, outputs), x.dtype, xp)
+    y = empty((len(x), rows, *others, outputs), x.dtype, xp)
 
-    def fill(strip):
-        product = y[strip].reshape(-1, groups, outputs // groups).swapaxes(0, 1)
-        multiply(columns(view[strip], groups), filters, product)
+    def fill(seen, y):
+        matrices = columns(windows(seen, kernel, stride, dilation), groups)
+        multiply(matrices, filters, y.reshape(-1, groups, outputs // groups).swapaxes(0, 1))
         if b is not None:
-            shift(y[strip], b)
-        if rectified:
-            rectify(y[strip], out=y[strip])
+            shift(y, b)
 
-    def fill_by_row(strip):
-        images, rows = strip
-        lines = x[images, stride[0] * rows.start:stride[0] * (rows.stop - 1) + kernel[0]]
-        out = y[strip].swapaxes(0, 1)                                                           # (P₁, n, *P₂, O)
-        product = out if len(lines) == 1 else workspace(xp, "product", out.shape, x.dtype)
-        multiply(by_row(lines, kernel, stride, dilation, groups), filters,
+    def fill_by_row(seen, y):
+        out = y.swapaxes(0, 1)                                                                  # (P₁, n, *P₂, O)
+        product = out if len(y) == 1 else workspace(xp, "product", out.shape, x.dtype)
+        multiply(by_row(seen, kernel, stride, dilation, groups), filters,
                  product.reshape(len(out), -1, groups, outputs // groups).swapaxes(1, 2))
         if b is not None or product is not out:
             flat = out.shape[:2] + (-1,)
             xp.add(product.reshape(flat), 0 if b is None else xp.tile(b, math.prod(others)), out=out.reshape(flat))
-        if rectified:
-            rectify(out, out=out)
 
-    per_row = math.prod(others) * taps * groups * x.dtype.itemsize
-    if (_by_hand(xp) and dilation[0] == 1
-            and pays(kernel, stride, taps, outputs // groups, images * math.prod(others))):
-        todo, threads = _strips(images, rows, per_row, xp, budget=2 ** 21 * kernel[0])
-        share(fill_by_row, todo, xp, threads)
-    else:
-        todo, threads = _strips(images, rows, per_row, xp)
-        share(fill, todo, xp, threads)
+    rowwise = (_by_hand(xp) and dilation[0] == 1
+               and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
+    per_row = math.prod(others) * taps * groups * x.itemsize
+    todo, threads = _strips(len(x), rows, per_row, xp, 2 ** 21 * kernel[0] if rowwise else 2 ** 20)
+
+    def work(strip):
+        seen = lines(x, strip[0], _reach(strip[1], stride, kernel, dilation), widths)
+        (fill_by_row if rowwise else fill)(seen, y[strip])
+        if rectified:
+            rectify(y[strip], out=y[strip])
+
+    share(work, todo, xp, threads)
     return y
 
 
-def _narrow(x, w, b, dilation, rectified):
+def _narrow(x, w, b, widths, dilation, rectified):
     """The convolution to few channels: every pixel is multiplied with all taps at once, and the products are shifted.
 
     z[k, o, i] = Σ_c x[i, c] w[k, c, o],   y[p, o] = b[o] + Σ_k z[k, o, p + d·k]:  what is gathered has O channels, not C.
@@ -248,23 +244,23 @@ def _narrow(x, w, b, dilation, rectified):
     xp, kernel, (channels, outputs) = backend.of(x), w.shape[:-2], w.shape[-2:]
     taps = xp.ascontiguousarray(xp.moveaxis(w.reshape(-1, channels, outputs), 1, 2)).reshape(-1, channels)    # (K·O, C)
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
-    sizes = tuple(n - r for n, r in zip(x.shape[1:], reach))
+    sizes = tuple(n + sum(width) - r for n, width, r in zip(x.shape[1:], widths, reach))
     y = empty(x.shape[:1] + sizes + (outputs,), x.dtype)
 
     def fill(strip):
         images, rows = strip
-        lines = x[images, rows.start:rows.stop + reach[0]]
-        z = workspace(xp, "columns", (len(taps), lines.size // channels), x.dtype)
-        multiply(taps, lines.reshape(-1, channels).T, z)
-        z = z.reshape(kernel + (outputs,) + lines.shape[:-1])
-        total = workspace(xp, "product", (outputs, len(lines), rows.stop - rows.start) + sizes[1:], x.dtype)
+        seen = lines(x, images, slice(rows.start, rows.stop + reach[0]), widths)
+        z = workspace(xp, "columns", (len(taps), seen.size // channels), x.dtype)
+        multiply(taps, seen.reshape(-1, channels).T, z)
+        z = z.reshape(kernel + (outputs,) + seen.shape[:-1])
+        total = workspace(xp, "product", (outputs, len(seen), rows.stop - rows.start) + sizes[1:], x.dtype)
         total[...] = 0 if b is None else b.reshape((outputs,) + (1,) * (total.ndim - 1))
         for tap in product(*map(range, kernel)):
             shifted = tuple(slice(d * k, d * k + n) for d, k, n in zip(dilation, tap, total.shape[2:]))
             total += z[tap][(slice(None), slice(None)) + shifted]
         y[images, rows] = xp.moveaxis(rectify(total, out=total) if rectified else total, 0, -1)
 
-    per_row = math.prod(x.shape[2:-1]) * len(taps) * x.dtype.itemsize
+    per_row = math.prod(sizes[1:]) * len(taps) * x.dtype.itemsize
     todo, threads = _strips(len(x), sizes[0], per_row, xp)
     share(fill, todo, xp, threads)
     return y

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import hands, share, strips
+from minidl.kernels.workers import hands, share, strips, workspace
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -72,6 +72,21 @@ def pad(x, widths, value=0):
 
     threads = hands(padded.nbytes)
     share(fill, strips(len(x), 1, padded[:1].nbytes, backend.of(x), 2 ** 22, threads), backend.of(x), threads)
+    return padded
+
+
+def lines(x, images, rows, widths):
+    """Some images and rows, as slices, of pad(x, widths): a view, or where something is added, a copy in the workspace."""
+    first, last = rows.start - widths[0][0], rows.stop - widths[0][0]                           # among x's own rows
+    cut = tuple(slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape[2:-1], widths[1:]))
+    kept = x[(images, slice(max(first, 0), max(last, 0))) + cut]
+    sizes = (last - first, *(n + before + after for n, (before, after) in zip(x.shape[2:-1], widths[1:])))
+    if kept.shape[1:-1] == sizes:
+        return kept
+    padded = workspace(backend.of(x), "padded", kept.shape[:1] + sizes + kept.shape[-1:], x.dtype)
+    corner = (max(-first, 0), *(max(before, 0) for before, _ in widths[1:]))
+    padded[...] = 0                     # also where x comes: one long write, where four sides are many short ones
+    padded[(slice(None), *(slice(c, c + n) for c, n in zip(corner, kept.shape[1:-1])))] = kept
     return padded
 
 
