@@ -38,6 +38,7 @@ from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, hands, share, strips, workspace
 
 NARROW = 4      # times as many inputs as outputs
+BUDGET = 2 ** 21        # bytes of a strip's columns
 FEW = 128       # places, below which turning the filters around would be most of the work
 
 ALGORITHMS = ("auto", "plain", "strips", "winograd")
@@ -73,7 +74,7 @@ def _by_hand(xp):
     return xp is backend.CPU.module and algorithm() != "plain"
 
 
-def _strips(images, rows, per_row, xp, budget=2 ** 20):
+def _strips(images, rows, per_row, xp, budget=BUDGET):
     """(strips, threads) for columns of so many bytes a row: to multiply them takes three times as long as to gather them."""
     if xp is backend.CPU.module and algorithm() == "plain":
         return [(slice(0, images), slice(0, rows))], 1
@@ -161,7 +162,7 @@ def conv_weight(x, u, g):
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * x.itemsize
     tapwise = _by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others))
-    todo, threads = _strips(len(x), rows, per_row, xp, (2 ** 21 * g.kernel[0] if tapwise else 2 ** 20) + 4 * size)
+    todo, threads = _strips(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
 
     def add(seen, u, product):
         matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups)
@@ -224,7 +225,7 @@ def _correlate(x, w, b, widths, stride, dilation, groups, rectified=False):
     rowwise = (_by_hand(xp) and dilation[0] == 1
                and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
     per_row = math.prod(others) * taps * groups * x.itemsize
-    todo, threads = _strips(len(x), rows, per_row, xp, 2 ** 21 * kernel[0] if rowwise else 2 ** 20)
+    todo, threads = _strips(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))
 
     def work(strip):
         seen = lines(x, strip[0], _reach(strip[1], stride, kernel, dilation), widths)
