@@ -11,7 +11,8 @@ from minidl.kernels.workers import even, number_of_threads, share, workspace
 
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 SMALL = 10 ** 6                     # multiplications of a small product
-SHORT = 60, 100                     # of the length that is cut, outside and inside: less is never cut off
+LONG = 1, 4                         # times the others, as long as a length must be to be cut, outside and inside
+SHORT = 60, 100                     # of that length is never cut off
 TURN = 1000                         # rows that are worth turning the other matrix for
 LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
 
@@ -61,12 +62,14 @@ def multiply(a, b, out):
         out[...] = a @ b                                            # CuPy wants a result in one piece
         return out
     (m, k), n = a.shape[-2:], b.shape[-1]
-    longest = max(m, n, k)
+    longest, inside = max(m, n, k), k >= max(m, n)
     most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
-    pieces = -(-longest // most) if most >= SHORT[longest == k] else 1
-    if longest == k and out.size * k > FEW:
+    pieces = 1
+    if most >= SHORT[inside] and longest >= LONG[inside] * sorted((m, n, k))[1]:
+        pieces = -(-longest // most)
+    if inside and out.size * k > FEW:
         pieces = max(pieces, LOCKED // out.size + 1)
-    if pieces > 1 and longest == k:
+    if pieces > 1 and inside:
         _sum_of_pieces(a, b, out, pieces)
     elif pieces > 1 and longest == n:
         _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), pieces)

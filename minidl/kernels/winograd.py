@@ -38,7 +38,7 @@ from minidl.kernels.workers import deal, even, number_of_threads, share, strips,
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 FEW = 2             # times as many outputs as tiles
-MANY = 500          # tiles for which it pays to turn filters around, as BLAS multiplies small matrices faster then
+MANY = 500          # tiles for which it pays to turn few filters, as BLAS multiplies small matrices faster then
 
 
 class Form:
@@ -111,9 +111,8 @@ def conv(x, w, b, g, rectified):
 
 def conv_input(u, w, g):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
-    filters = transformed(w).transpose(0, 2, 1)
-    if tiles(F4, u) >= MANY:
-        filters = np.ascontiguousarray(filters)
+    few, many = math.prod(w.shape[2:]) <= 2 ** 14, tiles(F4, u) >= MANY
+    filters = turned(w) if few and many else transformed(w).transpose(0, 2, 1)
     return correlate(u, filters, None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
 
 
@@ -175,6 +174,12 @@ def evaluate(matrix, taps):
 def transformed(w):
     """Filters (3, 3, C, O) → (36, C, O)."""
     return evaluate(F4.filter, w.reshape(TAPS ** 2, *w.shape[2:]))
+
+
+@once
+def turned(w):
+    """The same with channels and outputs exchanged: (36, O, C)."""
+    return np.ascontiguousarray(transformed(w).transpose(0, 2, 1))
 
 
 def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22):
