@@ -196,10 +196,6 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
     images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[-1], F4.side ** 2
     y = empty((images, rows, F4.tile, columns, F4.tile, outputs), x.dtype)
 
-    def transform(values, some, part):
-        """The values (36, tiles · C) of the tiles in a strip."""
-        return multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
-
     def contract(values, u, some, part, out):
         many = values.size // (positions * channels)
         m = workspace(np, "products", (positions, many, u.shape[-1]), x.dtype)
@@ -210,7 +206,8 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
         values = workspace(np, "transformed", (positions, many * channels), x.dtype)
-        contract(transform(values, some, part), filters, some, part, slice(None))
+        multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
+        contract(values, filters, some, part, slice(None))
 
     def by_outputs(out):
         contract(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
@@ -220,9 +217,21 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
         share(by_tiles, strips(images, rows, per_row, np, budget + filters.nbytes), np)
     else:
         values = empty((positions, images * rows * columns * channels), x.dtype)
-        share(lambda values: transform(values, slice(0, images), slice(0, rows)), [values], np)
+        transform(to_values, x, rows, columns, padding, F4, values)
         share(by_outputs, even(outputs, number_of_threads()), np)
     return y.reshape(images, rows * F4.tile, columns * F4.tile, outputs)[:, :height, :width]
+
+
+def transform(to_values, x, rows, columns, padding, form, values):
+    """values (s², tiles · C) of all the tiles, rows × columns of each picture, by all threads."""
+    each = columns * x.shape[-1]
+
+    def fill(strip):
+        some, part = strip
+        own = slice((some.start * rows + part.start) * each, ((some.stop - 1) * rows + part.stop) * each)
+        multiply(to_values, cut(x[some], part, columns, padding, form.tile, form.side), values[:, own])
+
+    share(fill, strips(len(x), rows, 1, np), np)
 
 
 def interpolate(from_products, m, b, rectified, y):

@@ -12,8 +12,7 @@ import math
 import numpy as np
 
 from minidl.kernels.memory import empty
-from minidl.kernels.product import multiply
-from minidl.kernels.winograd import TAPS, Form, cut, evaluate, interpolate, once, tiles
+from minidl.kernels.winograd import TAPS, Form, evaluate, interpolate, once, tiles, transform
 from minidl.kernels.workers import even, number_of_threads, share, workspace
 
 F2 = Form(0, 1, -1)
@@ -56,11 +55,6 @@ def correlate(x, filters, b, padding, rectified=False):
     values = empty((POSITIONS, groups * TOGETHER, channels), x.dtype)
     y = empty((images, rows, F2.tile, columns, F2.tile, filters.shape[1] * panel), x.dtype)
 
-    def transform(_):
-        values[:, many:] = 0
-        multiply(F2.input, cut(x, slice(0, rows), columns, padding, F2.tile, F2.side),
-                 values.reshape(POSITIONS, -1)[:, :many * channels])
-
     def contract(some):
         u = filters[:, some, None]                                              # (16, panels, 1, C, 64)
         v = values.reshape(POSITIONS, 1, groups, TOGETHER, channels)
@@ -71,6 +65,7 @@ def correlate(x, filters, b, padding, rectified=False):
         interpolate(F2.output, m.reshape(POSITIONS, -1)[:, :many * outputs], b if b is None else b[out], rectified,
                     y[..., out])
 
-    share(transform, [None], np)
+    values[:, many:] = 0
+    transform(F2.input, x, rows, columns, padding, F2, values.reshape(POSITIONS, -1)[:, :many * channels])
     share(contract, even(filters.shape[1], min(filters.shape[1], number_of_threads())), np)
     return y.reshape(images, rows * F2.tile, columns * F2.tile, -1)[:, :height, :width]
