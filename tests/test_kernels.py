@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 from minidl import kernels
 from minidl.kernels import convolution, winograd, winograd_few, workers
-from minidl.kernels.geometry import Geometry
+from minidl.kernels.geometry import Geometry, lines, pad
 
 
 def drawn(*shape, seed=0):
@@ -95,6 +95,52 @@ def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padd
     close(kernels.conv(x, w, b, g, True), np.maximum(exact, 0).astype("float32"))
     adjoint = kernels.conv_input(exact, w.astype("float64"), g)
     close(winograd_few.conv_input(exact.astype("float32"), w, g), adjoint.astype("float32"))
+
+
+@pytest.mark.parametrize("g, channels", [
+    (Geometry((13, 17), (3, 3), (1, 1), (1, 1), (1, 1), 1), (8, 5)),
+    (Geometry((16, 15), (5, 4), (1, 2), (2, 0), (1, 1), 1), (6, 16)),
+    (Geometry((19, 70), (7, 3), (2, 1), (3, 2), (1, 1), 1), (9, 3)),
+    (Geometry((12, 19), (3, 5), (1, 1), (0, 0), (1, 2), 1), (8, 4)),
+    (Geometry((21, 14), (4, 3), (1, 1), (0, 2), (3, 1), 1), (16, 8)),
+    (Geometry((15, 13), (3, 3), (1, 1), (1, 0), (1, 1), 2), (24, 10)),
+    (Geometry((8, 7, 9), (3, 2, 3), (1, 1, 1), (1, 0, 2), (1, 1, 1), 1), (5, 4))])
+@pytest.mark.parametrize("images", [1, 5])
+@pytest.mark.parametrize("strip_size", [2 ** 21, 3000])
+def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_size):
+    """They are what all columns are, wherever strips cut the pictures."""
+    def all_three():
+        return kernels.conv(x, w, b, g), kernels.conv(x, w, None, g, rectified=True), kernels.conv_input(u, w, g), \
+            kernels.conv_weight(x, u, g)
+
+    strips = workers.strips
+    monkeypatch.setattr(convolution, "strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
+    x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
+    found, chosen = {}, []
+    for name in "by_row", "by_tap":
+        monkeypatch.setattr(convolution, name, lambda *a, f=getattr(convolution, name): chosen.append(f) or f(*a))
+    for algorithm in "plain", "strips":
+        assert not chosen
+        monkeypatch.setenv("MINIDL_CONV", algorithm)
+        found[algorithm] = all_three()
+    assert chosen
+    for all_columns, overlapping in zip(*found.values(), strict=True):
+        close(overlapping, all_columns)
+
+
+@given(data=st.data())
+def test_lines_of_padded_pictures(data):
+    sizes = data.draw(st.tuples(*[st.integers(1, 5)] * data.draw(st.integers(1, 3))))
+    widths = [data.draw(st.tuples(*[st.integers((1 - n) // 2, 4)] * 2)) for n in sizes]
+    x = drawn(3, *sizes, 2)
+    padded = pad(x, widths)
+    cut = tuple(slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(sizes, widths))
+    np.testing.assert_array_equal(padded, np.pad(
+        x[(slice(None),) + cut], [(0, 0), *((max(before, 0), max(after, 0)) for before, after in widths), (0, 0)]))
+    first, last = sorted(data.draw(st.tuples(*[st.integers(0, padded.shape[1])] * 2)))
+    images = slice(*sorted(data.draw(st.tuples(*[st.integers(0, 3)] * 2))))
+    np.testing.assert_array_equal(lines(x, images, slice(first, last), widths), padded[images, first:last])
 
 
 @pytest.mark.parametrize("height", [1, 2, 5])

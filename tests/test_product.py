@@ -58,7 +58,7 @@ def test_pieces_of_every_size(sizes, small, lengths, few, turn):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(product, "SMALL", small)
         patched.setattr(product, "SHORT", lengths)
-        patched.setattr(product, "LONG", (1, 1))
+        patched.setattr(product, "LONG", 1)
         patched.setattr(product, "FEW", few)
         patched.setattr(product, "TURN", turn)
         for second in b, b.swapaxes(1, 2).copy().swapaxes(1, 2):

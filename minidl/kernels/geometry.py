@@ -61,14 +61,11 @@ def pad(x, widths, value=0):
         return x
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape[1:-1], grow))
     padded = empty(x.shape[:1] + shape + x.shape[-1:], x.dtype, backend.of(x))
-    inside = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape[1:-1], grow))
+    corner = [before for before, _ in grow]
 
     def fill(strip):
         images, _ = strip
-        for axis, kept in enumerate(inside, 1):
-            for outside in slice(0, kept.start), slice(kept.stop, None):
-                padded[(images,) + (slice(None),) * (axis - 1) + (outside,)] = value
-        padded[(images,) + inside] = x[images]
+        surround(padded[images], x[images], corner, value)
 
     threads = hands(padded.nbytes)
     share(fill, strips(len(x), 1, padded[:1].nbytes, backend.of(x), 2 ** 22, threads), backend.of(x), threads)
@@ -85,9 +82,17 @@ def lines(x, images, rows, widths):
         return kept
     padded = workspace(backend.of(x), "padded", kept.shape[:1] + sizes + kept.shape[-1:], x.dtype)
     corner = (max(-first, 0), *(max(before, 0) for before, _ in widths[1:]))
-    padded[...] = 0                     # also where x comes: one long write, where four sides are many short ones
-    padded[(slice(None), *(slice(c, c + n) for c, n in zip(corner, kept.shape[1:-1])))] = kept
+    surround(padded, kept, corner, 0)
     return padded
+
+
+def surround(padded, x, corner, value):
+    """padded = x from the corner on, and a value all around."""
+    inside = tuple(slice(before, before + n) for before, n in zip(corner, x.shape[1:-1]))
+    padded[(slice(None),) + inside] = x
+    for axis, kept in enumerate(inside, 1):
+        for outside in slice(0, kept.start), slice(kept.stop, None):
+            padded[(slice(None),) + inside[:axis - 1] + (outside,)] = value
 
 
 def windows(x, kernel, stride, dilation):

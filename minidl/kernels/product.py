@@ -11,8 +11,8 @@ from minidl.kernels.workers import even, number_of_threads, share, workspace
 
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 SMALL = 10 ** 6                     # multiplications of a small product
-LONG = 1, 4                         # times the others, as long as a length must be to be cut, outside and inside
-SHORT = 60, 100                     # of that length is never cut off
+SHORT = 60, 100                     # less than that is never cut off, outside and inside
+LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
 TURN = 1000                         # rows that are worth turning the other matrix for
 LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
 
@@ -64,9 +64,8 @@ def multiply(a, b, out):
     (m, k), n = a.shape[-2:], b.shape[-1]
     longest, inside = max(m, n, k), k >= max(m, n)
     most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
-    pieces = 1
-    if most >= SHORT[inside] and longest >= LONG[inside] * sorted((m, n, k))[1]:
-        pieces = -(-longest // most)
+    worth = most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
+    pieces = -(-longest // most) if worth else 1
     if inside and out.size * k > FEW:
         pieces = max(pieces, LOCKED // out.size + 1)
     if pieces > 1 and inside:

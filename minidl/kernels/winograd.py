@@ -29,7 +29,7 @@ import weakref
 import numpy as np
 
 from minidl.kernels.channels import shift
-from minidl.kernels.geometry import move
+from minidl.kernels.geometry import lines, move
 from minidl.kernels.memory import empty
 from minidl.kernels.product import multiply
 from minidl.kernels.selection import rectify
@@ -249,16 +249,11 @@ def interpolate(from_products, m, b, rectified, y):
 
 def cut(x, part, columns, padding, tile, side):
     """The tiles (side², tiles · C), a tile apart and overlapping, in some tile rows of the pictures x (n, H, W, C)."""
-    (above, left), overlap = padding, side - tile
-    first, rows = part.start * tile - above, part.stop - part.start     # line where they begin, negative in the padding
-    lines = x[:, max(first, 0):first + rows * tile + overlap]
-    top, (images, height, width, channels) = max(-first, 0), lines.shape
-    padded = workspace(np, "padded", (images, rows * tile + overlap, columns * tile + overlap, channels), x.dtype)
-    padded[:, :top] = padded[:, top + height:] = 0
-    padded[:, top:top + height, :left] = padded[:, top:top + height, left + width:] = 0
-    padded[:, top:top + height, left:left + width] = lines
-    image, down, right, channel = padded.strides
-    tiles = workspace(np, "tiles", (side, side, images, rows, columns, channels), x.dtype)
-    seen = np.lib.stride_tricks.as_strided(padded, tiles.shape, (down, right, image, tile * down, tile * right, channel))
+    (above, left), overlap, rows = padding, side - tile, part.stop - part.start
+    first, right = part.start * tile, columns * tile + overlap - left - x.shape[2]
+    padded = lines(x, slice(None), slice(first, first + rows * tile + overlap), [(above, 0), (left, right)])
+    image, down, along, channel = padded.strides
+    tiles = workspace(np, "tiles", (side, side, len(x), rows, columns, x.shape[3]), x.dtype)
+    seen = np.lib.stride_tricks.as_strided(padded, tiles.shape, (down, along, image, tile * down, tile * along, channel))
     move(seen, tiles)
     return tiles.reshape(side ** 2, -1)
