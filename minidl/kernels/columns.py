@@ -35,7 +35,7 @@ def columns(view, groups):
         gathered[...] = seen
         return gathered.reshape(groups, math.prod(places), math.prod(kernel) * channels)
     gathered = workspace(xp, "columns", (groups,) + kernel + (channels,) + places, view.dtype)
-    gathered[...] = xp.moveaxis(seen, range(1, spatial + 2), range(spatial + 2, 2 * spatial + 3))
+    gathered[...] = seen.transpose(0, *range(spatial + 2, 2 * spatial + 3), *range(1, spatial + 2))
     return gathered.reshape(groups, math.prod(kernel) * channels, math.prod(places)).swapaxes(1, 2)
 
 
@@ -52,7 +52,7 @@ def by_row(x, kernel, stride, dilation, groups):
     """x (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis."""
     seen = _along_others(x, kernel, stride, dilation, groups)           # (groups, n, L, *P₂, *K₂, C/groups)
     xp, spatial = backend.of(x), len(kernel) - 1
-    seen = xp.moveaxis(seen, 2, 2 + spatial)
+    seen = seen.transpose(0, 1, *range(3, 3 + spatial), 2, *range(3 + spatial, seen.ndim))
     gathered = workspace(xp, "columns", seen.shape, x.dtype)
     gathered[...] = seen
     gathered = gathered.reshape(-1, x.shape[1], math.prod(seen.shape[3 + spatial:]))
@@ -80,4 +80,5 @@ def _along_others(x, kernel, stride, dilation, groups):
 
 def _by_group(view, groups):
     """(…, C) → (groups, …, C/groups)"""
-    return backend.of(view).moveaxis(view.reshape(view.shape[:-1] + (groups, view.shape[-1] // groups)), -2, 0)
+    blocks = view.reshape(view.shape[:-1] + (groups, view.shape[-1] // groups))
+    return blocks.transpose(view.ndim - 1, *range(view.ndim - 1), view.ndim)

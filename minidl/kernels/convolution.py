@@ -113,7 +113,7 @@ def _fold(u, w, g):
     """
     xp, taps = backend.of(u), math.prod(g.kernel)
     channels, outputs = w.shape[-2], w.shape[-1] // g.groups
-    filters = xp.moveaxis(w.reshape(taps, channels, g.groups, outputs), 1, 3)                   # (K, G, O/G, C/G)
+    filters = w.reshape(taps, channels, g.groups, outputs).transpose(0, 2, 3, 1)              # (K, G, O/G, C/G)
     reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
     sizes = [max(n + 2 * p, s * (m - 1) + r) for n, p, s, m, r in zip(g.sizes, g.padding, g.stride, g.output, reach)]
     y = empty(u.shape[:1] + g.sizes + (g.groups, channels), u.dtype, xp)
@@ -189,7 +189,7 @@ def conv_weight(x, u, g):
     for other in others:
         summed += other
     # (G, K, C/G, O/G) → (*K, C/G, G, O/G)
-    return xp.moveaxis(summed, 0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
+    return summed.swapaxes(0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
 
 
 def _reach(rows, stride, kernel, dilation):
@@ -204,7 +204,7 @@ def _correlate(x, w, b, widths, stride, dilation, groups, rectified=False):
         return _narrow(x, w, b, widths, dilation, rectified)
     sizes = [n + before + after for n, (before, after) in zip(x.shape[1:-1], widths)]
     rows, *others = (output_size(*lengths) for lengths in zip(sizes, kernel, stride, [0] * len(sizes), dilation))
-    filters = xp.moveaxis(w.reshape(taps, groups, outputs // groups), 1, 0)
+    filters = w.reshape(taps, groups, outputs // groups).swapaxes(0, 1)
     y = empty((len(x), rows, *others, outputs), x.dtype, xp)
 
     def fill(seen, y):
@@ -243,7 +243,7 @@ def _narrow(x, w, b, widths, dilation, rectified):
     z[k, o, i] = Σ_c x[i, c] w[k, c, o],   y[p, o] = b[o] + Σ_k z[k, o, p + d·k]:  what is gathered has O channels, not C.
     """
     xp, kernel, (channels, outputs) = backend.of(x), w.shape[:-2], w.shape[-2:]
-    taps = xp.ascontiguousarray(xp.moveaxis(w.reshape(-1, channels, outputs), 1, 2)).reshape(-1, channels)    # (K·O, C)
+    taps = xp.ascontiguousarray(w.reshape(-1, channels, outputs).swapaxes(1, 2)).reshape(-1, channels)    # (K·O, C)
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
     sizes = tuple(n + sum(width) - r for n, width, r in zip(x.shape[1:], widths, reach))
     y = empty(x.shape[:1] + sizes + (outputs,), x.dtype)

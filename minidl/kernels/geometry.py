@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import hands, share, strips, workspace
+from minidl.kernels.workers import framed, hands, share, strips
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -80,15 +80,20 @@ def lines(x, images, rows, widths):
     sizes = (last - first, *(n + before + after for n, (before, after) in zip(x.shape[2:-1], widths[1:])))
     if kept.shape[1:-1] == sizes:
         return kept
-    padded = workspace(backend.of(x), "padded", kept.shape[:1] + sizes + kept.shape[-1:], x.dtype)
     corner = (max(-first, 0), *(max(before, 0) for before, _ in widths[1:]))
-    surround(padded, kept, corner, 0)
+    padded = framed(backend.of(x), kept.shape[:1] + sizes + kept.shape[-1:], kept.shape, corner, x.dtype)
+    padded[(slice(None),) + inner(corner, kept.shape[1:-1])] = kept
     return padded
+
+
+def inner(corner, sizes):
+    """Slices of those sizes that begin at the corner."""
+    return tuple(slice(before, before + n) for before, n in zip(corner, sizes))
 
 
 def surround(padded, x, corner, value):
     """padded = x from the corner on, and a value all around."""
-    inside = tuple(slice(before, before + n) for before, n in zip(corner, x.shape[1:-1]))
+    inside = inner(corner, x.shape[1:-1])
     padded[(slice(None),) + inside] = x
     for axis, kept in enumerate(inside, 1):
         for outside in slice(0, kept.start), slice(kept.stop, None):

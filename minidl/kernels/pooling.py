@@ -16,9 +16,9 @@ from minidl.kernels.workers import everywhere, workspace
 def max_pool(x, g, find=False, rectified=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞;  and if it should find them, the switches, else None.
 
-    A switch is the offset in the window, its number in C order, where x first is y.  It is the number of offsets up to
-    which x has been neither y nor NaN, which is the maximum where there is one.
-    rectified: max(y, 0) instead; where that is not positive, the switch is the number of offsets, and names none.
+    A switch is 1 + the offset in the window, its number in C order, where x first is y: that is 1 + the number of offsets
+    up to which x has been neither y nor NaN, which is the maximum where there is one.
+    rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
     xp, seen, size = backend.of(x), _seen(_padded(x, g, -math.inf), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
@@ -35,12 +35,12 @@ def max_pool(x, g, find=False, rectified=False):
             if xp is not backend.CPU.module or xp.isnan(best).any():        # a GPU is not asked: it would be waited for
                 missing &= planes == planes
             found = switches[strip].ravel()
-            found[...] = 0
-            for here in missing[::-1].view("uint8"):        # m₀ (1 + m₁ (1 + m₂ …))
-                found += 1
+            found[...] = 1
+            for here in missing[::-1].view("uint8"):        # 1 + m₀ (1 + m₁ (1 + m₂ …))
                 found *= here
+                found += 1
             if rectified:
-                xp.maximum(found, ~(best > 0) * found.dtype.type(size), out=found)
+                found *= best > 0
 
     everywhere(fill, y, others=size)
     return y, switches
@@ -73,7 +73,7 @@ def unpool(u, switch, g):
 def _named(switch, g):
     """For each offset of the window, whether the switch names it: (|K|, …)."""
     xp, size = backend.of(switch), math.prod(g.kernel)
-    offsets = xp.arange(size, dtype=switch.dtype)[:, None]
+    offsets = xp.arange(1, size + 1, dtype=switch.dtype)[:, None]
     return xp.equal(switch.reshape(1, -1), offsets, out=workspace(xp, "named", (size, switch.size), bool))
 
 
@@ -124,8 +124,8 @@ def _fold(u, g, contributions):
 
 def _seen(x, g):
     """View (*K, N, *P, C) of a padded array: at each offset of the window, what stands there at every place."""
-    axes = range(1 + len(g.kernel), 1 + 2 * len(g.kernel))
-    return backend.of(x).moveaxis(windows(x, g.kernel, g.stride, g.dilation), axes, range(len(g.kernel)))
+    axes = len(g.kernel)
+    return windows(x, g.kernel, g.stride, g.dilation).transpose(*range(axes + 1, 2 * axes + 1), *range(axes + 1), -1)
 
 
 def _planes(seen, strip):

@@ -16,7 +16,7 @@ from minidl.tensor import is_recording, operand, record, same_device
 
 @dataclass(frozen=True)
 class Switches:
-    """Where each maximum was found: array (N, *P, C) of offsets in the window, in C order, and their number for none;
+    """Where each maximum was found: array (N, *P, C) of 1 + the offset in the window, in C order, and 0 for none;
     the windows' Geometry."""
     array: Any
     geometry: Geometry
