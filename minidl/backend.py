@@ -8,7 +8,7 @@
 Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file, and stands nowhere else:
 
 - moving an array between host and device            `asarray`, `to_host`
-- adding into repeated positions                     `scatter_add` (numpy.add.at, cupyx.scatter_add)
+- adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
 - a product written into a given place                `matmul`
 - the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
@@ -75,7 +75,29 @@ def _find_gpu():
         raise DeviceError(f"device 'gpu': CuPy is installed but finds no usable GPU ({error})") from None
     if count == 0:
         raise DeviceError("device 'gpu': CuPy is installed but finds no GPU")
-    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, cupyx.scatter_add, cupyx.scipy.special.erf)
+    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, _ordered_scatter_add(cupy), cupyx.scipy.special.erf)
+
+
+def _ordered_scatter_add(cupy):
+    """target[key] += values for CuPy, bit for bit the same each time.
+
+    CuPy's own lets all threads add at once: a sum of floats then depends on who comes first.  Here the positions are sorted,
+    equal ones in the order of their values, and one thread adds up all that belongs to a position.
+    """
+    add_runs = cupy.ElementwiseKernel("raw int64 positions, raw T values, S zero", "raw T target", """
+        if (i == 0 || positions[i - 1] != positions[i]) {
+            S sum = zero + S(target[positions[i]]);
+            for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += S(values[j]);
+            target[positions[i]] = T(sum);
+        }""", "minidl_add_runs")
+
+    def scatter_add(target, key, values):
+        positions = cupy.arange(target.size).reshape(target.shape)[key].ravel()
+        order = cupy.argsort(positions)
+        zero = np.float64(0) if target.dtype.kind == "f" else np.int64(0)
+        add_runs(positions[order], values.ravel()[order], zero, target, size=order.size)
+
+    return scatter_add
 
 
 def device(name):
@@ -128,16 +150,20 @@ def is_array(x):
 def asarray(array, dtype=None, device=None):
     """`array` (nested lists, numbers, a NumPy array, or an array already there) on `device` (a Device).
 
-    An array of another device is refused: moving is asked for by name, `Tensor.to`.
+    An array of another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other dtypes
+    than floating-point, integer and boolean ones.
     """
-    if is_array(array):
-        if device is not None and device_of(array) is not device:
-            if device_of(array) is not CPU:
-                raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on {device.name!r}; use .to()")
-            return device.from_host(array if dtype is None else array.astype(dtype))
-        return array if dtype is None else array.astype(dtype, copy=False)
-    host = np.asarray(array, dtype=dtype)
-    return (device or default_device()).from_host(host)
+    if not is_array(array):
+        array, device = np.asarray(array, dtype=dtype), device or default_device()
+    for kind in array.dtype, array.dtype if dtype is None else np.dtype(dtype):
+        if kind.kind not in "fiub":
+            raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")
+    array = array if dtype is None else array.astype(dtype, copy=False)
+    if device is None or device_of(array) is device:
+        return array
+    if device_of(array) is not CPU:
+        raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on {device.name!r}; use .to()")
+    return device.from_host(array)
 
 
 def to_host(array):
@@ -151,17 +177,8 @@ def move(array, device):
 
 
 def scatter_add(target, key, values):
-    """target[key] += values in place, where a position named twice receives twice.
-
-    CuPy adds into few integer dtypes.  All of them are what is left of a sum in 64 bits, so that is what it computes.
-    """
-    device = device_of(target)
-    if device is CPU or target.dtype.kind == "f":
-        device.scatter_add(target, key, values)
-    else:
-        wide = target.astype("uint64")
-        device.scatter_add(wide, key, values.astype("uint64"))
-        target[...] = wide.astype(target.dtype)
+    """target[key] += values in place, where a position named twice receives twice; values have the shape of target[key]."""
+    device_of(target).scatter_add(target, key, values)
 
 
 def erf(x):

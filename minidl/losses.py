@@ -5,7 +5,7 @@ prediction's dtype.  Every loss has a finite gradient everywhere, also where a d
 triplet has one reduction more, "active": the mean of the losses above 0.
 """
 from minidl import ops
-from minidl.ops.indexing import check_labels
+from minidl.ops.indexing import along_axis, check_labels
 from minidl.tensor import operand, same_device
 
 
@@ -52,7 +52,7 @@ def cross_entropy(logits, labels, reduction="mean"):
         raise ValueError(f"cross_entropy: logits {logits.shape} need labels of shape {logits.shape[:-1]}, one for each "
                          f"row of class scores, got {labels.shape}")
     check_labels("cross_entropy", labels, logits.shape[-1])
-    log_probability = ops.take_along_axis(ops.log_softmax(logits), ops.expand_dims(labels, -1), -1)
+    log_probability = along_axis(ops.log_softmax(logits), ops.expand_dims(labels, -1).data, -1)
     return _reduce("cross_entropy", -ops.squeeze(log_probability, -1), reduction)
 
 
@@ -65,12 +65,14 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     Raises ValueError for targets outside of 0 … 1.
     """
     if isinstance(targets, (int, float)):
+        lowest = highest = targets
         logits = operand("binary_cross_entropy_with_logits", logits, "logits")
         targets = ops.ones_like(logits) * targets
-    logits, targets = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
-    if targets.size and not (float(targets.data.min()) >= 0 and float(targets.data.max()) <= 1):
-        raise ValueError("binary_cross_entropy_with_logits: targets must lie between 0 and 1, got "
-                         f"{float(targets.data.min())} to {float(targets.data.max())}")
+    else:
+        logits, targets = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
+        lowest, highest = (float(targets.data.min()), float(targets.data.max())) if targets.size else (0.0, 1.0)
+    if not 0 <= lowest <= highest <= 1:
+        raise ValueError(f"binary_cross_entropy_with_logits: targets must lie between 0 and 1, got {lowest} to {highest}")
     each = targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits)
     return _reduce("binary_cross_entropy_with_logits", each, reduction)
 

@@ -78,8 +78,6 @@ class Tensor:
         else:
             where = backend.default_device()
         data = backend.asarray(array, dtype, where)
-        if data.dtype.kind not in "fiub":
-            raise TypeError(f"tensor: dtype {data.dtype} is not a floating-point, integer or boolean type")
         self.data = data.copy() if data is array else data
         self.node = None
         if requires_grad:

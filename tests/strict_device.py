@@ -9,17 +9,16 @@ Where CuPy differs from NumPy, and so does this device:
  5. An integer array used as an index wraps around when out of range.
  6. Results of elementwise operations are in C order, whatever the order of the operands.
  7. `broadcast_to`, `diagonal` and sliding windows give views that can be written to.
- 8. scatter_add at integer arrays adds into few dtypes, int64 not among them.
- 9. erf of float16 is float64.
+ 8. erf of float16 is float64.
 What CuPy leaves undefined is an error here:
-10. `x[indices] = values` that names a position twice (which value stays?).
-11. float to integer where the value does not fit: NaN, infinity, a negative number to an unsigned type.
+ 9. `x[indices] = values` that names a position twice (which value stays?).
+10. float to integer where the value does not fit: NaN, infinity, a negative number to an unsigned type.
 Stricter than CuPy, which would quietly copy to the GPU or answer with its own function:
-12. NumPy's functions refuse the array; an index is an integer, a slice, None, Ellipsis or an array of the device.
-Not imitated: integers to negative integer powers (NumPy raises), the order in which atomic additions round, streams.
+11. NumPy's functions refuse the array; an index is an integer, a slice, None, Ellipsis or an array of the device.
+Not imitated: integers to negative integer powers (NumPy raises), streams.
 
 Source: the names in CuPy 14.0.1's modules `cupy` and `cupy.ndarray`, its pages "Comparison Table" and "Differences
-between CuPy and NumPy", and its _core/_routines_indexing.pyx.
+between CuPy and NumPy".
 """
 import operator
 from types import SimpleNamespace
@@ -301,15 +300,11 @@ xp = _Library(
     **{name: _creator(name) for name in _known(_creating)},
     **{name: _function(name) for name in _known(_functions)})
 
-_scatter_dtypes = "int32 uint32 uint64 float16 float32 float64".split()
-
-
 def scatter_add(target, key, values):
-    """cupyx.scatter_add: atomic addition where the key has integer arrays, and atomics know only some dtypes."""
+    """As backend.py makes it for CuPy: in every dtype, and the values already of the shape of target[key]."""
     key = target._key(key)
-    if any(isinstance(part, np.ndarray) and part.dtype.kind != "b" for part in key):
-        if target.dtype.name not in _scatter_dtypes:
-            raise TypeError(f"cupy.add.at only supports {', '.join(_scatter_dtypes)}, as data type, got {target.dtype}")
+    if target._host[key].shape != values.shape:
+        raise ValueError(f"scatter_add: {values.shape} into {target._host[key].shape}")
     np.add.at(target._host, key, _unwrap("scatter_add", values))
 
 

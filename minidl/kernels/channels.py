@@ -1,6 +1,7 @@
 """Work channel by channel on tall arrays (…, C), a strip of rows at a time: what a strip needs again is still in the cache.
 
 Few channels make short rows, over each of which NumPy begins anew; so several are taken as one, (R, C) as (R/k, k·C).
+On a GPU that is not needed: k = 1.
 Sums over rows are products with a row of ones: NumPy would add row after row into a running sum, which in float32 loses
 digits as the rows become many.
 """
@@ -48,6 +49,8 @@ def moments(x):
 
     weights = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
     found = _in_strips(of, x)
+    if len(found) == 1:
+        return found[0]
     mean, within = sum(weight * own for weight, own in zip(weights, found))
     between = sum(weight * (own[0] - mean) ** 2 for weight, own in zip(weights, found))
     return xp.stack([mean, within + between])
@@ -76,14 +79,16 @@ def shift(y, b):
 
 def _rows(x):
     """x (…, C) as (R/k, k·C)."""
-    rows = math.prod(x.shape[:-1])
-    k = math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / x.shape[-1]))) if 0 < x.shape[-1] < WIDE else 1
-    return backend.of(x).ascontiguousarray(x).reshape(rows // k, k * x.shape[-1])
+    xp, rows, channels = backend.of(x), math.prod(x.shape[:-1]), x.shape[-1]
+    few = 0 < channels < WIDE and xp is backend.CPU.module
+    k = math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / channels))) if few else 1
+    return xp.ascontiguousarray(x).reshape(rows // k, k * channels)
 
 
 def _repeated(vector, x):
     """A vector (C,) for rows of k·C."""
-    return backend.of(x).tile(vector, x.shape[1] // len(vector)) if len(vector) else vector
+    k = x.shape[1] // max(1, len(vector))
+    return backend.of(x).tile(vector, k) if k > 1 else vector
 
 
 def _sum(rows, channels):
@@ -91,7 +96,8 @@ def _sum(rows, channels):
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)
-    return xp.dot(xp.ones((1, len(rows)), rows.dtype), rows).reshape(-1, channels).sum(0)
+    sums = xp.dot(xp.ones((1, len(rows)), rows.dtype), rows).reshape(-1, channels)
+    return sums.sum(0) if len(sums) > 1 else sums[0]
 
 
 def _total(of, x, shape):

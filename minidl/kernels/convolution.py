@@ -99,7 +99,7 @@ def conv_input(u, w, g):
     """
     if fast := _winograd(u, w, w.shape[-2:], g):
         return fast.conv_input(u, w, g)
-    if set(g.stride) != {1} or u[..., 0].size < FEW:
+    if set(g.stride) != {1} or u[..., 0].size < FEW and backend.of(u) is backend.CPU.module:
         return _fold(u, w, g)
     reach = [d * (k - 1) for d, k in zip(g.dilation, g.kernel)]
     widths = [(r - p, r - p) for r, p in zip(reach, g.padding)]

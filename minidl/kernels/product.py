@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minidl import backend
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import even, number_of_threads, share, workspace
 
@@ -59,8 +60,7 @@ def multiply(a, b, out):
     and no slower elsewhere.  So a long product is cut into a stack of small ones, which NumPy goes through in one call.
     """
     if type(out) is not np.ndarray:
-        out[...] = a @ b                                            # CuPy wants a result in one piece
-        return out
+        return _on_gpu(a, b, out)
     (m, k), n = a.shape[-2:], b.shape[-1]
     longest, inside = max(m, n, k), k >= max(m, n)
     most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
@@ -76,6 +76,18 @@ def multiply(a, b, out):
         _pieces(a, b, out, pieces)
     else:
         np.matmul(a, b, out=out)
+    return out
+
+
+def _on_gpu(a, b, out):
+    """CuPy wants a result in one piece, and copies what is turned, but not where there is only one matrix."""
+    if not out.flags.c_contiguous:
+        out[...] = a @ b
+    elif math.prod(out.shape[:-2]) == 1:
+        a, b, alone = (x.reshape(x.shape[-2:]) for x in (a, b, out))
+        backend.of(out).matmul(a, b, out=alone)
+    else:
+        backend.of(out).matmul(a, b, out=out)
     return out
 
 

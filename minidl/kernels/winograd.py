@@ -28,6 +28,7 @@ import weakref
 
 import numpy as np
 
+from minidl import backend
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import lines, move
 from minidl.kernels.memory import empty
@@ -39,6 +40,7 @@ TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 FEW = 2             # times as many outputs as tiles
 MANY = 500          # tiles for which it pays to turn few filters, as BLAS multiplies small matrices faster then
+LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
 
 
 class Form:
@@ -85,8 +87,8 @@ ADJOINT = tuple(map(_square, _adjoint(F4.a_t, F4.g, F4.b_t)))
 
 def applies(first, second, g):
     """Whether this algorithm can contract two arrays."""
-    return (type(first) is np.ndarray and first.dtype == second.dtype == np.float32 and g.kernel == (TAPS, TAPS)
-            and g.stride == g.dilation == (1, 1) and g.groups == 1 and max(g.padding) < TAPS and len(first) > 0)
+    return (first.dtype == second.dtype == np.float32 and g.kernel == (TAPS, TAPS) and g.stride == g.dilation == (1, 1)
+            and g.groups == 1 and max(g.padding) < TAPS and len(first) > 0)
 
 
 def tiles(form, pictures):
@@ -100,7 +102,10 @@ def pays(pictures, channels):
     For each tile it saves 9·16 − 36 = 108 multiplications for every pair of channels, and its transforms take
     36·36 + 16·36 for every channel: with as many channels in as out, 2·1872 / 108 = 35 of them pay for the transforms at
     equal speed; measured, 32 do, as gathering 9 neighbours costs too.  The filters' transforms want more than 16 tiles.
+    On a GPU 64 channels do, and it must save enough multiplications for the time that three more launches take.
     """
+    if backend.of(pictures) is not np:
+        return min(channels) >= 64 and tiles(F4, pictures) * math.prod(channels) >= LAUNCHES
     return min(channels) >= 32 and tiles(F4, pictures) > 16
 
 
@@ -112,38 +117,40 @@ def conv(x, w, b, g, rectified):
 def conv_input(u, w, g):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
     few, many = math.prod(w.shape[2:]) <= 2 ** 14, tiles(F4, u) >= MANY
-    filters = turned(w) if few and many else transformed(w).transpose(0, 2, 1)
+    filters = turned(w) if few and many or backend.of(w) is not np else transformed(w).transpose(0, 2, 1)
     return correlate(u, filters, None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
 
 
 def conv_weight(x, u, g, budget=2 ** 22):
     """The third contraction.  With V the values of x's tiles and M = (A ⊗ A) u those of u's, y = Aᵀ[U ⊙ V] says that
     T = Σ U V M over positions, tiles and channels: so the values of w̄ are Σ Vᵀ M, and w̄ = Gᵀ of them along both axes."""
+    xp, device = backend.of(x), backend.device_of(x)
+    to_values, from_products = placed(F4.input, device), placed(F4.output, device).T
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
     channels, outputs, positions = x.shape[-1], u.shape[-1], F4.side ** 2
 
     def total(mine):
-        values = empty((positions, channels, outputs), x.dtype)
+        values = empty((positions, channels, outputs), x.dtype, xp)
         for i, (some, part) in enumerate(mine):
             many = (some.stop - some.start) * (part.stop - part.start) * columns
-            v = workspace(np, "transformed", (positions, many * channels), x.dtype)
-            multiply(F4.input, cut(x[some], part, columns, g.padding, F4.tile, F4.side), v)
-            m = workspace(np, "products", (positions, many * outputs), x.dtype)
-            multiply(F4.output.T, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), m)
+            v = workspace(xp, "transformed", (positions, many * channels), x.dtype)
+            multiply(to_values, cut(x[some], part, columns, g.padding, F4.tile, F4.side), v)
+            m = workspace(xp, "products", (positions, many * outputs), x.dtype)
+            multiply(from_products, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), m)
             v, m = v.reshape(positions, many, channels), m.reshape(positions, many, outputs)
-            product = workspace(np, "outputs", values.shape, x.dtype) if i else values
+            product = workspace(xp, "outputs", values.shape, x.dtype) if i else values
             multiply(v.transpose(0, 2, 1), m, product)
             if i:
                 values += product
         return values
 
     budget += positions * channels * outputs * x.itemsize           # many strips would spend their time adding up
-    todo = strips(len(x), rows, positions * columns * 2 * (channels + outputs) * x.itemsize, np, budget)
-    first, *others = share(total, deal(todo, np), np)
+    todo = strips(len(x), rows, positions * columns * 2 * (channels + outputs) * x.itemsize, xp, budget)
+    first, *others = share(total, deal(todo, xp), xp)
     for other in others:
         first += other
     values = first.reshape(positions, -1)
-    return share(F4.filter.T.__matmul__, [values], np)[0].reshape(TAPS, TAPS, channels, outputs)
+    return share(placed(F4.filter, device).T.__matmul__, [values], xp)[0].reshape(TAPS, TAPS, channels, outputs)
 
 
 def once(transform):
@@ -162,11 +169,19 @@ def once(transform):
     return remembering
 
 
+@once
+def placed(matrix, device):
+    """A matrix of constants on a device."""
+    return device.from_host(matrix)
+
+
 def evaluate(matrix, taps):
     """(G ⊗ G) taps for taps (9, …)."""
-    values = empty((len(matrix), *taps.shape[1:]), taps.dtype)
+    xp, matrix = backend.of(taps), placed(matrix, backend.device_of(taps))
+    values = empty((len(matrix), *taps.shape[1:]), taps.dtype, xp)
     taps, flat = taps.reshape(TAPS ** 2, -1), values.reshape(len(matrix), -1)
-    share(lambda part: multiply(matrix, taps[:, part], flat[:, part]), even(flat.shape[1], number_of_threads()), np)
+    parts = even(flat.shape[1], number_of_threads() if xp is np else 1)
+    share(lambda part: multiply(matrix, taps[:, part], flat[:, part]), parts, xp)
     return values
 
 
@@ -179,7 +194,7 @@ def transformed(w):
 @once
 def turned(w):
     """The same with channels and outputs exchanged: (36, O, C)."""
-    return np.ascontiguousarray(transformed(w).transpose(0, 2, 1))
+    return backend.of(w).ascontiguousarray(transformed(w).transpose(0, 2, 1))
 
 
 def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22):
@@ -190,22 +205,23 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
     multiplied with the filters of some output channels at a time.  So what is large is read once.  A strip that meets large
     filters is large too, as they are read again for each.
     """
-    from_products, to_values = matrices
+    xp = backend.of(x)
+    from_products, to_values = (placed(matrix, backend.device_of(x)) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // F4.tile), -(-width // F4.tile)
     images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[-1], F4.side ** 2
-    y = empty((images, rows, F4.tile, columns, F4.tile, outputs), x.dtype)
+    y = empty((images, rows, F4.tile, columns, F4.tile, outputs), x.dtype, xp)
 
     def contract(values, u, some, part, out):
         many = values.size // (positions * channels)
-        m = workspace(np, "products", (positions, many, u.shape[-1]), x.dtype)
+        m = workspace(xp, "products", (positions, many, u.shape[-1]), x.dtype)
         multiply(values.reshape(positions, many, channels), u, m)
         interpolate(from_products, m.reshape(positions, -1), b if b is None else b[out], rectified, y[some, part, ..., out])
 
     def by_tiles(strip):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
-        values = workspace(np, "transformed", (positions, many * channels), x.dtype)
+        values = workspace(xp, "transformed", (positions, many * channels), x.dtype)
         multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
         contract(values, filters, some, part, slice(None))
 
@@ -214,30 +230,30 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
 
     if FEW * images * rows * columns >= outputs:
         per_row = positions * columns * (2 * channels + 2 * outputs) * x.itemsize
-        share(by_tiles, strips(images, rows, per_row, np, budget + filters.nbytes), np)
+        share(by_tiles, strips(images, rows, per_row, xp, budget + filters.nbytes), xp)
     else:
-        values = empty((positions, images * rows * columns * channels), x.dtype)
+        values = empty((positions, images * rows * columns * channels), x.dtype, xp)
         transform(to_values, x, rows, columns, padding, F4, values)
-        share(by_outputs, even(outputs, number_of_threads()), np)
+        share(by_outputs, even(outputs, number_of_threads()), xp)
     return y.reshape(images, rows * F4.tile, columns * F4.tile, outputs)[:, :height, :width]
 
 
 def transform(to_values, x, rows, columns, padding, form, values):
     """values (s², tiles · C) of all the tiles, rows × columns of each picture, by all threads."""
-    each = columns * x.shape[-1]
+    xp, each = backend.of(x), columns * x.shape[-1]
 
     def fill(strip):
         some, part = strip
         own = slice((some.start * rows + part.start) * each, ((some.stop - 1) * rows + part.stop) * each)
         multiply(to_values, cut(x[some], part, columns, padding, form.tile, form.side), values[:, own])
 
-    share(fill, strips(len(x), rows, 1, np), np)
+    share(fill, strips(len(x), rows, 1, xp), xp)
 
 
 def interpolate(from_products, m, b, rectified, y):
     """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O): Aᵀ along both axes."""
-    images, rows, tile, columns, _, outputs = y.shape
-    s = workspace(np, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype)
+    xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
+    s = workspace(xp, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype)
     multiply(from_products, m, s)
     s = s.reshape(tile, tile, images, rows, columns, outputs)
     if b is not None:
@@ -249,11 +265,11 @@ def interpolate(from_products, m, b, rectified, y):
 
 def cut(x, part, columns, padding, tile, side):
     """The tiles (side², tiles · C), a tile apart and overlapping, in some tile rows of the pictures x (n, H, W, C)."""
-    (above, left), overlap, rows = padding, side - tile, part.stop - part.start
+    xp, (above, left), overlap, rows = backend.of(x), padding, side - tile, part.stop - part.start
     first, right = part.start * tile, columns * tile + overlap - left - x.shape[2]
     padded = lines(x, slice(None), slice(first, first + rows * tile + overlap), [(above, 0), (left, right)])
     image, down, along, channel = padded.strides
-    tiles = workspace(np, "tiles", (side, side, len(x), rows, columns, x.shape[3]), x.dtype)
-    seen = np.lib.stride_tricks.as_strided(padded, tiles.shape, (down, along, image, tile * down, tile * along, channel))
+    tiles = workspace(xp, "tiles", (side, side, len(x), rows, columns, x.shape[3]), x.dtype)
+    seen = xp.lib.stride_tricks.as_strided(padded, tiles.shape, (down, along, image, tile * down, tile * along, channel))
     move(seen, tiles)
     return tiles.reshape(side ** 2, -1)

@@ -23,7 +23,7 @@ PANEL, TOGETHER = 64, 16        # outputs and tiles of a small product
 def pays(pictures, channels):
     """Whether it is faster than the direct product, for pictures (N, H, W, …) and that many channels in and out: where
     there are few tiles, but enough that the filters' transforms are worth it."""
-    return min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64
+    return type(pictures) is np.ndarray and min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64
 
 
 def conv(x, w, b, g, rectified):

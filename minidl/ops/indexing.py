@@ -73,18 +73,19 @@ def scatter(u, key, shape):
     return _scatter(u, key, tuple(shape))
 
 
-def _index(x, key):
+def _index(x, key, distinct=False):
     shape = x.shape
-    return record(x.data[key], (x, lambda gy: _scatter(gy, key, shape)))
+    return record(x.data[key], (x, lambda gy: _scatter(gy, key, shape, distinct)))
 
 
-def _scatter(u, key, shape):
+def _scatter(u, key, shape, distinct=False):
+    """distinct: no position is named twice, which is known of keys without integer arrays."""
     made = backend.of(u.data).zeros(shape, u.dtype)
-    if any(backend.is_array(part) and not _is_mask(part) for part in key):
-        backend.scatter_add(made, key, u.data)
+    if distinct or not any(backend.is_array(part) and not _is_mask(part) for part in key):
+        made[key] = u.data
     else:
-        made[key] = u.data      # no position is named twice
-    return record(made, (u, lambda gy: _index(gy, key)))
+        backend.scatter_add(made, key, u.data)
+    return record(made, (u, lambda gy: _index(gy, key, distinct)))
 
 
 def add_at(x, key, values):
@@ -142,10 +143,16 @@ def take_along_axis(x, indices, axis):
         if i != axis and n != m:
             raise ValueError(f"take_along_axis: indices of shape {indices.shape} differ from x of shape {x.shape} "
                              f"along axis {i}, not only along axis {axis}")
+    *_, checked = _key("take_along_axis", x, (slice(None),) * axis + (indices,))
+    return along_axis(x, checked, axis)
+
+
+def along_axis(x, indices, axis):
+    """`take_along_axis` at an array of indices that have been checked."""
     xp = backend.of(x.data)
     grid = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1)) for i, n in enumerate(indices.shape)]
     grid[axis] = indices
-    return _index(x, _key("take_along_axis", x, tuple(grid)))
+    return _index(x, tuple(grid), distinct=indices.shape[axis] == 1)
 
 
 def one_hot(labels, classes, dtype="float32"):
@@ -160,6 +167,7 @@ def check_labels(operation, labels, classes):
     """Raise TypeError unless the labels are integers, ValueError unless they lie in 0 … classes−1."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{operation}: labels must be integers, got {labels.dtype}")
-    if labels.size and (int(labels.data.min()) < 0 or int(labels.data.max()) >= classes):
+    unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")         # there, what is negative is large
+    if labels.size and int(unsigned.max()) >= classes:
         raise ValueError(f"{operation}: labels lie between {int(labels.data.min())} and {int(labels.data.max())}; "
                          f"allowed are 0 to {classes - 1}")
