@@ -10,6 +10,7 @@ Where NumPy and CuPy disagree, the difference is a field of `Device` or a functi
 - moving an array between host and device            `asarray`, `to_host`
 - adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
 - a product written into a given place                `matmul`
+- several elementwise operations in one pass         `fused` (cupy.fuse; NumPy has no such thing)
 - the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
 - a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
@@ -18,6 +19,7 @@ Where NumPy and CuPy disagree, the difference is a field of `Device` or a functi
 """
 from collections.abc import Callable
 from dataclasses import dataclass
+import functools
 import importlib.util
 import os
 from types import ModuleType
@@ -39,6 +41,7 @@ class Device:
     to_host: Callable           # array -> numpy.ndarray
     scatter_add: Callable       # (target, key, values): target[key] += values, repeated positions counted each time
     erf: Callable
+    fuse: Callable = lambda rule: rule      # see `fused`
 
 
 def _numpy_erf(x):
@@ -75,7 +78,8 @@ def _find_gpu():
         raise DeviceError(f"device 'gpu': CuPy is installed but finds no usable GPU ({error})") from None
     if count == 0:
         raise DeviceError("device 'gpu': CuPy is installed but finds no GPU")
-    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, _ordered_scatter_add(cupy), cupyx.scipy.special.erf)
+    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, _ordered_scatter_add(cupy), cupyx.scipy.special.erf,
+                  cupy.fuse)
 
 
 def _ordered_scatter_add(cupy):
@@ -184,6 +188,23 @@ def scatter_add(target, key, values):
 def erf(x):
     """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's dtype."""
     return device_of(x).erf(x).astype(x.dtype, copy=False)
+
+
+def fused(rule):
+    """Decorates an elementwise function of arrays and numbers: on a GPU it becomes one kernel, not one for each operation.
+
+    Its first argument is an array, and every operation in it has one: of numbers alone CuPy would make float64.
+    """
+    @functools.wraps(rule)
+    def call(first, *others):
+        where = _by_type.get(type(first), CPU)          # of no array: a number that NumPy made
+        return _fused_on(where.name, rule)(first, *others)
+    return call
+
+
+@functools.cache
+def _fused_on(name, rule):
+    return device(name).fuse(rule)
 
 
 def check_indices(operation, indices, size, what):

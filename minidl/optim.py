@@ -186,10 +186,19 @@ class Adam(Optimizer):
     def update(self, w, g, state):
         beta1, beta2 = self.betas
         t = state["step"] = state.get("step", 0) + 1
-        m = state["mean"] = beta1 * state.get("mean", 0.0) + (1 - beta1) * g
-        v = state["square"] = beta2 * state.get("square", 0.0) + (1 - beta2) * (g * g)
-        m_hat, v_hat = m / (1 - beta1 ** t), v / (1 - beta2 ** t)
-        return w - self.learning_rate * m_hat / (v_hat ** 0.5 + self.eps)
+        m, v = (state[name] if name in state else 0.0 * g for name in ("mean", "square"))
+        w, state["mean"], state["square"] = self._moved(w, g, m, v, beta1, beta2, 1 - beta1, 1 - beta2, 1 - beta1 ** t,
+                                                        1 - beta2 ** t, self.learning_rate, self.eps)
+        return w
+
+    @staticmethod
+    @backend.fused
+    def _moved(w, g, m, v, beta1, beta2, beta1_rest, beta2_rest, beta1_sum, beta2_sum, eta, eps):
+        """w, m and v after the step; rest is 1 − β, sum is 1 − βᵗ."""
+        m = beta1 * m + beta1_rest * g
+        v = beta2 * v + beta2_rest * (g * g)
+        m_hat, v_hat = m / beta1_sum, v / beta2_sum
+        return w - eta * m_hat / (v_hat ** 0.5 + eps), m, v
 
 
 class AdamW(Adam):

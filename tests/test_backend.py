@@ -31,7 +31,7 @@ def cupy(monkeypatch):
     made["cupyx.scipy"].special = made["cupyx.scipy.special"]
     cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=CudaError))
     cupy.ndarray, cupy.asarray, cupy.asnumpy = GpuArray, "asarray", "asnumpy"
-    cupy.ElementwiseKernel, made["cupyx.scipy.special"].erf = lambda *code: None, "erf"
+    cupy.ElementwiseKernel, cupy.fuse, made["cupyx.scipy.special"].erf = lambda *code: None, "fuse", "erf"
     for table in "_by_name", "_by_type", "array_types":
         monkeypatch.setattr(backend, table, dict(getattr(backend, table)))
     backend._by_name.pop("gpu", None)
@@ -40,7 +40,7 @@ def cupy(monkeypatch):
 
 def test_a_gpu_is_found_when_it_is_asked_for(cupy):
     found = backend.device("gpu")
-    assert found == backend.Device("gpu", GpuArray, cupy, "asarray", "asnumpy", found.scatter_add, "erf")
+    assert found == backend.Device("gpu", GpuArray, cupy, "asarray", "asnumpy", found.scatter_add, "erf", "fuse")
     assert backend.device("gpu") is found and backend.array_types[GpuArray] is cupy
     assert backend.is_array(GpuArray()) and backend.device_of(GpuArray()) is found
     assert md.devices() == ["cpu", "gpu", "strict"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from minidl import kernels
+from minidl import backend, kernels
 from minidl.kernels import convolution, winograd, winograd_few, workers
 from minidl.kernels.geometry import Geometry, lines, pad
 
@@ -295,3 +295,21 @@ def test_an_array_with_a_border_is_kept_until_others_need_its_room():
         workers.framed(np, shape, (1, 2, 2, 1), (1, 1), "float32")
     again = workers.framed(np, shapes[0], (1, 2, 2, 1), (1, 1), "float32")
     assert again is not first and not again.any()
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "winograd"])
+@pytest.mark.parametrize("sizes, channels", [((90, 91), (64, 65)), ((5, 9), (3, 70))])
+def test_winograd_on_every_device(device, sizes, channels, algorithm, monkeypatch):
+    """Pictures large enough for a GPU, and a few tiles only because it is asked for."""
+    monkeypatch.setenv("MINIDL_CONV", algorithm)
+    x, w, b = drawn(2, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
+    there = [backend.asarray(array, device=backend.device(device)) for array in (x, w, b)]
+    g = Geometry(sizes, (3, 3), (1, 1), (1, 1), (1, 1), 1)
+    found = kernels.conv(*there, g, rectified=True)
+    close(backend.to_host(found), np.maximum(convolution._correlate(x, w, b, [(1, 1)] * 2, (1, 1), (1, 1), 1), 0))
+    u = drawn(*found.shape, seed=3)
+    there.append(backend.asarray(u, device=backend.device(device)))
+    exact = kernels.conv_input(u.astype("float64"), w.astype("float64"), g)
+    close(backend.to_host(kernels.conv_input(there[3], there[1], g)), exact.astype("float32"))
+    exact = kernels.conv_weight(x.astype("float64"), u.astype("float64"), g)
+    close(backend.to_host(kernels.conv_weight(there[0], there[3], g)), exact.astype("float32"))

@@ -58,7 +58,10 @@ def moments(x):
 
 def affine(x, a, c, u=None, b=None):
     """x ⊙ a + c,  or  x ⊙ a + u ⊙ b + c,  with a, b and c (C,)."""
-    xp, shape, x, u = backend.of(x), x.shape, _rows(x), u if u is None else _rows(u)
+    xp, shape = backend.of(x), x.shape
+    if xp is not backend.CPU.module:
+        return _affine(x, a, c) if u is None else _blend(x, a, c, u, b)
+    x, u = _rows(x), u if u is None else _rows(u)
     y, a, c, b = empty(x.shape, x.dtype, xp), _repeated(a, x), _repeated(c, x), b if b is None else _repeated(b, x)
 
     def fill(part):
@@ -69,6 +72,16 @@ def affine(x, a, c, u=None, b=None):
 
     _in_strips(fill, x)
     return y.reshape(shape)
+
+
+@backend.fused
+def _affine(x, a, c):
+    return x * a + c
+
+
+@backend.fused
+def _blend(x, a, c, u, b):
+    return x * a + u * b + c
 
 
 def shift(y, b):

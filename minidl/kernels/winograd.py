@@ -124,7 +124,7 @@ def conv_input(u, w, g):
 def conv_weight(x, u, g, budget=2 ** 22):
     """The third contraction.  With V the values of x's tiles and M = (A ⊗ A) u those of u's, y = Aᵀ[U ⊙ V] says that
     T = Σ U V M over positions, tiles and channels: so the values of w̄ are Σ Vᵀ M, and w̄ = Gᵀ of them along both axes."""
-    xp, device = backend.of(x), backend.device_of(x)
+    xp, device = backend.of(x), backend.device_of(x).name
     to_values, from_products = placed(F4.input, device), placed(F4.output, device).T
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
     channels, outputs, positions = x.shape[-1], u.shape[-1], F4.side ** 2
@@ -171,13 +171,13 @@ def once(transform):
 
 @once
 def placed(matrix, device):
-    """A matrix of constants on a device."""
-    return device.from_host(matrix)
+    """A matrix of constants on the device of that name."""
+    return backend.device(device).from_host(matrix)
 
 
 def evaluate(matrix, taps):
     """(G ⊗ G) taps for taps (9, …)."""
-    xp, matrix = backend.of(taps), placed(matrix, backend.device_of(taps))
+    xp, matrix = backend.of(taps), placed(matrix, backend.device_of(taps).name)
     values = empty((len(matrix), *taps.shape[1:]), taps.dtype, xp)
     taps, flat = taps.reshape(TAPS ** 2, -1), values.reshape(len(matrix), -1)
     parts = even(flat.shape[1], number_of_threads() if xp is np else 1)
@@ -206,7 +206,7 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
     filters is large too, as they are read again for each.
     """
     xp = backend.of(x)
-    from_products, to_values = (placed(matrix, backend.device_of(x)) for matrix in matrices)
+    from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // F4.tile), -(-width // F4.tile)
     images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[-1], F4.side ** 2

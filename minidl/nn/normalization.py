@@ -37,8 +37,8 @@ class BatchNorm(Module):
     def follow(self, mean, variance):
         """Move the running statistics towards a batch's."""
         m, dtype = self.momentum, self.running_mean.dtype
-        self.running_mean = (1 - m) * self.running_mean + m * mean.astype(dtype)
-        self.running_variance = (1 - m) * self.running_variance + m * variance.astype(dtype)
+        self.running_mean = (1 - m) * self.running_mean + m * mean.astype(dtype, copy=False)
+        self.running_variance = (1 - m) * self.running_variance + m * variance.astype(dtype, copy=False)
 
     def details(self):
         return f"{self.scale.size}" + changed(self, momentum=0.1, eps=1e-5)
