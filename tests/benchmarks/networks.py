@@ -139,9 +139,8 @@ class DCGAN(Case):
             d_loss.backward()
             d_optimizer.step()
             g_loss = cost(d(fake), ones)
-            parameters = list(g.parameters())
-            for parameter, gradient in zip(parameters, torch.autograd.grad(g_loss, parameters)):
-                parameter.grad = gradient
+            g_optimizer.zero_grad()
+            g_loss.backward(inputs=list(g.parameters()))
             g_optimizer.step()
             return d_loss.detach() + g_loss.detach()
 
