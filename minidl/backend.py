@@ -88,18 +88,21 @@ def _ordered_scatter_add(cupy):
     CuPy's own lets all threads add at once: a sum of floats then depends on who comes first.  Here the positions are sorted,
     equal ones in the order of their values, and one thread adds up all that belongs to a position.
     """
-    add_runs = cupy.ElementwiseKernel("raw int64 positions, raw T values, S zero", "raw T target", """
-        if (i == 0 || positions[i - 1] != positions[i]) {
-            S sum = zero + S(target[positions[i]]);
-            for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += S(values[j]);
-            target[positions[i]] = T(sum);
-        }""", "minidl_add_runs")
+    def add_runs(sum_type):
+        return cupy.ElementwiseKernel("raw int64 positions, raw T values", "raw T target", """
+            if (i == 0 || positions[i - 1] != positions[i]) {
+                SUM sum = SUM(target[positions[i]]);
+                for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += SUM(values[j]);
+                target[positions[i]] = T(sum);
+            }""".replace("SUM", sum_type), "minidl_add_runs")
+
+    add_floats, add_integers = add_runs("double"), add_runs("long long")
 
     def scatter_add(target, key, values):
         positions = cupy.arange(target.size).reshape(target.shape)[key].ravel()
         order = cupy.argsort(positions)
-        zero = np.float64(0) if target.dtype.kind == "f" else np.int64(0)
-        add_runs(positions[order], values.ravel()[order], zero, target, size=order.size)
+        add = add_floats if target.dtype.kind == "f" else add_integers
+        add(positions[order], values.ravel()[order], target, size=order.size)
 
     return scatter_add
 
