@@ -91,9 +91,9 @@ def _ordered_scatter_add(cupy):
     def add_runs(sum_type):
         return cupy.ElementwiseKernel("raw int64 positions, raw T values", "raw T target", """
             if (i == 0 || positions[i - 1] != positions[i]) {
-                SUM sum = SUM(target[positions[i]]);
-                for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += SUM(values[j]);
-                target[positions[i]] = T(sum);
+                SUM sum = (SUM)target[positions[i]];
+                for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += (SUM)values[j];
+                target[positions[i]] = (T)sum;
             }""".replace("SUM", sum_type), "minidl_add_runs")
 
     add_floats, add_integers = add_runs("double"), add_runs("long long")
