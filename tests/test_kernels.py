@@ -209,6 +209,38 @@ def test_two_threads_may_convolve_at_once(monkeypatch):
                 assert (a == b).all()
 
 
+def test_after_an_error_what_was_begun_is_waited_for_and_nothing_else_begun(monkeypatch):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
+    begun, failed, ended = threading.Event(), threading.Event(), []
+
+    def job(i):
+        if i == 0:
+            begun.wait()
+            failed.set()
+            raise ZeroDivisionError
+        begun.set()
+        failed.wait()
+        time.sleep(0.05)
+        ended.append(i)
+
+    with pytest.raises(ZeroDivisionError):
+        workers.share(job, range(5), np)
+    assert ended == [4]
+
+
+def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
+
+    def inner(i):
+        return workers.share(lambda j: (i, j), range(4), np)
+
+    expected = [[(i, j) for j in range(4)] for i in range(5)]
+    for _ in range(50):
+        assert workers.share(inner, range(5), np) == expected
+    helpers = [thread for thread in threading.enumerate() if isinstance(thread, workers._Helper)]
+    assert len(helpers) <= 2 + 3 * 2 + 3 * 4            # of one share, of those within it, and of two at once in other tests
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", ""])
 def test_a_wrong_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("MINIDL_NUM_THREADS", value)

@@ -18,7 +18,7 @@ WIDE = 512              # elements of a row that is long enough
 def add_up(x):
     """Σ x over all axes but the last: (C,)."""
     x, channels = _rows(x), x.shape[-1]
-    return _total(lambda part: _sum(x[part], channels), x, channels)
+    return _total(lambda part: _sum(x[part], channels), x, channels, work=1 / 2)       # read once, nothing written
 
 
 def sums(u, x):
@@ -70,7 +70,7 @@ def affine(x, a, c, u=None, b=None):
             out += xp.multiply(u[part], b, out=workspace(xp, "channels", out.shape, out.dtype))
         out += c
 
-    _in_strips(fill, x)
+    _in_strips(fill, x, work=1 if u is None else 2)
     return y.reshape(shape)
 
 
@@ -113,17 +113,18 @@ def _sum(rows, channels):
     return sums.sum(0) if len(sums) > 1 else sums[0]
 
 
-def _total(of, x, shape):
+def _total(of, x, shape, work=1):
     """Σ of(part) over the strips of x, each of that shape."""
-    parts = _in_strips(of, x)
+    parts = _in_strips(of, x, work)
     return sum(parts[1:], parts[0]) if parts else backend.of(x).zeros(shape, x.dtype)
 
 
-def _parts(x):
-    per_row, threads = x.shape[1] * x.itemsize, hands(x.nbytes)
+def _parts(x, work=1):
+    """Slices of rows.  work: what is done with an element of x takes so many times as long as to copy it."""
+    per_row, threads = x.shape[1] * x.itemsize, hands(work * x.nbytes)
     return [rows for _, rows in strips(min(1, len(x)), len(x), per_row, backend.of(x), BUDGET, threads)]
 
 
-def _in_strips(job, x):
+def _in_strips(job, x, work=1):
     """Results of job(slice of rows), in order."""
-    return share(job, _parts(x), backend.of(x), hands(x.nbytes))
+    return share(job, _parts(x, work), backend.of(x), hands(work * x.nbytes))
