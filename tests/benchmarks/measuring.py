@@ -6,7 +6,7 @@ import numpy as np
 
 from .libraries import load, synchronize
 
-SHORTEST = 0.1          # seconds of one sample: quick steps are called many times, as in a loop, on cores long awake
+SHORTEST = 0.2          # seconds of one sample: quick steps are called many times, as in a loop, on cores long awake
 PAUSE = 0.005           # seconds between samples, in which the threads of the one before go to sleep
 
 
