@@ -3,8 +3,9 @@
 How it is measured
 - All libraries get the same numbers (float32), the same number of threads (`--threads`), and compute the same: the first
   result of each is compared with minidl's, and a case in which they differ by more than a thousandth is an error.
-- The libraries take turns in one process, A B A B …, so that a slow minute of the machine is everybody's.  A sample is one
-  call, or as many as take 20 ms.  Tables show medians and quartiles; `--json` keeps every sample.
+- The libraries take turns in one process, A B A B …, so that a slow minute of the machine is everybody's.  A sample is as
+  many calls as take 0.1 s, at least one, after as many that do not count: some libraries use one core, and the others would
+  find the second one asleep.  Tables show medians and quartiles; `--json` keeps every sample.
 - PyTorch runs eagerly, with its fused optimisers, in its default memory layout and in channels-last; the better one counts.
 - A plain product of two 1024 × 1024 float32 matrices by np.matmul takes its turn too.  "of matmul" is minidl's rate in a
   case divided by that one's; a rate is multiplications and additions in convolutions and matrix products (as PyTorch counts

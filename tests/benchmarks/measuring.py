@@ -1,31 +1,38 @@
 """Taking turns with the clock."""
 import gc
+import math
 import time
 
 import numpy as np
 
 from .libraries import load, synchronize
 
-SHORTEST = 0.2          # seconds of one sample: quick steps are called many times, as in a loop, on cores long awake
-PAUSE = 0.005           # seconds between samples, in which the threads of the one before go to sleep
+WARM = 0.1              # seconds of calls before each sample: so long do cores that were idle take to run at full speed
+SHORTEST = 0.1          # seconds of one sample
+PAUSE = 0.005           # seconds before each, in which the threads of the last one go to sleep
 
 
 def interleaved(steps, repeat):
     """{name: [seconds of one call] * repeat}: A B C, A B C, …  Every step should have been called before."""
-    calls = {name: max(1, int(SHORTEST / seconds(step))) for name, step in steps.items()}
+    once = {name: seconds(step) for name, step in steps.items()}
     samples = {name: [] for name in steps}
     for _ in range(repeat):
         gc.collect()
         for name, step in steps.items():
-            samples[name].append(seconds(step, calls[name]))
+            samples[name].append(seconds(step, math.ceil(SHORTEST / once[name]), math.ceil(WARM / once[name])))
     return samples
 
 
-def seconds(step, calls=1):
-    """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of the way."""
+def seconds(step, calls=1, before=0):
+    """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of the way.
+
+    before: calls that do not count, which wake the cores up and bring back to the cache what the others have driven out.
+    """
     gc.disable()
     time.sleep(PAUSE)
     try:
+        for _ in range(before):
+            step()
         synchronize()
         started = time.perf_counter()
         for _ in range(calls):
