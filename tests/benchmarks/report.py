@@ -4,6 +4,7 @@ from pathlib import Path
 import platform
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from .comparing import PRODUCT
 
@@ -11,9 +12,9 @@ OTHERS = ("MyGrad", "DeZero", "SmallPebble", "autograd")
 
 
 def machine(versions, threads, device):
-    """What was measured on: {"cpu", "cores", "threads", "device", "python", "numpy", "libraries"}."""
+    """What was measured on: {"cpu", "cores", "threads", "device", "python", "numpy", "blas", "libraries"}."""
     return {"cpu": _processor(), "cores": os.cpu_count(), "threads": threads, "device": _gpu() if device == "gpu" else "cpu",
-            "python": platform.python_version(), "numpy": np.__version__, "libraries": versions}
+            "python": platform.python_version(), "numpy": np.__version__, "blas": _blas(), "libraries": versions}
 
 
 def _processor():
@@ -21,6 +22,14 @@ def _processor():
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _blas():
+    """NumPy's BLAS and the processors that its kernels are for: those for older ones take twice as long."""
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            return f"{library['internal_api']} {library['version']} for {library.get('architecture', 'this processor')}"
+    return "an unknown BLAS"
 
 
 def _gpu():
@@ -33,7 +42,7 @@ def describe(machine):
     where = f"{machine['threads']} threads on {machine['cores']} cores of {machine['cpu']}"
     where += "" if machine["device"] == "cpu" else f", {machine['device']}"
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items() if name != "minidl")
-    return f"{where}; Python {machine['python']}, NumPy {machine['numpy']}, {libraries}."
+    return f"{where}; Python {machine['python']}, NumPy {machine['numpy']} with {machine['blas']}, {libraries}."
 
 
 def line(record):
