@@ -68,12 +68,14 @@ def share(job, items, xp, threads=None):
                     done.put(i)
 
         team = [_helper() for _ in range(helpers)]
-        for helper in team:
-            helper.tasks.put(lambda: work(waiting.pop))
-        work(waiting.popleft)
-        for _ in items:
-            done.get()
-        _idle.extend(team)
+        try:
+            for helper in team:
+                helper.tasks.put(lambda: work(waiting.pop))
+            work(waiting.popleft)
+            for _ in items:
+                done.get()
+        finally:
+            _idle.extend(team)
         if errors:
             raise errors.pop()
         return results
