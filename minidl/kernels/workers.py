@@ -67,7 +67,7 @@ def share(job, items, xp, threads=None):
                 finally:
                     done.put(i)
 
-        team = [_helper() for _ in range(helpers)]
+        team = _helpers.team(helpers)
         try:
             for helper in team:
                 helper.tasks.put(lambda: work(waiting.pop))
@@ -75,7 +75,7 @@ def share(job, items, xp, threads=None):
             for _ in items:
                 done.get()
         finally:
-            _idle.extend(team)
+            _helpers.back(team)
         if errors:
             raise errors.pop()
         return results
@@ -94,15 +94,28 @@ class _Helper(threading.Thread):
             self.tasks.get()()
 
 
-_idle = []
+class _Helpers:
+    """No more helpers than there are threads: whoever comes when all are busy works alone."""
+
+    def __init__(self):
+        self.lock, self.idle, self.made = threading.Lock(), [], 0
+
+    def team(self, size):
+        """So many, if there are: those that were busy last, whose workspaces may still be in a cache."""
+        with self.lock:
+            while len(self.idle) < size and self.made < number_of_threads():
+                self.idle.insert(0, _Helper())
+                self.made += 1
+            rest = max(0, len(self.idle) - size)
+            team, self.idle = self.idle[rest:], self.idle[:rest]
+            return team
+
+    def back(self, team):
+        with self.lock:
+            self.idle += team
 
 
-def _helper():
-    """The helper that was busy last, whose workspaces may still be in a cache, or a new one."""
-    try:
-        return _idle.pop()
-    except IndexError:
-        return _Helper()
+_helpers = _Helpers()
 
 
 class _OneBlasThread:
@@ -150,9 +163,8 @@ _one_blas_thread = _OneBlasThread()
 
 def _after_fork():
     """A forked process has this one's objects but not its threads: begin anew."""
-    global _one_blas_thread
-    _one_blas_thread = _OneBlasThread()
-    _idle.clear()
+    global _one_blas_thread, _helpers
+    _one_blas_thread, _helpers = _OneBlasThread(), _Helpers()
 
 
 if hasattr(os, "register_at_fork"):
