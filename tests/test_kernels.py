@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minidl import backend, kernels
-from minidl.kernels import convolution, winograd, winograd_few, workers
+from minidl.kernels import convolution, memory, winograd, winograd_few, workers
 from minidl.kernels.geometry import Geometry, lines, pad
 
 
@@ -62,6 +62,16 @@ def test_winograd_matrices_of_the_adjoint_turn_the_filter_around():
     d, w = np.array([3, -1, 4, 1, -5, 9.0]), np.array([2, -7, 1.0])
     a_t, b_t = winograd._adjoint(winograd.F4.a_t, winograd.F4.g, winograd.F4.b_t)
     np.testing.assert_allclose(a_t @ ((winograd.F4.g @ w) * (b_t @ d)), np.correlate(d, w[::-1]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", [1, 16, 17, 4096, 5000])
+def test_rows_apart_lie_an_odd_number_of_cache_lines_apart(length, dtype):
+    shape = 2, 3, length
+    for made in memory.empty(shape, dtype, apart=True), workers.workspace(np, "rows", shape, dtype, apart=True):
+        lines, rest = divmod(made.strides[1], memory.LINE)
+        assert made.shape == shape and made.dtype == dtype
+        assert made.strides[1] >= length * made.itemsize and lines % 2 == 1 and rest == 0
 
 
 @pytest.mark.parametrize("transform, options", [

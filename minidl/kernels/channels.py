@@ -85,22 +85,29 @@ def _blend(x, a, c, u, b):
 
 
 def shift(y, b):
-    """Add b (C,) to y (…, C), which lies in one piece, in place."""
-    rows = _rows(y)
-    rows += _repeated(b, rows)
+    """Add b (C,) to y (N, …, C), whose items each lie in one piece, in place."""
+    items, rows, channels = len(y), math.prod(y.shape[1:-1]), y.shape[-1]
+    k = _together(rows, channels, backend.of(y))
+    long = y.reshape(items, rows // k, k * channels)
+    long += _repeated(b, long)
 
 
 def _rows(x):
     """x (…, C) as (R/k, k·C)."""
     xp, rows, channels = backend.of(x), math.prod(x.shape[:-1]), x.shape[-1]
-    few = 0 < channels < WIDE and xp is backend.CPU.module
-    k = math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / channels))) if few else 1
+    k = _together(rows, channels, xp)
     return xp.ascontiguousarray(x).reshape(rows // k, k * channels)
+
+
+def _together(rows, channels, xp):
+    """How many rows make a long one."""
+    few = 0 < channels < WIDE and xp is backend.CPU.module
+    return math.gcd(rows, 2 ** math.ceil(math.log2(WIDE / channels))) if few else 1
 
 
 def _repeated(vector, x):
     """A vector (C,) for rows of k·C."""
-    k = x.shape[1] // max(1, len(vector))
+    k = x.shape[-1] // max(1, len(vector))
     return backend.of(x).tile(vector, k) if k > 1 else vector
 
 

@@ -34,9 +34,10 @@ def columns(view, groups):
         gathered = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
         gathered[...] = seen
         return gathered.reshape(groups, math.prod(places), math.prod(kernel) * channels)
-    gathered = workspace(xp, "columns", (groups,) + kernel + (channels,) + places, view.dtype)
-    gathered[...] = seen.transpose(0, *range(spatial + 2, 2 * spatial + 3), *range(1, spatial + 2))
-    return gathered.reshape(groups, math.prod(kernel) * channels, math.prod(places)).swapaxes(1, 2)
+    seen = seen.transpose(0, *range(spatial + 2, 2 * spatial + 3), *range(1, spatial + 2))
+    gathered = workspace(xp, "columns", (groups, math.prod(kernel) * channels, math.prod(places)), view.dtype, apart=True)
+    gathered.reshape(seen.shape)[...] = seen
+    return gathered.swapaxes(1, 2)
 
 
 def pays(kernel, stride, taps, outputs, places):

@@ -31,7 +31,7 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import lines, move
-from minidl.kernels.memory import empty
+from minidl.kernels.memory import empty, pitch
 from minidl.kernels.product import multiply
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
@@ -133,9 +133,9 @@ def conv_weight(x, u, g, budget=2 ** 22):
         values = empty((positions, channels, outputs), x.dtype, xp)
         for i, (some, part) in enumerate(mine):
             many = (some.stop - some.start) * (part.stop - part.start) * columns
-            v = workspace(xp, "transformed", (positions, many * channels), x.dtype)
+            v = workspace(xp, "transformed", (positions, many * channels), x.dtype, apart=True)
             multiply(to_values, cut(x[some], part, columns, g.padding, F4.tile, F4.side), v)
-            m = workspace(xp, "products", (positions, many * outputs), x.dtype)
+            m = workspace(xp, "products", (positions, many * outputs), x.dtype, apart=True)
             multiply(from_products, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), m)
             v, m = v.reshape(positions, many, channels), m.reshape(positions, many, outputs)
             product = workspace(xp, "outputs", values.shape, x.dtype) if i else values
@@ -187,14 +187,20 @@ def evaluate(matrix, taps):
 
 @once
 def transformed(w):
-    """Filters (3, 3, C, O) → (36, C, O)."""
-    return evaluate(F4.filter, w.reshape(TAPS ** 2, *w.shape[2:]))
+    """Filters (3, 3, C, O) → (36, C, O), with rows apart."""
+    xp, (channels, outputs) = backend.of(w), w.shape[2:]
+    taps = xp.zeros((TAPS ** 2, channels, pitch(outputs, w.dtype, xp)), w.dtype)
+    taps[..., :outputs] = w.reshape(TAPS ** 2, channels, outputs)
+    return evaluate(F4.filter, taps)[..., :outputs]
 
 
 @once
 def turned(w):
     """The same with channels and outputs exchanged: (36, O, C)."""
-    return backend.of(w).ascontiguousarray(transformed(w).transpose(0, 2, 1))
+    values = transformed(w).transpose(0, 2, 1)
+    copy = empty(values.shape, w.dtype, backend.of(w), apart=True)
+    copy[...] = values
+    return copy
 
 
 def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22):
@@ -214,14 +220,14 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
 
     def contract(values, u, some, part, out):
         many = values.size // (positions * channels)
-        m = workspace(xp, "products", (positions, many, u.shape[-1]), x.dtype)
-        multiply(values.reshape(positions, many, channels), u, m)
-        interpolate(from_products, m.reshape(positions, -1), b if b is None else b[out], rectified, y[some, part, ..., out])
+        m = workspace(xp, "products", (positions, many * u.shape[-1]), x.dtype, apart=True)
+        multiply(values.reshape(positions, many, channels), u, m.reshape(positions, many, u.shape[-1]))
+        interpolate(from_products, m, b if b is None else b[out], rectified, y[some, part, ..., out])
 
     def by_tiles(strip):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
-        values = workspace(xp, "transformed", (positions, many * channels), x.dtype)
+        values = workspace(xp, "transformed", (positions, many * channels), x.dtype, apart=True)
         multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
         contract(values, filters, some, part, slice(None))
 
@@ -232,7 +238,7 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
         per_row = positions * columns * (2 * channels + 2 * outputs) * x.itemsize
         share(by_tiles, strips(images, rows, per_row, xp, budget + filters.nbytes), xp)
     else:
-        values = empty((positions, images * rows * columns * channels), x.dtype, xp)
+        values = empty((positions, images * rows * columns * channels), x.dtype, xp, apart=True)
         transform(to_values, x, rows, columns, padding, F4, values)
         share(by_outputs, even(outputs, number_of_threads()), xp)
     return y.reshape(images, rows * F4.tile, columns * F4.tile, outputs)[:, :height, :width]
@@ -253,14 +259,13 @@ def transform(to_values, x, rows, columns, padding, form, values):
 def interpolate(from_products, m, b, rectified, y):
     """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O): Aᵀ along both axes."""
     xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
-    s = workspace(xp, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype)
+    s = workspace(xp, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype, apart=True)
     multiply(from_products, m, s)
-    s = s.reshape(tile, tile, images, rows, columns, outputs)
     if b is not None:
-        shift(s, b)
+        shift(s.reshape(tile ** 2, images * rows * columns, outputs), b)
     if rectified:
         rectify(s, out=s)
-    move(s.transpose(2, 3, 0, 4, 1, 5), y)
+    move(s.reshape(tile, tile, images, rows, columns, outputs).transpose(2, 3, 0, 4, 1, 5), y)
 
 
 def cut(x, part, columns, padding, tile, side):
@@ -269,7 +274,8 @@ def cut(x, part, columns, padding, tile, side):
     first, right = part.start * tile, columns * tile + overlap - left - x.shape[2]
     padded = lines(x, slice(None), slice(first, first + rows * tile + overlap), [(above, 0), (left, right)])
     image, down, along, channel = padded.strides
-    tiles = workspace(xp, "tiles", (side, side, len(x), rows, columns, x.shape[3]), x.dtype)
-    seen = xp.lib.stride_tricks.as_strided(padded, tiles.shape, (down, along, image, tile * down, tile * along, channel))
-    move(seen, tiles)
-    return tiles.reshape(side ** 2, -1)
+    shape = side, side, len(x), rows, columns, x.shape[3]
+    tiles = workspace(xp, "tiles", (side ** 2, math.prod(shape[2:])), x.dtype, apart=True)
+    seen = xp.lib.stride_tricks.as_strided(padded, shape, (down, along, image, tile * down, tile * along, channel))
+    move(seen, tiles.reshape(shape))
+    return tiles

@@ -52,20 +52,19 @@ def correlate(x, filters, b, padding, rectified=False):
     rows, columns = -(-height // F2.tile), -(-width // F2.tile)
     images, channels, panel = len(x), x.shape[-1], filters.shape[-1]
     many, groups = images * rows * columns, -(-images * rows * columns // TOGETHER)
-    values = empty((POSITIONS, groups * TOGETHER, channels), x.dtype)
+    values = empty((POSITIONS, groups * TOGETHER * channels), x.dtype, apart=True)
     y = empty((images, rows, F2.tile, columns, F2.tile, filters.shape[1] * panel), x.dtype)
 
     def contract(some):
         u = filters[:, some, None]                                              # (16, panels, 1, C, 64)
         v = values.reshape(POSITIONS, 1, groups, TOGETHER, channels)
         outputs = u.shape[1] * panel
-        m = workspace(np, "products", (POSITIONS, groups, TOGETHER, u.shape[1], panel), x.dtype)
-        np.matmul(v, u, out=m.transpose(0, 3, 1, 2, 4))
+        m = workspace(np, "products", (POSITIONS, groups * TOGETHER * outputs), x.dtype, apart=True)
+        np.matmul(v, u, out=m.reshape(POSITIONS, groups, TOGETHER, u.shape[1], panel).transpose(0, 3, 1, 2, 4))
         out = slice(some.start * panel, some.stop * panel)
-        interpolate(F2.output, m.reshape(POSITIONS, -1)[:, :many * outputs], b if b is None else b[out], rectified,
-                    y[..., out])
+        interpolate(F2.output, m[:, :many * outputs], b if b is None else b[out], rectified, y[..., out])
 
-    values[:, many:] = 0
-    transform(F2.input, x, rows, columns, padding, F2, values.reshape(POSITIONS, -1)[:, :many * channels])
+    values[:, many * channels:] = 0
+    transform(F2.input, x, rows, columns, padding, F2, values[:, :many * channels])
     share(contract, even(filters.shape[1], min(filters.shape[1], number_of_threads())), np)
     return y.reshape(images, rows * F2.tile, columns * F2.tile, -1)[:, :height, :width]

@@ -15,6 +15,7 @@ import threading
 import numpy as np
 
 from minidl import backend
+from minidl.kernels.memory import pitch
 
 WORTHWHILE = 2 ** 21    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
 FRAMES = 8              # arrays with a border of zeros that each thread keeps: the padded layers of a small net
@@ -171,11 +172,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def workspace(xp, name, shape, dtype):
-    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until the next request."""
+def workspace(xp, name, shape, dtype, apart=False):
+    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until the next request.
+
+    apart: with rows (along the last axis) that are `memory.pitch` apart.
+    """
+    dtype = np.dtype(dtype)
+    if apart:
+        return workspace(xp, name, (*shape[:-1], pitch(shape[-1], dtype, xp)), dtype)[..., :shape[-1]]
     if xp is not np:
         return xp.empty(shape, dtype)
-    dtype = np.dtype(dtype)
     needed = math.prod(shape) * dtype.itemsize
     buffer = _local.__dict__.get(name)
     if buffer is None or buffer.nbytes < needed:
