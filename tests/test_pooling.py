@@ -74,6 +74,14 @@ def test_defaults_and_single_numbers(device):
     assert ops.global_max_pool(x).numpy().tolist() == [[15.0]]
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float16", "float32"])
+def test_the_average_of_whole_numbers_is_not_whole(device, dtype):
+    x = md.tensor(np.array([[[0, 0], [1, 1], [1, 0]]], dtype), device=device)
+    average = ops.average_pool(x, 2, 1)
+    assert average.numpy().tolist() == [[[0.5, 0.5], [1, 0.5]]]
+    assert average.dtype == (dtype if dtype.startswith("float") else "float64")
+
+
 def test_padding_counts_as_zeros_in_the_average(device):
     x = md.tensor(np.ones((1, 3, 1)), device=device)
     assert ops.average_pool(x, 3, 1, 1).numpy().ravel() == pytest.approx([2 / 3, 1.0, 2 / 3])

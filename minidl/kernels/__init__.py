@@ -1,6 +1,6 @@
 """Array-level work behind the primitives: no Tensor is known here, and no derivative is taken here."""
 from minidl.kernels import channels
 from minidl.kernels.convolution import conv, conv_input, conv_weight
-from minidl.kernels.pooling import max_pool, select, spread, unpool, window_sum
+from minidl.kernels.pooling import max_pool, select, spread, unpool, window_mean
 from minidl.kernels.product import matmul
 from minidl.kernels.selection import add, keep, keep_positive, leak, relu

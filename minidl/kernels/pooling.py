@@ -87,22 +87,30 @@ def _named(switch, g):
     return xp.equal(switch.reshape(1, -1), offsets, out=workspace(xp, "named", (size, switch.size), bool))
 
 
-def window_sum(x, g):
-    """y[n, p, c] = Σ_k x[n, s·p + k − pad, c], padded with zeros."""
-    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
-    y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
+def window_mean(x, g):
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; whole numbers have a mean in double precision."""
+    xp, seen, size = backend.of(x), _seen(_padded(x, g, 0), g), math.prod(g.kernel)
+    dtype = np.result_type(x.dtype, 1.0)
+    y = empty(x.shape[:1] + g.output + x.shape[-1:], dtype, xp)
 
     def fill(strip):
-        xp.sum(_planes(seen, strip), axis=0, dtype=y.dtype, out=y[strip].ravel())
+        mean = y[strip].ravel()
+        xp.sum(_planes(seen, strip), axis=0, dtype=dtype, out=mean)
+        mean *= dtype.type(1 / size)
 
-    everywhere(fill, y, others=math.prod(g.kernel))
+    everywhere(fill, y, others=size)
     return y
 
 
 def spread(u, g):
-    """The adjoint of window_sum: u[n, p, c] added to every element of its window."""
+    """The adjoint of window_mean: u[n, p, c] / |K| added to every element of its window."""
     xp, size = backend.of(u), math.prod(g.kernel)
-    return _fold(u, g, lambda strip: xp.broadcast_to(u[strip].reshape(1, -1), (size, u[strip].size)))
+
+    def shares(strip):
+        each = u[strip].reshape(1, -1)
+        return xp.broadcast_to(each * each.dtype.type(1 / size), (size, each.size))
+
+    return _fold(u, g, shares)
 
 
 def _fold(u, g, contributions):

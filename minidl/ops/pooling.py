@@ -5,7 +5,6 @@ stride is by default the window.  Average pooling is linear, and max pooling is 
 both come in adjoint pairs: average-pool with spreading, select with unpool.
 """
 from dataclasses import dataclass
-import math
 from typing import Any
 
 from minidl import kernels
@@ -65,16 +64,15 @@ def average_pool(x, window, stride=None, padding=0):
     dL = ⟨ȳ, mean dx⟩        so   x̄ = each ȳ / |K| spread over its window
     """
     x = operand("average_pool", x)
-    g = _geometry("average_pool", x, window, stride, padding)
-    return _window_sum(x, g) * (1 / math.prod(g.kernel))
+    return _window_mean(x, _geometry("average_pool", x, window, stride, padding))
 
 
-def _window_sum(x, g):
-    return record(kernels.window_sum(x.data, g), (x, lambda gy: _spread(gy, g)))
+def _window_mean(x, g):
+    return record(kernels.window_mean(x.data, g), (x, lambda gy: _spread(gy, g)))
 
 
 def _spread(u, g):
-    return record(kernels.spread(u.data, g), (u, lambda gx: _window_sum(gx, g)))
+    return record(kernels.spread(u.data, g), (u, lambda gx: _window_mean(gx, g)))
 
 
 def global_average_pool(x):
