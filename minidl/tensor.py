@@ -399,6 +399,7 @@ def _sweep(output, cotangent, wanted, create_graph):
                         heappush(waiting, (-parent.number, parent))
                     else:
                         arrived[parent] = add(earlier, gx)
+                        earlier = gx = None             # they may be large, and the next rule does not need them
     return found
 
 

@@ -20,15 +20,14 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
     multiply, then shift          2·K·O where there are far fewer outputs than channels             `_narrow`
     multiply, then add up         2·K·C conv_input with strides, whose taps are scattered,          `_fold`
                                         and for a few places, where turning all filters is more
-    Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `pays`
-                                        the same for few places and many channels                   winograd_few.py, `pays`
+    Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `form`
 """
 from itertools import product
 import math
 import os
 
 from minidl import backend
-from minidl.kernels import winograd, winograd_few
+from minidl.kernels import winograd
 from minidl.kernels.channels import shift
 from minidl.kernels.columns import by_row, by_tap, columns, pays
 from minidl.kernels.geometry import lines, output_size, windows
@@ -59,13 +58,10 @@ def algorithm():
 
 
 def _winograd(first, second, channels, g):
-    """The module that contracts these arrays by Winograd's algorithm, or None."""
+    """The form of Winograd's algorithm that contracts these arrays, or None."""
     chosen = algorithm()
     if chosen in ("auto", "winograd") and winograd.applies(first, second, g):
-        if winograd_few.pays(first, channels):
-            return winograd_few
-        if chosen == "winograd" or winograd.pays(first, channels):
-            return winograd
+        return winograd.form(first, channels, wherever=chosen == "winograd")
     return None
 
 
@@ -87,8 +83,8 @@ def conv(x, w, b, g, rectified=False):
 
     rectified: max(y, 0) instead.
     """
-    if fast := _winograd(x, w, w.shape[-2:], g):
-        return fast.conv(x, w, b, g, rectified)
+    if form := _winograd(x, w, w.shape[-2:], g):
+        return winograd.conv(x, w, b, g, form, rectified)
     return _correlate(x, w, b, [(p, p) for p in g.padding], g.stride, g.dilation, g.groups, rectified)
 
 
@@ -97,8 +93,8 @@ def conv_input(u, w, g):
 
     For stride 1 it is a convolution too, the "full" one of u with the taps in reverse order.
     """
-    if fast := _winograd(u, w, w.shape[-2:], g):
-        return fast.conv_input(u, w, g)
+    if form := _winograd(u, w, w.shape[-2:], g):
+        return winograd.conv_input(u, w, g, form)
     if set(g.stride) != {1} or u[..., 0].size < FEW and backend.of(u) is backend.CPU.module:
         return _fold(u, w, g)
     reach = [d * (k - 1) for d, k in zip(g.dilation, g.kernel)]
@@ -155,7 +151,7 @@ def _transposed(w, groups):
 
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
-    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd:      # the sum over few places is no work
+    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd.F4:       # the sum over few places is no work
         return winograd.conv_weight(x, u, g)
     xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
     taps = math.prod(g.kernel) * x.shape[-1]

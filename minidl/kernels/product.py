@@ -2,17 +2,20 @@
 
 Both cut the longest of the three lengths: the first to give each thread its part, the second to make products small.
 """
+import functools
 import math
 
 import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import even, number_of_threads, share, workspace
+from minidl.kernels.workers import blas, even, number_of_threads, share, workspace
 
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 SMALL = 10 ** 6                     # multiplications of a small product
 SHORT = 60, 100                     # less than that is never cut off, outside and inside
+IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
+PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
 TURN = 1000                         # rows that are worth turning the other matrix for
 LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
@@ -77,6 +80,33 @@ def multiply(a, b, out):
     else:
         np.matmul(a, b, out=out)
     return out
+
+
+def by_panels(a, panels, out):
+    """out[s, i, p·n + j] = Σ_k a[s, i, k] · panels[s, p, k, j]  for a (S, m, k), panels (S, P, k, n) and out (S, m, P·n).
+
+    The right matrix lies in panels of few columns, each in one piece, so that a panel stays in the cache while rows meet it;
+    and where OpenBLAS has kernels without a copy, rows are taken so few at a time that they serve.
+    """
+    stack, count, k, n = panels.shape
+    if count == 1 and (n > PANEL or type(out) is not np.ndarray):
+        return multiply(a, panels[:, 0], out)
+    rows = a.shape[1]
+    together = SMALL // (k * n) // BLOCK * BLOCK if _multiplies_in_place() else 0
+    if not 0 < together < rows:
+        together = rows
+    whole, apart = rows // together * together, out.reshape(stack, rows, count, n)
+    np.matmul(a[:, :whole].reshape(stack, 1, -1, together, k), panels[:, :, None],
+              out=apart[:, :whole].reshape(stack, -1, together, count, n).transpose(0, 3, 1, 2, 4))
+    if whole < rows:
+        np.matmul(a[:, None, whole:], panels, out=apart[:, whole:].transpose(0, 2, 1, 3))
+    return out
+
+
+@functools.cache
+def _multiplies_in_place():
+    """Whether OpenBLAS has kernels that multiply small matrices where they are."""
+    return any(library.architecture in IN_PLACE for library in blas())
 
 
 def _on_gpu(a, b, out):

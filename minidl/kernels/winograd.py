@@ -10,15 +10,19 @@ that map with respect to the first factor (Toom–Cook, transposed): for s input
 In two dimensions the same is done along both axes: with m = 4, a 6×6 tile of input gives 4×4 outputs with 36
 multiplications instead of 144.  Summed over channels, each of the 36 positions is one matrix product of (tiles, C) and
 (C, O): that is where the time goes, and it is four times less than in the direct product.  The transforms along both axes
-are products with the Kronecker squares of the small matrices.  This file does that; where there are so few tiles that
-reading the filters takes longer than multiplying with them, winograd_few.py does it with m = 2.
+are products with the Kronecker squares of the small matrices.
+
+Where there are so few tiles that reading the filters takes longer than multiplying with them, m = 2 is faster: a tile has
+16 positions instead of 36, which is less to read, and 16 multiplications an output tile of 2×2 instead of 36 for four.
 
 What it loses.  Numbers of several sizes are added and subtracted, so rounding grows: see ERROR.  Float32 only; other dtypes
 are computed directly, and so are gradient checks, which run in float64.
 
-The adjoint needs the filter w' with its taps in reverse order.  The points of F4 are chosen such that −1/p is one of them
-for every p, as p² w(−1/p) = w₂ − w₁ p + w₀ p² is the value at p of w' with every other sign turned: so the transformed
-filters of the convolution serve its adjoint too, in another order.  The signs go into the inputs and outputs.
+The adjoint needs the filter w' with its taps in reverse order, from O channels to C: other filters, in general, that are
+transformed and kept beside the first.  But the points of F4 are chosen such that −1/p is one of them for every p, as
+p² w(−1/p) = w₂ − w₁ p + w₀ p² is the value at p of w' with every other sign turned.  So the transformed filters of the
+convolution can serve its adjoint too, in another order, and where they would take much memory, they do.  The signs go into
+the inputs and outputs.
 
 Source: Winograd 1980; Lavin and Gray 2016.  The points are those found best by Barabasz et al. 2020.
 """
@@ -32,14 +36,14 @@ from minidl import backend
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import lines, move
 from minidl.kernels.memory import empty, pitch
-from minidl.kernels.product import multiply
+from minidl.kernels.product import PANEL, by_panels, multiply
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 FEW = 2             # times as many outputs as tiles
-MANY = 500          # tiles for which it pays to turn few filters, as BLAS multiplies small matrices faster then
+LARGE, MANY = 2 ** 16, 256          # pairs of channels whose filters are kept once, unless for so many tiles
 LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
 
 
@@ -70,7 +74,7 @@ def _square(matrix):
     return np.kron(matrix, matrix).astype("float32")
 
 
-F4 = Form(0, 1, -1, -2, 1 / 2)
+F2, F4 = Form(0, 1, -1), Form(0, 1, -1, -2, 1 / 2)
 PARTNER = [5, 2, 1, 4, 3, 0]        # where −1/p stands
 
 
@@ -96,29 +100,32 @@ def tiles(form, pictures):
     return len(pictures) * math.prod(-(-n // form.tile) for n in pictures.shape[1:3])
 
 
-def pays(pictures, channels):
-    """Whether it is faster than the direct product, for pictures (N, H, W, …) and that many channels in and out.
+def form(pictures, channels, wherever=False):
+    """The form that is faster than the direct product, for pictures (N, H, W, …) and that many channels in and out, or None.
 
-    For each tile it saves 9·16 − 36 = 108 multiplications for every pair of channels, and its transforms take
+    wherever: F4 also where it is not.
+    For each tile F4 saves 9·16 − 36 = 108 multiplications for every pair of channels, and its transforms take
     36·36 + 16·36 for every channel: with as many channels in as out, 2·1872 / 108 = 35 of them pay for the transforms at
     equal speed; measured, 32 do, as gathering 9 neighbours costs too.  The filters' transforms want more than 16 tiles.
     On a GPU 64 channels do, and it must save enough multiplications for the time that three more launches take.
     """
     if backend.of(pictures) is not np:
-        return min(channels) >= 64 and tiles(F4, pictures) * math.prod(channels) >= LAUNCHES
-    return min(channels) >= 32 and tiles(F4, pictures) > 16
+        pays = min(channels) >= 64 and tiles(F4, pictures) * math.prod(channels) >= LAUNCHES
+    elif min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64:
+        return F2
+    else:
+        pays = min(channels) >= 32 and tiles(F4, pictures) > 16
+    return F4 if pays or wherever else None
 
 
-def conv(x, w, b, g, rectified):
+def conv(x, w, b, g, form, rectified):
     """The convolution of x; see kernels.conv."""
-    return correlate(x, transformed(w), b, g.padding, (F4.output, F4.input), rectified)
+    return correlate(x, *_filters(w, form, x, False), b, g.padding, form, rectified)
 
 
-def conv_input(u, w, g):
+def conv_input(u, w, g, form):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
-    few, many = math.prod(w.shape[2:]) <= 2 ** 14, tiles(F4, u) >= MANY
-    filters = turned(w) if few and many or backend.of(w) is not np else transformed(w).transpose(0, 2, 1)
-    return correlate(u, filters, None, tuple(TAPS - 1 - p for p in g.padding), ADJOINT)
+    return correlate(u, *_filters(w, form, u, True), None, tuple(TAPS - 1 - p for p in g.padding), form)
 
 
 def conv_weight(x, u, g, budget=2 ** 22):
@@ -185,28 +192,43 @@ def evaluate(matrix, taps):
     return values
 
 
+def _filters(w, form, pictures, adjoint):
+    """Transformed filters in panels (s², P, C, O/P), of the adjoint from O to C, and (Aᵀ, Bᵀ) for both axes."""
+    few = tiles(form, pictures) < MANY and backend.of(w) is np
+    if form is F4 and math.prod(w.shape[2:]) > LARGE and few:
+        whole = shared(w)[:, None]
+        return (whole.swapaxes(2, 3), ADJOINT) if adjoint else (whole, (F4.output, F4.input))
+    return panels(w, form, adjoint), (form.output, form.input)
+
+
 @once
-def transformed(w):
-    """Filters (3, 3, C, O) → (36, C, O), with rows apart."""
-    xp, (channels, outputs) = backend.of(w), w.shape[2:]
-    taps = xp.zeros((TAPS ** 2, channels, pitch(outputs, w.dtype, xp)), w.dtype)
-    taps[..., :outputs] = w.reshape(TAPS ** 2, channels, outputs)
+def panels(w, form, adjoint):
+    """Filters (3, 3, C, O) → (s², O/64, C, 64), or (s², 1, C, O) where O has no such parts, and on a GPU."""
+    xp, taps = backend.of(w), w.reshape(TAPS ** 2, *w.shape[2:])
+    taps = taps[::-1].swapaxes(1, 2) if adjoint else taps
+    outputs = taps.shape[2]
+    width = math.gcd(outputs, PANEL)
+    if 2 * width < PANEL or xp is not np:
+        width = outputs
+    split = taps.reshape(*taps.shape[:2], outputs // width, width).swapaxes(1, 2)
+    copy = empty(split.shape, w.dtype, xp)
+    copy[...] = split
+    return evaluate(form.filter, copy)
+
+
+@once
+def shared(w):
+    """Filters (3, 3, C, O) → (36, C, O), with rows apart, for the convolution and its adjoint."""
+    channels, outputs = w.shape[2:]
+    taps = empty((TAPS ** 2, channels, pitch(outputs, w.dtype, np)), w.dtype)
+    taps[..., :outputs], taps[..., outputs:] = w.reshape(TAPS ** 2, channels, outputs), 0
     return evaluate(F4.filter, taps)[..., :outputs]
 
 
-@once
-def turned(w):
-    """The same with channels and outputs exchanged: (36, O, C)."""
-    values = transformed(w).transpose(0, 2, 1)
-    copy = empty(values.shape, w.dtype, backend.of(w), apart=True)
-    copy[...] = values
-    return copy
-
-
-def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22):
+def correlate(x, filters, matrices, b, padding, form, rectified=False, budget=2 ** 22):
     """y[n, p, o] = Σ_{k, c} x[n, p + k − pad, c] w[k, c, o] + b[o]  for x (N, H, W, C).
 
-    filters: transformed, (36, C, O).  matrices: (Aᵀ, Bᵀ) for both axes.
+    filters: transformed, in panels.  matrices: (Aᵀ, Bᵀ) for both axes.
     Where there are many tiles, they are transformed and multiplied a strip at a time; where there are few, all tiles are
     multiplied with the filters of some output channels at a time.  So what is large is read once.  A strip that meets large
     filters is large too, as they are read again for each.
@@ -214,34 +236,43 @@ def correlate(x, filters, b, padding, matrices, rectified=False, budget=2 ** 22)
     xp = backend.of(x)
     from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
-    rows, columns = -(-height // F4.tile), -(-width // F4.tile)
-    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[-1], F4.side ** 2
-    y = empty((images, rows, F4.tile, columns, F4.tile, outputs), x.dtype, xp)
+    rows, columns = -(-height // form.tile), -(-width // form.tile)
+    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[1] * filters.shape[3], form.side ** 2
+    y = empty((images, rows, form.tile, columns, form.tile, outputs), x.dtype, xp)
 
     def contract(values, u, some, part, out):
-        many = values.size // (positions * channels)
-        m = workspace(xp, "products", (positions, many * u.shape[-1]), x.dtype, apart=True)
-        multiply(values.reshape(positions, many, channels), u, m.reshape(positions, many, u.shape[-1]))
+        many, each = values.shape[1] // channels, u.shape[1] * u.shape[3]
+        m = workspace(xp, "products", (positions, many * each), x.dtype, apart=True)
+        by_panels(values.reshape(positions, many, channels), u, m.reshape(positions, many, each))
         interpolate(from_products, m, b if b is None else b[out], rectified, y[some, part, ..., out])
 
     def by_tiles(strip):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
         values = workspace(xp, "transformed", (positions, many * channels), x.dtype, apart=True)
-        multiply(to_values, cut(x[some], part, columns, padding, F4.tile, F4.side), values)
+        multiply(to_values, cut(x[some], part, columns, padding, form.tile, form.side), values)
         contract(values, filters, some, part, slice(None))
 
-    def by_outputs(out):
-        contract(values, filters[:, :, out], slice(0, images), slice(0, rows), out)
+    def by_outputs(piece):
+        u, out = piece
+        contract(values, u, slice(0, images), slice(0, rows), out)
 
     if FEW * images * rows * columns >= outputs:
         per_row = positions * columns * (2 * channels + 2 * outputs) * x.itemsize
-        share(by_tiles, strips(images, rows, per_row, xp, budget + filters.nbytes), xp)
+        share(by_tiles, strips(images, rows, per_row, xp, budget + filters.nbytes // 4), xp)
     else:
         values = empty((positions, images * rows * columns * channels), x.dtype, xp, apart=True)
-        transform(to_values, x, rows, columns, padding, F4, values)
-        share(by_outputs, even(outputs, number_of_threads()), xp)
-    return y.reshape(images, rows * F4.tile, columns * F4.tile, outputs)[:, :height, :width]
+        transform(to_values, x, rows, columns, padding, form, values)
+        share(by_outputs, _pieces(filters, number_of_threads()), xp)
+    return y.reshape(images, rows * form.tile, columns * form.tile, outputs)[:, :height, :width]
+
+
+def _pieces(filters, count):
+    """So many pieces of filters in panels, and the outputs that they make, as slices."""
+    panels, width = filters.shape[1], filters.shape[3]
+    if panels == 1:
+        return [(filters[..., part], part) for part in even(width, min(width, count))]
+    return [(filters[:, part], slice(width * part.start, width * part.stop)) for part in even(panels, min(panels, count))]
 
 
 def transform(to_values, x, rows, columns, padding, form, values):

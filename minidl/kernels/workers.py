@@ -132,7 +132,7 @@ class _OneBlasThread:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
-                self.found = [(library, library.num_threads) for library in _blas()]
+                self.found = [(library, library.num_threads) for library in blas()]
                 for library, _ in self.found:
                     library.set_num_threads(1)
 
@@ -147,7 +147,7 @@ class _OneBlasThread:
 
 
 @functools.cache
-def _blas():
+def blas():
     """The controllers of the BLAS libraries that are loaded."""
     from threadpoolctl import ThreadpoolController
     return ThreadpoolController().select(user_api="blas").lib_controllers

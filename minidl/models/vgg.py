@@ -58,6 +58,10 @@ class VGG(Module):
 
     def forward(self, x, layers):
         """Activations by name.  x: (N, H, W, 3), RGB in 0..255; raises ValueError for another shape or an unknown layer."""
+        return dict(self.walk(x, layers))
+
+    def walk(self, x, layers):
+        """The same as pairs (name, activations), each as soon as it is computed."""
         x = operand("vgg", x)
         layers = [layers] if isinstance(layers, str) else list(layers)
         unknown = [name for name in layers if name not in self.names]
@@ -69,7 +73,7 @@ class VGG(Module):
         if min(x.shape[1:3]) < smallest:
             raise ValueError(f"vgg: a picture of {x.shape[1]} × {x.shape[2]} pixels is too small: {layers} need at least "
                              f"{smallest} × {smallest}")
-        found = {}
+        waiting = set(layers)
         x = x - self.mean
         for name in self.names:
             if name.startswith("conv"):
@@ -79,10 +83,11 @@ class VGG(Module):
                 x = x if rectified else ops.relu(x)
             else:
                 x = self.pool(x, 2)
-            if name in layers:
-                found[name] = x
-            if len(found) == len(set(layers)):
-                return found
+            if name in waiting:
+                yield name, x
+                waiting.remove(name)
+            if not waiting:
+                return
 
 
 def vgg19(weights="vgg19", pooling="max"):

@@ -52,14 +52,24 @@ class Objective:
             self.grams = {name: mean_gram(a) for name, a in net(style, style_layers).items()}
 
     def __call__(self, generated):
-        seen = self.net(generated, [*self.content, *self.grams])
-        content = {f"content {name}": content_cost(a, seen[name]) for name, a in self.content.items()}
-        style = {f"style {name}": style_layer_cost(gram, seen[name]) for name, gram in self.grams.items()}
-        j_content = sum(content.values()) * (1 / len(content))
-        j_style = sum(self.style_layer_weights[name] * style[f"style {name}"] for name in self.grams)
+        content, style = {}, {}
+        for name, a in self._walk(generated, [*self.content, *self.grams]):
+            if name in self.content:
+                content[name] = content_cost(self.content[name], a)
+            if name in self.grams:
+                style[name] = style_layer_cost(self.grams[name], a)
+        j_content = sum(content[name] for name in self.content) * (1 / len(content))
+        j_style = sum(self.style_layer_weights[name] * style[name] for name in self.grams)
         j_variation = total_variation(generated)
         j = self.content_weight * j_content + self.style_weight * j_style + self.variation_weight * j_variation
-        return {"J": j, "J_content": j_content, "J_style": j_style, "J_variation": j_variation, **content, **style}
+        return {"J": j, "J_content": j_content, "J_style": j_style, "J_variation": j_variation,
+                **{f"content {name}": content[name] for name in self.content},
+                **{f"style {name}": style[name] for name in self.grams}}
+
+    def _walk(self, generated, layers):
+        """Pairs (layer, activations), as they are computed: a cost that is made at once is gone back through late, for the
+        sweep begins with what was made last.  So the gradient of a large early layer does not wait while the rest is done."""
+        return self.net.walk(generated, layers) if isinstance(self.net, models.VGG) else self.net(generated, layers).items()
 
 
 def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_weight=100.0, style_weight=1.0,
