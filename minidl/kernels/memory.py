@@ -14,7 +14,7 @@ import numpy as np
 LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
-ROOM = 2                # times as large as what is asked for: the largest block that serves
+ROOM = 4                # times as large as what is asked for: the largest block that serves
 
 
 class _Block(np.ndarray):

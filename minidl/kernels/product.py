@@ -91,15 +91,16 @@ def by_panels(a, panels, out):
     stack, count, k, n = panels.shape
     if count == 1 and (n > PANEL or type(out) is not np.ndarray):
         return multiply(a, panels[:, 0], out)
-    rows = a.shape[1]
-    together = SMALL // (k * n) // BLOCK * BLOCK if _multiplies_in_place() else 0
-    if not 0 < together < rows:
-        together = rows
-    whole, apart = rows // together * together, out.reshape(stack, rows, count, n)
-    np.matmul(a[:, :whole].reshape(stack, 1, -1, together, k), panels[:, :, None],
-              out=apart[:, :whole].reshape(stack, -1, together, count, n).transpose(0, 3, 1, 2, 4))
+    rows, apart = a.shape[1], out.reshape(stack, -1, count, n).swapaxes(1, 2)               # (S, P, m, n)
+    together = SMALL // (k * n) // BLOCK * BLOCK
+    if not _multiplies_in_place() or not 0 < together < rows:
+        multiply(a[:, None], panels, apart)
+        return out
+    whole = rows // together * together
+    np.matmul(_stack(a[:, None, :whole], whole // together), panels[:, :, None],
+              out=_stack(apart[:, :, :whole], whole // together))
     if whole < rows:
-        np.matmul(a[:, None, whole:], panels, out=apart[:, whole:].transpose(0, 2, 1, 3))
+        np.matmul(a[:, None, whole:], panels, out=apart[:, :, whole:])
     return out
 
 

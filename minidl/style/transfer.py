@@ -67,8 +67,8 @@ class Objective:
                 **{f"style {name}": style[name] for name in self.grams}}
 
     def _walk(self, generated, layers):
-        """Pairs (layer, activations), as they are computed: a cost that is made at once is gone back through late, for the
-        sweep begins with what was made last.  So the gradient of a large early layer does not wait while the rest is done."""
+        """Pairs (layer, activations) as they are computed: a cost that is made at once is gone back through late, for the
+        sweep begins with what was made last.  So the gradient of a large early layer does not wait for the rest."""
         return self.net.walk(generated, layers) if isinstance(self.net, models.VGG) else self.net(generated, layers).items()
 
 
