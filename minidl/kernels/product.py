@@ -92,10 +92,8 @@ def by_panels(a, panels, out):
     if count == 1 and (n > PANEL or type(out) is not np.ndarray):
         return multiply(a, panels[:, 0], out)
     rows, apart = a.shape[1], out.reshape(stack, -1, count, n).swapaxes(1, 2)               # (S, P, m, n)
-    together = SMALL // (k * n) // BLOCK * BLOCK
-    if not _multiplies_in_place() or not 0 < together < rows:
-        multiply(a[:, None], panels, apart)
-        return out
+    together = SMALL // (k * n) // BLOCK * BLOCK if _multiplies_in_place() else 0
+    together = together if 0 < together < rows else rows
     whole = rows // together * together
     np.matmul(_stack(a[:, None, :whole], whole // together), panels[:, :, None],
               out=_stack(apart[:, :, :whole], whole // together))

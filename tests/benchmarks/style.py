@@ -89,8 +89,9 @@ def random_filters():
     for name in layer_names("vgg19"):
         if name.startswith("conv") and name <= "conv5_1":
             outputs = CHANNELS[int(name[4]) - 1]
-            w = rng.standard_normal((3, 3, channels, outputs), np.float32) * np.sqrt(2 / (9 * channels))
-            filters[name] = w.astype("float32"), np.zeros(outputs, "float32")
+            w = rng.standard_normal((3, 3, channels, outputs), np.float32)
+            w *= np.float32(np.sqrt(2 / (9 * channels)))
+            filters[name] = w, np.zeros(outputs, "float32")
             channels = outputs
     return filters
 
