@@ -31,7 +31,7 @@ def close(a, b, tolerance=winograd.ERROR):
 def test_winograd_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.applies(x, w, g) and winograd.form(x, channels) is winograd.F4
+    assert winograd.applies(x, w, g) and winograd.choose(x, channels) is winograd.F4
     direct = convolution._correlate(x, w, b, [(padding, padding)] * 2, (1, 1), (1, 1), 1)
     close(kernels.conv(x, w, b, g), direct)
     u = drawn(*direct.shape, seed=3)
@@ -127,7 +127,7 @@ def test_transformed_filters_are_remembered_as_long_as_the_array_lives(monkeypat
 def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(*sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes[1:], (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.form(x, channels) is winograd.F2
+    assert winograd.choose(x, channels) is winograd.F2
     exact = kernels.conv(*(a.astype("float64") for a in (x, w, b)), g)
     close(kernels.conv(x, w, b, g), exact.astype("float32"))
     close(kernels.conv(x, w, b, g, True), np.maximum(exact, 0).astype("float32"))

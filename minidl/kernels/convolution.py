@@ -20,7 +20,7 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
     multiply, then shift          2·K·O where there are far fewer outputs than channels             `_narrow`
     multiply, then add up         2·K·C conv_input with strides, whose taps are scattered,          `_fold`
                                         and for a few places, where turning all filters is more
-    Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `form`
+    Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
 """
 from itertools import product
 import math
@@ -61,7 +61,7 @@ def _winograd(first, second, channels, g):
     """The form of Winograd's algorithm that contracts these arrays, or None."""
     chosen = algorithm()
     if chosen in ("auto", "winograd") and winograd.applies(first, second, g):
-        return winograd.form(first, channels, wherever=chosen == "winograd")
+        return winograd.choose(first, channels, wherever=chosen == "winograd")
     return None
 
 

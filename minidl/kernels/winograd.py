@@ -43,7 +43,7 @@ from minidl.kernels.workers import deal, even, number_of_threads, share, strips,
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
 FEW = 2             # times as many outputs as tiles
-LARGE, MANY = 2 ** 16, 256          # pairs of channels whose filters are kept once, unless for so many tiles
+LARGE, MANY = 2 ** 16, 256          # filters for more pairs of channels serve both directions, if there are fewer tiles
 LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
 
 
@@ -100,7 +100,7 @@ def tiles(form, pictures):
     return len(pictures) * math.prod(-(-n // form.tile) for n in pictures.shape[1:3])
 
 
-def form(pictures, channels, wherever=False):
+def choose(pictures, channels, wherever=False):
     """The form that is faster than the direct product, for pictures (N, H, W, …) and that many channels in and out, or None.
 
     wherever: F4 also where it is not.
@@ -203,7 +203,8 @@ def _filters(w, form, pictures, adjoint):
 
 @once
 def panels(w, form, adjoint):
-    """Filters (3, 3, C, O) → (s², O/64, C, 64), or (s², 1, C, O) where O has no such parts, and on a GPU."""
+    """Filters (3, 3, C, O) → (s², O/64, C, 64), or (s², 1, C, O) where O has no such parts, and on a GPU; see
+    product.by_panels."""
     xp, taps = backend.of(w), w.reshape(TAPS ** 2, *w.shape[2:])
     taps = taps[::-1].swapaxes(1, 2) if adjoint else taps
     outputs = taps.shape[2]

@@ -18,7 +18,7 @@ from minidl import backend
 from minidl.kernels.memory import pitch
 
 WORTHWHILE = 2 ** 21    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
-FRAMES = 8              # arrays with a border of zeros that each thread keeps: the padded layers of a small net
+FRAMES = 4              # arrays with a border of zeros that each thread keeps: the padded layers of a small net
 
 _local = threading.local()
 

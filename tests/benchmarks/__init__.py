@@ -13,5 +13,5 @@ How it is measured
 - Filters in the convolution cases and in style transfer stay the same from call to call, as in a frozen network: minidl
   transforms them once.  In the training cases they change with every step.
 - Peak memory: each library in a process of its own, the most that was resident during three steps; in parentheses, what of
-  it was not there after the imports.  minidl keeps transformed filters of frozen networks (4 times the filters' size).
+  it was not there after the imports.  minidl keeps transformed filters of frozen networks (4 to 8 times the filters' size).
 """
