@@ -27,7 +27,7 @@ def close(a, b, tolerance=winograd.ERROR):
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("sizes, channels", [
-    ((40, 41), (32, 33)), ((43, 42), (40, 32)), ((160, 9), (32, 32)), ((4, 200), (33, 35))])
+    ((40, 41), (32, 33)), ((43, 42), (40, 32)), ((160, 9), (32, 32)), ((4, 200), (33, 35)), ((10, 9), (32, 67))])
 def test_winograd_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)

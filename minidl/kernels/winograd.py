@@ -130,11 +130,14 @@ def conv_input(u, w, g, form):
 
 def conv_weight(x, u, g, budget=2 ** 22):
     """The third contraction.  With V the values of x's tiles and M = (A ⊗ A) u those of u's, y = Aᵀ[U ⊙ V] says that
-    T = Σ U V M over positions, tiles and channels: so the values of w̄ are Σ Vᵀ M, and w̄ = Gᵀ of them along both axes."""
+    T = Σ U V M over positions, tiles and channels: so the values of w̄ are Σ Vᵀ M, and w̄ = Gᵀ of them along both axes.
+    As in `correlate`, where there are few tiles, all of them meet some of the outputs at a time."""
     xp, device = backend.of(x), backend.device_of(x).name
     to_values, from_products = placed(F4.input, device), placed(F4.output, device).T
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
     channels, outputs, positions = x.shape[-1], u.shape[-1], F4.side ** 2
+    if xp is np and FEW * tiles(F4, u) < outputs:
+        return _conv_weight_by_outputs(x, u, g, to_values, from_products, budget)
 
     def total(mine):
         values = empty((positions, channels, outputs), x.dtype, xp)
@@ -158,6 +161,27 @@ def conv_weight(x, u, g, budget=2 ** 22):
         first += other
     values = first.reshape(positions, -1)
     return share(placed(F4.filter, device).T.__matmul__, [values], xp)[0].reshape(TAPS, TAPS, channels, outputs)
+
+
+def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
+    """No thread then adds up what is as large as the filters' values, 4 times the filters."""
+    rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
+    channels, outputs, positions, many = x.shape[-1], u.shape[-1], F4.side ** 2, tiles(F4, u)
+    v, m = (empty((positions, many * n), x.dtype, apart=True) for n in (channels, outputs))
+    transform(to_values, x, rows, columns, g.padding, F4.tile, F4.side, v)
+    transform(from_products, u, rows, columns, (0, 0), F4.tile, F4.tile, m)
+    v, m = v.reshape(positions, many, channels).transpose(0, 2, 1), m.reshape(positions, many, outputs)
+    w = empty((TAPS ** 2, channels, outputs), x.dtype)
+
+    def fill(part):
+        values = workspace(np, "outputs", (positions, channels, part.stop - part.start), x.dtype)
+        multiply(v, m[..., part], values)
+        w[..., part] = np.matmul(F4.filter.T, values.reshape(positions, -1)).reshape(TAPS ** 2, channels, -1)
+
+    threads = number_of_threads()
+    pieces = threads * math.ceil(positions * channels * outputs * x.itemsize / (threads * budget))
+    share(fill, even(outputs, min(pieces, outputs)), np)
+    return w.reshape(TAPS, TAPS, channels, outputs)
 
 
 def once(transform):
@@ -263,7 +287,7 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False, budget=2 
         share(by_tiles, strips(images, rows, per_row, xp, budget + filters.nbytes // 4), xp)
     else:
         values = empty((positions, images * rows * columns * channels), x.dtype, xp, apart=True)
-        transform(to_values, x, rows, columns, padding, form, values)
+        transform(to_values, x, rows, columns, padding, form.tile, form.side, values)
         share(by_outputs, _pieces(filters, number_of_threads()), xp)
     return y.reshape(images, rows * form.tile, columns * form.tile, outputs)[:, :height, :width]
 
@@ -276,14 +300,14 @@ def _pieces(filters, count):
     return [(filters[:, part], slice(width * part.start, width * part.stop)) for part in even(panels, min(panels, count))]
 
 
-def transform(to_values, x, rows, columns, padding, form, values):
-    """values (s², tiles · C) of all the tiles, rows × columns of each picture, by all threads."""
+def transform(matrix, x, rows, columns, padding, tile, side, values):
+    """matrix @ tiles (side², tiles · C) for all the tiles, rows × columns of each picture, by all threads."""
     xp, each = backend.of(x), columns * x.shape[-1]
 
     def fill(strip):
         some, part = strip
         own = slice((some.start * rows + part.start) * each, ((some.stop - 1) * rows + part.stop) * each)
-        multiply(to_values, cut(x[some], part, columns, padding, form.tile, form.side), values[:, own])
+        multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
     share(fill, strips(len(x), rows, 1, xp), xp)
 
