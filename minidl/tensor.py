@@ -19,12 +19,11 @@ The cotangent ȳ of an array y is the gradient of one number L with respect to i
 output backwards, last made first, and adds up what arrives at each.  That is all.
 """
 from contextlib import contextmanager
-from heapq import heappop, heappush
 import itertools
 import operator
 import threading
 
-from minidl import backend, kernels
+from minidl import backend
 from minidl.backend import DeviceError
 
 _numbers = itertools.count()    # Nodes are numbered as they are made: an input's number is below its output's
@@ -375,57 +374,47 @@ def _sweep(output, cotangent, wanted, create_graph):
     """{node: gradient} for the wanted Nodes (None: the leaves) that the output depends on."""
     if output.node is None:
         return {}
-    useful = None if wanted is None else _leading_to(wanted, output.node)
-    arrived, found = {output.node: _first_cotangent(output, cotangent)}, {}
-    waiting = [(-output.node.number, output.node)]                  # a heap: the Node made last comes first
+    nodes = _leading_to(wanted, output.node)
+    arrived, found = dict.fromkeys(nodes), {}
+    arrived[output.node] = _first_cotangent(output, cotangent)
     with recording(create_graph):
-        add = Tensor.__add__ if _state.recording else _plain_sum
-        while waiting:
-            node = heappop(waiting)[1]
+        for node in nodes:
             gy = arrived.pop(node)
             if node in wanted if wanted is not None else not node.inputs:
                 found[node] = _tensor(gy.data.copy(), gy.node)      # an array of its own: no gradient aliases another
             y = None if node.value is None else _tensor(node.value, node)
             for parent, rule in node.inputs:
-                if useful is None or parent in useful:
+                if parent in arrived:
                     gx = rule(gy) if y is None or rule.__code__.co_argcount == 1 else rule(gy, y)
                     if gx.data.shape != parent.shape:               # undo broadcasting
                         gx = gx.sum_to(parent.shape)
                     if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:     # undo promotion
                         gx = gx.astype(parent.dtype)
-                    earlier = arrived.get(parent)
-                    if earlier is None:
-                        arrived[parent] = gx
-                        heappush(waiting, (-parent.number, parent))
-                    else:
-                        arrived[parent] = add(earlier, gx)
-                        earlier = gx = None             # they may be large, and the next rule does not need them
+                    earlier = arrived[parent]
+                    arrived[parent] = gx if earlier is None else earlier + gx
+                    earlier = gx = None                 # they may be large, and the next rule does not need them
     return found
 
 
 def _leading_to(wanted, output):
-    """The Nodes between the wanted ones and the output, both included: the only ones where cotangents are needed."""
-    seen, stack = {output}, [output]
-    while stack:
-        for parent, _ in stack.pop().inputs:
+    """The Nodes between the wanted ones (None: the leaves) and the output, both included, last made first.
+
+    So each comes after all that was made of it, and its cotangent is complete.
+    """
+    nodes, seen = [output], {output}
+    for node in nodes:                                              # the list grows as it is walked
+        for parent, _ in node.inputs:
             if parent not in seen:
                 seen.add(parent)
-                stack.append(parent)
-    if {node for node in seen if not node.inputs} <= wanted:        # all leaves are wanted, and every Node leads to one
-        return seen
+                nodes.append(parent)
+    nodes.sort(key=_number, reverse=True)
+    if wanted is None or wanted.issuperset(node for node in nodes if not node.inputs):
+        return nodes                                                # every Node leads to a leaf
     leading = set(wanted)
-    for node in sorted(seen, key=_number):
-        for parent, _ in node.inputs:
-            if parent in leading:
-                leading.add(node)
-                break
-    return leading
-
-
-def _plain_sum(a, b):
-    """a + b where nothing is recorded: the same, without asking."""
-    value = kernels.add(a.data, b.data)
-    return _tensor(value if type(value) in _array_types else _to_array(value), None)
+    for node in reversed(nodes):
+        if any(parent in leading for parent, _ in node.inputs):
+            leading.add(node)
+    return [node for node in nodes if node in leading]
 
 
 def _first_cotangent(output, cotangent):

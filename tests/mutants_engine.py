@@ -71,20 +71,21 @@ values = on_programs(graphs.reverse_agrees_with_forward)
 # --- the sweep: what is added up, in which order
 
 broken("cotangents are overwritten", values, engine._sweep,
-       ("add(earlier, gx)", "gx"))
+       ("gx if earlier is None else earlier + gx", "gx"))
 
 broken("cotangents are added in place",                                # but `+` hands one array to both its inputs
        on(lambda a, b: ops.sin(a + b) + a, normal(3, 4), normal(3, 4)), engine._sweep,
-       ("add(earlier, gx)", "_tensor(arrived[parent].data.__iadd__(gx.data), None)"))
+       ("earlier + gx", "_tensor(earlier.data.__iadd__(gx.data), None)"))
 
 broken("only the first use of an input is recorded", values, engine.record,
        ("if x.node is not None:", "if x.node is not None and x.node not in [node for node, _ in kept]:"))
 
-once = (("arrived.pop(node)", "arrived[node]"),         # else whatever arrives late goes down again: right, but never done
-        ("heappush(waiting, (-parent.number, parent))", "waiting.append((-parent.number, parent))"))
-paths = on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4))         # a long one and a short one
-broken("nodes in order of arrival, last first", paths, engine._sweep, ("heappop(waiting)", "waiting.pop()"), *once)
-broken("nodes in order of arrival, first first", paths, engine._sweep, ("heappop(waiting)", "waiting.pop(0)"), *once)
+reached = ("gy = arrived.pop(node)", "gy = arrived.pop(node)\n" + 12 * " " + "if gy is None: continue")
+broken("nodes in the order in which they were made", values, engine._sweep,
+       ("nodes = _leading_to(wanted, output.node)", "nodes = _leading_to(wanted, output.node)[::-1]"), reached)
+
+broken("nodes in order of first sight", on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4)),     # a long way and a short one
+       engine._leading_to, ("nodes.sort(key=_number, reverse=True)", "pass"))
 
 broken("broadcasting is not undone", on(ops.multiply, normal(3, 4), normal(4)), engine._sweep,
        ("gx = gx.sum_to(parent.shape)", "pass"))
@@ -97,7 +98,8 @@ broken("the cotangent given is ignored", on(ops.sin, normal(3, 4)), engine._firs
         "return _tensor(xp.ones(output.shape, output.dtype), None)"))
 
 broken("the sweep stops at an input", on_programs(graphs.every_intermediate_result_has_its_gradient), engine._sweep,
-       ("found[node] = _tensor(gy.data.copy(), gy.node)", "found[node] = _tensor(gy.data.copy(), gy.node); continue"))
+       ("found[node] = _tensor(gy.data.copy(), gy.node)", "found[node] = _tensor(gy.data.copy(), gy.node); continue"),
+       reached)
 
 broken("no accumulation in backward", on_programs(graphs.backward_adds_to_what_is_there), engine.Tensor.backward,
        ("arrived if earlier is None else earlier + arrived", "arrived"))
@@ -140,8 +142,8 @@ broken("gradients are handed out as constants", on(ops.sin, normal(3, 4), order=
 
 # --- cost and memory
 
-broken("rules are called without need", on_programs(graphs.rules_on_the_way_are_called_once), engine._sweep,
-       ("if useful is None or parent in useful:", "if True:"))
+broken("rules are called without need", on_programs(graphs.rules_on_the_way_are_called_once), engine._leading_to,
+       ("[node for node in nodes if node in leading]", "nodes"))
 
 def path_by_path(output, cotangent, wanted, create_graph):
     """The values are right, but y = y + y, sixty times, takes 2⁶⁰ steps."""

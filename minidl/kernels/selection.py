@@ -15,8 +15,10 @@ def relu(x):
 
 
 def add(a, b):
-    """a + b, of one shape and dtype."""
-    return a + b if a.size < MUCH else _elementwise(lambda a, b, out: backend.of(a).add(a, b, out=out), a, b)
+    """a + b, of one shape."""
+    if a.size < MUCH or a.dtype != b.dtype:
+        return a + b
+    return _elementwise(lambda a, b, out: backend.of(a).add(a, b, out=out), a, b)
 
 
 def keep(u, mask):

@@ -1,16 +1,36 @@
 """Operators and methods of Tensor.  Tensor is below the operations, so they are attached to it here, by NumPy's names."""
+import functools
+import operator
+
+from minidl import kernels
 from minidl.ops import elementwise, indexing, linear, reduction, shape
-from minidl.tensor import Tensor
+from minidl.tensor import Tensor, _state, constant
 
 
 def _reflected(operation):
     return lambda self, other: operation(other, self)
 
 
-for _symbol, _operation in {"add": elementwise.add, "sub": elementwise.subtract, "mul": elementwise.multiply,
-                            "truediv": elementwise.divide, "pow": elementwise.power, "matmul": linear.matmul}.items():
-    setattr(Tensor, f"__{_symbol}__", _operation)
+def _arithmetic(operation, of_arrays):
+    """The operation; or, of two Tensors alike and where nothing is recorded (as in a sweep), its value and no rules."""
+    @functools.wraps(operation)
+    def method(a, b):
+        if not _state.recording and isinstance(b, Tensor):
+            x, y = a.data, b.data
+            if type(x) is type(y) and x.shape == y.shape:
+                return constant(of_arrays(x, y))
+        return operation(a, b)
+    return method
+
+
+for _symbol, _operation, _of_arrays in (("add", elementwise.add, kernels.add), ("sub", elementwise.subtract, operator.sub),
+                                        ("mul", elementwise.multiply, operator.mul),
+                                        ("truediv", elementwise.divide, operator.truediv),
+                                        ("pow", elementwise.power, operator.pow)):
+    setattr(Tensor, f"__{_symbol}__", _arithmetic(_operation, _of_arrays))
     setattr(Tensor, f"__r{_symbol}__", _reflected(_operation))
+
+Tensor.__matmul__, Tensor.__rmatmul__ = linear.matmul, _reflected(linear.matmul)
 
 for _symbol, _operation in {"neg": elementwise.negative, "abs": elementwise.absolute, "getitem": indexing.index,
                             "eq": elementwise.equal, "ne": elementwise.not_equal, "lt": elementwise.less,
