@@ -75,6 +75,7 @@ def _square(matrix):
 
 
 F2, F4 = Form(0, 1, -1), Form(0, 1, -1, -2, 1 / 2)
+ONE = 1                             # where the point 1 stands, in both
 PARTNER = [5, 2, 1, 4, 3, 0]        # where −1/p stands
 
 
@@ -313,12 +314,16 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
 
 
 def interpolate(from_products, m, b, rectified, y):
-    """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O): Aᵀ along both axes."""
+    """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O): Aᵀ along both axes.
+
+    The bias is added to the products at the point 1, where Aᵀ has a column of ones: so every output gets it once.
+    """
     xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
     s = workspace(xp, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype, apart=True)
-    multiply(from_products, m, s)
     if b is not None:
-        shift(s.reshape(tile ** 2, images * rows * columns, outputs), b)
+        at_one = ONE * (math.isqrt(len(m)) + 1)
+        shift(m[at_one].reshape(1, -1, outputs), b)
+    multiply(from_products, m, s)
     if rectified:
         rectify(s, out=s)
     move(s.reshape(tile, tile, images, rows, columns, outputs).transpose(2, 3, 0, 4, 1, 5), y)
