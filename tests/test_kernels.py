@@ -13,7 +13,9 @@ from threadpoolctl import threadpool_info
 
 from minidl import backend, kernels
 from minidl.kernels import convolution, memory, product, winograd, workers
+from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.geometry import Geometry, lines, pad
+from minidl.kernels.scatter import scatter
 
 
 def drawn(*shape, seed=0):
@@ -32,7 +34,7 @@ def test_winograd_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
     assert winograd.applies(x, w, g) and winograd.choose(x, channels) is winograd.F4
-    direct = convolution._correlate(x, w, b, [(padding, padding)] * 2, (1, 1), (1, 1), 1)
+    direct = convolution._correlate(x, w, b, g)
     close(kernels.conv(x, w, b, g), direct)
     u = drawn(*direct.shape, seed=3)
     exact = kernels.conv_input(u.astype("float64"), w.astype("float64"), g)     # float64 is always direct
@@ -152,7 +154,7 @@ def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_
             kernels.conv_weight(x, u, g)
 
     strips = workers.strips
-    monkeypatch.setattr(convolution, "strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    monkeypatch.setattr("minidl.kernels.algorithm.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
     x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
     found, chosen = {}, []
@@ -165,6 +167,42 @@ def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_
     assert chosen
     for all_columns, overlapping in zip(*found.values(), strict=True):
         close(overlapping, all_columns)
+
+
+def scattered(u, w, b, g):
+    """conv_input as its formula says, product by product, plus b."""
+    x = np.zeros((len(u), *(n + 2 * p + s * (d * k) for n, p, s, d, k in
+                            zip(g.sizes, g.padding, g.stride, g.dilation, g.kernel)), g.groups, w.shape[-2]))
+    split = u.reshape(*u.shape[:-1], g.groups, -1), w.reshape(*w.shape[:-1], g.groups, -1)
+    for place in np.ndindex(g.output):
+        for tap in np.ndindex(g.kernel):
+            at = tuple(s * p + d * k for s, p, d, k in zip(g.stride, place, g.dilation, tap))
+            x[(slice(None), *at)] += np.einsum("ngo,cgo->ngc", split[0][(slice(None), *place)], split[1][tap])
+    inside = tuple(slice(p, p + n) for p, n in zip(g.padding, g.sizes))
+    x = x[(slice(None), *inside)]
+    return x.reshape(*x.shape[:-2], -1) + b
+
+
+@given(data=st.data())
+def test_scatter_is_what_its_formula_says(data):
+    """Whatever the geometry, and wherever strips cut the pictures; in panels too."""
+    def several(low, high):
+        return data.draw(st.tuples(*[st.integers(low, high)] * axes))
+
+    axes = data.draw(st.integers(1, 3))
+    sizes, kernel, stride, dilation, padding = several(1, 7), several(1, 4), several(1, 4), several(1, 3), several(0, 3)
+    sizes = tuple(max(n, d * (k - 1) + 1 - 2 * p) for n, d, k, p in zip(sizes, dilation, kernel, padding))
+    groups, channels, outputs = data.draw(st.sampled_from([(1, 1, 3), (1, 24, 2), (1, 70, 4), (2, 3, 4), (3, 25, 1)]))
+    g = Geometry(sizes, kernel, stride, padding, dilation, groups)
+    rng = np.random.default_rng(0)
+    u, w = rng.standard_normal((2, *g.output, groups * outputs)), rng.standard_normal((*kernel, channels, groups * outputs))
+    b, strips, budget = rng.standard_normal(groups * channels), workers.strips, data.draw(st.sampled_from([500, 2 ** 22]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minidl.kernels.algorithm.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
+        patch.setattr("minidl.kernels.product.TURN", data.draw(st.sampled_from([1, 1000])))
+        expected = scattered(u, w, b, g)
+        np.testing.assert_allclose(scatter(u, w, b, g), expected, atol=1e-11)
+        np.testing.assert_allclose(scatter(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)
 
 
 @given(data=st.data())
@@ -309,7 +347,7 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
 
 @settings(deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize("algorithm", convolution.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm(algorithm, data):
     """Odd sizes, rows of one pixel, channels 1 to 5 (and some at which Winograd pays), strides, uneven strips."""
     n, height, width = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 19)), data.draw(st.integers(1, 19))
@@ -328,7 +366,7 @@ def test_every_algorithm(algorithm, data):
             close(getattr(kernels, name)(*arrays, g), exact.astype("float32"))
 
 
-@pytest.mark.parametrize("algorithm", convolution.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_pictures(algorithm, monkeypatch):
     monkeypatch.setenv("MINIDL_CONV", algorithm)
     g = Geometry((8, 8), (3, 3), (1, 1), (1, 1), (1, 1), 1)
@@ -377,7 +415,7 @@ def test_winograd_on_every_device(device, sizes, channels, algorithm, monkeypatc
     there = [backend.asarray(array, device=backend.device(device)) for array in (x, w, b)]
     g = Geometry(sizes, (3, 3), (1, 1), (1, 1), (1, 1), 1)
     found = kernels.conv(*there, g, rectified=True)
-    close(backend.to_host(found), np.maximum(convolution._correlate(x, w, b, [(1, 1)] * 2, (1, 1), (1, 1), 1), 0))
+    close(backend.to_host(found), np.maximum(convolution._correlate(x, w, b, g), 0))
     u = drawn(*found.shape, seed=3)
     there.append(backend.asarray(u, device=backend.device(device)))
     exact = kernels.conv_input(u.astype("float64"), w.astype("float64"), g)

@@ -17,7 +17,7 @@ SHORT = 60, 100                     # less than that is never cut off, outside a
 IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
 PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
-TURN = 1000                         # rows that are worth turning the other matrix for
+TURN = 1000                         # rows that are worth laying out the other matrix anew for
 LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
 
 
@@ -82,13 +82,31 @@ def multiply(a, b, out):
     return out
 
 
+def in_panels(b):
+    """A copy of b (S, k, n) as panels of columns (S, P, k, n/P), for `by_panels`; on a GPU, and where n has no factor near
+    PANEL, P = 1."""
+    (stack, k, n), xp = b.shape, backend.of(b)
+    width = math.gcd(n, PANEL)
+    if 2 * width < PANEL or xp is not np:
+        width = n
+    panels = empty((stack, n // width, k, width), b.dtype, xp)
+    panels[...] = b.reshape(stack, k, n // width, width).swapaxes(1, 2)
+    return panels
+
+
+def panels_pay(rows, k):
+    """Whether a matrix with k rows should be laid out in panels for so many rows to meet it: where small products serve."""
+    return rows >= TURN and BLOCK * k * PANEL <= SMALL
+
+
 def by_panels(a, panels, out):
-    """out[s, i, p·n + j] = Σ_k a[s, i, k] · panels[s, p, k, j]  for a (S, m, k), panels (S, P, k, n) and out (S, m, P·n).
+    """out[s, i, p·n + j] = Σ_k a[s, i, k] · panels[s, p, k, j]  for a (S, m, k), panels (S, P, k, n), out (S, m, P·n);
+    one a may meet all panels, or one set of panels all a.
 
     The right matrix lies in panels of few columns, each in one piece, so that a panel stays in the cache while rows meet it;
     and where OpenBLAS has kernels without a copy, rows are taken so few at a time that they serve.
     """
-    stack, count, k, n = panels.shape
+    stack, (_, count, k, n) = len(out), panels.shape
     if count == 1 and (n > PANEL or type(out) is not np.ndarray):
         return multiply(a, panels[:, 0], out)
     rows, apart = a.shape[1], out.reshape(stack, -1, count, n).swapaxes(1, 2)               # (S, P, m, n)

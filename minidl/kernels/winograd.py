@@ -36,7 +36,7 @@ from minidl import backend
 from minidl.kernels.channels import shift
 from minidl.kernels.geometry import lines, move
 from minidl.kernels.memory import empty, pitch
-from minidl.kernels.product import PANEL, by_panels, multiply
+from minidl.kernels.product import by_panels, in_panels, multiply
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
 
@@ -228,18 +228,9 @@ def _filters(w, form, pictures, adjoint):
 
 @once
 def panels(w, form, adjoint):
-    """Filters (3, 3, C, O) → (s², O/64, C, 64), or (s², 1, C, O) where O has no such parts, and on a GPU; see
-    product.by_panels."""
-    xp, taps = backend.of(w), w.reshape(TAPS ** 2, *w.shape[2:])
-    taps = taps[::-1].swapaxes(1, 2) if adjoint else taps
-    outputs = taps.shape[2]
-    width = math.gcd(outputs, PANEL)
-    if 2 * width < PANEL or xp is not np:
-        width = outputs
-    split = taps.reshape(*taps.shape[:2], outputs // width, width).swapaxes(1, 2)
-    copy = empty(split.shape, w.dtype, xp)
-    copy[...] = split
-    return evaluate(form.filter, copy)
+    """Filters (3, 3, C, O) → (s², P, C, O/P), of the adjoint with O and C exchanged; see product.by_panels."""
+    taps = w.reshape(TAPS ** 2, *w.shape[2:])
+    return evaluate(form.filter, in_panels(taps[::-1].swapaxes(1, 2) if adjoint else taps))
 
 
 @once

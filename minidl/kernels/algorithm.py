@@ -1,0 +1,35 @@
+"""Which algorithm convolves, and how its work is cut."""
+import os
+
+from minidl import backend
+from minidl.kernels.workers import hands, strips
+
+ALGORITHMS = ("auto", "plain", "strips", "winograd")
+BUDGET = 2 ** 21        # bytes of a strip's columns
+
+
+def algorithm():
+    """MINIDL_CONV, which makes algorithms comparable on the CPU:
+
+    plain       the whole matrix of columns, then one product, on one thread
+    strips      a strip at a time on all threads; to few channels, it is multiplied first instead (scatter.py)
+    winograd    wherever it applies, else strips
+    auto        (default) winograd where it pays, else strips
+    """
+    chosen = os.environ.get("MINIDL_CONV", "auto")
+    if chosen not in ALGORITHMS:
+        raise ValueError(f"MINIDL_CONV must be one of {', '.join(ALGORITHMS)}, got {chosen!r}")
+    return chosen
+
+
+def by_hand(xp):
+    """Whether columns need not all be gathered: on the CPU, unless the whole matrix is asked for."""
+    return xp is backend.CPU.module and algorithm() != "plain"
+
+
+def cut(images, rows, per_row, xp, budget=BUDGET):
+    """(strips, threads) for columns of so many bytes a row: to multiply them takes three times as long as to gather them."""
+    if xp is backend.CPU.module and algorithm() == "plain":
+        return [(slice(0, images), slice(0, rows))], 1
+    threads = hands(4 * images * rows * per_row)
+    return strips(images, rows, per_row, xp, budget, threads), threads

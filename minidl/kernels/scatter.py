@@ -1,0 +1,124 @@
+"""Convolution's adjoint as it stands: multiply first, then add up.
+
+    x̄[n, i, c] = Σ z[k, n, p, c]   over all k, p with  s·p + d·k − pad = i,        z[k, n, p, c] = Σ_o u[n, p, o] w[k, c, o]
+
+With  i + pad = s·q + r  and  d·k = s·j + r,  where r is the remainder of both, that is
+
+    q = p + j
+
+So what a tap gives to the outputs of its remainder lies side by side, as the places do.  Each remainder has a sum of its
+own, to which z is added in long rows; in the end the sums are put in their places in x̄.
+"""
+from itertools import product
+import math
+from typing import NamedTuple
+
+from minidl import backend
+from minidl.kernels.algorithm import by_hand, cut
+from minidl.kernels.columns import SHORT
+from minidl.kernels.geometry import move
+from minidl.kernels.memory import empty
+from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
+from minidl.kernels.selection import rectify
+from minidl.kernels.workers import share, workspace
+
+
+class Axis(NamedTuple):
+    """The geometry along one axis.  Ranges of q and of places are pairs: the first, and one after the last."""
+    size: int
+    taps: int
+    stride: int
+    padding: int
+    dilation: int
+    places: int
+
+    def range(self):
+        """The range of q."""
+        return self.padding // self.stride, (self.size - 1 + self.padding) // self.stride + 1
+
+    def reaching(self, q):
+        """The places that reach a range of q."""
+        first = min(max(0, q[0] - self.dilation * (self.taps - 1) // self.stride), self.places)
+        return first, max(first, min(self.places, q[1]))
+
+    def steps(self, q, p):
+        """For each tap its remainder, which q of a range it reaches, and from which of a range of places."""
+        for k in range(self.taps):
+            j, r = divmod(self.dilation * k, self.stride)
+            first = max(q[0], p[0] + j)
+            last = max(first, min(q[1], p[1] + j))
+            yield r, slice(first - q[0], last - q[0]), slice(first - j - p[0], last - j - p[0])
+
+    def landings(self, q):
+        """For each remainder, which q of a range lie in x̄, and where."""
+        for r in range(self.stride):
+            first = max(q[0], -((r - self.padding) // self.stride))
+            last = max(first, min(q[1], (self.size - 1 + self.padding - r) // self.stride + 1))
+            start = self.stride * first + r - self.padding
+            yield r, slice(first - q[0], last - q[0]), slice(start, start + self.stride * (last - first), self.stride)
+
+
+def scatter(u, w, b, g, rectified=False):
+    """x̄ (N, *S, C) + b  from u (N, *P, O), w (*K, C/groups, O), b (C,) or None, and g, the Geometry.
+
+    rectified: its positive part.  With few channels these come first in memory, so that rows are long.
+    """
+    xp, kernel, groups, channels, outputs = backend.of(u), g.kernel, g.groups, w.shape[-2], w.shape[-1] // g.groups
+    first, *others = map(Axis, g.sizes, kernel, g.stride, g.padding, g.dilation, u.shape[1:-1])
+    steps = [list(axis.steps(axis.range(), (0, axis.places))) for axis in others]
+    landings = [list(axis.landings(axis.range())) for axis in others]
+    lengths = tuple(end - start for start, end in (axis.range() for axis in others))
+    every, taps, few = (slice(None),) * 2, math.prod(kernel), channels < SHORT and xp is backend.CPU.module
+    panels = groups == 1 and not few and by_hand(xp) and panels_pay(math.prod(u.shape[:-1]), outputs)
+    filters = w.reshape(taps, channels, groups, outputs)
+    if few:
+        filters = filters.transpose(2, 0, 1, 3).reshape(groups, -1, outputs)
+    else:
+        filters = in_panels(filters[:, :, 0].swapaxes(1, 2)) if panels else filters.transpose(0, 2, 3, 1)
+    x = empty((len(u), *g.sizes, groups, channels), u.dtype, xp)
+
+    def products(places):
+        """z (*K, groups, n, *p, C/groups)"""
+        rows = places.reshape(-1, groups, outputs).swapaxes(0, 1)
+        if few:
+            z = workspace(xp, "columns", (groups, taps * channels, rows.shape[1]), u.dtype)
+            z = multiply(filters, rows.swapaxes(1, 2), z).reshape(groups, *kernel, channels, *places.shape[:-1])
+            return xp.moveaxis(z, (0, len(kernel) + 1), (len(kernel), -1))
+        z = workspace(xp, "columns", (taps, groups, rows.shape[1], channels), u.dtype)
+        if panels:
+            by_panels(rows, filters, z[:, 0])
+        else:
+            multiply(rows, filters, z)
+        return z.reshape(*kernel, groups, *places.shape[:-1], channels)
+
+    def sums(*sides):
+        """One for each remainder: (*s, groups, n, *q, C/groups), that of the bias so far."""
+        if few:
+            total = workspace(xp, "product", (*g.stride, groups, channels, *sides), u.dtype)
+            total = xp.moveaxis(total, len(kernel) + 1, -1)
+        else:
+            total = workspace(xp, "product", (*g.stride, groups, *sides, channels), u.dtype)
+        total[...] = 0 if b is None else b.reshape(groups, *[1] * len(sides), channels)
+        return total
+
+    def fill(strip):
+        images, rows = strip
+        q = first.range()[0] + rows.start, first.range()[0] + rows.stop
+        p = first.reaching(q)
+        places = u[images, slice(*p)]
+        z, total = products(places), sums(len(places), q[1] - q[0], *lengths)
+        for tap, step in zip(product(*map(range, kernel)), product(first.steps(q, p), *steps)):
+            remainder, to, origin = zip(*step)
+            part = total[remainder][every + to]
+            part += z[tap][every + origin]
+        if rectified:
+            rectify(total, out=total)
+        for landing in product(first.landings(q), *landings):
+            remainder, own, at = zip(*landing)
+            move(xp.moveaxis(total[remainder][every + own], 0, -2), x[(images,) + at])
+
+    start, end = first.range()
+    per_row = math.prod(u.shape[2:-1]) * taps * channels * groups * u.itemsize
+    todo, threads = cut(len(u), end - start, per_row, xp, budget=2 ** 22)
+    share(fill, todo, xp, threads)
+    return x.reshape(*x.shape[:-2], groups * channels)
