@@ -383,27 +383,16 @@ def test_an_unknown_algorithm(monkeypatch):
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_padded_strips_of_equal_shape_do_not_see_each_other(monkeypatch, threads):
-    """Arrays with a border of zeros are kept and written again: here by other pictures, other layers and other paddings."""
+    """Workspaces are written again: here by other pictures, other layers and other paddings."""
     monkeypatch.setenv("MINIDL_NUM_THREADS", threads)
     for turn in range(3):
-        for padding in range(workers.FRAMES + 2):
+        for padding in range(6):
             sizes = 10 - padding % 3, 8
             x, w = drawn(2, *sizes, 3, seed=turn), drawn(3, 3, 3, 2, seed=padding)
             padded = np.pad(x, [(0, 0), (padding, padding), (1, 1), (0, 0)])
             g, whole = (Geometry(s, (3, 3), (1, 1), p, (1, 1), 1) for s, p in
                         ((sizes, (padding, 1)), (padded.shape[1:3], (0, 0))))
             close(kernels.conv(x, w, None, g), kernels.conv(padded, w, None, whole), 1e-6)
-
-
-def test_an_array_with_a_border_is_kept_until_others_need_its_room():
-    shapes = [(1, 5 + i, 4, 1) for i in range(workers.FRAMES + 1)]
-    first, *_ = [workers.framed(np, shape, (1, 2, 2, 1), (1, 1), "float32") for shape in shapes[:-1]]
-    assert workers.framed(np, shapes[0], (1, 2, 2, 1), (1, 1), "float32") is first
-    assert workers.framed(np, shapes[0], (1, 2, 2, 1), (2, 1), "float32") is not first
-    for shape in shapes[1:]:
-        workers.framed(np, shape, (1, 2, 2, 1), (1, 1), "float32")
-    again = workers.framed(np, shapes[0], (1, 2, 2, 1), (1, 1), "float32")
-    assert again is not first and not again.any()
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "winograd"])

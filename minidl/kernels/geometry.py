@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import framed, hands, share, strips
+from minidl.kernels.workers import hands, share, strips, workspace
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -81,8 +81,8 @@ def lines(x, images, rows, widths):
     if kept.shape[1:-1] == sizes:
         return kept
     corner = (max(-first, 0), *(max(before, 0) for before, _ in widths[1:]))
-    padded = framed(backend.of(x), kept.shape[:1] + sizes + kept.shape[-1:], kept.shape, corner, x.dtype)
-    padded[(slice(None),) + inner(corner, kept.shape[1:-1])] = kept
+    padded = workspace(backend.of(x), "lines", kept.shape[:1] + sizes + kept.shape[-1:], x.dtype)
+    surround(padded, kept, corner, 0)
     return padded
 
 
@@ -92,10 +92,13 @@ def inner(corner, sizes):
 
 
 def surround(padded, x, corner, value):
-    """padded = x from the corner on, and a value all around."""
+    """padded = x from the corner on, and a value all around; on a GPU everywhere first, which takes fewer launches."""
     inside = inner(corner, x.shape[1:-1])
+    on_gpu = backend.of(padded) is not backend.CPU.module
+    if on_gpu:
+        padded[...] = value
     padded[(slice(None),) + inside] = x
-    for axis, kept in enumerate(inside, 1):
+    for axis, kept in enumerate(() if on_gpu else inside, 1):
         for outside in slice(0, kept.start), slice(kept.stop, None):
             padded[(slice(None),) + inside[:axis - 1] + (outside,)] = value
 

@@ -5,7 +5,7 @@ few Python threads: NumPy releases the interpreter lock inside copies and produc
 held to one thread each, so that cores are not fought over.  Whoever is free takes the next strip.  Where strips are summed
 up, `deal` says which go together, by their number alone, so a run can be repeated bit for bit.
 """
-from collections import OrderedDict, deque
+from collections import deque
 import functools
 import math
 import os
@@ -18,7 +18,6 @@ from minidl import backend
 from minidl.kernels.memory import pitch
 
 WORTHWHILE = 2 ** 21    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
-FRAMES = 4              # arrays with a border of zeros that each thread keeps: the padded layers of a small net
 
 _local = threading.local()
 
@@ -187,23 +186,6 @@ def workspace(xp, name, shape, dtype, apart=False):
     if buffer is None or buffer.nbytes < needed:
         buffer = _local.__dict__[name] = np.empty(needed, np.uint8)
     return buffer[:needed].view(dtype).reshape(shape)
-
-
-def framed(xp, shape, inside, corner, dtype):
-    """A workspace that is zero outside of the array of shape `inside` whose first element stands at `corner`.
-
-    Whoever asks writes the inside only, so an array made once has its border for good: it is kept for the next request of
-    the same shapes, and of the few that are kept, the one that waited longest makes room.
-    """
-    if xp is not np:
-        return xp.zeros(shape, dtype)
-    frames, key = _local.__dict__.setdefault("frames", OrderedDict()), (shape, inside, corner, dtype)
-    if key not in frames:
-        if len(frames) == FRAMES:
-            frames.popitem(last=False)
-        frames[key] = np.zeros(shape, dtype)
-    frames.move_to_end(key)
-    return frames[key]
 
 
 def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
