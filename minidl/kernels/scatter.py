@@ -32,8 +32,8 @@ class Axis(NamedTuple):
     dilation: int
     places: int
 
-    def range(self):
-        """The range of q."""
+    def span(self):
+        """The range of all q."""
         return self.padding // self.stride, (self.size - 1 + self.padding) // self.stride + 1
 
     def reaching(self, q):
@@ -65,9 +65,9 @@ def scatter(u, w, b, g, rectified=False):
     """
     xp, kernel, groups, channels, outputs = backend.of(u), g.kernel, g.groups, w.shape[-2], w.shape[-1] // g.groups
     first, *others = map(Axis, g.sizes, kernel, g.stride, g.padding, g.dilation, u.shape[1:-1])
-    steps = [list(axis.steps(axis.range(), (0, axis.places))) for axis in others]
-    landings = [list(axis.landings(axis.range())) for axis in others]
-    lengths = tuple(end - start for start, end in (axis.range() for axis in others))
+    steps = [list(axis.steps(axis.span(), (0, axis.places))) for axis in others]
+    landings = [list(axis.landings(axis.span())) for axis in others]
+    lengths = tuple(end - start for start, end in (axis.span() for axis in others))
     every, taps, few = (slice(None),) * 2, math.prod(kernel), channels < SHORT and xp is backend.CPU.module
     panels = groups == 1 and not few and by_hand(xp) and panels_pay(math.prod(u.shape[:-1]), outputs)
     filters = w.reshape(taps, channels, groups, outputs)
@@ -103,7 +103,7 @@ def scatter(u, w, b, g, rectified=False):
 
     def fill(strip):
         images, rows = strip
-        q = first.range()[0] + rows.start, first.range()[0] + rows.stop
+        q = first.span()[0] + rows.start, first.span()[0] + rows.stop
         p = first.reaching(q)
         places = u[images, slice(*p)]
         z, total = products(places), sums(len(places), q[1] - q[0], *lengths)
@@ -117,7 +117,7 @@ def scatter(u, w, b, g, rectified=False):
             remainder, own, at = zip(*landing)
             move(xp.moveaxis(total[remainder][every + own], 0, -2), x[(images,) + at])
 
-    start, end = first.range()
+    start, end = first.span()
     per_row = math.prod(u.shape[2:-1]) * taps * channels * groups * u.itemsize
     todo, threads = cut(len(u), end - start, per_row, xp, budget=2 ** 22)
     share(fill, todo, xp, threads)
