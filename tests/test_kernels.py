@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_info
 from minidl import backend, kernels
 from minidl.kernels import convolution, memory, product, winograd, workers
 from minidl.kernels.algorithm import ALGORITHMS
+from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry, lines, pad
-from minidl.kernels.scatter import scatter
 
 
 def drawn(*shape, seed=0):
@@ -169,7 +169,7 @@ def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_
         close(overlapping, all_columns)
 
 
-def scattered(u, w, b, g):
+def folded(u, w, b, g):
     """conv_input as its formula says, product by product, plus b."""
     x = np.zeros((len(u), *(n + 2 * p + s * (d * k) for n, p, s, d, k in
                             zip(g.sizes, g.padding, g.stride, g.dilation, g.kernel)), g.groups, w.shape[-2]))
@@ -184,7 +184,7 @@ def scattered(u, w, b, g):
 
 
 @given(data=st.data())
-def test_scatter_is_what_its_formula_says(data):
+def test_fold_is_what_its_formula_says(data):
     """Whatever the geometry, and wherever strips cut the pictures; in panels too."""
     def several(low, high):
         return data.draw(st.tuples(*[st.integers(low, high)] * axes))
@@ -200,9 +200,9 @@ def test_scatter_is_what_its_formula_says(data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minidl.kernels.algorithm.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
         patch.setattr("minidl.kernels.product.TURN", data.draw(st.sampled_from([1, 1000])))
-        expected = scattered(u, w, b, g)
-        np.testing.assert_allclose(scatter(u, w, b, g), expected, atol=1e-11)
-        np.testing.assert_allclose(scatter(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)
+        expected = folded(u, w, b, g)
+        np.testing.assert_allclose(fold(u, w, b, g), expected, atol=1e-11)
+        np.testing.assert_allclose(fold(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)
 
 
 @given(data=st.data())

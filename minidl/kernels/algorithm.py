@@ -12,7 +12,7 @@ def algorithm():
     """MINIDL_CONV, which makes algorithms comparable on the CPU:
 
     plain       the whole matrix of columns, then one product, on one thread
-    strips      a strip at a time on all threads; to few channels, it is multiplied first instead (scatter.py)
+    strips      a strip at a time on all threads; to few channels, it is multiplied first instead (fold.py)
     winograd    wherever it applies, else strips
     auto        (default) winograd where it pays, else strips
     """

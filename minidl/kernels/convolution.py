@@ -17,7 +17,7 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
 
     gather, then multiply   moves K·C   the rule                                                    `_correlate`
                                   K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `pays`
-    multiply, then add up         2·K·O where there are far fewer outputs than channels; in         scatter.py
+    multiply, then add up         2·K·O where there are far fewer outputs than channels; in         fold.py
                                         conv_input 2·K·C, with strides, as its taps are scattered,
                                         and for few places, where turning all filters is more
     Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
@@ -29,10 +29,10 @@ from minidl.kernels import winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, cut
 from minidl.kernels.channels import shift
 from minidl.kernels.columns import by_row, by_tap, columns, pays
+from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry, lines, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
-from minidl.kernels.scatter import scatter
 from minidl.kernels.selection import rectify
 from minidl.kernels.workers import deal, share, workspace
 
@@ -62,7 +62,7 @@ def conv(x, w, b, g, rectified=False):
         return winograd.conv(x, w, b, g, form, rectified)
     if _narrow(x.shape[-1], w.shape[-1], g, backend.of(x)):
         w, g = _adjoint(w, g)
-        return scatter(x, w, b, g, rectified)
+        return fold(x, w, b, g, rectified)
     return _correlate(x, w, b, g, rectified)
 
 
@@ -72,7 +72,7 @@ def conv_input(u, w, g):
         return winograd.conv_input(u, w, g, form)
     xp = backend.of(u)
     if set(g.stride) != {1} or u[..., 0].size < FEW and xp is backend.CPU.module or _narrow(u.shape[-1], w.shape[-2], g, xp):
-        return scatter(u, w, None, g)
+        return fold(u, w, None, g)
     w, g = _adjoint(w, g)
     return _correlate(u, w, None, g)
 

@@ -58,7 +58,7 @@ class Axis(NamedTuple):
             yield r, slice(first - q[0], last - q[0]), slice(start, start + self.stride * (last - first), self.stride)
 
 
-def scatter(u, w, b, g, rectified=False):
+def fold(u, w, b, g, rectified=False):
     """x̄ (N, *S, C) + b  from u (N, *P, O), w (*K, C/groups, O), b (C,) or None, and g, the Geometry.
 
     rectified: its positive part.  With few channels these come first in memory, so that rows are long.
