@@ -58,8 +58,9 @@ class Optimizer:
     def step(self):
         """Move every parameter that has a gradient."""
         for parameter, state in zip(self.parameters, self.state):
-            if parameter.grad is not None:
-                w, g = parameter.data, parameter.grad.data
+            gradient = parameter.grad
+            if gradient is not None:
+                w, g = parameter.data, gradient.data
                 if self.weight_decay:
                     w, g = self.decay(w, g)
                 parameter.data = constant(self.update(w, g, state)).data    # NumPy makes a scalar of one number

@@ -244,7 +244,9 @@ def operands(operation, a, b, arguments=("a", "b")):
 
     Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where shapes do not broadcast.
     """
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data) and a.data.shape == b.data.shape:
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
+        if a.data.shape != b.data.shape:
+            broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
         return a, b
     first, second = _scalar_or_tensor(operation, a, arguments[0]), _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):

@@ -1,5 +1,6 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
 from functools import partial
+import re
 
 from cases import cases, constants
 from cases import faces as face_cases
@@ -350,3 +351,10 @@ def test_kinds_are_checked():
               lambda: ops.argmax(np.ones((2, 2)), (0, 1))):
         with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot|argmax): "):
             f()
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), (1, 1, 1)])
+def test_shapes_to_which_a_sum_cannot_go(shape, device):
+    x = md.tensor([1.0, 2.0, 3.0], device=device)
+    with pytest.raises(ValueError, match=re.escape(f"sum_to: shape {shape} does not broadcast to (3,)")):
+        x.sum_to(shape)

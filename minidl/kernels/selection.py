@@ -28,6 +28,9 @@ def keep(u, mask):
 
 def keep_positive(u, y):
     """u where y > 0, and 0 elsewhere."""
+    if u.size < MUCH:
+        return keep_here(u, y > 0)
+
     def keep(u, y, out):
         xp = backend.of(y)
         return keep_here(u, xp.greater(y, 0, out=workspace(xp, "mask", y.shape, bool)), out)

@@ -11,17 +11,18 @@ def matmul(a, b):
     dL = ⟨ȳ, da b + a db⟩ = ⟨ȳ bᵀ, da⟩ + ⟨aᵀ ȳ, db⟩        so   ā = ȳ bᵀ,   b̄ = aᵀ ȳ
     """
     a, b = operand("matmul", a, "a"), operand("matmul", b, "b")
-    same_device("matmul", a=a, b=b)
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError(f"matmul: operands need at least one axis, got shapes {a.shape} and {b.shape}")
-    if a.ndim == 1:
-        return matmul(reshape(a, (1, -1) if a.size else (1, 0)), b).squeeze(-2 if b.ndim > 1 else 0)
-    if b.ndim == 1:
-        return matmul(a, reshape(b, (-1, 1) if b.size else (0, 1))).squeeze(-1)
-    if a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"matmul: a of shape {a.shape} has {a.shape[-1]} columns, b of shape {b.shape} has "
-                         f"{b.shape[-2]} rows; they must be equal")
-    broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
+    if type(a.data) is not type(b.data) or not a.data.ndim == b.data.ndim == 2 or a.data.shape[1] != b.data.shape[0]:
+        same_device("matmul", a=a, b=b)
+        if a.ndim == 0 or b.ndim == 0:
+            raise ValueError(f"matmul: operands need at least one axis, got shapes {a.shape} and {b.shape}")
+        if a.ndim == 1:
+            return matmul(reshape(a, (1, -1) if a.size else (1, 0)), b).squeeze(-2 if b.ndim > 1 else 0)
+        if b.ndim == 1:
+            return matmul(a, reshape(b, (-1, 1) if b.size else (0, 1))).squeeze(-1)
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError(f"matmul: a of shape {a.shape} has {a.shape[-1]} columns, b of shape {b.shape} has "
+                             f"{b.shape[-2]} rows; they must be equal")
+        broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
     return record(kernels.matmul(a.data, b.data),
                   (a, lambda gy: matmul(gy, _transposed(b))),
                   (b, lambda gy: matmul(_transposed(a), gy)))

@@ -47,11 +47,13 @@ def sum_to(x, shape):
     dL = ⟨ȳ, dy⟩        so   x̄ = broadcast_to(ȳ)
     """
     x = operand("sum_to", x)
-    lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    if lead < 0 or _without(x.shape, axes) != tuple(n for i, n in enumerate(shape) if lead + i not in axes):
-        raise ValueError(f"sum_to: shape {tuple(shape)} does not broadcast to {x.shape}")
-    origin = x.shape
+    origin, shape = x.data.shape, tuple(shape)
+    lead = len(origin) - len(shape)
+    axes, kept = tuple(range(lead)), origin[lead:] if lead > 0 else origin
+    if kept != shape:
+        if lead < 0 or any(n not in (1, m) for m, n in zip(kept, shape)):
+            raise ValueError(f"sum_to: shape {shape} does not broadcast to {origin}")
+        axes += tuple(lead + i for i, (m, n) in enumerate(zip(kept, shape)) if m != n)
     return record(sum_array(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
 
 
