@@ -1,4 +1,7 @@
 """Memory that is used again: by whom, when, and how much of it is kept."""
+import platform
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -85,3 +88,27 @@ def test_threads(pool):
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert pool.lent == 0 and pool.dead == sum(size * len(blocks) for size, blocks in pool.free.items())
+
+
+STEPS = """
+import resource
+import numpy as np
+import minidl
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+for step in range(12):
+    if step == 2:
+        before = faults()
+    held = [np.ones(200_000, "float32") for _ in range(4)]
+    del held
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other ways")
+def test_the_c_library_keeps_the_memory_of_smaller_arrays():
+    """Otherwise every step would be given 800 fresh pages."""
+    done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100

@@ -4,6 +4,9 @@ The system gives large arrays fresh pages and takes them back, and clearing a pa
 asks for the same few sizes all the time: so the memory of a dead array is kept for the next one that it is large enough
 for, though not much too large.  Dead memory makes way where a new block would otherwise take more than was in use at once
 before, and it is bounded.
+
+Smaller arrays are left to the C library.  That of Linux gives memory back at once, too, except for sizes up to the largest
+that it has seen die.  So it is shown one, which nobody writes to, of the largest size that it learns from.
 """
 from collections import OrderedDict
 import math
@@ -15,6 +18,9 @@ LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
 ROOM = 4                # times as large as what is asked for: the largest block that serves
+LESSON = 2 ** 25 - 2 ** 14          # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
+
+np.empty(LESSON, np.uint8)
 
 
 class _Block(np.ndarray):
