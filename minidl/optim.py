@@ -10,14 +10,47 @@
 gradient is left alone.  Steps put a new array into `parameter.data` and change none in place.
 """
 from dataclasses import dataclass
+import functools
+import math
 
 from minidl import backend
+from minidl.kernels.memory import empty
+from minidl.kernels.workers import even, share
 from minidl.tensor import Tensor, constant, grad, operand
+
+STRIP = 2 ** 20         # bytes of a parameter that are updated at once
+
+
+def entrywise(update):
+    """For an `update` that acts entry by entry: on the CPU it is given large arrays a strip at a time, on all threads, so
+    that what it makes in between stays in the cache."""
+    @functools.wraps(update)
+    def in_strips(self, w, g, state):
+        if w.nbytes <= STRIP or backend.of(w) is not backend.CPU.module:
+            return update(self, w, g, state)
+        before, gradient, moved = w.reshape(-1), g.reshape(-1), empty((w.size,), w.dtype)
+        remembered = {name: value if isinstance(value, int) else value.reshape(-1) for name, value in state.items()}
+        arrays = {name: empty((w.size,), w.dtype) for name in self.remembers}
+
+        def move(part):
+            own = {name: value if isinstance(value, int) else value[part] for name, value in remembered.items()}
+            moved[part] = update(self, before[part], gradient[part], own)
+            for name, value in own.items():
+                if not isinstance(value, int):
+                    arrays[name][part] = value
+            return own
+
+        own, *_ = share(move, even(w.size, math.ceil(w.nbytes / STRIP)), backend.CPU.module)
+        for name, value in own.items():
+            state[name] = value if isinstance(value, int) else arrays[name].reshape(w.shape)
+        return moved.reshape(w.shape)
+    return in_strips
 
 
 class Optimizer:
     """What all rules share.  A subclass gives `update(w, g, state)`: the new w, from arrays; state is the dictionary in
-    which it remembers something of this parameter from step to step, under the names in `remembers`."""
+    which it remembers something of this parameter from step to step, under the names in `remembers`: whole numbers, or
+    arrays like w."""
     remembers = ()
 
     def __init__(self, parameters, learning_rate, weight_decay=0.0):
@@ -118,6 +151,7 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov looks ahead along the momentum, which is 0")
         self.momentum, self.nesterov = momentum, nesterov
 
+    @entrywise
     def update(self, w, g, state):
         if self.momentum:
             v = state["velocity"] = self.momentum * state.get("velocity", 0.0) + g
@@ -139,6 +173,7 @@ class Adagrad(Optimizer):
         super().__init__(parameters, learning_rate, weight_decay)
         self.eps = eps
 
+    @entrywise
     def update(self, w, g, state):
         s = state["square"] = state.get("square", 0.0) + g * g
         return w - self.learning_rate * g / (s ** 0.5 + self.eps)
@@ -159,6 +194,7 @@ class RMSprop(Optimizer):
         super().__init__(parameters, learning_rate, weight_decay)
         self.smoothing, self.eps, self.momentum = smoothing, eps, momentum
 
+    @entrywise
     def update(self, w, g, state):
         s = state["square"] = self.smoothing * state.get("square", 0.0) + (1 - self.smoothing) * (g * g)
         v = g / (s ** 0.5 + self.eps)
@@ -184,6 +220,7 @@ class Adam(Optimizer):
             raise ValueError(f"{type(self).__name__}: betas must be in 0 ≤ beta < 1, got {betas}")
         self.betas, self.eps = betas, eps
 
+    @entrywise
     def update(self, w, g, state):
         beta1, beta2 = self.betas
         t = state["step"] = state.get("step", 0) + 1

@@ -71,6 +71,26 @@ def test_trajectory_is_pytorchs(rule):
     assert not np.allclose(path[0][0], path[-1][0])
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_large_parameters_are_updated_in_strips(rule, monkeypatch):
+    """What is large is a matter of STRIP; the path and what is remembered stay the same, bit for bit."""
+    whole, cut = parameters(), parameters()
+    optimizer = RULES[rule](whole)
+    expected = train(optimizer, whole, 5)
+    monkeypatch.setattr(optim, "STRIP", 24)
+    in_strips = RULES[rule](cut)
+    for ours, theirs in zip(train(in_strips, cut, 5), expected):
+        for a, b in zip(ours, theirs):
+            np.testing.assert_array_equal(a, b)
+    found, remembered = in_strips.state_dict(), optimizer.state_dict()
+    assert found.keys() == remembered.keys()
+    for name, value in found.items():
+        if isinstance(value, md.Tensor):
+            np.testing.assert_array_equal(value.numpy(), remembered[name].numpy())
+        else:
+            assert value == remembered[name]
+
+
 def first_step(make, gradient=(3.0, -4.0), start=(1.0, 2.0), dtype="float64"):
     p = nn.Parameter(list(start), dtype=dtype)
     p.grad = md.tensor(list(gradient), dtype=dtype)
