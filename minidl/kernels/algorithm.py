@@ -27,7 +27,7 @@ def by_hand(xp):
     return xp is backend.CPU.module and algorithm() != "plain"
 
 
-def cut(images, rows, per_row, xp, budget=BUDGET):
+def strips_of_columns(images, rows, per_row, xp, budget=BUDGET):
     """(strips, threads) for columns of so many bytes a row: to multiply them takes three times as long as to gather them."""
     if xp is backend.CPU.module and algorithm() == "plain":
         return [(slice(0, images), slice(0, rows))], 1

@@ -26,7 +26,7 @@ import math
 
 from minidl import backend
 from minidl.kernels import winograd
-from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, cut
+from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
 from minidl.kernels.channels import shift
 from minidl.kernels.columns import by_row, by_tap, columns, pays
 from minidl.kernels.fold import fold
@@ -97,7 +97,7 @@ def conv_weight(x, u, g):
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * x.itemsize
     tapwise = by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others))
-    todo, threads = cut(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
+    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
 
     def add(seen, u, product):
         matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups)
@@ -164,7 +164,7 @@ def _correlate(x, w, b, g, rectified=False):
     rowwise = (by_hand(xp) and dilation[0] == 1
                and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
     per_row = math.prod(others) * taps * groups * x.itemsize
-    todo, threads = cut(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))
+    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))
 
     def work(strip):
         seen = lines(x, strip[0], _reach(strip[1], stride, kernel, dilation), widths)

@@ -14,7 +14,7 @@ import math
 from typing import NamedTuple
 
 from minidl import backend
-from minidl.kernels.algorithm import by_hand, cut
+from minidl.kernels.algorithm import by_hand, strips_of_columns
 from minidl.kernels.columns import SHORT
 from minidl.kernels.geometry import move
 from minidl.kernels.memory import empty
@@ -119,6 +119,6 @@ def fold(u, w, b, g, rectified=False):
 
     start, end = first.span()
     per_row = math.prod(u.shape[2:-1]) * taps * channels * groups * u.itemsize
-    todo, threads = cut(len(u), end - start, per_row, xp, budget=2 ** 22)
+    todo, threads = strips_of_columns(len(u), end - start, per_row, xp, budget=2 ** 22)
     share(fill, todo, xp, threads)
     return x.reshape(*x.shape[:-2], groups * channels)

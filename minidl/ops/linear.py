@@ -11,7 +11,8 @@ def matmul(a, b):
     dL = ⟨ȳ, da b + a db⟩ = ⟨ȳ bᵀ, da⟩ + ⟨aᵀ ȳ, db⟩        so   ā = ȳ bᵀ,   b̄ = aᵀ ȳ
     """
     a, b = operand("matmul", a, "a"), operand("matmul", b, "b")
-    if type(a.data) is not type(b.data) or not a.data.ndim == b.data.ndim == 2 or a.data.shape[1] != b.data.shape[0]:
+    fit = type(a.data) is type(b.data) and a.data.ndim == b.data.ndim == 2 and a.data.shape[1] == b.data.shape[0]
+    if not fit:                                 # as two matrices do, which are looked at no further
         same_device("matmul", a=a, b=b)
         if a.ndim == 0 or b.ndim == 0:
             raise ValueError(f"matmul: operands need at least one axis, got shapes {a.shape} and {b.shape}")
