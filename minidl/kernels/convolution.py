@@ -21,11 +21,12 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
                                         conv_input 2·K·C, with strides, as its taps are scattered,
                                         and for few places, where turning all filters is more
     Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
+                                        the same with a copy: 3×3×3, and taps that lie apart        planar.py, `pays`
 """
 import math
 
 from minidl import backend
-from minidl.kernels import winograd
+from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
 from minidl.kernels.channels import shift
 from minidl.kernels.columns import by_row, by_tap, columns, pays
@@ -48,6 +49,13 @@ def _winograd(first, second, channels, g):
     return None
 
 
+def _planar(first, second, channels, g):
+    """Whether these arrays are contracted as pictures, by Winograd's algorithm."""
+    chosen = algorithm()
+    return (chosen in ("auto", "winograd") and planar.applies(first, second, g)
+            and (chosen == "winograd" or planar.pays(len(first), channels, g)))
+
+
 def _narrow(inputs, outputs, g, xp):
     """Whether there are so many fewer channels afterwards that it is better to multiply first."""
     return NARROW * outputs <= inputs and math.prod(g.kernel) > 1 and g.groups == 1 and set(g.stride) == {1} and by_hand(xp)
@@ -60,6 +68,8 @@ def conv(x, w, b, g, rectified=False):
     """
     if form := _winograd(x, w, w.shape[-2:], g):
         return winograd.conv(x, w, b, g, form, rectified)
+    if _planar(x, w, w.shape[-2:], g):
+        return planar.conv(x, w, b, g, rectified)
     if _narrow(x.shape[-1], w.shape[-1], g, backend.of(x)):
         w, g = _adjoint(w, g)
         return fold(x, w, b, g, rectified)
@@ -71,10 +81,13 @@ def conv_input(u, w, g):
     if form := _winograd(u, w, w.shape[-2:], g):
         return winograd.conv_input(u, w, g, form)
     xp = backend.of(u)
+    if set(g.stride) == {1}:
+        turned, around = _adjoint(w, g)
+        if _planar(u, turned, turned.shape[-2:], around):
+            return planar.conv(u, turned, None, around)
     if set(g.stride) != {1} or u[..., 0].size < FEW and xp is backend.CPU.module or _narrow(u.shape[-1], w.shape[-2], g, xp):
         return fold(u, w, None, g)
-    w, g = _adjoint(w, g)
-    return _correlate(u, w, None, g)
+    return _correlate(u, turned, None, around)
 
 
 def _adjoint(w, g):
@@ -92,6 +105,8 @@ def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
     if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd.F4:       # the sum over few places is no work
         return winograd.conv_weight(x, u, g)
+    if _planar(x, u, (x.shape[-1], u.shape[-1]), g):
+        return planar.conv_weight(x, u, g)
     xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
     taps = math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
