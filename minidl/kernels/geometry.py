@@ -1,5 +1,6 @@
 """Sizes of convolution and pooling along one axis, and the window view on which all of them stand."""
 from dataclasses import dataclass
+from functools import cached_property
 
 from minidl import backend
 from minidl.kernels.memory import empty
@@ -8,6 +9,8 @@ from minidl.kernels.workers import hands, share, strips, workspace
 
 def per_axis(operation, name, value, ndim, lowest):
     """`value`, an integer or one per spatial axis, as a tuple of `ndim` integers of at least `lowest`."""
+    if type(value) is int and value >= lowest:
+        return (value,) * ndim
     try:
         values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
         values = tuple(v.__index__() for v in values)
@@ -48,7 +51,7 @@ class Geometry:
     dilation: tuple
     groups: int
 
-    @property
+    @cached_property
     def output(self):
         return tuple(map(output_size, self.sizes, self.kernel, self.stride, self.padding, self.dilation))
 

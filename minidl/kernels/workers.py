@@ -17,7 +17,7 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.memory import pitch
 
-WORTHWHILE = 2 ** 21    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
+WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
 
 _local = threading.local()
 
