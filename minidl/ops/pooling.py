@@ -10,7 +10,7 @@ from typing import Any
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes, per_axis
 from minidl.ops.reduction import max, mean
-from minidl.tensor import is_recording, operand, record, same_device
+from minidl.tensor import constant, is_recording, operand, record, same_device
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def unpool(u, switches):
     u = operand("unpool", u, "u")
     if u.shape != switches.array.shape:
         raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape {switches.array.shape}")
-    same_device("unpool", u=u, switches=operand("unpool", switches.array))
+    same_device("unpool", u=u, switches=constant(switches.array))
     return record(kernels.unpool(u.data, switches.array, switches.geometry), (u, lambda gx: _select(gx, switches)))
 
 
