@@ -144,7 +144,10 @@ def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padd
     (Geometry((12, 19), (3, 5), (1, 1), (0, 0), (1, 2), 1), (8, 4)),
     (Geometry((21, 14), (4, 3), (1, 1), (0, 2), (3, 1), 1), (16, 8)),
     (Geometry((15, 13), (3, 3), (1, 1), (1, 0), (1, 1), 2), (24, 10)),
-    (Geometry((8, 7, 9), (3, 2, 3), (1, 1, 1), (1, 0, 2), (1, 1, 1), 1), (5, 4))])
+    (Geometry((8, 7, 9), (3, 2, 3), (1, 1, 1), (1, 0, 2), (1, 1, 1), 1), (5, 4)),
+    (Geometry((13, 70), (5, 5), (1, 1), (2, 2), (1, 1), 1), (1, 4)),
+    (Geometry((19, 140), (7, 3), (2, 2), (3, 0), (1, 2), 2), (4, 6)),
+    (Geometry((12, 9, 9), (5, 2, 3), (1, 1, 1), (1, 0, 1), (1, 1, 1), 1), (3, 4))])
 @pytest.mark.parametrize("images", [1, 5])
 @pytest.mark.parametrize("strip_size", [2 ** 21, 3000])
 def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_size):

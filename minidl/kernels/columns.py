@@ -43,20 +43,34 @@ def columns(view, groups):
 def pays(kernel, stride, taps, outputs, places):
     """Whether matrices that overlap are faster, for so many taps · channels and outputs, and rows in one of the matrices.
 
-    Three rows of taps or more must be left out of the gathering: half as much was measured to gain nothing, as products
-    whose rows are far apart in memory are slower.  With many outputs the products take all the time anyway.
+    The gathering must become three times less: half as much was measured to gain nothing, as products whose rows are far
+    apart in memory are slower.  Where rows are short, it takes a filter of five rows.  With many outputs the products take
+    all the time anyway.
     """
-    return len(kernel) > 1 and kernel[0] >= 3 * stride[0] and taps // kernel[0] >= SHORT and outputs <= 64 <= places
+    return (len(kernel) > 1 and kernel[0] >= 3 * stride[0] and (kernel[0] >= 5 or taps // kernel[0] >= SHORT)
+            and outputs <= 64 <= places)
 
 
 def by_row(x, kernel, stride, dilation, groups):
-    """x (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis."""
+    """x (n, L, *S, C) → (P₁, groups, n·P₂, K₁·K₂·C/groups), for a dilation of 1 along the first axis.
+
+    As in `columns`, with few channels the workspace holds the transpose.
+    """
     seen = _along_others(x, kernel, stride, dilation, groups)           # (groups, n, L, *P₂, *K₂, C/groups)
     xp, spatial = backend.of(x), len(kernel) - 1
+    taps = math.prod(seen.shape[3 + spatial:])
+    if taps < SHORT:
+        seen = seen.transpose(0, 2, *range(3 + spatial, seen.ndim), 1, *range(3, 3 + spatial))
+        places = math.prod(seen.shape[3 + spatial:])
+        gathered = workspace(xp, "columns", (groups, x.shape[1], taps, places), x.dtype, apart=True)
+        gathered.reshape(seen.shape)[...] = seen
+        rows = windows(gathered, (kernel[0], 1), (stride[0], 1), (1, 1))    # (groups, P₁, K₂·C/groups, K₁, 1, n·P₂)
+        rows = rows.transpose(1, 0, 5, 3, 2, 4)
+        return rows.reshape(*rows.shape[:3], -1)
     seen = seen.transpose(0, 1, *range(3, 3 + spatial), 2, *range(3 + spatial, seen.ndim))
     gathered = workspace(xp, "columns", seen.shape, x.dtype)
     gathered[...] = seen
-    gathered = gathered.reshape(-1, x.shape[1], math.prod(seen.shape[3 + spatial:]))
+    gathered = gathered.reshape(-1, x.shape[1], taps)
     rows = windows(gathered, kernel[:1], stride[:1], (1,))                  # (groups·n·P₂, P₁, K₁, K₂·C/groups)
     return rows.reshape(groups, -1, rows.shape[1], rows.shape[2] * rows.shape[3]).transpose(2, 0, 1, 3)
 

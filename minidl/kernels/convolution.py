@@ -29,7 +29,7 @@ from minidl import backend
 from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
 from minidl.kernels.channels import shift
-from minidl.kernels.columns import by_row, by_tap, columns, pays
+from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays
 from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry, lines, windows
 from minidl.kernels.memory import empty
@@ -111,7 +111,8 @@ def conv_weight(x, u, g):
     taps = math.prod(g.kernel) * x.shape[-1]
     shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * x.itemsize
-    tapwise = by_hand(xp) and g.stride[0] == 1 and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others))
+    tapwise = (by_hand(xp) and g.stride[0] == 1 and shape[1] // g.kernel[0] >= SHORT
+               and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others)))
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
 
     def add(seen, u, product):
