@@ -20,6 +20,8 @@ from minidl.kernels.geometry import Geometry, move, pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import everywhere
 
+GAIN = 1.7              # times fewer multiplications that are worth the copies
+MANY = 16               # tiles for which it is worth transforming the filters
 MOST = 2 ** 28          # bytes of x' that are worth what is gained
 
 
@@ -31,10 +33,13 @@ def applies(first, second, g):
 
 def pays(images, channels, g):
     """Whether it is faster than the direct product, for so many channels in and out."""
-    slices, steps = images * math.prod(g.output[:-2]), g.dilation[-2:]
-    tiles = slices * math.prod(d * -(-n // (d * winograd.F4.tile)) for d, n in zip(steps, g.output[-2:]))
-    bytes_of_x = 4 * slices * math.prod(g.sizes[-2:]) * math.prod(g.kernel[:-2]) * channels[0]
-    return min(channels) >= (32 if steps == (1, 1) else 64) and tiles > 16 and bytes_of_x <= MOST
+    form, slices = winograd.F4, images * math.prod(g.output[:-2])
+    seen, outputs = channels[0] * math.prod(g.kernel[:-2]), channels[1]
+    tiles = slices * math.prod(step * -(-n // (step * form.tile)) for step, n in zip(g.dilation[-2:], g.output[-2:]))
+    direct = math.prod(g.kernel + channels) * slices * math.prod(g.output[-2:])
+    fewer = tiles * form.side ** 2 * (seen * outputs + form.side ** 2 * seen + form.tile ** 2 * outputs)
+    bytes_of_x = 4 * slices * math.prod(g.sizes[-2:]) * seen
+    return direct >= GAIN * fewer and tiles >= MANY and bytes_of_x <= MOST
 
 
 def conv(x, w, b, g, rectified=False):
