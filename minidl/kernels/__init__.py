@@ -3,4 +3,4 @@ from minidl.kernels import channels
 from minidl.kernels.convolution import conv, conv_input, conv_weight
 from minidl.kernels.pooling import max_pool, select, spread, unpool, window_mean
 from minidl.kernels.product import matmul
-from minidl.kernels.selection import add, keep, keep_positive, leak, relu
+from minidl.kernels.selection import add, add_transpose, keep, keep_positive, leak, relu

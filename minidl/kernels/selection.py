@@ -21,6 +21,14 @@ def add(a, b):
     return _elementwise(lambda a, b, out: backend.of(a).add(a, b, out=out), a, b)
 
 
+def add_transpose(x):
+    """x + xᵀ of the last two axes.  Columns are read from a copy whose rows are `memory.pitch` apart."""
+    xp = backend.of(x)
+    apart = workspace(xp, "apart", x.shape, x.dtype, apart=True)
+    apart[...] = x
+    return x + apart.swapaxes(-1, -2)
+
+
 def keep(u, mask):
     """u where the mask holds, and 0 elsewhere; an infinity or NaN that is not kept leaves no trace."""
     return _elementwise(keep_here, u, mask)

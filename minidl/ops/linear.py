@@ -42,7 +42,12 @@ def gram(x):
     x = operand("gram", x)
     if x.ndim < 2:
         raise ValueError(f"gram: needs at least two axes, got shape {x.shape}")
-    return record(kernels.matmul(x.data.swapaxes(-1, -2), x.data), (x, lambda gy: matmul(x, gy + _transposed(gy))))
+    return record(kernels.matmul(x.data.swapaxes(-1, -2), x.data), (x, lambda gy: matmul(x, _with_transpose(gy))))
+
+
+def _with_transpose(x):
+    """y = x + xᵀ, its own adjoint.        x̄ = ȳ + ȳᵀ"""
+    return record(kernels.add_transpose(x.data), (x, lambda gy: _with_transpose(gy)))
 
 
 def outer(a, b):

@@ -40,7 +40,7 @@ def style_layer_cost(gram_style, a_generated):
     Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²; divided so, a style
     picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
     """
-    difference = gram_style - mean_gram(a_generated)
+    difference = mean_gram(a_generated) - gram_style
     return sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
 
 
