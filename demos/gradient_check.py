@@ -221,9 +221,10 @@ def _cotangents(rng, y):
 
 
 def _readings(curves):
-    """Slopes of the truncation and the rounding error on logarithmic axes, the best steps, and the first kink reached."""
+    """Slopes of the truncation and the rounding error on logarithmic axes, the points from which the first was read, the best
+    steps, and the first kink reached."""
     h = np.exp(np.mean(np.log(STEPS), axis=1))
-    readings = {"h": h, "slopes": {}, "rounding_slopes": {}, "best": {}, "kink_reached_at": None}
+    readings = {"h": h, "slopes": {}, "read_from": {}, "rounding_slopes": {}, "best": {}, "kink_reached_at": None}
     for method, error in curves.items():
         rounding = np.median((error * h)[h < 1e-9]) / h             # what it is at the small steps, continued as 1/h
         best = int(np.nanargmin(error))
@@ -233,7 +234,8 @@ def _readings(curves):
         if jumps.size:
             readings["kink_reached_at"] = float(h[jumps[0] + 1])
         truncation = np.flatnonzero((error > 100 * rounding) & (h < 0.3))
-        slope, distance = _fit(h, error, truncation[:max(5, truncation.size // 2)]) if truncation.size >= 5 else (0.0, 1.0)
+        lower = readings["read_from"][method] = truncation[:max(5, truncation.size // 2)]
+        slope, distance = _fit(h, error, lower) if truncation.size >= 5 else (0.0, 1.0)
         readings["slopes"][method] = slope if distance < 0.1 else None          # None: there is no straight part
     return readings
 
@@ -344,21 +346,20 @@ def _draw(axes, result):
             axes.plot(curves["h"], error, color=color, linewidth=1.2, alpha=0.4)
             axes.plot(curves["h"], error, color=color, linewidth=3, linestyle=(3 * row, (3, 6)))
         if slope is not None and slope > 0.5:
-            _along(axes, curves["h"], error, power, f"slope {slope:.2f}", color, where)
+            _along(axes, curves["h"], error, curves["read_from"][method], power, f"slope {slope:.2f}", color, where)
         if right:
             axes.plot(best["h"], best["error"], "o", color="white", markeredgecolor=color, markeredgewidth=1.8, zorder=5)
             axes.text(0.03, 0.14 - 0.05 * row, f"{words.split(':')[0]}: {_scientific(best['error'])} at h = "
                       + _scientific(best["h"]), transform=axes.transAxes, color=color, fontsize=8.5)
     if right:
         axes.text(0.03, 0.19, "smallest error", transform=axes.transAxes, fontsize=8.5, color="0.3")
-        _along(axes, curves["h"], curves["errors"]["richardson"], -1,
+        error = curves["errors"]["richardson"]
+        _along(axes, curves["h"], error, np.arange(np.nanargmin(error) + 1), -1,
                f"rounding: slope {curves['rounding_slopes']['central']:.2f}", "0.3", 1e-4, lift=5)
 
 
-def _along(axes, h, error, slope, text, color, where, lift=1):
-    """Write text above the rising or the falling part of a curve, in its direction, where the error is about `where`."""
-    best = h[np.nanargmin(error)]
-    part = np.flatnonzero(h >= best if slope > 0 else h <= best)
+def _along(axes, h, error, part, slope, text, color, where, lift=1):
+    """Write text above a part of a curve, in its direction, where the error is about `where`."""
     at = part[np.nanargmin(abs(np.log(error[part] / where)))]
     angle = math.atan(ASPECT * slope)
     axes.annotate(text.replace("-", "−"), (h[at], error[at]), (-lift * math.sin(angle), lift * math.cos(angle)),
