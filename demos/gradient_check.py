@@ -221,8 +221,8 @@ def _cotangents(rng, y):
 
 
 def _readings(curves):
-    """Slopes of the truncation and the rounding error on logarithmic axes, the points from which the first was read, the best
-    steps, and the first kink reached."""
+    """Slopes of the truncation and the rounding error on logarithmic axes, the points from which the first was read,
+    the best steps, and the first kink reached."""
     h = np.exp(np.mean(np.log(STEPS), axis=1))
     readings = {"h": h, "slopes": {}, "read_from": {}, "rounding_slopes": {}, "best": {}, "kink_reached_at": None}
     for method, error in curves.items():
