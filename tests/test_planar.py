@@ -61,6 +61,7 @@ APART = Geometry((40, 39), (3, 3), (1, 1), (2, 2), (2, 2), 1)
 @pytest.mark.parametrize("g, channels, chosen", [(DEEP, 32, 4), (DEEP, 16, 0), (APART, 64, 4), (APART, 32, 0)])
 def test_chosen_where_it_pays(monkeypatch, g, channels, chosen):
     calls = []
+    monkeypatch.setenv("MINIDL_CONV", "auto")
     for name in "conv", "conv_weight":
         def spy(*arguments, function=getattr(planar, name)):
             calls.append(function)

@@ -6,7 +6,7 @@ In three dimensions, what the filter sees along the first axis is taken for more
 
 A filter whose taps lie d apart stays on a grid of places d apart.  Each of the d² grids is a picture:
 
-    x'[(n, r, r'), q, q', c] = x[n, d·q + r, d·q' + r', c]           and u and y likewise
+    x'[(n, r, r'), q, q', c] = x[n, d·q + r − pad, d·q' + r' − pad, c]        and u and y likewise, without padding
 
 With both, T(x, w, u) = T(x', w', u').  So conv and conv_weight are those of x', w' and u', and so is conv_input with
 strides of 1, which is a conv.  It costs a copy of x, with K₁ times the channels, and where there are grids, of u or y.
@@ -32,7 +32,11 @@ def applies(first, second, g):
 
 
 def pays(images, channels, g):
-    """Whether it is faster than the direct product, for so many channels in and out."""
+    """Whether it is faster than the direct product, for so many channels in and out.
+
+    That takes |K|·C·O multiplications a place.  Winograd's takes, for a tile of 4×4 places, 36·|K₁|·C·O, and for its transforms
+    36²·|K₁|·C + 36·16·O.
+    """
     form, slices = winograd.F4, images * math.prod(g.output[:-2])
     seen, outputs = channels[0] * math.prod(g.kernel[:-2]), channels[1]
     tiles = slices * math.prod(step * -(-n // (step * form.tile)) for step, n in zip(g.dilation[-2:], g.output[-2:]))
