@@ -34,7 +34,7 @@ def applies(first, second, g):
 def pays(images, channels, g):
     """Whether it is faster than the direct product, for so many channels in and out.
 
-    That takes |K|·C·O multiplications a place.  Winograd's algorithm takes, for a tile of 4×4 places, 36·|K₁|·C·O, and for its
+    That takes |K|·C·O multiplications a place; Winograd's algorithm takes, for a tile of 4×4 places, 36·|K₁|·C·O and for its
     transforms 36²·|K₁|·C + 36·16·O.
     """
     form, slices = winograd.F4, images * math.prod(g.output[:-2])
