@@ -81,13 +81,14 @@ def conv_input(u, w, g):
     if form := _winograd(u, w, w.shape[-2:], g):
         return winograd.conv_input(u, w, g, form)
     xp = backend.of(u)
-    if set(g.stride) == {1}:
+    if set(g.stride) == {1} and g.groups == 1:          # then the adjoint's filters are a view, and cost nothing yet
         turned, around = _adjoint(w, g)
         if _planar(u, turned, turned.shape[-2:], around):
             return planar.conv(u, turned, None, around)
     if set(g.stride) != {1} or u[..., 0].size < FEW and xp is backend.CPU.module or _narrow(u.shape[-1], w.shape[-2], g, xp):
         return fold(u, w, None, g)
-    return _correlate(u, turned, None, around)
+    w, g = _adjoint(w, g)
+    return _correlate(u, w, None, g)
 
 
 def _adjoint(w, g):

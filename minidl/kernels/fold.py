@@ -9,8 +9,8 @@ With  i + pad = s·q + r  and  d·k = s·j + r,  where r is the remainder of bot
 So what a tap gives to the outputs of its remainder lies side by side, as the places do.  Each remainder has a sum of its
 own, to which z is added in long rows; in the end the sums are put in their places in x̄.
 
-A strip of x̄ takes z from places that other strips take, too.  So that they are not multiplied again, one tap along the first
-axis comes after the other, which all have their own places, unless that would make the products narrow.
+The places that reach a strip of x̄ by any tap reach the next strip too, and would be multiplied for both.  So the taps along
+the first axis are taken one after the other, each with those places only that it needs, unless products become too narrow.
 """
 from itertools import product
 import math
