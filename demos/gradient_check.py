@@ -290,10 +290,10 @@ def _figures(result):
             "h": curves["h"].tolist(), "errors": listed}
 
 
-METHODS = {     # slope of the truncation error, the error at which it is written on the curve, colour, words
-    "forward": (1, 1e-4, "#d55e00", "forward:  (L(h) − L(0)) / h  =  L' + O(h)"),
-    "central": (2, 1e-6, "#0072b2", "central:  D(h) = (L(h) − L(−h)) / 2h  =  L' + O(h²)"),
-    "richardson": (4, 1e-8, "#009e73", "Richardson:  (4 D(h/2) − D(h)) / 3  =  L' + O(h⁴)")}
+METHODS = {     # slope of the truncation error, colour, words
+    "forward": (1, "#d55e00", "forward:  (L(h) − L(0)) / h  =  L' + O(h)"),
+    "central": (2, "#0072b2", "central:  D(h) = (L(h) − L(−h)) / 2h  =  L' + O(h²)"),
+    "richardson": (4, "#009e73", "Richardson:  (4 D(h/2) − D(h)) / 3  =  L' + O(h⁴)")}
 ASPECT = 0.7                        # of a decade's height to a decade's width: a line of slope s rises by arctan(0.7 s)
 
 
@@ -337,7 +337,7 @@ def _draw(axes, result):
     axes.set_title(("✓ " if right else "✗ ") + result["verdict"], loc="right", color="#117733" if right else "#bb2222")
     axes.text(0.5, 0.95 if right else 0.4, _remark(result), transform=axes.transAxes, ha="center", va="top", style="italic")
     for row, (method, error) in enumerate(curves["errors"].items()):
-        (power, where, color, words), slope, best = METHODS[method], curves["slopes"][method], curves["best"][method]
+        (power, color, words), slope, best = METHODS[method], curves["slopes"][method], curves["best"][method]
         if right:
             axes.plot(STEPS.ravel(), curves["samples"][method].ravel(), ".", color=color, alpha=0.3, markersize=4,
                       markeredgewidth=0)
@@ -346,7 +346,8 @@ def _draw(axes, result):
             axes.plot(curves["h"], error, color=color, linewidth=1.2, alpha=0.4)
             axes.plot(curves["h"], error, color=color, linewidth=3, linestyle=(3 * row, (3, 6)))
         if slope is not None and slope > 0.5:
-            _along(axes, curves["h"], error, curves["read_from"][method], power, f"slope {slope:.2f}", color, where)
+            part = curves["read_from"][method]
+            _along(axes, curves["h"], error, part[part.size // 2], power, f"slope {slope:.2f}", color)
         if right:
             axes.plot(best["h"], best["error"], "o", color="white", markeredgecolor=color, markeredgewidth=1.8, zorder=5)
             axes.text(0.03, 0.14 - 0.05 * row, f"{words.split(':')[0]}: {_scientific(best['error'])} at h = "
@@ -354,13 +355,13 @@ def _draw(axes, result):
     if right:
         axes.text(0.03, 0.19, "smallest error", transform=axes.transAxes, fontsize=8.5, color="0.3")
         error = curves["errors"]["richardson"]
-        _along(axes, curves["h"], error, np.arange(np.nanargmin(error) + 1), -1,
-               f"rounding: slope {curves['rounding_slopes']['central']:.2f}", "0.3", 1e-4, lift=5)
+        falling = error[:np.nanargmin(error) + 1]
+        _along(axes, curves["h"], error, np.nanargmin(abs(np.log(falling / 1e-4))), -1,
+               f"rounding: slope {curves['rounding_slopes']['central']:.2f}", "0.3", lift=5)
 
 
-def _along(axes, h, error, part, slope, text, color, where, lift=1):
-    """Write text above a part of a curve, in its direction, where the error is about `where`."""
-    at = part[np.nanargmin(abs(np.log(error[part] / where)))]
+def _along(axes, h, error, at, slope, text, color, lift=1):
+    """Write text above a curve, at that point and in its direction."""
     angle = math.atan(ASPECT * slope)
     axes.annotate(text.replace("-", "−"), (h[at], error[at]), (-lift * math.sin(angle), lift * math.cos(angle)),
                   textcoords="offset points", rotation=math.degrees(angle), rotation_mode="anchor", ha="center", va="bottom",
