@@ -1,16 +1,13 @@
 """Convolutions in three dimensions, and with taps that lie apart, by Winograd's algorithm."""
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_arrays import drawn
 import numpy as np
 import pytest
 
 from minidl import kernels
 from minidl.kernels import planar, winograd, workers
 from minidl.kernels.geometry import Geometry
-
-
-def drawn(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
 def contractions(g, n, channels, outputs):
@@ -72,10 +69,14 @@ def test_chosen_where_it_pays(monkeypatch, g, channels, chosen):
     assert len(calls) == chosen
 
 
-def test_not_where_it_would_take_much_memory(monkeypatch):
-    assert planar.pays(2, (32, 32), DEEP)
-    monkeypatch.setattr(planar, "MOST", 2 * 3 * 32 * 5 * 24 * 24 * 4 - 1)
-    assert not planar.pays(2, (32, 32), DEEP)
+@pytest.mark.parametrize("slab", [1, 2 * 3 * 4 * 24 * 24 * 4])
+@pytest.mark.parametrize("g", [DEEP, APART, Geometry((9, 6, 7), (2, 3, 3), (3, 1, 1), (1, 0, 2), (2, 2, 1), 1)])
+def test_slab_by_slab(monkeypatch, g, slab):
+    """An image or a slice at a time, or some of them."""
+    monkeypatch.setenv("MINIDL_CONV", "winograd")
+    monkeypatch.setattr(planar, "SLAB", slab)
+    for case in contractions(g, 3, 4, 5):
+        agree(*case)
 
 
 @pytest.mark.parametrize("g", [DEEP, APART])

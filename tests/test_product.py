@@ -1,16 +1,13 @@
 """Products of matrices: whole, shared between threads, and in small pieces."""
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_arrays import close, drawn
 import numpy as np
 import pytest
 
 import minidl as md
 from minidl import kernels
 from minidl.kernels import product
-
-
-def drawn(*shape, seed=0, dtype="float32"):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 @pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])
@@ -63,3 +60,15 @@ def test_pieces_of_every_size(sizes, small, lengths, few, turn):
         patched.setattr(product, "TURN", turn)
         for second in b, b.swapaxes(1, 2).copy().swapaxes(1, 2):
             np.testing.assert_array_equal(product.multiply(a, second, np.full((stack, m, n), np.nan, "float32")), a @ b)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("rows", [1, 15, 50, 64])
+@pytest.mark.parametrize("k, n", [(3, 64), (300, 64), (20000, 32)])
+def test_product_with_panels(monkeypatch, k, n, rows, in_place):
+    monkeypatch.setattr(product, "_multiplies_in_place", lambda: in_place)
+    a, panels = drawn(2, rows, k), drawn(2, 3, k, n, seed=1)
+    whole = panels.transpose(0, 2, 1, 3).reshape(2, k, 3 * n)
+    out = np.empty((2, rows, 3 * n), "float32")
+    close(product.by_panels(a, panels, out), a @ whole)
+    close(product.by_panels(a, whole[:, None], out), a @ whole)

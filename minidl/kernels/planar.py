@@ -10,6 +10,7 @@ A filter whose taps lie d apart stays on a grid of places d apart.  Each of the 
 
 With both, T(x, w, u) = T(x', w', u').  So conv and conv_weight are those of x', w' and u', and so is conv_input with
 strides of 1, which is a conv.  It costs a copy of x, with K₁ times the channels, and where there are grids, of u or y.
+Where x' is large, it is made a slab at a time: some images, or some slices of one.
 """
 import math
 
@@ -18,11 +19,11 @@ import numpy as np
 from minidl.kernels import winograd
 from minidl.kernels.geometry import Geometry, move, pad, windows
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import everywhere
+from minidl.kernels.workers import everywhere, strips
 
 GAIN = 1.7              # times fewer multiplications that are worth the copies
 MANY = 16               # tiles for which it is worth transforming the filters
-MOST = 2 ** 28          # bytes of x' that are worth what is gained
+SLAB = 2 ** 26          # bytes of x' at a time
 
 
 def applies(first, second, g):
@@ -42,16 +43,28 @@ def pays(images, channels, g):
     tiles = slices * math.prod(step * -(-n // (step * form.tile)) for step, n in zip(g.dilation[-2:], g.output[-2:]))
     direct = math.prod(g.kernel + channels) * slices * math.prod(g.output[-2:])
     fewer = tiles * form.side ** 2 * (seen * outputs + form.side ** 2 * seen + form.tile ** 2 * outputs)
-    bytes_of_x = 4 * slices * math.prod(g.sizes[-2:]) * seen
-    return direct >= GAIN * fewer and tiles >= MANY and bytes_of_x <= MOST
+    return direct >= GAIN * fewer and tiles >= MANY
 
 
 def conv(x, w, b, g, rectified=False):
     """y (N, *P, O) from x (N, *S, C), w (*K, C, O) and b (O,) or None; rectified: its positive part."""
-    seen, lead, (d, e) = _seen(x, g), len(g.kernel) - 2, g.dilation[-2:]
-    y = winograd.conv(seen, filters(w), b, _geometry(seen), winograd.F4, rectified)
+    seen = _seen(x, g)
+    first, *others = slabs = _slabs(seen, g)
+    if not others:
+        return _conv(seen[first], w, b, g, rectified)
+    y = empty((len(x), *g.output, w.shape[-1]), x.dtype)
+    for slab in slabs:
+        _copy(_conv(seen[slab], w, b, g, rectified), y[slab])
+    return y
+
+
+def _conv(seen, w, b, g, rectified):
+    """A slab of y."""
+    lead, (d, e) = len(g.kernel) - 2, g.dilation[-2:]
+    pictures = _pictures(seen, (d, e), lead + 1)
+    y = winograd.conv(pictures, filters(w), b, _geometry(pictures), winograd.F4, rectified)
     rows, columns = y.shape[1:3]
-    y = y.reshape(len(x), *g.output[:lead], d, e, rows, columns, -1)
+    y = y.reshape(*seen.shape[:lead + 1], d, e, rows, columns, -1)
     if (d, e) != (1, 1):
         y = _in_one_piece(np.moveaxis(y, (lead + 1, lead + 2), (lead + 2, lead + 4)))
     y = y.reshape(*y.shape[:lead + 1], rows * d, columns * e, -1)
@@ -60,11 +73,18 @@ def conv(x, w, b, g, rectified=False):
 
 def conv_weight(x, u, g):
     """w̄ (*K, C, O) from x (N, *S, C) and u (N, *P, O)."""
-    seen, lead, steps = _seen(x, g), len(g.kernel) - 2, g.dilation[-2:]
-    flat = _geometry(seen)
+    seen = _seen(x, g)
+    return sum(_conv_weight(seen[slab], u[slab], g) for slab in _slabs(seen, g))
+
+
+def _conv_weight(seen, u, g):
+    """What a slab adds to w̄."""
+    lead, steps = len(g.kernel) - 2, g.dilation[-2:]
+    pictures = _pictures(seen, steps, lead + 1)
+    flat = _geometry(pictures)
     widths = [(0, d * n - places) for d, n, places in zip(steps, flat.output, g.output[lead:])]
-    pictures = _pictures(pad(u, [(0, 0)] * lead + widths), steps, lead + 1)
-    w = winograd.conv_weight(seen, pictures, flat).reshape(*flat.kernel, *g.kernel[:lead], x.shape[-1], -1)
+    w = winograd.conv_weight(pictures, _pictures(pad(u, [(0, 0)] * lead + widths), steps, lead + 1), flat)
+    w = w.reshape(*flat.kernel, *g.kernel[:lead], seen.shape[-1], -1)
     return np.moveaxis(w, (0, 1), (lead, lead + 1))
 
 
@@ -76,12 +96,19 @@ def filters(w):
 
 
 def _seen(x, g):
-    """x (N, *S, C) as x' (N·|P₁|·d·d', Q, Q', |K₁|·C), with zeros around it."""
+    """x (N, *S, C) with zeros around it, seen as (N, *P₁, d·Q, d'·Q', *K₁, C)."""
     lead = len(g.kernel) - 2
     widths = [(p, p) for p in g.padding[:lead]]
     widths += [(p, p + -(n + 2 * p) % d) for n, p, d in zip(g.sizes[lead:], g.padding[lead:], g.dilation[lead:])]
     view = windows(pad(x, widths), g.kernel[:lead] + (1, 1), g.stride, g.dilation[:lead] + (1, 1))
-    return _pictures(view.reshape(*view.shape[:lead + 3], *g.kernel[:lead], x.shape[-1]), g.dilation[lead:], lead + 1)
+    return view.reshape(*view.shape[:lead + 3], *g.kernel[:lead], x.shape[-1])
+
+
+def _slabs(seen, g):
+    """Indices that cut it along N and P₁."""
+    slices = math.prod(g.output[:-2])
+    each = seen.nbytes // (len(seen) * slices)
+    return [slab[:len(g.kernel) - 1] for slab in strips(len(seen), slices, each, np, SLAB, threads=1)]
 
 
 def _pictures(x, steps, axis):
@@ -102,5 +129,9 @@ def _in_one_piece(x):
     if x.flags.c_contiguous:
         return x
     copy = empty(x.shape, x.dtype)
-    everywhere(lambda strip: move(x[strip], copy[strip]), copy)
+    _copy(x, copy)
     return copy
+
+
+def _copy(x, to):
+    everywhere(lambda strip: move(x[strip], to[strip]), to)

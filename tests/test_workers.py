@@ -1,0 +1,141 @@
+"""Threads: strips cover everything, results do not depend on chance, and BLAS is left as it was."""
+from concurrent.futures import ThreadPoolExecutor
+import os
+import signal
+import threading
+import time
+
+from kernel_arrays import close, drawn
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from minidl import kernels
+from minidl.kernels import workers
+from minidl.kernels.geometry import Geometry
+
+
+@pytest.mark.parametrize("height", [1, 2, 5])
+def test_strips_cover_everything_once(height):
+    for images, rows, bytes_per_row in [(1, 7, 100), (3, 4, 10), (2, 1, 1000), (5, 6, 1), (1, 1, 1)]:
+        seen = np.zeros((images, rows), int)
+        for image, part in workers.strips(images, rows, bytes_per_row, np, budget=height * bytes_per_row):
+            seen[image, part] += 1
+        assert (seen == 1).all()
+
+
+def contractions(threads, monkeypatch):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
+    x, w = drawn(2, 70, 60, 24), drawn(3, 3, 24, 40, seed=1)
+    g = Geometry((70, 60), (3, 3), (2, 1), (1, 0), (1, 2), 1)
+    y = kernels.conv(x, w, None, g)
+    return y, kernels.conv_input(y, w, g), kernels.conv_weight(x, y, g)
+
+
+def test_threads_change_nothing_but_rounding(monkeypatch):
+    for one, many in zip(contractions(1, monkeypatch), contractions(3, monkeypatch)):
+        close(one, many, 1e-5)
+
+
+def test_the_same_twice_bit_for_bit(monkeypatch):
+    for first, second in zip(contractions(2, monkeypatch), contractions(2, monkeypatch)):
+        assert (first == second).all()
+
+
+def test_blas_threads_are_left_as_they_were(monkeypatch):
+    def counts():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before, inside = counts(), []
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
+    workers.share(lambda i: i or inside.extend(counts()), [0, 1], np)
+    assert counts() == before and 1 in inside      # SciPy may bring a BLAS of its own, which no kernel uses
+    with pytest.raises(ZeroDivisionError):
+        workers.share(lambda i: 1 / i, [0, 1], np)
+    assert counts() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_process_convolves_too(monkeypatch):
+    contractions(2, monkeypatch)
+    child = os.fork()
+    if child == 0:
+        contractions(2, monkeypatch)
+        os._exit(0)
+    for _ in range(200):
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+    assert finished and status == 0
+
+
+def test_two_threads_may_convolve_at_once(monkeypatch):
+    expected = contractions(2, monkeypatch)
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: contractions(2, monkeypatch), range(8)):
+            for a, b in zip(result, expected):
+                assert (a == b).all()
+
+
+def test_after_an_error_what_was_begun_is_waited_for_and_nothing_else_begun(monkeypatch):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
+    begun, failed, ended = threading.Event(), threading.Event(), []
+
+    def job(i):
+        if i == 0:
+            begun.wait()
+            failed.set()
+            raise ZeroDivisionError
+        begun.set()
+        failed.wait()
+        time.sleep(0.05)
+        ended.append(i)
+
+    with pytest.raises(ZeroDivisionError):
+        workers.share(job, range(5), np)
+    assert ended == [4]
+
+
+def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
+    def helpers():
+        return sum(isinstance(thread, workers._Helper) for thread in threading.enumerate())
+
+    def inner(i):
+        return workers.share(lambda j: (i, j), range(4), np)
+
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
+    before, expected = helpers(), [[(i, j) for j in range(4)] for i in range(5)]
+    for _ in range(50):
+        assert workers.share(inner, range(5), np) == expected
+    assert helpers() <= max(before, 3)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+def test_a_wrong_number_of_threads(monkeypatch, value):
+    monkeypatch.setenv("MINIDL_NUM_THREADS", value)
+    with pytest.raises(ValueError, match="MINIDL_NUM_THREADS"):
+        workers.number_of_threads()
+
+
+def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
+    """One thread comes in first and goes while another is still inside."""
+    before = [library.num_threads for library in workers.blas()]
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with workers._one_blas_thread:
+            entered.set()
+            leave.wait()
+
+    with workers._one_blas_thread:
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait()
+    assert {library.num_threads for library in workers.blas()} == {1}
+    leave.set()
+    thread.join()
+    assert [library.num_threads for library in workers.blas()] == before
