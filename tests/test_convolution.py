@@ -65,6 +65,20 @@ def test_gradients(ndim, data):
 
 
 @by_dimension
+def test_filters_and_bias_are_differentiated_together_or_not(ndim, data):
+    """w̄ and b̄ are what they are one by one: whichever are wanted, recorded or not, and for one ȳ after the other."""
+    case = data.draw(strategies.conv_cases(ndim))
+    x, w, b = (md.tensor(a, requires_grad=True) for a in (case.x, case.w, np.ones(case.w_shape[-1])))
+    y = ops.conv(x, w, b, **case.options)
+    for u in md.tensor(case.u), md.tensor(-2 * case.u):
+        expected = {w: ops.conv_weight(x, u, case.w_shape[:-2], **case.options).numpy(),
+                    b: u.numpy().sum(tuple(range(u.ndim - 1)))}
+        for wanted, create_graph in product(([w, b], [b, w], [w], [b]), (False, True)):
+            for parameter, found in zip(wanted, md.grad(y, wanted, u, create_graph), strict=True):
+                np.testing.assert_allclose(found.numpy(), expected[parameter], rtol=1e-10, atol=1e-10)
+
+
+@by_dimension
 def test_transposed_convolution_undoes_the_size(ndim, data):
     """conv_transpose with the right output_padding gives conv's adjoint, for every size that conv maps to P."""
     case = data.draw(strategies.conv_cases(ndim))

@@ -113,9 +113,15 @@ def test_every_algorithm(algorithm, data):
         patch.setattr(workers, "WORTHWHILE", 1)             # small as they are, cut them for all threads
         patch.setenv("MINIDL_CONV", algorithm)
         patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
-        for name, arrays in ("conv", (x, w, b)), ("conv_input", (u, w)), ("conv_weight", (x, u)):
-            exact = getattr(kernels, name)(*(a.astype("float64") for a in arrays), g)
+        for name, arrays in ("conv", (x, w, None)), ("conv_input", (u, w)), ("conv_weight", (x, u)):
+            exact = getattr(kernels, name)(*(a if a is None else a.astype("float64") for a in arrays), g)
             close(getattr(kernels, name)(*arrays, g), exact.astype("float32"))
+            if name == "conv":
+                close(kernels.conv(x, w, b, g), (exact + b).astype("float32"))
+            elif name == "conv_weight":
+                gw, gb = kernels.conv_weight(x, u, g, bias=True)
+                close(gw, exact.astype("float32"))
+                close(gb, u.astype("float64").sum((0, 1, 2)).astype("float32"))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -125,6 +131,8 @@ def test_no_pictures(algorithm, monkeypatch):
     x, w, u = drawn(0, 8, 8, 4), drawn(3, 3, 4, 5), drawn(0, 8, 8, 5)
     assert kernels.conv(x, w, None, g).shape == u.shape and kernels.conv_input(u, w, g).shape == x.shape
     np.testing.assert_array_equal(kernels.conv_weight(x, u, g), np.zeros_like(w))
+    for found, shape in zip(kernels.conv_weight(x, u, g, bias=True), (w.shape, (5,)), strict=True):
+        np.testing.assert_array_equal(found, np.zeros(shape))
 
 
 def test_an_unknown_algorithm(monkeypatch):

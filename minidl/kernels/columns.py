@@ -19,25 +19,33 @@ from minidl.kernels.workers import workspace
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 
 
-def columns(view, groups):
+def columns(view, groups, ones=False):
     """(n, *P, *K, C) → (groups, n·P, K·C/groups).
 
-    Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are short, and copying
+    Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are `short`, and copying
     them one by one is slow: then the workspace holds the transpose, whose rows run along the places, for BLAS to read.
+    ones: there, a further column of ones, which meets the bias as if that were one more tap.
     """
     xp, spatial = backend.of(view), (view.ndim - 2) // 2
     places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
     seen = _by_group(view, groups)
-    if seen.flags.c_contiguous:
+    if seen.flags.c_contiguous and not ones:
         return seen.reshape(groups, math.prod(places), math.prod(kernel) * channels)
-    if kernel[-1] * channels >= SHORT or xp is not backend.CPU.module:
+    if not short(kernel, channels, xp):
         gathered = workspace(xp, "columns", (groups,) + places + kernel + (channels,), view.dtype)
         gathered[...] = seen
         return gathered.reshape(groups, math.prod(places), math.prod(kernel) * channels)
     seen = seen.transpose(0, *range(spatial + 2, 2 * spatial + 3), *range(1, spatial + 2))
-    gathered = workspace(xp, "columns", (groups, math.prod(kernel) * channels, math.prod(places)), view.dtype, apart=True)
-    gathered.reshape(seen.shape)[...] = seen
+    taps = math.prod(kernel) * channels
+    gathered = workspace(xp, "columns", (groups, taps + ones, math.prod(places)), view.dtype, apart=True)
+    gathered[:, :taps].reshape(seen.shape)[...] = seen
+    gathered[:, taps:] = 1
     return gathered.swapaxes(1, 2)
+
+
+def short(kernel, channels, xp):
+    """Whether a row of taps and channels (of one group) is too short for gathering to run along it."""
+    return kernel[-1] * channels < SHORT and xp is backend.CPU.module
 
 
 def pays(kernel, stride, taps, outputs, places):

@@ -28,8 +28,8 @@ import math
 from minidl import backend
 from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
-from minidl.kernels.channels import shift
-from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays
+from minidl.kernels.channels import add_up, add_up_here, shift
+from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays, short
 from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry, lines, windows
 from minidl.kernels.memory import empty
@@ -102,29 +102,44 @@ def _adjoint(w, g):
             Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups))
 
 
-def conv_weight(x, u, g):
-    """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]"""
-    if _winograd(u, x, (x.shape[-1], u.shape[-1]), g) is winograd.F4:       # the sum over few places is no work
-        return winograd.conv_weight(x, u, g)
-    if _planar(x, u, (x.shape[-1], u.shape[-1]), g):
-        return planar.conv_weight(x, u, g)
+def conv_weight(x, u, g, bias=False):
+    """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]
+
+    bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o],  which is like one tap more, whose input is 1 everywhere.
+    """
+    channels, outputs = x.shape[-1], u.shape[-1]
+    if _winograd(u, x, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
+        w = winograd.conv_weight(x, u, g)
+    elif _planar(x, u, (channels, outputs), g):
+        w = planar.conv_weight(x, u, g)
+    else:
+        ones, taps = bias and g.groups == 1, math.prod(g.kernel) * channels // g.groups
+        summed = _add_up_strips(x, u, g, taps, ones)
+        w = summed[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels // g.groups, outputs)
+        if ones:
+            return w, summed[0, taps].copy()        # that keeps nothing of w̄ alive
+    return (w, add_up(u)) if bias else w
+
+
+def _add_up_strips(x, u, g, taps, ones):
+    """w̄ (G, K·C/G, O/G), taps = K·C/G;  ones: of one group, with b̄ as a further row."""
     xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
-    taps = math.prod(g.kernel) * x.shape[-1]
-    shape = g.groups, taps // g.groups, u.shape[-1] // g.groups
-    size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * x.itemsize
-    tapwise = (by_hand(xp) and g.stride[0] == 1 and shape[1] // g.kernel[0] >= SHORT
-               and pays(g.kernel, g.stride, shape[1], shape[2], rows * math.prod(others)))
+    shape = g.groups, taps + ones, u.shape[-1] // g.groups
+    size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * g.groups * x.itemsize
+    tapwise = (by_hand(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
+               and pays(g.kernel, g.stride, taps, shape[2], rows * math.prod(others)))
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
+    as_tap = ones and not tapwise and short(g.kernel, x.shape[-1], xp)
 
     def add(seen, u, product):
-        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups)
-        multiply(matrices.swapaxes(1, 2), u.reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product)
+        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap).swapaxes(1, 2)
+        multiply(matrices, u.reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product[:, :matrices.shape[1]])
 
     def add_by_tap(seen, u, product):
         matrices = by_tap(seen, g.kernel, g.stride, g.dilation, g.groups)                   # (K₁, G, n, K₂·C/G, P₁·P₂)
         places = u.reshape(len(u), -1, g.groups, shape[2]).transpose(2, 0, 1, 3)                # (G, n, P₁·P₂, O/G)
         parts = multiply(matrices, places, workspace(xp, "parts of images", matrices.shape[:-1] + shape[2:], x.dtype))
-        xp.add.reduce(parts, axis=2, out=product.reshape(g.groups, g.kernel[0], -1, shape[2]).swapaxes(0, 1))
+        xp.add.reduce(parts, axis=2, out=product[:, :taps].reshape(g.groups, g.kernel[0], -1, shape[2]).swapaxes(0, 1))
 
     def total(mine):
         partial = empty(shape, x.dtype, xp)
@@ -132,6 +147,8 @@ def conv_weight(x, u, g):
             product = workspace(xp, "product", shape, x.dtype) if i else partial
             seen = lines(x, strip[0], _reach(strip[1], g.stride, g.kernel, g.dilation), widths)
             (add_by_tap if tapwise else add)(seen, u[strip], product)
+            if ones and not as_tap:
+                product[0, taps] = add_up_here(u[strip])
             if i:
                 partial += product
         return partial
@@ -140,8 +157,7 @@ def conv_weight(x, u, g):
     summed, *others = share(total, dealt, xp, threads) if todo else [xp.zeros(shape, x.dtype)]
     for other in others:
         summed += other
-    # (G, K, C/G, O/G) → (*K, C/G, G, O/G)
-    return summed.swapaxes(0, 1).reshape(g.kernel + (x.shape[-1] // g.groups, u.shape[-1]))
+    return summed
 
 
 def _reach(rows, stride, kernel, dilation):
@@ -154,13 +170,18 @@ def _correlate(x, w, b, g, rectified=False):
     xp, taps, outputs, (rows, *others) = backend.of(x), math.prod(w.shape[:-1]), w.shape[-1], g.output
     kernel, stride, dilation, groups, widths = g.kernel, g.stride, g.dilation, g.groups, [(p, p) for p in g.padding]
     y = empty((len(x), rows, *others, outputs), x.dtype, xp)
+    rowwise = (by_hand(xp) and dilation[0] == 1
+               and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
+    as_tap = b is not None and groups == 1 and not rowwise and short(kernel, x.shape[-1], xp)
+    if as_tap:
+        w, b, taps = xp.concatenate([w.reshape(taps, outputs), b[None]]), None, taps + 1
     if groups == 1 and by_hand(xp) and panels_pay(y[..., 0].size, taps):
         filters, contract = in_panels(w.reshape(1, taps, outputs)), by_panels
     else:
         filters, contract = w.reshape(taps, groups, outputs // groups).swapaxes(0, 1), multiply
 
     def fill(seen, y):
-        matrices = columns(windows(seen, kernel, stride, dilation), groups)
+        matrices = columns(windows(seen, kernel, stride, dilation), groups, as_tap)
         contract(matrices, filters, y.reshape(-1, groups, outputs // groups).swapaxes(0, 1))
         if b is not None:
             shift(y, b)
@@ -178,8 +199,6 @@ def _correlate(x, w, b, g, rectified=False):
             flat = out.shape[:2] + (-1,)
             xp.add(product.reshape(flat), 0 if b is None else xp.tile(b, math.prod(others)), out=out.reshape(flat))
 
-    rowwise = (by_hand(xp) and dilation[0] == 1
-               and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
     per_row = math.prod(others) * taps * groups * x.itemsize
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))
 

@@ -14,11 +14,13 @@ along each axis.  As everywhere in deep learning, "convolution" is cross-correla
 stride, padding, dilation: an integer, or one per spatial axis.  groups: channels are cut into that many blocks, each with
 its own filters.
 """
+from weakref import ref
+
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes, per_axis
 from minidl.ops.activation import keep_positive
 from minidl.ops.reduction import sum
-from minidl.tensor import operand, promoted, record, same_device
+from minidl.tensor import constant, is_recording, operand, promoted, record, same_device
 
 
 def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=False):
@@ -105,11 +107,31 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
 
 
 def _conv(x, w, b=None, *, g, rectified=False):
-    rules = (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g))
+    input_rule = x, lambda gy: _conv_input(gy, w, g)
     if b is None:
-        return record(kernels.conv(x.data, w.data, None, g, rectified), *rules)
-    return record(kernels.conv(x.data, w.data, b.data, g, rectified), *rules,
-                  (b, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+        return record(kernels.conv(x.data, w.data, None, g, rectified), input_rule, (w, lambda gy: _conv_weight(x, gy, g)))
+    weight_rule, bias_rule = _rules_in_one_pass(x, g)
+    return record(kernels.conv(x.data, w.data, b.data, g, rectified), input_rule, (w, weight_rule), (b, bias_rule))
+
+
+def _rules_in_one_pass(x, g):
+    """w̄ = conv_weight(x, ȳ) and b̄ = Σ ȳ.  They are asked for one after the other: so b̄ is made beside w̄, while ȳ is read
+    anyway, unless they are to be recorded."""
+    beside = []                                         # b̄, and a reference to its ȳ
+
+    def weight_rule(gy):
+        if is_recording():
+            return _conv_weight(x, gy, g)
+        gw, gb = kernels.conv_weight(x.data, gy.data, g, bias=True)
+        beside[:] = constant(gb), ref(gy)
+        return constant(gw)
+
+    def bias_rule(gy):
+        if beside and beside[1]() is gy and not is_recording():
+            return beside[0]
+        return sum(gy, tuple(range(gy.ndim - 1)))
+
+    return weight_rule, bias_rule
 
 
 def _conv_input(u, w, g):
