@@ -22,11 +22,12 @@ def _without(shape, axes):
 
 
 def sum_array(x, axes):
-    """Sum of an array over a tuple of axes; over the leading ones of a tall array as `kernels.channels` does."""
+    """Sum of an array over a tuple of axes; over the leading ones as `kernels.channels` does, where NumPy's own sum loses
+    digits because the array is tall, or time because it is large."""
     lead = len(axes)
     if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
         rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
-        if rows > 16:
+        if rows > 256 or rows > 16 and x.size > 2 ** 17:
             return kernels.channels.add_up(x.reshape(rows, math.prod(rest))).reshape(rest)
     return x.sum(axes)
 
