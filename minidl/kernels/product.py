@@ -12,6 +12,7 @@ from minidl.kernels.memory import empty
 from minidl.kernels.workers import blas, even, number_of_threads, share, workspace
 
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
+AHEAD = 3 * 2 ** 20                 # multiplications: what this thread does while those that it called wake up
 SMALL = 10 ** 6                     # multiplications of a small product
 SHORT = 60, 100                     # less than that is never cut off, outside and inside
 IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
@@ -38,10 +39,12 @@ def matmul(a, b):
 
 
 def _cut(a, b, hands):
-    """a @ b  of (m, k) and (k, n), in `hands` parts."""
+    """a @ b  of (m, k) and (k, n), in `hands` parts.  That of this thread is larger: the others have to wake up first."""
     (m, k), n = a.shape, b.shape[1]
     longest = max(m, k, n)
-    parts = even(longest, hands)
+    ahead = min(1, AHEAD / (m * k * n)) * longest
+    own = min(longest, round((longest + (hands - 1) * ahead) / hands / BLOCK) * BLOCK)
+    parts = [slice(0, own), *(slice(own + part.start, own + part.stop) for part in even(longest - own, hands - 1))]
     if longest == k:
         first, *others = share(lambda part: np.dot(a[:, part], b[part]), parts, np)     # see LOCKED
         for other in others:
