@@ -113,15 +113,15 @@ def test_every_algorithm(algorithm, data):
         patch.setattr(workers, "WORTHWHILE", 1)             # small as they are, cut them for all threads
         patch.setenv("MINIDL_CONV", algorithm)
         patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
-        for name, arrays in ("conv", (x, w, None)), ("conv_input", (u, w)), ("conv_weight", (x, u)):
-            exact = getattr(kernels, name)(*(a if a is None else a.astype("float64") for a in arrays), g)
-            close(getattr(kernels, name)(*arrays, g), exact.astype("float32"))
-            if name == "conv":
-                close(kernels.conv(x, w, b, g), (exact + b).astype("float32"))
-            elif name == "conv_weight":
-                gw, gb = kernels.conv_weight(x, u, g, bias=True)
-                close(gw, exact.astype("float32"))
-                close(gb, u.astype("float64").sum((0, 1, 2)).astype("float32"))
+        double = {name: array.astype("float64") for name, array in dict(x=x, w=w, u=u).items()}
+        y = kernels.conv(double["x"], double["w"], None, g)
+        close(kernels.conv(x, w, None, g), y.astype("float32"))
+        close(kernels.conv(x, w, b, g), (y + b).astype("float32"))
+        close(kernels.conv_input(u, w, g), kernels.conv_input(double["u"], double["w"], g).astype("float32"))
+        gw = kernels.conv_weight(double["x"], double["u"], g).astype("float32")
+        close(kernels.conv_weight(x, u, g), gw)
+        for found, expected in zip(kernels.conv_weight(x, u, g, bias=True), (gw, u.sum((0, 1, 2), "float64")), strict=True):
+            close(found, expected.astype("float32"))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -24,7 +24,7 @@ def columns(view, groups, ones=False):
 
     Where windows do not overlap (1×1), the array itself is that matrix.  With few channels the rows are `short`, and copying
     them one by one is slow: then the workspace holds the transpose, whose rows run along the places, for BLAS to read.
-    ones: there, a further column of ones, which meets the bias as if that were one more tap.
+    ones: a further column of ones, which meets the bias as if that were one more tap; only where `takes_ones`.
     """
     xp, spatial = backend.of(view), (view.ndim - 2) // 2
     places, kernel, channels = view.shape[:spatial + 1], view.shape[spatial + 1:-1], view.shape[-1] // groups
@@ -46,6 +46,11 @@ def columns(view, groups, ones=False):
 def short(kernel, channels, xp):
     """Whether a row of taps and channels (of one group) is too short for gathering to run along it."""
     return kernel[-1] * channels < SHORT and xp is backend.CPU.module
+
+
+def takes_ones(kernel, channels, xp):
+    """Whether `columns` gathers along the places, so that a column of ones costs little beside a pass for the bias."""
+    return short(kernel, channels, xp) and math.prod(kernel) > 1
 
 
 def pays(kernel, stride, taps, outputs, places):

@@ -29,7 +29,7 @@ from minidl import backend
 from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
 from minidl.kernels.channels import add_up, add_up_here, shift
-from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays, short
+from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays, takes_ones
 from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry, lines, windows
 from minidl.kernels.memory import empty
@@ -114,7 +114,7 @@ def conv_weight(x, u, g, bias=False):
         w = planar.conv_weight(x, u, g)
     else:
         ones, taps = bias and g.groups == 1, math.prod(g.kernel) * channels // g.groups
-        summed = _add_up_strips(x, u, g, taps, ones)
+        summed = _add_up_strips(x, u, g, taps, ones)                        # (G, K·C/G, O/G) → (*K, C/G, O)
         w = summed[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels // g.groups, outputs)
         if ones:
             return w, summed[0, taps].copy()        # that keeps nothing of w̄ alive
@@ -129,7 +129,7 @@ def _add_up_strips(x, u, g, taps, ones):
     tapwise = (by_hand(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
                and pays(g.kernel, g.stride, taps, shape[2], rows * math.prod(others)))
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
-    as_tap = ones and not tapwise and short(g.kernel, x.shape[-1], xp)
+    as_tap = ones and not tapwise and takes_ones(g.kernel, x.shape[-1], xp)
 
     def add(seen, u, product):
         matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap).swapaxes(1, 2)
@@ -172,7 +172,7 @@ def _correlate(x, w, b, g, rectified=False):
     y = empty((len(x), rows, *others, outputs), x.dtype, xp)
     rowwise = (by_hand(xp) and dilation[0] == 1
                and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
-    as_tap = b is not None and groups == 1 and not rowwise and short(kernel, x.shape[-1], xp)
+    as_tap = b is not None and groups == 1 and not rowwise and takes_ones(kernel, x.shape[-1], xp)
     if as_tap:
         w, b, taps = xp.concatenate([w.reshape(taps, outputs), b[None]]), None, taps + 1
     if groups == 1 and by_hand(xp) and panels_pay(y[..., 0].size, taps):

@@ -43,7 +43,7 @@ def _cut(a, b, hands):
     (m, k), n = a.shape, b.shape[1]
     longest = max(m, k, n)
     ahead = min(1, AHEAD / (m * k * n)) * longest
-    own = min(longest, round((longest + (hands - 1) * ahead) / hands / BLOCK) * BLOCK)
+    own = min(longest, max(1, round((longest + (hands - 1) * ahead) / hands / BLOCK)) * BLOCK)
     parts = [slice(0, own), *(slice(own + part.start, own + part.stop) for part in even(longest - own, hands - 1))]
     if longest == k:
         first, *others = share(lambda part: np.dot(a[:, part], b[part]), parts, np)     # see LOCKED

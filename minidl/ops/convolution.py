@@ -117,18 +117,20 @@ def _conv(x, w, b=None, *, g, rectified=False):
 def _rules_in_one_pass(x, g):
     """w̄ = conv_weight(x, ȳ) and b̄ = Σ ȳ.  They are asked for one after the other: so b̄ is made beside w̄, while ȳ is read
     anyway, unless they are to be recorded."""
-    beside = []                                         # b̄, and a reference to its ȳ
+    beside = None                                       # b̄, and a reference to its ȳ: together, as another thread may come
 
     def weight_rule(gy):
+        nonlocal beside
         if is_recording():
             return _conv_weight(x, gy, g)
         gw, gb = kernels.conv_weight(x.data, gy.data, g, bias=True)
-        beside[:] = constant(gb), ref(gy)
+        beside = constant(gb), ref(gy)
         return constant(gw)
 
     def bias_rule(gy):
-        if beside and beside[1]() is gy and not is_recording():
-            return beside[0]
+        made = beside
+        if made and made[1]() is gy and not is_recording():
+            return made[0]
         return sum(gy, tuple(range(gy.ndim - 1)))
 
     return weight_rule, bias_rule

@@ -122,16 +122,18 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
     x, scale, shift = promoted(x, scale, shift)
-    moments, values, last = channel_moments(x), x.size // x.shape[-1], []
+    moments, values, last = channel_moments(x), x.size // x.shape[-1], None
 
     def slopes(gy):
         """β̄, γ̄ and r.  Three rules ask for them, one after the other: summed up once, unless they are to be recorded."""
-        if last and last[0]() is gy and not is_recording():
-            return last[1]
+        nonlocal last
+        made = last                                     # ȳ and its slopes together, as another thread may come
+        if made and made[0]() is gy and not is_recording():
+            return made[1]
         sums, r = channel_sums(gy, x), 1 / sqrt(moments[1] + eps)
         found = sums[0], r * (sums[1] - moments[0] * sums[0]), r
         if not is_recording():
-            last[:] = ref(gy), found
+            last = ref(gy), found
         return found
 
     def input_rule(gy):

@@ -11,6 +11,8 @@ from minidl.ops.indexing import take_along_axis
 from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, reshape
 from minidl.tensor import constant, operand, record
 
+FEW, TALL, LARGE = 16, 256, 2 ** 17     # rows that NumPy adds up fast; whose running sum loses digits; elements to share
+
 
 def _kept(shape, axes):
     """The shape with the reduced axes as 1, which broadcasts against the original."""
@@ -27,7 +29,7 @@ def sum_array(x, axes):
     lead = len(axes)
     if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
         rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
-        if rows > 256 or rows > 16 and x.size > 2 ** 17:
+        if rows > TALL or rows > FEW and x.size > LARGE:
             return kernels.channels.add_up(x.reshape(rows, math.prod(rest))).reshape(rest)
     return x.sum(axes)
 
