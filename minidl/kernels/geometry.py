@@ -1,10 +1,15 @@
 """Sizes of convolution and pooling along one axis, and the window view on which all of them stand."""
 from dataclasses import dataclass
-from functools import cached_property
+import functools
+import math
+
+import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import hands, share, strips, workspace
+from minidl.kernels.workers import LOCKED, hands, share, strips, workspace
+
+PARTS = 8       # of a place's channels
 
 
 def per_axis(operation, name, value, ndim, lowest):
@@ -51,7 +56,7 @@ class Geometry:
     dilation: tuple
     groups: int
 
-    @cached_property
+    @functools.cached_property
     def output(self):
         return tuple(map(output_size, self.sizes, self.kernel, self.stride, self.padding, self.dilation))
 
@@ -77,33 +82,23 @@ def pad(x, widths, value=0):
 
 def lines(x, images, rows, widths):
     """Some images and rows, as slices, of pad(x, widths): a view, or where something is added, a copy in the workspace."""
-    first, last = rows.start - widths[0][0], rows.stop - widths[0][0]                           # among x's own rows
-    cut = tuple(slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(x.shape[2:-1], widths[1:]))
-    kept = x[(images, slice(max(first, 0), max(last, 0))) + cut]
-    sizes = (last - first, *(n + before + after for n, (before, after) in zip(x.shape[2:-1], widths[1:])))
+    (above, _), *sides = widths
+    spans = [(rows.start - above, rows.stop - above)]                                           # among x's own places
+    spans += [(-before, n + after) for n, (before, after) in zip(x.shape[2:-1], sides)]
+    kept = x[(images, *[slice(max(first, 0), max(last, 0)) for first, last in spans])]
+    sizes = tuple([last - first for first, last in spans])
     if kept.shape[1:-1] == sizes:
         return kept
-    corner = (max(-first, 0), *(max(before, 0) for before, _ in widths[1:]))
     padded = workspace(backend.of(x), "lines", kept.shape[:1] + sizes + kept.shape[-1:], x.dtype)
-    surround(padded, kept, corner, 0)
+    surround(padded, kept, [max(-first, 0) for first, _ in spans], 0)
     return padded
 
 
-def inner(corner, sizes):
-    """Slices of those sizes that begin at the corner."""
-    return tuple(slice(before, before + n) for before, n in zip(corner, sizes))
-
-
 def surround(padded, x, corner, value):
-    """padded = x from the corner on, and a value all around; on a GPU everywhere first, which takes fewer launches."""
-    inside = inner(corner, x.shape[1:-1])
-    on_gpu = backend.of(padded) is not backend.CPU.module
-    if on_gpu:
-        padded[...] = value
+    """padded = x from the corner on, and a value all around."""
+    inside = tuple([slice(before, before + n) for before, n in zip(corner, x.shape[1:-1])])
+    padded[...] = value
     padded[(slice(None),) + inside] = x
-    for axis, kept in enumerate(() if on_gpu else inside, 1):
-        for outside in slice(0, kept.start), slice(kept.stop, None):
-            padded[(slice(None),) + inside[:axis - 1] + (outside,)] = value
 
 
 def windows(x, kernel, stride, dilation):
@@ -112,12 +107,32 @@ def windows(x, kernel, stride, dilation):
     steps = x.strides[1:-1]
     strides = (x.strides[:1] + tuple(s * b for s, b in zip(stride, steps))
                + tuple(d * b for d, b in zip(dilation, steps)) + x.strides[-1:])
-    return backend.of(x).lib.stride_tricks.as_strided(x, x.shape[:1] + places + tuple(kernel) + x.shape[-1:], strides)
+    return strided(x, x.shape[:1] + places + tuple(kernel) + x.shape[-1:], strides)
+
+
+def strided(x, shape, strides):
+    """View of x of that shape, whose elements lie `strides` bytes apart.  (as_strided takes NumPy eight times as long.)"""
+    xp = backend.of(x)
+    if xp is backend.CPU.module and x.flags.c_contiguous:
+        return xp.ndarray(shape, x.dtype, x, strides=strides)
+    return xp.lib.stride_tricks.as_strided(x, shape, strides)
 
 
 def move(source, target):
-    """target[...] = source, for arrays (…, C): NumPy moves all channels of a place at once, as one item of many bytes."""
-    if backend.of(target) is backend.CPU.module and target.size:
-        if all(x.strides[-1] == x.itemsize for x in (source, target)) and source.dtype == target.dtype:
-            source, target = (x.view(f"V{x.shape[-1] * x.itemsize}") for x in (source, target))
+    """target[...] = source, for arrays (…, C): NumPy moves all channels of a place at once, as one item of many bytes.
+
+    Where there are few places, as PARTS items, so that NumPy lets other threads run.
+    """
+    if (backend.of(target) is backend.CPU.module and target.size and source.dtype == target.dtype
+            and source.strides[-1] == target.strides[-1] == target.itemsize):
+        channels = target.shape[-1]
+        parts = math.gcd(channels, PARTS) if target.size <= LOCKED * channels else 1
+        item = _item(channels // parts * target.itemsize)
+        source, target = source.view(item), target.view(item)
     target[...] = source
+
+
+@functools.cache
+def _item(size):
+    """A dtype of so many bytes."""
+    return np.dtype(f"V{size}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import blas, even, number_of_threads, share, workspace
+from minidl.kernels.workers import LOCKED, blas, even, number_of_threads, share, workspace
 
 FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 AHEAD = 3 * 2 ** 20                 # multiplications: what this thread does while those that it called wake up
@@ -19,7 +19,6 @@ IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's name
 PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
 TURN = 1000                         # rows that are worth laying out the other matrix anew for
-LOCKED = 500                        # numbers in a result for which NumPy keeps the interpreter's lock
 
 
 def matmul(a, b):

@@ -33,8 +33,7 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.channels import shift
-from minidl.kernels.geometry import lines, move
+from minidl.kernels.geometry import lines, move, strided
 from minidl.kernels.memory import empty, pitch
 from minidl.kernels.product import by_panels, in_panels, multiply
 from minidl.kernels.selection import rectify
@@ -312,8 +311,8 @@ def interpolate(from_products, m, b, rectified, y):
     xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
     s = workspace(xp, "outputs", (tile ** 2, images * rows * columns * outputs), m.dtype, apart=True)
     if b is not None:
-        at_one = ONE * (math.isqrt(len(m)) + 1)
-        shift(m[at_one].reshape(1, -1, outputs), b)
+        at_one = m[ONE * (math.isqrt(len(m)) + 1)].reshape(-1, outputs)
+        at_one += b
     multiply(from_products, m, s)
     if rectified:
         rectify(s, out=s)
@@ -328,6 +327,6 @@ def cut(x, part, columns, padding, tile, side):
     image, down, along, channel = padded.strides
     shape = side, side, len(x), rows, columns, x.shape[3]
     tiles = workspace(xp, "tiles", (side ** 2, math.prod(shape[2:])), x.dtype, apart=True)
-    seen = xp.lib.stride_tricks.as_strided(padded, shape, (down, along, image, tile * down, tile * along, channel))
+    seen = strided(padded, shape, (down, along, image, tile * down, tile * along, channel))
     move(seen, tiles.reshape(shape))
     return tiles

@@ -18,13 +18,19 @@ from minidl import backend
 from minidl.kernels.memory import pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
+LOCKED = 500                # elements of a result up to which NumPy keeps the interpreter's lock, however large they are
 
 _local = threading.local()
 
 
 def number_of_threads():
     """MINIDL_NUM_THREADS, by default the cores that this process may use."""
-    asked = os.environ.get("MINIDL_NUM_THREADS")
+    return _number(os.environ.get("MINIDL_NUM_THREADS"))
+
+
+@functools.cache
+def _number(asked):
+    """What MINIDL_NUM_THREADS says, or None where it is not set, as a number."""
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdigit() or int(asked) < 1:
@@ -176,16 +182,17 @@ def workspace(xp, name, shape, dtype, apart=False):
 
     apart: with rows (along the last axis) that are `memory.pitch` apart.
     """
-    dtype = np.dtype(dtype)
-    if apart:
-        return workspace(xp, name, (*shape[:-1], pitch(shape[-1], dtype, xp)), dtype)[..., :shape[-1]]
     if xp is not np:
         return xp.empty(shape, dtype)
-    needed = math.prod(shape) * dtype.itemsize
+    dtype = np.dtype(dtype)
+    *others, length = shape
+    step = pitch(length, dtype, xp) if apart else length
+    needed = math.prod(others) * step * dtype.itemsize
     buffer = _local.__dict__.get(name)
     if buffer is None or buffer.nbytes < needed:
         buffer = _local.__dict__[name] = np.empty(needed, np.uint8)
-    return buffer[:needed].view(dtype).reshape(shape)
+    whole = np.ndarray((*others, step), dtype, buffer)
+    return whole if step == length else whole[..., :length]
 
 
 def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
