@@ -69,19 +69,19 @@ def multiply(a, b, out):
     (m, k), n = a.shape[-2:], b.shape[-1]
     longest, inside = max(m, n, k), k >= max(m, n)
     most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
-    worth = most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
-    pieces = -(-longest // most) if worth else 1
-    if inside and out.size * k > FEW:
-        pieces = max(pieces, LOCKED // out.size + 1)
-    if pieces > 1 and inside:
-        _sum_of_pieces(a, b, out, pieces)
-    elif pieces > 1 and longest == n:
-        _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), pieces)
-    elif pieces > 1:
-        _pieces(a, b, out, pieces)
-    else:
-        np.matmul(a, b, out=out)
-    return out
+    worth = longest > most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
+    if inside:
+        pieces = max(-(-k // most) if worth else 1, LOCKED // out.size + 1 if out.size * k > FEW else 1)
+        if pieces > 1:
+            return _sum_of_pieces(a, b, out, pieces)
+    elif worth:
+        length = 2 ** (most.bit_length() - 1)                       # of which most lengths are multiples
+        if longest == n:
+            _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), length)
+        else:
+            _pieces(a, b, out, length)
+        return out
+    return np.matmul(a, b, out=out)
 
 
 def in_panels(b):
@@ -140,14 +140,15 @@ def _on_gpu(a, b, out):
     return out
 
 
-def _pieces(a, b, out, pieces):
-    """By m: a stack of equal pieces, and what is left over.
+def _pieces(a, b, out, length):
+    """By m: a stack of pieces of that length, and what is left over.
 
     Where k is the inner axis of both, small products are slow: then b is turned, if it is little beside a, or nothing cut.
     """
     if a.strides[-1] == b.strides[-2] == a.itemsize:
-        pieces, b = (pieces, np.ascontiguousarray(b)) if a.shape[-2] >= TURN else (1, b)
-    whole = a.shape[-2] // pieces * pieces
+        length, b = (length, np.ascontiguousarray(b)) if a.shape[-2] >= TURN else (a.shape[-2], b)
+    pieces = a.shape[-2] // length
+    whole = pieces * length
     np.matmul(_stack(a[..., :whole, :], pieces), b[..., None, :, :], out=_stack(out[..., :whole, :], pieces))
     if whole < a.shape[-2]:
         np.matmul(a[..., whole:, :], b, out=out[..., whole:, :])
@@ -160,7 +161,7 @@ def _sum_of_pieces(a, b, out, pieces):
     first, second = _stack(a[..., :whole].swapaxes(-1, -2), pieces).swapaxes(-1, -2), _stack(b[..., :whole, :], pieces)
     np.matmul(first, second, out=parts[..., :-1, :, :])
     np.matmul(a[..., whole:], b[..., whole:, :], out=parts[..., -1, :, :])
-    np.add.reduce(parts, axis=-3, out=out)
+    return np.add.reduce(parts, axis=-3, out=out)
 
 
 def _stack(x, pieces):
