@@ -75,7 +75,7 @@ def multiply(a, b, out):
         if pieces > 1:
             return _sum_of_pieces(a, b, out, pieces)
     elif worth:
-        length = 2 ** (most.bit_length() - 1)                       # of which most lengths are multiples
+        length = _even(most)
         if longest == n:
             _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), length)
         else:
@@ -112,8 +112,8 @@ def by_panels(a, panels, out):
     if count == 1 and (n > PANEL or type(out) is not np.ndarray):
         return multiply(a, panels[:, 0], out)
     rows, apart = a.shape[1], out.reshape(stack, -1, count, n).swapaxes(1, 2)               # (S, P, m, n)
-    together = SMALL // (k * n) // BLOCK * BLOCK if _multiplies_in_place() else 0
-    together = together if 0 < together < rows else rows
+    most = SMALL // (k * n)
+    together = min(rows, _even(most)) if most >= BLOCK and _multiplies_in_place() else rows
     whole = rows // together * together
     np.matmul(_stack(a[:, None, :whole], whole // together), panels[:, :, None],
               out=_stack(apart[:, :, :whole], whole // together))
@@ -152,6 +152,11 @@ def _pieces(a, b, out, length):
     np.matmul(_stack(a[..., :whole, :], pieces), b[..., None, :, :], out=_stack(out[..., :whole, :], pieces))
     if whole < a.shape[-2]:
         np.matmul(a[..., whole:, :], b, out=out[..., whole:, :])
+
+
+def _even(most):
+    """The largest power of two up to `most`: of it most lengths are multiples, so that nothing is left over."""
+    return 2 ** (most.bit_length() - 1)
 
 
 def _sum_of_pieces(a, b, out, pieces):
