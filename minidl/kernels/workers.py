@@ -7,6 +7,7 @@ up, `deal` says which go together, by their number alone, so a run can be repeat
 """
 from collections import deque
 import functools
+import itertools
 import math
 import os
 from queue import SimpleQueue
@@ -137,18 +138,16 @@ class _OneBlasThread:
         with self.lock:
             self.inside += 1
             if self.inside == 1:
-                self.found = [(library, library.num_threads) for library in blas()]
-                for library, _ in self.found:
-                    library.set_num_threads(1)
+                self.found = [(choose, number()) for number, choose in _switches()]
+                for choose, _ in self.found:
+                    choose(1)
 
     def __exit__(self, *exception):
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
-                for library, threads in self.found:
-                    _disown(library)
-                    library.set_num_threads(threads)
-                    _disown(library)
+                for choose, threads in self.found:
+                    choose(threads)
 
 
 @functools.cache
@@ -158,10 +157,23 @@ def blas():
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _disown(library):
-    """threadpoolctl gives OpenBLAS to the first thread that limits it and ignores all others, until it is given back."""
-    if hasattr(library, "clear_controlling_thread"):
-        library.clear_controlling_thread(force=True)
+@functools.cache
+def _switches():
+    """For each of them, the functions that give and choose its number of threads.
+
+    OpenBLAS's own, where it has threads of its own: threadpoolctl gives it to the first thread that asks and then ignores
+    all others, and takes as long for each kernel as a small one.
+    """
+    return [_openblas(library) or (library.get_num_threads, library.set_num_threads) for library in blas()]
+
+
+def _openblas(library):
+    """The two functions of an OpenBLAS with threads of its own, whose names distributions prefix and suffix; else None."""
+    for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
+        names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+        if getattr(library, "threading_layer", None) == "pthreads" and all(hasattr(library.dynlib, name) for name in names):
+            return [getattr(library.dynlib, name) for name in names]
+    return None
 
 
 _one_blas_thread = _OneBlasThread()
