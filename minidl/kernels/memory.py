@@ -36,7 +36,7 @@ class _Lent(np.ndarray):
 
 
 class Pool:
-    """free: dead blocks by their number of bytes, the size that nobody asked for the longest first; dead, lent: bytes."""
+    """free: dead blocks by their number of bytes, the size that was not used for the longest first; dead, lent: bytes."""
 
     def __init__(self):
         self.free, self.dead, self.lent, self.most = OrderedDict(), 0, 0, 0
@@ -44,11 +44,15 @@ class Pool:
 
     def lend(self, size):
         with self.lock:
-            fitting = [found for found, blocks in self.free.items() if blocks and size <= found <= ROOM * size]
-            if fitting:
-                block = self.free[min(fitting)].pop()
+            found = size if size in self.free else min([s for s in self.free if size <= s <= ROOM * size], default=None)
+            if found:
+                blocks = self.free[found]
+                block = blocks.pop()
                 self.dead -= block.size
-                self.free.move_to_end(block.size)
+                if blocks:
+                    self.free.move_to_end(found)
+                else:
+                    del self.free[found]
             else:
                 self.most = max(self.most, self.lent + size)
                 self.shrink(self.most - self.lent - size)
@@ -65,7 +69,7 @@ class Pool:
 
     def shrink(self, bound):
         """Let go of dead blocks until there are no more bytes than that."""
-        for size in list(self.free):
+        for size in list(self.free) if self.dead > bound else ():
             while self.dead > bound and self.free[size]:
                 self.dead -= self.free[size].pop().size
             if not self.free[size]:
