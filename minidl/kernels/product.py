@@ -67,9 +67,10 @@ def multiply(a, b, out):
     if type(out) is not np.ndarray:
         return _on_gpu(a, b, out)
     (m, k), n = a.shape[-2:], b.shape[-1]
-    longest, inside = max(m, n, k), k >= max(m, n)
-    most = SMALL * longest // max(1, m * n * k)                     # of the longest length, in a small product
-    worth = longest > most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
+    work, longest = m * n * k, max(m, n, k)
+    most = SMALL * longest // max(1, work)                          # of the longest length, in a small product
+    inside = longest == k
+    worth = work > SMALL and most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
     if inside:
         pieces = max(-(-k // most) if worth else 1, LOCKED // out.size + 1 if out.size * k > FEW else 1)
         if pieces > 1:

@@ -97,7 +97,8 @@ def applies(first, second, g):
 
 def tiles(form, pictures):
     """How many tiles cover pictures (N, H, W, …)."""
-    return len(pictures) * math.prod(-(-n // form.tile) for n in pictures.shape[1:3])
+    images, height, width = pictures.shape[:3]
+    return images * -(-height // form.tile) * -(-width // form.tile)
 
 
 def choose(pictures, channels, wherever=False):
