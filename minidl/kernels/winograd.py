@@ -37,7 +37,7 @@ from minidl.kernels.geometry import lines, move, strided
 from minidl.kernels.memory import empty, pitch
 from minidl.kernels.product import by_panels, in_panels, multiply
 from minidl.kernels.selection import rectify
-from minidl.kernels.workers import deal, even, number_of_threads, share, strips, workspace
+from minidl.kernels.workers import deal, even, hands, number_of_threads, share, strips, workspace
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
@@ -301,7 +301,8 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
         own = slice((some.start * rows + part.start) * each, ((some.stop - 1) * rows + part.stop) * each)
         multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
-    share(fill, strips(len(x), rows, 1, xp), xp)
+    threads = hands(3 * values.nbytes)                  # of which one is the copy of the tiles
+    share(fill, strips(len(x), rows, 1, xp, threads=threads), xp, threads)
 
 
 def interpolate(from_products, m, b, rectified, y):
