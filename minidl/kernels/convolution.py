@@ -175,6 +175,7 @@ def _correlate(x, w, b, g, rectified=False):
     as_tap = b is not None and groups == 1 and not rowwise and takes_ones(kernel, x.shape[-1], xp)
     if as_tap:
         w, b, taps = xp.concatenate([w.reshape(taps, outputs), b[None]]), None, taps + 1
+    b_of_row = xp.tile(b, math.prod(others)) if rowwise and b is not None else 0
     if groups == 1 and by_hand(xp) and panels_pay(y[..., 0].size, taps):
         filters, contract = in_panels(w.reshape(1, taps, outputs)), by_panels
     else:
@@ -197,7 +198,7 @@ def _correlate(x, w, b, g, rectified=False):
             multiply(matrices, filters, products)
         if b is not None or product is not out:
             flat = out.shape[:2] + (-1,)
-            xp.add(product.reshape(flat), 0 if b is None else xp.tile(b, math.prod(others)), out=out.reshape(flat))
+            xp.add(product.reshape(flat), b_of_row, out=out.reshape(flat))
 
     per_row = math.prod(others) * taps * groups * x.itemsize
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))

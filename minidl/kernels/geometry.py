@@ -103,11 +103,10 @@ def surround(padded, x, corner, value):
 
 def windows(x, kernel, stride, dilation):
     """View (N, *places, *kernel, C) of x (N, *S, C): what the filter sees at each place.  No element is copied."""
-    places = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], kernel, stride, dilation))
-    steps = x.strides[1:-1]
-    strides = (x.strides[:1] + tuple(s * b for s, b in zip(stride, steps))
-               + tuple(d * b for d, b in zip(dilation, steps)) + x.strides[-1:])
-    return strided(x, x.shape[:1] + places + tuple(kernel) + x.shape[-1:], strides)
+    places = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[1:-1], kernel, stride, dilation)]
+    image, *steps, channel = x.strides
+    strides = [s * b for s, b in zip(stride, steps)] + [d * b for d, b in zip(dilation, steps)]
+    return strided(x, (x.shape[0], *places, *kernel, x.shape[-1]), (image, *strides, channel))
 
 
 def strided(x, shape, strides):
