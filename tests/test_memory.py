@@ -30,7 +30,7 @@ def test_the_memory_of_a_dead_array_serves_the_next_of_its_size(pool):
     assert pool.dead == BYTES
     second = memory.empty((2, BYTES // 16), "float64")
     assert address(second) == where and second.shape == (2, BYTES // 16) and second.dtype == "float64"
-    assert (pool.dead, pool.lent) == (0, BYTES)
+    assert (pool.dead, pool.lent) == (0, BYTES) and not pool.free
 
 
 def test_memory_is_lent_as_long_as_any_view_of_it_lives(pool):

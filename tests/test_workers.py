@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 from kernel_arrays import close, drawn
 import numpy as np
@@ -139,3 +140,25 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     leave.set()
     thread.join()
     assert [library.num_threads for library in workers.blas()] == before
+
+
+def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):
+    """By its own functions; one whose threads are OpenMP's by threadpoolctl's, which know how that is done."""
+    assert [number() for number, _ in workers._switches()] == [library.num_threads for library in workers.blas()]
+
+    class OfOpenMP:
+        threading_layer, threads = "openmp", 4
+        dynlib = SimpleNamespace(openblas_get_num_threads=None, openblas_set_num_threads=None)
+
+        def get_num_threads(self):
+            return self.threads
+
+        def set_num_threads(self, threads):
+            self.threads = threads
+
+    library = OfOpenMP()
+    monkeypatch.setattr(workers, "_switches", workers._switches.__wrapped__)
+    monkeypatch.setattr(workers, "blas", lambda: [library])
+    with workers._OneBlasThread():
+        assert library.threads == 1
+    assert library.threads == 4
