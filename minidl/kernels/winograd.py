@@ -41,7 +41,7 @@ from minidl.kernels.workers import deal, even, hands, number_of_threads, share, 
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
-FEW = 2             # times as many outputs as tiles
+FEW, FEWER = 4, 2    # times as many outputs as tiles, in `correlate` and in `conv_weight`
 LARGE, MANY = 2 ** 16, 256          # filters for more pairs of channels serve both directions, if there are fewer tiles
 LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
 
@@ -137,7 +137,7 @@ def conv_weight(x, u, g, budget=2 ** 22):
     to_values, from_products = placed(F4.input, device), placed(F4.output, device).T
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
     channels, outputs, positions = x.shape[-1], u.shape[-1], F4.side ** 2
-    if xp is np and FEW * tiles(F4, u) < outputs:
+    if xp is np and FEWER * tiles(F4, u) < outputs:
         return _conv_weight_by_outputs(x, u, g, to_values, from_products, budget)
 
     def total(mine):
