@@ -41,7 +41,7 @@ from minidl.kernels.workers import deal, even, hands, number_of_threads, share, 
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
-FEW, FEWER = 4, 2    # times as many outputs as tiles, in `correlate` and in `conv_weight`
+FEW, FEWER = 4, 2   # times as many outputs as tiles, in `correlate` and in `conv_weight`
 LARGE, MANY = 2 ** 16, 256          # filters for more pairs of channels serve both directions, if there are fewer tiles
 LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
 
@@ -301,7 +301,7 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
         own = slice((some.start * rows + part.start) * each, ((some.stop - 1) * rows + part.stop) * each)
         multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
-    threads = hands(3 * values.nbytes)                  # of which one is the copy of the tiles
+    threads = hands(3 * values.nbytes)                  # tiles are copied and multiplied, values are written
     share(fill, strips(len(x), rows, 1, xp, threads=threads), xp, threads)
 
 

@@ -169,11 +169,11 @@ def _switches():
 
 def _openblas(library):
     """The two functions of an OpenBLAS with threads of its own, whose names distributions prefix and suffix; else None."""
-    for prefix, suffix in itertools.product(("", "scipy_"), ("", "64_", "_64")):
-        names = [f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
-        if getattr(library, "threading_layer", None) == "pthreads" and all(hasattr(library.dynlib, name) for name in names):
-            return [getattr(library.dynlib, name) for name in names]
-    return None
+    affixes = itertools.product(("", "scipy_"), ("", "64_", "_64"))
+    pairs = [[f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")] for prefix, suffix in affixes]
+    own = getattr(library, "threading_layer", None) == "pthreads"
+    found = [pair for pair in pairs if own and all(hasattr(library.dynlib, name) for name in pair)]
+    return [getattr(library.dynlib, name) for name in found[0]] if found else None
 
 
 _one_blas_thread = _OneBlasThread()
