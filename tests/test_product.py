@@ -72,3 +72,11 @@ def test_product_with_panels(monkeypatch, k, n, rows, in_place):
     out = np.empty((2, rows, 3 * n), "float32")
     close(product.by_panels(a, panels, out), a @ whole)
     close(product.by_panels(a, whole[:, None], out), a @ whole)
+
+
+@pytest.mark.parametrize("k, n, width", [(3, 128, 64), (1500, 128, 32), (1500, 48, 16), (3, 96, 32), (3, 40, 40)])
+def test_a_panel_is_as_wide_as_small_products_allow(k, n, width):
+    a, b = drawn(2, 70, k), drawn(2, k, n, seed=1)
+    panels = product.in_panels(b)
+    assert panels.shape == (2, n // width, k, width)
+    close(product.by_panels(a, panels, np.empty((2, 70, n), "float32")), a @ b)

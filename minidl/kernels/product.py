@@ -87,10 +87,11 @@ def multiply(a, b, out):
 
 def in_panels(b):
     """A copy of b (S, k, n) as panels of columns (S, P, k, n/P), for `by_panels`; on a GPU, and where n has no factor near
-    PANEL, P = 1."""
+    a panel's width, P = 1."""
     (stack, k, n), xp = b.shape, backend.of(b)
-    width = math.gcd(n, PANEL)
-    if 2 * width < PANEL or xp is not np:
+    most = PANEL if BLOCK * k * PANEL <= SMALL else PANEL // 2
+    width = math.gcd(n, most)
+    if 2 * width < most or xp is not np:
         width = n
     panels = empty((stack, n // width, k, width), b.dtype, xp)
     panels[...] = b.reshape(stack, k, n // width, width).swapaxes(1, 2)
@@ -99,7 +100,7 @@ def in_panels(b):
 
 def panels_pay(rows, k):
     """Whether a matrix with k rows should be laid out in panels for so many rows to meet it: where small products serve."""
-    return rows >= TURN and BLOCK * k * PANEL <= SMALL
+    return rows >= TURN and BLOCK * k * PANEL // 2 <= SMALL
 
 
 def by_panels(a, panels, out):
