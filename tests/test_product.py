@@ -75,8 +75,11 @@ def test_product_with_panels(monkeypatch, k, n, rows, in_place):
 
 
 @pytest.mark.parametrize("k, n, width", [(3, 128, 64), (1500, 128, 32), (1500, 48, 16), (3, 96, 32), (3, 40, 40)])
-def test_a_panel_is_as_wide_as_small_products_allow(k, n, width):
+def test_a_panel_is_as_wide_as_small_products_allow(monkeypatch, k, n, width):
+    monkeypatch.setattr(product, "_multiplies_in_place", lambda: True)
     a, b = drawn(2, 70, k), drawn(2, k, n, seed=1)
     panels = product.in_panels(b)
     assert panels.shape == (2, n // width, k, width)
     close(product.by_panels(a, panels, np.empty((2, 70, n), "float32")), a @ b)
+    monkeypatch.setattr(product, "_multiplies_in_place", lambda: False)
+    assert product.panels_pay(product.TURN, k) == (k < 900)

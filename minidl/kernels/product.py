@@ -89,9 +89,8 @@ def in_panels(b):
     """A copy of b (S, k, n) as panels of columns (S, P, k, n/P), for `by_panels`; on a GPU, and where n has no factor near
     a panel's width, P = 1."""
     (stack, k, n), xp = b.shape, backend.of(b)
-    most = PANEL if BLOCK * k * PANEL <= SMALL else PANEL // 2
-    width = math.gcd(n, most)
-    if 2 * width < most or xp is not np:
+    width = math.gcd(n, _width(k))
+    if 2 * width < _width(k) or xp is not np:
         width = n
     panels = empty((stack, n // width, k, width), b.dtype, xp)
     panels[...] = b.reshape(stack, k, n // width, width).swapaxes(1, 2)
@@ -100,7 +99,12 @@ def in_panels(b):
 
 def panels_pay(rows, k):
     """Whether a matrix with k rows should be laid out in panels for so many rows to meet it: where small products serve."""
-    return rows >= TURN and BLOCK * k * PANEL // 2 <= SMALL
+    return rows >= TURN and BLOCK * k * _width(k) <= SMALL
+
+
+def _width(k):
+    """Columns of a panel with k rows: half as many where small products would not serve otherwise."""
+    return PANEL // 2 if BLOCK * k * PANEL > SMALL and _multiplies_in_place() else PANEL
 
 
 def by_panels(a, panels, out):
