@@ -44,15 +44,16 @@ class Pool:
 
     def lend(self, size):
         with self.lock:
-            found = size if size in self.free else min([s for s in self.free if size <= s <= ROOM * size], default=None)
-            if found:
+            fitting = [size] if size in self.free else [s for s in list(self.free) if size <= s <= ROOM * size]
+            if fitting:
+                found = min(fitting)
                 blocks = self.free[found]
                 block = blocks.pop()
                 self.dead -= block.size
                 if blocks:
                     self.free.move_to_end(found)
                 else:
-                    del self.free[found]
+                    self.free.pop(found, None)          # it may have gone by now, as garbage was collected
             else:
                 self.most = max(self.most, self.lent + size)
                 self.shrink(self.most - self.lent - size)

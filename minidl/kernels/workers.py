@@ -26,12 +26,7 @@ _local = threading.local()
 
 def number_of_threads():
     """MINIDL_NUM_THREADS, by default the cores that this process may use."""
-    return _number(os.environ.get("MINIDL_NUM_THREADS"))
-
-
-@functools.cache
-def _number(asked):
-    """What MINIDL_NUM_THREADS says, or None where it is not set, as a number."""
+    asked = os.environ.get("MINIDL_NUM_THREADS")
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdigit() or int(asked) < 1:
