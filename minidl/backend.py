@@ -5,11 +5,12 @@
     xp = backend.of(x.data)
     xp.exp(x.data)
 
-Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file, and stands nowhere else:
+Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file; what only makes one of them
+fast stands in the kernels:
 
 - moving an array between host and device            `asarray`, `to_host`
 - adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
-- a product written into a given place                `matmul`
+- a product written into a given place               `matmul`
 - several elementwise operations in one pass         `fused` (cupy.fuse; NumPy has no such thing)
 - the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import functools
 import importlib.util
+import math
 import os
 from types import ModuleType
 
@@ -186,6 +188,18 @@ def move(array, device):
 def scatter_add(target, key, values):
     """target[key] += values in place, where a position named twice receives twice; values have the shape of target[key]."""
     device_of(target).scatter_add(target, key, values)
+
+
+def matmul(a, b, out):
+    """out[...] = a @ b; out is given back.  CuPy wants a place without gaps, and copies turned matrices in a stack."""
+    xp = of(out)
+    if xp is np or out.flags.c_contiguous and math.prod(out.shape[:-2]) > 1:
+        return xp.matmul(a, b, out=out)
+    if out.flags.c_contiguous:
+        xp.matmul(*(x.reshape(x.shape[-2:]) for x in (a, b)), out=out.reshape(out.shape[-2:]))
+    else:
+        out[...] = a @ b
+    return out
 
 
 def erf(x):

@@ -9,7 +9,8 @@ from minidl import kernels
 from minidl.kernels import convolution, workers
 from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.fold import fold
-from minidl.kernels.geometry import Geometry, lines, move, pad
+from minidl.kernels.geometry import Geometry
+from minidl.kernels.views import lines, move, pad
 from minidl.kernels.workers import LOCKED
 
 

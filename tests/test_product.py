@@ -49,14 +49,14 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
 @given(sizes=st.tuples(*[st.integers(0, 12)] * 4), small=st.integers(1, 200), lengths=st.tuples(*[st.integers(1, 4)] * 2),
        few=st.integers(0, 200), turn=st.integers(1, 8))
 def test_pieces_of_every_size(sizes, small, lengths, few, turn):
-    """Small numbers in place of SMALL, LONG, SHORT, FEW and TURN; whole numbers, which leave no room for rounding."""
+    """Small numbers in place of SMALL, LONG, SHORTEST, LITTLE and TURN; whole numbers, which leave no room for rounding."""
     stack, m, k, n = sizes
     a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(product, "SMALL", small)
-        patched.setattr(product, "SHORT", lengths)
+        patched.setattr(product, "SHORTEST", lengths[0])
         patched.setattr(product, "LONG", 1)
-        patched.setattr(product, "FEW", few)
+        patched.setattr(product, "LITTLE", few)
         patched.setattr(product, "TURN", turn)
         for second in b, b.swapaxes(1, 2).copy().swapaxes(1, 2):
             np.testing.assert_array_equal(product.multiply(a, second, np.full((stack, m, n), np.nan, "float32")), a @ b)

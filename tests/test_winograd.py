@@ -11,10 +11,11 @@ from minidl.kernels.geometry import Geometry
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("sizes, channels", [
     ((40, 41), (32, 33)), ((43, 42), (40, 32)), ((160, 9), (32, 32)), ((4, 200), (33, 35)), ((10, 9), (32, 67))])
-def test_winograd_equals_the_direct_product(sizes, channels, padding):
+def test_winograd_equals_the_direct_product(monkeypatch, sizes, channels, padding):
+    monkeypatch.setenv("MINIDL_CONV", "winograd")
     x, w, b = drawn(3, *sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes, (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.applies(x, w, g) and winograd.choose(x, channels) is winograd.F4
+    assert winograd.applies(x, w, g)
     direct = convolution._correlate(x, w, b, g)
     close(kernels.conv(x, w, b, g), direct)
     u = drawn(*direct.shape, seed=3)
@@ -23,6 +24,16 @@ def test_winograd_equals_the_direct_product(sizes, channels, padding):
     exact = kernels.conv_weight(x.astype("float64"), u.astype("float64"), g)
     close(kernels.conv_weight(x, u, g), exact.astype("float32"))
     close(winograd.conv_weight(x, u, g, budget=1), exact.astype("float32"))
+
+
+def test_what_is_chosen_by_counting():
+    """A tile of 4×4 with 64 channels: 16·9·64² against 36·(64² + 36·64 + 16·64)."""
+    assert winograd.gain(160, 10, (64, 64)) == pytest.approx(589_824 / 267_264)
+    for size, channels, form in [(32, (64, 64), winograd.F4), (32, (64, 32), winograd.F4), (32, (16, 32), None),
+                                 (5, (64, 64), None), (16, (64, 64), winograd.F2)]:
+        x = drawn(1, size, size, channels[0])
+        assert winograd.choose(x, channels) is form, (size, channels)
+        assert winograd.choose(x, channels, wherever=True) is winograd.F4
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])

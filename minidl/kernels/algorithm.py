@@ -22,8 +22,8 @@ def algorithm():
     return chosen
 
 
-def by_hand(xp):
-    """Whether columns need not all be gathered: on the CPU, unless the whole matrix is asked for."""
+def in_strips(xp):
+    """Whether work is cut into strips: on the CPU, unless the whole matrix of columns is asked for."""
     return xp is backend.CPU.module and algorithm() != "plain"
 
 

@@ -117,7 +117,7 @@ def _repeated(vector, x):
 
 
 def _sum(rows, channels):
-    """Σ over rows and over the k of each: (C,).  dot, not @: see workers.LOCKED."""
+    """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see workers.LOCKED."""
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)

@@ -13,7 +13,7 @@ K₂ and P₂ are the taps and places along all axes but the first.  Groups of c
 import math
 
 from minidl import backend
-from minidl.kernels.geometry import windows
+from minidl.kernels.views import windows
 from minidl.kernels.workers import workspace
 
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places

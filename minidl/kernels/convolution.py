@@ -17,9 +17,9 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
 
     gather, then multiply   moves K·C   the rule                                                    `_correlate`
                                   K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `pays`
-    multiply, then add up         2·K·O where there are far fewer outputs than channels; in         fold.py
-                                        conv_input 2·K·C, with strides, as its taps are scattered,
-                                        and for few places, where turning all filters is more
+    multiply, then add up         2·K·O where there are far fewer outputs than channels             fold.py
+                                  2·K·C in conv_input with strides, as its taps are scattered;
+                                        and for few places, where turning all filters is more work
     Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
                                         the same with a copy: 3×3×3, and taps that lie apart        planar.py, `pays`
 """
@@ -27,38 +27,42 @@ import math
 
 from minidl import backend
 from minidl.kernels import planar, winograd
-from minidl.kernels.algorithm import BUDGET, algorithm, by_hand, strips_of_columns
+from minidl.kernels.algorithm import BUDGET, algorithm, in_strips, strips_of_columns
 from minidl.kernels.channels import add_up, add_up_here, shift
 from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays, takes_ones
 from minidl.kernels.fold import fold
-from minidl.kernels.geometry import Geometry, lines, windows
+from minidl.kernels.geometry import Geometry
 from minidl.kernels.memory import empty
 from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
 from minidl.kernels.selection import rectify
+from minidl.kernels.views import lines, windows
 from minidl.kernels.workers import deal, share, workspace
 
-NARROW = 4      # times as many inputs as outputs
-FEW = 128       # places, below which turning the filters around would be most of the work
+NARROW = 8          # times as many inputs as outputs
+FEW_OUTPUTS = 8     # and in two dimensions fewer outputs than that, as there `by_row` makes gathering cheap
+FEW_PLACES = 128    # below which turning the filters around would be most of the work
 
 
-def _winograd(first, second, channels, g):
-    """The form of Winograd's algorithm that contracts these arrays, or None."""
+def _winograd(pictures, other, channels, g):
+    """The form of Winograd's algorithm that contracts these arrays, or None.  channels: in and out."""
     chosen = algorithm()
-    if chosen in ("auto", "winograd") and winograd.applies(first, second, g):
-        return winograd.choose(first, channels, wherever=chosen == "winograd")
+    if chosen in ("auto", "winograd") and winograd.applies(pictures, other, g):
+        return winograd.choose(pictures, channels, wherever=chosen == "winograd")
     return None
 
 
-def _planar(first, second, channels, g):
+def _planar(volumes, other, channels, g):
     """Whether these arrays are contracted as pictures, by Winograd's algorithm."""
     chosen = algorithm()
-    return (chosen in ("auto", "winograd") and planar.applies(first, second, g)
-            and (chosen == "winograd" or planar.pays(len(first), channels, g)))
+    return (chosen in ("auto", "winograd") and planar.applies(volumes, other, g)
+            and (chosen == "winograd" or planar.pays(len(volumes), channels, g)))
 
 
-def _narrow(inputs, outputs, g, xp):
+def _narrow(channels, g, xp):
     """Whether there are so many fewer channels afterwards that it is better to multiply first."""
-    return NARROW * outputs <= inputs and math.prod(g.kernel) > 1 and g.groups == 1 and set(g.stride) == {1} and by_hand(xp)
+    before, after = channels
+    return (NARROW * after <= before and (after < FEW_OUTPUTS or len(g.kernel) != 2) and math.prod(g.kernel) > 1
+            and g.groups == 1 and set(g.stride) == {1} and in_strips(xp))
 
 
 def conv(x, w, b, g, rectified=False):
@@ -66,40 +70,43 @@ def conv(x, w, b, g, rectified=False):
 
     rectified: max(y, 0) instead.
     """
-    if form := _winograd(x, w, w.shape[-2:], g):
+    channels = w.shape[-2:]
+    if form := _winograd(x, w, channels, g):
         return winograd.conv(x, w, b, g, form, rectified)
-    if _planar(x, w, w.shape[-2:], g):
+    if _planar(x, w, channels, g):
         return planar.conv(x, w, b, g, rectified)
-    if _narrow(x.shape[-1], w.shape[-1], g, backend.of(x)):
-        w, g = _adjoint(w, g)
-        return fold(x, w, b, g, rectified)
+    if _narrow(channels, g, backend.of(x)):
+        return fold(x, _turned(w, g), b, _around(g), rectified)
     return _correlate(x, w, b, g, rectified)
 
 
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i"""
-    if form := _winograd(u, w, w.shape[-2:], g):
+    xp, channels = backend.of(u), w.shape[:-3:-1]               # (O, C)
+    if form := _winograd(u, w, channels, g):
         return winograd.conv_input(u, w, g, form)
-    xp = backend.of(u)
-    if set(g.stride) == {1} and g.groups == 1:          # then the adjoint's filters are a view, and cost nothing yet
-        turned, around = _adjoint(w, g)
-        if _planar(u, turned, turned.shape[-2:], around):
-            return planar.conv(u, turned, None, around)
-    if set(g.stride) != {1} or u[..., 0].size < FEW and xp is backend.CPU.module or _narrow(u.shape[-1], w.shape[-2], g, xp):
+    if set(g.stride) != {1}:
         return fold(u, w, None, g)
-    w, g = _adjoint(w, g)
-    return _correlate(u, w, None, g)
+    if _planar(u, w, channels, _around(g)):
+        return planar.conv(u, _turned(w, g), None, _around(g))
+    if u[..., 0].size < FEW_PLACES and xp is backend.CPU.module or _narrow(channels, g, xp):
+        return fold(u, w, None, g)
+    return _correlate(u, _turned(w, g), None, _around(g))
 
 
-def _adjoint(w, g):
-    """For stride 1 conv_input is a convolution and conv a conv_input, with these filters (*K, O/groups, C) and geometry: the
-    taps in reverse order, and on each side as much padding as a filter reaches further than the given one."""
+def _turned(w, g):
+    """For stride 1 conv_input is a convolution and conv a conv_input, with these filters (*K, O/groups, C), whose taps come
+    in reverse order; for one group a view."""
     xp, channels, outputs = backend.of(w), w.shape[-2], w.shape[-1] // g.groups
     split = w.reshape(*g.kernel, channels, g.groups, outputs)
     turned = xp.flip(xp.swapaxes(split, -1, -3), tuple(range(len(g.kernel))))
+    return turned.reshape(*g.kernel, outputs, g.groups * channels)
+
+
+def _around(g):
+    """And this Geometry: on each side as much padding as a filter reaches further than the given one."""
     padding = tuple(d * (k - 1) - p for d, k, p in zip(g.dilation, g.kernel, g.padding))
-    return (turned.reshape(*g.kernel, outputs, g.groups * channels),
-            Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups))
+    return Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups)
 
 
 def conv_weight(x, u, g, bias=False):
@@ -126,7 +133,7 @@ def _add_up_strips(x, u, g, taps, ones):
     xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
     shape = g.groups, taps + ones, u.shape[-1] // g.groups
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * g.groups * x.itemsize
-    tapwise = (by_hand(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
+    tapwise = (in_strips(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
                and pays(g.kernel, g.stride, taps, shape[2], rows * math.prod(others)))
     todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
     as_tap = ones and not tapwise and takes_ones(g.kernel, x.shape[-1], xp)
@@ -170,13 +177,13 @@ def _correlate(x, w, b, g, rectified=False):
     xp, taps, outputs, (rows, *others) = backend.of(x), math.prod(w.shape[:-1]), w.shape[-1], g.output
     kernel, stride, dilation, groups, widths = g.kernel, g.stride, g.dilation, g.groups, [(p, p) for p in g.padding]
     y = empty((len(x), rows, *others, outputs), x.dtype, xp)
-    rowwise = (by_hand(xp) and dilation[0] == 1
+    rowwise = (in_strips(xp) and dilation[0] == 1
                and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
     as_tap = b is not None and groups == 1 and not rowwise and takes_ones(kernel, x.shape[-1], xp)
     if as_tap:
         w, b, taps = xp.concatenate([w.reshape(taps, outputs), b[None]]), None, taps + 1
     b_of_row = xp.tile(b, math.prod(others)) if rowwise and b is not None else 0
-    if groups == 1 and by_hand(xp) and panels_pay(y[..., 0].size, taps):
+    if groups == 1 and in_strips(xp) and panels_pay(y[..., 0].size, taps):
         filters, contract = in_panels(w.reshape(1, taps, outputs)), by_panels
     else:
         filters, contract = w.reshape(taps, groups, outputs // groups).swapaxes(0, 1), multiply

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.algorithm import by_hand, strips_of_columns
+from minidl.kernels.algorithm import in_strips, strips_of_columns
 from minidl.kernels.columns import SHORT
-from minidl.kernels.geometry import move
 from minidl.kernels.memory import empty
 from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
 from minidl.kernels.selection import rectify
+from minidl.kernels.views import move
 from minidl.kernels.workers import share, workspace
 
 
@@ -76,7 +76,7 @@ def fold(u, w, b, g, rectified=False):
     every, few = (slice(None),) * 2, channels < SHORT and xp is backend.CPU.module
     wide = math.prod(kernel[1:]) * channels >= SHORT and xp is backend.CPU.module
     rounds = [range(k, k + 1) for k in range(first.taps)] if wide else [range(first.taps)]
-    panels = groups == 1 and not few and by_hand(xp) and panels_pay(math.prod(u.shape[:-1]), outputs)
+    panels = groups == 1 and not few and in_strips(xp) and panels_pay(math.prod(u.shape[:-1]), outputs)
     filters = w.reshape(-1, channels, groups, outputs)
     if few:
         filters = filters.transpose(2, 0, 1, 3).reshape(groups, first.taps, -1, outputs)

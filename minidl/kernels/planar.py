@@ -17,33 +17,29 @@ import math
 import numpy as np
 
 from minidl.kernels import winograd
-from minidl.kernels.geometry import Geometry, move, pad, windows
+from minidl.kernels.geometry import Geometry
 from minidl.kernels.memory import empty
+from minidl.kernels.views import move, pad, windows
 from minidl.kernels.workers import everywhere, strips
 
-GAIN = 1.7              # times fewer multiplications that are worth the copies
+GAIN = 1.7              # times fewer multiplications that are worth the copies too
 MANY = 16               # tiles for which it is worth transforming the filters
 SLAB = 2 ** 26          # bytes of x' at a time
 
 
 def applies(first, second, g):
-    """Whether two arrays can be contracted so."""
+    """Whether two arrays can be contracted so, and are not planar already."""
     return (type(first) is np.ndarray and first.dtype == second.dtype == np.float32 and len(first) > 0
-            and g.kernel[-2:] == (winograd.TAPS,) * 2 and g.stride[-2:] == (1, 1) and g.groups == 1 and min(g.padding) >= 0)
+            and g.kernel[-2:] == (winograd.TAPS,) * 2 and g.stride[-2:] == (1, 1) and g.groups == 1 and min(g.padding) >= 0
+            and (len(g.kernel) > 2 or g.dilation != (1, 1)))
 
 
 def pays(images, channels, g):
-    """Whether it is faster than the direct product, for so many channels in and out.
-
-    That takes |K|·C·O multiplications a place; Winograd's algorithm takes, for a tile of 4×4 places, 36·|K₁|·C·O and for its
-    transforms 36²·|K₁|·C + 36·16·O.
-    """
-    form, slices = winograd.F4, images * math.prod(g.output[:-2])
-    seen, outputs = channels[0] * math.prod(g.kernel[:-2]), channels[1]
-    tiles = slices * math.prod(step * -(-n // (step * form.tile)) for step, n in zip(g.dilation[-2:], g.output[-2:]))
-    direct = math.prod(g.kernel + channels) * slices * math.prod(g.output[-2:])
-    fewer = tiles * form.side ** 2 * (seen * outputs + form.side ** 2 * seen + form.tile ** 2 * outputs)
-    return direct >= GAIN * fewer and tiles >= MANY
+    """Whether it is faster than the direct product, for so many channels in and out: the slices count as inputs."""
+    slices, sizes = images * math.prod(g.output[:-2]), g.output[-2:]
+    tiles = slices * math.prod(step * -(-n // (step * winograd.F4.tile)) for step, n in zip(g.dilation[-2:], sizes))
+    seen = channels[0] * math.prod(g.kernel[:-2]), channels[1]
+    return tiles >= MANY and winograd.gain(slices * math.prod(sizes), tiles, seen) >= GAIN
 
 
 def conv(x, w, b, g, rectified=False):

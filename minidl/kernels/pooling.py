@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.geometry import move, pad, windows
 from minidl.kernels.memory import empty
 from minidl.kernels.selection import keep_here, rectify
+from minidl.kernels.views import move, pad, windows
 from minidl.kernels.workers import everywhere, workspace
 
 

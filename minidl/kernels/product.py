@@ -9,12 +9,12 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.workers import LOCKED, blas, even, number_of_threads, share, workspace
+from minidl.kernels.workers import LOCKED, alone, blas, even, number_of_threads, share, workspace
 
-FEW, MUCH = 2 ** 18, 2 ** 24        # multiplications: what BLAS does on one thread anyway; what pays for waking ours
+LITTLE, MUCH = 2 ** 18, 2 ** 24     # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 AHEAD = 3 * 2 ** 20                 # multiplications: what this thread does while those that it called wake up
 SMALL = 10 ** 6                     # multiplications of a small product
-SHORT = 60, 100                     # less than that is never cut off, outside and inside
+SHORTEST, SHORTEST_INSIDE = 60, 100 # pieces of m or n, and of k
 IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
 PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
@@ -28,22 +28,22 @@ def matmul(a, b):
     wants.  So it is held to one, and much work is cut for ours.
     """
     work = a.size * b.shape[-1]
-    if type(a) is not np.ndarray or work < FEW:
+    if type(a) is not np.ndarray or work < LITTLE:
         return a @ b
-    hands, alone = number_of_threads(), math.prod(a.shape[:-2]) == math.prod(b.shape[:-2]) == 1
-    if work < MUCH or hands == 1 or not alone:
-        return share(lambda _: a @ b, [None], np)[0]
-    product = _cut(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), hands)
+    threads, single = number_of_threads(), math.prod(a.shape[:-2]) == math.prod(b.shape[:-2]) == 1
+    if work < MUCH or threads == 1 or not single:
+        return alone(lambda: a @ b)
+    product = _cut(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), threads)
     return product.reshape(max(a.shape[:-2], b.shape[:-2], key=len) + product.shape)
 
 
-def _cut(a, b, hands):
-    """a @ b  of (m, k) and (k, n), in `hands` parts.  That of this thread is larger: the others have to wake up first."""
+def _cut(a, b, threads):
+    """a @ b  of (m, k) and (k, n), a part for each thread.  That of this thread is larger: the others have to wake up."""
     (m, k), n = a.shape, b.shape[1]
     longest = max(m, k, n)
     ahead = min(1, AHEAD / (m * k * n)) * longest
-    own = min(longest, max(1, round((longest + (hands - 1) * ahead) / hands / BLOCK)) * BLOCK)
-    parts = [slice(0, own), *(slice(own + part.start, own + part.stop) for part in even(longest - own, hands - 1))]
+    own = min(longest, max(1, round((longest + (threads - 1) * ahead) / threads / BLOCK)) * BLOCK)
+    parts = [slice(0, own), *(slice(own + part.start, own + part.stop) for part in even(longest - own, threads - 1))]
     if longest == k:
         first, *others = share(lambda part: np.dot(a[:, part], b[part]), parts, np)     # see LOCKED
         for other in others:
@@ -65,17 +65,18 @@ def multiply(a, b, out):
     and no slower elsewhere.  So a long product is cut into a stack of small ones, which NumPy goes through in one call.
     """
     if type(out) is not np.ndarray:
-        return _on_gpu(a, b, out)
+        return backend.matmul(a, b, out)
     (m, k), n = a.shape[-2:], b.shape[-1]
     work, longest = m * n * k, max(m, n, k)
     most = SMALL * longest // max(1, work)                          # of the longest length, in a small product
     inside = longest == k
-    worth = work > SMALL and most >= SHORT[inside] and (not inside or k >= LONG * max(m, n))
     if inside:
-        pieces = max(-(-k // most) if worth else 1, LOCKED // out.size + 1 if out.size * k > FEW else 1)
+        worth = work > SMALL and most >= SHORTEST_INSIDE and k >= LONG * max(m, n)
+        unlocked = LOCKED // out.size + 1 if out.size * k > LITTLE else 1       # products that together exceed LOCKED
+        pieces = max(-(-k // most) if worth else 1, unlocked)
         if pieces > 1:
             return _sum_of_pieces(a, b, out, pieces)
-    elif worth:
+    elif work > SMALL and most >= SHORTEST:
         length = _even(most)
         if longest == n:
             _pieces(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2), length)
@@ -132,18 +133,6 @@ def by_panels(a, panels, out):
 def _multiplies_in_place():
     """Whether OpenBLAS has kernels that multiply small matrices where they are."""
     return any(library.architecture in IN_PLACE for library in blas())
-
-
-def _on_gpu(a, b, out):
-    """CuPy wants a result in one piece, and copies what is turned, but not where there is only one matrix."""
-    if not out.flags.c_contiguous:
-        out[...] = a @ b
-    elif math.prod(out.shape[:-2]) == 1:
-        a, b, alone = (x.reshape(x.shape[-2:]) for x in (a, b, out))
-        backend.of(out).matmul(a, b, out=alone)
-    else:
-        backend.of(out).matmul(a, b, out=out)
-    return out
 
 
 def _pieces(a, b, out, length):

@@ -33,14 +33,15 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.geometry import lines, move, strided
 from minidl.kernels.memory import empty, pitch
-from minidl.kernels.product import by_panels, in_panels, multiply
+from minidl.kernels.product import by_panels, in_panels, matmul, multiply
 from minidl.kernels.selection import rectify
+from minidl.kernels.views import lines, move, strided
 from minidl.kernels.workers import deal, even, hands, number_of_threads, share, strips, workspace
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels
+GAIN = 1.6          # times fewer multiplications that are worth moving the tiles
 FEW, FEWER = 4, 2   # times as many outputs as tiles, in `correlate` and in `conv_weight`
 LARGE, MANY = 2 ** 16, 256          # filters for more pairs of channels serve both directions, if there are fewer tiles
 LAUNCHES = 2 ** 25  # tiles × pairs of channels that take a GPU as long as three launches
@@ -101,21 +102,32 @@ def tiles(form, pictures):
     return images * -(-height // form.tile) * -(-width // form.tile)
 
 
-def choose(pictures, channels, wherever=False):
-    """The form that is faster than the direct product, for pictures (N, H, W, …) and that many channels in and out, or None.
+def gain(places, tiles, channels):
+    """How many times fewer multiplications F4 takes than the direct product, which takes 9·C·O for each place.
 
-    wherever: F4 also where it is not.
-    For each tile F4 saves 9·16 − 36 = 108 multiplications for every pair of channels, and its transforms take
-    36·36 + 16·36 for every channel: with as many channels in as out, 2·1872 / 108 = 35 of them pay for the transforms at
-    equal speed; measured, 32 do, as gathering 9 neighbours costs too.  The filters' transforms want more than 16 tiles.
-    On a GPU 64 channels do, and it must save enough multiplications for the time that three more launches take.
+    For each tile it takes 36·C·O, and its transforms along both axes take 36·36 for each of C inputs and 16·36 for each of
+    O outputs.  Tiles that reach over the border count in full.
     """
+    inputs, outputs = channels
+    of_tile = F4.side ** 2 * (inputs * outputs + F4.side ** 2 * inputs + F4.tile ** 2 * outputs)
+    return TAPS ** 2 * inputs * outputs * places / (of_tile * tiles)
+
+
+def choose(pictures, channels, wherever=False):
+    """The form that is faster than the direct product, for pictures (N, H, W, …) and (C, O) channels in and out, or None.
+
+    wherever: F4, even where it is not.
+    F4 must save enough multiplications to pay for moving tiles, and have more than 16 of them to pay for the filters'
+    transforms.  F2 is faster where there are 16 to 64 of its tiles, and channels enough to make the filters large.
+    On a GPU 64 channels pay, where F4 saves enough multiplications for the time that three more launches take.
+    """
+    count = tiles(F4, pictures)
     if backend.of(pictures) is not np:
-        pays = min(channels) >= 64 and tiles(F4, pictures) * math.prod(channels) >= LAUNCHES
-    elif min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64:
-        return F2
+        pays = min(channels) >= 64 and count * math.prod(channels) >= LAUNCHES
     else:
-        pays = min(channels) >= 32 and tiles(F4, pictures) > 16
+        if not wherever and min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64:
+            return F2
+        pays = count > 16 and gain(math.prod(pictures.shape[:3]), count, channels) >= GAIN
     return F4 if pays or wherever else None
 
 
@@ -161,7 +173,7 @@ def conv_weight(x, u, g, budget=2 ** 22):
     for other in others:
         first += other
     values = first.reshape(positions, -1)
-    return share(placed(F4.filter, device).T.__matmul__, [values], xp)[0].reshape(TAPS, TAPS, channels, outputs)
+    return matmul(placed(F4.filter, device).T, values).reshape(TAPS, TAPS, channels, outputs)
 
 
 def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
@@ -185,15 +197,16 @@ def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
     return w.reshape(TAPS, TAPS, channels, outputs)
 
 
-def once(transform):
-    """transform(w, …), computed once in the life of the array w for each choice of the other arguments."""
+def once(function):
+    """function(w, …), computed once in the life of the array w for each choice of the other arguments: no array is ever
+    changed in place."""
     found = {}
 
-    @functools.wraps(transform)
+    @functools.wraps(function)
     def remembering(w, *others):
         key = id(w), *others
         if key not in found:
-            found[key] = transform(w, *others)
+            found[key] = function(w, *others)
             weakref.finalize(w, found.pop, key, None)
         return found[key]
 
@@ -302,7 +315,8 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
         multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
     threads = hands(3 * values.nbytes)                  # tiles are copied and multiplied, values are written
-    share(fill, strips(len(x), rows, 1, xp, threads=threads), xp, threads)
+    as_many_as_threads = strips(len(x), rows, 1, xp, threads=threads)
+    share(fill, as_many_as_threads, xp, threads)
 
 
 def interpolate(from_products, m, b, rectified, y):

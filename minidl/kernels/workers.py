@@ -19,7 +19,8 @@ from minidl import backend
 from minidl.kernels.memory import pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
-LOCKED = 500                # elements of a result up to which NumPy keeps the interpreter's lock, however large they are
+LOCKED = 500                # elements of a result up to which NumPy copies and multiplies under the interpreter's lock,
+                            # however large they are or long the sums; `dot` never does
 
 _local = threading.local()
 
@@ -81,6 +82,12 @@ def share(job, items, xp, threads=None):
         if errors:
             raise errors.pop()
         return results
+
+
+def alone(job):
+    """job(), on this thread, with BLAS held to one thread."""
+    with _one_blas_thread:
+        return job()
 
 
 class _Helper(threading.Thread):
