@@ -68,7 +68,7 @@ class Optimizer:
         if not weight_decay >= 0:
             raise ValueError(f"{name}: weight_decay must not be negative, got {weight_decay}")
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        self.weight_decay = float(weight_decay)     # a NumPy number would turn float32 parameters into float64
         self.state = [{} for _ in self.parameters]
 
     @property
@@ -80,7 +80,7 @@ class Optimizer:
     def learning_rate(self, value):
         if not value >= 0:
             raise ValueError(f"{type(self).__name__}: learning_rate must not be negative, got {value}")
-        self._learning_rate = float(value)      # a NumPy number would turn float32 parameters into float64
+        self._learning_rate = float(value)
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -149,7 +149,7 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: momentum must be in 0 ≤ momentum < 1, got {momentum}")
         if nesterov and momentum == 0:
             raise ValueError("SGD: nesterov looks ahead along the momentum, which is 0")
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = float(momentum), nesterov
 
     @entrywise
     def update(self, w, g, state):
@@ -171,7 +171,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, parameters, learning_rate=1e-2, eps=1e-10, weight_decay=0.0):
         super().__init__(parameters, learning_rate, weight_decay)
-        self.eps = eps
+        self.eps = float(eps)
 
     @entrywise
     def update(self, w, g, state):
@@ -192,7 +192,7 @@ class RMSprop(Optimizer):
 
     def __init__(self, parameters, learning_rate=1e-2, smoothing=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0):
         super().__init__(parameters, learning_rate, weight_decay)
-        self.smoothing, self.eps, self.momentum = smoothing, eps, momentum
+        self.smoothing, self.eps, self.momentum = float(smoothing), float(eps), float(momentum)
 
     @entrywise
     def update(self, w, g, state):
@@ -218,13 +218,13 @@ class Adam(Optimizer):
         super().__init__(parameters, learning_rate, weight_decay)
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{type(self).__name__}: betas must be in 0 ≤ beta < 1, got {betas}")
-        self.betas, self.eps = betas, eps
+        self.betas, self.eps = tuple(map(float, betas)), float(eps)
 
     @entrywise
     def update(self, w, g, state):
         beta1, beta2 = self.betas
         t = state["step"] = state.get("step", 0) + 1
-        m, v = (state[name] if name in state else 0.0 * g for name in ("mean", "square"))
+        m, v = (state[name] if name in state else 0.0 * g for name in ("mean", "square"))       # arrays, for `fused`
         w, state["mean"], state["square"] = self._moved(w, g, m, v, beta1, beta2, 1 - beta1, 1 - beta2, 1 - beta1 ** t,
                                                         1 - beta2 ** t, self.learning_rate, self.eps)
         return w
@@ -275,9 +275,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     StopIteration.  KeyboardInterrupt (Ctrl-C) stops it as well, and is noted in the result.
     history: how many past steps are remembered; memory on the host is about 16 · history bytes per entry of x.
     first_step: how far the entries of x move, on average, in the first step, when no curvature is known yet; later steps
-        follow from the curvature.  None leaves it to SciPy, which then tries −∂f/∂x itself where there are bounds.
+        follow from the curvature.  So the function is scaled, and what ftol and gtol look at.  None leaves it to SciPy,
+        which tries −∂f/∂x itself where both bounds are finite, and otherwise a step of length 1.
     ftol, gtol: stop where a step lowers the value by less than ftol · max(|value|, 1), or where no entry of the
-    gradient exceeds gtol.
+        gradient exceeds gtol.
     Returns a Minimum with the best x that was evaluated.  Raises ValueError where function gives no scalar that
     depends on x, or the first value is not finite; a later value that is not finite stops the search.
     Source: Byrd, Lu, Nocedal and Zhu 1995, in SciPy's implementation, on a flat float64 vector.
@@ -289,8 +290,9 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     if evaluations < 1:
         raise ValueError(f"minimize_lbfgs: evaluations must be at least 1, got {evaluations}")
     search = _Search(function, x0, evaluations, callback, first_step)
-    if bounds is not None:
-        low, high = (sign * np.inf if bound is None else bound for bound, sign in zip(bounds, (-1, 1)))
+    if bounds is not None or first_step is not None:
+        largest = np.inf if first_step is None else np.finfo(x0.dtype).max      # finite, for SciPy not to choose the step
+        low, high = (sign * largest if bound is None else bound for bound, sign in zip(bounds or (None, None), (-1, 1)))
         bounds = Bounds(np.full(x0.size, low, x0.dtype), np.full(x0.size, high, x0.dtype))
     settings = {"maxfun": evaluations + 1, "maxiter": evaluations + 1, "maxcor": history, "ftol": ftol, "gtol": gtol}
     interrupted = False

@@ -92,7 +92,7 @@ class Tensor:
         if wanted and self.data.dtype.kind != "f":
             raise TypeError(f"requires_grad: only floating-point Tensors have gradients, this one is {self.data.dtype}")
         if wanted != self.requires_grad:
-            self.node = _leaf(self.data) if wanted else None
+            self.node = Node(self.data, (), False) if wanted else None
 
     @property
     def grad(self):
@@ -138,11 +138,13 @@ class Tensor:
     def backward(self, gradient=None, create_graph=False):
         """Add dL/dleaf to `.grad` of every leaf below this Tensor, where dL = ⟨gradient, d self⟩ (default: 1).
 
-        Raises ValueError if self needs no gradient, or is not a single number and no gradient is given.
+        Raises ValueError if self needs no gradient, or is not a single number and no gradient is given, or one of another
+        shape.
         """
         if self.node is None:
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a gradient")
-        for leaf, arrived in _sweep(self, gradient, None, create_graph).items():
+        cotangent = _first_cotangent("backward", "gradient", self, gradient)
+        for leaf, arrived in _sweep(self.node, cotangent, None, create_graph).items():
             earlier = getattr(leaf, "gradient", None)
             leaf.gradient = arrived if earlier is None else earlier + arrived
 
@@ -205,10 +207,6 @@ def _tensor(data, node):
     made.data = data
     made.node = node
     return made
-
-
-def _leaf(data):
-    return Node(data, (), False)
 
 
 class Scalar:
@@ -298,8 +296,10 @@ def record(value, *inputs):
     """The Tensor of an operation's value, and how cotangents flow back from it.
 
     inputs: pairs (Tensor, rule).  A rule is a function of ȳ, `lambda gy: ...`, or of ȳ and the output, `lambda gy, y: ...`;
-    the latter is how a rule uses y without a reference cycle, and the only case in which the value is kept.  A rule may
-    give a cotangent of the broadcast shape: the sweep sums it back.  Inputs that need no gradient are forgotten at once.
+    the latter is how a rule uses y without a reference cycle, and the only case in which the value is kept.  It is a plain
+    function, told apart by its number of parameters, among which those with defaults count: it closes over what else it
+    needs.  It may give a cotangent of the broadcast shape: the sweep sums it back.  Inputs that need no gradient are
+    forgotten at once.
     """
     if type(value) not in _array_types:             # NumPy's reductions give scalars
         value = _to_array(value)
@@ -345,6 +345,8 @@ def grad(output, inputs, grad_output=None, create_graph=False):
     create_graph: record the computation of the gradients, so that they can be differentiated again.
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros where the output does
     not depend on the input.
+    Raises TypeError where an input is not a Tensor, ValueError where one requires no gradient, or where grad_output is
+    missing or of another shape, DeviceError where it is on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -358,7 +360,10 @@ def grad(output, inputs, grad_output=None, create_graph=False):
             raise TypeError(f"grad: inputs[{i}] must be a Tensor, got {type(x).__name__}")
         if x.node is None:
             raise ValueError(f"grad: inputs[{i}] of shape {x.shape} does not require a gradient")
-    found = _sweep(output, grad_output, {x.node for x in inputs}, create_graph)
+    found = {}
+    if output.node is not None:
+        cotangent = _first_cotangent("grad", "grad_output", output, grad_output)
+        found = _sweep(output.node, cotangent, {x.node for x in inputs}, create_graph)
     gradients, given = [], set()
     for x in inputs:
         if x.node not in found:
@@ -373,16 +378,14 @@ def grad(output, inputs, grad_output=None, create_graph=False):
 
 
 def _sweep(output, cotangent, wanted, create_graph):
-    """{node: gradient} for the wanted Nodes (None: the leaves) that the output depends on."""
-    if output.node is None:
-        return {}
-    nodes = _leading_to(wanted, output.node)
+    """{node: gradient} for the wanted Nodes (None: the leaves) that the output Node depends on."""
+    nodes = _leading_to(wanted, output)
     arrived, found = dict.fromkeys(nodes), {}
-    arrived[output.node] = _first_cotangent(output, cotangent)
+    arrived[output] = cotangent
     with recording(create_graph):
         for node in nodes:
             gy = arrived.pop(node)
-            if node in wanted if wanted is not None else not node.inputs:
+            if not node.inputs if wanted is None else node in wanted:
                 found[node] = _tensor(gy.data.copy(), gy.node)      # an array of its own: no gradient aliases another
             y = None if node.value is None else _tensor(node.value, node)
             for parent, rule in node.inputs:
@@ -390,7 +393,7 @@ def _sweep(output, cotangent, wanted, create_graph):
                     gx = rule(gy) if y is None or rule.__code__.co_argcount == 1 else rule(gy, y)
                     if gx.data.shape != parent.shape:               # undo broadcasting
                         gx = gx.sum_to(parent.shape)
-                    if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:     # undo promotion
+                    if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:   # undo promotion; `is` is quick
                         gx = gx.astype(parent.dtype)
                     earlier = arrived[parent]
                     arrived[parent] = gx if earlier is None else earlier + gx
@@ -419,16 +422,15 @@ def _leading_to(wanted, output):
     return [node for node in nodes if node in leading]
 
 
-def _first_cotangent(output, cotangent):
+def _first_cotangent(operation, argument, output, cotangent):
     """The cotangent at which the sweep starts, checked against the output; 1 where none is given."""
-    xp = backend.of(output.data)
     if cotangent is None:
         if output.size != 1:
-            raise ValueError(f"grad: the output has shape {output.shape}; without a cotangent (grad_output, gradient) "
-                             "of that shape only a single number can be differentiated")
-        return _tensor(xp.ones(output.shape, output.dtype), None)
-    cotangent = operand("grad", cotangent, "grad_output")
-    same_device("grad", output=output, grad_output=cotangent)
+            raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent ({argument}) of that "
+                             "shape only a single number can be differentiated")
+        return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)
+    cotangent = operand(operation, cotangent, argument)
+    same_device(operation, output=output, **{argument: cotangent})
     if cotangent.shape != output.shape:
-        raise ValueError(f"grad: grad_output has shape {cotangent.shape}, the output {output.shape}; they must be equal")
+        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the output {output.shape}; they must agree")
     return cotangent if cotangent.dtype == output.dtype else cotangent.astype(output.dtype)

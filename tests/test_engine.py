@@ -252,6 +252,8 @@ def test_mistakes_are_explained():
     x = leaf([1.0, 2.0])
     with pytest.raises(ValueError, match=r"grad: the output has shape \(2,\)"):
         md.grad(x * x, x)
+    with pytest.raises(ValueError, match=r"backward: gradient has shape \(3,\), the output \(2,\)"):
+        x.backward(np.ones(3))
     with pytest.raises(ValueError, match=r"grad: grad_output has shape \(3,\), the output \(2,\)"):
         md.grad(x * x, x, [1.0, 1.0, 1.0])
     with pytest.raises(ValueError, match=r"grad: inputs\[1\] .* does not require a gradient"):

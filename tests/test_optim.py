@@ -121,6 +121,17 @@ def test_momentum_remembers(device):
         assert p.item() == expected
 
 
+@pytest.mark.parametrize("make", [
+    lambda p, number: optim.SGD(p, number, number, weight_decay=number),
+    lambda p, number: optim.RMSprop(p, number, number, number, number, number),
+    lambda p, number: optim.Adagrad(p, number, number, number),
+    lambda p, number: optim.AdamW(p, number, (number, number), number, number)])
+def test_settings_may_be_numpy_numbers(make):
+    params = parameters("float32")
+    train(make(params, np.float64(0.1)), params, 2)
+    assert {p.dtype for p in params} == {np.dtype("float32")}
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_dtype_stays_and_no_array_is_changed_in_place(device, rule):
     params = parameters("float32")
@@ -367,9 +378,10 @@ def test_a_network_learns_exclusive_or(device, make):
     np.testing.assert_array_equal(net(x).numpy().argmax(1), [0, 1, 1, 0])
 
 
-def test_lbfgs_first_step_has_the_size_asked_for():
+@pytest.mark.parametrize("bounds", [(0.0, 100.0), (None, 100.0), None])
+def test_lbfgs_first_step_has_the_size_asked_for(bounds):
     seen = []
     scales = np.array([1e4, 1e5, 1e6])
-    optim.minimize_lbfgs(lambda x: (x * md.tensor(scales)).sum(), md.tensor(np.full(3, 50.0)), bounds=(0.0, 100.0),
+    optim.minimize_lbfgs(lambda x: (x * md.tensor(scales)).sum(), md.tensor(np.full(3, 50.0)), bounds=bounds,
                          first_step=0.5, evaluations=2, callback=lambda count, x, value: seen.append(x.numpy()))
     np.testing.assert_allclose(seen[0] - seen[1], 0.5 * scales / scales.mean())
