@@ -38,7 +38,7 @@ def columns(view, groups, ones=False):
     seen = seen.transpose(0, *range(spatial + 2, 2 * spatial + 3), *range(1, spatial + 2))
     taps = math.prod(kernel) * channels
     gathered = workspace(xp, "columns", (groups, taps + ones, math.prod(places)), view.dtype, apart=True)
-    gathered[:, :taps].reshape(seen.shape)[...] = seen
+    gathered[:, :taps].reshape(seen.shape)[...] = seen                  # a view: the last axis is cut
     gathered[:, taps:] = 1
     return gathered.swapaxes(1, 2)
 
@@ -54,11 +54,11 @@ def takes_ones(kernel, channels, xp):
 
 
 def pays(kernel, stride, taps, outputs, places):
-    """Whether matrices that overlap are faster, for so many taps · channels and outputs, and rows in one of the matrices.
+    """Whether matrices that overlap are faster, for so many taps · channels and outputs, and places in one of the matrices.
 
     The gathering must become three times less: half as much was measured to gain nothing, as products whose rows are far
-    apart in memory are slower.  Where rows are short, it takes a filter of five rows.  With many outputs the products take
-    all the time anyway.
+    apart in memory are slower.  Where rows are short, it takes a filter of five rows.  With more than 64 outputs the
+    products take all the time anyway, and with fewer than 64 places they are too small.
     """
     return (len(kernel) > 1 and kernel[0] >= 3 * stride[0] and (kernel[0] >= 5 or taps // kernel[0] >= SHORT)
             and outputs <= 64 <= places)
@@ -79,7 +79,7 @@ def by_row(x, kernel, stride, dilation, groups):
         gathered.reshape(seen.shape)[...] = seen
         rows = windows(gathered, (kernel[0], 1), (stride[0], 1), (1, 1))    # (groups, P₁, K₂·C/groups, K₁, 1, n·P₂)
         rows = rows.transpose(1, 0, 5, 3, 2, 4)
-        return rows.reshape(*rows.shape[:3], -1)
+        return rows.reshape(*rows.shape[:3], -1)                        # a view, as those below: the rows overlap
     seen = seen.transpose(0, 1, *range(3, 3 + spatial), 2, *range(3 + spatial, seen.ndim))
     gathered = workspace(xp, "columns", seen.shape, x.dtype)
     gathered[...] = seen

@@ -36,7 +36,8 @@ class _Lent(np.ndarray):
 
 
 class Pool:
-    """free: dead blocks by their number of bytes, the size that was not used for the longest first; dead, lent: bytes."""
+    """free: dead blocks by their number of bytes, the size that was not used for the longest first.
+    dead, lent, most: bytes that are dead, that are lent, and that were lent at once at most, where new blocks were made."""
 
     def __init__(self):
         self.free, self.dead, self.lent, self.most = OrderedDict(), 0, 0, 0

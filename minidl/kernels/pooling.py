@@ -26,7 +26,7 @@ def max_pool(x, g, find=False, rectified=False):
     switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
 
     def fill(strip):
-        planes, best = _planes(seen, strip), y[strip].ravel()
+        planes, best = _planes(seen, strip), y[strip].ravel()           # a view: a strip is one stretch of y
         xp.max(planes, axis=0, out=best)
         if rectified:
             rectify(best, out=best)

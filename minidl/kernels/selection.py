@@ -73,8 +73,9 @@ def keep_here(u, mask, out=None):
     """
     xp, bits = backend.of(u), _bits(u)
     if bits is None:
-        kept = xp.where(mask, u, 0)
-        return kept if out is None else xp.add(kept, 0, out=out)
+        out = xp.empty_like(u) if out is None else out
+        out[...] = xp.where(mask, u, 0)
+        return out
     return xp.multiply(u.view(bits), mask, out=None if out is None else out.view(bits)).view(u.dtype)
 
 

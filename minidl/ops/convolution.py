@@ -37,7 +37,7 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=F
     g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
-    z = _conv(*promoted(x, w, *[b] * (b is not None)), g=g, rectified=rectified)
+    z = _conv(*promoted(*[t for t in (x, w, b) if t is not None]), g=g, rectified=rectified)
     return record(z.data, (z, lambda gy, y: keep_positive(gy, y))) if rectified else z      # no rule of conv looks at z
 
 
@@ -46,6 +46,7 @@ def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
 
     u (N, *P, O), w (*K, C/groups, O), shape: the spatial sizes *S of the result (N, *S, C).
     dL = T(x̄', w, du) + T(x̄', dw, u)        so   ū = conv(x̄', w),   w̄ = conv_weight(x̄', u)
+    Raises ValueError where conv would not map that shape to u's.
     """
     u, w = operand("conv_input", u, "u"), operand("conv_input", w, "w")
     same_device("conv_input", u=u, w=w)
@@ -61,6 +62,7 @@ def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
 
     x (N, *S, C), u (N, *P, O), kernel: the spatial sizes *K of the result (*K, C/groups, O).
     dL = T(dx, w̄', u) + T(x, w̄', du)        so   x̄ = conv_input(u, w̄'),   ū = conv(x, w̄')
+    Raises ValueError where conv with such a filter would not map x's shape to u's.
     """
     x, u = operand("conv_weight", x), operand("conv_weight", u, "u")
     same_device("conv_weight", x=x, u=u)
@@ -75,11 +77,16 @@ def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
-    """Transposed convolution: conv_input, with the size of the result chosen by its inverse formula.
+    """Transposed convolution: conv_input, with the size of the result chosen by the inverse of conv's formula.
+
+    y[n, i, o] = Σ x[n, p, c] · w[k, o, c] + b[o]  over all p, k, c with s·p + d·k − pad = i
 
     x (N, *P, C), w (*K, O/groups, C), the filter of the convolution that this transposes, b (O,) → (N, *S, O) with
     S = s·(P − 1) + d·(K − 1) + 1 − 2·pad + output_padding.  output_padding < stride picks one of the sizes that the
     convolution maps to the same P.
+    dL = T(ȳ, w, dx) + T(ȳ, dw, x) + ⟨Σ_{n, i} ȳ, db⟩   so   x̄ = conv(ȳ, w),   w̄ = conv_weight(ȳ, x),   b̄ = Σ_{n, i} ȳ
+    Raises ValueError where the shapes do not fit, or nothing would be left.
+    Source: Dumoulin and Visin 2016.
     """
     x, w = operand("conv_transpose", x), operand("conv_transpose", w, "w")
     b = b if b is None else operand("conv_transpose", b, "b")
@@ -115,8 +122,8 @@ def _conv(x, w, b=None, *, g, rectified=False):
 
 
 def _rules_in_one_pass(x, g):
-    """w̄ = conv_weight(x, ȳ) and b̄ = Σ ȳ.  They are asked for one after the other: so b̄ is made beside w̄, while ȳ is read
-    anyway, unless they are to be recorded."""
+    """w̄ = conv_weight(x, ȳ) and b̄ = Σ ȳ.  The sweep asks for them in the order in which `record` was given them, w̄ first: so
+    b̄ is made beside it, while ȳ is read anyway, unless they are to be recorded."""
     beside = None                                       # b̄, and a reference to its ȳ: together, as another thread may come
 
     def weight_rule(gy):

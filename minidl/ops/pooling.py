@@ -26,6 +26,7 @@ def max_pool(x, window, stride=None, padding=0, *, rectified=False):
 
     dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
     rectified: the result is relu(y) = max_pool(relu(x)), in fewer passes; its switches point nowhere where it is 0.
+    Raises ValueError where the window is larger than the padded input, or the padding than half the window.
     """
     x = operand("max_pool", x)
     return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording(), rectified)[0]
@@ -50,7 +51,10 @@ def _select(x, switches):
 
 
 def unpool(u, switches):
-    """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches"""
+    """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches
+
+    Raises ValueError where u does not have the switches' shape.
+    """
     u = operand("unpool", u, "u")
     if u.shape != switches.array.shape:
         raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape {switches.array.shape}")
@@ -62,6 +66,7 @@ def average_pool(x, window, stride=None, padding=0):
     """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]; padding counts as zeros.
 
     dL = ⟨ȳ, mean dx⟩        so   x̄ = each ȳ / |K| spread over its window
+    Raises ValueError as max_pool does.
     """
     x = operand("average_pool", x)
     return _window_mean(x, _geometry("average_pool", x, window, stride, padding))
@@ -76,13 +81,13 @@ def _spread(u, g):
 
 
 def global_average_pool(x):
-    """Mean over all places: (N, *S, C) → (N, C)."""
+    """Mean over all places: (N, *S, C) → (N, C).  Raises ValueError where there are none."""
     x = operand("global_average_pool", x)
     return mean(x, _spatial_axes("global_average_pool", x))
 
 
 def global_max_pool(x):
-    """Maximum over all places: (N, *S, C) → (N, C); a tie goes to the first."""
+    """Maximum over all places: (N, *S, C) → (N, C); a tie goes to the first.  Raises ValueError where there are none."""
     x = operand("global_max_pool", x)
     return max(x, _spatial_axes("global_max_pool", x))
 
