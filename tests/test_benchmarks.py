@@ -95,9 +95,11 @@ def clock(monkeypatch):
 def test_ratios_and_rates(clock):
     record = comparing.compare(Slow(), ["minidl", "torch", "mygrad"], repeat=3)
     assert record["ratios"] == {"PyTorch": 2.0, "MyGrad": 5.0}
-    assert record["of_matmul"] == (8 / 1.0) / (10 / 0.5)
+    other = record | {"product_rate": 100.0}
+    comparing.relate_to_product([record, other, other])         # by the median rate
+    assert record["product_rate"] == 10 / 0.5 and record["of_matmul"] == 8 / 1.0 / 100
     assert record["seconds"]["minidl"] == {"median": 1.0, "lower": 1.0, "upper": 1.0, "samples": [1.0] * 3}
-    assert "PyTorch 2.00×   MyGrad 5.00×   40% of matmul" in report.line(record)
+    assert "PyTorch 2.00×   MyGrad 5.00×" in report.line(record) and "| 8% |" in report.against_pytorch([record])
 
 
 def test_libraries_take_turns(clock):
@@ -121,7 +123,7 @@ def test_algorithms_are_chosen_for_the_call_only(monkeypatch):
         monkeypatch.delenv("MINIDL_CONV", raising=False)
         if before:
             monkeypatch.setenv("MINIDL_CONV", before)
-        assert comparing.under(comparing.algorithm("plain"), lambda: os.environ["MINIDL_CONV"])() == "plain"
+        assert comparing.with_algorithm("plain", lambda: os.environ["MINIDL_CONV"])() == "plain"
         assert os.environ.get("MINIDL_CONV") == before
 
 

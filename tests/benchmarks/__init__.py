@@ -8,8 +8,8 @@ How it is measured
   find the second one asleep.  Tables show medians and quartiles; `--json` keeps every sample.
 - PyTorch runs eagerly, with its fused optimisers, in its default memory layout and in channels-last; the better one counts.
 - A plain product of two 1024 × 1024 float32 matrices by np.matmul takes its turn too.  "of matmul" is minidl's rate in a
-  case divided by that one's; a rate is multiplications and additions in convolutions and matrix products (as PyTorch counts
-  them), by time.  Winograd's algorithm needs fewer multiplications than are counted, so it can pass 100 %.
+  case divided by that one's, the median of all cases; a rate is multiplications and additions in convolutions and matrix
+  products (as PyTorch counts them), by time.  Winograd's algorithm needs fewer than are counted, so it can pass 100 %.
 - Filters in the convolution cases and in style transfer stay the same from call to call, as in a frozen network: minidl
   transforms them once.  In the training cases they change with every step.
 - Peak memory: each library in a process of its own, the most that was resident during three steps; in parentheses, what of

@@ -6,6 +6,7 @@ import sys
 
 from minidl import DeviceError
 from minidl.files import atomic_write
+from minidl.kernels.workers import number_of_threads
 
 from . import chart, comparing, libraries, memory, report, scaling
 from .cases import cases, chosen
@@ -20,7 +21,7 @@ def parser():
     p.add_argument("--list", action="store_true", help="print the names of all cases, and stop")
     p.add_argument("--quick", action="store_true", help="fewer and smaller cases")
     p.add_argument("--repeat", type=int, default=7, help="samples of each (default: %(default)s)")
-    p.add_argument("--threads", type=int, default=available_cores(), help="of every library (default: all, %(default)s)")
+    p.add_argument("--threads", type=int, default=number_of_threads(), help="of every library (default: all, %(default)s)")
     p.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     p.add_argument("--algorithms", nargs="*", metavar="NAME",
                    help="measure convolutions with each MINIDL_CONV (default: plain strips winograd auto)")
@@ -74,6 +75,7 @@ def measure(selected, options, extras):
         several = algorithms or () if case.section == "convolution" else ()
         result["cases"].append(comparing.compare(case, versions, options.repeat, options.device, several))
         say(report.line(result["cases"][-1]))
+    comparing.relate_to_product(result["cases"])
     result["scaling"] = scaling.per_pixel(result["cases"])
     if "threads" in extras and options.threads > 1 and options.device == "cpu":
         size = 128 if options.quick else 256
@@ -84,10 +86,6 @@ def measure(selected, options, extras):
             say(f"peak memory of {case.name} …")
             result["memory"][case.name] = memory.peaks(case, versions, options.device, options.threads, options.quick)
     return result
-
-
-def available_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

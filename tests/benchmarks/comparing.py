@@ -1,6 +1,6 @@
 """One case, measured in all libraries, and what follows from the times."""
-import contextlib
 import os
+import statistics
 
 import numpy as np
 
@@ -20,13 +20,13 @@ def compare(case, libraries, repeat, device="cpu", algorithms=()):
 
     Gives name, section;  seconds: {label: median, lower, upper, samples};  best: {library: label of its faster layout, or of
     minidl's own choice};  ratios: {library: its time / minidl's};  operations: multiplications and additions, or None;
-    of_matmul: minidl's rate by that of a plain matrix product, or None.
+    product_rate: operations a second of a plain matrix product.
     Raises Disagreement where the libraries do not compute the same.
     """
     steps = {label: make() for label, make in case.contestants(libraries).items()}
     if algorithms:
         step = steps.pop("minidl")
-        steps = {f"minidl {name}": under(algorithm(name), step) for name in algorithms} | steps
+        steps = {f"minidl {name}": with_algorithm(name, step) for name in algorithms} | steps
     counted = check(case.name, steps)
     operations = case.operations or counted
     steps[PRODUCT], product_operations = matrix_product(device)
@@ -39,9 +39,16 @@ def compare(case, libraries, repeat, device="cpu", algorithms=()):
         best["minidl"] = "minidl auto"
     ours = times[best["minidl"]]["median"]
     ratios = {name: times[label]["median"] / ours for name, label in best.items() if name != "minidl"}
-    rate = product_operations / times[PRODUCT]["median"]
     return {"name": case.name, "section": case.section, "seconds": times, "best": best, "ratios": ratios,
-            "operations": operations, "of_matmul": operations / ours / rate if operations else None}
+            "operations": operations, "product_rate": product_operations / times[PRODUCT]["median"]}
+
+
+def relate_to_product(records):
+    """of_matmul: minidl's rate in each case by that of the plain product, in the median of all cases; or None."""
+    rate = statistics.median(record["product_rate"] for record in records) if records else None
+    for record in records:
+        seconds = record["seconds"][record["best"]["minidl"]]["median"]
+        record["of_matmul"] = record["operations"] / seconds / rate if record["operations"] else None
 
 
 def check(name, steps):
@@ -60,25 +67,16 @@ def check(name, steps):
     return operations
 
 
-def under(circumstances, step):
-    """The step within a context, which is entered anew for every call."""
+def with_algorithm(name, step):
+    """The step, in which minidl convolves with one algorithm."""
     def call():
-        with circumstances():
-            return step()
-    return call
-
-
-def algorithm(name):
-    """A context in which minidl convolves with one algorithm."""
-    @contextlib.contextmanager
-    def chosen():
         before = os.environ.get("MINIDL_CONV")
         os.environ["MINIDL_CONV"] = name
         try:
-            yield
+            return step()
         finally:
             if before is None:
                 del os.environ["MINIDL_CONV"]
             else:
                 os.environ["MINIDL_CONV"] = before
-    return chosen
+    return call

@@ -6,8 +6,6 @@ import platform
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from .comparing import PRODUCT
-
 OTHERS = ("MyGrad", "DeZero", "SmallPebble", "autograd")
 
 
@@ -51,9 +49,7 @@ def line(record):
     algorithms = [f"{label.split()[1]} {_time(times)}" for label, times in record["seconds"].items()
                   if label.startswith("minidl ")]
     ours = "  ".join(algorithms) if algorithms else f"minidl {_time(record['seconds']['minidl'])}"
-    share = _share(record)
-    share = share and f"   {share} of {PRODUCT}"
-    return f"{record['name']:<50} {ours}   {ratios}{share}"
+    return f"{record['name']:<50} {ours}   {ratios}"
 
 
 def tables(records, memory, scaling, threads):
