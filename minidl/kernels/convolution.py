@@ -25,6 +25,8 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
 """
 import math
 
+import numpy as np
+
 from minidl import backend
 from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, in_strips, strips_of_columns
@@ -130,41 +132,51 @@ def conv_weight(x, u, g, bias=False):
 
 def _add_up_strips(x, u, g, taps, ones):
     """w̄ (G, K·C/G, O/G), taps = K·C/G;  ones: of one group, with b̄ as a further row."""
-    xp, (rows, *others), widths = backend.of(x), g.output, [(p, p) for p in g.padding]
-    shape = g.groups, taps + ones, u.shape[-1] // g.groups
+    xp, (rows, *others), outputs = backend.of(x), g.output, u.shape[-1] // g.groups
+    shape = g.groups, taps + ones, outputs
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * g.groups * x.itemsize
     tapwise = (in_strips(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
-               and pays(g.kernel, g.stride, taps, shape[2], rows * math.prod(others)))
-    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size)
+               and pays(g.kernel, g.stride, taps, outputs, rows * math.prod(others)))
     as_tap = ones and not tapwise and takes_ones(g.kernel, x.shape[-1], xp)
 
-    def add(seen, u, product):
-        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap).swapaxes(1, 2)
-        multiply(matrices, u.reshape(-1, g.groups, shape[2]).swapaxes(0, 1), product[:, :matrices.shape[1]])
-
-    def add_by_tap(seen, u, product):
-        matrices = by_tap(seen, g.kernel, g.stride, g.dilation, g.groups)                   # (K₁, G, n, K₂·C/G, P₁·P₂)
-        places = u.reshape(len(u), -1, g.groups, shape[2]).transpose(2, 0, 1, 3)                # (G, n, P₁·P₂, O/G)
-        parts = multiply(matrices, places, workspace(xp, "parts of images", matrices.shape[:-1] + shape[2:], x.dtype))
-        xp.add.reduce(parts, axis=2, out=product[:, :taps].reshape(g.groups, g.kernel[0], -1, shape[2]).swapaxes(0, 1))
-
     def total(mine):
-        partial = empty(shape, x.dtype, xp)
-        for i, strip in enumerate(mine):
-            product = workspace(xp, "product", shape, x.dtype) if i else partial
-            seen = lines(x, strip[0], _reach(strip[1], g.stride, g.kernel, g.dilation), widths)
-            (add_by_tap if tapwise else add)(seen, u[strip], product)
+        sum_of_mine = empty(shape, x.dtype, xp)
+        for i, (images, rows) in enumerate(mine):
+            product = workspace(xp, "product", shape, x.dtype) if i else sum_of_mine
+            seen = lines(x, images, _reach(rows, g.stride, g.kernel, g.dilation), [(p, p) for p in g.padding])
+            of_strip = u[images, rows]
+            if tapwise:
+                _weight_by_tap(seen, of_strip, g, product[:, :taps])
+            else:
+                _weight_by_columns(seen, of_strip, g, as_tap, product[:, :taps + as_tap])
             if ones and not as_tap:
-                product[0, taps] = add_up_here(u[strip])
+                product[0, taps] = add_up_here(of_strip)
             if i:
-                partial += product
-        return partial
+                sum_of_mine += product
+        return sum_of_mine
 
+    budget = BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size        # a strip is large beside what it is summed up into
+    todo, threads = strips_of_columns(len(x), rows, per_row, xp, budget)
     dealt = deal(todo, xp, each=3 if size < 2 ** 18 else 1)        # finer, for who is free, where a sum takes little memory
     summed, *others = share(total, dealt, xp, threads) if todo else [xp.zeros(shape, x.dtype)]
     for other in others:
         summed += other
     return summed
+
+
+def _weight_by_columns(seen, u, g, as_tap, w):
+    """w (G, K·C/G, O/G) of a strip u (n, *P, O), from the lines that it sees, by `columns`."""
+    matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap)
+    multiply(matrices.swapaxes(1, 2), u.reshape(-1, g.groups, w.shape[-1]).swapaxes(0, 1), w)
+
+
+def _weight_by_tap(seen, u, g, w):
+    """The same by `by_tap`, whose matrices give the rows of w that belong to one row of taps, for each image."""
+    matrices = by_tap(seen, g.kernel, g.stride, g.dilation, g.groups)                       # (K₁, G, n, K₂·C/G, P₁·P₂)
+    places = u.reshape(len(u), -1, g.groups, w.shape[-1]).transpose(2, 0, 1, 3)             # (G, n, P₁·P₂, O/G)
+    parts = workspace(np, "parts of images", matrices.shape[:-1] + w.shape[-1:], w.dtype)
+    multiply(matrices, places, parts)
+    np.add.reduce(parts, axis=2, out=w.reshape(g.groups, g.kernel[0], -1, w.shape[-1]).swapaxes(0, 1))
 
 
 def _reach(rows, stride, kernel, dilation):
@@ -175,47 +187,64 @@ def _reach(rows, stride, kernel, dilation):
 def _correlate(x, w, b, g, rectified=False):
     """The convolution; negative padding cuts off."""
     xp, taps, outputs, (rows, *others) = backend.of(x), math.prod(w.shape[:-1]), w.shape[-1], g.output
-    kernel, stride, dilation, groups, widths = g.kernel, g.stride, g.dilation, g.groups, [(p, p) for p in g.padding]
-    y = empty((len(x), rows, *others, outputs), x.dtype, xp)
-    rowwise = (in_strips(xp) and dilation[0] == 1
-               and pays(kernel, stride, taps, outputs // groups, len(x) * math.prod(others)))
-    as_tap = b is not None and groups == 1 and not rowwise and takes_ones(kernel, x.shape[-1], xp)
-    if as_tap:
-        w, b, taps = xp.concatenate([w.reshape(taps, outputs), b[None]]), None, taps + 1
-    b_of_row = xp.tile(b, math.prod(others)) if rowwise and b is not None else 0
-    if groups == 1 and in_strips(xp) and panels_pay(y[..., 0].size, taps):
-        filters, contract = in_panels(w.reshape(1, taps, outputs)), by_panels
-    else:
-        filters, contract = w.reshape(taps, groups, outputs // groups).swapaxes(0, 1), multiply
-
-    def fill(seen, y):
-        matrices = columns(windows(seen, kernel, stride, dilation), groups, as_tap)
-        contract(matrices, filters, y.reshape(-1, groups, outputs // groups).swapaxes(0, 1))
-        if b is not None:
-            shift(y, b)
-
-    def fill_by_row(seen, y):
-        out = y.swapaxes(0, 1)                                                                  # (P₁, n, *P₂, O)
-        product = out if len(y) == 1 else workspace(xp, "product", out.shape, x.dtype)
-        matrices = by_row(seen, kernel, stride, dilation, groups)
-        products = product.reshape(len(out), -1, groups, outputs // groups).swapaxes(1, 2)
-        if contract is by_panels:
-            by_panels(matrices[:, 0], filters, products[:, 0])
-        else:
-            multiply(matrices, filters, products)
-        if b is not None or product is not out:
-            flat = out.shape[:2] + (-1,)
-            xp.add(product.reshape(flat), b_of_row, out=out.reshape(flat))
-
-    per_row = math.prod(others) * taps * groups * x.itemsize
-    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (kernel[0] if rowwise else 1))
+    y = empty((len(x), *g.output, outputs), x.dtype, xp)
+    rowwise = (in_strips(xp) and g.dilation[0] == 1
+               and pays(g.kernel, g.stride, taps, outputs // g.groups, len(x) * math.prod(others)))
+    fill = (_by_row if rowwise else _by_columns)(w, b, g, y[..., 0].size)
+    per_row = math.prod(others) * taps * g.groups * x.itemsize
+    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if rowwise else 1))
 
     def work(strip):
-        seen = lines(x, strip[0], _reach(strip[1], stride, kernel, dilation), widths)
-        (fill_by_row if rowwise else fill)(seen, y[strip])
+        images, rows = strip
+        seen = lines(x, images, _reach(rows, g.stride, g.kernel, g.dilation), [(p, p) for p in g.padding])
+        fill(seen, y[strip])
         if rectified:
             rectify(y[strip], out=y[strip])
 
     share(work, todo, xp, threads)
     return y
 
+
+def _by_columns(w, b, g, places):
+    """fill(seen, y): a strip y (n, *P, O) of the convolution from the lines that it sees, by `columns`."""
+    xp, outputs = backend.of(w), w.shape[-1]
+    as_tap = b is not None and g.groups == 1 and takes_ones(g.kernel, w.shape[-2], xp)
+    w = w.reshape(-1, outputs)
+    if as_tap:
+        w, b = xp.concatenate([w, b[None]]), None
+    filters, contract = _right_factor(w, g.groups, places)
+
+    def fill(seen, y):
+        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap)
+        contract(matrices, filters, y.reshape(-1, g.groups, outputs // g.groups).swapaxes(0, 1))
+        if b is not None:
+            shift(y, b)
+    return fill
+
+
+def _by_row(w, b, g, places):
+    """The same by `by_row`, whose matrices give one row of places each, of all images."""
+    outputs = w.shape[-1]
+    filters, contract = _right_factor(w.reshape(-1, outputs), g.groups, places)
+    of_row = 0 if b is None else np.tile(b, math.prod(g.output[1:]))
+
+    def fill(seen, y):
+        n, rows, *_ = y.shape
+        by_rows = y.swapaxes(0, 1)                                              # (P₁, n, *P₂, O)
+        product = by_rows if n == 1 else workspace(np, "product", by_rows.shape, y.dtype)
+        matrices = by_row(seen, g.kernel, g.stride, g.dilation, g.groups)       # (P₁, groups, n·P₂, K·C/groups)
+        parts = product.reshape(rows, -1, g.groups, outputs // g.groups).swapaxes(1, 2)
+        if g.groups == 1:
+            matrices, parts = matrices[:, 0], parts[:, 0]
+        contract(matrices, filters, parts)
+        if n > 1 or b is not None:
+            np.add(product.reshape(rows, n, -1), of_row, out=by_rows.reshape(rows, n, -1))
+    return fill
+
+
+def _right_factor(w, groups, places):
+    """w (K·C/groups, O) for so many places to meet it: (groups, K·C/groups, O/groups) or panels; and the product with it."""
+    taps, outputs = w.shape
+    if groups == 1 and in_strips(backend.of(w)) and panels_pay(places, taps):
+        return in_panels(w.reshape(1, taps, outputs)), by_panels
+    return w.reshape(taps, groups, outputs // groups).swapaxes(0, 1), multiply
