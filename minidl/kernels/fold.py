@@ -63,76 +63,105 @@ class Axis(NamedTuple):
             yield r, slice(first - q[0], last - q[0]), slice(start, start + self.stride * (last - first), self.stride)
 
 
-def fold(u, w, b, g, rectified=False):
-    """x̄ (N, *S, C) + b  from u (N, *P, O), w (*K, C/groups, O), b (C,) or None, and g, the Geometry.
+class ChannelsLast:
+    """z (*K, groups, n, *P, C/groups), and its sums, as they are written."""
 
-    rectified: its positive part.  With few channels these come first in memory, so that rows are long.
-    """
-    xp, kernel, groups, channels, outputs = backend.of(u), g.kernel, g.groups, w.shape[-2], w.shape[-1] // g.groups
-    first, *others = map(Axis, g.sizes, kernel, g.stride, g.padding, g.dilation, u.shape[1:-1])
-    steps = [list(axis.steps(axis.span(), (0, axis.places), range(axis.taps))) for axis in others]
-    landings = [list(axis.landings(axis.span())) for axis in others]
-    lengths = tuple(end - start for start, end in (axis.span() for axis in others))
-    every, few = (slice(None),) * 2, channels < SHORT and xp is backend.CPU.module
-    wide = math.prod(kernel[1:]) * channels >= SHORT and xp is backend.CPU.module
-    rounds = [range(k, k + 1) for k in range(first.taps)] if wide else [range(first.taps)]
-    panels = groups == 1 and not few and in_strips(xp) and panels_pay(math.prod(u.shape[:-1]), outputs)
-    filters = w.reshape(-1, channels, groups, outputs)
-    if few:
-        filters = filters.transpose(2, 0, 1, 3).reshape(groups, first.taps, -1, outputs)
-    else:
-        filters = in_panels(filters[:, :, 0].swapaxes(1, 2)) if panels else filters.transpose(0, 2, 3, 1)
-        filters = filters.reshape(first.taps, -1, *filters.shape[1:])
-    x = empty((len(u), *g.sizes, groups, channels), u.dtype, xp)
+    def __init__(self, w, b, g, places):
+        self.g, self.b, self.channels, self.outputs = g, b, w.shape[-2], w.shape[-1] // g.groups
+        taps = w.reshape(-1, self.channels, g.groups, self.outputs)
+        self.panels = g.groups == 1 and in_strips(backend.of(w)) and panels_pay(places, self.outputs)
+        taps = in_panels(taps[:, :, 0].swapaxes(1, 2)) if self.panels else taps.transpose(0, 2, 3, 1)
+        self.filters = taps.reshape(g.kernel[0], -1, *taps.shape[1:])           # (K₁, |K₂|, groups, O/groups, C/groups)
 
-    def products(places, taps):
-        """z (*K, groups, n, *p, C/groups) of a range of taps along the first axis."""
-        rows, taps = places.reshape(-1, groups, outputs).swapaxes(0, 1), slice(taps.start, taps.stop)
-        if few:
-            part = filters[:, taps].reshape(groups, -1, outputs)
-            z = workspace(xp, "columns", (groups, part.shape[1], rows.shape[1]), u.dtype)
-            z = multiply(part, rows.swapaxes(1, 2), z).reshape(groups, -1, *kernel[1:], channels, *places.shape[:-1])
-            return xp.moveaxis(z, (0, len(kernel) + 1), (len(kernel), -1))
-        part = filters[taps].reshape(-1, *filters.shape[2:])
-        z = workspace(xp, "columns", (len(part), groups, rows.shape[1], channels), u.dtype)
-        if panels:
+    def products(self, places, taps):
+        """z (taps, *K₂, groups, n, *p, C/groups) of places (n, *p, O) and some taps, a slice, along the first axis."""
+        rows, part = _by_group(places, self.g.groups), self.filters[taps].reshape(-1, *self.filters.shape[2:])
+        z = workspace(backend.of(places), "columns", (len(part), *rows.shape[:2], self.channels), places.dtype)
+        if self.panels:
             by_panels(rows, part, z[:, 0])
         else:
             multiply(rows, part, z)
-        return z.reshape(-1, *kernel[1:], groups, *places.shape[:-1], channels)
+        return z.reshape(-1, *self.g.kernel[1:], self.g.groups, *places.shape[:-1], self.channels)
 
-    def sums(*sides):
-        """One for each remainder: (*s, groups, n, *q, C/groups), that of the bias so far."""
-        if few:
-            total = workspace(xp, "product", (*g.stride, groups, channels, *sides), u.dtype)
-            total = xp.moveaxis(total, len(kernel) + 1, -1)
-        else:
-            total = workspace(xp, "product", (*g.stride, groups, *sides, channels), u.dtype)
-        total[...] = 0 if b is None else b.reshape(groups, *[1] * len(sides), channels)
-        return total
+    def sums(self, like, sides):
+        """One for each remainder, (*s, groups, n, *q, C/groups), of the bias so far.  sides: (n, *q)"""
+        shape = *self.g.stride, self.g.groups, *sides, self.channels
+        return _begun(workspace(backend.of(like), "product", shape, like.dtype), self.b)
+
+
+class ChannelsFirst:
+    """The same arrays, with channels before (n, *P) in memory, so that rows are long where channels are few; on the CPU."""
+
+    def __init__(self, w, b, g, places):
+        self.g, self.b, self.channels, self.outputs = g, b, w.shape[-2], w.shape[-1] // g.groups
+        taps = w.reshape(-1, self.channels, g.groups, self.outputs).transpose(2, 0, 1, 3)
+        self.filters = taps.reshape(g.groups, g.kernel[0], -1, self.outputs)    # (groups, K₁, |K₂|·C/groups, O/groups)
+
+    def products(self, places, taps):
+        rows, part = _by_group(places, self.g.groups), self.filters[:, taps].reshape(self.g.groups, -1, self.outputs)
+        z = workspace(np, "columns", (*part.shape[:2], rows.shape[1]), places.dtype)
+        multiply(part, rows.swapaxes(1, 2), z)
+        z = z.reshape(self.g.groups, -1, *self.g.kernel[1:], self.channels, *places.shape[:-1])
+        axes = len(self.g.kernel)
+        return np.moveaxis(z, (0, axes + 1), (axes, -1))
+
+    def sums(self, like, sides):
+        total = workspace(np, "product", (*self.g.stride, self.g.groups, self.channels, *sides), like.dtype)
+        return _begun(np.moveaxis(total, len(self.g.kernel) + 1, -1), self.b)
+
+
+def _begun(sums, b):
+    """Sums (*s, groups, n, *q, C/groups), each of which begins as the bias."""
+    axes = sums.ndim // 2 - 1
+    sums[...] = 0 if b is None else b.reshape(sums.shape[axes], *[1] * (axes + 1), -1)
+    return sums
+
+
+def _by_group(places, groups):
+    """(n, *p, O) → (groups, n·|p|, O/groups)"""
+    return places.reshape(-1, groups, places.shape[-1] // groups).swapaxes(0, 1)
+
+
+def fold(u, w, b, g, rectified=False):
+    """x̄ (N, *S, C) + b  from u (N, *P, O), w (*K, C/groups, O), b (C,) or None, and g, the Geometry.
+
+    rectified: its positive part.
+    """
+    xp, kernel, channels = backend.of(u), g.kernel, w.shape[-2]
+    on_cpu = xp is backend.CPU.module
+    z = (ChannelsFirst if on_cpu and channels < SHORT else ChannelsLast)(w, b, g, u[..., 0].size)
+    tap_by_tap = on_cpu and math.prod(kernel[1:]) * channels >= SHORT
+    rounds = [slice(k, k + 1) for k in range(kernel[0])] if tap_by_tap else [slice(0, kernel[0])]
+    first, *others = map(Axis, g.sizes, kernel, g.stride, g.padding, g.dilation, u.shape[1:-1])
+    lengths = [last - start for start, last in (axis.span() for axis in others)]
+    steps = [list(axis.steps(axis.span(), (0, axis.places), range(axis.taps))) for axis in others]
+    landings = [list(axis.landings(axis.span())) for axis in others]
+    x, every = empty((len(u), *g.sizes, g.groups, channels), u.dtype, xp), (slice(None),) * 2
 
     def fill(strip):
         images, rows = strip
         q = first.span()[0] + rows.start, first.span()[0] + rows.stop
-        total = sums(images.stop - images.start, q[1] - q[0], *lengths)
-        for taps in rounds:
+        sums = z.sums(u, (images.stop - images.start, q[1] - q[0], *lengths))
+        for some in rounds:
+            taps = range(some.start, some.stop)
             p = first.reaching(q, taps)
             places = u[images, slice(*p)]
             if places.size == 0:
                 continue
-            z = products(places, taps)
-            for tap, step in zip(np.ndindex(*z.shape[:len(kernel)]), product(first.steps(q, p, taps), *steps)):
+            products = z.products(places, some)
+            for tap, step in zip(np.ndindex(*products.shape[:len(kernel)]), product(first.steps(q, p, taps), *steps)):
                 remainder, to, origin = zip(*step)
-                part = total[remainder][every + to]
-                part += z[tap][every + origin]
+                part = sums[remainder][every + to]
+                part += products[tap][every + origin]
         if rectified:
-            rectify(total, out=total)
+            rectify(sums, out=sums)
         for landing in product(first.landings(q), *landings):
             remainder, own, at = zip(*landing)
-            move(xp.moveaxis(total[remainder][every + own], 0, -2), x[(images,) + at])
+            move(xp.moveaxis(sums[remainder][every + own], 0, -2), x[(images,) + at])
 
     start, end = first.span()
-    per_row = math.prod(u.shape[2:-1]) * len(rounds[0]) * math.prod(kernel[1:]) * channels * groups * u.itemsize
+    taps_at_once = math.prod(kernel) // len(rounds)
+    per_row = math.prod(u.shape[2:-1]) * taps_at_once * channels * g.groups * u.itemsize
     todo, threads = strips_of_columns(len(u), end - start, per_row, xp, budget=2 ** 22)
     share(fill, todo, xp, threads)
-    return x.reshape(*x.shape[:-2], groups * channels)
+    return x.reshape(*x.shape[:-2], g.groups * channels)
