@@ -164,6 +164,7 @@ def asarray(array, dtype=None, device=None):
     """
     if not is_array(array):
         array, device = np.asarray(array, dtype=dtype), device or default_device()
+        array = array if array.flags.owndata else array.copy()      # of another library, which may change its own
     for kind in array.dtype, array.dtype if dtype is None else np.dtype(dtype):
         if kind.kind not in "fiub":
             raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")

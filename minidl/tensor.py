@@ -57,7 +57,8 @@ class Node:
 class Tensor:
     """An array that knows where it came from.
 
-    array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).
+    array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).  It becomes `.data`,
+        which is never changed in place either; a leaf may be given another array: `w.data = w.data - step`.
     requires_grad: whether gradients with respect to it are wanted; only floating-point arrays can have them.
     dtype: by default the array's own.
     device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU stay where they are.

@@ -82,7 +82,7 @@ broken("only the first use of an input is recorded", values, engine.record,
 
 reached = ("gy = arrived.pop(node)", "gy = arrived.pop(node)\n" + 12 * " " + "if gy is None: continue")
 broken("nodes in the order in which they were made", values, engine._sweep,
-       ("nodes = _leading_to(wanted, output.node)", "nodes = _leading_to(wanted, output.node)[::-1]"), reached)
+       ("nodes = _leading_to(wanted, output)", "nodes = _leading_to(wanted, output)[::-1]"), reached)
 
 broken("nodes in order of first sight", on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4)),     # a long way and a short one
        engine._leading_to, ("nodes.sort(key=_number, reverse=True)", "pass"))
@@ -95,7 +95,7 @@ broken("broadcasting is undone along new axes only", on(ops.multiply, normal(3, 
 
 broken("the cotangent given is ignored", on(ops.sin, normal(3, 4)), engine._first_cotangent,
        ("return cotangent if cotangent.dtype == output.dtype else cotangent.astype(output.dtype)",
-        "return _tensor(xp.ones(output.shape, output.dtype), None)"))
+        "return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)"))
 
 broken("the sweep stops at an input", on_programs(graphs.every_intermediate_result_has_its_gradient), engine._sweep,
        ("found[node] = _tensor(gy.data.copy(), gy.node)", "found[node] = _tensor(gy.data.copy(), gy.node); continue"),
@@ -157,7 +157,7 @@ def path_by_path(output, cotangent, wanted, create_graph):
             walk(parent, gx.sum_to(parent.shape))
 
     with engine.recording(create_graph):
-        walk(output.node, engine._first_cotangent(output, cotangent))
+        walk(output, cotangent)
     return found
 
 engines.append(Engine("every path is walked", lambda monkeypatch: monkeypatch.setattr(engine, "_sweep", path_by_path),

@@ -166,6 +166,21 @@ def test_nothing_to_reduce(device, name):
 
 # --- dtypes
 
+def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
+    """A running sum of ones stops at 2048; the largest number is 65504."""
+    ones = leaf(np.ones((100, 100, 4)), device, "float16")
+    assert set(ops.sum(ones, (0, 1)).numpy()) == {10_000}
+    many = ops.reshape(ones, (1, 100, 100, 4)) * 40
+    for mean in many.mean(), ops.global_average_pool(many), ops.average_pool(many, 100), ops.channel_moments(many)[0]:
+        assert mean.dtype == np.float16 and (mean.numpy() == 40).all()
+    assert ops.channel_moments(many).numpy()[1].max() == 0 and many.var().item() == 0
+    assert (ones * 300).var(0).numpy().max() == 0
+    w, b = leaf(np.ones((1, 1, 4, 4)), device, "float16"), leaf(np.zeros(4), device, "float16")
+    y = ops.conv(ops.reshape(ones, (1, 100, 100, 4)), w, b)
+    for g in md.grad(y, [w, b], md.tensor(np.ones(y.shape), dtype="float16", device=device)):
+        assert g.dtype == np.float16 and (g.numpy() == 10_000).all()
+
+
 def test_numbers_do_not_promote(device):
     x = leaf([1.0, 2.0], device, dtype="float32")
     for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),

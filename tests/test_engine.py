@@ -270,6 +270,26 @@ def test_mistakes_are_explained():
         ops.exp("word")
 
 
+class OfAnotherKind(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize("kind", [OfAnotherKind, np.matrix, np.ma.MaskedArray])
+def test_a_tensor_is_a_copy_of_other_kinds_of_arrays_too(kind):
+    array = np.zeros((2, 3)).view(kind)
+    t = md.tensor(array)
+    array += 1
+    assert not t.numpy().any() and type(t.data) is np.ndarray
+
+
+def test_a_tensor_is_a_copy_of_pytorchs():
+    torch = pytest.importorskip("torch")
+    array = torch.zeros(3)
+    t = md.tensor(array)
+    array += 1
+    assert not t.numpy().any()
+
+
 def test_a_tensor_is_a_copy():
     array = np.ones(3)
     t = md.tensor(array)

@@ -1,5 +1,7 @@
 """Memory that is used again: by whom, when, and how much of it is kept."""
+import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -75,6 +77,38 @@ def test_dead_memory_is_bounded(pool, monkeypatch):
     arrays = [memory.empty((BYTES + k,), "uint8") for k in range(6)]
     del arrays
     assert 0 < pool.dead <= 3 * BYTES and pool.lent == 0
+
+
+def test_an_interrupt_may_leave_a_size_without_blocks(pool):
+    pool.free[BYTES] = []
+    assert memory.empty((BYTES,), "uint8").size == BYTES
+    pool.free[2 * BYTES] = []
+    held = memory.empty((2 * BYTES,), "uint8")
+    del held
+    pool.shrink(0)
+    assert pool.dead == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_process_forked_while_another_thread_asks_for_memory(pool):
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with pool.lock:
+            held.set()
+            go_on.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)                                        # ends a child that waits for the lock
+        os._exit(memory.empty((BYTES,), "uint8").size != BYTES)
+    go_on.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_threads(pool):

@@ -28,6 +28,19 @@ def plain(x, places, window, stride, padding, reduce):
     return y
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool", "float16"])
+def test_padding_is_never_the_maximum(dtype):
+    x = np.array([-3, -1, 0, -2]).astype(dtype).reshape(1, 4, 1)
+    y = ops.max_pool(md.tensor(x), 3, 1, 1)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y.numpy().ravel(), [max(x[0, max(0, i - 1):i + 2, 0]) for i in range(4)])
+
+
+def test_a_window_of_millions():
+    x = md.tensor(np.ones((1, 2 ** 21 + 1, 1), "float32"))
+    assert ops.average_pool(x, 2 ** 21 + 1).item() == ops.max_pool(x, 2 ** 21 + 1).item() == 1
+
+
 @by_dimension
 def test_plain_loops(ndim, data):
     case = data.draw(strategies.pool_cases(ndim))

@@ -3,6 +3,7 @@ from kernel_arrays import close, drawn
 import numpy as np
 import pytest
 
+import minidl as md
 from minidl import backend, kernels
 from minidl.kernels import convolution, winograd
 from minidl.kernels.geometry import Geometry
@@ -24,6 +25,34 @@ def test_winograd_equals_the_direct_product(monkeypatch, sizes, channels, paddin
     exact = kernels.conv_weight(x.astype("float64"), u.astype("float64"), g)
     close(kernels.conv_weight(x, u, g), exact.astype("float32"))
     close(winograd.conv_weight(x, u, g, budget=1), exact.astype("float32"))
+
+
+def test_what_is_remembered_of_a_dead_array_is_not_another_ones():
+    """Where its end went unnoticed, as Ctrl-C came at that moment."""
+    double = winograd.once(lambda w: 2 * w)
+    w = np.ones(3)
+    assert double(w) is double(w)
+    with pytest.raises(ValueError, match="read-only"):
+        w *= 2
+    (_, of_dead), = double.found.items()
+    del w
+    assert not double.found
+    w = np.zeros(3)
+    double.found[id(w),] = of_dead
+    assert (double(w) == 0).all()
+    del w
+    assert not double.found
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "winograd", "plain"])
+def test_nothing_between_the_borders(monkeypatch, algorithm):
+    """Padding alone is convolved, and its gradient is empty."""
+    monkeypatch.setenv("MINIDL_CONV", algorithm)
+    x, w = md.tensor(np.zeros((1, 0, 60, 64), "float32"), True), md.tensor(np.ones((3, 3, 64, 64), "float32"), True)
+    y = md.ops.conv(x, w, padding=2)
+    assert y.shape == (1, 2, 62, 64) and not y.numpy().any()
+    gx, gw = md.grad(y, [x, w], np.ones(y.shape, "float32"))
+    assert gx.shape == x.shape and gw.shape == w.shape and not gw.numpy().any()
 
 
 def test_what_is_chosen_by_counting():

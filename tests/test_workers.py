@@ -115,7 +115,7 @@ def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
     assert helpers() <= max(before, 3)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "²", "٣"])
 def test_a_wrong_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("MINIDL_NUM_THREADS", value)
     with pytest.raises(ValueError, match="MINIDL_NUM_THREADS"):
@@ -128,11 +128,11 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     entered, leave = threading.Event(), threading.Event()
 
     def other():
-        with workers._one_blas_thread:
+        with workers._OneBlasThread():
             entered.set()
             leave.wait()
 
-    with workers._one_blas_thread:
+    with workers._OneBlasThread():
         thread = threading.Thread(target=other)
         thread.start()
         entered.wait()
@@ -140,6 +140,33 @@ def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     leave.set()
     thread.join()
     assert [library.num_threads for library in workers.blas()] == before
+
+
+def test_who_is_torn_out_is_not_waited_for(monkeypatch):
+    """Ctrl-C may come before a thread has left, or given its helpers back."""
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
+    before = [library.num_threads for library in workers.blas()]
+
+    def torn_out():
+        workers._OneBlasThread().__enter__()
+        assert workers._helpers.team(1)
+
+    workers.share(lambda i: i, range(4), np)
+    torn_out()
+    assert {library.num_threads for library in workers.blas()} == {1}
+    both = threading.Barrier(2, timeout=20)
+    workers.share(lambda i: both.wait(), range(2), np)
+    assert [library.num_threads for library in workers.blas()] == before
+
+
+def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
+    def refused():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
+    monkeypatch.setattr(workers, "_helpers", workers._Helpers())
+    monkeypatch.setattr(workers, "_Helper", refused)
+    assert workers.share(lambda i: i, range(5), np) == list(range(5))
 
 
 def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):

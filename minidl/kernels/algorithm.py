@@ -13,7 +13,7 @@ def algorithm():
 
     plain       the whole matrix of columns, then one product, on one thread
     strips      a strip at a time on all threads; to few channels, it is multiplied first instead (fold.py)
-    winograd    wherever it applies, else strips
+    winograd    F(4×4, 3×3) wherever it applies, else strips
     auto        (default) winograd where it pays, else strips
     """
     chosen = os.environ.get("MINIDL_CONV", "auto")

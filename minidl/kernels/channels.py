@@ -43,6 +43,8 @@ def moments(x):
     Each strip has a mean mₛ and a mean squared deviation vₛ.  Of the whole, μ = ⟨mₛ⟩ and σ² = ⟨vₛ⟩ + ⟨(mₛ − μ)²⟩, each
     strip counting for its rows (Chan, Golub and LeVeque 1983).  So x is read once.
     """
+    if x.dtype.char == "e":                             # whose sums may be too large for it
+        return moments(x.astype("float32")).astype(x.dtype)
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
 
     def of(part):
@@ -119,6 +121,8 @@ def _repeated(vector, x):
 def _sum(rows, channels):
     """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see workers.LOCKED."""
     xp = backend.of(rows)
+    if rows.dtype.char == "e":                          # a running sum of float16 would soon not grow any more
+        return rows.reshape(-1, channels).sum(0, dtype="float32").astype(rows.dtype)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)
     sums = xp.dot(xp.ones((1, len(rows)), rows.dtype), rows).reshape(-1, channels)

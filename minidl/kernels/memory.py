@@ -10,6 +10,7 @@ that it has seen die.  So it is shown one, which nobody writes to, of the larges
 """
 from collections import OrderedDict
 import math
+import os
 import threading
 
 import numpy as np
@@ -45,22 +46,27 @@ class Pool:
 
     def lend(self, size):
         with self.lock:
-            fitting = [size] if size in self.free else [s for s in list(self.free) if size <= s <= ROOM * size]
-            if fitting:
-                found = min(fitting)
-                blocks = self.free[found]
-                block = blocks.pop()
-                self.dead -= block.size
-                if blocks:
-                    self.free.move_to_end(found)
-                else:
-                    self.free.pop(found, None)          # it may have gone by now, as garbage was collected
-            else:
+            block = self.take(size)
+            if block is None:
                 self.most = max(self.most, self.lent + size)
                 self.shrink(self.most - self.lent - size)
                 block = _Block(size, np.uint8)
             self.lent += block.size
             return block.view(_Lent)
+
+    def take(self, size):
+        """A dead block that serves, or None.  Between any two steps garbage may be collected, and blocks come and go."""
+        for found in [size] if self.free.get(size) else sorted(s for s in list(self.free) if size <= s <= ROOM * size):
+            blocks = self.free.get(found)
+            if blocks:
+                block = blocks.pop()
+                self.dead -= block.size
+                if blocks:
+                    self.free.move_to_end(found)
+                else:
+                    self.free.pop(found, None)
+                return block
+        return None
 
     def give_back(self, block):
         with self.lock:
@@ -79,6 +85,15 @@ class Pool:
 
 
 _Lent.pool = Pool()
+
+
+def _after_fork():
+    """Whoever held the lock is not in the forked process."""
+    _Lent.pool.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def empty(shape, dtype, xp=np, apart=False):

@@ -16,12 +16,13 @@ from minidl.kernels.workers import everywhere, workspace
 
 
 def max_pool(x, g, find=False, rectified=False):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with −∞;  and if it should find them, the switches, else None.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches if it should find them.
 
     A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is the maximum.
     rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
-    xp, seen, size = backend.of(x), _seen(_padded(x, g, -math.inf), g), math.prod(g.kernel)
+    lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
+    xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
     switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
 
@@ -94,9 +95,12 @@ def window_mean(x, g):
     y = empty(x.shape[:1] + g.output + x.shape[-1:], dtype, xp)
 
     def fill(strip):
-        mean = y[strip].ravel()
-        xp.sum(_planes(seen, strip), axis=0, dtype=dtype, out=mean)
-        mean *= dtype.type(1 / size)
+        planes, mean = _planes(seen, strip), y[strip].ravel()
+        if dtype.char == "e":                           # whose sum may be too large for it
+            mean[...] = xp.sum(planes, axis=0, dtype="float32") * (1 / size)
+        else:
+            xp.sum(planes, axis=0, dtype=dtype, out=mean)
+            mean *= dtype.type(1 / size)
 
     everywhere(fill, y, others=size)
     return y

@@ -118,6 +118,8 @@ def by_panels(a, panels, out):
     stack, (_, count, k, n) = len(out), panels.shape
     if count == 1 and (n > PANEL or type(out) is not np.ndarray):
         return multiply(a, panels[:, 0], out)
+    if out.size == 0:
+        return out
     rows, apart = a.shape[1], out.reshape(stack, -1, count, n).swapaxes(1, 2)               # (S, P, m, n)
     most = SMALL // (k * n)
     together = min(rows, _even(most)) if most >= BLOCK and _multiplies_in_place() else rows

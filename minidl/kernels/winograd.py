@@ -15,8 +15,10 @@ are products with the Kronecker squares of the small matrices.
 Where there are so few tiles that reading the filters takes longer than multiplying with them, m = 2 is faster: a tile has
 16 positions instead of 36, which is less to read, and 16 multiplications an output tile of 2×2 instead of 36 for four.
 
-What it loses.  Numbers of several sizes are added and subtracted, so rounding grows: see ERROR.  Float32 only; other dtypes
-are computed directly, and so are gradient checks, which run in float64.
+What it loses.  Numbers of several sizes are added and subtracted, so rounding grows: see ERROR.  All outputs of a tile are
+made from all its inputs, and what does not concern an output cancels: so an outlier costs its neighbours in the tile digits,
+and an infinity or NaN, which does not cancel, makes NaN of them, up to five places beyond the filter's reach.  Float32 only;
+other dtypes are computed directly, and so are gradient checks, which run in float64.
 
 The adjoint needs the filter w' with its taps in reverse order, from O channels to C: other filters, in general, that are
 transformed and kept beside the first.  But the points of F4 are chosen such that −1/p is one of them for every p, as
@@ -198,17 +200,22 @@ def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
 
 
 def once(function):
-    """function(w, …), computed once in the life of the array w for each choice of the other arguments: no array is ever
-    changed in place."""
+    """function(w, …), computed once in the life of the array w for each choice of the other arguments.
+
+    As no array is ever changed in place, that is right; and w becomes read-only, so that nobody does.
+    """
     found = {}
 
     @functools.wraps(function)
     def remembering(w, *others):
         key = id(w), *others
-        if key not in found:
-            found[key] = function(w, *others)
-            weakref.finalize(w, found.pop, key, None)
-        return found[key]
+        of, value = found.get(key, (None, None))
+        if of is None or of() is not w:                 # never asked for, or of a dead array that had the same address
+            value = function(w, *others)
+            found[key] = weakref.ref(w, lambda _: found.pop(key, None)), value
+            if type(w) is np.ndarray:
+                w.flags.writeable = False
+        return value
 
     remembering.found = found
     return remembering

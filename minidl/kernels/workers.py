@@ -12,6 +12,7 @@ import math
 import os
 from queue import SimpleQueue
 import threading
+import weakref
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def number_of_threads():
     asked = os.environ.get("MINIDL_NUM_THREADS")
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not asked.isdigit() or int(asked) < 1:
+    if not (asked.isascii() and asked.isdigit()) or int(asked) < 1:
         raise ValueError(f"MINIDL_NUM_THREADS must be a positive integer, got {asked!r}")
     return int(asked)
 
@@ -50,7 +51,7 @@ def share(job, items, xp, threads=None):
     """
     if xp is not np:
         return [job(item) for item in items]
-    with _one_blas_thread:
+    with _OneBlasThread():
         helpers = min(threads or number_of_threads(), len(items)) - 1
         if helpers < 1:
             return [job(item) for item in items]
@@ -86,7 +87,7 @@ def share(job, items, xp, threads=None):
 
 def alone(job):
     """job(), on this thread, with BLAS held to one thread."""
-    with _one_blas_thread:
+    with _OneBlasThread():
         return job()
 
 
@@ -107,14 +108,20 @@ class _Helpers:
     """No more helpers than there are threads: whoever comes when all are busy works alone."""
 
     def __init__(self):
-        self.lock, self.idle, self.made = threading.Lock(), [], 0
+        self.lock, self.idle, self.made = threading.Lock(), [], []
 
     def team(self, size):
         """So many, if there are: those that were busy last, whose workspaces may still be in a cache."""
         with self.lock:
-            while len(self.idle) < size and self.made < number_of_threads():
-                self.idle.insert(0, _Helper())
-                self.made += 1
+            if len(_OneBlasThread.inside) == 1 and len(self.idle) < len(self.made):
+                self.idle = list(self.made)                 # nobody else works: somebody was torn out, and gave none back
+            while len(self.idle) < size and len(self.made) < number_of_threads():
+                try:
+                    helper = _Helper()
+                except RuntimeError:                        # the system has no more threads to give
+                    break
+                self.made.append(helper)
+                self.idle.insert(0, helper)
             rest = max(0, len(self.idle) - size)
             team, self.idle = self.idle[rest:], self.idle[:rest]
             return team
@@ -130,26 +137,26 @@ _helpers = _Helpers()
 class _OneBlasThread:
     """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
 
-    Where several threads are inside, the last one to leave need not be the one that came first.
+    Those inside are known by weak references: whom Ctrl-C tears out before they can leave, nobody waits for.
     """
-
-    def __init__(self):
-        self.lock, self.inside, self.found = threading.Lock(), 0, []
+    lock, inside, found = threading.Lock(), [], []
 
     def __enter__(self):
         with self.lock:
-            self.inside += 1
-            if self.inside == 1:
-                self.found = [(choose, number()) for number, choose in _switches()]
+            self.inside[:] = [other for other in self.inside if other()] + [weakref.ref(self)]
+            if len(self.inside) == 1:
+                if not self.found:
+                    self.found[:] = [(choose, number()) for number, choose in _switches()]
                 for choose, _ in self.found:
                     choose(1)
 
     def __exit__(self, *exception):
         with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
+            self.inside[:] = [other for other in self.inside if other() not in (self, None)]
+            if not self.inside:
                 for choose, threads in self.found:
                     choose(threads)
+                self.found.clear()
 
 
 @functools.cache
@@ -178,13 +185,11 @@ def _openblas(library):
     return [getattr(library.dynlib, name) for name in found[0]] if found else None
 
 
-_one_blas_thread = _OneBlasThread()
-
-
 def _after_fork():
-    """A forked process has this one's objects but not its threads: begin anew."""
-    global _one_blas_thread, _helpers
-    _one_blas_thread, _helpers = _OneBlasThread(), _Helpers()
+    """A forked process has this one's objects but not its threads: whoever is inside does not come out."""
+    global _helpers
+    _helpers, _OneBlasThread.lock = _Helpers(), threading.Lock()
+    _OneBlasThread.inside.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -247,7 +252,7 @@ def everywhere(fill, array, whole_images=False, others=1):
     whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
     others: how many arrays of the strip's size fill needs beside it.
     """
-    xp, budget = backend.of(array), 2 ** 21 // (1 + others)
+    xp, budget = backend.of(array), max(1, 2 ** 21 // (1 + others))
     images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
     threads = hands(images * rows * per_row * (1 + others))
     if whole_images:

@@ -25,13 +25,13 @@ def _without(shape, axes):
 
 def sum_array(x, axes):
     """Sum of an array over a tuple of axes; over the leading ones as `kernels.channels` does, where NumPy's own sum loses
-    digits because the array is tall, or time because it is large."""
+    digits because the array is tall, or time because it is large.  A running sum of float16 would soon not grow any more."""
     lead = len(axes)
     if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
         rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
         if rows > TALL or rows > FEW and x.size > LARGE:
             return kernels.channels.add_up(x.reshape(rows, math.prod(rest))).reshape(rest)
-    return x.sum(axes)
+    return x.sum(axes, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.sum(axes)
 
 
 def sum(x, axis=None, keepdims=False):
@@ -64,6 +64,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast.  Raises ValueError for m = 0."""
     x = operand("mean", x)
     count = _count("mean", x, axis)
+    if x.dtype.char == "e":                             # whose sum may be too large for it
+        return mean(x.astype("float32"), axis, keepdims).astype(x.dtype)
     return sum(x, axis, keepdims) * (1 / count)
 
 
@@ -82,6 +84,8 @@ def var(x, axis=None, keepdims=False, ddof=0):
     freedom = _count("var", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
+    if x.dtype.char == "e":
+        return var(x.astype("float32"), axis, keepdims, ddof).astype(x.dtype)
     return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1 / freedom)
 
 
