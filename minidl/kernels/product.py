@@ -17,6 +17,8 @@ SMALL = 10 ** 6                     # multiplications of a small product
 SHORTEST, SHORTEST_INSIDE = 60, 100 # pieces of m or n, and of k
 IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
 PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
+BLOCKS = (16, 64), (32, 32)         # height and width of a small product's result; where the first matrix is turned
+DEEP, LENGTH = 256, 512             # k from which that pays, and what is then taken of it at once
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
 TURN = 1000                         # rows that are worth laying out the other matrix anew for
 
@@ -69,13 +71,12 @@ def multiply(a, b, out):
     (m, k), n = a.shape[-2:], b.shape[-1]
     work, longest = m * n * k, max(m, n, k)
     most = SMALL * longest // max(1, work)                          # of the longest length, in a small product
-    inside = longest == k
-    if inside:
+    if longest == k:
         worth = work > SMALL and most >= SHORTEST_INSIDE and k >= LONG * max(m, n)
         unlocked = LOCKED // out.size + 1 if out.size * k > LITTLE else 1       # products that together exceed LOCKED
         pieces = max(-(-k // most) if worth else 1, unlocked)
         if pieces > 1:
-            return _sum_of_pieces(a, b, out, pieces)
+            return _sum_of_pieces(a, b, out, pieces, m, n)
     elif work > SMALL and most >= SHORTEST:
         length = _even(most)
         if longest == n:
@@ -83,7 +84,7 @@ def multiply(a, b, out):
         else:
             _pieces(a, b, out, length)
         return out
-    return np.matmul(a, b, out=out)
+    return _in_blocks(a, b, out) if work > SMALL and k >= DEEP else np.matmul(a, b, out=out)
 
 
 def in_panels(b):
@@ -156,14 +157,37 @@ def _even(most):
     return 2 ** (most.bit_length() - 1)
 
 
-def _sum_of_pieces(a, b, out, pieces):
-    """By k, which is summed over."""
-    whole = b.shape[-2] // pieces * pieces
-    parts = workspace(np, "parts", out.shape[:-2] + (pieces + 1,) + out.shape[-2:], out.dtype)
-    first, second = _stack(a[..., :whole].swapaxes(-1, -2), pieces).swapaxes(-1, -2), _stack(b[..., :whole, :], pieces)
-    np.matmul(first, second, out=parts[..., :-1, :, :])
-    np.matmul(a[..., whole:], b[..., whole:, :], out=parts[..., -1, :, :])
-    return np.add.reduce(parts, axis=-3, out=out)
+def _in_blocks(a, b, out):
+    """A product of which no length is much longer than the others: out in blocks that are made in place, if it divides."""
+    turned = a.strides[-2] == a.itemsize
+    if turned and out.shape[-1] > out.shape[-2]:
+        a, b, out = b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2)
+    height, width = BLOCKS[turned]
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    if m % height or n % width or n > 4 * width or not _multiplies_in_place():
+        return np.matmul(a, b, out=out)
+    return _sum_of_pieces(a, b, out, max(k // LENGTH, -(-k * height * width // SMALL)), height, width)
+
+
+def _sum_of_pieces(a, b, out, pieces, height, width):
+    """By k, which is summed over, and out in blocks."""
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    whole = k // pieces * pieces
+    first = _by_columns(_stack(a[..., :whole].swapaxes(-1, -2), pieces), height).swapaxes(-1, -2)   # (…, pieces, m/h, h, k')
+    second = _by_columns(_stack(b[..., :whole, :], pieces), width)                                  # (…, pieces, n/w, k', w)
+    parts = out[..., None, :, :]
+    if pieces > 1:
+        parts = workspace(np, "parts", (*out.shape[:-2], pieces + (whole < k), m, n), out.dtype)
+    blocks = parts[..., :pieces, :, :].reshape(*out.shape[:-2], pieces, m // height, height, n // width, width)
+    np.matmul(first[..., :, None, :, :], second[..., None, :, :, :], out=blocks.swapaxes(-3, -2))
+    if whole < k:
+        np.matmul(a[..., whole:], b[..., whole:, :], out=parts[..., -1, :, :])
+    return np.add.reduce(parts, axis=-3, out=out) if pieces > 1 else out
+
+
+def _by_columns(x, width):
+    """(…, m, w · n) → (…, n, m, w), a view."""
+    return x.reshape(*x.shape[:-1], x.shape[-1] // width, width).swapaxes(-3, -2)
 
 
 def _stack(x, pieces):
