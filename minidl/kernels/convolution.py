@@ -192,7 +192,8 @@ def _correlate(x, w, b, g, rectified=False):
                and pays(g.kernel, g.stride, taps, outputs // g.groups, len(x) * math.prod(others)))
     fill = (_by_row if rowwise else _by_columns)(w, b, g, y[..., 0].size)
     per_row = math.prod(others) * taps * g.groups * x.itemsize
-    todo, threads = strips_of_columns(len(x), rows, per_row, xp, BUDGET * (g.kernel[0] if rowwise else 1))
+    budget = BUDGET * (g.kernel[0] if rowwise else 1) + w.nbytes // 4       # large filters are read again for each strip
+    todo, threads = strips_of_columns(len(x), rows, per_row, xp, budget)
 
     def work(strip):
         images, rows = strip
