@@ -154,7 +154,7 @@ def test_padded_strips_of_equal_shape_do_not_see_each_other(monkeypatch, threads
             padded = np.pad(x, [(0, 0), (padding, padding), (1, 1), (0, 0)])
             g, whole = (Geometry(s, (3, 3), (1, 1), p, (1, 1), 1) for s, p in
                         ((sizes, (padding, 1)), (padded.shape[1:3], (0, 0))))
-            close(kernels.conv(x, w, None, g), kernels.conv(padded, w, None, whole), 1e-6)
+            close(kernels.conv(x, w, None, g), kernels.conv(padded, w, None, whole))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 8, 20])
