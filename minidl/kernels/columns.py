@@ -17,6 +17,7 @@ from minidl.kernels.views import windows
 from minidl.kernels.workers import workspace
 
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
+COPIES = 1.5    # elements whose gathering takes as long as to copy one of the result
 
 
 def columns(view, groups, ones=False):
@@ -53,15 +54,24 @@ def takes_ones(kernel, channels, xp):
     return short(kernel, channels, xp) and math.prod(kernel) > 1
 
 
-def pays(kernel, stride, taps, outputs, places):
-    """Whether matrices that overlap are faster, for so many taps · channels and outputs, and places in one of the matrices.
+def row_pays(kernel, stride, taps, outputs, places):
+    """Whether `by_row` is faster, for so many taps · channels and outputs, and places in one of its matrices.
 
-    The gathering must become three times less: half as much was measured to gain nothing, as products whose rows are far
-    apart in memory are slower.  Where rows are short, it takes a filter of five rows.  With more than 64 outputs the
-    products take all the time anyway, and with fewer than 64 places they are too small.
+    It gathers K₁/s₁ times less, but what it multiplies has to be copied to where it belongs.
     """
-    return (len(kernel) > 1 and kernel[0] >= 3 * stride[0] and (kernel[0] >= 5 or taps // kernel[0] >= SHORT)
-            and outputs <= 64 <= places)
+    saved = taps - taps * stride[0] // kernel[0]
+    return _overlaps(kernel, stride, outputs, places) and taps >= SHORT and saved >= COPIES * outputs
+
+
+def tap_pays(kernel, stride, taps, outputs, places):
+    """Whether `by_tap` is faster."""
+    return _overlaps(kernel, stride, outputs, places) and taps // kernel[0] >= SHORT and stride[0] == 1
+
+
+def _overlaps(kernel, stride, outputs, places):
+    """Whether matrices that overlap may be worth it.  The gathering must become three times less, as products whose rows are
+    far apart in memory are slower; with many outputs the products take all the time, with few places they are too small."""
+    return len(kernel) > 1 and kernel[0] >= 3 * stride[0] and outputs <= 64 <= places
 
 
 def by_row(x, kernel, stride, dilation, groups):

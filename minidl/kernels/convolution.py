@@ -16,7 +16,7 @@ What a contraction costs beside its K·C·O multiplications a place is what it m
 Measured, moving an element costs as much as some 10 multiplications inside a matrix product (30 with three channels):
 
     gather, then multiply   moves K·C   the rule                                                    `_correlate`
-                                  K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `pays`
+                                  K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `row_pays`
     multiply, then add up         2·K·O where there are far fewer outputs than channels             fold.py
                                   2·K·C in conv_input with strides, as its taps are scattered;
                                         and for few places, where turning all filters is more work
@@ -31,7 +31,7 @@ from minidl import backend
 from minidl.kernels import planar, winograd
 from minidl.kernels.algorithm import BUDGET, algorithm, in_strips, strips_of_columns
 from minidl.kernels.channels import add_up, add_up_here, shift
-from minidl.kernels.columns import SHORT, by_row, by_tap, columns, pays, takes_ones
+from minidl.kernels.columns import by_row, by_tap, columns, row_pays, takes_ones, tap_pays
 from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry
 from minidl.kernels.memory import empty
@@ -135,8 +135,7 @@ def _add_up_strips(x, u, g, taps, ones):
     xp, (rows, *others), outputs = backend.of(x), g.output, u.shape[-1] // g.groups
     shape = g.groups, taps + ones, outputs
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * g.groups * x.itemsize
-    tapwise = (in_strips(xp) and g.stride[0] == 1 and taps // g.kernel[0] >= SHORT
-               and pays(g.kernel, g.stride, taps, outputs, rows * math.prod(others)))
+    tapwise = in_strips(xp) and tap_pays(g.kernel, g.stride, taps, outputs, rows * math.prod(others))
     as_tap = ones and not tapwise and takes_ones(g.kernel, x.shape[-1], xp)
 
     def total(mine):
@@ -189,7 +188,7 @@ def _correlate(x, w, b, g, rectified=False):
     xp, taps, outputs, (rows, *others) = backend.of(x), math.prod(w.shape[:-1]), w.shape[-1], g.output
     y = empty((len(x), *g.output, outputs), x.dtype, xp)
     rowwise = (in_strips(xp) and g.dilation[0] == 1
-               and pays(g.kernel, g.stride, taps, outputs // g.groups, len(x) * math.prod(others)))
+               and row_pays(g.kernel, g.stride, taps, outputs // g.groups, len(x) * math.prod(others)))
     fill = (_by_row if rowwise else _by_columns)(w, b, g, y[..., 0].size)
     per_row = math.prod(others) * taps * g.groups * x.itemsize
     budget = BUDGET * (g.kernel[0] if rowwise else 1) + w.nbytes // 4       # large filters are read again for each strip
