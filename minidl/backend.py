@@ -163,8 +163,7 @@ def asarray(array, dtype=None, device=None):
     than floating-point, integer and boolean ones.
     """
     if not is_array(array):
-        array, device = np.asarray(array, dtype=dtype), device or default_device()
-        array = array if array.flags.owndata else array.copy()      # of another library, which may change its own
+        array, device = np.array(np.asarray(array, dtype=dtype)), device or default_device()   # others may change their own
     for kind in array.dtype, array.dtype if dtype is None else np.dtype(dtype):
         if kind.kind not in "fiub":
             raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")
@@ -193,13 +192,12 @@ def scatter_add(target, key, values):
 
 def matmul(a, b, out):
     """out[...] = a @ b; out is given back.  CuPy wants a place without gaps, and copies turned matrices in a stack."""
-    xp = of(out)
-    if xp is np or out.flags.c_contiguous and math.prod(out.shape[:-2]) > 1:
-        return xp.matmul(a, b, out=out)
-    if out.flags.c_contiguous:
-        xp.matmul(*(x.reshape(x.shape[-2:]) for x in (a, b)), out=out.reshape(out.shape[-2:]))
-    else:
+    if not out.flags.c_contiguous:
         out[...] = a @ b
+    elif math.prod(out.shape[:-2]) == 1:
+        of(out).matmul(*(x.reshape(x.shape[-2:]) for x in (a, b)), out=out.reshape(out.shape[-2:]))
+    else:
+        of(out).matmul(a, b, out=out)
     return out
 
 

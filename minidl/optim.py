@@ -275,8 +275,8 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     StopIteration.  KeyboardInterrupt (Ctrl-C) stops it as well, and is noted in the result.
     history: how many past steps are remembered; memory on the host is about 16 · history bytes per entry of x.
     first_step: how far the entries of x move, on average, in the first step, when no curvature is known yet; later steps
-        follow from the curvature.  So the function is scaled, and what ftol and gtol look at.  None leaves it to SciPy,
-        which tries −∂f/∂x itself where both bounds are finite, and otherwise a step of length 1.
+        follow from the curvature.  So the function is scaled, and what ftol and gtol look at, and SciPy prepares bounds.
+        None leaves it to SciPy, which tries −∂f/∂x itself where both bounds are finite, and otherwise a step of length 1.
     ftol, gtol: stop where a step lowers the value by less than ftol · max(|value|, 1), or where no entry of the
         gradient exceeds gtol.
     Returns a Minimum with the best x that was evaluated.  Raises ValueError where function gives no scalar that
@@ -292,7 +292,9 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     search = _Search(function, x0, evaluations, callback, first_step)
     if bounds is not None or first_step is not None:
         largest = np.inf if first_step is None else np.finfo(x0.dtype).max      # finite, for SciPy not to choose the step
-        low, high = (sign * largest if bound is None else bound for bound, sign in zip(bounds or (None, None), (-1, 1)))
+        given = (None, None) if bounds is None else bounds
+        low, high = (sign * largest if bound is None else np.clip(bound, -largest, largest)
+                     for bound, sign in zip(given, (-1, 1)))
         bounds = Bounds(np.full(x0.size, low, x0.dtype), np.full(x0.size, high, x0.dtype))
     settings = {"maxfun": evaluations + 1, "maxiter": evaluations + 1, "maxcor": history, "ftol": ftol, "gtol": gtol}
     interrupted = False

@@ -274,6 +274,18 @@ class OfAnotherKind(np.ndarray):
     pass
 
 
+def test_a_tensor_is_a_copy_of_what_gives_itself_as_an_array():
+    class Holder:
+        array = np.zeros(3)
+
+        def __array__(self, dtype=None, copy=None):
+            return self.array
+
+    t = md.tensor(Holder())
+    Holder.array += 1
+    assert not t.numpy().any()
+
+
 @pytest.mark.parametrize("kind", [OfAnotherKind, np.matrix, np.ma.MaskedArray])
 def test_a_tensor_is_a_copy_of_other_kinds_of_arrays_too(kind):
     array = np.zeros((2, 3)).view(kind)

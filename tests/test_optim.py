@@ -378,7 +378,7 @@ def test_a_network_learns_exclusive_or(device, make):
     np.testing.assert_array_equal(net(x).numpy().argmax(1), [0, 1, 1, 0])
 
 
-@pytest.mark.parametrize("bounds", [(0.0, 100.0), (None, 100.0), None])
+@pytest.mark.parametrize("bounds", [(0.0, 100.0), (None, 100.0), None, np.array([0.0, 100.0]), (-np.inf, np.inf)])
 def test_lbfgs_first_step_has_the_size_asked_for(bounds):
     seen = []
     scales = np.array([1e4, 1e5, 1e6])

@@ -49,17 +49,34 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
 @given(sizes=st.tuples(*[st.integers(0, 12)] * 4), small=st.integers(1, 200), lengths=st.tuples(*[st.integers(1, 4)] * 2),
        few=st.integers(0, 200), turn=st.integers(1, 8))
 def test_pieces_of_every_size(sizes, small, lengths, few, turn):
-    """Small numbers in place of SMALL, LONG, SHORTEST, LITTLE and TURN; whole numbers, which leave no room for rounding."""
+    """Small numbers in place of SMALL, LONG, SHORTEST, SHORTEST_INSIDE, LITTLE and TURN; whole numbers, which leave no room for rounding."""
     stack, m, k, n = sizes
     a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(product, "SMALL", small)
         patched.setattr(product, "SHORTEST", lengths[0])
+        patched.setattr(product, "SHORTEST_INSIDE", lengths[1])
         patched.setattr(product, "LONG", 1)
         patched.setattr(product, "LITTLE", few)
         patched.setattr(product, "TURN", turn)
         for second in b, b.swapaxes(1, 2).copy().swapaxes(1, 2):
             np.testing.assert_array_equal(product.multiply(a, second, np.full((stack, m, n), np.nan, "float32")), a @ b)
+
+
+@given(blocks=st.tuples(*[st.integers(1, 4)] * 2), k=st.integers(2, 40), stack=st.integers(0, 2),
+       turned=st.booleans(), apart=st.booleans(), partial=st.sampled_from([40, 10_000]))
+def test_blocks_of_every_size(blocks, k, stack, turned, apart, partial):
+    """Of 2 × 3, or turned 3 × 3, with at most 9 of k at once; results that are as they were asked for, also apart in memory."""
+    m, n = 6 * blocks[0], 3 * blocks[1]
+    a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
+    a = a.swapaxes(1, 2).copy().swapaxes(1, 2) if turned else a
+    out = np.full((stack, m, n + apart), np.nan, "float32")[..., :n]
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in {"SMALL": 60, "SQUARISH": ((2, 3), (3, 3)), "DEEP": 2, "LENGTH": 7, "SHORTEST": 10 ** 6,
+                            "SHORTEST_INSIDE": 10 ** 6, "PARTIAL": partial, "_multiplies_in_place": lambda: True}.items():
+            patched.setattr(product, name, value)
+        assert product.multiply(a, b, out) is out
+    np.testing.assert_array_equal(out, a @ b)
 
 
 @pytest.mark.parametrize("in_place", [True, False])

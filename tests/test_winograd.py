@@ -60,9 +60,23 @@ def test_what_is_chosen_by_counting():
     assert winograd.gain(160, 10, (64, 64)) == pytest.approx(589_824 / 267_264)
     for size, channels, form in [(32, (64, 64), winograd.F4), (32, (64, 32), winograd.F4), (32, (16, 32), None),
                                  (5, (64, 64), None), (16, (64, 64), winograd.F2)]:
-        x = drawn(1, size, size, channels[0])
-        assert winograd.choose(x, channels) is form, (size, channels)
-        assert winograd.choose(x, channels, wherever=True) is winograd.F4
+        assert winograd.choose((1, size, size), channels, np) is form, (size, channels)
+        assert winograd.choose((1, size, size), channels, np, wherever=True) is winograd.F4
+
+
+@pytest.mark.parametrize("padding, chosen", [(0, winograd.F4), (1, None), (2, winograd.F4)])
+def test_tiles_of_the_result_are_counted(monkeypatch, padding, chosen):
+    """From 10×10 places 8×8 or 12×12 tile evenly, 10×10 do not; and so for the adjoint."""
+    asked = []
+    monkeypatch.setattr(winograd, "choose", lambda *a, choose=winograd.choose, **k: asked.append(choose(*a, **k)))
+    size = 8 + 2 * padding
+    x, w, u = drawn(16, 10, 10, 48), drawn(3, 3, 48, 48), drawn(16, size, size, 48)
+    g = Geometry((10, 10), (3, 3), (1, 1), (padding, padding), (1, 1), 1)
+    kernels.conv(x, w, None, g)
+    kernels.conv_weight(x, u, g)
+    around = Geometry((size, size), (3, 3), (1, 1), (2 - padding, 2 - padding), (1, 1), 1)      # to 10×10, back to these
+    kernels.conv_input(x, w, around)
+    assert asked == [chosen] * 3
 
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
@@ -71,10 +85,9 @@ def test_what_is_chosen_by_counting():
 def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padding):
     x, w, b = drawn(*sizes, channels[0]), drawn(3, 3, *channels, seed=1), drawn(channels[1], seed=2)
     g = Geometry(sizes[1:], (3, 3), (1, 1), (padding, padding), (1, 1), 1)
-    assert winograd.choose(x, channels) is winograd.F2
     exact = kernels.conv(*(a.astype("float64") for a in (x, w, b)), g)
-    close(kernels.conv(x, w, b, g), exact.astype("float32"))
-    close(kernels.conv(x, w, b, g, True), np.maximum(exact, 0).astype("float32"))
+    close(winograd.conv(x, w, b, g, winograd.F2, False), exact.astype("float32"))
+    close(winograd.conv(x, w, b, g, winograd.F2, True), np.maximum(exact, 0).astype("float32"))
     adjoint = kernels.conv_input(exact, w.astype("float64"), g)
     close(winograd.conv_input(exact.astype("float32"), w, g, winograd.F2), adjoint.astype("float32"))
 

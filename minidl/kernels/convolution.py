@@ -41,15 +41,15 @@ from minidl.kernels.views import lines, windows
 from minidl.kernels.workers import deal, share, workspace
 
 NARROW = 8          # times as many inputs as outputs
-FEW_OUTPUTS = 8     # and in two dimensions fewer outputs than that, as there `by_row` makes gathering cheap
+FEW_OUTPUTS = 8     # and in two dimensions fewer outputs than that: measured
 FEW_PLACES = 128    # below which turning the filters around would be most of the work
 
 
-def _winograd(pictures, other, channels, g):
-    """The form of Winograd's algorithm that contracts these arrays, or None.  channels: in and out."""
+def _winograd(pictures, other, sizes, channels, g):
+    """The form of Winograd's algorithm that contracts these arrays, or None.  sizes of the result; channels in and out."""
     chosen = algorithm()
     if chosen in ("auto", "winograd") and winograd.applies(pictures, other, g):
-        return winograd.choose(pictures, channels, wherever=chosen == "winograd")
+        return winograd.choose((len(pictures), *sizes), channels, backend.of(pictures), wherever=chosen == "winograd")
     return None
 
 
@@ -73,7 +73,7 @@ def conv(x, w, b, g, rectified=False):
     rectified: max(y, 0) instead.
     """
     channels = w.shape[-2:]
-    if form := _winograd(x, w, channels, g):
+    if form := _winograd(x, w, g.output, channels, g):
         return winograd.conv(x, w, b, g, form, rectified)
     if _planar(x, w, channels, g):
         return planar.conv(x, w, b, g, rectified)
@@ -85,7 +85,7 @@ def conv(x, w, b, g, rectified=False):
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i"""
     xp, channels = backend.of(u), w.shape[:-3:-1]               # (O, C)
-    if form := _winograd(u, w, channels, g):
+    if form := _winograd(u, w, g.sizes, channels, g):
         return winograd.conv_input(u, w, g, form)
     if set(g.stride) != {1}:
         return fold(u, w, None, g)
@@ -106,7 +106,8 @@ def _turned(w, g):
 
 
 def _around(g):
-    """And this Geometry: on each side as much padding as a filter reaches further than the given one."""
+    """The Geometry with which the filters of `_turned` convolve, for stride 1: on each side as much padding as a filter
+    reaches further than the given one."""
     padding = tuple(d * (k - 1) - p for d, k, p in zip(g.dilation, g.kernel, g.padding))
     return Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups)
 
@@ -117,7 +118,7 @@ def conv_weight(x, u, g, bias=False):
     bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o],  which is like one tap more, whose input is 1 everywhere.
     """
     channels, outputs = x.shape[-1], u.shape[-1]
-    if _winograd(u, x, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
+    if _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
         w = winograd.conv_weight(x, u, g)
     elif _planar(x, u, (channels, outputs), g):
         w = planar.conv_weight(x, u, g)

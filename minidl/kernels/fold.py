@@ -64,14 +64,15 @@ class Axis(NamedTuple):
 
 
 class ChannelsLast:
-    """z (*K, groups, n, *P, C/groups), and its sums, as they are written."""
+    """z (*K, groups, n, *P, C/groups), and its sums, in memory in the order written here."""
 
-    def __init__(self, w, b, g, places):
+    def __init__(self, w, b, g, rows):
+        """rows: how many places will be multiplied."""
         self.g, self.b, self.channels, self.outputs = g, b, w.shape[-2], w.shape[-1] // g.groups
         taps = w.reshape(-1, self.channels, g.groups, self.outputs)
-        self.panels = g.groups == 1 and in_strips(backend.of(w)) and panels_pay(places, self.outputs)
+        self.panels = g.groups == 1 and in_strips(backend.of(w)) and panels_pay(rows, self.outputs)
         taps = in_panels(taps[:, :, 0].swapaxes(1, 2)) if self.panels else taps.transpose(0, 2, 3, 1)
-        self.filters = taps.reshape(g.kernel[0], -1, *taps.shape[1:])           # (K₁, |K₂|, groups, O/groups, C/groups)
+        self.filters = taps.reshape(g.kernel[0], -1, *taps.shape[1:])       # (K₁, |K₂|, groups or panels, O/groups, …)
 
     def products(self, places, taps):
         """z (taps, *K₂, groups, n, *p, C/groups) of places (n, *p, O) and some taps, a slice, along the first axis."""
@@ -92,7 +93,7 @@ class ChannelsLast:
 class ChannelsFirst:
     """The same arrays, with channels before (n, *P) in memory, so that rows are long where channels are few; on the CPU."""
 
-    def __init__(self, w, b, g, places):
+    def __init__(self, w, b, g, rows):
         self.g, self.b, self.channels, self.outputs = g, b, w.shape[-2], w.shape[-1] // g.groups
         taps = w.reshape(-1, self.channels, g.groups, self.outputs).transpose(2, 0, 1, 3)
         self.filters = taps.reshape(g.groups, g.kernel[0], -1, self.outputs)    # (groups, K₁, |K₂|·C/groups, O/groups)
@@ -129,7 +130,7 @@ def fold(u, w, b, g, rectified=False):
     """
     xp, kernel, channels = backend.of(u), g.kernel, w.shape[-2]
     on_cpu = xp is backend.CPU.module
-    z = (ChannelsFirst if on_cpu and channels < SHORT else ChannelsLast)(w, b, g, u[..., 0].size)
+    layout = (ChannelsFirst if on_cpu and channels < SHORT else ChannelsLast)(w, b, g, u[..., 0].size)
     tap_by_tap = on_cpu and math.prod(kernel[1:]) * channels >= SHORT
     rounds = [slice(k, k + 1) for k in range(kernel[0])] if tap_by_tap else [slice(0, kernel[0])]
     first, *others = map(Axis, g.sizes, kernel, g.stride, g.padding, g.dilation, u.shape[1:-1])
@@ -141,14 +142,14 @@ def fold(u, w, b, g, rectified=False):
     def fill(strip):
         images, rows = strip
         q = first.span()[0] + rows.start, first.span()[0] + rows.stop
-        sums = z.sums(u, (images.stop - images.start, q[1] - q[0], *lengths))
+        sums = layout.sums(u, (images.stop - images.start, q[1] - q[0], *lengths))
         for some in rounds:
             taps = range(some.start, some.stop)
             p = first.reaching(q, taps)
             places = u[images, slice(*p)]
             if places.size == 0:
                 continue
-            products = z.products(places, some)
+            products = layout.products(places, some)
             for tap, step in zip(np.ndindex(*products.shape[:len(kernel)]), product(first.steps(q, p, taps), *steps)):
                 remainder, to, origin = zip(*step)
                 part = sums[remainder][every + to]

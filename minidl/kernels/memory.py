@@ -61,10 +61,9 @@ class Pool:
             if blocks:
                 block = blocks.pop()
                 self.dead -= block.size
+                self.free.pop(found, None)
                 if blocks:
-                    self.free.move_to_end(found)
-                else:
-                    self.free.pop(found, None)
+                    self.free[found] = blocks           # the last one now
                 return block
         return None
 
@@ -78,10 +77,11 @@ class Pool:
     def shrink(self, bound):
         """Let go of dead blocks until there are no more bytes than that."""
         for size in list(self.free) if self.dead > bound else ():
-            while self.dead > bound and self.free[size]:
-                self.dead -= self.free[size].pop().size
-            if not self.free[size]:
-                del self.free[size]
+            blocks = self.free.get(size, ())
+            while self.dead > bound and blocks:
+                self.dead -= blocks.pop().size
+            if not blocks:
+                self.free.pop(size, None)
 
 
 _Lent.pool = Pool()

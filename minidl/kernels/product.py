@@ -17,8 +17,10 @@ SMALL = 10 ** 6                     # multiplications of a small product
 SHORTEST, SHORTEST_INSIDE = 60, 100 # pieces of m or n, and of k
 IN_PLACE = "SkylakeX", "Cooperlake", "Sapphirerapids"          # OpenBLAS's names for processors with 512-bit vectors
 PANEL, BLOCK = 64, 16               # columns of a panel, and rows that OpenBLAS takes at once
-BLOCKS = (16, 64), (32, 32)         # height and width of a small product's result; where the first matrix is turned
-DEEP, LENGTH = 256, 512             # k from which that pays, and what is then taken of it at once
+SQUARISH = (16, 64), (32, 32)       # height and width of a small product's result, and where the first matrix is turned
+ACROSS = 4                          # so many of them side by side: with more, each reads too much of the first matrix anew
+DEEP, LENGTH = 256, 512             # k from which that pays, and about what is then taken of it at once
+PARTIAL = 2 ** 20                   # elements of results that are to be added up
 LONG = 4                            # times the others, as long as k must be to be cut: the parts are added up
 TURN = 1000                         # rows that are worth laying out the other matrix anew for
 
@@ -64,7 +66,8 @@ def multiply(a, b, out):
 
     BLAS first copies what it multiplies into an order of its own.  OpenBLAS has kernels without that copy for products of up
     to SMALL multiplications, on processors with 512-bit vectors: in them, products of few channels run up to twice as fast,
-    and no slower elsewhere.  So a long product is cut into a stack of small ones, which NumPy goes through in one call.
+    and no slower elsewhere.  So a long product is cut into a stack of small ones, which NumPy goes through in one call, and
+    another into blocks of its result.
     """
     if type(out) is not np.ndarray:
         return backend.matmul(a, b, out)
@@ -76,7 +79,8 @@ def multiply(a, b, out):
         unlocked = LOCKED // out.size + 1 if out.size * k > LITTLE else 1       # products that together exceed LOCKED
         pieces = max(-(-k // most) if worth else 1, unlocked)
         if pieces > 1:
-            return _sum_of_pieces(a, b, out, pieces, m, n)
+            _sum_of_pieces(a, b, out, pieces, m, n)
+            return out
     elif work > SMALL and most >= SHORTEST:
         length = _even(most)
         if longest == n:
@@ -84,7 +88,11 @@ def multiply(a, b, out):
         else:
             _pieces(a, b, out, length)
         return out
-    return _in_blocks(a, b, out) if work > SMALL and k >= DEEP else np.matmul(a, b, out=out)
+    if work > SMALL and k >= DEEP:
+        _in_blocks(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+    return out
 
 
 def in_panels(b):
@@ -158,23 +166,26 @@ def _even(most):
 
 
 def _in_blocks(a, b, out):
-    """A product of which no length is much longer than the others: out in blocks that are made in place, if it divides."""
+    """Where a long product would be cut too short: out in blocks that are made in place, if it is narrow and divides."""
     turned = a.strides[-2] == a.itemsize
     if turned and out.shape[-1] > out.shape[-2]:
         a, b, out = b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2)
-    height, width = BLOCKS[turned]
+    height, width = SQUARISH[turned]
     (m, k), n = a.shape[-2:], b.shape[-1]
-    if m % height or n % width or n > 4 * width or not _multiplies_in_place():
-        return np.matmul(a, b, out=out)
-    return _sum_of_pieces(a, b, out, max(k // LENGTH, -(-k * height * width // SMALL)), height, width)
+    pieces = max(1, k // LENGTH, -(-k * height * width // SMALL))
+    divides = m % height == 0 and n % width == 0 and n <= ACROSS * width and (pieces == 1 or pieces * m * n <= PARTIAL)
+    if divides and _multiplies_in_place():
+        _sum_of_pieces(a, b, out, pieces, height, width)
+    else:
+        np.matmul(a, b, out=out)
 
 
 def _sum_of_pieces(a, b, out, pieces, height, width):
     """By k, which is summed over, and out in blocks."""
     (m, k), n = a.shape[-2:], b.shape[-1]
     whole = k // pieces * pieces
-    first = _by_columns(_stack(a[..., :whole].swapaxes(-1, -2), pieces), height).swapaxes(-1, -2)   # (…, pieces, m/h, h, k')
-    second = _by_columns(_stack(b[..., :whole, :], pieces), width)                                  # (…, pieces, n/w, k', w)
+    first = _side_by_side(_stack(a[..., :whole].swapaxes(-1, -2), pieces), height).swapaxes(-1, -2)     # (…, m/h, h, k')
+    second = _side_by_side(_stack(b[..., :whole, :], pieces), width)                                    # (…, n/w, k', w)
     parts = out[..., None, :, :]
     if pieces > 1:
         parts = workspace(np, "parts", (*out.shape[:-2], pieces + (whole < k), m, n), out.dtype)
@@ -182,10 +193,11 @@ def _sum_of_pieces(a, b, out, pieces, height, width):
     np.matmul(first[..., :, None, :, :], second[..., None, :, :, :], out=blocks.swapaxes(-3, -2))
     if whole < k:
         np.matmul(a[..., whole:], b[..., whole:, :], out=parts[..., -1, :, :])
-    return np.add.reduce(parts, axis=-3, out=out) if pieces > 1 else out
+    if pieces > 1:
+        np.add.reduce(parts, axis=-3, out=out)
 
 
-def _by_columns(x, width):
+def _side_by_side(x, width):
     """(…, m, w · n) → (…, n, m, w), a view."""
     return x.reshape(*x.shape[:-1], x.shape[-1] // width, width).swapaxes(-3, -2)
 

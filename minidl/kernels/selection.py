@@ -73,8 +73,10 @@ def keep_here(u, mask, out=None):
     """
     xp, bits = backend.of(u), _bits(u)
     if bits is None:
-        out = xp.empty_like(u) if out is None else out
-        out[...] = xp.where(mask, u, 0)
+        kept = xp.where(mask, u, 0)
+        if out is None:
+            return kept
+        out[...] = kept
         return out
     return xp.multiply(u.view(bits), mask, out=None if out is None else out.view(bits)).view(u.dtype)
 

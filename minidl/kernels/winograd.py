@@ -17,8 +17,8 @@ Where there are so few tiles that reading the filters takes longer than multiply
 
 What it loses.  Numbers of several sizes are added and subtracted, so rounding grows: see ERROR.  All outputs of a tile are
 made from all its inputs, and what does not concern an output cancels: so an outlier costs its neighbours in the tile digits,
-and an infinity or NaN, which does not cancel, makes NaN of them, up to five places beyond the filter's reach.  Float32 only;
-other dtypes are computed directly, and so are gradient checks, which run in float64.
+and an infinity or NaN, which does not cancel, makes NaN of them, up to three places beyond the filter's reach.  Float32
+only; other dtypes are computed directly, and so are gradient checks, which run in float64.
 
 The adjoint needs the filter w' with its taps in reverse order, from O channels to C: other filters, in general, that are
 transformed and kept beside the first.  But the points of F4 are chosen such that −1/p is one of them for every p, as
@@ -98,49 +98,49 @@ def applies(first, second, g):
             and g.groups == 1 and max(g.padding) < TAPS and len(first) > 0)
 
 
-def tiles(form, pictures):
-    """How many tiles cover pictures (N, H, W, …)."""
-    images, height, width = pictures.shape[:3]
+def tiles(form, places):
+    """How many tiles cover so many places (N, H, W) of the result."""
+    images, height, width = places
     return images * -(-height // form.tile) * -(-width // form.tile)
 
 
-def gain(places, tiles, channels):
-    """How many times fewer multiplications F4 takes than the direct product, which takes 9·C·O for each place.
+def gain(places, count, channels):
+    """How many times fewer multiplications F4 takes, in that many tiles, than the direct product with 9·C·O for each place.
 
     For each tile it takes 36·C·O, and its transforms along both axes take 36·36 for each of C inputs and 16·36 for each of
     O outputs.  Tiles that reach over the border count in full.
     """
     inputs, outputs = channels
     of_tile = F4.side ** 2 * (inputs * outputs + F4.side ** 2 * inputs + F4.tile ** 2 * outputs)
-    return TAPS ** 2 * inputs * outputs * places / (of_tile * tiles)
+    return TAPS ** 2 * inputs * outputs * places / (of_tile * count)
 
 
-def choose(pictures, channels, wherever=False):
-    """The form that is faster than the direct product, for pictures (N, H, W, …) and (C, O) channels in and out, or None.
+def choose(places, channels, xp, wherever=False):
+    """The form that is faster than the direct product, for places (N, H, W) and (C, O) channels in and out, or None.
 
     wherever: F4, even where it is not.
     F4 must save enough multiplications to pay for moving tiles, and have more than 16 of them to pay for the filters'
     transforms.  F2 is faster where there are 16 to 64 of its tiles, and channels enough to make the filters large.
     On a GPU 64 channels pay, where F4 saves enough multiplications for the time that three more launches take.
     """
-    count = tiles(F4, pictures)
-    if backend.of(pictures) is not np:
+    count = tiles(F4, places)
+    if xp is not np:
         pays = min(channels) >= 64 and count * math.prod(channels) >= LAUNCHES
     else:
-        if not wherever and min(channels) >= 64 and 16 <= tiles(F2, pictures) <= 64:
+        if not wherever and min(channels) >= 64 and 16 <= tiles(F2, places) <= 64:
             return F2
-        pays = count > 16 and gain(math.prod(pictures.shape[:3]), count, channels) >= GAIN
+        pays = count > 16 and gain(math.prod(places), count, channels) >= GAIN
     return F4 if pays or wherever else None
 
 
 def conv(x, w, b, g, form, rectified):
     """The convolution of x; see kernels.conv."""
-    return correlate(x, *_filters(w, form, x, False), b, g.padding, form, rectified)
+    return correlate(x, *_filters(w, form, (len(x), *g.output), False), b, g.padding, form, rectified)
 
 
 def conv_input(u, w, g, form):
     """Its adjoint: the "full" convolution of u with the filters' taps in reverse order, from O channels to C."""
-    return correlate(u, *_filters(w, form, u, True), None, tuple(TAPS - 1 - p for p in g.padding), form)
+    return correlate(u, *_filters(w, form, (len(u), *g.sizes), True), None, tuple(TAPS - 1 - p for p in g.padding), form)
 
 
 def conv_weight(x, u, g, budget=2 ** 22):
@@ -151,7 +151,7 @@ def conv_weight(x, u, g, budget=2 ** 22):
     to_values, from_products = placed(F4.input, device), placed(F4.output, device).T
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
     channels, outputs, positions = x.shape[-1], u.shape[-1], F4.side ** 2
-    if xp is np and FEWER * tiles(F4, u) < outputs:
+    if xp is np and FEWER * tiles(F4, u.shape[:3]) < outputs:
         return _conv_weight_by_outputs(x, u, g, to_values, from_products, budget)
 
     def total(mine):
@@ -181,7 +181,7 @@ def conv_weight(x, u, g, budget=2 ** 22):
 def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
     """No thread then adds up what is as large as the filters' values, 4 times the filters."""
     rows, columns = (-(-n // F4.tile) for n in u.shape[1:3])
-    channels, outputs, positions, many = x.shape[-1], u.shape[-1], F4.side ** 2, tiles(F4, u)
+    channels, outputs, positions, many = x.shape[-1], u.shape[-1], F4.side ** 2, tiles(F4, u.shape[:3])
     v, m = (empty((positions, many * n), x.dtype, apart=True) for n in (channels, outputs))
     transform(to_values, x, rows, columns, g.padding, F4.tile, F4.side, v)
     transform(from_products, u, rows, columns, (0, 0), F4.tile, F4.tile, m)
@@ -202,7 +202,7 @@ def _conv_weight_by_outputs(x, u, g, to_values, from_products, budget):
 def once(function):
     """function(w, …), computed once in the life of the array w for each choice of the other arguments.
 
-    As no array is ever changed in place, that is right; and w becomes read-only, so that nobody does.
+    As no array is ever changed in place, that is right; and w becomes read-only, so that who tries is told.
     """
     found = {}
 
@@ -237,9 +237,9 @@ def evaluate(matrix, taps):
     return values
 
 
-def _filters(w, form, pictures, adjoint):
+def _filters(w, form, places, adjoint):
     """Transformed filters in panels (s², P, C, O/P), of the adjoint from O to C, and (Aᵀ, Bᵀ) for both axes."""
-    few = tiles(form, pictures) < MANY and backend.of(w) is np
+    few = tiles(form, places) < MANY and backend.of(w) is np
     if form is F4 and math.prod(w.shape[2:]) > LARGE and few:
         whole = shared(w)[:, None]
         return (whole.swapaxes(2, 3), ADJOINT) if adjoint else (whole, (F4.output, F4.input))

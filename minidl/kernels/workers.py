@@ -46,8 +46,8 @@ def share(job, items, xp, threads=None):
     """[job(item) for item in items], on the CPU side by side on so many threads, by default all.
 
     This thread begins with the first item, its helpers with the last, as soon as they have woken up: so each comes back to
-    what it has in its cache.  After an error nothing more is begun, but what was begun is waited for: nobody writes any more
-    into what the caller throws away.
+    what it has in its cache.  After an error in a job nothing more is begun, but what was begun is waited for: nobody writes
+    any more into what the caller throws away.
     """
     if xp is not np:
         return [job(item) for item in items]
@@ -137,9 +137,11 @@ _helpers = _Helpers()
 class _OneBlasThread:
     """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
 
-    Those inside are known by weak references: whom Ctrl-C tears out before they can leave, nobody waits for.
+    Those inside are known by weak references: whom Ctrl-C tears out before they can leave, nobody waits for, once its
+    traceback is gone.
     """
-    lock, inside, found = threading.Lock(), [], []
+    lock = threading.Lock()
+    inside, found = [], []          # references to all that are inside; (choose, number of threads) of each BLAS before
 
     def __enter__(self):
         with self.lock:
