@@ -49,7 +49,7 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
 @given(sizes=st.tuples(*[st.integers(0, 12)] * 4), small=st.integers(1, 200), lengths=st.tuples(*[st.integers(1, 4)] * 2),
        few=st.integers(0, 200), turn=st.integers(1, 8))
 def test_pieces_of_every_size(sizes, small, lengths, few, turn):
-    """Small numbers in place of SMALL, LONG, SHORTEST, SHORTEST_INSIDE, LITTLE and TURN; whole numbers, which leave no room for rounding."""
+    """Small numbers in place of the module's; whole numbers, which leave no room for rounding."""
     stack, m, k, n = sizes
     a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
     with pytest.MonkeyPatch.context() as patched:
@@ -66,7 +66,7 @@ def test_pieces_of_every_size(sizes, small, lengths, few, turn):
 @given(blocks=st.tuples(*[st.integers(1, 4)] * 2), k=st.integers(2, 40), stack=st.integers(0, 2),
        turned=st.booleans(), apart=st.booleans(), partial=st.sampled_from([40, 10_000]))
 def test_blocks_of_every_size(blocks, k, stack, turned, apart, partial):
-    """Of 2 × 3, or turned 3 × 3, with at most 9 of k at once; results that are as they were asked for, also apart in memory."""
+    """Of 2 × 3, or turned 3 × 3, with at most ten of k at once; rows of the result may be apart in memory."""
     m, n = 6 * blocks[0], 3 * blocks[1]
     a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
     a = a.swapaxes(1, 2).copy().swapaxes(1, 2) if turned else a
