@@ -166,6 +166,24 @@ def test_nothing_to_reduce(device, name):
 
 # --- dtypes
 
+def test_sums_over_tall_arrays_keep_their_digits(device):
+    """A running sum of float32 would be wrong by 0.25 %."""
+    x = md.tensor(np.full((2, 512, 512, 3), 0.1), dtype="float32", device=device)
+    precision = 1e-2 if device == "strict" else 1e-5            # the stand-in adds as NumPy does, a GPU in a tree
+    for mean in ops.global_average_pool(x), ops.mean(x, (1, 2)), ops.mean(x, (0, 1, 2)):
+        np.testing.assert_allclose(mean.numpy(), 0.1, rtol=precision)
+    np.testing.assert_allclose(ops.sum_to(x, (2, 1, 1, 3)).numpy(), 0.1 * 512 ** 2, rtol=precision)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "bool"])
+def test_small_integers_do_not_wrap(device, dtype):
+    x = np.array([[3, 100], [1, 2]]).astype(dtype)
+    for name in "norm", "mean", "var", "std", "logsumexp", "softmax", "log_softmax":
+        function = getattr(ops, name)
+        np.testing.assert_allclose(function(md.tensor(x, device=device), 1).numpy(),
+                                   function(md.tensor(x.astype(float), device=device), 1).numpy())
+
+
 def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
     """A running sum of ones stops at 2048; the largest number is 65504."""
     ones = leaf(np.ones((100, 100, 4)), device, "float16")
@@ -175,6 +193,12 @@ def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
         assert mean.dtype == np.float16 and (mean.numpy() == 40).all()
     assert ops.channel_moments(many).numpy()[1].max() == 0 and many.var().item() == 0
     assert (ones * 300).var(0).numpy().max() == 0
+    few = leaf([300.0, -300.0], device, "float16")
+    assert few.std().item() == 300 and ops.norm(few + 400).item() == 707 and ops.norm(few).dtype == np.float16
+    flat = md.tensor(np.zeros(10_000), dtype="float16", device=device)
+    assert abs(ops.softmax(flat).numpy().astype("float64").sum() - 1) < 0.01
+    assert abs(ops.logsumexp(flat).item() - np.log(10_000)) < 0.01
+    assert ops.cumsum(flat + 1).numpy()[-1] == 10_000
     w, b = leaf(np.ones((1, 1, 4, 4)), device, "float16"), leaf(np.zeros(4), device, "float16")
     y = ops.conv(ops.reshape(ones, (1, 100, 100, 4)), w, b)
     for g in md.grad(y, [w, b], md.tensor(np.ones(y.shape), dtype="float16", device=device)):

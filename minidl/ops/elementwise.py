@@ -42,7 +42,7 @@ def negative(x):
 def power(a, b):
     """Power  y = a ^ b.        dy = b a^(b−1) da + y log(a) db        so   ā = ȳ ⊙ b a^(b−1),   b̄ = ȳ ⊙ y log a
 
-    Conventions: a^0 = 1 has derivative 0 everywhere, also at a = 0; the derivative with respect to b is 0 where a = 0.
+    Conventions: a^0 = 1 has derivative 0 everywhere, also at a = 0; that with respect to b is 0 where a = 0 ≤ b.
     """
     a, b = operands("power", a, b)
     return record(a.data ** b.data, (a, lambda gy: gy * _power_slope(a, b)), (b, lambda gy, y: gy * y * _log_or_zero(a)))

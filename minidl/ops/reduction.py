@@ -3,6 +3,7 @@
 axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axes with length 1, as in NumPy.
 `sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩; most rules here use one of the two.
 """
+import functools
 import math
 
 from minidl import backend, kernels
@@ -24,14 +25,31 @@ def _without(shape, axes):
 
 
 def sum_array(x, axes):
-    """Sum of an array over a tuple of axes; over the leading ones as `kernels.channels` does, where NumPy's own sum loses
-    digits because the array is tall, or time because it is large.  A running sum of float16 would soon not grow any more."""
-    lead = len(axes)
-    if 0 < lead < x.ndim and axes == tuple(range(lead)) and x.dtype.char in "fd" and x.flags.c_contiguous:
-        rows, rest = math.prod(x.shape[:lead]), x.shape[lead:]
-        if rows > TALL or rows > FEW and x.size > LARGE:
-            return kernels.channels.add_up(x.reshape(rows, math.prod(rest))).reshape(rest)
-    return x.sum(axes, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.sum(axes)
+    """Sum of an array over a tuple of axes.  Where NumPy's own loses digits, as the array is tall, or time, as it is large,
+    `kernels.channels` does it; and a running sum of float16 would soon not grow any more."""
+    if x.dtype.char == "e":
+        return x.sum(axes, dtype="float32").astype(x.dtype)
+    if axes and axes == tuple(range(axes[0], axes[-1] + 1)) and axes[-1] + 1 < x.ndim and x.flags.c_contiguous:
+        before, rest = x.shape[:axes[0]], x.shape[axes[-1] + 1:]
+        items, rows = math.prod(before), math.prod(x.shape[axes[0]:axes[-1] + 1])
+        each = x.reshape(items, rows, math.prod(rest))
+        if x.dtype.char in "fd" and items == 1 and (rows > TALL or rows > FEW and x.size > LARGE):
+            return kernels.channels.add_up(each[0]).reshape(before + rest)
+        if x.dtype.char in "fd" and rows > TALL and backend.of(x) is backend.CPU.module:
+            return backend.of(x).stack([kernels.channels.add_up(item) for item in each]).reshape(before + rest)
+    return x.sum(axes)
+
+
+def precise(function):
+    """For a function of x that makes of it numbers too large or too many for float16, or fractions: float16 is computed in
+    float32 and rounded once, in the end; integers become floating point."""
+    @functools.wraps(function)
+    def of(x, *arguments, **options):
+        x = operand(function.__name__, x)
+        if x.dtype.char == "e":
+            return function(x.astype("float32"), *arguments, **options).astype(x.dtype)
+        return function(x if x.dtype.kind == "f" else x * 1.0, *arguments, **options)
+    return of
 
 
 def sum(x, axis=None, keepdims=False):
@@ -60,12 +78,10 @@ def sum_to(x, shape):
     return record(sum_array(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
 
 
+@precise
 def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast.  Raises ValueError for m = 0."""
-    x = operand("mean", x)
     count = _count("mean", x, axis)
-    if x.dtype.char == "e":                             # whose sum may be too large for it
-        return mean(x.astype("float32"), axis, keepdims).astype(x.dtype)
     return sum(x, axis, keepdims) * (1 / count)
 
 
@@ -78,20 +94,18 @@ def _count(operation, x, axis):
     return count
 
 
+@precise
 def var(x, axis=None, keepdims=False, ddof=0):
     """Variance  y = 1/(m − ddof) Σ (x − mean)².        x̄ = 2 ȳ (x − mean) / (m − ddof), by composition"""
-    x = operand("var", x)
     freedom = _count("var", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
-    if x.dtype.char == "e":
-        return var(x.astype("float32"), axis, keepdims, ddof).astype(x.dtype)
     return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1 / freedom)
 
 
+@precise
 def std(x, axis=None, keepdims=False, ddof=0):
     """Standard deviation  y = ‖x − mean‖ / √(m − ddof), whose gradient at constant x is 0, as the norm's."""
-    x = operand("std", x)
     freedom = _count("std", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
@@ -143,12 +157,13 @@ def cumsum(x, axis=0):
     """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
     x = operand("cumsum", x)
     normalize_axes("cumsum", axis, x.ndim)
-    return record(x.data.cumsum(axis), (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
+    value = x.data.cumsum(axis, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.data.cumsum(axis)
+    return record(value, (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
 
 
+@precise
 def norm(x, axis=None, keepdims=False):
     """Euclidean norm  y = √Σ x² along the axes.        dy = ⟨x, dx⟩ / y        so   x̄ = ȳ x / y,   and 0 where y = 0"""
-    x = operand("norm", x)
     axes = normalize_axes("norm", axis, x.ndim)
     kept = _kept(x.shape, axes)
     value = backend.of(x.data).sqrt(sum_array(x.data * x.data, axes))
@@ -167,12 +182,12 @@ def _shift(x, axes):
     return xp.where(xp.isfinite(highest), highest, 0)
 
 
+@precise
 def logsumexp(x, axis=None, keepdims=False):
     """y = log Σ eˣ along the axes, from x − max x so that nothing overflows.        x̄ = ȳ e^(x − y) = ȳ softmax(x)
 
     Where all x are −∞, y is −∞ and x̄ is 0.
     """
-    x = operand("logsumexp", x)
     _count("logsumexp", x, axis)
     axes = normalize_axes("logsumexp", axis, x.ndim)
     xp, kept = backend.of(x.data), _kept(x.shape, axes)
@@ -182,9 +197,9 @@ def logsumexp(x, axis=None, keepdims=False):
                   (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept))))
 
 
+@precise
 def softmax(x, axis=-1):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis.        dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
-    x = operand("softmax", x)
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.   dy = y ⊙ (dx − ⟨y, dx⟩)   so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
     _count("softmax", x, axis)
     axes = normalize_axes("softmax", axis, x.ndim)
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
@@ -192,9 +207,9 @@ def softmax(x, axis=-1):
                   (x, lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True))))
 
 
+@precise
 def log_softmax(x, axis=-1):
     """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ"""
-    x = operand("log_softmax", x)
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
     xp = backend.of(x.data)
