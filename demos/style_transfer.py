@@ -24,6 +24,7 @@ def main(arguments=None):
                     learning_rate=options.learning_rate, seed=options.seed)
     style.check_settings(**settings)
     start(options)
+    pyplot = _pyplot()                                          # before the work, as it may not be installed
     content, painting = load_image(options.content, options.size), load_image(options.style, options.size)
     net = md.models.vgg19(options.weights, options.pooling)
     watch, bar, snapshots = Stopwatch(), progress(options.steps, "style transfer", options.quiet), _Snapshots(options)
@@ -41,7 +42,7 @@ def main(arguments=None):
     used = {name: str(value) for name, value in vars(options).items() if name not in ("json", "quiet")}
     save_image(options.output / "picture.png", result.image, metadata={"Software": "minidl style transfer", **used})
     save_image(options.output / "strip.png", snapshots.strip(content, painting, result.image))
-    _plot_costs(result.history, options, options.output / "costs.png")
+    _plot_costs(pyplot, result.history, options, options.output / "costs.png")
     best = min(result.history, key=lambda costs: costs["J"])
     write_json(options.json, {**best, "evaluations": len(result.history), "seconds": watch.seconds,
                               "interrupted": result.interrupted, "height": result.image.shape[0],
@@ -82,6 +83,9 @@ def _options(arguments):
     add("--weights", default="vgg19", metavar="FILE", help="vgg19, fetched once, or a file of VGG-19's weights")
     add("--save-every", type=int, default=0, metavar="N", help="also write the picture after every N evaluations")
     options = parser.parse_args(arguments)
+    if options.learning_rate is not None and (options.optimizer == "lbfgs" or not options.learning_rate > 0):
+        parser.error(f"--learning-rate must be positive, and is for adam and gradient_descent, got {options.learning_rate} "
+                     f"with {options.optimizer}")
     if options.save_every < 0:
         parser.error(f"--save-every must not be negative, got {options.save_every}")
     if options.style_layer_weights is not None:
@@ -116,11 +120,16 @@ class _Snapshots:
         return np.concatenate(parts[:-1], axis=1)
 
 
-def _plot_costs(history, options, path):
-    """The weighted costs against the evaluations, on a logarithmic axis."""
+def _pyplot():
+    """Matplotlib, drawing into files."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    return pyplot
+
+
+def _plot_costs(pyplot, history, options, path):
+    """The weighted costs against the evaluations, on a logarithmic axis."""
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     numbers = range(1, len(history) + 1)
     axes.semilogy(numbers, [costs["J"] for costs in history], label="J", color="black", linewidth=2)

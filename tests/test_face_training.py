@@ -157,6 +157,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         trained(checkpoint=path, data=(SEEN[0], SEEN[1] // 2))
     with pytest.raises(ValueError, match="another run: validation was None, is"):
         trained(checkpoint=path, validation=APART)
+    for progress in {}, []:
+        checkpoints.save(path, {}, progress)
+        with pytest.raises(md.WeightsError, match="not a checkpoint"):
+            trained(checkpoint=path)
     md.save(path, encoder())
     with pytest.raises(md.WeightsError, match="not a checkpoint of a training run"):
         trained(checkpoint=path)
@@ -254,7 +258,7 @@ def test_measures_by_hand():
 def test_separation_by_counting():
     rng = np.random.default_rng(0)
     e, labels = rng.integers(-2, 3, (12, 2)).astype(float), rng.integers(0, 4, 12)
-    similar = e @ e.T
+    similar = -((e[:, None] - e) ** 2).sum(-1)
     pairs = [(i, j) for j in range(12) for i in range(j)]
     like = [similar[p] for p in pairs if labels[p[0]] == labels[p[1]]]
     unlike = [similar[p] for p in pairs if labels[p[0]] != labels[p[1]]]

@@ -297,7 +297,9 @@ def test_wrong_calls():
         (lambda: gallery.enroll_encodings(["A"], rows(np.nan)), "finite"),
         (lambda: gallery.identify_encodings(np.ones((1, 3))), r"must be \(N, 2\), got \(1, 3\)"),
         (lambda: Gallery(Encoder(), 1).identify(picture(0)), "nobody is enrolled"),
-        (lambda: Gallery(Encoder(), -1), "threshold"), (lambda: Gallery(Encoder(), float("nan")), "threshold"),
+        (lambda: Gallery(Encoder(), -1), "threshold"),
+        (lambda: setattr(gallery, "threshold", -5e-324), "threshold"),
+        (lambda: Gallery(Encoder(), float("nan")), "threshold"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

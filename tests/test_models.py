@@ -103,6 +103,8 @@ def test_kinds_of_files_agree():
 @pytest.mark.parametrize("change, words", [
     (lambda a: a.pop("conv3_2.w"), "conv3_2.w"), (lambda a: a.pop("mean"), "mean"),
     (lambda a: a.update({"conv2_1.w": np.zeros((3, 3, 3, 3))}), "conv2_1"), (lambda a: a.clear(), "vgg19"),
+    (lambda a: a.update({"conv3_5.w": np.zeros((3, 3, 256, 256))}), "17 convolutions, vgg19 has 16"),
+    (lambda a: a.update({"mean": np.zeros(2)}), "mean has shape"),
 ])
 def test_incomplete_weights(change, words):
     arrays = {"mean": np.float32(CAFFE_MEAN)}

@@ -28,7 +28,9 @@ def load(path):
         for key, value in arrays.items():
             part, name = key.split("/", 1)
             parts.setdefault(part, {})[name] = value
-    except (KeyError, ValueError):
+        if not isinstance(progress, dict):
+            raise TypeError
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise WeightsError(f"{path}: is a file of weights, but not a checkpoint of a training run") from None
     return parts, progress
 

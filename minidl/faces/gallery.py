@@ -74,14 +74,23 @@ class Gallery:
     """
 
     def __init__(self, encoder, threshold):
-        if not threshold >= 0:
-            raise ValueError(f"Gallery: threshold must be a distance ≥ 0, got {threshold}")
-        self.encoder, self.threshold = encoder, float(threshold)
+        self.encoder, self.threshold = encoder, threshold
         self._names, self._number = [], {}                      # number -> name, name -> number
         self._rows = 0                                          # used rows of the three arrays below
         self._encodings = np.zeros((0, 0), "float32")           # (capacity, D)
         self._squares = np.zeros(0, "float32")                  # ‖f‖² of each row
         self._people = np.zeros(0, "int32")                     # whose each row is: a number
+
+    @property
+    def threshold(self):
+        """τ, which may be assigned."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value):
+        if not value >= 0:                                      # below 0: nobody at all, as of two people with one picture
+            raise ValueError(f"Gallery: threshold must be a distance ≥ 0, got {value}")
+        self._threshold = float(value)
 
     names = property(lambda self: list(self._names), doc="Names of the people, in the order of enrolment.")
     encodings = property(lambda self: self._encodings[:self._rows], doc="(pictures, D) float32: the rows in use.")

@@ -245,13 +245,18 @@ class _Run:
         if found is None:
             return
         parts, progress = found
+        if missing := {"run", "stage", "t", "best_score", "since", "history", "best_step"} - set(progress):
+            raise checkpoints.WeightsError(f"{self.checkpoint}: is not a checkpoint of this kind of run: it lacks "
+                                           f"{', '.join(sorted(missing))}")
         own = self.identity()
         was = progress["run"]
         other = [f"{name} was {was.get(name)}, is {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
         if other:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
                              "what it was, or name another file")
-        stage = next(s for s in self.stages if s.name == progress["stage"])
+        stage = next((s for s in self.stages if s.name == progress["stage"]), None)
+        if stage is None:
+            raise ValueError(f"train: the checkpoint {self.checkpoint} is in an unknown stage, {progress['stage']!r}")
         self.enter(stage)
         self.encoder.load_state_dict(parts["encoder"])
         checkpoints.restore_generators(self.encoder, parts.get("generators", {}))
@@ -291,10 +296,11 @@ def separation(embeddings, labels):
     """The probability that two pictures of one person are nearer than two of different people: the area under the ROC over
     all pairs, ½ by chance, 1 if perfect.
 
-    embeddings (N, D), unit vectors, and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
+    embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
     labels, (i, j) = np.asarray(labels), np.triu_indices(len(labels), 1)
-    return auc(2 - 2 * (embeddings @ embeddings.T)[i, j], labels[i] == labels[j])
+    squares = np.sum(embeddings * embeddings, 1)
+    return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j], labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):

@@ -30,6 +30,8 @@ class SiameseEncoder(Module):
 
     def __init__(self, size, channels, border, widths, features, nonnegative, seed):
         check_sizes("siamese_encoder", size=size, channels=channels, features=features)
+        if not widths:
+            raise ValueError("siamese_encoder: widths must name the channels of one layer or more, got none")
         side = size - 2 * border
         if border < 0 or side < 2 ** len(widths):
             raise ValueError(f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
@@ -103,7 +105,7 @@ def load_encoder(path):
         return encoder.load_state_dict(arrays).eval()
     except KeyError:
         raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: does not describe a Siamese encoder: {error}") from None
 
 

@@ -116,7 +116,7 @@ def read_filters(arrays, kind, path):
     Raises WeightsError, naming the file, for what is missing or misshapen.
     """
     names = [name for name in layer_names(kind) if name.startswith("conv")]
-    mean = CAFFE_MEAN
+    mean, given = CAFFE_MEAN, sum(getattr(array, "ndim", 0) == 4 or key.endswith("_W_q") for key, array in arrays.items())
     try:
         if "block1_conv1_W_q" in arrays:
             filters = {name: _eight_bit(arrays, name) for name in names}
@@ -132,6 +132,10 @@ def read_filters(arrays, kind, path):
             mean = arrays["mean"]
     except (KeyError, IndexError) as error:
         raise WeightsError(f"{path}: is not a file of {kind}'s weights: {error} is missing or out of range") from None
+    if given != len(names):
+        raise WeightsError(f"{path}: has {given} convolutions, {kind} has {len(names)}")
+    if np.shape(mean) != (3,):
+        raise WeightsError(f"{path}: mean has shape {np.shape(mean)}, expected (3,): of red, green and blue")
     previous = 3
     for name, (w, b) in filters.items():
         expected = (3, 3, previous, CHANNELS[int(name[4]) - 1])

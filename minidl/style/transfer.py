@@ -130,8 +130,11 @@ def _descend(evaluate, start, steps, optimizer, learning_rate, report):
             if j.item() < lowest:
                 best, lowest = picture.detach(), j.item()
             report(number, picture.detach(), j.item())
+            slope = abs(picture.grad).mean().item()
+            if slope == 0:                              # a minimum, as of the content cost at the content
+                break
             if optimizer == "gradient_descent":
-                picture.grad = picture.grad / abs(picture.grad).mean()
+                picture.grad = picture.grad / slope
             method.step()
             picture.data = picture.detach().clip(0, 255).data
     except StopIteration:
@@ -152,8 +155,9 @@ def check_settings(*, size, steps, optimizer, content_weight, style_weight, vari
         raise ValueError(f"style transfer: optimizer must be lbfgs, adam or gradient_descent, got {optimizer!r}")
     if isinstance(init, str) and init not in ("content", "noise", "mix"):
         raise ValueError(f"style transfer: init must be content, noise, mix or an array, got {init!r}")
-    if noise_ratio is not None and (init != "mix" or not 0 <= noise_ratio <= 1):
-        raise ValueError(f"style transfer: noise_ratio is a share in 0..1 for init='mix', got {noise_ratio} with {init!r}")
+    if noise_ratio is not None and (not isinstance(init, str) or init != "mix" or not 0 <= noise_ratio <= 1):
+        raise ValueError(f"style transfer: noise_ratio is a share in 0..1 for init='mix', got {noise_ratio} with "
+                         f"{init if isinstance(init, str) else 'an array'!r}")
     weights = content_weight, style_weight, variation_weight
     if not all(0 <= weight < float("inf") for weight in weights) or content_weight + style_weight == 0:
         raise ValueError(f"style transfer: weights must be finite, not negative, and α and β not both 0, got {weights}")
