@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 import sys
+import tempfile
 import time
 
 import minidl as md
@@ -59,7 +60,13 @@ def start(options):
         raise ValueError(f"--seed must not be negative, got {options.seed}")
     if options.device:
         md.use_device(options.device)
+    if options.output.exists() and not options.output.is_dir():
+        raise ValueError(f"--output {options.output} is a file, not a folder")
     options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=options.output).close()
+    except OSError as error:
+        raise ValueError(f"--output {options.output}: nothing can be written in this folder ({error.strerror})") from None
 
 
 def progress(total, description, quiet):

@@ -30,6 +30,7 @@ from minidl.data.people import load_picture
 from minidl.faces import Gallery, calibrate
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
+from minidl.weights import WeightsError
 
 DRAWN_PICTURES = 6              # of each person
 
@@ -167,7 +168,10 @@ def _model(options):
 def _gallery(options, model, new=False):
     """The gallery in the file; where there is none yet, and `new` allows it, an empty one."""
     if options.gallery.exists():
-        return Gallery.load(options.gallery, model.encoder)
+        try:
+            return Gallery.load(options.gallery, model.encoder)
+        except WeightsError as error:
+            raise ValueError(f"{error}; --model says which encoder, here {options.model}") from None
     if not new:
         raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
     return Gallery(model.encoder, model.threshold)

@@ -179,7 +179,7 @@ def _curves(f, inputs, seed, order=1):
     if not np.isfinite([slope, size, *(q[:MIDDLE].sum() for q in quotients.values())]).all():
         raise ValueError("its values or its gradients near there are not finite; say with --range where they are")
     scale = max(abs(slope), *(abs(np.median(q[MIDDLE])) for q in quotients.values()))
-    zero = bool(scale <= 1e-9 * size)
+    zero = bool(scale <= 1e-9 * size) or slope == size == 0        # at 0, of what is smaller than any slope there
     scale = size or 1.0 if zero else scale          # the errors of a slope of zero are relative to the terms of L
     samples = {method: np.maximum(abs(q - slope) / scale, SMALLEST) for method, q in quotients.items()}
     errors = {method: np.sqrt(np.mean(e ** 2, axis=1)) for method, e in samples.items()}

@@ -237,5 +237,5 @@ def generator(seed):
     if isinstance(seed, np.random.Generator):
         return seed
     if seed is None:
-        raise TypeError("randomness is explicit in minidl: pass a numpy.random.Generator or an integer seed, got None")
+        raise TypeError("randomness is explicit in minidl: pass rng, a numpy.random.Generator or an integer seed, got None")
     return np.random.default_rng(seed)

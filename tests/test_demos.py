@@ -7,7 +7,7 @@ import sys
 from PIL import Image
 import pytest
 
-from demos import style_transfer
+from demos import command_line, style_transfer
 from demos.command_line import run
 from minidl.data import read_metadata
 from minidl.files import cache_folder
@@ -44,6 +44,15 @@ def test_an_output_that_is_a_file(capsys, tmp_path):
     (tmp_path / "taken").write_text("x")
     assert "taken" in fails(capsys, style_transfer.main, "--output", tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "x"
+
+
+def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypatch, tmp_path):
+    def refused(dir):
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(command_line.tempfile, "TemporaryFile", refused)
+    said = fails(capsys, style_transfer.main, "--output", tmp_path)
+    assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
 
 
 @pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces"])
