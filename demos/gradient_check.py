@@ -307,7 +307,7 @@ def _plot(results, options):
     from matplotlib import pyplot
     columns = 2 if len(results) == 4 else min(len(results), 3)
     rows, side = math.ceil(len(results) / columns), 6.2 if len(results) == 1 else 4.6
-    figure, panels = pyplot.subplots(rows, columns, figsize=(side * columns + 0.5, side * rows + 1.3), squeeze=False,
+    figure, panels = pyplot.subplots(rows, columns, figsize=(side * columns + 0.5, side * rows + 1.3 + 0.3 * rows), squeeze=False,
                                      sharex=True, sharey=True, layout="constrained")
     for axes, result in zip(panels.flat, results):
         _draw(axes, result)
@@ -318,6 +318,7 @@ def _plot(results, options):
         axes.set_xlabel("step size  h")
     for axes in panels[:, 0]:
         axes.set_ylabel("relative error of the directional derivative L'")
+    figure.get_layout_engine().set(h_pad=0.12)                  # inches above and below each panel
     figure.suptitle("How wrong is a difference quotient?", fontsize=17, fontweight="bold")
     figure.legend(handles=[pyplot.Line2D([], [], color=color, label=words) for *_, color, words in METHODS.values()],
                   loc="outside lower center", ncols=3 if columns == 3 else 1, frameon=False, fontsize=11)

@@ -136,8 +136,10 @@ def _plot_costs(pyplot, history, options, path):
     for name, weight, symbol in (("J_content", options.alpha, "α J_content"), ("J_style", options.beta, "β J_style"),
                                  ("J_variation", options.tv_weight, "γ J_variation")):
         if weight:
-            axes.semilogy(numbers, [weight * costs[name] for costs in history], label=f"{symbol}  ({weight:g})")
+            shown = [weight * costs[name] or float("nan") for costs in history]        # a cost of 0 has no logarithm
+            axes.semilogy(numbers, shown, label=f"{symbol}  ({weight:g})")
     axes.set_xlabel("evaluation of J and its gradient")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_ylabel("cost")
     axes.set_title("Style transfer: " + " + ".join(Path(p).stem.replace("_", " ") for p in (options.content, options.style)))
     axes.grid(alpha=0.3, which="both")
