@@ -349,6 +349,12 @@ def test_errors_name_the_operation(device, name):
     r"broadcast_to: \(2, 3\) does not broadcast to \(1, 3\)": lambda: ops.broadcast_to(a, (1, 3)),
     "concatenate: axis 2 is out of range": lambda: ops.concatenate([a, a], 2),
     "split: axis 2 is out of range": lambda: ops.split(a, 2, 2),
+    "stack: axis 9 is out of range for 3 dimensions": lambda: ops.stack([a, a], 9),
+    r"reshape: .* does not fit shape \(-2, -3\)": lambda: ops.reshape(a, -2, -3),
+    "index: slice step cannot be zero": lambda: ops.index(a, slice(None, None, 0)),
+    "index: only one Ellipsis": lambda: ops.index(a, (..., ...)),
+    "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
+    "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
     "huber: delta must be positive, got 0": lambda: losses.huber(a, a, delta=0),
     "triplet: reduction must be 'mean', 'sum' or 'none', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
@@ -366,6 +372,57 @@ def test_kinds_are_checked():
               lambda: ops.argmax(np.ones((2, 2)), (0, 1))):
         with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot|argmax): "):
             f()
+
+
+@pytest.mark.parametrize("axis", ["a", 1.5, (0, "a"), None])
+@pytest.mark.parametrize("name, call", {
+    "sum": lambda axis: ops.sum(a, axis), "softmax": lambda axis: ops.softmax(a, axis),
+    "flip": lambda axis: ops.flip(a, axis),
+    "squeeze": lambda axis: ops.squeeze(a, axis), "expand_dims": lambda axis: ops.expand_dims(a, axis),
+    "moveaxis": lambda axis: ops.moveaxis(a, axis, 0), "swapaxes": lambda axis: ops.swapaxes(a, axis, 0),
+    "transpose": lambda axis: ops.transpose(a, axis, 0), "diagonal": lambda axis: ops.diagonal(a, 0, axis, 0),
+    "concatenate": lambda axis: ops.concatenate([a, a], axis), "stack": lambda axis: ops.stack([a, a], axis),
+    "split": lambda axis: ops.split(a, 2, axis), "repeat": lambda axis: ops.repeat(a, 2, axis),
+    "take": lambda axis: ops.take(a, [0], axis), "take_along_axis": lambda axis: ops.take_along_axis(a, a > 0, axis),
+    "standardize": lambda axis: ops.standardize(a, axis),
+}.items())
+def test_what_is_no_axis(name, call, axis):
+    if axis is None and name in ("sum", "softmax", "flip", "squeeze", "repeat", "take", "standardize"):
+        call(axis)                                              # all axes
+    else:
+        with pytest.raises(TypeError, match=rf"^{name}: \w+ must be (one integer|an integer or several), got "):
+            call(axis)
+
+
+def test_sizes_and_axes_may_be_numpy_numbers(device):
+    x, one, two = md.tensor(np.ones((2, 3)), device=device), np.int64(1), np.int32(2)
+    for y, shape in [(ops.expand_dims(x, one), (2, 1, 3)), (ops.squeeze(x[:, :1], one), (2,)),
+                     (ops.moveaxis(x, one, 0), (3, 2)),
+                     (ops.stack([x, x], two), (2, 3, 2)), (ops.split(x, two)[1], (1, 3)), (ops.tile(x, two), (2, 6)),
+                     (ops.repeat(x, two, one), (2, 6)), (ops.pad(x, one), (4, 5)), (ops.pad(x, [one, (0, two)]), (4, 5)),
+                     (ops.roll(x, one, one), (2, 3)), (ops.diagonal(x, one), (2,)), (ops.take(x, [0], one), (2, 1))]:
+        assert y.shape == shape and {type(n) for n in y.shape} == {int}
+
+
+@pytest.mark.parametrize("words, call", {
+    "pad: widths must be an integer or several, got 'a'": lambda: ops.pad(a, "a"),
+    "roll: shift must be an integer or several, got 1.5": lambda: ops.roll(a, 1.5),
+    "tile: repeats must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
+    "split: sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
+    "diagonal: offset must be an integer or several, got 0.5": lambda: ops.diagonal(a, 0.5),
+    "einsum: subscripts must be a string": lambda: ops.einsum(a, a),
+    "take_along_axis: indices must be integers, got bool": lambda: ops.take_along_axis(a, a > 0, 0),
+    "index: an index list must be .* its rows of one length": lambda: ops.index(a, [[0, 1], [0]]),
+    "index: an index list must be of integers or booleans": lambda: ops.index(a, ["a"]),
+    "index: slice indices must be integers": lambda: ops.index(a, slice(0.5, None)),
+    "set_at: values of float64 would lose their fractions in x of int64": lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
+    "add_at: values of float32 would lose their fractions": lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),
+}.items())
+def test_kinds_are_named(words, call):
+    with pytest.raises(TypeError, match=f"^{words}") as caught:
+        call()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), (1, 1, 1)])
