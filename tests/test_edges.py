@@ -53,6 +53,17 @@ def test_max_pooling_pads_with_minus_infinity(device):
 def test_whole_numbers_may_have_fractional_results(device):
     assert ops.leaky_relu(md.tensor([-3, 2], device=device), 0.5).numpy().tolist() == [-1.5, 2]
     assert ops.channel_moments(md.tensor([[1], [2]], device=device)).numpy().tolist() == [[1.5], [0.25]]
+    line = md.tensor([[[10], [20]]], device=device)
+    for y in ops.resize(line, 4), ops.upsample(line, 2, "bilinear"):
+        assert y.numpy().ravel().tolist() == [10, 12.5, 17.5, 20]
+
+
+def test_small_integers_do_not_wrap(device):
+    byte, exact = md.tensor([3], dtype="uint8", device=device), md.tensor([3.0], device=device)
+    for f in ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.gelu, ops.leaky_relu:
+        assert f(byte).dtype == np.float64 and f(byte).item() == f(exact).item()
+    negative = md.tensor([-128], dtype="int8", device=device)               # whose absolute value does not fit
+    assert ops.sigmoid(negative).item() == ops.sigmoid(md.tensor(-128.0, device=device)).item()
 
 
 def test_kinks(device):
@@ -179,6 +190,29 @@ def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
     y = ops.conv(ops.reshape(ones, (1, 100, 100, 4)), w, b)
     for g in md.grad(y, [w, b], md.tensor(np.ones(y.shape), dtype="float16", device=device)):
         assert g.dtype == np.float16 and (g.numpy() == 10_000).all()
+
+
+def test_squares_of_float16_do_not_overflow(device):
+    x, scale, shift = (leaf(v, device, "float16") for v in ([[0.0], [1000.0]], [2.0], [1.0]))
+    row, two, one = (leaf(v, device, "float16") for v in ([[0.0, 1000.0]], [2.0, 2.0], [1.0, 1.0]))
+    for y, values in ((ops.standardize(x, 0), [-1, 1]), (ops.batch_norm(x, scale, shift), [-1, 3]),
+                      (ops.layer_norm(row, two, one), [-1, 3])):
+        assert y.dtype == np.float16 and y.numpy().ravel().tolist() == values
+    for g in md.grad(ops.sum(ops.batch_norm(x, scale, shift)), [x, scale, shift]):
+        assert g.dtype == np.float16 and np.isfinite(g.numpy()).all()
+    used = ops.batch_norm(md.tensor([[60000.0]], dtype="float16", device=device), scale, shift,
+                          *(md.tensor([v], dtype="float16", device=device) for v in (59008.0, 100.0)))
+    assert used.dtype == np.float16 and used.item() == pytest.approx(1 + 2 * 99.2, rel=1e-2)
+
+
+def test_settings_may_be_numpy_numbers(device):
+    """A float32 result stays float32, which NumPy would make a float64 of a float32 array and a np.float64."""
+    x, half = leaf([[1.0, 2.0], [3.0, 5.0]], device, "float32"), np.float64(0.5)
+    ones, zeros = leaf([1.0, 1.0], device, "float32"), leaf([0.0, 0.0], device, "float32")
+    for y in (ops.elu(x - 2, half), ops.leaky_relu(x, half), ops.dropout(x, half, 0), ops.standardize(x, 0, half),
+              ops.layer_norm(x, ones, zeros, half), ops.batch_norm(x, ones, zeros, eps=half),
+              ops.batch_norm(x, ones, zeros, zeros, ones, half)):
+        assert y.dtype == np.float32 and md.grad(ops.sum(y), x)[0].dtype == np.float32
 
 
 def test_numbers_do_not_promote(device):
@@ -320,6 +354,10 @@ def test_errors_name_the_operation(device, name):
     "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
     r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
     "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
+    r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture, (2, 2)),
+    r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0), (2, 2)),
+    r"conv_weight: x must be .*, got shape \(\)": lambda: ops.conv_weight(np.array(1.0), picture, (2, 2)),
+    r"conv_weight: u must be .*, got shape \(2,\)": lambda: ops.conv_weight(picture, np.ones(2), (2, 2)),
     "conv_transpose: output_padding .* must be smaller": lambda: ops.conv_transpose(
         picture, np.ones((3, 3, 1, 2)), output_padding=1),
     "conv_transpose: padding .* leaves nothing": lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
@@ -357,6 +395,7 @@ def test_errors_name_the_operation(device, name):
     "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
     "huber: delta must be positive, got 0": lambda: losses.huber(a, a, delta=0),
+    "huber: delta must be positive, got nan": lambda: losses.huber(a, a, delta=nan),
     "triplet: reduction must be 'mean', 'sum' or 'none', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
 }.items())
 def test_errors_say_the_rule(words, call):
@@ -410,6 +449,7 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
     "tile: repeats must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
     "split: sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
     "diagonal: offset must be an integer or several, got 0.5": lambda: ops.diagonal(a, 0.5),
+    "unpool: switches must be those of max_pool_with_switches, got ndarray": lambda: ops.unpool(picture, picture),
     "einsum: subscripts must be a string": lambda: ops.einsum(a, a),
     "take_along_axis: indices must be integers, got bool": lambda: ops.take_along_axis(a, a > 0, 0),
     "index: an index list must be .* its rows of one length": lambda: ops.index(a, [[0, 1], [0]]),

@@ -40,7 +40,8 @@ def reshape(x, *shape):
     x = operand("reshape", x)
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     known = math.prod(n for n in shape if n != -1)
-    if shape.count(-1) > 1 or (x.size != known if -1 not in shape else known == 0 or x.size % known) or min((0, *shape)) < -1:
+    fits = x.size == known if -1 not in shape else known and x.size % known == 0
+    if not fits or shape.count(-1) > 1 or min((0, *shape)) < -1:
         raise ValueError(f"reshape: {x.shape}, {x.size} elements, does not fit shape {shape}")
     origin = x.shape
     return record(x.data.reshape(shape), (x, lambda gy: reshape(gy, origin)))
