@@ -53,7 +53,7 @@ def _select(x, switches):
 def unpool(u, switches):
     """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches
 
-    Raises ValueError where u does not have the switches' shape.
+    Raises ValueError where u does not have the switches' shape, TypeError where they are no Switches.
     """
     u = operand("unpool", u, "u")
     if not isinstance(switches, Switches):
