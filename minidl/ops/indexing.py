@@ -130,11 +130,11 @@ def _writing(operation, x, key, values):
     x = operand(operation, x)
     key = _key(operation, x, key)
     shape = x.data[key].shape
+    whole = x.dtype.kind in "iub"
     if isinstance(values, Real):
-        whole = isinstance(values, Integral)
-        values = Tensor(values, dtype=x.dtype if whole or x.dtype.kind == "f" else None, device=x.device)
+        values = Tensor(values, dtype=None if whole and not isinstance(values, Integral) else x.dtype, device=x.device)
     values = operand(operation, values, "values")
-    if values.dtype.kind == "f" != x.dtype.kind:
+    if whole and values.dtype.kind == "f":
         raise TypeError(f"{operation}: values of {values.dtype} would lose their fractions in x of {x.dtype}; use astype")
     same_device(operation, x=x, values=values)
     if broadcast_shape(operation, values.shape, shape, ("values", "x[key]")) != shape:
