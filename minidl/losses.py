@@ -4,6 +4,8 @@ reduction: "mean" of the single losses, "sum", or "none", which gives them as th
 prediction's dtype.  Every loss has a finite gradient everywhere, also where a distance is 0.
 triplet has one reduction more, "active": the mean of the losses above 0.
 """
+from numbers import Real
+
 from minidl import ops
 from minidl.ops.indexing import along_axis, check_labels
 from minidl.tensor import operand, same_device
@@ -31,7 +33,8 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
 
     Shapes as mean_squared_error's.        dℓ = e dp where |e| ≤ δ, δ sign(e) dp elsewhere.  Source: Huber 1964.
     """
-    if delta <= 0:
+    delta = float(delta)                                # as every setting here: a NumPy number would promote the loss
+    if not delta > 0:
         raise ValueError(f"huber: delta must be positive, got {delta}")
     prediction, target = _pair("huber", prediction, target)
     error = prediction - target
@@ -64,15 +67,11 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     dℓ = −t σ(−z) dz + (1 − t) σ(z) dz        so   z̄ = ℓ̄ (σ(z) − t)
     Raises ValueError for targets outside of 0 … 1.
     """
-    if isinstance(targets, (int, float)):
-        lowest = highest = targets
+    if isinstance(targets, Real):
         logits = operand("binary_cross_entropy_with_logits", logits, "logits")
-        targets = ops.ones_like(logits) * targets
-    else:
-        logits, targets = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
-        lowest, highest = (float(targets.data.min()), float(targets.data.max())) if targets.size else (0.0, 1.0)
-    if not 0 <= lowest <= highest <= 1:
-        raise ValueError(f"binary_cross_entropy_with_logits: targets must lie between 0 and 1, got {lowest} to {highest}")
+        targets = ops.ones_like(logits) * float(targets)
+    logits, targets = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
+    _check_probabilities("binary_cross_entropy_with_logits", "targets", targets)
     each = targets * ops.softplus(-logits) + (1 - targets) * ops.softplus(logits)
     return _reduce("binary_cross_entropy_with_logits", each, reduction)
 
@@ -84,6 +83,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
     dd = ⟨a − b, da − db⟩ / d        so   ā = 2 ℓ̄ (a − b)                     for y = 1
                                           ā = −2 ℓ̄ max(0, m − d) (a − b) / d   for y = 0,   and b̄ = −ā;   0 where d = 0
     Source: Hadsell, Chopra and LeCun 2006, without its factors ½.
+    Raises ValueError for `same` outside of 0 … 1.
     """
     a, b = _pair("contrastive", a, b, ("a", "b"))
     difference = a - b
@@ -91,8 +91,9 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
     same_device("contrastive", a=a, same=same)
     if same.shape != difference.shape[:-1]:
         raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
+    _check_probabilities("contrastive", "same", same)
     same = same.astype(a.dtype)
-    apart = ops.relu(margin - ops.norm(difference, -1))
+    apart = ops.relu(float(margin) - ops.norm(difference, -1))
     return _reduce("contrastive", same * ops.sum(ops.square(difference), -1) + (1 - same) * ops.square(apart), reduction)
 
 
@@ -116,7 +117,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
     else:
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
-    losses = ops.relu(near - far + margin)
+    losses = ops.relu(near - far + float(margin))
     if reduction == "active":
         return ops.sum(losses) * (1 / max(1, int((losses.data > 0).sum())))
     return _reduce("triplet", losses, reduction)
@@ -131,6 +132,12 @@ def _pair(operation, first, second, names=("prediction", "target")):
     if first.dtype.kind != "f":
         raise TypeError(f"{operation}: {names[0]} must be floating-point, got {first.dtype}")
     return first, second if second.dtype == first.dtype else second.astype(first.dtype)
+
+
+def _check_probabilities(operation, name, x):
+    lowest, highest = (float(x.data.min()), float(x.data.max())) if x.size else (0.0, 1.0)
+    if not 0 <= lowest <= highest <= 1:
+        raise ValueError(f"{operation}: {name} must lie between 0 and 1, got {lowest} to {highest}")
 
 
 def _reduce(operation, losses, reduction):

@@ -53,6 +53,17 @@ def test_max_pooling_pads_with_minus_infinity(device):
 def test_whole_numbers_may_have_fractional_results(device):
     assert ops.leaky_relu(md.tensor([-3, 2], device=device), 0.5).numpy().tolist() == [-1.5, 2]
     assert ops.channel_moments(md.tensor([[1], [2]], device=device)).numpy().tolist() == [[1.5], [0.25]]
+    line = md.tensor([[[10], [20]]], device=device)
+    for y in ops.resize(line, 4), ops.upsample(line, 2, "bilinear"):
+        assert y.numpy().ravel().tolist() == [10, 12.5, 17.5, 20]
+
+
+def test_small_integers_do_not_wrap(device):
+    byte, exact = md.tensor([3], dtype="uint8", device=device), md.tensor([3.0], device=device)
+    for f in ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.gelu, ops.leaky_relu:
+        assert f(byte).dtype == np.float64 and f(byte).item() == f(exact).item()
+    negative = md.tensor([-128], dtype="int8", device=device)               # whose absolute value does not fit
+    assert ops.sigmoid(negative).item() == ops.sigmoid(md.tensor(-128.0, device=device)).item()
 
 
 def test_kinks(device):
@@ -205,6 +216,29 @@ def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
         assert g.dtype == np.float16 and (g.numpy() == 10_000).all()
 
 
+def test_squares_of_float16_do_not_overflow(device):
+    x, scale, shift = (leaf(v, device, "float16") for v in ([[0.0], [1000.0]], [2.0], [1.0]))
+    row, two, one = (leaf(v, device, "float16") for v in ([[0.0, 1000.0]], [2.0, 2.0], [1.0, 1.0]))
+    for y, values in ((ops.standardize(x, 0), [-1, 1]), (ops.batch_norm(x, scale, shift), [-1, 3]),
+                      (ops.layer_norm(row, two, one), [-1, 3])):
+        assert y.dtype == np.float16 and y.numpy().ravel().tolist() == values
+    for g in md.grad(ops.sum(ops.batch_norm(x, scale, shift)), [x, scale, shift]):
+        assert g.dtype == np.float16 and np.isfinite(g.numpy()).all()
+    used = ops.batch_norm(md.tensor([[60000.0]], dtype="float16", device=device), scale, shift,
+                          *(md.tensor([v], dtype="float16", device=device) for v in (59008.0, 100.0)))
+    assert used.dtype == np.float16 and used.item() == pytest.approx(1 + 2 * 99.2, rel=1e-2)
+
+
+def test_settings_may_be_numpy_numbers(device):
+    """A float32 result stays float32, which NumPy would make a float64 of a float32 array and a np.float64."""
+    x, half = leaf([[1.0, 2.0], [3.0, 5.0]], device, "float32"), np.float64(0.5)
+    ones, zeros = leaf([1.0, 1.0], device, "float32"), leaf([0.0, 0.0], device, "float32")
+    for y in (ops.elu(x - 2, half), ops.leaky_relu(x, half), ops.dropout(x, half, 0), ops.standardize(x, 0, half),
+              ops.layer_norm(x, ones, zeros, half), ops.batch_norm(x, ones, zeros, eps=half),
+              ops.batch_norm(x, ones, zeros, zeros, ones, half)):
+        assert y.dtype == np.float32 and md.grad(ops.sum(y), x)[0].dtype == np.float32
+
+
 def test_numbers_do_not_promote(device):
     x = leaf([1.0, 2.0], device, dtype="float32")
     for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),
@@ -344,6 +378,10 @@ def test_errors_name_the_operation(device, name):
     "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
     r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
     "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
+    r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture, (2, 2)),
+    r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0), (2, 2)),
+    r"conv_weight: x must be .*, got shape \(\)": lambda: ops.conv_weight(np.array(1.0), picture, (2, 2)),
+    r"conv_weight: u must be .*, got shape \(2,\)": lambda: ops.conv_weight(picture, np.ones(2), (2, 2)),
     "conv_transpose: output_padding .* must be smaller": lambda: ops.conv_transpose(
         picture, np.ones((3, 3, 1, 2)), output_padding=1),
     "conv_transpose: padding .* leaves nothing": lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
@@ -373,8 +411,15 @@ def test_errors_name_the_operation(device, name):
     r"broadcast_to: \(2, 3\) does not broadcast to \(1, 3\)": lambda: ops.broadcast_to(a, (1, 3)),
     "concatenate: axis 2 is out of range": lambda: ops.concatenate([a, a], 2),
     "split: axis 2 is out of range": lambda: ops.split(a, 2, 2),
+    "stack: axis 9 is out of range for 3 dimensions": lambda: ops.stack([a, a], 9),
+    r"reshape: .* does not fit shape \(-2, -3\)": lambda: ops.reshape(a, -2, -3),
+    "index: slice step cannot be zero": lambda: ops.index(a, slice(None, None, 0)),
+    "index: only one Ellipsis": lambda: ops.index(a, (..., ...)),
+    "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
+    "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
     "huber: delta must be positive, got 0": lambda: losses.huber(a, a, delta=0),
+    "huber: delta must be positive, got nan": lambda: losses.huber(a, a, delta=nan),
     "triplet: reduction must be 'mean', 'sum' or 'none', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
 }.items())
 def test_errors_say_the_rule(words, call):
@@ -390,6 +435,58 @@ def test_kinds_are_checked():
               lambda: ops.argmax(np.ones((2, 2)), (0, 1))):
         with pytest.raises(TypeError, match="^(exp|add|matmul|index|one_hot|argmax): "):
             f()
+
+
+@pytest.mark.parametrize("axis", ["a", 1.5, (0, "a"), None])
+@pytest.mark.parametrize("name, call", {
+    "sum": lambda axis: ops.sum(a, axis), "softmax": lambda axis: ops.softmax(a, axis),
+    "flip": lambda axis: ops.flip(a, axis),
+    "squeeze": lambda axis: ops.squeeze(a, axis), "expand_dims": lambda axis: ops.expand_dims(a, axis),
+    "moveaxis": lambda axis: ops.moveaxis(a, axis, 0), "swapaxes": lambda axis: ops.swapaxes(a, axis, 0),
+    "transpose": lambda axis: ops.transpose(a, axis, 0), "diagonal": lambda axis: ops.diagonal(a, 0, axis, 0),
+    "concatenate": lambda axis: ops.concatenate([a, a], axis), "stack": lambda axis: ops.stack([a, a], axis),
+    "split": lambda axis: ops.split(a, 2, axis), "repeat": lambda axis: ops.repeat(a, 2, axis),
+    "take": lambda axis: ops.take(a, [0], axis), "take_along_axis": lambda axis: ops.take_along_axis(a, a > 0, axis),
+    "standardize": lambda axis: ops.standardize(a, axis),
+}.items())
+def test_what_is_no_axis(name, call, axis):
+    if axis is None and name in ("sum", "softmax", "flip", "squeeze", "repeat", "take", "standardize"):
+        call(axis)                                              # all axes
+    else:
+        with pytest.raises(TypeError, match=rf"^{name}: \w+ must be (one integer|an integer or several), got "):
+            call(axis)
+
+
+def test_sizes_and_axes_may_be_numpy_numbers(device):
+    x, one, two = md.tensor(np.ones((2, 3)), device=device), np.int64(1), np.int32(2)
+    for y, shape in [(ops.expand_dims(x, one), (2, 1, 3)), (ops.squeeze(x[:, :1], one), (2,)),
+                     (ops.moveaxis(x, one, 0), (3, 2)),
+                     (ops.stack([x, x], two), (2, 3, 2)), (ops.split(x, two)[1], (1, 3)), (ops.tile(x, two), (2, 6)),
+                     (ops.repeat(x, two, one), (2, 6)), (ops.pad(x, one), (4, 5)), (ops.pad(x, [one, (0, two)]), (4, 5)),
+                     (ops.roll(x, one, one), (2, 3)), (ops.diagonal(x, one), (2,)), (ops.take(x, [0], one), (2, 1))]:
+        assert y.shape == shape and {type(n) for n in y.shape} == {int}
+
+
+@pytest.mark.parametrize("words, call", {
+    "pad: widths must be an integer or several, got 'a'": lambda: ops.pad(a, "a"),
+    "roll: shift must be an integer or several, got 1.5": lambda: ops.roll(a, 1.5),
+    "tile: repeats must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
+    "split: sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
+    "diagonal: offset must be an integer or several, got 0.5": lambda: ops.diagonal(a, 0.5),
+    "unpool: switches must be those of max_pool_with_switches, got ndarray": lambda: ops.unpool(picture, picture),
+    "einsum: subscripts must be a string": lambda: ops.einsum(a, a),
+    "take_along_axis: indices must be integers, got bool": lambda: ops.take_along_axis(a, a > 0, 0),
+    "index: an index list must be .* its rows of one length": lambda: ops.index(a, [[0, 1], [0]]),
+    "index: an index list must be of integers or booleans": lambda: ops.index(a, ["a"]),
+    "index: slice indices must be integers": lambda: ops.index(a, slice(0.5, None)),
+    "set_at: values of float64 would lose their fractions in x of int64": lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
+    "add_at: values of float32 would lose their fractions": lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),
+}.items())
+def test_kinds_are_named(words, call):
+    with pytest.raises(TypeError, match=f"^{words}") as caught:
+        call()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), (1, 1, 1)])

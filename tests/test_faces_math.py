@@ -115,6 +115,8 @@ def test_the_classifier_asks_a_margin_of_the_right_person_alone():
     lengths = np.linalg.norm(faces.CosineClassifier(400, 20, rng=0).weight.numpy(), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=0.15)
     assert repr(classifier) == "CosineClassifier(3, 2, scale=10, margin=0.25)"
+    numpy_numbers = faces.CosineClassifier(3, 2, np.float64(10), np.float64(0.25), rng=0)
+    assert numpy_numbers(md.tensor(np.ones((2, 3)), dtype="float32"), md.tensor([0, 1])).dtype == np.float32
     with pytest.raises(ValueError, match="CosineClassifier: labels lie between 0 and 2"):
         classifier(f, md.tensor([0, 2]))
 

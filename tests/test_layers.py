@@ -217,6 +217,15 @@ def test_batch_norm_remembers_nothing_that_was_not_recorded(device):
     np.testing.assert_array_equal(curvature(True), curvature(False))
 
 
+def test_settings_may_be_numpy_numbers(device):
+    x, small = tensor([[1.0, 2.0], [3.0, 5.0]], "float32"), np.float64(0.25)
+    for layer in (nn.BatchNorm(2, small, small), nn.LayerNorm(2, small), nn.Dropout(small, rng=0), nn.ELU(small),
+                  nn.LeakyReLU(small)):
+        for y in layer(x), layer(x), layer.eval()(x):
+            assert y.dtype == np.float32
+        assert {value.dtype for value in layer.state_dict().values()} <= {np.dtype("float32")}
+
+
 def test_batch_norm_keeps_float32_statistics(device):
     layer = nn.BatchNorm(2)
     layer(tensor(np.random.default_rng(0).normal(size=(5, 3, 2)), "float64"))

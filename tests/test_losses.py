@@ -151,6 +151,26 @@ def test_targets_do_not_promote_the_prediction(device):
     assert losses.triplet(pairs, md.tensor([[1.0, 1.0]]), md.tensor([[1, 1]])).dtype == np.float32
 
 
+def test_settings_may_be_numpy_numbers(device):
+    p, t = leaf([[1.0, 2.0]], "float32"), md.tensor([[1.0, 1.0]])
+    for number in np.float64(0.5), np.float32(0.5), np.int64(1):
+        for y in (losses.huber(p, t, number), losses.triplet(p, t, t, number), losses.contrastive(p, t, [0], number),
+                  losses.binary_cross_entropy_with_logits(p, number)):
+            assert y.dtype == np.float32
+
+
+def test_whole_numbers_are_no_logits(device):
+    for targets in 1, md.tensor([1]):
+        with pytest.raises(TypeError, match="logits must be floating-point, got uint8"):
+            losses.binary_cross_entropy_with_logits(md.tensor([3], dtype="uint8"), targets)
+
+
+def test_a_pair_is_of_one_class_or_of_two(device):
+    for same in [2, 0], [-1, 0], [0.5, math.nan]:
+        with pytest.raises(ValueError, match="contrastive: same must lie between 0 and 1"):
+            losses.contrastive(leaf([[1.0], [2.0]]), leaf([[1.0], [2.0]]), md.tensor(same))
+
+
 def test_shapes_that_would_broadcast_are_refused(device):
     column, row = leaf([[1.0], [2.0]]), md.tensor([1.0, 2.0])
     for loss in (losses.mean_squared_error, losses.mean_absolute_error, losses.huber,

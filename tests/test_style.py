@@ -63,6 +63,31 @@ def test_total_variation_by_hand(device):
     assert total_variation(md.tensor(x)).item() == pytest.approx(by_hand / x.size, rel=1e-12)
 
 
+def test_costs_of_bytes_do_not_wrap(device):
+    bytes_ = [md.tensor([[[[200], [10]]]], dtype="uint8"), md.tensor([[[[10], [250]]]], dtype="uint8")]
+    exact = [x.astype("float64") for x in bytes_]
+    for cost in (lambda x, y: gram_matrix(x), content_cost, style_cost, lambda x, y: total_variation(x)):
+        np.testing.assert_array_equal(cost(*bytes_).numpy(), cost(*exact).numpy())
+
+
+def test_weights_may_be_numpy_numbers(device):
+    a, b = ({"a": md.tensor(x, dtype="float32")} for x in (ACTIVATIONS, OTHERS))
+    assert style_cost(a, b, {"a": np.float64(1)}).dtype == np.float32
+
+
+@pytest.mark.parametrize("cost, a, b, words", [
+    (content_cost, None, ACTIVATIONS, "content_cost: a_content must be a Tensor"),
+    (content_cost, ACTIVATIONS, None, "content_cost: a_generated must be a Tensor"),
+    (style_cost, ACTIVATIONS, None, "style_cost: a_generated must be a Tensor"),
+    (style_cost, ACTIVATIONS, {"a": ACTIVATIONS}, "style_cost: .* both be dictionaries, got ndarray and dict"),
+    (style_cost, {"a": ACTIVATIONS}, ACTIVATIONS, "style_cost: .* both be dictionaries, got dict and ndarray"),
+])
+def test_what_is_no_activation(cost, a, b, words):
+    with pytest.raises(TypeError, match=f"^{words}"):
+        cost(a, b)
+    assert style_cost(ACTIVATIONS.tolist(), OTHERS.tolist()).item() == style_cost(ACTIVATIONS, OTHERS).item()
+
+
 def test_gradients_of_the_costs(device):
     gradcheck(gram_matrix, ACTIVATIONS, order=2)
     gradcheck(content_cost, ACTIVATIONS, OTHERS, order=2)

@@ -76,7 +76,7 @@ class CosineClassifier(Module):
 
     def __init__(self, features, people, scale=16.0, margin=0.1, *, dtype="float32", rng=None):
         check_sizes("CosineClassifier", features=features, people=people)
-        self.scale, self.margin = scale, margin
+        self.scale, self.margin = float(scale), float(margin)      # NumPy numbers would promote the scores
         self.weight = Parameter(normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype)
 
     def forward(self, embeddings, labels):

@@ -65,7 +65,7 @@ class Dropout(Module):
     def __init__(self, rate=0.5, *, rng=None):
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout: rate must be in 0 ≤ rate < 1, got {rate}")
-        self.rate = rate
+        self.rate = float(rate)
         self.rng = backend.generator(rng)
 
     def forward(self, x):

@@ -20,7 +20,7 @@ class BatchNorm(Module):
 
     def __init__(self, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
         check_sizes("BatchNorm", features=features)
-        self.momentum, self.eps = momentum, eps
+        self.momentum, self.eps = float(momentum), float(eps)       # NumPy numbers would promote the running statistics
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
         self.running_mean, self.running_variance = self.shift.data.copy(), self.scale.data.copy()
@@ -52,7 +52,7 @@ class LayerNorm(Module):
 
     def __init__(self, features, eps=1e-5, *, dtype="float32"):
         check_sizes("LayerNorm", features=features)
-        self.eps = eps
+        self.eps = float(eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
 

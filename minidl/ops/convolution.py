@@ -50,7 +50,7 @@ def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
     """
     u, w = operand("conv_input", u, "u"), operand("conv_input", w, "w")
     same_device("conv_input", u=u, w=w)
-    sizes = per_axis("conv_input", "shape", shape, u.ndim - 2, 1)
+    sizes = per_axis("conv_input", "shape", shape, _spatial("conv_input", u.shape, w.shape, "u"), 1)
     x_shape = u.shape[:1] + sizes + (w.shape[-2] * groups,)
     g = _geometry("conv_input", x_shape, w.shape, stride, padding, dilation, groups)
     _check_places("conv_input", u, w.shape[-1], g)
@@ -66,7 +66,8 @@ def conv_weight(x, u, kernel, *, stride=1, padding=0, dilation=1, groups=1):
     """
     x, u = operand("conv_weight", x), operand("conv_weight", u, "u")
     same_device("conv_weight", x=x, u=u)
-    kernel = per_axis("conv_weight", "kernel", kernel, x.ndim - 2, 1)
+    kernel = per_axis("conv_weight", "kernel", kernel, _spatial("conv_weight", x.shape), 1)
+    _spatial("conv_weight", u.shape, name="u")
     groups, = per_axis("conv_weight", "groups", groups, 1, 1)
     w_shape = kernel + (x.shape[-1] // groups, u.shape[-1])
     g = _geometry("conv_weight", x.shape, w_shape, stride, padding, dilation, groups)
@@ -153,13 +154,13 @@ def _conv_weight(x, u, g):
                   (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g)))
 
 
-def _spatial(operation, x_shape, w_shape):
-    """The number of spatial axes; raises ValueError unless x and w agree on one between 1 and 3."""
+def _spatial(operation, x_shape, w_shape=None, name="x"):
+    """The number of spatial axes; raises ValueError unless x, of that name, and w agree on one between 1 and 3."""
     n = len(x_shape) - 2
     if n not in (1, 2, 3):
-        raise ValueError(f"{operation}: x must be (N, *S, C) with 1 to 3 spatial axes, got shape {x_shape}")
-    if len(w_shape) != n + 2:
-        raise ValueError(f"{operation}: filter {w_shape} must have {n + 2} axes (*K, C/groups, O) for x of shape {x_shape}")
+        raise ValueError(f"{operation}: {name} must be (N, *S, C) with 1 to 3 spatial axes, got shape {x_shape}")
+    if w_shape is not None and len(w_shape) != n + 2:
+        raise ValueError(f"{operation}: filter {w_shape} must have {n + 2} axes (*K, C/groups, O), as {name} is {x_shape}")
     return n
 
 

@@ -1,8 +1,10 @@
 """Reading and writing at positions.  Reading (index, take) and adding at positions are each other's adjoint:
 ⟨x[key], u⟩ = ⟨x, scatter(u, key)⟩, where scatter adds u into zeros at `key`, once for every time a position is named."""
+from numbers import Integral, Real
+
 from minidl import backend
 from minidl.ops.elementwise import where
-from minidl.ops.shape import broadcast_to, reshape
+from minidl.ops.shape import broadcast_to, normalize_axis, reshape
 from minidl.tensor import Tensor, broadcast_shape, constant, operand, record, same_device
 
 
@@ -11,14 +13,19 @@ def _key(operation, x, key):
     device, parts = backend.device_of(x.data), []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, (list, range)):
-            part = Tensor(list(part), dtype=None if len(part) else int, device=device.name)
+            part = _positions(operation, list(part), device)
         if isinstance(part, Tensor) or backend.is_array(part):
             part = part if isinstance(part, Tensor) else constant(part)
             same_device(operation, x=x, index=part)
             if part.dtype.kind not in "iub":
                 raise TypeError(f"{operation}: an index array must be of integers or booleans, got {part.dtype}")
             part = part.data
-        elif part is not None and part is not Ellipsis and not isinstance(part, slice):
+        elif isinstance(part, slice):
+            try:
+                part.indices(0)
+            except (TypeError, ValueError) as error:            # a step of 0, or bounds that are no integers
+                raise type(error)(f"{operation}: {error}") from None
+        elif part is not None and part is not Ellipsis:
             if not hasattr(part, "__index__") or isinstance(part, bool):    # a bool would pass for 0 or 1
                 raise TypeError(f"{operation}: {type(part).__name__} is not an index: use integers, slices, None, "
                                 "Ellipsis, or integer and boolean arrays")
@@ -28,11 +35,22 @@ def _key(operation, x, key):
     return tuple(parts)
 
 
+def _positions(operation, positions, device):
+    """A list of an index as a Tensor; raises TypeError for what is no array of numbers."""
+    try:
+        return Tensor(positions, dtype=None if positions else int, device=device.name)
+    except (TypeError, ValueError):
+        raise TypeError(f"{operation}: an index list must be of integers or booleans, its rows of one length, "
+                        f"got {positions}") from None
+
+
 def _check_key(operation, x, parts):
     """Raise, in the same words on every device, for too many indices, one out of range, or a mask of another shape."""
     def axes_used(part):
         return part.ndim if _is_mask(part) else 0 if part is None or part is Ellipsis else 1
 
+    if len(parts) > 1 and sum(p is Ellipsis for p in parts) > 1:
+        raise IndexError(f"{operation}: only one Ellipsis can stand for the axes that are not named")
     used = sum(axes_used(p) for p in parts)
     if used > x.ndim:
         raise ValueError(f"{operation}: {used} indices for the {x.ndim} dimensions of shape {x.shape}")
@@ -97,7 +115,8 @@ def add_at(x, key, values):
 def set_at(x, key, values):
     """A copy of x with `values` at key.        x̄ = ȳ with 0 at key,   v̄ = ȳ[key]
 
-    Raises ValueError where an index array names a position twice: which value stays would depend on the device.
+    Raises ValueError where an index array names a position twice: which value stays would depend on the device;
+    TypeError, as add_at, for fractional values in an integer x.
     """
     x, values, key = _writing("set_at", x, key, values)
     counts = _scatter(constant(backend.of(x.data).ones(values.shape, "int32")), key, x.shape).data
@@ -111,8 +130,12 @@ def _writing(operation, x, key, values):
     x = operand(operation, x)
     key = _key(operation, x, key)
     shape = x.data[key].shape
-    values = Tensor(values, dtype=x.dtype, device=x.device) if isinstance(values, (int, float)) else values
+    whole = x.dtype.kind in "iub"
+    if isinstance(values, Real):
+        values = Tensor(values, dtype=None if whole and not isinstance(values, Integral) else x.dtype, device=x.device)
     values = operand(operation, values, "values")
+    if whole and values.dtype.kind == "f":
+        raise TypeError(f"{operation}: values of {values.dtype} would lose their fractions in x of {x.dtype}; use astype")
     same_device(operation, x=x, values=values)
     if broadcast_shape(operation, values.shape, shape, ("values", "x[key]")) != shape:
         raise ValueError(f"{operation}: values of shape {values.shape} do not fit x[key] of shape {shape}")
@@ -124,9 +147,7 @@ def take(x, indices, axis=None):
     x = operand("take", x)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"take: axis {axis} is out of range for {x.ndim} dimensions")
-    return _index(x, _key("take", x, (slice(None),) * (axis % x.ndim) + (indices,)))
+    return _index(x, _key("take", x, (slice(None),) * normalize_axis("take", axis, x.ndim) + (indices,)))
 
 
 def take_along_axis(x, indices, axis):
@@ -136,9 +157,11 @@ def take_along_axis(x, indices, axis):
     """
     x = operand("take_along_axis", x)
     indices = operand("take_along_axis", indices, "indices")
-    if indices.ndim != x.ndim or not -x.ndim <= axis < x.ndim:
+    axis = normalize_axis("take_along_axis", axis, x.ndim)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"take_along_axis: indices must be integers, got {indices.dtype}")
+    if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: indices of shape {indices.shape} along axis {axis} do not fit x of {x.shape}")
-    axis %= x.ndim
     for i, (n, m) in enumerate(zip(x.shape, indices.shape)):
         if i != axis and n != m:
             raise ValueError(f"take_along_axis: indices of shape {indices.shape} differ from x of shape {x.shape} "

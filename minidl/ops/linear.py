@@ -1,7 +1,7 @@
 """Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
 from minidl import backend, kernels
-from minidl.ops.reduction import normalize_axes, sum
-from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
+from minidl.ops.reduction import sum
+from minidl.ops.shape import broadcast_to, expand_dims, integers, moveaxis, normalize_axes, reshape
 from minidl.tensor import broadcast_shape, operand, record, same_device
 
 
@@ -62,7 +62,7 @@ def outer(a, b):
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """Entries with equal index on two axes (`offset` apart), as a last axis.        x̄ = ȳ put back on the diagonal"""
     x = operand("diagonal", x)
-    first, second = _two_axes("diagonal", x, axis1, axis2)
+    (offset,), (first, second) = integers("diagonal", "offset", offset), _two_axes("diagonal", x, axis1, axis2)
     rows = moveaxis(x, (first, second), (-2, -1))
     m, n = rows.shape[-2:]
     length = max(0, min(m, n - offset) if offset >= 0 else min(m + offset, n))
@@ -81,7 +81,7 @@ def trace(x, offset=0, axis1=0, axis2=1):
 def _two_axes(operation, x, first, second):
     if x.ndim < 2:
         raise ValueError(f"{operation}: needs at least two axes, got shape {x.shape}")
-    normalize_axes(operation, (first, second), x.ndim)
+    normalize_axes(operation, (first, second), x.ndim)          # which refuses the same axis twice
     return first % x.ndim, second % x.ndim
 
 
@@ -92,6 +92,8 @@ def einsum(subscripts, *operands):
     ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter stands in s₁ alone, or has length 1 elsewhere,
     a was summed over it and ā repeats along it.
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: subscripts must be a string such as \"ij,jk->ik\", got {type(subscripts).__name__}")
     operands = [operand("einsum", x, f"operand {i}") for i, x in enumerate(operands)]
     same_device("einsum", **{f"operand {i}": x for i, x in enumerate(operands)})
     inputs, output = _subscripts(subscripts, operands)

@@ -15,10 +15,12 @@ def standardize(x, axis, eps=1e-5):
         dy = (dx − ⟨dx⟩) r + (x − μ) dr = r (dx − ⟨dx⟩ − y ⟨y dx⟩)
     This map is symmetric, so      x̄ = r (ȳ − ⟨ȳ⟩ − y ⟨y ȳ⟩)
     """
-    x = operand("standardize", x)
+    x, eps = operand("standardize", x), float(eps)      # a NumPy number would promote the result
     axes = normalize_axes("standardize", axis, x.ndim)
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
+    if x.dtype.char == "e":                             # whose squares may be too large for it
+        return standardize(x.astype("float32"), axes, eps).astype(x.dtype)
     deviation = x.data - mean(x.detach(), axes, keepdims=True).data
     variance = mean(constant(deviation * deviation), axes, keepdims=True).data
 
@@ -108,20 +110,28 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
+    eps = float(eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
+    x, scale, shift, mean, variance = promoted(x, scale, shift, mean, variance)
+    if x.dtype.char == "e":
+        return batch_norm(*(v.astype("float32") for v in (x, scale, shift, mean, variance)), eps).astype(x.dtype)
     factor = scale / sqrt(variance + eps)
     return channel_affine(x, factor, shift - mean * factor)
 
 
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
-    """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow."""
+    """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
+    eps = float(eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
     x, scale, shift = promoted(x, scale, shift)
+    if x.dtype.char == "e":
+        y, moments = batch_norm_with_moments(*(v.astype("float32") for v in (x, scale, shift)), eps)
+        return y.astype(x.dtype), moments
     moments, values, last = channel_moments(x), x.size // x.shape[-1], None
 
     def slopes(gy):
@@ -170,7 +180,7 @@ def dropout(x, rate, rng):
     rng: a numpy Generator or an integer seed; the numbers are drawn on the host, the same for every device.
     y = x ⊙ m/(1 − rate) with a random mask m        so   x̄ = ȳ ⊙ m/(1 − rate).   Source: Srivastava et al. 2014.
     """
-    x = operand("dropout", x)
+    x, rate = operand("dropout", x), float(rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate must be at least 0 and below 1, got {rate}")
     kept = backend.generator(rng).random(x.shape) >= rate

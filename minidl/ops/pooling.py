@@ -53,9 +53,11 @@ def _select(x, switches):
 def unpool(u, switches):
     """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches
 
-    Raises ValueError where u does not have the switches' shape.
+    Raises ValueError where u does not have the switches' shape, TypeError where they are no Switches.
     """
     u = operand("unpool", u, "u")
+    if not isinstance(switches, Switches):
+        raise TypeError(f"unpool: switches must be those of max_pool_with_switches, got {type(switches).__name__}")
     if u.shape != switches.array.shape:
         raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape {switches.array.shape}")
     same_device("unpool", u=u, switches=constant(switches.array))

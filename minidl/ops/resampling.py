@@ -25,10 +25,11 @@ def resize(x, sizes):
     """Linear interpolation along each spatial axis to new sizes: y = A_H x A_Wᵀ, a product with a small matrix per axis.
 
     Row i of a matrix takes the two elements around the source position (i + ½)·n/m − ½ (pixel centres; held at the
-    borders).        x̄ = A_Hᵀ ȳ A_W, by composition
+    borders).        x̄ = A_Hᵀ ȳ A_W, by composition.  Integers become floating-point.
     """
     x = operand("resize", x)
     sizes = per_axis("resize", "sizes", sizes, _spatial("resize", x), 1)
+    x = x if x.dtype.kind == "f" else x * 1.0           # what lies between whole numbers is none
     for axis, m in enumerate(sizes, 1):
         n, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1:]
         if m != n:

@@ -1,13 +1,23 @@
 """Rearranging, joining and extending arrays.  All are linear: each rule is the operation's adjoint."""
 import math
+from numbers import Integral
+import operator
 
 from minidl import backend
 from minidl.tensor import broadcast_shape, constant, operand, record, same_device
 
 
+def integers(operation, argument, value):
+    """An integer, of Python or NumPy, or several, as a tuple of Python's; raises TypeError for other kinds."""
+    try:
+        return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
+    except TypeError:
+        raise TypeError(f"{operation}: {argument} must be an integer or several, got {value!r}") from None
+
+
 def normalize_axes(operation, axis, ndim):
     """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
-    axes = tuple(range(ndim)) if axis is None else tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(range(ndim)) if axis is None else integers(operation, "axis", axis)
     for a in axes:
         if not -ndim <= a < ndim:
             raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
@@ -17,12 +27,21 @@ def normalize_axes(operation, axis, ndim):
     return wrapped
 
 
+def normalize_axis(operation, axis, ndim):
+    """The one axis as a non-negative integer; raises TypeError for other kinds, ValueError for one out of range."""
+    try:
+        return normalize_axes(operation, operator.index(axis), ndim)[0]
+    except TypeError:
+        raise TypeError(f"{operation}: axis must be one integer, got {axis!r}") from None
+
+
 def reshape(x, *shape):
     """The same elements in another shape; one length may be −1.        x̄ = ȳ in x's shape"""
     x = operand("reshape", x)
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     known = math.prod(n for n in shape if n != -1)
-    if shape.count(-1) > 1 or (x.size != known if -1 not in shape else known == 0 or x.size % known):
+    fits = x.size == known if -1 not in shape else known and x.size % known == 0
+    if not fits or shape.count(-1) > 1 or min((0, *shape)) < -1:
         raise ValueError(f"reshape: {x.shape}, {x.size} elements, does not fit shape {shape}")
     origin = x.shape
     return record(x.data.reshape(shape), (x, lambda gy: reshape(gy, origin)))
@@ -32,7 +51,7 @@ def transpose(x, *axes):
     """Axes permuted; reversed if none are given.        x̄ = ȳ with the inverse permutation"""
     x = operand("transpose", x)
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    axes = tuple(axes) if axes and axes != (None,) else tuple(reversed(range(x.ndim)))
+    axes = integers("transpose", "axes", axes) if axes and axes != (None,) else tuple(reversed(range(x.ndim)))
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of shape {x.shape}")
     positive = [a % x.ndim for a in axes]
@@ -43,8 +62,7 @@ def transpose(x, *axes):
 def swapaxes(x, first, second):
     """Two axes exchanged.        x̄ = ȳ with the same two exchanged"""
     x = operand("swapaxes", x)
-    for axis in (first, second):
-        normalize_axes("swapaxes", axis, x.ndim)
+    first, second = (normalize_axis("swapaxes", axis, x.ndim) for axis in (first, second))
     order = list(range(x.ndim))
     order[first], order[second] = order[second], order[first]
     return transpose(x, order)
@@ -53,7 +71,7 @@ def swapaxes(x, first, second):
 def moveaxis(x, source, destination):
     """Axes moved to other positions, the rest staying in order, as NumPy's."""
     x = operand("moveaxis", x)
-    source, destination = ((a,) if isinstance(a, int) else tuple(a) for a in (source, destination))
+    source, destination = integers("moveaxis", "source", source), integers("moveaxis", "destination", destination)
     if len(normalize_axes("moveaxis", source, x.ndim)) != len(normalize_axes("moveaxis", destination, x.ndim)):
         raise ValueError(f"moveaxis: {len(source)} axes cannot move to {len(destination)} positions")
     moves = sorted(zip((a % x.ndim for a in destination), (a % x.ndim for a in source)))
@@ -66,7 +84,7 @@ def moveaxis(x, source, destination):
 def expand_dims(x, axis):
     """A new axis of length 1 at `axis` (an integer or a tuple) of the result."""
     x = operand("expand_dims", x)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = integers("expand_dims", "axis", axis)
     ndim = x.ndim + len(axes)
     if any(not -ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) < len(axes):
         raise ValueError(f"expand_dims: axis {axis} is out of range or repeated for a result of {ndim} dimensions")
@@ -77,7 +95,7 @@ def expand_dims(x, axis):
 def squeeze(x, axis=None):
     """Axes of length 1 removed: all of them, or those named."""
     x = operand("squeeze", x)
-    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else integers("squeeze", "axis", axis)
     for a in axes:
         if not -x.ndim <= a < x.ndim or x.shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} of shape {x.shape} does not have length 1")
@@ -104,9 +122,7 @@ def concatenate(tensors, axis=0):
     """Arrays joined along an axis.        Each input's cotangent is its own stretch of ȳ."""
     tensors = _to_join("concatenate", tensors)
     first = tensors[0]
-    if not -first.ndim <= axis < first.ndim:
-        raise ValueError(f"concatenate: axis {axis} is out of range for {first.ndim} dimensions")
-    axis %= first.ndim
+    axis = normalize_axis("concatenate", axis, first.ndim)
     for i, x in enumerate(tensors):
         if x.shape[:axis] + x.shape[axis + 1:] != first.shape[:axis] + first.shape[axis + 1:] or x.ndim != first.ndim:
             raise ValueError(f"concatenate: tensors[{i}] of shape {x.shape} differs from tensors[0] of shape {first.shape} "
@@ -128,6 +144,7 @@ def stack(tensors, axis=0):
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
         raise ValueError(f"stack: needs arrays of one shape, got {sorted(shapes)}")
+    axis = normalize_axis("stack", axis, tensors[0].ndim + 1)
     return concatenate([expand_dims(x, axis) for x in tensors], axis)
 
 
@@ -143,15 +160,17 @@ def _to_join(operation, tensors):
 def split(x, sections, axis=0):
     """A list of pieces along an axis: an integer for that many equal ones, or the positions at which to cut."""
     x = operand("split", x)
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"split: axis {axis} is out of range for {x.ndim} dimensions")
-    axis, length = axis % x.ndim, x.shape[axis]
-    if isinstance(sections, int):
+    axis = normalize_axis("split", axis, x.ndim)
+    length, inner = x.shape[axis], integers("split", "sections", sections)
+    if isinstance(sections, Integral):
         if sections < 1 or length % sections:
             raise ValueError(f"split: {length} along axis {axis} does not divide into {sections} equal sections")
-        sections = [i * (length // sections) for i in range(1, sections)]
-    cuts = [0, *sections, length]
+        inner = [i * (length // sections) for i in range(1, sections)]
+    cuts = [0, *inner, length]
     return [x[(slice(None),) * axis + (slice(start, stop),)] for start, stop in zip(cuts, cuts[1:])]
+
+
+PADDINGS = "constant", "edge", "reflect", "symmetric", "wrap"
 
 
 def pad(x, widths, mode="constant", value=0.0):
@@ -161,6 +180,8 @@ def pad(x, widths, mode="constant", value=0.0):
     mode: "constant" fills with `value`; "edge", "reflect", "symmetric" and "wrap" repeat the array as numpy.pad does.
     """
     x = operand("pad", x)
+    if mode not in PADDINGS:
+        raise ValueError(f"pad: mode must be one of {', '.join(map(repr, PADDINGS))}, got {mode!r}")
     widths = _pad_widths(x, widths)
     if mode == "constant":
         return _pad_constant(x, widths, value)
@@ -176,8 +197,8 @@ def pad(x, widths, mode="constant", value=0.0):
 
 
 def _pad_widths(x, widths):
-    widths = [widths] * x.ndim if isinstance(widths, int) else list(widths)
-    pairs = tuple((w, w) if isinstance(w, int) else tuple(w) for w in widths)
+    widths = list(widths) if hasattr(widths, "__iter__") else [widths] * x.ndim
+    pairs = tuple(integers("pad", "widths", w if hasattr(w, "__iter__") else (w, w)) for w in widths)
     if len(pairs) != x.ndim or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
         raise ValueError(f"pad: widths {widths} must be one (before, after) ≥ 0 for each of the {x.ndim} axes of {x.shape}")
     return pairs
@@ -202,7 +223,8 @@ def roll(x, shift, axis=None):
     """Elements moved along the axes by `shift`, those that leave entering at the other end.        x̄ = ȳ rolled back"""
     x = operand("roll", x)
     normalize_axes("roll", axis, x.ndim)
-    back = tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift
+    shift = integers("roll", "shift", shift)
+    back = tuple(-s for s in shift)
     return record(backend.of(x.data).roll(x.data, shift, axis), (x, lambda gy: roll(gy, back, axis)))
 
 
@@ -211,9 +233,9 @@ def repeat(x, repeats, axis=None):
     x = operand("repeat", x)
     if axis is None:
         x, axis = flatten(x), 0
-    if not isinstance(repeats, int) or repeats < 0 or not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"repeat: needs a number of repeats ≥ 0 and an axis of {x.shape}, got {repeats!r} and {axis!r}")
-    axis %= x.ndim
+    if not isinstance(repeats, Integral) or repeats < 0:
+        raise ValueError(f"repeat: repeats must be an integer ≥ 0, got {repeats!r}")
+    axis = normalize_axis("repeat", axis, x.ndim)
     before, after = x.shape[:axis + 1], x.shape[axis + 1:]
     copies = broadcast_to(reshape(x, before + (1,) + after), before + (repeats,) + after)
     return reshape(copies, before[:-1] + (before[-1] * repeats,) + after)
@@ -222,7 +244,7 @@ def repeat(x, repeats, axis=None):
 def tile(x, repeats):
     """The whole array repeated along each axis.        x̄ = Σ over the copies"""
     x = operand("tile", x)
-    repeats = (repeats,) if isinstance(repeats, int) else tuple(repeats)
+    repeats = integers("tile", "repeats", repeats)
     if any(r < 0 for r in repeats):
         raise ValueError(f"tile: repeats must not be negative, got {repeats}")
     ndim = max(x.ndim, len(repeats))

@@ -10,12 +10,18 @@ from minidl.ops import gram, reshape, square, sum
 from minidl.tensor import operand
 
 
+def _activations(operation, x, argument):
+    """x as a Tensor, whole numbers as float64: differences and squares of bytes would not fit into bytes."""
+    x = operand(operation, x, argument)
+    return x if x.dtype.kind == "f" else x * 1.0
+
+
 def gram_matrix(a):
     """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, wherever in the picture.
 
     a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F, so dG = dFᵀ F + Fᵀ dF and F̄ = F (Ḡ + Ḡᵀ).
     """
-    a = operand("gram_matrix", a, "a")
+    a = _activations("gram_matrix", a, "a")
     if a.ndim < 3:
         raise ValueError(f"gram_matrix: a must be (…, H, W, C), got shape {a.shape}")
     rows = reshape(a, a.shape[:-3] + (math.prod(a.shape[-3:-1]), a.shape[-1]))
@@ -27,7 +33,8 @@ def content_cost(a_content, a_generated):
 
     a_content, a_generated: activations (N, H, W, C) of one layer.        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
     """
-    a_content, a_generated = operand("content_cost", a_content), operand("content_cost", a_generated)
+    a_content = _activations("content_cost", a_content, "a_content")
+    a_generated = _activations("content_cost", a_generated, "a_generated")
     if a_content.shape != a_generated.shape:
         raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
                          "they must be equal")
@@ -40,12 +47,14 @@ def style_layer_cost(gram_style, a_generated):
     Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²; divided so, a style
     picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
     """
+    a_generated = _activations("style_layer_cost", a_generated, "a_generated")
     difference = mean_gram(a_generated) - gram_style
     return sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
 
 
 def mean_gram(a):
     """gram_matrix(a) / (n_H n_W)"""
+    a = _activations("mean_gram", a, "a")
     return gram_matrix(a) * (1 / math.prod(a.shape[-3:-1]))
 
 
@@ -55,6 +64,9 @@ def style_cost(a_style, a_generated, layer_weights=None):
     a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer: activations} with equal keys.
     layer_weights: {layer: λ_l}, adding up to 1; by default all equal.
     """
+    if isinstance(a_style, dict) != isinstance(a_generated, dict):
+        raise TypeError(f"style_cost: a_style and a_generated must both be arrays or both be dictionaries, got "
+                        f"{type(a_style).__name__} and {type(a_generated).__name__}")
     if not isinstance(a_generated, dict):
         a_style, a_generated = {"": a_style}, {"": a_generated}
     if a_style.keys() != a_generated.keys():
@@ -62,11 +74,11 @@ def style_cost(a_style, a_generated, layer_weights=None):
     weights = check_layer_weights("style_cost", a_generated, layer_weights)
     total = 0
     for name, a in a_generated.items():
-        style = operand("style_cost", a_style[name], "a_style")
+        style, a = operand("style_cost", a_style[name], "a_style"), operand("style_cost", a, "a_generated")
         if style.shape[-1] != a.shape[-1]:
             raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in a_style and {a.shape[-1]} in "
                              "a_generated")
-        total = total + weights[name] * style_layer_cost(mean_gram(style), operand("style_cost", a))
+        total = total + weights[name] * style_layer_cost(mean_gram(style), a)
     return total
 
 
@@ -79,7 +91,7 @@ def check_layer_weights(operation, layers, layer_weights):
                          f"{sorted(layers)}")
     if min(layer_weights.values()) < 0 or abs(math.fsum(layer_weights.values()) - 1) > 1e-6:
         raise ValueError(f"{operation}: layer weights must not be negative and must add up to 1, got {layer_weights}")
-    return dict(layer_weights)
+    return {name: float(weight) for name, weight in layer_weights.items()}
 
 
 def total_variation(x):
@@ -87,7 +99,7 @@ def total_variation(x):
 
     x: (N, H, W, C).  Source: Mahendran and Vedaldi 2015, with exponent β = 2.
     """
-    x = operand("total_variation", x)
+    x = _activations("total_variation", x, "x")
     if x.ndim != 4:
         raise ValueError(f"total_variation: x must be (N, H, W, C), got shape {x.shape}")
     down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
