@@ -307,7 +307,7 @@ def _plot(results, options):
     from matplotlib import pyplot
     columns = 2 if len(results) == 4 else min(len(results), 3)
     rows, side = math.ceil(len(results) / columns), 6.2 if len(results) == 1 else 4.6
-    figure, panels = pyplot.subplots(rows, columns, figsize=(side * columns + 0.5, side * rows + 1.3 + 0.3 * rows), squeeze=False,
+    figure, panels = pyplot.subplots(rows, columns, figsize=(side * columns + 0.5, (side + 0.3) * rows + 1.3), squeeze=False,
                                      sharex=True, sharey=True, layout="constrained")
     for axes, result in zip(panels.flat, results):
         _draw(axes, result)

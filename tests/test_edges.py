@@ -187,7 +187,7 @@ def test_sums_over_tall_arrays_keep_their_digits(device):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "bool"])
-def test_small_integers_do_not_wrap(device, dtype):
+def test_reductions_of_small_integers_do_not_wrap(device, dtype):
     x = np.array([[3, 100], [1, 2]]).astype(dtype)
     for name in "norm", "mean", "var", "std", "logsumexp", "softmax", "log_softmax":
         function = getattr(ops, name)
@@ -239,12 +239,22 @@ def test_settings_may_be_numpy_numbers(device):
         assert y.dtype == np.float32 and md.grad(ops.sum(y), x)[0].dtype == np.float32
 
 
+def test_what_is_no_dtype_of_a_tensor(device):
+    x = leaf([1.0, 2.0], device)
+    for dtype in "float31", str, object:
+        with pytest.raises(TypeError, match="^astype: "):
+            x.astype(dtype)
+    with pytest.raises(TypeError, match="^cumsum: axis must be one integer, got None"):
+        ops.cumsum(x, None)
+
+
 def test_numbers_do_not_promote(device):
     x = leaf([1.0, 2.0], device, dtype="float32")
     for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),
               ops.clip(x, 0.0, 1.5), ops.pad(x, 1, value=2.0), x.mean(), x.std(), ops.leaky_relu(x, 0.1), ops.gelu(x)):
         assert y.dtype == np.float32
         assert md.grad(ops.sum(y), x)[0].dtype == np.float32
+    assert ops.clip(x, np.float64(0), np.float64(2)).dtype == np.float32
     half = leaf([1.0, 2.0], device, dtype="float16")
     assert ops.sigmoid(half * 2 + 1).dtype == np.float16
 

@@ -151,6 +151,7 @@ def _library(a, b):
 def clip(x, lowest=None, highest=None):
     """x held between two numbers (None: no bound).        x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere"""
     x = operand("clip", x)
+    lowest, highest = (bound.item() if hasattr(bound, "item") else bound for bound in (lowest, highest))   # not NumPy's
     if lowest is None and highest is None:
         raise ValueError("clip: give lowest, highest or both")
     if lowest is not None and highest is not None and lowest > highest:
@@ -186,6 +187,12 @@ def keep(u, condition):
 def astype(x, dtype):
     """x in another dtype.        x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows."""
     x = operand("astype", x)
+    try:
+        kind = backend.CPU.module.dtype(dtype).kind
+    except TypeError:
+        raise TypeError(f"astype: {dtype!r} is not a dtype") from None
+    if kind not in "fiubc":                             # complex numbers are what gradcheck's complex steps take
+        raise TypeError(f"astype: dtype {dtype!r} is not a floating-point, integer or boolean type")
     value = x.data.astype(dtype)
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))
 

@@ -9,7 +9,7 @@ import math
 from minidl import backend, kernels
 from minidl.ops.elementwise import exp, square, where
 from minidl.ops.indexing import take_along_axis
-from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, reshape
+from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
 from minidl.tensor import constant, operand, record
 
 FEW, TALL, LARGE = 16, 256, 2 ** 17     # rows that NumPy adds up fast; whose running sum loses digits; elements to share
@@ -156,7 +156,7 @@ def _position(operation, x, axis):
 def cumsum(x, axis=0):
     """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
     x = operand("cumsum", x)
-    normalize_axes("cumsum", axis, x.ndim)
+    axis = normalize_axis("cumsum", axis, x.ndim)
     value = x.data.cumsum(axis, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.data.cumsum(axis)
     return record(value, (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
 
