@@ -184,6 +184,7 @@ def test_sums_over_tall_arrays_keep_their_digits(device):
     for mean in ops.global_average_pool(x), ops.mean(x, (1, 2)), ops.mean(x, (0, 1, 2)):
         np.testing.assert_allclose(mean.numpy(), 0.1, rtol=precision)
     np.testing.assert_allclose(ops.sum_to(x, (2, 1, 1, 3)).numpy(), 0.1 * 512 ** 2, rtol=precision)
+    assert ops.mean(x[:0], (1, 2)).shape == (0, 3)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "bool"])

@@ -74,10 +74,7 @@ def keep_here(u, mask, out=None):
     xp, bits = backend.of(u), _bits(u)
     if bits is None:
         kept = xp.where(mask, u, 0)
-        if out is None:
-            return kept
-        out[...] = kept
-        return out
+        return kept if out is None else xp.add(kept, 0, out=out)
     return xp.multiply(u.view(bits), mask, out=None if out is None else out.view(bits)).view(u.dtype)
 
 

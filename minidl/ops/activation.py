@@ -2,14 +2,8 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import erf, where
+from minidl.ops.elementwise import erf, floating, where
 from minidl.tensor import operand, record
-
-
-def _fractional(operation, x):
-    """x as a Tensor, whole numbers as float64: small ones would overflow on the way, or get a result of float16."""
-    x = operand(operation, x)
-    return x if x.data.dtype.kind == "f" else x * 1.0
 
 
 def relu(x):
@@ -28,7 +22,7 @@ def keep_positive(u, y):
 
 def leaky_relu(x, slope=0.01):
     """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0."""
-    x = _fractional("leaky_relu", x)
+    x = floating("leaky_relu", x)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
     return record(kernels.leak(x.data, x.data, slope), (x, lambda gy, y: _leak(gy, y, slope)))
@@ -44,7 +38,7 @@ def elu(x, alpha=1.0):
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
-    x, alpha = _fractional("elu", x), float(alpha)      # a NumPy number would promote the result
+    x, alpha = floating("elu", x), float(alpha)      # a NumPy number would promote the result
     if alpha < 0:
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
     xp = backend.of(x.data)
@@ -66,7 +60,7 @@ def sigmoid(x):
 
     Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
     """
-    x = _fractional("sigmoid", x)
+    x = floating("sigmoid", x)
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
     return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * (1 - y))))
@@ -74,12 +68,12 @@ def sigmoid(x):
 
 def tanh(x):
     """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)"""
-    x = _fractional("tanh", x)
+    x = floating("tanh", x)
     return record(backend.of(x.data).tanh(x.data), (x, lambda gy, y: gy * (1 - y * y)))
 
 
 def softplus(x):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.        x̄ = ȳ ⊙ sigmoid(x)"""
-    x = _fractional("softplus", x)
+    x = floating("softplus", x)
     xp = backend.of(x.data)
     return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data))), (x, lambda gy: gy * sigmoid(x)))

@@ -33,6 +33,12 @@ def divide(a, b):
     return record(a.data / b.data, (a, lambda gy: gy / b), (b, lambda gy, y: -(gy * y) / b))
 
 
+def floating(operation, x, argument="x"):
+    """x as a Tensor, whole numbers as float64: what is made of them has fractions, or would not fit into small ones."""
+    x = operand(operation, x, argument)
+    return x if x.data.dtype.kind == "f" else x * 1.0
+
+
 def negative(x):
     """Negation  y = −x.        x̄ = −ȳ"""
     x = operand("negative", x)

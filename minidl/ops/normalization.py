@@ -2,7 +2,7 @@
 from weakref import ref
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import sqrt, zeros_like
+from minidl.ops.elementwise import floating, sqrt, zeros_like
 from minidl.ops.reduction import mean, normalize_axes, sum, var
 from minidl.tensor import constant, is_recording, operand, promoted, record, same_device
 
@@ -36,10 +36,9 @@ def channel_moments(x):
 
     With m elements a channel:  dμ = Σ dx / m,   dσ² = 2 Σ (x − μ) dx / m        so   x̄ = (μ̄ + 2 σ̄² (x − μ)) / m
     """
-    x = operand("channel_moments", x)
+    x = floating("channel_moments", x)
     if x.ndim < 2 or 0 in x.shape:
         raise ValueError(f"channel_moments: x must be (N, …, C) with at least one value per channel, got shape {x.shape}")
-    x = x if x.dtype.kind == "f" else x * 1.0
     value = kernels.channels.moments(x.data)
     m = x.size // x.shape[-1]
 

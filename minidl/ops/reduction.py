@@ -7,7 +7,7 @@ import functools
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import exp, square, where
+from minidl.ops.elementwise import exp, floating, square, where
 from minidl.ops.indexing import take_along_axis
 from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
 from minidl.tensor import constant, operand, record
@@ -29,13 +29,14 @@ def sum_array(x, axes):
     `kernels.channels` does it; and a running sum of float16 would soon not grow any more."""
     if x.dtype.char == "e":
         return x.sum(axes, dtype="float32").astype(x.dtype)
-    if axes and axes == tuple(range(axes[0], axes[-1] + 1)) and axes[-1] + 1 < x.ndim and x.flags.c_contiguous:
+    neighbours = axes and axes == tuple(range(axes[0], axes[-1] + 1)) and axes[-1] + 1 < x.ndim
+    if neighbours and x.dtype.char in "fd" and x.flags.c_contiguous:
         before, rest = x.shape[:axes[0]], x.shape[axes[-1] + 1:]
         items, rows = math.prod(before), math.prod(x.shape[axes[0]:axes[-1] + 1])
         each = x.reshape(items, rows, math.prod(rest))
-        if x.dtype.char in "fd" and items == 1 and (rows > TALL or rows > FEW and x.size > LARGE):
+        if items == 1 and (rows > TALL or rows > FEW and x.size > LARGE):
             return kernels.channels.add_up(each[0]).reshape(before + rest)
-        if x.dtype.char in "fd" and rows > TALL and backend.of(x) is backend.CPU.module:
+        if items > 1 and rows > TALL and backend.of(x) is backend.CPU.module:
             return backend.of(x).stack([kernels.channels.add_up(item) for item in each]).reshape(before + rest)
     return x.sum(axes)
 
@@ -45,10 +46,10 @@ def precise(function):
     float32 and rounded once, in the end; integers become floating point."""
     @functools.wraps(function)
     def of(x, *arguments, **options):
-        x = operand(function.__name__, x)
+        x = floating(function.__name__, x)
         if x.dtype.char == "e":
             return function(x.astype("float32"), *arguments, **options).astype(x.dtype)
-        return function(x if x.dtype.kind == "f" else x * 1.0, *arguments, **options)
+        return function(x, *arguments, **options)
     return of
 
 

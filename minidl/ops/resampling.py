@@ -3,6 +3,7 @@ import math
 
 from minidl import backend
 from minidl.kernels.geometry import per_axis
+from minidl.ops.elementwise import floating
 from minidl.ops.linear import matmul
 from minidl.ops.shape import repeat, reshape, transpose
 from minidl.tensor import constant, operand
@@ -27,9 +28,8 @@ def resize(x, sizes):
     Row i of a matrix takes the two elements around the source position (i + ½)·n/m − ½ (pixel centres; held at the
     borders).        x̄ = A_Hᵀ ȳ A_W, by composition.  Integers become floating-point.
     """
-    x = operand("resize", x)
+    x = floating("resize", x)                           # what lies between whole numbers is none
     sizes = per_axis("resize", "sizes", sizes, _spatial("resize", x), 1)
-    x = x if x.dtype.kind == "f" else x * 1.0           # what lies between whole numbers is none
     for axis, m in enumerate(sizes, 1):
         n, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1:]
         if m != n:

@@ -7,13 +7,8 @@ C is the content picture, S the style picture, G the generated one.  All are dif
 import math
 
 from minidl.ops import gram, reshape, square, sum
+from minidl.ops.elementwise import floating
 from minidl.tensor import operand
-
-
-def _activations(operation, x, argument):
-    """x as a Tensor, whole numbers as float64: differences and squares of bytes would not fit into bytes."""
-    x = operand(operation, x, argument)
-    return x if x.dtype.kind == "f" else x * 1.0
 
 
 def gram_matrix(a):
@@ -21,7 +16,7 @@ def gram_matrix(a):
 
     a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F, so dG = dFᵀ F + Fᵀ dF and F̄ = F (Ḡ + Ḡᵀ).
     """
-    a = _activations("gram_matrix", a, "a")
+    a = floating("gram_matrix", a, "a")
     if a.ndim < 3:
         raise ValueError(f"gram_matrix: a must be (…, H, W, C), got shape {a.shape}")
     rows = reshape(a, a.shape[:-3] + (math.prod(a.shape[-3:-1]), a.shape[-1]))
@@ -33,8 +28,8 @@ def content_cost(a_content, a_generated):
 
     a_content, a_generated: activations (N, H, W, C) of one layer.        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
     """
-    a_content = _activations("content_cost", a_content, "a_content")
-    a_generated = _activations("content_cost", a_generated, "a_generated")
+    a_content = floating("content_cost", a_content, "a_content")
+    a_generated = floating("content_cost", a_generated, "a_generated")
     if a_content.shape != a_generated.shape:
         raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
                          "they must be equal")
@@ -47,14 +42,14 @@ def style_layer_cost(gram_style, a_generated):
     Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²; divided so, a style
     picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
     """
-    a_generated = _activations("style_layer_cost", a_generated, "a_generated")
+    a_generated = floating("style_layer_cost", a_generated, "a_generated")
     difference = mean_gram(a_generated) - gram_style
     return sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
 
 
 def mean_gram(a):
     """gram_matrix(a) / (n_H n_W)"""
-    a = _activations("mean_gram", a, "a")
+    a = floating("mean_gram", a, "a")
     return gram_matrix(a) * (1 / math.prod(a.shape[-3:-1]))
 
 
@@ -99,7 +94,7 @@ def total_variation(x):
 
     x: (N, H, W, C).  Source: Mahendran and Vedaldi 2015, with exponent β = 2.
     """
-    x = _activations("total_variation", x, "x")
+    x = floating("total_variation", x, "x")
     if x.ndim != 4:
         raise ValueError(f"total_variation: x must be (N, H, W, C), got shape {x.shape}")
     down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]

@@ -130,10 +130,10 @@ def _descend(evaluate, start, steps, optimizer, learning_rate, report):
             if j.item() < lowest:
                 best, lowest = picture.detach(), j.item()
             report(number, picture.detach(), j.item())
-            slope = abs(picture.grad).mean().item()
-            if slope == 0:                              # a minimum, as of the content cost at the content
-                break
             if optimizer == "gradient_descent":
+                slope = abs(picture.grad).mean().item()
+                if slope == 0:                          # a minimum, as of the content cost at the content
+                    break
                 picture.grad = picture.grad / slope
             method.step()
             picture.data = picture.detach().clip(0, 255).data
