@@ -9,6 +9,7 @@ import math
 
 from minidl import backend
 from minidl.kernels.memory import empty
+from minidl.kernels.precision import accumulated
 from minidl.kernels.workers import hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
@@ -26,6 +27,7 @@ def add_up_here(x):
     return _sum(_rows(x), x.shape[-1])
 
 
+@accumulated(arrays=2)
 def sums(u, x):
     """Σ u and Σ u ⊙ x over all axes but the last: (2, C)."""
     xp, u, x, channels = backend.of(x), _rows(u), _rows(x), x.shape[-1]
@@ -37,30 +39,36 @@ def sums(u, x):
     return _total(of, x, (2, channels))
 
 
+@accumulated(arrays=1)
 def moments(x):
     """Mean and variance over all axes but the last: (2, C).
 
     Each strip has a mean mₛ and a mean squared deviation vₛ.  Of the whole, μ = ⟨mₛ⟩ and σ² = ⟨vₛ⟩ + ⟨(mₛ − μ)²⟩, each
     strip counting for its rows (Chan, Golub and LeVeque 1983).  So x is read once.
+    A strip's mean is corrected by what its deviations add up to, as in `sums.mean`: that of equal numbers is exact.
     """
-    if x.dtype.char == "e":                             # whose sums may be too large for it
-        return moments(x.astype("float32")).astype(x.dtype)
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
 
     def of(part):
         rows = x[part]
         n = rows.dtype.type(rows.size // channels)
-        mean = _sum(rows, channels) / n
-        deviation = xp.subtract(rows, _repeated(mean, x), out=workspace(xp, "channels", rows.shape, x.dtype))
-        return xp.stack([mean, _sum(xp.multiply(deviation, deviation, out=deviation), channels) / n])
+
+        def deviation(mean):
+            return xp.subtract(rows, _repeated(mean, x), out=workspace(xp, "channels", rows.shape, x.dtype))
+
+        near = _sum(rows, channels) / n
+        mean = near + _sum(deviation(near), channels) / n
+        apart = deviation(mean)
+        return xp.stack([mean, _sum(xp.multiply(apart, apart, out=apart), channels) / n])
 
     weights = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
     found = _in_strips(of, x)
     if len(found) == 1:
         return found[0]
-    mean, within = sum(weight * own for weight, own in zip(weights, found))
-    between = sum(weight * (own[0] - mean) ** 2 for weight, own in zip(weights, found))
-    return xp.stack([mean, within + between])
+    first = found[0][0]
+    mean = first + sum(weight * (own[0] - first) for weight, own in zip(weights, found))
+    variance = sum(weight * (own[1] + (own[0] - mean) ** 2) for weight, own in zip(weights, found))
+    return xp.stack([mean, variance])
 
 
 def affine(x, a, c, u=None, b=None):
@@ -121,8 +129,6 @@ def _repeated(vector, x):
 def _sum(rows, channels):
     """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see workers.LOCKED."""
     xp = backend.of(rows)
-    if rows.dtype.char == "e":                          # a running sum of float16 would soon not grow any more
-        return rows.reshape(-1, channels).sum(0, dtype="float32").astype(rows.dtype)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)
     sums = xp.dot(xp.ones((1, len(rows)), rows.dtype), rows).reshape(-1, channels)

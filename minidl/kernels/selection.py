@@ -50,6 +50,9 @@ def keep_positive(u, y):
 
 def leak(u, y, slope):
     """u where y > 0, and slope · u elsewhere."""
+    if u.ndim == 0:                                     # which has no rows to share
+        return leak(u[None], y[None], slope)[0]
+
     def bend(u, y, out):
         xp = backend.of(y)
         less = xp.multiply(u, u.dtype.type(slope), out=workspace(xp, "leaked", u.shape, u.dtype))

@@ -2,8 +2,9 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import erf, floating, where
-from minidl.tensor import operand, record
+from minidl.ops.elementwise import exp, floating, minimum, square, where
+from minidl.ops.precision import precise
+from minidl.tensor import is_recording, operand, record
 
 
 def relu(x):
@@ -34,7 +35,7 @@ def _leak(u, y, slope):
 
 
 def elu(x, alpha=1.0):
-    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.     x̄ = ȳ where y > 0, else ȳ ⊙ (y + α)
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.     x̄ = ȳ where x > 0, else ȳ ⊙ α eˣ
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
@@ -43,37 +44,63 @@ def elu(x, alpha=1.0):
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
-    return record(value, (x, lambda gy, y: where(y > 0, gy, gy * (y + alpha))))
+    return record(value, (x, lambda gy: where(x > 0, gy, gy * (alpha * exp(minimum(x, 0))))))
 
 
+@precise
 def gelu(x):
-    """Gaussian error linear unit  y = x Φ(x),  Φ(x) = (1 + erf(x/√2)) / 2.        dy/dx = Φ(x) + x φ(x), by composition
+    """Gaussian error linear unit  y = x Φ(x),  Φ the normal distribution.        dy/dx = Φ(x) + x φ(x), by composition
 
     Source: Hendrycks and Gimpel 2016 (the exact form).
     """
-    x = operand("gelu", x)
-    return x * (0.5 * (1 + erf(x * (1 / math.sqrt(2)))))
+    x = where(x == -math.inf, -FAR, x)                  # −∞ · 0 would be no number
+    return x * _normal_cdf(x)
 
 
+FAR = 40.0      # where the density e^(−x²/2) is 0 in double precision
+
+
+def _normal_cdf(x):
+    """Φ(x) = ∫_−∞ˣ φ(t) dt  with the density  φ(x) = e^(−x²/2) / √2π.        x̄ = ȳ ⊙ φ(x)"""
+    def rule(gy):
+        near = abs(x) < FAR
+        density = exp(square(where(near, x, FAR)) * -0.5) * (1 / math.sqrt(2 * math.pi))
+        return where(near, gy, 0) * density             # far away ȳ may be infinite
+
+    return record(backend.normal_cdf(x.data), (x, rule))
+
+
+@precise
 def sigmoid(x):
-    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ (1 − y)
+    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x)
 
-    Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
+    Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end; nor does 1 − y = sigmoid(−x).
     """
-    x = floating("sigmoid", x)
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
-    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * (1 - y))))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * sigmoid(-x))))
 
 
 def tanh(x):
-    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)"""
+    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
+
+    1 − y² is 4e / (1 + e)²  with  e = e^(−2|x|) ≤ 1, which keeps its digits where y is nearly ±1.
+    """
     x = floating("tanh", x)
-    return record(backend.of(x.data).tanh(x.data), (x, lambda gy, y: gy * (1 - y * y)))
+    xp, slope = backend.of(x.data), None
+    if x.requires_grad and is_recording():
+        e = xp.exp(2 * xp.where(x.data > 0, -x.data, x.data))
+        slope = 4 * e / xp.square(1 + e)
+    return record(xp.tanh(x.data), (x, lambda gy, y: gy * _tanh_slope(y, slope)))
 
 
+def _tanh_slope(y, value):
+    """1 − y², whose value is known.        ȳ = −2 y, times the cotangent"""
+    return record(value, (y, lambda gs: gs * (-2 * y)))
+
+
+@precise
 def softplus(x):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.        x̄ = ȳ ⊙ sigmoid(x)"""
-    x = floating("softplus", x)
     xp = backend.of(x.data)
     return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data))), (x, lambda gy: gy * sigmoid(x)))

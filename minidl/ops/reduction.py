@@ -3,16 +3,14 @@
 axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axes with length 1, as in NumPy.
 `sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩; most rules here use one of the two.
 """
-import functools
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import exp, floating, square, where
+from minidl.ops.elementwise import exp, expm1, square, where
 from minidl.ops.indexing import take_along_axis
+from minidl.ops.precision import precise
 from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
 from minidl.tensor import constant, operand, record
-
-FEW, TALL, LARGE = 16, 256, 2 ** 17     # rows that NumPy adds up fast; whose running sum loses digits; elements to share
 
 
 def _kept(shape, axes):
@@ -24,41 +22,12 @@ def _without(shape, axes):
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def sum_array(x, axes):
-    """Sum of an array over a tuple of axes.  Where NumPy's own loses digits, as the array is tall, or time, as it is large,
-    `kernels.channels` does it; and a running sum of float16 would soon not grow any more."""
-    if x.dtype.char == "e":
-        return x.sum(axes, dtype="float32").astype(x.dtype)
-    neighbours = axes and axes == tuple(range(axes[0], axes[-1] + 1)) and axes[-1] + 1 < x.ndim
-    if neighbours and x.dtype.char in "fd" and x.flags.c_contiguous:
-        before, rest = x.shape[:axes[0]], x.shape[axes[-1] + 1:]
-        items, rows = math.prod(before), math.prod(x.shape[axes[0]:axes[-1] + 1])
-        each = x.reshape(items, rows, math.prod(rest))
-        if items == 1 and (rows > TALL or rows > FEW and x.size > LARGE):
-            return kernels.channels.add_up(each[0]).reshape(before + rest)
-        if items > 1 and rows > TALL and backend.of(x) is backend.CPU.module:
-            return backend.of(x).stack([kernels.channels.add_up(item) for item in each]).reshape(before + rest)
-    return x.sum(axes)
-
-
-def precise(function):
-    """For a function of x that makes of it numbers too large or too many for float16, or fractions: float16 is computed in
-    float32 and rounded once, in the end; integers become floating point."""
-    @functools.wraps(function)
-    def of(x, *arguments, **options):
-        x = floating(function.__name__, x)
-        if x.dtype.char == "e":
-            return function(x.astype("float32"), *arguments, **options).astype(x.dtype)
-        return function(x, *arguments, **options)
-    return of
-
-
 def sum(x, axis=None, keepdims=False):
     """y = Σ x over the axes.        dL = ⟨ȳ, Σ dx⟩ = Σ ⟨ȳ, dx⟩        so   x̄ = ȳ, broadcast along them"""
     x = operand("sum", x)
     axes = normalize_axes("sum", axis, x.ndim)
     shape, kept = x.shape, _kept(x.shape, axes)
-    value = sum_array(x.data, axes) if axes else x.data.copy()
+    value = kernels.sums.total(x.data, axes)
     return record(value.reshape(kept) if keepdims else value,
                   (x, lambda gy: broadcast_to(reshape(gy, kept), shape)))
 
@@ -76,14 +45,20 @@ def sum_to(x, shape):
         if lead < 0 or any(n not in (1, m) for m, n in zip(kept, shape)):
             raise ValueError(f"sum_to: shape {shape} does not broadcast to {origin}")
         axes += tuple(lead + i for i, (m, n) in enumerate(zip(kept, shape)) if m != n)
-    return record(sum_array(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
+    return record(kernels.sums.total(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
 
 
-@precise
 def mean(x, axis=None, keepdims=False):
-    """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast.  Raises ValueError for m = 0."""
-    count = _count("mean", x, axis)
-    return sum(x, axis, keepdims) * (1 / count)
+    """y = (1/m) Σ x over the axes, of m elements; of equal ones exactly that number.        x̄ = ȳ / m, broadcast
+
+    Raises ValueError for m = 0.
+    """
+    x = operand("mean", x)
+    count, axes = _count("mean", x, axis), normalize_axes("mean", axis, x.ndim)
+    shape, kept = x.shape, _kept(x.shape, axes)
+    value = kernels.sums.mean(x.data, axes)
+    return record(value if keepdims else value.reshape(_without(shape, axes)),
+                  (x, lambda gy: broadcast_to(reshape(gy / count, kept), shape)))
 
 
 def _count(operation, x, axis):
@@ -101,7 +76,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     freedom = _count("var", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
-    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1 / freedom)
+    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / freedom
 
 
 @precise
@@ -110,7 +85,7 @@ def std(x, axis=None, keepdims=False, ddof=0):
     freedom = _count("std", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
-    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) * (1 / math.sqrt(freedom))
+    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(freedom)
 
 
 def max(x, axis=None, keepdims=False):
@@ -158,8 +133,7 @@ def cumsum(x, axis=0):
     """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
     x = operand("cumsum", x)
     axis = normalize_axis("cumsum", axis, x.ndim)
-    value = x.data.cumsum(axis, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.data.cumsum(axis)
-    return record(value, (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
+    return record(kernels.sums.running(x.data, axis), (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
 
 
 @precise
@@ -167,13 +141,13 @@ def norm(x, axis=None, keepdims=False):
     """Euclidean norm  y = √Σ x² along the axes.        dy = ⟨x, dx⟩ / y        so   x̄ = ȳ x / y,   and 0 where y = 0"""
     axes = normalize_axes("norm", axis, x.ndim)
     kept = _kept(x.shape, axes)
-    value = backend.of(x.data).sqrt(sum_array(x.data * x.data, axes))
+    value = kernels.sums.length(x.data, axes)
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        return x * where(y == 0, 0, gy / where(y == 0, 1, y))
+        return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
-    return record(value.reshape(kept) if keepdims else value, (x, rule))
+    return record(value if keepdims else value.reshape(_without(x.shape, axes)), (x, rule))
 
 
 def _shift(x, axes):
@@ -181,6 +155,17 @@ def _shift(x, axes):
     xp = backend.of(x)
     highest = x.max(axis=axes, keepdims=True)
     return xp.where(xp.isfinite(highest), highest, 0)
+
+
+def _log_sum(shifted, axes):
+    """log Σ eˣ along the axes, which stay with length 1, where the largest x is 0.
+
+    It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, but 1 + 10⁻²⁰ is 1.
+    """
+    xp, kept, largest = backend.of(shifted), _kept(shifted.shape, axes), shifted == 0
+    others = kernels.sums.total(xp.where(largest, 0, xp.exp(shifted)), axes) \
+        + (kernels.sums.total(largest, axes) - 1).astype(shifted.dtype)
+    return xp.log1p(others).reshape(kept)
 
 
 @precise
@@ -191,29 +176,39 @@ def logsumexp(x, axis=None, keepdims=False):
     """
     _count("logsumexp", x, axis)
     axes = normalize_axes("logsumexp", axis, x.ndim)
-    xp, kept = backend.of(x.data), _kept(x.shape, axes)
-    shift = _shift(x.data, axes)
-    value = xp.log(xp.exp(x.data - shift).sum(axis=axes, keepdims=True)) + shift
+    kept, shift = _kept(x.shape, axes), _shift(x.data, axes)
+    value = shift + _log_sum(x.data - shift, axes)
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
                   (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept))))
 
 
 @precise
 def softmax(x, axis=-1):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.   dy = y ⊙ (dx − ⟨y, dx⟩)   so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.   dy = y ⊙ (dx − ⟨y, dx⟩)   so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)
+
+    As Σ y = 1, any constant may first be taken from ȳ.  With ȳ where y is largest nothing cancels: x̄ there is −y Σ ȳ ⊙ y
+    over the others, which keeps its digits where y is nearly 1.
+    """
     _count("softmax", x, axis)
     axes = normalize_axes("softmax", axis, x.ndim)
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
-    return record(e / e.sum(axis=axes, keepdims=True),
-                  (x, lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True))))
+
+    def rule(gy, y):
+        largest = constant(y.data == y.data.max(axis=axes, keepdims=True))
+        gy = gy - sum(where(largest, gy, 0), axes, keepdims=True) / sum(largest, axes, keepdims=True).astype(y.dtype)
+        return y * (gy - sum(gy * y, axes, keepdims=True))
+
+    return record(e / kernels.sums.total(e, axes).reshape(_kept(x.shape, axes)), (x, rule))
 
 
 @precise
 def log_softmax(x, axis=-1):
-    """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ"""
+    """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ
+
+    x̄ᵢ is written as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ over the others: where eʸ is nearly 1, expm1 has the digits of 1 − eʸ.
+    """
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
-    xp = backend.of(x.data)
     shifted = x.data - _shift(x.data, axes)
-    return record(shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True)),
-                  (x, lambda gy, y: gy - exp(y) * sum(gy, axes, keepdims=True)))
+    return record(shifted - _log_sum(shifted, axes),
+                  (x, lambda gy, y: -gy * expm1(y) - exp(y) * (sum(gy, axes, keepdims=True) - gy)))

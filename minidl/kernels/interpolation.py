@@ -1,0 +1,57 @@
+"""Linear interpolation along one axis of an array, and its adjoint.
+
+Element i of the m is taken at the position (i + ½)·n/m − ½ among the n (pixel centres; held at the borders):
+
+    yᵢ = (1 − tᵢ) x[l] + tᵢ x[r]        with the neighbours l and r = l + 1, and tᵢ how far it lies beyond l
+
+As a matrix product with a row of n weights for each i, an infinite or undefined x would reach all y: 0 · ∞ is no number.
+"""
+import numpy as np
+
+from minidl import backend
+from minidl.kernels.precision import accumulated
+
+
+@accumulated(arrays=1)
+def interpolate(x, m, axis):
+    """y of length m along the axis.  Between equal numbers lies that number, exactly."""
+    xp, n = backend.of(x), x.shape[axis]
+    left, right, t = _neighbours(n, m)
+    l, r = (xp.take(x, backend.move(i, backend.device_of(x)), axis) for i in (left, right))
+    t = _along(t, x, axis)
+    apart = r - l
+    return xp.where(xp.isfinite(apart), l + t * apart, (1 - t) * l + t * r)
+
+
+@accumulated(arrays=1)
+def interpolate_back(u, n, axis):
+    """x̄ of length n along the axis:  x̄[l] += (1 − tᵢ) uᵢ,  x̄[r] += tᵢ uᵢ  for every i.
+
+    Several i share a neighbour: first the first of each is added, then the second, and so on.
+    """
+    xp, device = backend.of(u), backend.device_of(u)
+    left, right, t = _neighbours(n, u.shape[axis])
+    u, t = xp.moveaxis(u, axis, 0), _along(t, u, 0)
+    x = xp.zeros((n, *u.shape[1:]), u.dtype)
+    for target, share in (left, (1 - t) * u), (right, t * u):
+        turn = np.arange(len(target)) - np.searchsorted(target, target)         # targets come in ascending order
+        for k in range(turn.max() + 1):
+            these = np.flatnonzero(turn == k)
+            x[backend.move(target[these], device)] += share[backend.move(these, device)]
+    return xp.moveaxis(x, 0, axis)
+
+
+def _neighbours(n, m):
+    """For each of m positions among n elements: the numbers of its neighbours, and how far it lies beyond the left one.
+
+    A position is ((2i + 1) n − m) / 2m, a fraction of whole numbers.  On an element, both neighbours are that element.
+    """
+    position = np.clip((2 * np.arange(m) + 1) * n - m, 0, 2 * m * (n - 1))
+    left, beyond = np.divmod(position, 2 * m)
+    return left, left + (beyond > 0), beyond / (2 * m)
+
+
+def _along(t, x, axis):
+    """A vector of weights on x's device, which broadcasts along that axis of x."""
+    t = t.astype(x.dtype) if x.dtype.kind == "f" else t
+    return backend.move(t, backend.device_of(x)).reshape((-1,) + (1,) * (x.ndim - 1 - axis))

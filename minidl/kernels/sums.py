@@ -1,0 +1,84 @@
+"""Sums over axes that keep their digits, and what is made of sums: means and lengths.
+
+A running sum of n numbers, one after the other, loses up to n units in the last place: after 2²⁴ ones, float32 does not grow
+any more.  NumPy adds up along the last axis in pairs of pairs, which loses log n at most; but it runs down the first axis of
+a tall array.  There the rows are summed as a product with a row of ones (`channels.add_up`), which BLAS adds in blocks.
+"""
+import math
+
+from minidl import backend
+from minidl.kernels.channels import add_up
+from minidl.kernels.precision import accumulator, real
+
+TALL = 256              # rows whose running sum would lose digits
+FEW, LARGE = 16, 2 ** 17        # rows that NumPy adds up fast; elements that are worth sharing between threads
+
+
+def total(x, axes):
+    """Σ x over a tuple of axes; without any, x itself.  Added up in the accumulator of x's type, which whole numbers keep."""
+    made = _total(x.astype(accumulator(x.dtype), copy=False), axes)
+    return made.astype(x.dtype) if x.dtype.kind == "f" and made.dtype != x.dtype else made
+
+
+def mean(x, axes):
+    """(1/n) Σ x over a tuple of axes, which stay with length 1; n > 0.
+
+    m = Σ x / n is rounded, and Σ (x − m) / n is what it is off by: so a mean of equal numbers is that number, exactly.
+    Where m is infinite, nothing can be subtracted from, and the second sum is the mean.
+    """
+    wide = x.astype(accumulator(real(x.dtype)), copy=False)
+    xp, n = backend.of(x), math.prod(x.shape[a] for a in axes)
+    kept = tuple(1 if i in axes else length for i, length in enumerate(x.shape))
+    near = _total(wide, axes).reshape(kept) / n
+    near = xp.where(xp.isfinite(near), near, 0)
+    return (near + _total(wide - near, axes).reshape(kept) / n).astype(real(x.dtype), copy=False)
+
+
+def running(x, axis):
+    """yᵢ = Σ_{j ≤ i} xⱼ along an axis.  It cannot be added up in pairs, so float32 is added up in float64."""
+    if x.dtype.char in "ef":
+        return x.cumsum(axis, dtype="float64").astype(x.dtype)
+    return x.cumsum(axis)
+
+
+def length(x, axes):
+    """√Σ x² over a tuple of axes, which stay with length 1.
+
+    x is first divided by a power of two near its largest entry, whose square may be too large for x's type, or too small.
+    """
+    xp, wide = backend.of(x), x.astype(accumulator(real(x.dtype)), copy=False)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    scale = _power_below(abs(wide).max(axes, keepdims=True), xp) if x.size else 1
+    scaled = wide / scale
+    return (xp.sqrt(_total(scaled * scaled, axes).reshape(kept)) * scale).astype(real(x.dtype), copy=False)
+
+
+def _power_below(x, xp):
+    """The largest power of two that is not above x; 1 where x is 0, infinite or NaN."""
+    ordinary = xp.isfinite(x) & (x > 0)
+    _, exponent = xp.frexp(xp.where(ordinary, x, 1))
+    return xp.ldexp(xp.ones_like(x), exponent - 1)
+
+
+def _total(x, axes):
+    """Σ x over the axes, in x's own type."""
+    if not axes:
+        return x.copy()
+    first, last = axes[0], axes[-1] + 1
+    rows = math.prod(x.shape[a] for a in axes)
+    if x.dtype.char not in "fd" or rows <= TALL and (rows <= FEW or x.size <= LARGE):
+        return x.sum(axes)
+    if last - first > len(axes):                        # axes with others in between: the last ones first
+        gap = max(a for a in range(first, last) if a not in axes)
+        return _total(_total(x, tuple(a for a in axes if a > gap)), tuple(a for a in axes if a < gap))
+    if backend.of(x) is backend.CPU.module and rows > TALL and not x.flags.c_contiguous:
+        x = backend.CPU.module.ascontiguousarray(x)     # NumPy sums in the order of memory, which may be down the axis
+    if last == x.ndim or not x.flags.c_contiguous:
+        return x.sum(axes)
+    before, after = x.shape[:first], x.shape[last:]
+    items = x.reshape(math.prod(before), rows, math.prod(after))
+    if len(items) == 1:
+        return add_up(items[0]).reshape(before + after)
+    if x.size and rows > TALL and backend.of(x) is backend.CPU.module:
+        return backend.of(x).stack([add_up(item) for item in items]).reshape(before + after)
+    return x.sum(axes)
