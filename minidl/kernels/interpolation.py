@@ -19,8 +19,10 @@ def interpolate(x, m, axis):
     left, right, t = _neighbours(n, m)
     l, r = (xp.take(x, backend.move(i, backend.device_of(x)), axis) for i in (left, right))
     t = _along(t, x, axis)
-    apart = r - l
-    return xp.where(xp.isfinite(apart), l + t * apart, (1 - t) * l + t * r)
+    y = r - l
+    y *= t
+    y += l
+    return y if xp.isfinite(y).all() else xp.where(xp.isfinite(y), y, (1 - t) * l + t * r)       # ∞ − ∞ is no number
 
 
 @accumulated(arrays=1)

@@ -6,12 +6,15 @@ a tall array.  There the rows are summed as a product with a row of ones (`chann
 """
 import math
 
+import numpy as np
+
 from minidl import backend
 from minidl.kernels.channels import add_up
 from minidl.kernels.precision import accumulator, real
 
 TALL = 256              # rows whose running sum would lose digits
 FEW, LARGE = 16, 2 ** 17        # rows that NumPy adds up fast; elements that are worth sharing between threads
+BLOCK = 1024            # rows that BLAS adds up at once
 
 
 def total(x, axes):
@@ -79,6 +82,16 @@ def _total(x, axes):
     items = x.reshape(math.prod(before), rows, math.prod(after))
     if len(items) == 1:
         return add_up(items[0]).reshape(before + after)
-    if x.size and rows > TALL and backend.of(x) is backend.CPU.module:
-        return backend.of(x).stack([add_up(item) for item in items]).reshape(before + after)
-    return x.sum(axes)
+    return (_down(items) if backend.of(x) is backend.CPU.module else items.sum(1)).reshape(before + after)
+
+
+def _down(x):
+    """Σ over the rows of each item (items, rows, C): in blocks, then over the blocks."""
+    items, rows, channels = x.shape
+    if rows <= TALL:
+        return x.sum(1)
+    blocks = rows // BLOCK
+    whole = x[:, :blocks * BLOCK].reshape(items, blocks, BLOCK, channels)
+    of_blocks = (np.ones((1, BLOCK), x.dtype) @ whole)[:, :, 0]
+    rest = np.ones((1, rows - blocks * BLOCK), x.dtype) @ x[:, blocks * BLOCK:]
+    return _down(np.concatenate([of_blocks, rest], 1))

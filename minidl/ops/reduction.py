@@ -7,7 +7,7 @@ import math
 
 from minidl import backend, kernels
 from minidl.ops.elementwise import exp, expm1, square, where
-from minidl.ops.indexing import take_along_axis
+from minidl.ops.indexing import along_axis
 from minidl.ops.precision import precise
 from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
 from minidl.tensor import constant, operand, record
@@ -101,14 +101,30 @@ def min(x, axis=None, keepdims=False):
 def _extreme(operation, x, axis, keepdims):
     """Gather at the first extreme position; the rule of gathering is scattering, which is the derivative wanted."""
     x = operand(operation, x)
-    count = _count(operation, x, axis)
+    _count(operation, x, axis)
     axes = normalize_axes(operation, axis, x.ndim)
-    kept, left = _kept(x.shape, axes), _without(x.shape, axes)
-    rows = reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
+    y = _gather(x, _first(operation, x, axes), axes)
+    return y if keepdims else reshape(y, _without(x.shape, axes))
+
+
+def _first(operation, x, axes):
+    """The number of the first largest ("max") or smallest ("min") of the elements along the axes, in C order."""
     xp = backend.of(x.data)
-    first = (xp.argmax if operation == "max" else xp.argmin)(rows.data, axis=-1)
-    y = take_along_axis(rows, constant(xp.expand_dims(xp.asarray(first), -1)), -1)
-    return reshape(y, kept if keepdims else left)
+    return (xp.argmax if operation == "max" else xp.argmin)(_lines(x, axes).data, axis=-1)
+
+
+def _gather(x, positions, axes):
+    """The element along the axes, which stay with length 1, that has that number."""
+    xp = backend.of(x.data)
+    y = along_axis(_lines(x, axes), xp.expand_dims(xp.asarray(positions), -1), -1)
+    return reshape(y, _kept(x.shape, axes))
+
+
+def _lines(x, axes):
+    """x with the axes moved to the end and joined."""
+    left = _without(x.shape, axes)
+    count = math.prod(x.shape[a] for a in axes)
+    return reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
 
 
 def argmax(x, axis=None):
@@ -194,8 +210,7 @@ def softmax(x, axis=-1):
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
 
     def rule(gy, y):
-        largest = constant(y.data == y.data.max(axis=axes, keepdims=True))
-        gy = gy - sum(where(largest, gy, 0), axes, keepdims=True) / sum(largest, axes, keepdims=True).astype(y.dtype)
+        gy = gy - _gather(gy, _first("max", y, axes), axes)
         return y * (gy - sum(gy * y, axes, keepdims=True))
 
     return record(e / kernels.sums.total(e, axes).reshape(_kept(x.shape, axes)), (x, rule))
