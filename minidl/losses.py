@@ -8,10 +8,10 @@ triplet has one reduction more, "active": the mean of the losses above 0.
 from numbers import Real
 
 from minidl import kernels, ops
-from minidl.ops.elementwise import floating
-from minidl.ops.indexing import along_axis, check_labels
+from minidl.operands import check_labels, floating, learnable, operand, same_device
+from minidl.ops.indexing import along_axis
 from minidl.ops.precision import widened
-from minidl.tensor import operand, record, same_device
+from minidl.tensor import record
 
 
 def mean_squared_error(prediction, target, reduction="mean"):
@@ -37,7 +37,7 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
     With c = e held between −δ and δ, both are c (e − c/2); no e² is made, which would be too large where |e| is.
     Shapes as mean_squared_error's.        dℓ = c dp        so   p̄ = ℓ̄ c.   Source: Huber 1964.
     """
-    delta = float(delta)                                # as every setting here: a NumPy number would promote the loss
+    delta = learnable("huber", "delta", delta)
     if not delta > 0:
         raise ValueError(f"huber: delta must be positive, got {delta}")
     prediction, target, dtype = _pair("huber", prediction, target)
@@ -99,7 +99,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
         raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
     _check_probabilities("contrastive", "same", same)
     same = same.astype(a.dtype)
-    apart = ops.relu(float(margin) - ops.norm(difference, -1))
+    apart = ops.relu(learnable("contrastive", "margin", margin) - ops.norm(difference, -1))
     each = _weighted(same, ops.sum(ops.square(difference), -1)) + (1 - same) * ops.square(apart)
     return _reduce("contrastive", each, reduction, dtype)
 
@@ -125,7 +125,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
     else:
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
-    losses = ops.relu(near - far + float(margin))
+    losses = ops.relu(near - far + learnable("triplet", "margin", margin))
     if reduction == "active":
         return (ops.sum(losses) / max(1, int((losses.data > 0).sum()))).astype(dtype)
     return _reduce("triplet", losses, reduction, dtype)

@@ -16,7 +16,8 @@ import math
 from minidl import backend
 from minidl.kernels.memory import empty
 from minidl.kernels.workers import even, share
-from minidl.tensor import Tensor, constant, grad, operand
+from minidl.operands import operand
+from minidl.tensor import Tensor, constant, grad
 
 STRIP = 2 ** 20         # bytes of a parameter that are updated at once
 

@@ -2,9 +2,9 @@
 import numpy as np
 
 from minidl import backend, kernels, ops
-from minidl.ops.elementwise import floating
+from minidl.operands import floating, same_device
 from minidl.ops.precision import widened
-from minidl.tensor import record, same_device
+from minidl.tensor import record
 
 
 def distance(a, b, form="squared"):

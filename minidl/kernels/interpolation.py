@@ -16,13 +16,16 @@ from minidl.kernels.precision import accumulated
 def interpolate(x, m, axis):
     """y of length m along the axis.  Between equal numbers lies that number, exactly."""
     xp, n = backend.of(x), x.shape[axis]
-    left, right, t = _neighbours(n, m)
-    l, r = (xp.take(x, backend.move(i, backend.device_of(x)), axis) for i in (left, right))
+    before, after, t = _neighbours(n, m)
+    left, right = (xp.take(x, backend.move(i, backend.device_of(x)), axis)
+                   for i in (before, after))
     t = _along(t, x, axis)
-    y = r - l
+    y = right - left
     y *= t
-    y += l
-    return y if xp.isfinite(y).all() else xp.where(xp.isfinite(y), y, (1 - t) * l + t * r)       # ∞ − ∞ is no number
+    y += left                                           # left + t (right − left)
+    if xp.isfinite(y).all():
+        return y
+    return xp.where(xp.isfinite(y), y, (1 - t) * left + t * right)      # ∞ − ∞ is no number
 
 
 @accumulated(arrays=1)
@@ -32,10 +35,10 @@ def interpolate_back(u, n, axis):
     Several i share a neighbour: first the first of each is added, then the second, and so on.
     """
     xp, device = backend.of(u), backend.device_of(u)
-    left, right, t = _neighbours(n, u.shape[axis])
+    before, after, t = _neighbours(n, u.shape[axis])
     u, t = xp.moveaxis(u, axis, 0), _along(t, u, 0)
     x = xp.zeros((n, *u.shape[1:]), u.dtype)
-    for target, share in (left, (1 - t) * u), (right, t * u):
+    for target, share in (before, (1 - t) * u), (after, t * u):
         turn = np.arange(len(target)) - np.searchsorted(target, target)         # targets come in ascending order
         for k in range(turn.max() + 1):
             these = np.flatnonzero(turn == k)
@@ -49,8 +52,8 @@ def _neighbours(n, m):
     A position is ((2i + 1) n − m) / 2m, a fraction of whole numbers.  On an element, both neighbours are that element.
     """
     position = np.clip((2 * np.arange(m) + 1) * n - m, 0, 2 * m * (n - 1))
-    left, beyond = np.divmod(position, 2 * m)
-    return left, left + (beyond > 0), beyond / (2 * m)
+    before, beyond = np.divmod(position, 2 * m)
+    return before, before + (beyond > 0), beyond / (2 * m)
 
 
 def _along(t, x, axis):

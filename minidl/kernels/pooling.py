@@ -110,7 +110,7 @@ def _named(switch, g):
 
 
 def window_mean(x, g):
-    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros.  That of equal numbers is exact: see `sums.mean`."""
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; by `sums.mean`."""
     xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], real(x.dtype), xp)
 

@@ -18,7 +18,7 @@ BLOCK = 1024            # rows that BLAS adds up at once
 
 
 def total(x, axes):
-    """Σ x over a tuple of axes; without any, x itself.  Added up in the accumulator of x's type, which whole numbers keep."""
+    """Σ x over a tuple of axes, added up in the accumulator of x's type, in which whole numbers stay."""
     made = _total(x.astype(accumulator(x.dtype), copy=False), axes)
     return made.astype(x.dtype) if x.dtype.kind == "f" and made.dtype != x.dtype else made
 

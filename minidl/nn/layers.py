@@ -7,9 +7,8 @@ import math
 
 from minidl import backend, ops
 from minidl.nn.initializers import fan_in_uniform, normal
-from minidl.nn.module import Module, Parameter, check_features, check_sizes
-from minidl.ops.indexing import check_labels
-from minidl.tensor import operand
+from minidl.nn.module import Module, Parameter
+from minidl.operands import check_features, check_labels, check_sizes, operand
 
 
 class Dense(Module):

@@ -20,7 +20,8 @@ by looking at its attributes, in the order in which they were assigned.
 from textwrap import indent
 
 from minidl import backend
-from minidl.tensor import Tensor, constant, operand
+from minidl.operands import operand
+from minidl.tensor import Tensor, constant
 
 
 class Parameter(Tensor):
@@ -151,21 +152,6 @@ def entries(attributes):
 
 def _join(prefix, name):
     return f"{prefix}.{name}" if prefix else name
-
-
-def check_sizes(layer, **sizes):
-    """Raise ValueError unless every size is an integer of at least 1."""
-    for name, size in sizes.items():
-        if not hasattr(size, "__index__") or size < 1:
-            raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r}")
-
-
-def check_features(layer, x, features):
-    """x as a Tensor; raises ValueError, naming the layer, unless its last axis has `features` entries."""
-    x = operand(type(layer).__name__, x)
-    if x.ndim == 0 or x.shape[-1] != features:
-        raise ValueError(f"{layer!r}: x of shape {x.shape} must have {features} features on its last axis")
-    return x
 
 
 def changed(layer, **defaults):

@@ -1,6 +1,7 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
 from minidl import ops
-from minidl.nn.module import Module, Parameter, changed, check_features, check_sizes
+from minidl.nn.module import Module, Parameter, changed
+from minidl.operands import check_features, check_sizes
 from minidl.ops.normalization import batch_norm_with_moments
 
 

@@ -2,9 +2,11 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import exp, floating, minimum, square, where
+from minidl.operands import floating, learnable, operand
+from minidl.ops.elementwise import exp, expm1, minimum, square, where
 from minidl.ops.precision import precise
-from minidl.tensor import is_recording, operand, record
+from minidl.recording import is_recording
+from minidl.tensor import Tensor, record, with_output
 
 
 def relu(x):
@@ -13,7 +15,7 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(kernels.relu(x.data), (x, lambda gy, y: keep_positive(gy, y)))
+    return record(kernels.relu(x.data), (x, with_output(lambda gy, y: keep_positive(gy, y))))
 
 
 def keep_positive(u, y):
@@ -22,11 +24,16 @@ def keep_positive(u, y):
 
 
 def leaky_relu(x, slope=0.01):
-    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0."""
-    x = floating("leaky_relu", x)
+    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0.
+
+    A slope that requires a gradient (PReLU; He et al. 2015) receives Σ ȳ ⊙ x over x ≤ 0.
+    """
+    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "slope", slope)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
-    return record(kernels.leak(x.data, x.data, slope), (x, lambda gy, y: _leak(gy, y, slope)))
+    if isinstance(slope, Tensor):
+        return where(x > 0, x, slope * x)
+    return record(kernels.leak(x.data, x.data, slope), (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
 
 def _leak(u, y, slope):
@@ -39,9 +46,11 @@ def elu(x, alpha=1.0):
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
-    x, alpha = floating("elu", x), float(alpha)      # a NumPy number would promote the result
+    x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
     if alpha < 0:
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
+    if isinstance(alpha, Tensor):
+        return where(x > 0, x, alpha * expm1(minimum(x, 0)))
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
     return record(value, (x, lambda gy: where(x > 0, gy, gy * (alpha * exp(minimum(x, 0))))))
@@ -78,7 +87,7 @@ def sigmoid(x):
     """
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
-    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * sigmoid(-x))))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, with_output(lambda gy, y: gy * (y * sigmoid(-x)))))
 
 
 def tanh(x):
@@ -91,7 +100,7 @@ def tanh(x):
     if x.requires_grad and is_recording():
         e = xp.exp(2 * xp.minimum(x.data, -x.data))
         slope = 4 * e / xp.square(1 + e)
-    return record(xp.tanh(x.data), (x, lambda gy, y: gy * _tanh_slope(y, slope)))
+    return record(xp.tanh(x.data), (x, with_output(lambda gy, y: gy * _tanh_slope(y, slope))))
 
 
 def _tanh_slope(y, value):

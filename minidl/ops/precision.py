@@ -2,7 +2,7 @@
 import functools
 
 from minidl import kernels
-from minidl.ops.elementwise import floating
+from minidl.operands import floating
 
 
 def widened(operation, x, argument="x"):

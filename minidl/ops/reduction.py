@@ -6,11 +6,12 @@ axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axe
 import math
 
 from minidl import backend, kernels
+from minidl.operands import normalize_axes, normalize_axis, operand
 from minidl.ops.elementwise import exp, expm1, square, where
 from minidl.ops.indexing import along_axis
 from minidl.ops.precision import precise
-from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
-from minidl.tensor import constant, operand, record
+from minidl.ops.shape import broadcast_to, flip, moveaxis, reshape
+from minidl.tensor import constant, record, with_output
 
 
 def _kept(shape, axes):
@@ -163,7 +164,7 @@ def norm(x, axis=None, keepdims=False):
         gy, y = reshape(gy, kept), reshape(y, kept)
         return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
-    return record(value if keepdims else value.reshape(_without(x.shape, axes)), (x, rule))
+    return record(value if keepdims else value.reshape(_without(x.shape, axes)), (x, with_output(rule)))
 
 
 def _shift(x, axes):
@@ -195,7 +196,7 @@ def logsumexp(x, axis=None, keepdims=False):
     kept, shift = _kept(x.shape, axes), _shift(x.data, axes)
     value = shift + _log_sum(x.data - shift, axes)
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
-                  (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept))))
+                  (x, with_output(lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept)))))
 
 
 @precise
@@ -213,7 +214,7 @@ def softmax(x, axis=-1):
         gy = gy - _gather(gy, _first("max", y, axes), axes)
         return y * (gy - sum(gy * y, axes, keepdims=True))
 
-    return record(e / kernels.sums.total(e, axes).reshape(_kept(x.shape, axes)), (x, rule))
+    return record(e / kernels.sums.total(e, axes).reshape(_kept(x.shape, axes)), (x, with_output(rule)))
 
 
 @precise
@@ -225,5 +226,10 @@ def log_softmax(x, axis=-1):
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
     shifted = x.data - _shift(x.data, axes)
+
+    def rule(gy, y):
+        others = sum(gy, axes, keepdims=True) - gy
+        return -gy * expm1(y) - exp(y) * others
+
     return record(shifted - _log_sum(shifted, axes),
-                  (x, lambda gy, y: -gy * expm1(y) - exp(y) * (sum(gy, axes, keepdims=True) - gy)))
+                  (x, with_output(rule)))

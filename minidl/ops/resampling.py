@@ -2,10 +2,9 @@
 import math
 
 from minidl import kernels
-from minidl.kernels.geometry import per_axis
-from minidl.ops.elementwise import floating
+from minidl.operands import floating, operand, per_axis
 from minidl.ops.shape import repeat, reshape, transpose
-from minidl.tensor import operand, record
+from minidl.tensor import record
 
 
 def upsample(x, factor, mode="nearest"):

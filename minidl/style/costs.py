@@ -6,9 +6,8 @@ C is the content picture, S the style picture, G the generated one.  All are dif
 """
 import math
 
+from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
-from minidl.ops.elementwise import floating
-from minidl.tensor import operand
 
 
 def gram_matrix(a):

@@ -7,8 +7,9 @@ import numpy as np
 from minidl import backend, models
 from minidl.data import load_image, resize
 from minidl.optim import SGD, Adam, minimize_lbfgs
+from minidl.recording import no_grad
 from minidl.style.costs import check_layer_weights, content_cost, mean_gram, style_layer_cost, total_variation
-from minidl.tensor import Tensor, grad, no_grad, tensor
+from minidl.tensor import Tensor, grad, tensor
 
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
