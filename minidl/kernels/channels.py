@@ -28,12 +28,15 @@ def add_up_here(x):
 
 
 @accumulated(arrays=2)
-def sums(u, x):
-    """Σ u and Σ u ⊙ x over all axes but the last: (2, C)."""
+def sums(u, x, m=None):
+    """Σ u and Σ u ⊙ (x − m) over all axes but the last: (2, C), with m (C,) or None for 0."""
     xp, u, x, channels = backend.of(x), _rows(u), _rows(x), x.shape[-1]
+    m = None if m is None else _repeated(m, x)
 
     def of(part):
-        product = xp.multiply(u[part], x[part], out=workspace(xp, "channels", x[part].shape, x.dtype))
+        out = workspace(xp, "channels", x[part].shape, x.dtype)
+        deviation = x[part] if m is None else xp.subtract(x[part], m, out=out)
+        product = xp.multiply(u[part], deviation, out=out)
         return xp.stack([_sum(u[part], channels), _sum(product, channels)])
 
     return _total(of, x, (2, channels))
@@ -71,32 +74,45 @@ def moments(x):
     return xp.stack([mean, variance])
 
 
-def affine(x, a, c, u=None, b=None):
-    """x ⊙ a + c,  or  x ⊙ a + u ⊙ b + c,  with a, b and c (C,)."""
-    xp, shape = backend.of(x), x.shape
-    if xp is not backend.CPU.module:
-        return _affine(x, a, c) if u is None else _blend(x, a, c, u, b)
-    x, u = _rows(x), u if u is None else _rows(u)
-    y, a, c, b = empty(x.shape, x.dtype, xp), _repeated(a, x), _repeated(c, x), b if b is None else _repeated(b, x)
+def affine(x, a, c, m=None):
+    """(x − m) ⊙ a + c,  with a, c and m (C,), or None for m = 0."""
+    return _affine(x, a, c, x.dtype.type(0) if m is None else m) if _on_gpu(x) else _by_rows(x, a, c, m)
+
+
+def blend(u, a, x, b, c, m=None):
+    """u ⊙ a + (x − m) ⊙ b + c,  with a, b, c and m (C,), or None for m = 0."""
+    return _blend(u, a, x, b, c, x.dtype.type(0) if m is None else m) if _on_gpu(x) else _by_rows(x, b, c, m, u, a)
+
+
+def _on_gpu(x):
+    return backend.of(x) is not backend.CPU.module
+
+
+@backend.fused
+def _affine(x, a, c, m):
+    return (x - m) * a + c
+
+
+@backend.fused
+def _blend(u, a, x, b, c, m):
+    return u * a + (x - m) * b + c
+
+
+def _by_rows(x, a, c, m, u=None, b=None):
+    """(x − m) ⊙ a + c,  and u ⊙ b beside it, on the CPU."""
+    xp, shape, x, u = backend.of(x), x.shape, _rows(x), u if u is None else _rows(u)
+    y = empty(x.shape, x.dtype, xp)
+    a, c, m, b = (v if v is None else _repeated(v, x) for v in (a, c, m, b))
 
     def fill(part):
-        out = xp.multiply(x[part], a, out=y[part])
+        out = y[part]
+        xp.multiply(x[part] if m is None else xp.subtract(x[part], m, out=out), a, out=out)
         if u is not None:
             out += xp.multiply(u[part], b, out=workspace(xp, "channels", out.shape, out.dtype))
         out += c
 
     _in_strips(fill, x, work=1 if u is None else 2)
     return y.reshape(shape)
-
-
-@backend.fused
-def _affine(x, a, c):
-    return x * a + c
-
-
-@backend.fused
-def _blend(x, a, c, u, b):
-    return x * a + u * b + c
 
 
 def shift(y, b):

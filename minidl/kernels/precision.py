@@ -9,6 +9,7 @@ def accumulator(dtype):
 
     float16 → float32: float16 ends at 65504, and from 2048 on adding 1 to it changes nothing.
     Whole numbers and booleans → 64 bits, as in NumPy's sum: narrower ones would wrap around.
+    All others are added up in their own type.
     """
     if dtype.char == "e":
         return np.dtype("float32")
@@ -30,12 +31,15 @@ def accumulated(arrays):
     def decorate(kernel):
         @functools.wraps(kernel)
         def call(*arguments, **options):
-            types = {x.dtype for x in arguments[:arrays] if x is not None}
-            common = types.pop() if len(types) == 1 else np.result_type(*types)
+            common = arguments[0].dtype
+            for x in arguments[1:arrays]:
+                if x is not None and x.dtype != common:
+                    common = np.result_type(common, x.dtype)
             wide = accumulator(common)
-            if wide == common:
+            if wide is common:
                 return kernel(*arguments, **options)
-            made = kernel(*(x if x is None else x.astype(wide) for x in arguments[:arrays]), *arguments[arrays:], **options)
+            made = kernel(*(x if x is None else x.astype(wide) for x in arguments[:arrays]),
+                          *arguments[arrays:], **options)
             return made if common.kind != "f" else _rounded(made, common)
         return call
     return decorate

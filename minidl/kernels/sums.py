@@ -19,8 +19,11 @@ BLOCK = 1024            # rows that BLAS adds up at once
 
 def total(x, axes):
     """Σ x over a tuple of axes, added up in the accumulator of x's type, in which whole numbers stay."""
-    made = _total(x.astype(accumulator(x.dtype), copy=False), axes)
-    return made.astype(x.dtype) if x.dtype.kind == "f" and made.dtype != x.dtype else made
+    wide = accumulator(x.dtype)
+    if wide is x.dtype:
+        return _total(x, axes)
+    made = _total(x.astype(wide), axes)
+    return made.astype(x.dtype) if x.dtype.kind == "f" else made
 
 
 def mean(x, axes):
