@@ -32,8 +32,9 @@ def operand(operation, x, argument="x"):
     become constants.  Raises TypeError for other kinds.
     """
     if isinstance(x, Tensor):
-        changes = x.node is None or not x.node.inputs       # its .data may be given another array
-        return _tensor(x.data, x.node) if changes and state.recording else x
+        if x.node is not None and x.node.inputs or not state.recording:
+            return x                        # an operation's result is never given another array
+        return _tensor(x.data, x.node)
     if isinstance(x, Scalar):
         x = x.data
     try:
@@ -49,6 +50,8 @@ def operands(operation, a, b, arguments=("a", "b")):
     Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the
     shapes do not broadcast.
     """
+    if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
+        return operand(operation, a), b if type(b) is Scalar else Scalar(b)
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
