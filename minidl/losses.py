@@ -10,7 +10,7 @@ from numbers import Real
 from minidl import kernels, ops
 from minidl.operands import check_labels, floating, learnable, operand, same_device
 from minidl.ops.indexing import along_axis
-from minidl.ops.precision import widened
+from minidl.ops.precision import rounded, widened
 from minidl.tensor import record
 
 
@@ -127,7 +127,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
     losses = ops.relu(near - far + learnable("triplet", "margin", margin))
     if reduction == "active":
-        return (ops.sum(losses) / max(1, int((losses.data > 0).sum()))).astype(dtype)
+        return rounded(ops.sum(losses) / max(1, int((losses.data > 0).sum())), dtype)
     return _reduce("triplet", losses, reduction, dtype)
 
 
@@ -140,7 +140,7 @@ def _pair(operation, first, second, names=("prediction", "target")):
     if first.dtype.kind != "f":
         raise TypeError(f"{operation}: {names[0]} must be floating-point, got {first.dtype}")
     dtype, first = first.dtype, widened(operation, first, names[0])
-    return first, second if second.dtype == first.dtype else second.astype(first.dtype), dtype
+    return first, rounded(second, first.dtype), dtype
 
 
 def _weighted(weight, x):
@@ -162,4 +162,4 @@ def _reduce(operation, losses, reduction, dtype):
     if reduction == "mean" and losses.size == 0:
         raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")
     reduced = losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
-    return reduced if reduced.dtype == dtype else reduced.astype(dtype)
+    return rounded(reduced, dtype)

@@ -3,7 +3,7 @@ import numpy as np
 
 from minidl import backend, kernels, ops
 from minidl.operands import floating, same_device
-from minidl.ops.precision import widened
+from minidl.ops.precision import rounded, widened
 from minidl.tensor import record
 
 
@@ -18,7 +18,7 @@ def distance(a, b, form="squared"):
     a, b, dtype = _embeddings("distance", a, b)
     difference = a - b
     between = ops.sum(ops.square(difference), -1) if form == "squared" else ops.norm(difference, -1)
-    return between.astype(dtype)
+    return rounded(between, dtype)
 
 
 def squared_distances(a, b):
@@ -38,7 +38,7 @@ def squared_distances(a, b):
     lengths = [kernels.sums.total(v * v, (1,)) for v in (x, y)]
     value = lengths[0][:, None] + lengths[1] - 2 * kernels.matmul(x, y.T)
     distances = record(backend.of(x).maximum(value, 0), (a, lambda gd: _pull(gd, a, b)), (b, lambda gd: _pull(gd.T, b, a)))
-    return distances.astype(dtype)
+    return rounded(distances, dtype)
 
 
 def _embeddings(operation, a, b):

@@ -1,4 +1,4 @@
-"""Operations that need more room than their input's type has."""
+"""Operations that need more room than their input's type has: computed in a wider one, rounded once."""
 import functools
 
 from minidl import kernels
@@ -8,8 +8,12 @@ from minidl.operands import floating
 def widened(operation, x, argument="x"):
     """x in the type in which it is summed up and squared: float16 in float32, whole numbers in float64."""
     x = floating(operation, x, argument)
-    wide = kernels.accumulator(x.dtype)
-    return x if wide == x.dtype else x.astype(wide)
+    return rounded(x, kernels.accumulator(x.dtype))
+
+
+def rounded(x, dtype):
+    """x in that dtype."""
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def precise(operation):
@@ -21,6 +25,5 @@ def precise(operation):
     def of(x, *arguments, **options):
         x = floating(operation.__name__, x)
         wide = widened(operation.__name__, x)
-        y = operation(wide, *arguments, **options)
-        return y if wide is x else y.astype(x.dtype)
+        return rounded(operation(wide, *arguments, **options), x.dtype)
     return of
