@@ -66,7 +66,7 @@ def rectify(x, out=None):
     xp = backend.of(x)
     if xp is backend.CPU.module and x.dtype.kind == "f" and x.size >= SOME:
         return xp.clip(x, 0.0, math.inf, out=out)
-    return xp.maximum(x, 0, out=out)
+    return xp.maximum(x, x.dtype.type(0), out=out)
 
 
 def keep_here(u, mask, out=None):

@@ -137,8 +137,8 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
-    mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
+    x, scale, shift = (floating("batch_norm", v, name) for v, name in zip((x, scale, shift), ("x", "scale", "shift")))
+    mean, variance = floating("batch_norm", mean, "mean"), floating("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     x, scale, shift, mean, variance = promoted(x, scale, shift, mean, variance)
     if x.dtype.char == "e":
@@ -149,7 +149,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
+    x, scale, shift = (floating("batch_norm", v, name) for v, name in zip((x, scale, shift), ("x", "scale", "shift")))
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
