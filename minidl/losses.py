@@ -145,7 +145,7 @@ def _pair(operation, first, second, names=("prediction", "target")):
 
 def _weighted(weight, x):
     """weight ⊙ x, and 0 where the weight is 0, also where x is infinite."""
-    value = kernels.keep(weight.data * x.data, weight.data != 0)
+    value = weight.data * kernels.keep(x.data, weight.data != 0)
     return record(value, (weight, lambda gy: gy * x), (x, lambda gy: gy * weight))
 
 

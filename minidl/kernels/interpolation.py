@@ -20,12 +20,13 @@ def interpolate(x, m, axis):
     left, right = (xp.take(x, backend.move(i, backend.device_of(x)), axis)
                    for i in (before, after))
     t = _along(t, x, axis)
-    y = right - left
-    y *= t
-    y += left                                           # left + t (right − left)
+    with np.errstate(over="ignore", invalid="ignore"):  # ∞ − ∞ is no number
+        y = right - left
+        y *= t
+        y += left                                       # left + t (right − left)
     if xp.isfinite(y).all():
         return y
-    return xp.where(xp.isfinite(y), y, (1 - t) * left + t * right)      # ∞ − ∞ is no number
+    return xp.where(xp.isfinite(y), y, (1 - t) * left + t * right)
 
 
 @accumulated(arrays=1)

@@ -174,12 +174,13 @@ def _shift(x, axes):
     return xp.where(xp.isfinite(highest), highest, 0)
 
 
-def _log_sum(shifted, axes):
-    """log Σ eˣ along the axes, which stay with length 1, where the largest x is 0.
+def _log_sum(x, shift, axes):
+    """log Σ e^(x − shift) along the axes, which stay with length 1, where shift is the largest x.
 
     It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, but 1 + 10⁻²⁰ is 1.
     """
-    xp, kept, largest = backend.of(shifted), _kept(shifted.shape, axes), shifted == 0
+    xp, kept, shifted = backend.of(x), _kept(x.shape, axes), x - shift
+    largest = shifted == 0
     others = kernels.sums.total(xp.where(largest, 0, xp.exp(shifted)), axes) \
         + (kernels.sums.total(largest, axes) - 1).astype(shifted.dtype)
     return xp.log1p(others).reshape(kept)
@@ -194,7 +195,7 @@ def logsumexp(x, axis=None, keepdims=False):
     _count("logsumexp", x, axis)
     axes = normalize_axes("logsumexp", axis, x.ndim)
     kept, shift = _kept(x.shape, axes), _shift(x.data, axes)
-    value = shift + _log_sum(x.data - shift, axes)
+    value = shift + _log_sum(x.data, shift, axes)
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
                   (x, with_output(lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept)))))
 
@@ -225,11 +226,11 @@ def log_softmax(x, axis=-1):
     """
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
-    shifted = x.data - _shift(x.data, axes)
+    shift = _shift(x.data, axes)
 
     def rule(gy, y):
         others = sum(gy, axes, keepdims=True) - gy
         return -gy * expm1(y) - exp(y) * others
 
-    return record(shifted - _log_sum(shifted, axes),
+    return record(x.data - shift - _log_sum(x.data, shift, axes),
                   (x, with_output(rule)))
