@@ -16,7 +16,8 @@ pytestmark = pytest.mark.usefixtures("device")      # every test of this file ru
 LARGEST = {"bool": 1, "int8": 120, "uint8": 250, "int16": 30_000, "int64": 10 ** 6, ">i4": 10 ** 6, ">u2": 60_000}
 ARITHMETIC = {"add", "subtract", "multiply", "negative", "power", "square", "outer", "add_at", "scatter"}     # as NumPy's
 NOT_OF_BOOLEANS = {"sign", "pad"}           # NumPy has no sign of booleans, and pads them with True
-REFUSED = {"mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy_with_logits", "contrastive", "triplet"}
+REFUSED = {"mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy_with_logits", "contrastive",
+           "triplet"}
 
 
 def is_function(case):
@@ -235,8 +236,8 @@ def test_whatever_comes_in_another_byte_order_is_turned_where_it_enters(device):
 
 # --- no axis at all
 
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax",
-                                  "logsumexp", "mean", "sum", "norm", "var", "std", "max", "exp", "erf", "clip", "where"])
+@pytest.mark.parametrize("name", "relu leaky_relu elu gelu sigmoid tanh softplus softmax log_softmax logsumexp mean sum "
+                                 "norm var std max exp erf clip where".split())
 def test_single_numbers(device, name):
     """Of zero dimensions: the value and the slope of an array of one element."""
     def call(x):
