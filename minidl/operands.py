@@ -89,7 +89,7 @@ def _scalar_or_tensor(operation, x, argument):
 def floating(operation, x, argument="x"):
     """x as `operand` gives it, whole numbers as float64: what is made of them has fractions."""
     x = operand(operation, x, argument)
-    return x if x.data.dtype.kind == "f" else x.astype("float64")
+    return x.astype("float64") if x.data.dtype.kind in "iub" else x
 
 
 def number(operation, argument, value):
