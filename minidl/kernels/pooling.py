@@ -115,7 +115,8 @@ def window_mean(x, g):
     y = empty(x.shape[:1] + g.output + x.shape[-1:], real(x.dtype), xp)
 
     def fill(strip):
-        y[strip].ravel()[...] = mean(_planes(seen, strip), (0,))[0]
+        planes = _planes(seen, strip)
+        y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
 
     everywhere(fill, y, others=math.prod(g.kernel))
     return y

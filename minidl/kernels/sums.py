@@ -26,18 +26,21 @@ def total(x, axes):
     return made.astype(x.dtype) if x.dtype.kind == "f" else made
 
 
-def mean(x, axes):
+def mean(x, axes, scratch=None):
     """(1/n) Σ x over a tuple of axes, which stay with length 1; n > 0.
 
     m = Σ x / n is rounded, and Σ (x − m) / n is what it is off by: so a mean of equal numbers is that number, exactly.
-    Where m is infinite, nothing can be subtracted from, and the second sum is the mean.
+    Of few x the first one is near enough to be m.  Where m is infinite, 0 takes its place: ∞ − ∞ is no number.
+    scratch: an array like x to write to, which may be x itself; only taken where x is summed up in its own type.
     """
     wide = x.astype(accumulator(real(x.dtype)), copy=False)
     xp, n = backend.of(x), math.prod(x.shape[a] for a in axes)
     kept = tuple(1 if i in axes else length for i, length in enumerate(x.shape))
-    near = _total(wide, axes).reshape(kept) / n
+    first = wide[tuple(slice(1) if i in axes else slice(None) for i in range(x.ndim))]
+    near = first if n <= FEW else _total(wide, axes).reshape(kept) / n
     near = xp.where(xp.isfinite(near), near, 0)
-    return (near + _total(wide - near, axes).reshape(kept) / n).astype(real(x.dtype), copy=False)
+    apart = xp.subtract(wide, near, out=scratch if wide is x else None)
+    return (near + _total(apart, axes).reshape(kept) / n).astype(real(x.dtype), copy=False)
 
 
 def running(x, axis):
