@@ -14,6 +14,8 @@ from minidl.kernels.workers import hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
+PART, SAMPLE = 16, 64   # how many times as much there is as what a first mean is taken of, or is looked at to judge it
+FAR = 4                 # deviations
 
 
 def add_up(x):
@@ -31,47 +33,42 @@ def add_up_here(x):
 def sums(u, x, m=None):
     """Σ u and Σ u ⊙ (x − m) over all axes but the last: (2, C), with m (C,) or None for 0."""
     xp, u, x, channels = backend.of(x), _rows(u), _rows(x), x.shape[-1]
-    m = None if m is None else _repeated(m, x)
+    center = _repeated(m, x) if _is_far(m, x, channels) else None
 
     def of(part):
         out = workspace(xp, "channels", x[part].shape, x.dtype)
-        deviation = x[part] if m is None else xp.subtract(x[part], m, out=out)
+        deviation = x[part] if center is None else xp.subtract(x[part], center, out=out)
         product = xp.multiply(u[part], deviation, out=out)
         return xp.stack([_sum(u[part], channels), _sum(product, channels)])
 
-    return _total(of, x, (2, channels))
+    first, second = found = _total(of, x, (2, channels))
+    return found if m is None or center is not None else xp.stack([first, second - m * first])
 
 
 @accumulated(arrays=1)
 def moments(x):
     """Mean and variance over all axes but the last: (2, C).
 
-    Each strip has a mean mₛ and a mean squared deviation vₛ.  Of the whole, μ = ⟨mₛ⟩ and σ² = ⟨vₛ⟩ + ⟨(mₛ − μ)²⟩, each
-    strip counting for its rows (Chan, Golub and LeVeque 1983).  So x is read once.
-    A strip's mean is corrected by what its deviations add up to, as in `sums.mean`: that of equal numbers is exact.
+    With d = x − μ₀ for some μ₀,  μ = μ₀ + ⟨d⟩  and  σ² = ⟨d²⟩ − ⟨d⟩²,  so x is read once.  The closer μ₀ is to μ, the less
+    cancels: it is the mean of a part of x, corrected as in `sums.mean`.  Of equal numbers d is 0, and all is exact.
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
+    near = _mean(x[:max(1, len(x) // PART)], channels)
+    m = _repeated(near, x)
 
     def of(part):
-        rows = x[part]
-        n = rows.dtype.type(rows.size // channels)
+        d = xp.subtract(x[part], m, out=workspace(xp, "channels", x[part].shape, x.dtype))
+        return xp.stack([_sum(d, channels), _sum(xp.multiply(d, d, out=d), channels)])
 
-        def deviation(mean):
-            return xp.subtract(rows, _repeated(mean, x), out=workspace(xp, "channels", rows.shape, x.dtype))
+    first, second = _total(of, x, (2, channels)) / x.dtype.type(x.size // channels)
+    return xp.stack([near + first, xp.maximum(second - first * first, 0)])
 
-        near = _sum(rows, channels) / n
-        mean = near + _sum(deviation(near), channels) / n
-        apart = deviation(mean)
-        return xp.stack([mean, _sum(xp.multiply(apart, apart, out=apart), channels) / n])
 
-    weights = [x.dtype.type((part.stop - part.start) / len(x)) for part in _parts(x)]
-    found = _in_strips(of, x)
-    if len(found) == 1:
-        return found[0]
-    first = found[0][0]
-    mean = first + sum(weight * (own[0] - first) for weight, own in zip(weights, found))
-    variance = sum(weight * (own[1] + (own[0] - mean) ** 2) for weight, own in zip(weights, found))
-    return xp.stack([mean, variance])
+def _mean(x, channels):
+    """The mean over all rows: (C,)."""
+    n = x.dtype.type(x.size // channels)
+    near = _sum(x, channels) / n
+    return near + _sum(x - _repeated(near, x), channels) / n
 
 
 def affine(x, a, c, m=None):
@@ -82,6 +79,20 @@ def affine(x, a, c, m=None):
 def blend(u, a, x, b, c, m=None):
     """u ⊙ a + (x − m) ⊙ b + c,  with a, b, c and m (C,), or None for m = 0."""
     return _blend(u, a, x, b, c, x.dtype.type(0) if m is None else m) if _on_gpu(x) else _by_rows(x, b, c, m, u, a)
+
+
+def _is_far(m, x, channels):
+    """Whether m (C,) is far from 0, beside how the first of the rows x scatter around it.
+
+    Only then have the x − m digits that sums and products of x and m would lose; else a pass over x is saved.
+    """
+    if m is None:
+        return False
+    if not x.size or _on_gpu(x):
+        return True
+    some = x[:max(1, len(x) // SAMPLE)]
+    scatter = _sum(abs(some - _repeated(m, x)), channels) / (some.size // channels)
+    return not (abs(m) <= FAR * scatter).all()
 
 
 def _on_gpu(x):
@@ -101,6 +112,8 @@ def _blend(u, a, x, b, c, m):
 def _by_rows(x, a, c, m, u=None, b=None):
     """(x − m) ⊙ a + c,  and u ⊙ b beside it, on the CPU."""
     xp, shape, x, u = backend.of(x), x.shape, _rows(x), u if u is None else _rows(u)
+    if m is not None and not _is_far(m, x, len(m)):
+        c, m = c - m * a, None
     y = empty(x.shape, x.dtype, xp)
     a, c, m, b = (v if v is None else _repeated(v, x) for v in (a, c, m, b))
 
