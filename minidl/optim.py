@@ -22,10 +22,8 @@ from minidl.kernels.entrywise import entrywise
 from minidl.kernels.precision import accumulator
 from minidl.minimize import Minimum as Minimum
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
-from minidl.settings import setting
+from minidl.settings import EPS, setting
 from minidl.tensor import Tensor, constant
-
-EPS = "1e-37 ≤ eps < inf"       # below, float32 has no ε, and a gradient of 0 would give 0 / 0
 
 
 class Optimizer:

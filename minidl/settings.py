@@ -1,6 +1,8 @@
 """Settings: the numbers that layers, optimisers and applications are given when they are made."""
 from minidl.tensor import Tensor
 
+EPS = "1e-37 ≤ eps < inf"       # below, float32 has no ε, and where all is equal comes 0 / 0
+
 
 def setting(owner, condition, value):
     """`value` as a Python float, which never promotes an array, unless it breaks the condition.

@@ -1,6 +1,8 @@
 """Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
 from minidl import ops
 from minidl.nn.module import Module, changed
+from minidl.ops.shape import integers
+from minidl.settings import setting
 
 
 class ReLU(Module):
@@ -11,10 +13,10 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, slope · x elsewhere; see `ops.leaky_relu`."""
+    """x where x > 0, slope · x elsewhere, slope ≥ 0; see `ops.leaky_relu`."""
 
     def __init__(self, slope=0.01):
-        self.slope = slope
+        self.slope = setting("LeakyReLU", "0 ≤ slope < inf", slope)
 
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
@@ -24,10 +26,10 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where x > 0, alpha · (eˣ − 1) elsewhere; see `ops.elu`."""
+    """x where x > 0, alpha · (eˣ − 1) elsewhere, alpha ≥ 0; see `ops.elu`."""
 
     def __init__(self, alpha=1.0):
-        self.alpha = alpha
+        self.alpha = setting("ELU", "0 ≤ alpha < inf", alpha)
 
     def forward(self, x):
         return ops.elu(x, self.alpha)
@@ -65,9 +67,13 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.  Losses want the logits before it, not its output."""
+    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.
+
+    Losses want the logits before it, not its output.
+    """
 
     def __init__(self, axis=-1):
+        integers("Softmax", "axis", axis)
         self.axis = axis
 
     def forward(self, x):
