@@ -345,7 +345,7 @@ def test_settings_may_be_numpy_integers_or_one_for_each_axis(device):
     three = np.int64(3)
     layer = nn.Conv2d(1, 1, three, stride=[2, np.int64(1)], padding=[1, 1], rng=0)
     assert repr(layer) == "Conv2d(1, 1, 3, stride=(2, 1), padding=1)"
-    assert layer(np.zeros((1, 5, 5, 1), "float32")).shape == (1, 3, 5, 1)
+    assert layer(md.tensor(np.zeros((1, 5, 5, 1)))).shape == (1, 3, 5, 1)
     assert repr(nn.MaxPool((3, 2), stride=(three, three))) == "MaxPool((3, 2), stride=3)"
     assert nn.MaxPool((3, 2))(np.zeros((1, 6, 6, 1))).shape == (1, 2, 3, 1)
 
