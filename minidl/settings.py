@@ -14,7 +14,8 @@ def setting(owner, condition, value):
     >>> setting("SGD", "0 ≤ momentum < 1", 0.5)
     0.5
     """
-    low, left, name, right, high = condition.split()
+    low, left, *words, right, high = condition.split()
+    name = " ".join(words)
     if isinstance(value, Tensor) and value.requires_grad:
         raise TypeError(f"{owner}: {name} is a Tensor that requires a gradient, which does not flow "
                         "through a setting; give a number")
