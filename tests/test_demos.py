@@ -30,7 +30,7 @@ def fails(capsys, main, *arguments):
     (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"),
     (["--optimizer", "magic"], "magic"),
     (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"), (["--style", ROOT], ROOT.name),
-    (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"), (["--alpha", -1], "weights"),
+    (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"), (["--alpha", -1], "content_weight"),
     (["--style-layer-weights", 1], "--style-layer-weights"), (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
     (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"),
     (["--save-every", -1], "--save-every"),
