@@ -6,7 +6,9 @@ from importlib import import_module
 
 from minidl import losses, nn, ops, optim
 from minidl.backend import DeviceError, devices, use_device
-from minidl.tensor import Tensor, grad, no_grad, tensor
+from minidl.operands import operand
+from minidl.recording import no_grad
+from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 _ROOMS = ("data", "faces", "models", "style", "testing", "weights")     # imported when first used: `import minidl` is quick
 

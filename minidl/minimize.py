@@ -10,8 +10,9 @@ import reprlib
 import numpy as np
 
 from minidl import backend
-from minidl.settings import setting
-from minidl.tensor import Tensor, grad, operand
+from minidl.operands import operand
+from minidl.settings import bounded
+from minidl.tensor import Tensor, grad
 
 SHORTER = 0.3           # of a step that leaves the domain: about where the next one is tried
 
@@ -64,10 +65,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
         if count < 1:
             raise ValueError(f"minimize_lbfgs: {name} must be at least 1, got {count}")
     if first_step is not None:
-        first_step = setting("minimize_lbfgs", "0 < first_step < inf", first_step)
+        first_step = bounded("minimize_lbfgs", "0 < first_step < inf", first_step)
     options = {"maxfun": evaluations + 1, "maxiter": evaluations + 1, "maxcor": history,
-               "ftol": setting("minimize_lbfgs", "0 ≤ ftol < inf", ftol),
-               "gtol": setting("minimize_lbfgs", "0 ≤ gtol < inf", gtol)}
+               "ftol": bounded("minimize_lbfgs", "0 ≤ ftol < inf", ftol),
+               "gtol": bounded("minimize_lbfgs", "0 ≤ gtol < inf", gtol)}
     search = _Search(function, x0, evaluations, callback, first_step)
     interrupted = False
     try:

@@ -22,7 +22,7 @@ from minidl.kernels.entrywise import entrywise
 from minidl.kernels.precision import accumulator
 from minidl.minimize import Minimum as Minimum
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
-from minidl.settings import EPS, setting
+from minidl.settings import EPS, bounded
 from minidl.tensor import Tensor, constant
 
 
@@ -50,7 +50,7 @@ class Optimizer:
         self._learning_rate = self._setting("0 ≤ learning_rate < inf", value)
 
     def _setting(self, condition, value):
-        return setting(type(self).__name__, condition, value)
+        return bounded(type(self).__name__, condition, value)
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""

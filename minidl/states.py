@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl import backend
-from minidl.tensor import operand
+from minidl.operands import operand
 
 
 def entries(owner, state):

@@ -1,52 +1,60 @@
-"""The heart: reverse-mode differentiation of functions of arrays.
+"""The heart: reverse-mode differentiation of functions of arrays, by backpropagation.
 
 An operation computes its value once, and states beside each input how a cotangent flows back to it:
 
-    def multiply(a, b):                                 # y = a ⊙ b
+    def multiply(a, b):                                  # y = a ⊙ b, entry by entry
         a, b = operands("multiply", a, b)
         return record(a.data * b.data,
-                      (a, lambda gy: gy * b),           # ā = ȳ ⊙ b
-                      (b, lambda gy: gy * a))           # b̄ = ȳ ⊙ a
+                      (a, lambda gy: gy * b),            # ā = ȳ ⊙ b
+                      (b, lambda gy: gy * a))            # b̄ = ȳ ⊙ a
 
-    def exp(x):                                         # y = eˣ
-        x = operand("exp", x)
-        return record(backend.of(x.data).exp(x.data), (x, lambda gy, y: gy * y))      # x̄ = ȳ ⊙ y
+The cotangent ȳ of an array y is the gradient of one number L with respect to it:
+dL = ⟨ȳ, dy⟩ = Σ ȳᵢ dyᵢ.  Here dy = da ⊙ b + a ⊙ db, so dL = ⟨ȳ ⊙ b, da⟩ + ⟨ȳ ⊙ a, db⟩, and what
+stands beside da is ā.  A rule (a vector-Jacobian product) turns ȳ into such a cotangent.  Rules are
+written in the same differentiable operations, so a gradient has a gradient, to any order.
 
-The cotangent ȳ of an array y is the gradient of one number L with respect to it: dL = ⟨ȳ, dy⟩ = Σ ȳᵢ dyᵢ.  A rule turns
-ȳ into x̄.  Rules are written in the same differentiable operations, so a gradient has a gradient, to any order.
+`record` keeps a Node: the rules, and the Nodes of those inputs that need a gradient.  `grad` walks
+the Nodes from the output back, the last one made first, and adds up what arrives at each: the chain
+rule.  An example to follow by hand:
 
-`record` keeps a Node: its rules and the Nodes of those inputs that need a gradient.  `grad` walks the Nodes from the
-output backwards, last made first, and adds up what arrives at each.  That is all.
+    a = tensor(3.0, requires_grad=True)     Node 0
+    b = a + a                               Node 1    b = 6     rules: ȳ and ȳ, both to Node 0
+    c = b * b                               Node 2    c = 36    rules: ȳ b and ȳ b, both to Node 1
+
+    grad(c, a)     at Node 2    c̄ = 1
+                   at Node 1    b̄ = 1·6 + 1·6 = 12     two rules gave a cotangent: they are added
+                   at Node 0    ā = 12 + 12 = 24       and indeed c = 4a², so dc/da = 8a = 24
+
+An operation is made after its inputs, so its number is the higher one.  Going down through the
+numbers (a topological order), a Node's turn comes when everything that was made of it has had its
+own.  Its cotangent is complete then, and each rule is called once.  Following each path by itself
+would call the rules of b twice here, and 2ⁿ times after n such steps.  That is all.
 """
-from contextlib import contextmanager
 import itertools
-import operator
-import threading
+from operator import attrgetter
+from types import FunctionType
 
-from minidl import backend
-from minidl.backend import DeviceError
+from minidl import backend, rule_errors
+from minidl.recording import is_recording, no_grad, recording, state
 
-_numbers = itertools.count()    # Nodes are numbered as they are made: an input's number is below its output's
-_number, _new = operator.attrgetter("number"), object.__new__
-_array_types, _to_array = backend.array_types, backend.CPU.module.asarray
+__all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
-
-class _State(threading.local):
-    recording = True
-
-
-_state = _State()
+_numbers = itertools.count()
+_new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU.module.asarray
 
 
 class Node:
-    """What the sweep needs to know of a Tensor: how cotangents leave it, and what a cotangent of it looks like.
+    """What the sweep needs to know of a Tensor: how cotangents leave it, and what one looks like.
 
-    inputs: list of (Node of an input, rule).  A leaf has none, and keeps the gradient that `backward` leaves there.
-    value: the array, kept only where a rule asks for it.  Nothing here points at a Tensor, so there is no cycle.
+    inputs: pairs (Node of an input, rule); where several inputs share a rule, a tuple of their Nodes,
+        with None for one that needs no gradient.  A leaf has no inputs, and keeps the gradient that
+        `backward` leaves there.
+    value: the array, kept only where a rule asks for it.
+    Nothing here points at a Tensor, so there is no reference cycle.
     """
     __slots__ = ("number", "inputs", "shape", "dtype", "value", "gradient", "__weakref__")
 
-    def __init__(self, data, inputs, keep):
+    def __init__(self, data, inputs=(), keep=False):
         self.number = next(_numbers)
         self.inputs = inputs
         self.shape = data.shape
@@ -57,28 +65,29 @@ class Node:
 class Tensor:
     """An array that knows where it came from.
 
-    array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).  It becomes `.data`,
-        which is never changed in place either; a leaf may be given another array: `w.data = w.data - step`.
-    requires_grad: whether gradients with respect to it are wanted; only floating-point arrays can have them.
+    array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).
+        It becomes `.data`, which is never changed in place either.  A leaf may be given another
+        array, `w.data = w.data - step`; what was computed before keeps the values that it used.
+    requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU stay where they are.
+    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU stay
+        where they are.
 
-    Arithmetic, indexing and NumPy's methods stand in `ops` and are attached to this class by `ops/methods.py`.
+    Arithmetic, indexing and NumPy's methods stand in `ops`; `ops/methods.py` attaches them here.
     """
     __slots__ = ("data", "node", "__weakref__")
     __array_ufunc__ = None      # numpy_array * tensor asks Tensor.__rmul__, not numpy.multiply
 
     def __init__(self, array, requires_grad=False, dtype=None, device=None):
-        made_here = not isinstance(array, Tensor)
-        array = array if made_here else array.data
+        given = array.data if isinstance(array, Tensor) else array
         if device is not None:
             where = backend.device(device)
-        elif backend.is_array(array) and not (made_here and backend.device_of(array) is backend.CPU):
-            where = backend.device_of(array)
+        elif given is not array or backend.is_array(given) and not isinstance(given, backend.CPU.array_type):
+            where = backend.device_of(given)
         else:
             where = backend.default_device()
-        data = backend.asarray(array, dtype, where)
-        self.data = data.copy() if data is array else data
+        data = backend.asarray(given, dtype, where)
+        self.data = data.copy() if data is given else data
         self.node = None
         if requires_grad:
             self.requires_grad = True
@@ -91,20 +100,22 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, wanted):
         if wanted and self.data.dtype.kind != "f":
-            raise TypeError(f"requires_grad: only floating-point Tensors have gradients, this one is {self.data.dtype}")
+            raise TypeError("requires_grad: only floating-point Tensors have gradients, "
+                            f"this one is {self.data.dtype}")
         if wanted != self.requires_grad:
-            self.node = Node(self.data, (), False) if wanted else None
+            self.node = Node(self.data) if wanted else None
 
     @property
     def grad(self):
-        """What `backward` accumulated here: a Tensor, or None."""
+        """What `backward` accumulated here: a Tensor, or None.  One that is set must have the shape
+        and device of this leaf, and is brought into its dtype."""
         return getattr(self.node, "gradient", None)
 
     @grad.setter
     def grad(self, value):
         if self.node is None or self.node.inputs:
             raise ValueError("grad: only a leaf that requires a gradient has one")
-        self.node.gradient = value
+        self.node.gradient = None if value is None else _cotangent_of(self, "grad", "the gradient", value, "leaf")
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -134,13 +145,14 @@ class Tensor:
     def to(self, device):
         """The same values on another device ("cpu", "gpu").       x̄ = ȳ, brought back"""
         origin = self.device
-        return record(backend.move(self.data, backend.device(device)), (self, lambda gy: gy.to(origin)))
+        moved = backend.move(self.data, backend.device(device))
+        return record(moved, (self, lambda gy: gy.to(origin)))
 
     def backward(self, gradient=None, create_graph=False):
-        """Add dL/dleaf to `.grad` of every leaf below this Tensor, where dL = ⟨gradient, d self⟩ (default: 1).
+        """Add dL/dleaf to `.grad` of every leaf below, where dL = ⟨gradient, d self⟩ (default: 1).
 
-        Raises ValueError if self needs no gradient, or is not a single number and no gradient is given, or one of another
-        shape.
+        Raises ValueError if self needs no gradient, or is not a single number and no gradient is
+        given, or one of another shape.
         """
         if self.node is None:
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a gradient")
@@ -148,6 +160,22 @@ class Tensor:
         for leaf, arrived in _sweep(self.node, cotangent, None, create_graph).items():
             earlier = getattr(leaf, "gradient", None)
             leaf.gradient = arrived if earlier is None else earlier + arrived
+
+    def __copy__(self):
+        """Another Tensor of the same array: a leaf of its own, or the same place in the same graph."""
+        return _tensor(self.data, self.node) if _is_inside_a_graph(self) else _rebuilt(*self.__reduce__()[1])
+
+    def __deepcopy__(self, memo):
+        kind, data, *rest = self.__reduce__()[1]
+        return _rebuilt(kind, data.copy(), *rest)
+
+    def __reduce__(self):
+        """For pickle: the array, and of a leaf its gradient.  Nodes stay: their numbers order this process alone."""
+        if _is_inside_a_graph(self):
+            raise TypeError("a Tensor that was computed from others cannot be pickled or deep-copied without its graph: "
+                            "take t.detach(), or copy the leaves and compute it again")
+        gradient = None if self.grad is None else self.grad.data
+        return _rebuilt, (type(self), self.data, self.requires_grad, gradient)
 
     def __array__(self, dtype=None, copy=None):
         if self.node is not None or backend.device_of(self.data) is not backend.CPU:
@@ -178,8 +206,8 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __setitem__(self, key, value):
-        raise TypeError("a Tensor is never changed in place: use ops.set_at(t, key, value) or ops.add_at(t, key, value), "
-                        "which give a new one")
+        raise TypeError("a Tensor is never changed in place: use ops.set_at(t, key, value) or "
+                        "ops.add_at(t, key, value), which give a new one")
 
     __hash__ = object.__hash__  # == compares elementwise, so identity is what a dictionary goes by
 
@@ -187,7 +215,8 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self):
-        values = backend.CPU.module.array2string(backend.to_host(self.data), prefix="tensor(", separator=", ", precision=6)
+        host = backend.to_host(self.data)
+        values = backend.CPU.module.array2string(host, prefix="tensor(", separator=", ", precision=6)
         extras = [str(self.dtype)] + [f"device={self.device!r}"] * (self.device != "cpu")
         extras += ["requires_grad=True"] * self.requires_grad
         return f"tensor({values}, {', '.join(extras)})"
@@ -202,6 +231,14 @@ def tensor(array, requires_grad=False, dtype=None, device=None):
     return Tensor(array, requires_grad, dtype, device)
 
 
+def constant(array):
+    """A Tensor around an array of any device: no copy, so the caller must not change it afterwards."""
+    made = _new(Tensor)
+    made.data = array if type(array) in _array_types else _to_array(array)
+    made.node = None
+    return made
+
+
 def _tensor(data, node):
     """A Tensor around an array that nobody else will change: no copy, no checks."""
     made = _new(Tensor)
@@ -210,144 +247,98 @@ def _tensor(data, node):
     return made
 
 
-class Scalar:
-    """A Python number as an operand: `.data` is the number itself, so NumPy's rules for Python numbers hold (a float32
-    array times 2.0 stays float32) and a GPU receives it as an argument of its kernel."""
-    __slots__ = ("data",)
-    node = None
-    shape = ()
-
-    def __init__(self, number):
-        self.data = number
+def _rebuilt(kind, data, requires_grad, gradient):
+    made = _new(kind)
+    made.data = data
+    made.node = Node(data) if requires_grad else None
+    if gradient is not None:
+        made.grad = constant(gradient)
+    return made
 
 
-def constant(array):
-    """A Tensor around an array of any device: no copy, so the caller must not change the array afterwards."""
-    return _tensor(array if type(array) in _array_types else _to_array(array), None)
+def _is_inside_a_graph(x):
+    return x.node is not None and bool(x.node.inputs)
 
 
-def operand(operation, x, argument="x"):
-    """x as a Tensor: Tensors pass, arrays, lists and numbers become constants.  Raises TypeError for other kinds."""
-    if isinstance(x, Tensor):
-        return x
-    if isinstance(x, Scalar):
-        x = x.data
-    try:
-        return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
-    except (TypeError, ValueError):
-        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, got {type(x).__name__}") from None
+class with_output:
+    """Marks a rule that needs the output: (x, with_output(lambda gy, y: …)) is called with ȳ and y.
 
-
-def operands(operation, a, b, arguments=("a", "b")):
-    """Two operands on one device: Tensors pass, Python numbers become Scalars, arrays and lists become constants.
-
-    Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where shapes do not broadcast.
+    It is given y by the sweep; a rule that closed over y itself would be a reference cycle.
     """
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
-        if a.data.shape != b.data.shape:
-            broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
-        return a, b
-    first, second = _scalar_or_tensor(operation, a, arguments[0]), _scalar_or_tensor(operation, b, arguments[1])
-    if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return operand(operation, first), operand(operation, second)
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
-        same_device(operation, **{arguments[0]: first, arguments[1]: second})
-        broadcast_shape(operation, first.shape, second.shape, arguments)
-    return first, second
+    __slots__ = ("rule",)
 
-
-def _scalar_or_tensor(operation, x, argument):
-    if type(x) in (float, int, bool):
-        return Scalar(x)
-    return x if isinstance(x, (Tensor, Scalar)) else operand(operation, x, argument)
-
-
-def broadcast_shape(operation, first, second, arguments=("a", "b")):
-    """NumPy's broadcast of two shapes; raises ValueError, naming the operation, where they do not match."""
-    if first == second:
-        return first
-    for m, n in zip(reversed(first), reversed(second)):
-        if m != n and m != 1 and n != 1:
-            raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of shape {second} "
-                             f"do not broadcast: {m} against {n}")
-    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
-    lead = len(longer) - len(shorter)
-    return longer[:lead] + tuple(n if m == 1 else m for m, n in zip(longer[lead:], shorter))
-
-
-def same_device(operation, **tensors):
-    """Raise DeviceError, naming the arguments, unless all Tensors are on one device; None passes."""
-    if len({type(t.data) for t in tensors.values() if t is not None}) < 2:
-        return
-    found = {name: t.device for name, t in tensors.items() if t is not None}
-    if len(set(found.values())) > 1:
-        raise DeviceError(f"{operation}: " + ", ".join(f"{name} is on {where!r}" for name, where in found.items())
-                          + "; bring them to one device with .to(device)")
-
-
-def promoted(*tensors):
-    """The Tensors in the dtype that NumPy's promotion gives for all of them."""
-    if len({x.data.dtype for x in tensors}) == 1:
-        return tensors
-    dtype = backend.CPU.module.result_type(*(x.data.dtype for x in tensors))
-    return tuple(x.astype(dtype) for x in tensors)
+    def __init__(self, rule):
+        self.rule = rule
 
 
 def record(value, *inputs):
     """The Tensor of an operation's value, and how cotangents flow back from it.
 
-    inputs: pairs (Tensor, rule).  A rule is a function of ȳ, `lambda gy: ...`, or of ȳ and the output, `lambda gy, y: ...`;
-    the latter is how a rule uses y without a reference cycle, and the only case in which the value is kept.  It is a plain
-    function, told apart by its number of parameters, among which those with defaults count: it closes over what else it
-    needs.  It may give a cotangent of the broadcast shape: the sweep sums it back.  Inputs that need no gradient are
-    forgotten at once.
+    inputs: pairs (Tensor, rule).  A rule is anything that can be called with ȳ and gives the cotangent
+        of that input, a Tensor.  It may have the broadcast shape: the sweep sums it back.
+        (x, with_output(rule))      the rule is called with ȳ and y.  Only then is the value kept.
+        ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent for
+                                    each, None where the input requires no gradient.
+    Inputs that need no gradient are forgotten at once, and rules of such inputs alone.
+    Raises TypeError for what is no such pair.
+
+    >>> def double(x):
+    ...     x = operand("double", x)
+    ...     return record(2 * x.data, (x, lambda gy: 2 * gy))
+    >>> from minidl.operands import operand
+    >>> x = tensor([1.0, 2.0], requires_grad=True)
+    >>> grad(double(x), x, [1.0, 1.0])
+    [tensor([2., 2.], float64)]
     """
     if type(value) not in _array_types:             # NumPy's reductions give scalars
         value = _to_array(value)
     made = _new(Tensor)
     made.data = value
     made.node = None
-    if _state.recording:
+    if state.recording:
         kept, keep = [], False
-        for x, rule in inputs:
-            if x.node is not None:
-                kept.append((x.node, rule))
-                keep = keep or rule.__code__.co_argcount == 2
+        try:
+            for x, rule in inputs:
+                try:
+                    node = x.node
+                except AttributeError:                  # several inputs
+                    node = _nodes_of(x)
+                if node is not None:
+                    kept.append((node, rule))
+                    if type(rule) is not FunctionType:
+                        keep = _wants_output(rule) or keep
+        except (AttributeError, TypeError, ValueError):
+            raise rule_errors.bad_inputs(inputs) from None
         if kept:
             made.node = Node(value, kept, keep)
     return made
 
 
-@contextmanager
-def recording(wanted):
-    """Within this block operations of this thread are recorded, or not."""
-    before, _state.recording = _state.recording, wanted
-    try:
-        yield
-    finally:
-        _state.recording = before
+def _nodes_of(tensors):
+    """The Nodes of inputs that share a rule; None where none of them needs a gradient."""
+    nodes = tuple(x.node for x in tensors)
+    return None if nodes.count(None) == len(nodes) else nodes
 
 
-def is_recording():
-    """Whether operations of this thread are recorded."""
-    return _state.recording
-
-
-def no_grad():
-    """Within `with no_grad():` (or in a function decorated with `@no_grad()`) no operation is recorded."""
-    return recording(False)
+def _wants_output(rule):
+    """Whether it is a `with_output`.  Raises TypeError for what cannot be called."""
+    if not callable(rule.rule if type(rule) is with_output else rule):
+        raise TypeError
+    return type(rule) is with_output
 
 
 def grad(output, inputs, grad_output=None, create_graph=False):
     """Gradients of L with respect to each input, where dL = ⟨grad_output, d output⟩.
 
     inputs: a Tensor or a sequence of them, leaves or intermediate; each must require a gradient.
-    grad_output: cotangent of the output, of its shape; may be left out (1) where the output is a single number.
+    grad_output: cotangent of the output, of its shape; may be left out (1) where the output is a
+        single number.
     create_graph: record the computation of the gradients, so that they can be differentiated again.
-    Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros where the output does
-    not depend on the input.
-    Raises TypeError where an input is not a Tensor, ValueError where one requires no gradient, or where grad_output is
-    missing or of another shape, DeviceError where it is on another device.
+    Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
+    where the output does not depend on the input.
+    Raises TypeError where an input is not a Tensor; ValueError where one requires no gradient, where
+    grad_output is missing or of another shape, or where nothing was recorded (`no_grad`); DeviceError
+    where grad_output is on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -361,6 +352,11 @@ def grad(output, inputs, grad_output=None, create_graph=False):
             raise TypeError(f"grad: inputs[{i}] must be a Tensor, got {type(x).__name__}")
         if x.node is None:
             raise ValueError(f"grad: inputs[{i}] of shape {x.shape} does not require a gradient")
+    if not isinstance(output, Tensor):
+        raise TypeError(f"grad: output must be a Tensor, got {type(output).__name__}")
+    if output.node is None and inputs and not is_recording():
+        raise ValueError("grad: the output was not recorded, as this is within no_grad(); "
+                         "compute it outside, or within recording(True)")
     found = {}
     if output.node is not None:
         cotangent = _first_cotangent("grad", "grad_output", output, grad_output)
@@ -387,19 +383,49 @@ def _sweep(output, cotangent, wanted, create_graph):
         for node in nodes:
             gy = arrived.pop(node)
             if not node.inputs if wanted is None else node in wanted:
-                found[node] = _tensor(gy.data.copy(), gy.node)      # an array of its own: no gradient aliases another
+                found[node] = _tensor(gy.data.copy(), gy.node)      # no gradient aliases another array
             y = None if node.value is None else _tensor(node.value, node)
-            for parent, rule in node.inputs:
-                if parent in arrived:
-                    gx = rule(gy) if y is None or rule.__code__.co_argcount == 1 else rule(gy, y)
-                    if gx.data.shape != parent.shape:               # undo broadcasting
-                        gx = gx.sum_to(parent.shape)
-                    if gx.data.dtype is not parent.dtype and gx.data.dtype != parent.dtype:   # undo promotion; `is` is quick
-                        gx = gx.astype(parent.dtype)
-                    earlier = arrived[parent]
-                    arrived[parent] = gx if earlier is None else earlier + gx
-                    earlier = gx = None                 # they may be large, and the next rule does not need them
+            try:
+                for parent, rule in node.inputs:
+                    if parent in arrived:
+                        gx = rule(gy) if y is None or type(rule) is not with_output else rule.rule(gy, y)
+                        if type(gx) is not Tensor or gx.data.shape != parent.shape or gx.data.dtype is not parent.dtype:
+                            gx = _fitted(gx, parent, rule)
+                        earlier = arrived[parent]
+                        arrived[parent] = gx if earlier is None else earlier + gx
+                        earlier = gx = None             # they may be large, and the next rule does not need them
+                    elif type(parent) is tuple and not arrived.keys().isdisjoint(parent):
+                        _share(arrived, parent, rule.rule(gy, y) if type(rule) is with_output else rule(gy), rule)
+            except TypeError as error:
+                raise rule_errors.bad_call(rule) or error
     return found
+
+
+def _share(arrived, parents, cotangents, rule):
+    """Add what a rule gave, which several inputs share, to what has arrived at each."""
+    if type(cotangents) is not tuple or len(cotangents) != len(parents):
+        raise rule_errors.bad_count(rule, cotangents, len(parents))
+    for parent, gx in zip(parents, cotangents):
+        if parent in arrived:
+            gx, earlier = _fitted(gx, parent, rule), arrived[parent]
+            arrived[parent] = gx if earlier is None else earlier + gx
+
+
+def _fitted(gx, parent, rule):
+    """A rule's cotangent in the shape and dtype of its input: broadcasting and promotion undone."""
+    if not isinstance(gx, Tensor):
+        raise rule_errors.bad_cotangent(rule, gx, parent.shape)
+    if gx.shape != parent.shape:
+        if not _broadcasts(parent.shape, gx.shape):
+            raise rule_errors.bad_cotangent(rule, gx, parent.shape)
+        gx = gx.sum_to(parent.shape)                    # ops/reduction.py
+    return gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)      # ops/elementwise.py
+
+
+def _broadcasts(shape, longer):
+    """Whether an array of `shape` broadcasts to `longer`."""
+    lead = len(longer) - len(shape)
+    return lead >= 0 and all(m in (1, n) for m, n in zip(shape, longer[lead:]))
 
 
 def _leading_to(wanted, output):
@@ -407,31 +433,46 @@ def _leading_to(wanted, output):
 
     So each comes after all that was made of it, and its cotangent is complete.
     """
-    nodes, seen = [output], {output}
+    nodes, seen = [output], {output, None}
     for node in nodes:                                              # the list grows as it is walked
-        for parent, _ in node.inputs:
-            if parent not in seen:
-                seen.add(parent)
-                nodes.append(parent)
-    nodes.sort(key=_number, reverse=True)
+        for parents, _ in node.inputs:
+            for parent in parents if type(parents) is tuple else (parents,):
+                if parent not in seen:
+                    seen.add(parent)
+                    nodes.append(parent)
+    nodes.sort(key=attrgetter("number"), reverse=True)
     if wanted is None or wanted.issuperset(node for node in nodes if not node.inputs):
         return nodes                                                # every Node leads to a leaf
     leading = set(wanted)
     for node in reversed(nodes):
-        if any(parent in leading for parent, _ in node.inputs):
+        if any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))
+               for parents, _ in node.inputs):
             leading.add(node)
     return [node for node in nodes if node in leading]
 
 
 def _first_cotangent(operation, argument, output, cotangent):
     """The cotangent at which the sweep starts, checked against the output; 1 where none is given."""
-    if cotangent is None:
-        if output.size != 1:
-            raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent ({argument}) of that "
-                             "shape only a single number can be differentiated")
-        return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)
-    cotangent = operand(operation, cotangent, argument)
-    same_device(operation, output=output, **{argument: cotangent})
-    if cotangent.shape != output.shape:
-        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the output {output.shape}; they must agree")
-    return cotangent if cotangent.dtype == output.dtype else cotangent.astype(output.dtype)
+    if cotangent is not None:
+        return _cotangent_of(output, operation, argument, cotangent)
+    if output.size != 1:
+        raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent ({argument}) "
+                         "of that shape only a single number can be differentiated")
+    return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)
+
+
+def _cotangent_of(x, operation, argument, cotangent, owner="output"):
+    """A cotangent of x that somebody gives, in x's dtype; raises as `grad` says."""
+    where = backend.device_of(cotangent).name if backend.is_array(cotangent) else x.device
+    try:
+        cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent, device=where)
+    except (TypeError, ValueError):
+        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
+                        f"got {type(cotangent).__name__}") from None
+    if type(cotangent.data) is not type(x.data):
+        raise backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the {owner} on "
+                                  f"{x.device!r}; bring them to one device with .to(device)")
+    if cotangent.shape != x.shape:
+        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the {owner} {x.shape}; "
+                         "they must agree")
+    return cotangent if cotangent.dtype == x.dtype else cotangent.astype(x.dtype)

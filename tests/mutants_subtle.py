@@ -9,7 +9,7 @@ import numpy as np
 
 import minidl as md
 from minidl import ops
-from minidl.tensor import constant, record
+from minidl.tensor import constant, record, with_output
 from minidl.testing import gradcheck
 
 # --- ties and edges
@@ -28,7 +28,7 @@ def tie_goes_to_the_first(f, seed, mode):
 
 @wrong(ops.max, check=along_a_smooth_direction, says="('t')")
 def every_tie_gets_all(x):
-    return record(x.data.max(), (x, lambda gy, y: ops.where(x == y, gy, 0)))
+    return record(x.data.max(), (x, with_output(lambda gy, y: ops.where(x == y, gy, 0))))
 
 @wrong(ops.max, check=tie_goes_to_the_first, says="another maximum")
 def tie_goes_to_the_last(x):
@@ -38,7 +38,7 @@ def tie_goes_to_the_last(x):
 @wrong(lambda x: ops.square(ops.norm(x, -1)), lambda rng: rng.normal(size=(3, 4)) * [[1], [0], [1]])
 def norm_divides_zero_by_zero(x):
     def norm(x):
-        return record((x.data ** 2).sum(-1, keepdims=True) ** 0.5, (x, lambda gy, y: gy * x / y))
+        return record((x.data ** 2).sum(-1, keepdims=True) ** 0.5, (x, with_output(lambda gy, y: gy * x / y)))
     return ops.square(norm(x))
 
 odd = np.arange(6) % 2 == 1
@@ -65,7 +65,7 @@ def right_only_for_a_batch_of_one(x, labels):
 def last_incomplete_block_forgotten(x):
     """Works in blocks of 8 rows: right for 8, 16, 24, …"""
     whole = len(x) // 8 * 8
-    return record(np.exp(x.data), (x, lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0)))))
+    return record(np.exp(x.data), (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0))))))
 
 def twice(f, seed, mode):
     for x in np.random.default_rng(seed).normal(size=(2, 3, 4)):
@@ -112,11 +112,11 @@ def input_changed_by_the_operation(x):
 
 @wrong(ops.exp, normal(3, 4))
 def value_in_single_precision(x):
-    return record(np.exp(x.data.astype("float32")).astype(float), (x, lambda gy, y: gy * y))
+    return record(np.exp(x.data.astype("float32")).astype(float), (x, with_output(lambda gy, y: gy * y)))
 
 @wrong(ops.exp, normal(3, 4), mode="full", method="complex")
 def gradient_in_single_precision(x):
-    return record(np.exp(x.data), (x, lambda gy, y: (gy * y).astype("float32")))
+    return record(np.exp(x.data), (x, with_output(lambda gy, y: (gy * y).astype("float32"))))
 
 @wrong_transpose(ops.cumsum, lambda u: ops.flip(ops.cumsum(ops.flip(u, 0)), 0), normal(5, 3), normal(5, 3))
 def transpose_in_single_precision(u):
@@ -134,7 +134,7 @@ def leaves_nothing_behind(f, seed, mode):
 
 @wrong(ops.exp, check=leaves_nothing_behind, says="outlives")
 def rule_closes_over_its_output(x):
-    y = record(np.exp(x.data), (x, lambda gy: gy * y))      # y → Node → rule → y; `lambda gy, y` is the way
+    y = record(np.exp(x.data), (x, lambda gy: gy * y))      # y → Node → rule → y; with_output is the way
     return y
 
 
@@ -142,11 +142,11 @@ def rule_closes_over_its_output(x):
 
 @wrong(ops.exp, normal(3, 4), order=2)
 def rule_outside_the_graph(x):
-    return record(np.exp(x.data), (x, lambda gy, y: gy * constant(y.data)))
+    return record(np.exp(x.data), (x, with_output(lambda gy, y: gy * constant(y.data))))
 
 @wrong(ops.tanh, normal(3, 4), order=2, says="cotangent of output 0")
 def cotangent_outside_the_graph(x):
-    return record(np.tanh(x.data), (x, lambda gy, y: gy.detach() * (1 - y * y)))
+    return record(np.tanh(x.data), (x, with_output(lambda gy, y: gy.detach() * (1 - y * y))))
 
 @wrong(ops.multiply, normal(3, 4), normal(3, 4), order=2, blame="b")
 def operand_detached(a, b):
@@ -154,7 +154,7 @@ def operand_detached(a, b):
 
 @wrong(ops.softmax, normal(3, 4), order=2)
 def half_of_the_coupling_detached(x):
-    return record(ops.softmax(x).data, (x, lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True))))
+    return record(ops.softmax(x).data, (x, with_output(lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True)))))
 
 @wrong(ops.sin, normal(3, 4), order=2)
 def second_derivative_has_the_wrong_sign(x):
@@ -176,7 +176,7 @@ def third_derivative_is_wrong(x):
 @wrong(ops.relu, away(12))
 def guided_backpropagation(x):
     """Shows what excites a unit: only positive cotangents pass.  Source: Springenberg et al. 2014."""
-    return record(np.maximum(x.data, 0), (x, lambda gy, y: ops.where((y > 0).data & (gy > 0).data, gy, 0)))
+    return record(np.maximum(x.data, 0), (x, with_output(lambda gy, y: ops.where((y > 0).data & (gy > 0).data, gy, 0))))
 
 @wrong(ops.sign, away(12), allow_zero=True)
 def straight_through(x):

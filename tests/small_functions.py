@@ -1,7 +1,8 @@
 """Functions, right and wrong, and inputs, on which the tester is tried."""
 import numpy as np
 
-from minidl.tensor import operands, record
+from minidl.operands import operands
+from minidl.tensor import record
 
 x34, y34, x4 = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
 

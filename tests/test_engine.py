@@ -13,7 +13,8 @@ import pytest
 
 import minidl as md
 from minidl import ops
-from minidl.tensor import operand, record
+from minidl.operands import operand
+from minidl.tensor import record
 from minidl.testing import gradcheck, jacobian
 
 every_case = pytest.mark.parametrize("case", cases, ids=str)

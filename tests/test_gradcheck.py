@@ -13,7 +13,8 @@ from small_functions import multiply, unary, x4, x34, y34
 
 import minidl as md
 from minidl import ops
-from minidl.tensor import operand, record
+from minidl.operands import operand
+from minidl.tensor import record
 from minidl.testing import GradientError, NotDifferentiableError, gradcheck
 from minidl.testing.layout import strided
 

@@ -12,7 +12,8 @@ import minidl as md
 
 MINE = '''
 from minidl import ops
-from minidl.tensor import operand, record
+from minidl.tensor import record
+from minidl.operands import operand
 
 def cube(x, scale=1.0):
     x = operand("cube", x)

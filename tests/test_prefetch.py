@@ -14,7 +14,7 @@ import pytest
 
 import minidl as md
 from minidl.data import batches, prefetch
-from minidl.tensor import is_recording
+from minidl.recording import is_recording
 
 PATIENCE = 10           # seconds after which something that must happen has not
 

@@ -6,7 +6,8 @@ import threading
 
 import numpy as np
 
-from ..tensor import Tensor, is_recording, recording
+from ..recording import is_recording, recording
+from ..tensor import Tensor
 
 
 class batches:

@@ -1,6 +1,7 @@
 """How far apart two embeddings are: d = ‖f(x₁) − f(x₂)‖² (FaceNet's, the lecture's) or its root."""
 from minidl import backend, ops
-from minidl.tensor import operand, record, same_device
+from minidl.operands import operand, same_device
+from minidl.tensor import record
 
 
 def distance(a, b, form="squared"):

@@ -3,7 +3,8 @@ import hashlib
 
 import numpy as np
 
-from minidl.tensor import Tensor, no_grad
+from minidl.recording import no_grad
+from minidl.tensor import Tensor
 
 
 def encode(encoder, images, batch=64):

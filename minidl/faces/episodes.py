@@ -13,7 +13,9 @@ from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Run
 from minidl.faces.identification import one_shot
-from minidl.tensor import Tensor, no_grad, operand
+from minidl.operands import operand
+from minidl.recording import no_grad
+from minidl.tensor import Tensor
 
 VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.88), (0, 0, 1.13)]
 """(degrees, slant, zoom) of the looks that `encode_characters` takes at a picture."""

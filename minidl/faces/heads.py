@@ -5,9 +5,7 @@ from minidl import backend, ops
 from minidl.models.siamese import unit_length
 from minidl.nn import Module, Parameter
 from minidl.nn.initializers import normal
-from minidl.nn.module import check_features, check_sizes
-from minidl.ops.indexing import check_labels
-from minidl.tensor import operand
+from minidl.operands import check_features, check_labels, check_sizes, operand
 
 
 class _PairHead(Module):

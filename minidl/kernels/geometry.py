@@ -3,20 +3,6 @@ from dataclasses import dataclass
 import functools
 
 
-def per_axis(operation, name, value, ndim, lowest):
-    """`value`, an integer or one per spatial axis, as a tuple of `ndim` integers of at least `lowest`."""
-    if type(value) is int and value >= lowest:
-        return (value,) * ndim
-    try:
-        values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
-        values = tuple(v.__index__() for v in values)
-    except (TypeError, AttributeError):
-        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, got {value!r}") from None
-    if len(values) != ndim or any(v < lowest for v in values):
-        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, got {value!r}")
-    return values
-
-
 def output_size(n, window, stride, padding, dilation=1):
     """floor((n + 2·padding − dilation·(window−1) − 1) / stride) + 1: how many places the window fits; below 1, none."""
     return (n + 2 * padding - dilation * (window - 1) - 1) // stride + 1

@@ -10,7 +10,7 @@ import numpy as np
 from minidl import ops
 from minidl import weights as weight_files
 from minidl.nn import Module, Parameter
-from minidl.tensor import operand
+from minidl.operands import operand
 from minidl.weights import WeightsError
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255

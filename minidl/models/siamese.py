@@ -3,8 +3,7 @@ import json
 
 from minidl import backend, ops, weights
 from minidl.nn import BatchNorm, Conv2d, Dense, Module
-from minidl.nn.module import check_sizes
-from minidl.tensor import operand
+from minidl.operands import check_sizes, operand
 from minidl.weights import WeightsError
 
 

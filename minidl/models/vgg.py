@@ -7,7 +7,7 @@ import numpy as np
 from minidl import ops
 from minidl import weights as weight_files
 from minidl.nn import Module, Parameter
-from minidl.tensor import operand
+from minidl.operands import operand
 from minidl.weights import WeightsError
 
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}         # in each block

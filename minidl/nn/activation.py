@@ -1,8 +1,8 @@
 """Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
 from minidl import ops
 from minidl.nn.module import Module, changed
-from minidl.ops.shape import integers
-from minidl.settings import setting
+from minidl.operands import integers
+from minidl.settings import bounded
 
 
 class ReLU(Module):
@@ -16,7 +16,7 @@ class LeakyReLU(Module):
     """x where x > 0, slope · x elsewhere, slope ≥ 0; see `ops.leaky_relu`."""
 
     def __init__(self, slope=0.01):
-        self.slope = setting("LeakyReLU", "0 ≤ slope < inf", slope)
+        self.slope = bounded("LeakyReLU", "0 ≤ slope < inf", slope)
 
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
@@ -29,7 +29,7 @@ class ELU(Module):
     """x where x > 0, alpha · (eˣ − 1) elsewhere, alpha ≥ 0; see `ops.elu`."""
 
     def __init__(self, alpha=1.0):
-        self.alpha = setting("ELU", "0 ≤ alpha < inf", alpha)
+        self.alpha = bounded("ELU", "0 ≤ alpha < inf", alpha)
 
     def forward(self, x):
         return ops.elu(x, self.alpha)

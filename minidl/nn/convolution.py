@@ -1,9 +1,8 @@
 """Convolution layers in 1, 2 and 3 dimensions.  The mathematics stands in `ops/convolution.py`."""
 from minidl import backend, ops
-from minidl.kernels.geometry import per_axis
 from minidl.nn.initializers import fan_in_uniform, fans
-from minidl.nn.module import Module, Parameter, changed, check_sizes
-from minidl.tensor import operand
+from minidl.nn.module import Module, Parameter, changed
+from minidl.operands import check_sizes, operand, per_axis
 
 AXES = {1: "(N, T, C)", 2: "(N, H, W, C)", 3: "(N, D, H, W, C)"}
 

@@ -7,7 +7,7 @@ A uniform distribution on (−r, r) has variance r²/3.
 import math
 
 from minidl import backend
-from minidl.settings import setting
+from minidl.settings import bounded
 
 
 def fans(shape):
@@ -51,8 +51,8 @@ def glorot_uniform(shape, rng):
 
 def normal(standard_deviation, mean=0.0):
     """The initializer that draws from N(mean, standard_deviation²); DCGAN's is normal(0.02)."""
-    deviation = setting("normal", "0 ≤ standard_deviation < inf", standard_deviation)
-    mean = setting("normal", "-inf < mean < inf", mean)
+    deviation = bounded("normal", "0 ≤ standard_deviation < inf", standard_deviation)
+    mean = bounded("normal", "-inf < mean < inf", mean)
     return lambda shape, rng: mean + _normal(deviation, shape, rng)
 
 

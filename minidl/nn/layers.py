@@ -7,12 +7,17 @@ import math
 
 from minidl import backend, ops
 from minidl.nn.initializers import fan_in_uniform, normal
-from minidl.nn.module import Module, Parameter, check_features, check_sizes
-from minidl.ops.elementwise import floating
-from minidl.ops.indexing import check_labels
-from minidl.ops.shape import integers
-from minidl.settings import setting
-from minidl.tensor import operand
+from minidl.nn.module import Module, Parameter
+from minidl.operands import (
+    check_features,
+    check_labels,
+    check_sizes,
+    floating,
+    integers,
+    operand,
+)
+from minidl.settings import bounded
+from minidl.tensor import Tensor
 
 
 class Dense(Module):
@@ -59,19 +64,21 @@ class Embedding(Module):
 
 class Dropout(Module):
     """In training, each entry is zeroed with probability `rate` and the others are divided by
-    1 − rate, so that the expected value stays; afterwards, x itself.
+    1 − rate, so that the expected value stays; afterwards, x itself, whole numbers as floats.
 
     rate: 0 ≤ rate < 1.  rng: the Generator, or a seed for one, that it draws its masks from.
     Source: Srivastava et al. 2014.
     """
 
     def __init__(self, rate=0.5, *, rng=None):
-        self.rate = setting("Dropout", "0 ≤ rate < 1", rate)
+        self.rate = bounded("Dropout", "0 ≤ rate < 1", rate)
         self.rng = backend.generator(rng)
 
     def forward(self, x):
-        x = floating("Dropout", x)
-        return ops.dropout(x, self.rate, self.rng) if self.training else x
+        if self.training:
+            return ops.dropout(x, self.rate, self.rng)
+        is_itself = isinstance(x, Tensor) and x.dtype.kind == "f"
+        return x if is_itself else floating("Dropout", x)
 
     def details(self):
         return f"{self.rate}"

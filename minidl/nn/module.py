@@ -28,7 +28,7 @@ from reprlib import recursive_repr
 from textwrap import indent
 
 from minidl import backend, states
-from minidl.tensor import Tensor, constant, operand
+from minidl.tensor import Tensor, constant
 
 OPEN = list, tuple, deque, dict                             # containers in which parts are found
 CLOSED = Set, Mapping, ValuesView, UserList                 # in which they are refused
@@ -273,21 +273,6 @@ def _put_copy(holder, key, array):
 
 def _name(path):
     return ".".join(map(str, path))
-
-
-def check_sizes(layer, **sizes):
-    """Raise ValueError unless every size is an integer of at least 1."""
-    for name, size in sizes.items():
-        if not hasattr(size, "__index__") or size < 1:
-            raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r}")
-
-
-def check_features(layer, x, features):
-    """x as a Tensor; raises ValueError, naming the layer, unless its last axis has `features` entries."""
-    x = operand(type(layer).__name__, x)
-    if x.ndim == 0 or x.shape[-1] != features:
-        raise ValueError(f"{layer!r}: x of shape {x.shape} must have {features} features on its last axis")
-    return x
 
 
 def changed(layer, **defaults):

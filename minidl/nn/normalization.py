@@ -1,9 +1,10 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
 from minidl import backend, ops
 from minidl.kernels.precision import accumulator
-from minidl.nn.module import Module, Parameter, changed, check_features, check_sizes
+from minidl.nn.module import Module, Parameter, changed
+from minidl.operands import check_features, check_sizes
 from minidl.ops.normalization import batch_norm_with_moments
-from minidl.settings import EPS, setting
+from minidl.settings import EPS, bounded
 
 
 class BatchNorm(Module):
@@ -24,8 +25,8 @@ class BatchNorm(Module):
 
     def __init__(self, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
         check_sizes("BatchNorm", features=features)
-        self.momentum = setting("BatchNorm", "0 ≤ momentum ≤ 1", momentum)
-        self.eps = setting("BatchNorm", EPS, eps)
+        self.momentum = bounded("BatchNorm", "0 ≤ momentum ≤ 1", momentum)
+        self.eps = bounded("BatchNorm", EPS, eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
         wide = accumulator(self.scale.dtype)
@@ -62,7 +63,7 @@ class LayerNorm(Module):
 
     def __init__(self, features, eps=1e-5, *, dtype="float32"):
         check_sizes("LayerNorm", features=features)
-        self.eps = setting("LayerNorm", EPS, eps)
+        self.eps = bounded("LayerNorm", EPS, eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
 

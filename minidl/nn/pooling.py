@@ -1,7 +1,7 @@
 """Pooling layers, for 1, 2 or 3 spatial axes.  The mathematics stands in `ops/pooling.py`."""
 from minidl import ops
-from minidl.kernels.geometry import per_axis
 from minidl.nn.module import Module, changed
+from minidl.operands import per_axis
 
 
 class _Pool(Module):

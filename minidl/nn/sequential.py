@@ -4,7 +4,7 @@ from functools import partial
 from minidl.nn.activation import ReLU
 from minidl.nn.module import Module
 from minidl.nn.pooling import MaxPool
-from minidl.tensor import is_recording
+from minidl.recording import is_recording
 
 
 class Sequential(Module):

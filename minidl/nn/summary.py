@@ -1,7 +1,8 @@
 """A network as a table."""
 from minidl import backend
 from minidl.nn.module import Parameter, held
-from minidl.tensor import Tensor, no_grad, tensor
+from minidl.recording import no_grad
+from minidl.tensor import Tensor, tensor
 
 
 def summary(model, input_shape, dtype="float32"):

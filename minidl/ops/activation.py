@@ -2,8 +2,9 @@
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import erf, floating, where
-from minidl.tensor import operand, record
+from minidl.operands import floating, operand, setting
+from minidl.ops.elementwise import erf, where
+from minidl.tensor import record, with_output
 
 
 def relu(x):
@@ -12,7 +13,7 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(kernels.relu(x.data), (x, lambda gy, y: keep_positive(gy, y)))
+    return record(kernels.relu(x.data), (x, with_output(lambda gy, y: keep_positive(gy, y))))
 
 
 def keep_positive(u, y):
@@ -21,11 +22,14 @@ def keep_positive(u, y):
 
 
 def leaky_relu(x, slope=0.01):
-    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0."""
-    x = floating("leaky_relu", x)
+    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0.
+
+    A slope that is learned (PReLU; He et al. 2015) is where(x > 0, x, slope * x).
+    """
+    x, slope = floating("leaky_relu", x), setting("leaky_relu", "slope", slope)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
-    return record(kernels.leak(x.data, x.data, slope), (x, lambda gy, y: _leak(gy, y, slope)))
+    return record(kernels.leak(x.data, x.data, slope), (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
 
 def _leak(u, y, slope):
@@ -38,12 +42,12 @@ def elu(x, alpha=1.0):
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
-    x, alpha = floating("elu", x), float(alpha)      # a NumPy number would promote the result
+    x, alpha = floating("elu", x), setting("elu", "alpha", alpha)
     if alpha < 0:
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
-    return record(value, (x, lambda gy, y: where(y > 0, gy, gy * (y + alpha))))
+    return record(value, (x, with_output(lambda gy, y: where(y > 0, gy, gy * (y + alpha)))))
 
 
 def gelu(x):
@@ -63,13 +67,13 @@ def sigmoid(x):
     x = floating("sigmoid", x)
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
-    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, lambda gy, y: gy * (y * (1 - y))))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, with_output(lambda gy, y: gy * (y * (1 - y)))))
 
 
 def tanh(x):
     """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)"""
     x = floating("tanh", x)
-    return record(backend.of(x.data).tanh(x.data), (x, lambda gy, y: gy * (1 - y * y)))
+    return record(backend.of(x.data).tanh(x.data), (x, with_output(lambda gy, y: gy * (1 - y * y))))
 
 
 def softplus(x):

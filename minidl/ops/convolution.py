@@ -14,13 +14,13 @@ along each axis.  As everywhere in deep learning, "convolution" is cross-correla
 stride, padding, dilation: an integer, or one per spatial axis.  groups: channels are cut into that many blocks, each with
 its own filters.
 """
-from weakref import ref
-
 from minidl import kernels
-from minidl.kernels.geometry import Geometry, output_sizes, per_axis
+from minidl.kernels.geometry import Geometry, output_sizes
+from minidl.operands import operand, per_axis, promoted, same_device
 from minidl.ops.activation import keep_positive
 from minidl.ops.reduction import sum
-from minidl.tensor import constant, is_recording, operand, promoted, record, same_device
+from minidl.ops.shape import broadcast_to
+from minidl.tensor import record, with_output
 
 
 def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=False):
@@ -38,7 +38,9 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=F
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
     z = _conv(*promoted(*[t for t in (x, w, b) if t is not None]), g=g, rectified=rectified)
-    return record(z.data, (z, lambda gy, y: keep_positive(gy, y))) if rectified else z      # no rule of conv looks at z
+    if not rectified:
+        return z
+    return record(z.data, (z, with_output(lambda gy, y: keep_positive(gy, y))))     # no rule of conv looks at z
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
@@ -115,33 +117,26 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
 
 
 def _conv(x, w, b=None, *, g, rectified=False):
-    input_rule = x, lambda gy: _conv_input(gy, w, g)
     if b is None:
-        return record(kernels.conv(x.data, w.data, None, g, rectified), input_rule, (w, lambda gy: _conv_weight(x, gy, g)))
-    weight_rule, bias_rule = _rules_in_one_pass(x, g)
-    return record(kernels.conv(x.data, w.data, b.data, g, rectified), input_rule, (w, weight_rule), (b, bias_rule))
+        return record(kernels.conv(x.data, w.data, None, g, rectified),
+                      (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g)))
+
+    def filter_rule(gy):
+        return _conv_weight_and_bias(x, gy, g) if w.requires_grad else (None, _sum_of_places(gy))
+
+    return record(kernels.conv(x.data, w.data, b.data, g, rectified),
+                  (x, lambda gy: _conv_input(gy, w, g)), ((w, b), filter_rule))
 
 
-def _rules_in_one_pass(x, g):
-    """w̄ = conv_weight(x, ȳ) and b̄ = Σ ȳ.  The sweep asks for them in the order in which `record` was given them, w̄ first: so
-    b̄ is made beside it, while ȳ is read anyway, unless they are to be recorded."""
-    beside = None                                       # b̄, and a reference to its ȳ: together, as another thread may come
+def _conv_weight_and_bias(x, u, g):
+    """conv_weight(x, u) and Σ_{n, p} u, found together: each reads all of u."""
+    gw, gb = kernels.conv_weight(x.data, u.data, g, bias=True)
+    return (record(gw, (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g))),
+            record(gb, (u, lambda gb: broadcast_to(gb, u.shape))))
 
-    def weight_rule(gy):
-        nonlocal beside
-        if is_recording():
-            return _conv_weight(x, gy, g)
-        gw, gb = kernels.conv_weight(x.data, gy.data, g, bias=True)
-        beside = constant(gb), ref(gy)
-        return constant(gw)
 
-    def bias_rule(gy):
-        made = beside
-        if made and made[1]() is gy and not is_recording():
-            return made[0]
-        return sum(gy, tuple(range(gy.ndim - 1)))
-
-    return weight_rule, bias_rule
+def _sum_of_places(u):
+    return sum(u, tuple(range(u.ndim - 1)))
 
 
 def _conv_input(u, w, g):

@@ -4,9 +4,11 @@ Every y = f(x) here acts entry by entry, so dy = f'(x) ⊙ dx and the cotangent 
 broadcast, the sweep sums its cotangent back to its shape.
 """
 import math
+from numbers import Real
 
 from minidl import backend, kernels
-from minidl.tensor import Scalar, Tensor, constant, operand, operands, record
+from minidl.operands import Scalar, operand, operands
+from minidl.tensor import Tensor, constant, record, with_output
 
 
 def add(a, b):
@@ -28,15 +30,14 @@ def multiply(a, b):
 
 
 def divide(a, b):
-    """Quotient  y = a / b.        dy = da / b − a ⊙ db / b² = (da − y ⊙ db) / b        so   ā = ȳ / b,   b̄ = −ȳ ⊙ y / b"""
+    """Quotient  y = a / b.
+
+    dy = da / b − a ⊙ db / b² = (da − y ⊙ db) / b        so   ā = ȳ / b,   b̄ = −ȳ ⊙ y / b
+    """
     a, b = operands("divide", a, b)
-    return record(a.data / b.data, (a, lambda gy: gy / b), (b, lambda gy, y: -(gy * y) / b))
-
-
-def floating(operation, x, argument="x"):
-    """x as a Tensor, whole numbers as float64: what is made of them has fractions, or would not fit into small ones."""
-    x = operand(operation, x, argument)
-    return x if x.data.dtype.kind == "f" else x * 1.0
+    return record(a.data / b.data,
+                  (a, lambda gy: gy / b),
+                  (b, with_output(lambda gy, y: -(gy * y) / b)))
 
 
 def negative(x):
@@ -46,38 +47,43 @@ def negative(x):
 
 
 def power(a, b):
-    """Power  y = a ^ b.        dy = b a^(b−1) da + y log(a) db        so   ā = ȳ ⊙ b a^(b−1),   b̄ = ȳ ⊙ y log a
+    """Power  y = aᵇ.
 
-    Conventions: a^0 = 1 has derivative 0 everywhere, also at a = 0; that with respect to b is 0 where a = 0 ≤ b.
+    dy = b aᵇ⁻¹ da + y log(a) db        so   ā = ȳ ⊙ b aᵇ⁻¹,   b̄ = ȳ ⊙ y log a
+    Conventions at a = 0: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b where b ≥ 0.
+    Where a < 0 the slope in b is NaN.
     """
     a, b = operands("power", a, b)
-    return record(a.data ** b.data, (a, lambda gy: gy * _power_slope(a, b)), (b, lambda gy, y: gy * y * _log_or_zero(a)))
+    return record(a.data ** b.data,
+                  (a, lambda gy: gy * _slope_in_base(a, b)),
+                  (b, with_output(lambda gy, y: gy * _slope_in_exponent(a, b, y))))
 
 
-def _power_slope(a, b):
-    """b a^(b−1), and 0 where b = 0."""
+def _slope_in_base(a, b):
+    """b aᵇ⁻¹; 0 where a = b = 0, by another exponent there, as 0 · 0⁻¹ would be NaN."""
     if isinstance(b, Scalar):
-        return b.data * a ** (b.data - 1) if b.data != 0 else constant(backend.of(a.data).zeros_like(a.data))
-    return b * power(a, where(b == 0, 1, b - 1))
+        return b.data * a ** (b.data - 1) if b.data != 0 else zeros_like(a)
+    flat = constant((a.data == 0) & (b.data == 0))
+    return b * power(a, where(flat, 1, b - 1))
 
 
-def _log_or_zero(a):
-    """log a, 0 where a = 0, NaN where a < 0."""
-    if isinstance(a, Scalar):
-        return math.log(a.data) if a.data > 0 else 0.0 if a.data == 0 else math.nan
-    return log(where(a == 0, 1, a))
+def _slope_in_exponent(a, b, y):
+    """y log a; 0 where a = 0 ≤ b, by another logarithm there, as 0 · log 0 would be NaN."""
+    flat = constant((a.data == 0) & (b.data >= 0))
+    a = a.data * ones_like(y) if isinstance(a, Scalar) else a
+    return where(flat, 0, y) * log(where(flat, 1, a))
 
 
 def exp(x):
     """Exponential  y = eˣ.        dy = y ⊙ dx        so   x̄ = ȳ ⊙ y"""
     x = operand("exp", x)
-    return record(backend.of(x.data).exp(x.data), (x, lambda gy, y: gy * y))
+    return record(backend.of(x.data).exp(x.data), (x, with_output(lambda gy, y: gy * y)))
 
 
 def expm1(x):
     """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ (y + 1)"""
     x = operand("expm1", x)
-    return record(backend.of(x.data).expm1(x.data), (x, lambda gy, y: gy * (y + 1)))
+    return record(backend.of(x.data).expm1(x.data), (x, with_output(lambda gy, y: gy * (y + 1))))
 
 
 def log(x):
@@ -95,7 +101,7 @@ def log1p(x):
 def sqrt(x):
     """Square root  y = √x.        dy = dx / (2y)        so   x̄ = ȳ / (2y),   infinite at 0 (see `norm` for a safe one)"""
     x = operand("sqrt", x)
-    return record(backend.of(x.data).sqrt(x.data), (x, lambda gy, y: gy / (2 * y)))
+    return record(backend.of(x.data).sqrt(x.data), (x, with_output(lambda gy, y: gy / (2 * y))))
 
 
 def square(x):
@@ -155,19 +161,26 @@ def _library(a, b):
 
 
 def clip(x, lowest=None, highest=None):
-    """x held between two numbers (None: no bound).        x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere"""
+    """x held between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
+
+    y = min(max(x, lowest), highest)        so   x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere;
+    a bound receives ȳ where it is the value.  Raises ValueError without a bound, or for numbers
+    lowest > highest.
+    """
     x = operand("clip", x)
-    lowest, highest = (bound.item() if hasattr(bound, "item") else bound for bound in (lowest, highest))   # not NumPy's
+    lowest, highest = _bound(lowest), _bound(highest)
     if lowest is None and highest is None:
         raise ValueError("clip: give lowest, highest or both")
-    if lowest is not None and highest is not None and lowest > highest:
+    if isinstance(lowest, Real) and isinstance(highest, Real) and lowest > highest:
         raise ValueError(f"clip: lowest {lowest} is above highest {highest}")
+    y = x if lowest is None else maximum(x, lowest)
+    return y if highest is None else minimum(y, highest)
 
-    def inside():
-        above = True if lowest is None else x.data >= lowest
-        return constant(above & (True if highest is None else x.data <= highest))
 
-    return record(backend.of(x.data).clip(x.data, lowest, highest), (x, lambda gy: keep(gy, inside())))
+def _bound(value):
+    """One number to which no gradient flows as a Python number, which promotes no array."""
+    single = getattr(value, "ndim", None) == 0 and not getattr(value, "requires_grad", False)
+    return value.item() if single else value
 
 
 def where(condition, a, b):
@@ -222,14 +235,16 @@ greater_equal = _comparison("greater_equal", lambda a, b: a >= b)
 
 def zeros_like(x):
     """Zeros of x's shape, dtype and device."""
+    x = operand("zeros_like", x)
     return constant(backend.of(x.data).zeros_like(x.data))
 
 
 def ones_like(x):
     """Ones of x's shape, dtype and device."""
+    x = operand("ones_like", x)
     return constant(backend.of(x.data).ones_like(x.data))
 
 
 def stop_gradient(x):
     """x as a constant: no cotangent flows back."""
-    return x.detach() if isinstance(x, Tensor) else operand("stop_gradient", x)
+    return operand("stop_gradient", x).detach()

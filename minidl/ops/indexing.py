@@ -3,9 +3,10 @@
 from numbers import Integral, Real
 
 from minidl import backend
+from minidl.operands import broadcast_shape, check_labels, normalize_axis, operand, same_device
 from minidl.ops.elementwise import where
-from minidl.ops.shape import broadcast_to, normalize_axis, reshape
-from minidl.tensor import Tensor, broadcast_shape, constant, operand, record, same_device
+from minidl.ops.shape import broadcast_to, reshape
+from minidl.tensor import Tensor, constant, record
 
 
 def _key(operation, x, key):
@@ -184,13 +185,3 @@ def one_hot(labels, classes, dtype="float32"):
     check_labels("one_hot", labels, classes)
     xp = backend.of(labels.data)
     return constant((xp.expand_dims(labels.data, -1) == xp.arange(classes)).astype(dtype))
-
-
-def check_labels(operation, labels, classes):
-    """Raise TypeError unless the labels are integers, ValueError unless they lie in 0 … classes−1."""
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"{operation}: labels must be integers, got {labels.dtype}")
-    unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")         # there, what is negative is large
-    if labels.size and int(unsigned.max()) >= classes:
-        raise ValueError(f"{operation}: labels lie between {int(labels.data.min())} and {int(labels.data.max())}; "
-                         f"allowed are 0 to {classes - 1}")

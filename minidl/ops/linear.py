@@ -1,8 +1,9 @@
 """Products of matrices and, in general, sums of products: bilinear, so each operand's rule is again such a product."""
 from minidl import backend, kernels
+from minidl.operands import broadcast_shape, integers, normalize_axes, operand, same_device
 from minidl.ops.reduction import sum
-from minidl.ops.shape import broadcast_to, expand_dims, integers, moveaxis, normalize_axes, reshape
-from minidl.tensor import broadcast_shape, operand, record, same_device
+from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
+from minidl.tensor import record
 
 
 def matmul(a, b):

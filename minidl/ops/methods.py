@@ -4,7 +4,8 @@ import operator
 
 from minidl import kernels
 from minidl.ops import elementwise, indexing, linear, reduction, shape
-from minidl.tensor import Tensor, _state, constant
+from minidl.recording import state
+from minidl.tensor import Tensor, constant
 
 
 def _reflected(operation):
@@ -15,7 +16,7 @@ def _arithmetic(operation, of_arrays):
     """The operation; or, of two Tensors alike and where nothing is recorded (as in a sweep), its value and no rules."""
     @functools.wraps(operation)
     def method(a, b):
-        if not _state.recording and isinstance(b, Tensor):
+        if not state.recording and isinstance(b, Tensor):
             x, y = a.data, b.data
             if type(x) is type(y) and x.shape == y.shape:
                 return constant(of_arrays(x, y))

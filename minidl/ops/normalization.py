@@ -1,10 +1,9 @@
 """Normalisation and dropout."""
-from weakref import ref
-
 from minidl import backend, kernels
-from minidl.ops.elementwise import floating, sqrt, zeros_like
-from minidl.ops.reduction import mean, normalize_axes, sum, var
-from minidl.tensor import constant, is_recording, operand, promoted, record, same_device
+from minidl.operands import floating, normalize_axes, operand, promoted, same_device, setting
+from minidl.ops.elementwise import sqrt, zeros_like
+from minidl.ops.reduction import mean, sum, var
+from minidl.tensor import constant, record, with_output
 
 
 def standardize(x, axis, eps=1e-5):
@@ -15,7 +14,7 @@ def standardize(x, axis, eps=1e-5):
         dy = (dx − ⟨dx⟩) r + (x − μ) dr = r (dx − ⟨dx⟩ − y ⟨y dx⟩)
     This map is symmetric, so      x̄ = r (ȳ − ⟨ȳ⟩ − y ⟨y ȳ⟩)
     """
-    x, eps = operand("standardize", x), float(eps)      # a NumPy number would promote the result
+    x, eps = operand("standardize", x), setting("standardize", "eps", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
@@ -28,7 +27,7 @@ def standardize(x, axis, eps=1e-5):
         r = 1 / sqrt(var(x, axes, keepdims=True) + eps)
         return r * (gy - mean(gy, axes, keepdims=True) - y * mean(y * gy, axes, keepdims=True))
 
-    return record(deviation / backend.of(x.data).sqrt(variance + eps), (x, rule))
+    return record(deviation / backend.of(x.data).sqrt(variance + eps), (x, with_output(rule)))
 
 
 def channel_moments(x):
@@ -46,7 +45,7 @@ def channel_moments(x):
         slope = gy[1] * (2 / m)
         return channel_affine(x, slope, gy[0] * (1 / m) - slope * y[0])
 
-    return record(value, (x, rule))
+    return record(value, (x, with_output(rule)))
 
 
 def channel_affine(x, a, c):
@@ -109,7 +108,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
-    eps = float(eps)
+    eps = setting("batch_norm", "eps", eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
@@ -122,7 +121,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
 
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
-    eps = float(eps)
+    eps = setting("batch_norm", "eps", eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
@@ -131,28 +130,20 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     if x.dtype.char == "e":
         y, moments = batch_norm_with_moments(*(v.astype("float32") for v in (x, scale, shift)), eps)
         return y.astype(x.dtype), moments
-    moments, values, last = channel_moments(x), x.size // x.shape[-1], None
+    moments, values = channel_moments(x), x.size // x.shape[-1]
 
-    def slopes(gy):
-        """β̄, γ̄ and r.  Three rules ask for them, one after the other: summed up once, unless they are to be recorded."""
-        nonlocal last
-        made = last                                     # ȳ and its slopes together, as another thread may come
-        if made and made[0]() is gy and not is_recording():
-            return made[1]
+    def rule(gy):
         sums, r = channel_sums(gy, x), 1 / sqrt(moments[1] + eps)
-        found = sums[0], r * (sums[1] - moments[0] * sums[0]), r
-        if not is_recording():
-            last = ref(gy), found
-        return found
-
-    def input_rule(gy):
-        shift_slope, scale_slope, r = slopes(gy)
+        shift_slope, scale_slope = sums[0], r * (sums[1] - moments[0] * sums[0])
+        if not x.requires_grad:
+            return None, scale_slope, shift_slope
         a, b = scale * r, -scale * r * r * scale_slope * (1 / values)
-        return channel_blend(gy, x, a, b, -b * moments[0] - a * shift_slope * (1 / values))
+        c = -b * moments[0] - a * shift_slope * (1 / values)
+        return channel_blend(gy, x, a, b, c), scale_slope, shift_slope
 
     factor = scale.data / backend.of(x.data).sqrt(moments.data[1] + x.dtype.type(eps))
     value = kernels.channels.affine(x.data, factor, shift.data - moments.data[0] * factor)
-    return record(value, (x, input_rule), (scale, lambda gy: slopes(gy)[1]), (shift, lambda gy: slopes(gy)[0])), moments
+    return record(value, ((x, scale, shift), rule)), moments
 
 
 def layer_norm(x, scale, shift, eps=1e-5):
@@ -179,7 +170,7 @@ def dropout(x, rate, rng):
     rng: a numpy Generator or an integer seed; the numbers are drawn on the host, the same for every device.
     y = x ⊙ m/(1 − rate) with a random mask m        so   x̄ = ȳ ⊙ m/(1 − rate).   Source: Srivastava et al. 2014.
     """
-    x, rate = operand("dropout", x), float(rate)
+    x, rate = operand("dropout", x), setting("dropout", "rate", rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate must be at least 0 and below 1, got {rate}")
     kept = backend.generator(rng).random(x.shape) >= rate

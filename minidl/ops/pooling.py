@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from minidl import kernels
-from minidl.kernels.geometry import Geometry, output_sizes, per_axis
+from minidl.kernels.geometry import Geometry, output_sizes
+from minidl.operands import operand, per_axis, same_device
 from minidl.ops.reduction import max, mean
-from minidl.tensor import constant, is_recording, operand, record, same_device
+from minidl.recording import is_recording
+from minidl.tensor import constant, record
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import functools
 import math
 
 from minidl import backend, kernels
-from minidl.ops.elementwise import exp, floating, square, where
+from minidl.operands import floating, normalize_axes, normalize_axis, operand
+from minidl.ops.elementwise import exp, square, where
 from minidl.ops.indexing import take_along_axis
-from minidl.ops.shape import broadcast_to, flip, moveaxis, normalize_axes, normalize_axis, reshape
-from minidl.tensor import constant, operand, record
+from minidl.ops.shape import broadcast_to, flip, moveaxis, reshape
+from minidl.tensor import constant, record, with_output
 
 FEW, TALL, LARGE = 16, 256, 2 ** 17     # rows that NumPy adds up fast; whose running sum loses digits; elements to share
 
@@ -173,7 +174,7 @@ def norm(x, axis=None, keepdims=False):
         gy, y = reshape(gy, kept), reshape(y, kept)
         return x * where(y == 0, 0, gy / where(y == 0, 1, y))
 
-    return record(value.reshape(kept) if keepdims else value, (x, rule))
+    return record(value.reshape(kept) if keepdims else value, (x, with_output(rule)))
 
 
 def _shift(x, axes):
@@ -195,7 +196,7 @@ def logsumexp(x, axis=None, keepdims=False):
     shift = _shift(x.data, axes)
     value = xp.log(xp.exp(x.data - shift).sum(axis=axes, keepdims=True)) + shift
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
-                  (x, lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept))))
+                  (x, with_output(lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept)))))
 
 
 @precise
@@ -205,7 +206,7 @@ def softmax(x, axis=-1):
     axes = normalize_axes("softmax", axis, x.ndim)
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
     return record(e / e.sum(axis=axes, keepdims=True),
-                  (x, lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True))))
+                  (x, with_output(lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True)))))
 
 
 @precise
@@ -216,4 +217,4 @@ def log_softmax(x, axis=-1):
     xp = backend.of(x.data)
     shifted = x.data - _shift(x.data, axes)
     return record(shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True)),
-                  (x, lambda gy, y: gy - exp(y) * sum(gy, axes, keepdims=True)))
+                  (x, with_output(lambda gy, y: gy - exp(y) * sum(gy, axes, keepdims=True))))

@@ -2,11 +2,10 @@
 import math
 
 from minidl import backend
-from minidl.kernels.geometry import per_axis
-from minidl.ops.elementwise import floating
+from minidl.operands import floating, operand, per_axis
 from minidl.ops.linear import matmul
 from minidl.ops.shape import repeat, reshape, transpose
-from minidl.tensor import constant, operand
+from minidl.tensor import constant
 
 
 def upsample(x, factor, mode="nearest"):

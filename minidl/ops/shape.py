@@ -1,38 +1,10 @@
 """Rearranging, joining and extending arrays.  All are linear: each rule is the operation's adjoint."""
 import math
 from numbers import Integral
-import operator
 
 from minidl import backend
-from minidl.tensor import broadcast_shape, constant, operand, record, same_device
-
-
-def integers(operation, argument, value):
-    """An integer, of Python or NumPy, or several, as a tuple of Python's; raises TypeError for other kinds."""
-    try:
-        return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
-    except TypeError:
-        raise TypeError(f"{operation}: {argument} must be an integer or several, got {value!r}") from None
-
-
-def normalize_axes(operation, axis, ndim):
-    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
-    axes = tuple(range(ndim)) if axis is None else integers(operation, "axis", axis)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
-    wrapped = tuple(sorted(a % ndim for a in axes))
-    if len(set(wrapped)) < len(wrapped):
-        raise ValueError(f"{operation}: axis {axis} names an axis twice")
-    return wrapped
-
-
-def normalize_axis(operation, axis, ndim):
-    """The one axis as a non-negative integer; raises TypeError for other kinds, ValueError for one out of range."""
-    try:
-        return normalize_axes(operation, operator.index(axis), ndim)[0]
-    except TypeError:
-        raise TypeError(f"{operation}: axis must be one integer, got {axis!r}") from None
+from minidl.operands import broadcast_shape, integers, normalize_axes, normalize_axis, operand, same_device
+from minidl.tensor import constant, record
 
 
 def reshape(x, *shape):

@@ -6,10 +6,9 @@ C is the content picture, S the style picture, G the generated one.  All are dif
 """
 import math
 
+from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
-from minidl.ops.elementwise import floating
-from minidl.settings import setting
-from minidl.tensor import operand
+from minidl.settings import bounded
 
 
 def gram_matrix(a):
@@ -114,7 +113,7 @@ def check_layer_weights(operation, layers, layer_weights):
     if set(layer_weights) != set(layers):
         raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the "
                          f"layers are {sorted(layers)}")
-    weights = {name: setting(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
+    weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
                for name, weight in layer_weights.items()}
     if abs(math.fsum(weights.values()) - 1) > 1e-6:
         raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}")

@@ -9,7 +9,8 @@ import numpy as np
 from minidl import backend, models
 from minidl.data import load_image, resize
 from minidl.optim import SGD, Adam, minimize_lbfgs
-from minidl.settings import setting
+from minidl.recording import no_grad
+from minidl.settings import bounded
 from minidl.style.costs import (
     check_layer_weights,
     check_layers,
@@ -18,7 +19,7 @@ from minidl.style.costs import (
     style_layer_cost,
     total_variation,
 )
-from minidl.tensor import Tensor, grad, no_grad, tensor
+from minidl.tensor import Tensor, grad, tensor
 
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -59,9 +60,9 @@ class Objective:
         self.net = net
         content_layers = check_layers(TRANSFER, "content_layers", content_layers)
         style_layers = check_layers(TRANSFER, "style_layers", style_layers)
-        self.content_weight = setting(TRANSFER, "0 ≤ content_weight < inf", content_weight)
-        self.style_weight = setting(TRANSFER, "0 ≤ style_weight < inf", style_weight)
-        self.variation_weight = setting(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
+        self.content_weight = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
+        self.style_weight = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
+        self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
         self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
         with no_grad():
             self.content = net(content, content_layers)
@@ -184,14 +185,14 @@ def check_settings(*, size, steps, optimizer, content_weight, style_weight, vari
         raise ValueError(f"{TRANSFER}: optimizer must be lbfgs, adam or gradient_descent, "
                          f"got {optimizer!r}")
     if learning_rate is not None:
-        setting(TRANSFER, "0 < learning_rate < inf", learning_rate)
+        bounded(TRANSFER, "0 < learning_rate < inf", learning_rate)
         if optimizer == "lbfgs":
             raise ValueError(f"{TRANSFER}: learning_rate is for adam and gradient_descent, got "
                              f"{learning_rate} with lbfgs, which finds its own")
     _check_init(init, noise_ratio, seed)
-    alpha = setting(TRANSFER, "0 ≤ content_weight < inf", content_weight)
-    beta = setting(TRANSFER, "0 ≤ style_weight < inf", style_weight)
-    setting(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
+    alpha = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
+    beta = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
+    bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
     if alpha + beta == 0:
         raise ValueError(f"{TRANSFER}: content_weight and style_weight must not both be 0")
     check_layers(TRANSFER, "content_layers", content_layers)
@@ -204,7 +205,7 @@ def _check_init(init, noise_ratio, seed):
         raise ValueError(f"{TRANSFER}: init must be content, noise, mix or an array, got {init!r}")
     mixed = isinstance(init, str) and init == "mix"
     if noise_ratio is not None:
-        setting(TRANSFER, "0 ≤ noise_ratio ≤ 1", noise_ratio)
+        bounded(TRANSFER, "0 ≤ noise_ratio ≤ 1", noise_ratio)
         if not mixed:
             raise ValueError(f"{TRANSFER}: noise_ratio is for init='mix', got {noise_ratio} with "
                              f"{init if isinstance(init, str) else 'an array'!r}")

@@ -5,7 +5,8 @@ at which its gradient, or its gradient's gradient, is not what the values of the
 
 >>> from hypothesis import given
 >>> from minidl import ops
->>> from minidl.tensor import operand, record
+>>> from minidl.tensor import record
+>>> from minidl.operands import operand
 >>> from minidl.testing import gradcheck, strategies
 >>> def softsign(x):                                # y = x / (1 + |x|),  dy = dx / (1 + |x|)²
 ...     x = operand("softsign", x)

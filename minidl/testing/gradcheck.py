@@ -11,7 +11,8 @@ import inspect
 import numpy as np
 
 from minidl import backend
-from minidl.tensor import Node, Tensor, constant, grad, recording
+from minidl.recording import recording
+from minidl.tensor import Node, Tensor, constant, grad
 from minidl.testing.comparison import RTOL, Comparison, Settings, away_from_zero
 from minidl.testing.errors import GradientError
 from minidl.testing.layout import laid_out_as

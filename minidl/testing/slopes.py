@@ -17,7 +17,8 @@ import warnings
 import numpy as np
 
 from minidl import backend
-from minidl.tensor import Tensor, constant, no_grad
+from minidl.recording import no_grad
+from minidl.tensor import Tensor, constant
 from minidl.testing.errors import NotAnalyticError
 
 _STEP = 1e-3

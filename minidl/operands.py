@@ -1,0 +1,196 @@
+"""What an operation may be given: kinds, devices, shapes, axes, labels, sizes, settings; and its errors.
+
+Every function takes the operation's name and the argument's, so that an error can say them.
+"""
+import operator
+
+from minidl import backend
+from minidl.backend import DeviceError
+from minidl.recording import state
+from minidl.tensor import Tensor, _tensor
+
+
+class Scalar:
+    """A Python number as an operand: `.data` is the number itself.
+
+    So NumPy's rules for Python numbers hold (a float32 array times 2.0 stays float32), and a GPU
+    receives it as an argument of its kernel.
+    """
+    __slots__ = ("data",)
+    node = None
+    shape = ()
+
+    def __init__(self, number):
+        self.data = number
+
+
+def operand(operation, x, argument="x"):
+    """x as a Tensor of this operation's own: its array of this moment, under the same Node.
+
+    So the operation's rules see the values that it used, also where a leaf is given another array
+    (`w.data = …`, an optimiser's step) before the gradient is asked for.  Arrays, lists and numbers
+    become constants.  Raises TypeError for other kinds.
+    """
+    if isinstance(x, Tensor):
+        return x if x.node is not None and x.node.inputs or not state.recording else _tensor(x.data, x.node)
+    if isinstance(x, Scalar):
+        x = x.data
+    try:
+        return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
+    except (TypeError, ValueError):
+        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, got {type(x).__name__}") from None
+
+
+def operands(operation, a, b, arguments=("a", "b")):
+    """Two operands on one device, as `operand` gives them, but Python numbers as Scalars.
+
+    Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the shapes
+    do not broadcast.
+    """
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
+        if a.data.shape != b.data.shape:
+            broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
+        if a.node is None or not a.node.inputs:             # as `operand` does
+            a = _tensor(a.data, a.node)
+        if b.node is None or not b.node.inputs:
+            b = _tensor(b.data, b.node)
+        return a, b
+    first, second = _scalar_or_tensor(operation, a, arguments[0]), _scalar_or_tensor(operation, b, arguments[1])
+    if isinstance(first, Scalar) and isinstance(second, Scalar):
+        return operand(operation, first), operand(operation, second)
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        same_device(operation, **{arguments[0]: first, arguments[1]: second})
+        broadcast_shape(operation, first.shape, second.shape, arguments)
+    return first, second
+
+
+def _scalar_or_tensor(operation, x, argument):
+    if type(x) in (float, int, bool):
+        return Scalar(x)
+    return x if isinstance(x, Scalar) else operand(operation, x, argument)
+
+
+def floating(operation, x, argument="x"):
+    """x as `operand` gives it, whole numbers as float64: what is made of them has fractions."""
+    x = operand(operation, x, argument)
+    return x if x.data.dtype.kind == "f" else x.astype("float64")
+
+
+def setting(operation, argument, value):
+    """A setting as a Python number, which promotes no array: a number, of NumPy too, or a Tensor of one.
+
+    No gradient flows to a setting, so TypeError is raised for a Tensor that requires one; for other
+    kinds as well.
+    """
+    if getattr(value, "requires_grad", False):
+        raise TypeError(f"{operation}: {argument} is a setting, to which no gradient flows; got a Tensor that requires one")
+    try:
+        if getattr(value, "ndim", 0) == 0:
+            return operator.index(value) if hasattr(value, "__index__") and _is_whole(value) else float(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
+
+
+def _is_whole(value):
+    return isinstance(value, int) or getattr(getattr(value, "dtype", None), "kind", "") in "iu"
+
+
+def broadcast_shape(operation, first, second, arguments=("a", "b")):
+    """NumPy's broadcast of two shapes; raises ValueError, naming the operation, where they do not match."""
+    if first == second:
+        return first
+    for m, n in zip(reversed(first), reversed(second)):
+        if m != n and m != 1 and n != 1:
+            raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of shape {second} "
+                             f"do not broadcast: {m} against {n}")
+    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
+    lead = len(longer) - len(shorter)
+    return longer[:lead] + tuple(n if m == 1 else m for m, n in zip(longer[lead:], shorter))
+
+
+def same_device(operation, **tensors):
+    """Raise DeviceError, naming the arguments, unless all Tensors are on one device; None passes."""
+    if len({type(t.data) for t in tensors.values() if t is not None}) < 2:
+        return
+    found = {name: t.device for name, t in tensors.items() if t is not None}
+    if len(set(found.values())) > 1:
+        raise DeviceError(f"{operation}: " + ", ".join(f"{name} is on {where!r}" for name, where in found.items())
+                          + "; bring them to one device with .to(device)")
+
+
+def promoted(*tensors):
+    """The Tensors in the dtype that NumPy's promotion gives for all of them."""
+    if len({x.data.dtype for x in tensors}) == 1:
+        return tensors
+    dtype = backend.CPU.module.result_type(*(x.data.dtype for x in tensors))
+    return tuple(x.astype(dtype) for x in tensors)
+
+
+def integers(operation, argument, value):
+    """An integer, of Python or NumPy, or several, as a tuple of Python's; raises TypeError for other kinds."""
+    try:
+        return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
+    except TypeError:
+        raise TypeError(f"{operation}: {argument} must be an integer or several, got {value!r}") from None
+
+
+def normalize_axes(operation, axis, ndim):
+    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
+    axes = tuple(range(ndim)) if axis is None else integers(operation, "axis", axis)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{operation}: axis {a} is out of range for {ndim} dimensions")
+    wrapped = tuple(sorted(a % ndim for a in axes))
+    if len(set(wrapped)) < len(wrapped):
+        raise ValueError(f"{operation}: axis {axis} names an axis twice")
+    return wrapped
+
+
+def normalize_axis(operation, axis, ndim):
+    """The one axis as a non-negative integer; raises TypeError for other kinds, ValueError for one out of range."""
+    try:
+        return normalize_axes(operation, operator.index(axis), ndim)[0]
+    except TypeError:
+        raise TypeError(f"{operation}: axis must be one integer, got {axis!r}") from None
+
+
+def per_axis(operation, name, value, ndim, lowest):
+    """`value`, an integer or one per spatial axis, as a tuple of `ndim` integers of at least `lowest`."""
+    if type(value) is int and value >= lowest:
+        return (value,) * ndim
+    try:
+        values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
+        values = tuple(v.__index__() for v in values)
+    except (TypeError, AttributeError):
+        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, got {value!r}") from None
+    if len(values) != ndim or any(v < lowest for v in values):
+        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, got {value!r}")
+    return values
+
+
+def check_labels(operation, labels, classes):
+    """Raise TypeError unless the labels are integers, ValueError unless they lie in 0 … classes−1."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{operation}: labels must be integers, got {labels.dtype}")
+    if labels.size == 0:
+        return
+    unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")     # what is negative is large there
+    if int(unsigned.max()) >= classes:
+        raise ValueError(f"{operation}: labels lie between {int(labels.data.min())} and {int(labels.data.max())}; "
+                         f"allowed are 0 to {classes - 1}")
+
+
+def check_sizes(layer, **sizes):
+    """Raise ValueError unless every size is an integer of at least 1."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or size < 1:
+            raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r}")
+
+
+def check_features(layer, x, features):
+    """x as a Tensor; raises ValueError, naming the layer, unless its last axis has `features` entries."""
+    x = operand(type(layer).__name__, x)
+    if x.ndim == 0 or x.shape[-1] != features:
+        raise ValueError(f"{layer!r}: x of shape {x.shape} must have {features} features on its last axis")
+    return x

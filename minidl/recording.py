@@ -1,0 +1,114 @@
+"""Whether operations are recorded for differentiation: they are, except inside of `no_grad`.
+
+Each thread has its own answer.  So has each generator and coroutine: a `with no_grad():` inside of one holds while that
+one runs, not while it waits at a `yield` or an `await` and its caller, or another task, goes on.
+"""
+import functools
+import inspect
+import sys
+import threading
+
+_PAUSES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+class _State(threading.local):
+    """recording: a bool, or a `_WhileRunning`, whose truth is looked up each time.  blocks: open blocks, outermost first."""
+    recording = True
+
+    def __init__(self):
+        self.blocks = []
+
+    def settle(self):
+        """Find `recording` anew, after a block was entered or left."""
+        if any(block.frame for block in self.blocks):
+            self.recording = _WhileRunning(self.blocks)
+        else:
+            self.recording = self.blocks[-1].wanted if self.blocks else True
+
+
+class _WhileRunning:
+    """True where the innermost block that holds now wants recording.  A frame that waits has no caller."""
+
+    def __init__(self, blocks):
+        self.blocks = blocks
+
+    def __bool__(self):
+        for block in reversed(self.blocks):
+            if block.frame is None or block.frame.f_back is not None:
+                return block.wanted
+        return True
+
+
+class _Block:
+    """An open `with`.  frame: that of the generator or coroutine that it stands in, or None."""
+
+    def __init__(self, owner, wanted, frame):
+        self.owner, self.wanted, self.frame = owner, wanted, frame
+
+
+state = _State()
+
+
+class recording:
+    """Within `with recording(wanted):` operations are recorded, or not.  As a decorator: within every call."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+
+    def __enter__(self):
+        state.blocks.append(_Block(self, self.wanted, _pausing_frame(sys._getframe(1))))
+        state.settle()
+        return self
+
+    def __exit__(self, *exception):
+        blocks = state.blocks
+        for i in reversed(range(len(blocks))):              # not the last one where a generator was left in between
+            if blocks[i].owner is self:
+                del blocks[i]
+                break
+        state.settle()
+
+    def __call__(self, function):
+        wanted = self.wanted
+        if inspect.isasyncgenfunction(function):
+            async def inside(*arguments, **options):
+                with recording(wanted):
+                    async for item in function(*arguments, **options):
+                        yield item
+        elif inspect.iscoroutinefunction(function):
+            async def inside(*arguments, **options):
+                with recording(wanted):
+                    return await function(*arguments, **options)
+        elif inspect.isgeneratorfunction(function):
+            def inside(*arguments, **options):
+                with recording(wanted):
+                    return (yield from function(*arguments, **options))
+        else:
+            def inside(*arguments, **options):
+                with recording(wanted):
+                    return function(*arguments, **options)
+        return functools.wraps(function)(inside)
+
+
+def _pausing_frame(frame):
+    """The frame if it can pause, else None.  A context manager of contextlib stands for the `with` that enters it."""
+    while frame is not None and (_of_contextlib(frame) or frame.f_code.co_flags & _PAUSES and _of_contextlib(frame.f_back)):
+        frame = frame.f_back
+    return frame if frame is not None and frame.f_code.co_flags & _PAUSES else None
+
+
+def _of_contextlib(frame):
+    return frame is not None and frame.f_globals.get("__name__") == "contextlib"
+
+
+def is_recording():
+    """Whether operations are recorded here and now."""
+    return bool(state.recording)
+
+
+def no_grad():
+    """Within `with no_grad():`, or in a function decorated with `@no_grad()`, no operation is recorded.
+
+    In a generator or a coroutine it holds while that one runs, not for its caller or other tasks.
+    """
+    return recording(False)

@@ -1,0 +1,88 @@
+"""What is said of a rule that is none, or that gives back something other than a cotangent.
+
+Whoever adds an operation meets these first.  Each names the operation, the place where the rule
+stands and the line that is written there.
+"""
+import functools
+import inspect
+import linecache
+import os
+import sys
+
+from minidl import backend
+
+
+def bad_inputs(inputs):
+    """The TypeError for arguments of `record` that are no (Tensor, rule); called by `record`."""
+    operation = sys._getframe(2).f_code.co_name
+    for number, pair in enumerate(inputs, 1):
+        start = f"{operation}: input {number} given to record"
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            return TypeError(f"{start} must be a pair (Tensor, rule), or ((Tensor, Tensor, …), rule) "
+                             f"for inputs that share a rule; got {_kind(pair)}")
+        tensors, rule = pair
+        for x in tensors if isinstance(tensors, tuple) else (tensors,):
+            if not hasattr(x, "node"):
+                return TypeError(f"{start} must be a Tensor, got {_kind(x)}; "
+                                 "md.operand makes a Tensor of what an operation is given")
+        if not callable(getattr(rule, "rule", rule)):
+            return TypeError(f"{start} has {_kind(rule)} for a rule; a rule is a function of ȳ")
+    return TypeError(f"{operation}: record takes pairs (Tensor, rule)")
+
+
+def bad_call(rule):
+    """The TypeError for a rule that cannot be called with what it is given; None where it can be."""
+    marked = hasattr(rule, "rule")
+    function = rule.rule if marked else rule
+    try:
+        inspect.signature(function).bind(*(None,) * (1 + marked))
+    except TypeError as error:
+        given = "ȳ and y, as with_output says" if marked else "ȳ"
+        return TypeError(f"{place(rule)}: a rule is called with {given}, and this one cannot be "
+                         f"({error}); one that needs the output y is given as with_output(lambda gy, y: …)")
+    except ValueError:                      # written in C: Python does not know its parameters
+        return None
+
+
+def bad_cotangent(rule, found, shape):
+    """The TypeError or ValueError for what a rule gave for an input of that shape."""
+    start = f"{place(rule)}: the rule of an input of shape {shape} gave {_kind(found)}"
+    if hasattr(found, "node"):
+        return ValueError(f"{start}; a cotangent has its input's shape, or one to which that broadcasts")
+    if found is None:
+        return TypeError(f"{start}, though a gradient is asked for; a rule gives a Tensor")
+    return TypeError(f"{start}; a rule gives a Tensor: write it in operations of Tensors (gy * b, not "
+                     "gy.data * b.data), which are differentiable in turn")
+
+
+def bad_count(rule, found, number):
+    """The TypeError or ValueError for what a rule shared by `number` inputs gave instead of a tuple."""
+    if isinstance(found, tuple):
+        return ValueError(f"{place(rule)}: a rule shared by {number} inputs gave {len(found)} cotangents")
+    return TypeError(f"{place(rule)}: a rule shared by {number} inputs gives a tuple of {number} cotangents, "
+                     f"None where none is wanted; got {_kind(found)}")
+
+
+def place(rule):
+    """The operation that a rule belongs to, and where it is written: name (file.py, line 7: `code`)."""
+    rule = getattr(rule, "rule", rule)                  # with_output
+    while isinstance(rule, functools.partial):
+        rule = rule.func
+    code = getattr(rule, "__code__", None)
+    name = getattr(rule, "__qualname__", None) or type(rule).__qualname__
+    if code is None:
+        return name
+    line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    return (f"{name.split('.<locals>')[0]} ({os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
+            + f": `{line}`" * bool(line) + ")")
+
+
+def _kind(x):
+    """What x is, in words."""
+    if x is None:
+        return "None"
+    if hasattr(x, "node"):
+        return f"a Tensor of shape {x.shape}"
+    if backend.is_array(x):
+        return f"an array of shape {x.shape} ({type(x).__module__})"
+    return f"{type(x).__name__} {x!r:.60}"
