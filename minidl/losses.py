@@ -7,7 +7,7 @@ triplet has one reduction more, "active": the mean of the losses above 0.
 from numbers import Real
 
 from minidl import ops
-from minidl.operands import check_labels, operand, same_device, setting
+from minidl.operands import check_labels, learnable, operand, same_device
 from minidl.ops.indexing import along_axis
 
 
@@ -33,7 +33,7 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
 
     Shapes as mean_squared_error's.        dℓ = e dp where |e| ≤ δ, δ sign(e) dp elsewhere.  Source: Huber 1964.
     """
-    delta = setting("huber", "delta", delta)
+    delta = learnable("huber", "delta", delta)
     if not delta > 0:
         raise ValueError(f"huber: delta must be positive, got {delta}")
     prediction, target = _pair("huber", prediction, target)
@@ -93,7 +93,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
         raise ValueError(f"contrastive: embeddings {a.shape} need `same` of shape {a.shape[:-1]}, got {same.shape}")
     _check_probabilities("contrastive", "same", same)
     same = same.astype(a.dtype)
-    apart = ops.relu(setting("contrastive", "margin", margin) - ops.norm(difference, -1))
+    apart = ops.relu(learnable("contrastive", "margin", margin) - ops.norm(difference, -1))
     return _reduce("contrastive", same * ops.sum(ops.square(difference), -1) + (1 - same) * ops.square(apart), reduction)
 
 
@@ -117,7 +117,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         near, far = (ops.norm(anchor - other, -1) for other in (positive, negative))
     else:
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
-    losses = ops.relu(near - far + setting("triplet", "margin", margin))
+    losses = ops.relu(near - far + learnable("triplet", "margin", margin))
     if reduction == "active":
         return ops.sum(losses) * (1 / max(1, int((losses.data > 0).sum())))
     return _reduce("triplet", losses, reduction)

@@ -1,4 +1,4 @@
-"""What an operation may be given: kinds, devices, shapes, axes, labels, sizes, settings; and its errors.
+"""What an operation may be given: kinds, devices, shapes, axes, labels, sizes, settings.
 
 Every function takes the operation's name and the argument's, so that an error can say them.
 """
@@ -32,20 +32,22 @@ def operand(operation, x, argument="x"):
     become constants.  Raises TypeError for other kinds.
     """
     if isinstance(x, Tensor):
-        return x if x.node is not None and x.node.inputs or not state.recording else _tensor(x.data, x.node)
+        changes = x.node is None or not x.node.inputs       # its .data may be given another array
+        return _tensor(x.data, x.node) if changes and state.recording else x
     if isinstance(x, Scalar):
         x = x.data
     try:
         return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
     except (TypeError, ValueError):
-        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, got {type(x).__name__}") from None
+        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
+                        f"got {type(x).__name__}") from None
 
 
 def operands(operation, a, b, arguments=("a", "b")):
     """Two operands on one device, as `operand` gives them, but Python numbers as Scalars.
 
-    Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the shapes
-    do not broadcast.
+    Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the
+    shapes do not broadcast.
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
         if a.data.shape != b.data.shape:
@@ -55,7 +57,8 @@ def operands(operation, a, b, arguments=("a", "b")):
         if b.node is None or not b.node.inputs:
             b = _tensor(b.data, b.node)
         return a, b
-    first, second = _scalar_or_tensor(operation, a, arguments[0]), _scalar_or_tensor(operation, b, arguments[1])
+    first = _scalar_or_tensor(operation, a, arguments[0])
+    second = _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):
         return operand(operation, first), operand(operation, second)
     if isinstance(first, Tensor) and isinstance(second, Tensor):
@@ -76,47 +79,54 @@ def floating(operation, x, argument="x"):
     return x if x.data.dtype.kind == "f" else x.astype("float64")
 
 
-def setting(operation, argument, value):
-    """A setting as a Python number, which promotes no array: a number, of NumPy too, or a Tensor of one.
+def number(operation, argument, value):
+    """A setting as a Python number, which promotes no array.
 
-    No gradient flows to a setting, so TypeError is raised for a Tensor that requires one; for other
-    kinds as well.
+    value: a number, of NumPy too, or an array or Tensor of zero dimensions.  No gradient flows to a
+    number, so TypeError is raised for a Tensor that requires one; for other kinds as well.
     """
     if getattr(value, "requires_grad", False):
-        raise TypeError(f"{operation}: {argument} is a setting, to which no gradient flows; got a Tensor that requires one")
+        raise TypeError(f"{operation}: {argument} is a number, to which no gradient flows; "
+                        "got a Tensor that requires one")
+    whole = isinstance(value, int) or hasattr(value, "dtype") and value.dtype.kind in "iu"
     try:
-        if getattr(value, "ndim", 0) == 0:
-            return operator.index(value) if hasattr(value, "__index__") and _is_whole(value) else float(value)
+        if getattr(value, "ndim", 0) == 0 and not isinstance(value, str):
+            return int(value) if whole else float(value)
     except (TypeError, ValueError):
         pass
     raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
 
 
-def _is_whole(value):
-    return isinstance(value, int) or getattr(getattr(value, "dtype", None), "kind", "") in "iu"
+def learnable(operation, argument, value):
+    """A setting that may be learned: as `number`, but a Tensor that requires a gradient stays."""
+    if getattr(value, "requires_grad", False):
+        if value.shape != ():
+            raise ValueError(f"{operation}: {argument} must be one number, got shape {value.shape}")
+        return operand(operation, value, argument)
+    return number(operation, argument, value)
 
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
-    """NumPy's broadcast of two shapes; raises ValueError, naming the operation, where they do not match."""
+    """NumPy's broadcast of two shapes; raises ValueError where there is none."""
     if first == second:
         return first
     for m, n in zip(reversed(first), reversed(second)):
         if m != n and m != 1 and n != 1:
-            raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of shape {second} "
-                             f"do not broadcast: {m} against {n}")
+            raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of "
+                             f"shape {second} do not broadcast: {m} against {n}")
     longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
     lead = len(longer) - len(shorter)
     return longer[:lead] + tuple(n if m == 1 else m for m, n in zip(longer[lead:], shorter))
 
 
 def same_device(operation, **tensors):
-    """Raise DeviceError, naming the arguments, unless all Tensors are on one device; None passes."""
+    """Raise DeviceError unless all Tensors are on one device; None passes."""
     if len({type(t.data) for t in tensors.values() if t is not None}) < 2:
         return
     found = {name: t.device for name, t in tensors.items() if t is not None}
     if len(set(found.values())) > 1:
-        raise DeviceError(f"{operation}: " + ", ".join(f"{name} is on {where!r}" for name, where in found.items())
-                          + "; bring them to one device with .to(device)")
+        places = ", ".join(f"{name} is on {where!r}" for name, where in found.items())
+        raise DeviceError(f"{operation}: {places}; bring them to one device with .to(device)")
 
 
 def promoted(*tensors):
@@ -128,15 +138,19 @@ def promoted(*tensors):
 
 
 def integers(operation, argument, value):
-    """An integer, of Python or NumPy, or several, as a tuple of Python's; raises TypeError for other kinds."""
+    """An integer or several as a tuple of Python's; raises TypeError for other kinds."""
     try:
         return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
     except TypeError:
-        raise TypeError(f"{operation}: {argument} must be an integer or several, got {value!r}") from None
+        raise TypeError(f"{operation}: {argument} must be an integer or several, "
+                        f"got {value!r}") from None
 
 
 def normalize_axes(operation, axis, ndim):
-    """The axes as a sorted tuple of non-negative integers; raises ValueError for one out of range or named twice."""
+    """The axes as a sorted tuple of non-negative integers.
+
+    Raises ValueError for one that is out of range or named twice.
+    """
     axes = tuple(range(ndim)) if axis is None else integers(operation, "axis", axis)
     for a in axes:
         if not -ndim <= a < ndim:
@@ -148,7 +162,10 @@ def normalize_axes(operation, axis, ndim):
 
 
 def normalize_axis(operation, axis, ndim):
-    """The one axis as a non-negative integer; raises TypeError for other kinds, ValueError for one out of range."""
+    """The one axis as a non-negative integer.
+
+    Raises TypeError for other kinds, ValueError for one that is out of range.
+    """
     try:
         return normalize_axes(operation, operator.index(axis), ndim)[0]
     except TypeError:
@@ -156,28 +173,31 @@ def normalize_axis(operation, axis, ndim):
 
 
 def per_axis(operation, name, value, ndim, lowest):
-    """`value`, an integer or one per spatial axis, as a tuple of `ndim` integers of at least `lowest`."""
+    """`value`, an integer or one per spatial axis, as a tuple of integers of at least `lowest`."""
     if type(value) is int and value >= lowest:
         return (value,) * ndim
     try:
         values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
         values = tuple(v.__index__() for v in values)
     except (TypeError, AttributeError):
-        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, got {value!r}") from None
+        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, "
+                        f"got {value!r}") from None
     if len(values) != ndim or any(v < lowest for v in values):
-        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, got {value!r}")
+        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, "
+                         f"got {value!r}")
     return values
 
 
 def check_labels(operation, labels, classes):
-    """Raise TypeError unless the labels are integers, ValueError unless they lie in 0 … classes−1."""
+    """Raise TypeError unless the labels are integers, ValueError unless in 0 … classes−1."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{operation}: labels must be integers, got {labels.dtype}")
     if labels.size == 0:
         return
-    unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")     # what is negative is large there
+    unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")     # −1 is large there
     if int(unsigned.max()) >= classes:
-        raise ValueError(f"{operation}: labels lie between {int(labels.data.min())} and {int(labels.data.max())}; "
+        lowest, highest = int(labels.data.min()), int(labels.data.max())
+        raise ValueError(f"{operation}: labels lie between {lowest} and {highest}; "
                          f"allowed are 0 to {classes - 1}")
 
 
@@ -189,8 +209,9 @@ def check_sizes(layer, **sizes):
 
 
 def check_features(layer, x, features):
-    """x as a Tensor; raises ValueError, naming the layer, unless its last axis has `features` entries."""
+    """x as a Tensor; raises ValueError unless its last axis has `features` entries."""
     x = operand(type(layer).__name__, x)
     if x.ndim == 0 or x.shape[-1] != features:
-        raise ValueError(f"{layer!r}: x of shape {x.shape} must have {features} features on its last axis")
+        raise ValueError(f"{layer!r}: x of shape {x.shape} must have {features} features "
+                         "on its last axis")
     return x

@@ -1,7 +1,8 @@
 """Whether operations are recorded for differentiation: they are, except inside of `no_grad`.
 
-Each thread has its own answer.  So has each generator and coroutine: a `with no_grad():` inside of one holds while that
-one runs, not while it waits at a `yield` or an `await` and its caller, or another task, goes on.
+Each thread has its own answer.  So has each generator and coroutine: a `with no_grad():` inside of
+one holds while that one runs, not while it waits at a `yield` or an `await` and its caller, or
+another task, goes on.
 """
 import functools
 import inspect
@@ -12,7 +13,8 @@ _PAUSES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERAT
 
 
 class _State(threading.local):
-    """recording: a bool, or a `_WhileRunning`, whose truth is looked up each time.  blocks: open blocks, outermost first."""
+    """recording: a bool, or a `_WhileRunning`, whose truth is looked up each time.
+    blocks: the open blocks, outermost first."""
     recording = True
 
     def __init__(self):
@@ -27,7 +29,10 @@ class _State(threading.local):
 
 
 class _WhileRunning:
-    """True where the innermost block that holds now wants recording.  A frame that waits has no caller."""
+    """True where the innermost block that holds now wants recording.
+
+    A frame that waits has no caller.
+    """
 
     def __init__(self, blocks):
         self.blocks = blocks
@@ -50,7 +55,7 @@ state = _State()
 
 
 class recording:
-    """Within `with recording(wanted):` operations are recorded, or not.  As a decorator: within every call."""
+    """Within `with recording(wanted):`, or a function decorated, operations are recorded, or not."""
 
     def __init__(self, wanted):
         self.wanted = wanted
@@ -62,7 +67,7 @@ class recording:
 
     def __exit__(self, *exception):
         blocks = state.blocks
-        for i in reversed(range(len(blocks))):              # not the last one where a generator was left in between
+        for i in reversed(range(len(blocks))):      # not the last where a generator waits
             if blocks[i].owner is self:
                 del blocks[i]
                 break
@@ -91,10 +96,14 @@ class recording:
 
 
 def _pausing_frame(frame):
-    """The frame if it can pause, else None.  A context manager of contextlib stands for the `with` that enters it."""
-    while frame is not None and (_of_contextlib(frame) or frame.f_code.co_flags & _PAUSES and _of_contextlib(frame.f_back)):
+    """The frame if it can pause, else None; behind contextlib's, the one whose `with` it is."""
+    while _of_contextlib(frame) or _pauses(frame) and _of_contextlib(frame.f_back):
         frame = frame.f_back
-    return frame if frame is not None and frame.f_code.co_flags & _PAUSES else None
+    return frame if _pauses(frame) else None
+
+
+def _pauses(frame):
+    return frame is not None and frame.f_code.co_flags & _PAUSES
 
 
 def _of_contextlib(frame):
@@ -107,7 +116,7 @@ def is_recording():
 
 
 def no_grad():
-    """Within `with no_grad():`, or in a function decorated with `@no_grad()`, no operation is recorded.
+    """Within `with no_grad():`, or a function decorated with `@no_grad()`, nothing is recorded.
 
     In a generator or a coroutine it holds while that one runs, not for its caller or other tasks.
     """

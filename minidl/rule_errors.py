@@ -18,7 +18,7 @@ def bad_inputs(inputs):
     for number, pair in enumerate(inputs, 1):
         start = f"{operation}: input {number} given to record"
         if not isinstance(pair, tuple) or len(pair) != 2:
-            return TypeError(f"{start} must be a pair (Tensor, rule), or ((Tensor, Tensor, …), rule) "
+            return TypeError(f"{start} must be a pair (Tensor, rule), or ((Tensor, …), rule) "
                              f"for inputs that share a rule; got {_kind(pair)}")
         tensors, rule = pair
         for x in tensors if isinstance(tensors, tuple) else (tensors,):
@@ -31,7 +31,7 @@ def bad_inputs(inputs):
 
 
 def bad_call(rule):
-    """The TypeError for a rule that cannot be called with what it is given; None where it can be."""
+    """The TypeError for a rule that cannot be called as it should be; None where it can be."""
     marked = hasattr(rule, "rule")
     function = rule.rule if marked else rule
     try:
@@ -39,7 +39,8 @@ def bad_call(rule):
     except TypeError as error:
         given = "ȳ and y, as with_output says" if marked else "ȳ"
         return TypeError(f"{place(rule)}: a rule is called with {given}, and this one cannot be "
-                         f"({error}); one that needs the output y is given as with_output(lambda gy, y: …)")
+                         f"({error}); one that needs the output y is given as "
+                         "with_output(lambda gy, y: …)")
     except ValueError:                      # written in C: Python does not know its parameters
         return None
 
@@ -48,23 +49,24 @@ def bad_cotangent(rule, found, shape):
     """The TypeError or ValueError for what a rule gave for an input of that shape."""
     start = f"{place(rule)}: the rule of an input of shape {shape} gave {_kind(found)}"
     if hasattr(found, "node"):
-        return ValueError(f"{start}; a cotangent has its input's shape, or one to which that broadcasts")
+        return ValueError(f"{start}; a cotangent has the shape of its input, "
+                          "or one to which that broadcasts")
     if found is None:
         return TypeError(f"{start}, though a gradient is asked for; a rule gives a Tensor")
-    return TypeError(f"{start}; a rule gives a Tensor: write it in operations of Tensors (gy * b, not "
-                     "gy.data * b.data), which are differentiable in turn")
+    return TypeError(f"{start}; a rule gives a Tensor: it is written in operations of Tensors "
+                     "(gy * b, not gy.data * b.data), which can be differentiated in turn")
 
 
 def bad_count(rule, found, number):
-    """The TypeError or ValueError for what a rule shared by `number` inputs gave instead of a tuple."""
+    """The TypeError or ValueError for what a rule shared by `number` inputs gave."""
+    start = f"{place(rule)}: a rule shared by {number} inputs gives a tuple of {number} cotangents"
     if isinstance(found, tuple):
-        return ValueError(f"{place(rule)}: a rule shared by {number} inputs gave {len(found)} cotangents")
-    return TypeError(f"{place(rule)}: a rule shared by {number} inputs gives a tuple of {number} cotangents, "
-                     f"None where none is wanted; got {_kind(found)}")
+        return ValueError(f"{start}; this one gave {len(found)}")
+    return TypeError(f"{start}, with None where none is wanted; this one gave {_kind(found)}")
 
 
 def place(rule):
-    """The operation that a rule belongs to, and where it is written: name (file.py, line 7: `code`)."""
+    """The operation of a rule, and where that is written: name (file.py, line 7: `code`)."""
     rule = getattr(rule, "rule", rule)                  # with_output
     while isinstance(rule, functools.partial):
         rule = rule.func
@@ -73,8 +75,8 @@ def place(rule):
     if code is None:
         return name
     line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
-    return (f"{name.split('.<locals>')[0]} ({os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
-            + f": `{line}`" * bool(line) + ")")
+    where = f"{os.path.basename(code.co_filename)}, line {code.co_firstlineno}"
+    return f"{name.split('.<locals>')[0]} ({where}" + f": `{line}`" * bool(line) + ")"
 
 
 def _kind(x):

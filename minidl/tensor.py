@@ -35,6 +35,7 @@ from operator import attrgetter
 from types import FunctionType
 
 from minidl import backend, rule_errors
+from minidl.arraylike import ArrayLike
 from minidl.recording import is_recording, no_grad, recording, state
 
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
@@ -46,9 +47,9 @@ _new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU
 class Node:
     """What the sweep needs to know of a Tensor: how cotangents leave it, and what one looks like.
 
-    inputs: pairs (Node of an input, rule); where several inputs share a rule, a tuple of their Nodes,
-        with None for one that needs no gradient.  A leaf has no inputs, and keeps the gradient that
-        `backward` leaves there.
+    inputs: pairs (Node of an input, rule); where several inputs share a rule, a tuple of their
+        Nodes, with None for one that needs no gradient.  A leaf has no inputs, and keeps the
+        gradient that `backward` leaves there.
     value: the array, kept only where a rule asks for it.
     Nothing here points at a Tensor, so there is no reference cycle.
     """
@@ -62,28 +63,29 @@ class Node:
         self.value = data if keep else None
 
 
-class Tensor:
+class Tensor(ArrayLike):
     """An array that knows where it came from.
 
-    array: nested lists, numbers, or an array (it is copied: a Tensor is never changed from outside).
+    array: nested lists, numbers, or an array, which is copied: nobody else changes a Tensor.
         It becomes `.data`, which is never changed in place either.  A leaf may be given another
         array, `w.data = w.data - step`; what was computed before keeps the values that it used.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU stay
-        where they are.
+    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU
+        stay where they are.
 
-    Arithmetic, indexing and NumPy's methods stand in `ops`; `ops/methods.py` attaches them here.
+    What it is as an array stands in `arraylike.py`.  Arithmetic, indexing and NumPy's methods stand
+    in `ops`; `ops/methods.py` attaches them here.
     """
     __slots__ = ("data", "node", "__weakref__")
-    __array_ufunc__ = None      # numpy_array * tensor asks Tensor.__rmul__, not numpy.multiply
 
     def __init__(self, array, requires_grad=False, dtype=None, device=None):
         given = array.data if isinstance(array, Tensor) else array
         if device is not None:
             where = backend.device(device)
-        elif given is not array or backend.is_array(given) and not isinstance(given, backend.CPU.array_type):
+        elif given is not array or backend.is_array(given):
             where = backend.device_of(given)
+            where = backend.default_device() if given is array and where is backend.CPU else where
         else:
             where = backend.default_device()
         data = backend.asarray(given, dtype, where)
@@ -115,28 +117,9 @@ class Tensor:
     def grad(self, value):
         if self.node is None or self.node.inputs:
             raise ValueError("grad: only a leaf that requires a gradient has one")
-        self.node.gradient = None if value is None else _cotangent_of(self, "grad", "the gradient", value, "leaf")
-
-    shape = property(lambda self: self.data.shape)
-    dtype = property(lambda self: self.data.dtype)
-    ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
-
-    @property
-    def device(self):
-        """Name of the device the array is on."""
-        return backend.device_of(self.data).name
-
-    def numpy(self):
-        """The values as a NumPy array on the host: a copy, outside of any graph."""
-        host = backend.to_host(self.data)
-        return host.copy() if host is self.data else host
-
-    def item(self):
-        """The value of a Tensor of one element as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item: only a Tensor of one element is one number, this one has shape {self.shape}")
-        return self.data.item()
+        if value is not None:
+            value = _cotangent_of(self, "grad", "the gradient", value, "leaf")
+        self.node.gradient = value
 
     def detach(self):
         """The same values as a constant."""
@@ -155,71 +138,24 @@ class Tensor:
         given, or one of another shape.
         """
         if self.node is None:
-            raise ValueError("backward: this Tensor does not depend on any Tensor that requires a gradient")
+            raise ValueError("backward: this Tensor does not depend on any Tensor that requires a "
+                             "gradient")
         cotangent = _first_cotangent("backward", "gradient", self, gradient)
         for leaf, arrived in _sweep(self.node, cotangent, None, create_graph).items():
             earlier = getattr(leaf, "gradient", None)
             leaf.gradient = arrived if earlier is None else earlier + arrived
 
-    def __copy__(self):
-        """Another Tensor of the same array: a leaf of its own, or the same place in the same graph."""
-        return _tensor(self.data, self.node) if _is_inside_a_graph(self) else _rebuilt(*self.__reduce__()[1])
-
-    def __deepcopy__(self, memo):
-        kind, data, *rest = self.__reduce__()[1]
-        return _rebuilt(kind, data.copy(), *rest)
-
     def __reduce__(self):
-        """For pickle: the array, and of a leaf its gradient.  Nodes stay: their numbers order this process alone."""
-        if _is_inside_a_graph(self):
-            raise TypeError("a Tensor that was computed from others cannot be pickled or deep-copied without its graph: "
-                            "take t.detach(), or copy the leaves and compute it again")
+        """For copy and pickle: the array, and of a leaf its gradient.
+
+        The copy gets a Node of its own, as a Node's number says nothing in another process.
+        """
+        if self.node is not None and self.node.inputs:
+            raise TypeError("a Tensor that was computed from others is not copied or pickled "
+                            "without its graph: take t.detach(), or copy the leaves "
+                            "and compute it again")
         gradient = None if self.grad is None else self.grad.data
         return _rebuilt, (type(self), self.data, self.requires_grad, gradient)
-
-    def __array__(self, dtype=None, copy=None):
-        if self.node is not None or backend.device_of(self.data) is not backend.CPU:
-            raise TypeError(f"a Tensor{' that requires a gradient' if self.node else ''} on {self.device!r} "
-                            "does not turn into a NumPy array by itself; call .numpy()")
-        return self.data.astype(dtype or self.data.dtype)
-
-    def __float__(self):
-        return float(self.item())
-
-    def __int__(self):
-        return int(self.item())
-
-    def __index__(self):
-        if self.data.dtype.kind not in "iu":
-            raise TypeError(f"only an integer Tensor can be an index, this one is {self.dtype}")
-        return int(self.item())
-
-    def __bool__(self):
-        return bool(self.item())
-
-    def __len__(self):
-        if self.data.ndim == 0:
-            raise TypeError("len() of a Tensor of zero dimensions")
-        return self.data.shape[0]
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def __setitem__(self, key, value):
-        raise TypeError("a Tensor is never changed in place: use ops.set_at(t, key, value) or "
-                        "ops.add_at(t, key, value), which give a new one")
-
-    __hash__ = object.__hash__  # == compares elementwise, so identity is what a dictionary goes by
-
-    def __format__(self, spec):
-        return format(self.item(), spec) if spec else str(self)
-
-    def __repr__(self):
-        host = backend.to_host(self.data)
-        values = backend.CPU.module.array2string(host, prefix="tensor(", separator=", ", precision=6)
-        extras = [str(self.dtype)] + [f"device={self.device!r}"] * (self.device != "cpu")
-        extras += ["requires_grad=True"] * self.requires_grad
-        return f"tensor({values}, {', '.join(extras)})"
 
 
 def tensor(array, requires_grad=False, dtype=None, device=None):
@@ -232,7 +168,7 @@ def tensor(array, requires_grad=False, dtype=None, device=None):
 
 
 def constant(array):
-    """A Tensor around an array of any device: no copy, so the caller must not change it afterwards."""
+    """A Tensor around an array of any device: no copy, so nobody may change it afterwards."""
     made = _new(Tensor)
     made.data = array if type(array) in _array_types else _to_array(array)
     made.node = None
@@ -256,10 +192,6 @@ def _rebuilt(kind, data, requires_grad, gradient):
     return made
 
 
-def _is_inside_a_graph(x):
-    return x.node is not None and bool(x.node.inputs)
-
-
 class with_output:
     """Marks a rule that needs the output: (x, with_output(lambda gy, y: …)) is called with ȳ and y.
 
@@ -274,11 +206,11 @@ class with_output:
 def record(value, *inputs):
     """The Tensor of an operation's value, and how cotangents flow back from it.
 
-    inputs: pairs (Tensor, rule).  A rule is anything that can be called with ȳ and gives the cotangent
-        of that input, a Tensor.  It may have the broadcast shape: the sweep sums it back.
+    inputs: pairs (Tensor, rule).  A rule is anything that can be called with ȳ and gives the
+        cotangent of that input, a Tensor.  It may have the broadcast shape: the sweep sums it back.
         (x, with_output(rule))      the rule is called with ȳ and y.  Only then is the value kept.
-        ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent for
-                                    each, None where the input requires no gradient.
+        ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent
+                                    for each, None where the input requires no gradient.
     Inputs that need no gradient are forgotten at once, and rules of such inputs alone.
     Raises TypeError for what is no such pair.
 
@@ -336,9 +268,9 @@ def grad(output, inputs, grad_output=None, create_graph=False):
     create_graph: record the computation of the gradients, so that they can be differentiated again.
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
-    Raises TypeError where an input is not a Tensor; ValueError where one requires no gradient, where
-    grad_output is missing or of another shape, or where nothing was recorded (`no_grad`); DeviceError
-    where grad_output is on another device.
+    Raises TypeError where an input is not a Tensor; ValueError where one requires no gradient,
+    where grad_output is missing or of another shape, or where nothing was recorded (`no_grad`);
+    DeviceError where grad_output is on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -383,21 +315,27 @@ def _sweep(output, cotangent, wanted, create_graph):
         for node in nodes:
             gy = arrived.pop(node)
             if not node.inputs if wanted is None else node in wanted:
-                found[node] = _tensor(gy.data.copy(), gy.node)      # no gradient aliases another array
+                found[node] = _tensor(gy.data.copy(), gy.node)      # which shares no memory
             y = None if node.value is None else _tensor(node.value, node)
             try:
                 for parent, rule in node.inputs:
                     if parent in arrived:
-                        gx = rule(gy) if y is None or type(rule) is not with_output else rule.rule(gy, y)
-                        if type(gx) is not Tensor or gx.data.shape != parent.shape or gx.data.dtype is not parent.dtype:
+                        plain = y is None or type(rule) is not with_output
+                        gx = rule(gy) if plain else rule.rule(gy, y)
+                        if (type(gx) is not Tensor or gx.data.shape != parent.shape
+                                or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
                         earlier = arrived[parent]
                         arrived[parent] = gx if earlier is None else earlier + gx
-                        earlier = gx = None             # they may be large, and the next rule does not need them
+                        earlier = gx = None             # they may be large, and are used up
                     elif type(parent) is tuple and not arrived.keys().isdisjoint(parent):
-                        _share(arrived, parent, rule.rule(gy, y) if type(rule) is with_output else rule(gy), rule)
-            except TypeError as error:
-                raise rule_errors.bad_call(rule) or error
+                        gx = rule(gy) if type(rule) is not with_output else rule.rule(gy, y)
+                        _share(arrived, parent, gx, rule)
+            except TypeError:
+                explained = rule_errors.bad_call(rule)
+                if explained is None:
+                    raise
+                raise explained from None
     return found
 
 
@@ -429,12 +367,12 @@ def _broadcasts(shape, longer):
 
 
 def _leading_to(wanted, output):
-    """The Nodes between the wanted ones (None: the leaves) and the output, both included, last made first.
+    """The Nodes between the wanted ones (None: the leaves) and the output, last made first.
 
     So each comes after all that was made of it, and its cotangent is complete.
     """
     nodes, seen = [output], {output, None}
-    for node in nodes:                                              # the list grows as it is walked
+    for node in nodes:                                  # the list grows as it is walked
         for parents, _ in node.inputs:
             for parent in parents if type(parents) is tuple else (parents,):
                 if parent not in seen:
@@ -442,7 +380,7 @@ def _leading_to(wanted, output):
                     nodes.append(parent)
     nodes.sort(key=attrgetter("number"), reverse=True)
     if wanted is None or wanted.issuperset(node for node in nodes if not node.inputs):
-        return nodes                                                # every Node leads to a leaf
+        return nodes                                    # every Node leads to a leaf
     leading = set(wanted)
     for node in reversed(nodes):
         if any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))
@@ -452,12 +390,12 @@ def _leading_to(wanted, output):
 
 
 def _first_cotangent(operation, argument, output, cotangent):
-    """The cotangent at which the sweep starts, checked against the output; 1 where none is given."""
+    """The cotangent at which the sweep starts: the given one, checked, or 1."""
     if cotangent is not None:
         return _cotangent_of(output, operation, argument, cotangent)
     if output.size != 1:
-        raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent ({argument}) "
-                         "of that shape only a single number can be differentiated")
+        raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent "
+                         f"({argument}) of that shape only a single number can be differentiated")
     return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)
 
 
@@ -470,9 +408,9 @@ def _cotangent_of(x, operation, argument, cotangent, owner="output"):
         raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
                         f"got {type(cotangent).__name__}") from None
     if type(cotangent.data) is not type(x.data):
-        raise backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the {owner} on "
-                                  f"{x.device!r}; bring them to one device with .to(device)")
+        raise backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the "
+                                  f"{owner} on {x.device!r}; bring them to one device with .to(device)")
     if cotangent.shape != x.shape:
-        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the {owner} {x.shape}; "
-                         "they must agree")
+        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, "
+                         f"the {owner} {x.shape}; they must agree")
     return cotangent if cotangent.dtype == x.dtype else cotangent.astype(x.dtype)

@@ -154,7 +154,8 @@ def operand_detached(a, b):
 
 @wrong(ops.softmax, normal(3, 4), order=2)
 def half_of_the_coupling_detached(x):
-    return record(ops.softmax(x).data, (x, with_output(lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True)))))
+    return record(ops.softmax(x).data,
+                  (x, with_output(lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True)))))
 
 @wrong(ops.sin, normal(3, 4), order=2)
 def second_derivative_has_the_wrong_sign(x):

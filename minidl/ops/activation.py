@@ -2,9 +2,9 @@
 import math
 
 from minidl import backend, kernels
-from minidl.operands import floating, operand, setting
-from minidl.ops.elementwise import erf, where
-from minidl.tensor import record, with_output
+from minidl.operands import floating, learnable, operand
+from minidl.ops.elementwise import erf, expm1, minimum, where
+from minidl.tensor import Tensor, record, with_output
 
 
 def relu(x):
@@ -24,11 +24,13 @@ def keep_positive(u, y):
 def leaky_relu(x, slope=0.01):
     """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0.
 
-    A slope that is learned (PReLU; He et al. 2015) is where(x > 0, x, slope * x).
+    A slope that requires a gradient (PReLU; He et al. 2015) receives Σ ȳ ⊙ x over x ≤ 0.
     """
-    x, slope = floating("leaky_relu", x), setting("leaky_relu", "slope", slope)
+    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "slope", slope)
     if slope < 0:
         raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
+    if isinstance(slope, Tensor):
+        return where(x > 0, x, slope * x)
     return record(kernels.leak(x.data, x.data, slope), (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
 
@@ -42,9 +44,11 @@ def elu(x, alpha=1.0):
 
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
-    x, alpha = floating("elu", x), setting("elu", "alpha", alpha)
+    x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
     if alpha < 0:
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
+    if isinstance(alpha, Tensor):
+        return where(x > 0, x, alpha * expm1(minimum(x, 0)))
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
     return record(value, (x, with_output(lambda gy, y: where(y > 0, gy, gy * (y + alpha)))))

@@ -1,6 +1,6 @@
 """Normalisation and dropout."""
 from minidl import backend, kernels
-from minidl.operands import floating, normalize_axes, operand, promoted, same_device, setting
+from minidl.operands import floating, normalize_axes, number, operand, promoted, same_device
 from minidl.ops.elementwise import sqrt, zeros_like
 from minidl.ops.reduction import mean, sum, var
 from minidl.tensor import constant, record, with_output
@@ -14,7 +14,7 @@ def standardize(x, axis, eps=1e-5):
         dy = (dx − ⟨dx⟩) r + (x − μ) dr = r (dx − ⟨dx⟩ − y ⟨y dx⟩)
     This map is symmetric, so      x̄ = r (ȳ − ⟨ȳ⟩ − y ⟨y ȳ⟩)
     """
-    x, eps = operand("standardize", x), setting("standardize", "eps", eps)
+    x, eps = operand("standardize", x), number("standardize", "eps", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
@@ -108,7 +108,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
-    eps = setting("batch_norm", "eps", eps)
+    eps = number("batch_norm", "eps", eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
@@ -121,7 +121,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
 
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
-    eps = setting("batch_norm", "eps", eps)
+    eps = number("batch_norm", "eps", eps)
     x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
@@ -170,7 +170,7 @@ def dropout(x, rate, rng):
     rng: a numpy Generator or an integer seed; the numbers are drawn on the host, the same for every device.
     y = x ⊙ m/(1 − rate) with a random mask m        so   x̄ = ȳ ⊙ m/(1 − rate).   Source: Srivastava et al. 2014.
     """
-    x, rate = operand("dropout", x), setting("dropout", "rate", rate)
+    x, rate = operand("dropout", x), number("dropout", "rate", rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate must be at least 0 and below 1, got {rate}")
     kept = backend.generator(rng).random(x.shape) >= rate
