@@ -16,9 +16,7 @@ def bounded(owner, condition, value):
     """
     low, left, *words, right, high = condition.split()
     name = " ".join(words)
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"{owner}: {name} must be a number, got {value!r}")
-    number = float(operands.setting(owner, name, value))
+    number = float(operands.number(owner, name, value))
     fits = {"≤": lambda a, b: a <= b, "<": lambda a, b: a < b}
     if not (fits[left](float(low), number) and fits[right](number, float(high))):
         raise ValueError(f"{owner}: {name} must be in {condition}, got {value}")

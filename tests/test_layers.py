@@ -320,7 +320,9 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.Dropout(np.nan, rng=0), ValueError, "Dropout: rate must be in 0 ≤ rate < 1, got nan"),
     (lambda: nn.Dropout("half", rng=0), TypeError, "Dropout: rate must be a number, got 'half'"),
     (lambda: nn.LeakyReLU(-0.1), ValueError, "LeakyReLU: slope must be in 0 ≤ slope < inf, got -0.1"),
-    (lambda: nn.LeakyReLU(nn.Parameter(0.1)), TypeError, "LeakyReLU: slope is a setting, to which no gradient flows"),
+    (lambda: nn.LeakyReLU(nn.Parameter(-0.1)), ValueError, "LeakyReLU: slope must be in 0 ≤ slope < inf"),
+    (lambda: nn.ELU(nn.Parameter([0.1, 0.2])), TypeError, "ELU: alpha must be a number"),
+    (lambda: nn.BatchNorm(2, eps=nn.Parameter(0.1)), TypeError, "BatchNorm: eps is a number, to which no gradient"),
     (lambda: nn.ELU(np.inf), ValueError, "ELU: alpha must be in 0 ≤ alpha < inf, got inf"),
     (lambda: nn.Softmax(0.5), TypeError, "Softmax: axis must be an integer"),
     (lambda: nn.Conv2d(1, 1, 3, stride=0, rng=0), ValueError, "Conv2d: stride must be an integer ≥ 1 or 2 of them, got 0"),
@@ -339,6 +341,16 @@ def test_batch_norm_in_float16_follows_in_float32(device):
 def test_settings_are_refused_where_they_are_given(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_a_slope_may_be_learned(device):
+    """∂/∂slope Σ y = Σ x over x < 0, and ∂/∂alpha Σ y = Σ (eˣ − 1)."""
+    x = tensor([[-2.0, 3.0], [-0.5, 0.0]])
+    for make, expected in ((nn.LeakyReLU, -2.5), (nn.ELU, np.exp(-2) + np.exp(-0.5) - 2)):
+        layer = make(nn.Parameter(0.25))
+        layer(x).sum().backward()
+        p, = layer.parameters()
+        assert p.grad.item() == pytest.approx(expected) and repr(layer) == f"{make.__name__}(0.25)"
 
 
 def test_settings_may_be_numpy_integers_or_one_for_each_axis(device):

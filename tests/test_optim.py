@@ -345,7 +345,7 @@ def test_a_parameter_of_another_shape_than_its_gradient_is_named(device):
     (lambda p: optim.SGD(p, 1j), TypeError, "SGD: learning_rate must be a number"),
     (lambda p: optim.SGD(p, [0.1, 0.2]), TypeError, "SGD: learning_rate must be a number"),
     (lambda p: optim.SGD(p, md.tensor(0.1, requires_grad=True)), TypeError,
-     "SGD: learning_rate is a setting, to which no gradient flows; got a Tensor that requires one"),
+     "SGD: learning_rate is a number, to which no gradient flows; got a Tensor that requires one"),
     (lambda p: optim.SGD(nn.Dense(1, 1, rng=0), 0.1), TypeError, r"net.parameters\(\) .*, got Dense"),
     (lambda p: optim.SGD(set(p), 0.1), TypeError, "parameters must be Tensors in an order, .* got set"),
 ])

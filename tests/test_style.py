@@ -244,7 +244,7 @@ def test_wrong_settings(options, words):
     ({"style_layers": ["relu1_1"], "style_layer_weights": [1.0]}, TypeError, "must be a dictionary .*, got list"),
     ({"content_weight": np.nan}, ValueError, "0 ≤ content_weight < inf, got nan"),
     ({"variation_weight": np.inf}, ValueError, "0 ≤ variation_weight < inf, got inf"),
-    ({"style_weight": md.tensor(1.0, requires_grad=True)}, TypeError, "style_weight is a setting, to which no gradient"),
+    ({"style_weight": md.tensor(1.0, requires_grad=True)}, TypeError, "style_weight is a number, to which no gradient"),
     ({"content_weight": "100"}, TypeError, "content_weight must be a number, got '100'"),
     ({"init": "mix", "noise_ratio": np.nan}, ValueError, "0 ≤ noise_ratio ≤ 1, got nan"),
     ({"init": "mix", "noise_ratio": -0.1}, ValueError, "0 ≤ noise_ratio ≤ 1, got -0.1"),
@@ -317,7 +317,7 @@ def test_a_cost_that_is_not_finite_is_an_error():
 
 @pytest.mark.parametrize("weights, error, words", [
     ({"a": np.nan}, ValueError, "0 ≤ the weight of layer a ≤ 1, got nan"), ([1.0], TypeError, "got list"),
-    ({"a": md.tensor(1.0, requires_grad=True)}, TypeError, "the weight of layer a is a setting, to which no")])
+    ({"a": md.tensor(1.0, requires_grad=True)}, TypeError, "the weight of layer a is a number, to which no")])
 def test_layer_weights_are_refused_where_they_are_given(weights, error, words):
     with pytest.raises(error, match=f"^style_cost: .*{words}"):
         style_cost({"a": ACTIVATIONS}, {"a": OTHERS}, weights)
