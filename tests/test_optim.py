@@ -1,5 +1,8 @@
 """The optimisers: first steps by hand, PyTorch's trajectories, narrow types, resuming."""
 import copy
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -396,3 +399,40 @@ def test_a_copy_goes_on_as_the_original(device, rule):
     for ours, theirs in zip(train(optimizer, params, 2), path):
         for p, q in zip(ours, theirs):
             np.testing.assert_array_equal(p, q)
+
+
+ELSEWHERE = """
+import pickle, sys
+from minidl import ops
+net, optimizer, x = pickle.load(sys.stdin.buffer)
+for _ in range(2):
+    optimizer.zero_grad()
+    ops.mean(ops.square(net(x))).backward()
+    optimizer.step()
+state = {name: value.numpy() for name, value in net.state_dict().items()}
+pickle.dump(state, sys.stdout.buffer)
+"""
+
+
+@pytest.mark.parametrize("rule", ["SGD of Nesterov", "AdamW"])
+def test_a_network_and_its_optimizer_go_on_in_another_process(rule):
+    md.use_device("cpu")
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Dense(3, 4, rng=rng), nn.BatchNorm(4), nn.Tanh(), nn.Dropout(0.5, rng=rng),
+                        nn.Dense(4, 1, rng=rng))
+    optimizer, x = RULES[rule](net.parameters()), md.tensor(rng.normal(size=(8, 3)))
+
+    def steps():
+        for _ in range(2):
+            optimizer.zero_grad()
+            md.ops.mean(md.ops.square(net(x))).backward()
+            optimizer.step()
+
+    steps()
+    sent = pickle.dumps((net, optimizer, x))
+    came = pickle.loads(subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent, stdout=subprocess.PIPE,
+                                       check=True).stdout)
+    steps()
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(came[name], value.numpy())
+    assert list(came) == list(net.state_dict())
