@@ -19,7 +19,7 @@ SHORTER = 0.3           # of a step that leaves the domain: about where the next
 
 @dataclass(frozen=True)
 class Minimum:
-    """What minimize_lbfgs found: the best x, the function's value there, and how the search went."""
+    """What minimize_lbfgs found: the best x, the function's value there, how the search went."""
     x: Tensor
     value: float
     evaluations: int

@@ -140,8 +140,8 @@ def _leaves(owner, parameters):
     if isinstance(parameters, Tensor):
         return [parameters]
     if not hasattr(parameters, "__iter__") or isinstance(parameters, (set, frozenset)):
-        raise TypeError(f"{owner}: parameters must be Tensors in an order, as net.parameters() gives "
-                        f"them, got {type(parameters).__name__}")
+        raise TypeError(f"{owner}: parameters must be Tensors in an order, as net.parameters() "
+                        f"gives them, got {type(parameters).__name__}")
     parameters = list(parameters)
     if not parameters:
         raise ValueError(f"{owner}: there are no parameters to optimise")

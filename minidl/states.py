@@ -8,8 +8,8 @@ from minidl.operands import operand
 def entries(owner, state):
     """(name, Tensor) of a state dictionary; raises TypeError for what is none."""
     if not hasattr(state, "items"):
-        raise TypeError(f"load_state_dict of {owner}: state must be a dictionary from names to arrays, "
-                        f"got {type(state).__name__}")
+        raise TypeError(f"load_state_dict of {owner}: state must be a dictionary from names to "
+                        f"arrays, got {type(state).__name__}")
     return {name: operand("load_state_dict", value, name) for name, value in state.items()}
 
 

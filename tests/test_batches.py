@@ -71,5 +71,6 @@ def test_a_list_of_things_is_cut_as_an_array_is(rng):
     names = [f"{i}.png" for i in range(7)]
     pieces = list(batches(names, np.arange(7), batch_size=3, rng=rng))
     assert [len(piece) for piece, _ in pieces] == [3, 3, 1]
-    assert all(name == f"{i}.png" for piece, numbers in pieces for name, i in zip(piece, numbers, strict=True))
+    assert all(name == f"{i}.png"
+               for piece, numbers in pieces for name, i in zip(piece, numbers, strict=True))
     assert sorted(name for piece, _ in pieces for name in piece) == names

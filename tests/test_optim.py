@@ -158,7 +158,8 @@ def test_learning_rate_may_be_assigned(device):
     p.grad = md.tensor([1.0])
     optimizer.step()
     assert p.item() == 0.75 and optimizer.learning_rate == 0.25
-    with pytest.raises(ValueError, match="SGD: learning_rate must be in 0 ≤ learning_rate < inf, got -1"):
+    with pytest.raises(ValueError,
+                       match="SGD: learning_rate must be in 0 ≤ learning_rate < inf, got -1"):
         optimizer.learning_rate = -1
 
 
@@ -202,7 +203,8 @@ def test_a_state_that_does_not_fit_changes_nothing(device):
     wrong |= {"0.mean": md.tensor([1.0]), "7.mean": md.tensor([1.0]), "1.velocity": md.tensor([1.0] * 4)}
     with pytest.raises(ValueError) as caught:
         optimizer.load_state_dict(wrong)
-    for words in ("load_state_dict of Adam: learning_rate is missing", "0.mean has shape (1,), expected (3, 4)",
+    for words in ("load_state_dict of Adam: learning_rate is missing",
+                  "0.mean has shape (1,), expected (3, 4)",
                   "7.mean is unexpected", "1.velocity is unexpected"):
         assert words in str(caught.value)
     assert optimizer.learning_rate == 0.1
@@ -258,7 +260,7 @@ def test_a_network_learns_exclusive_or(device, make):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("gradient", [0.0, 1e-4, 6e-8, 3e4])
 def test_float16_is_moved_in_float32_and_rounded_once(device, rule, gradient):
-    """In float16 ε = 1e-8 is 0, so are the squares of small gradients, and those of large ones ∞."""
+    """In float16 ε = 1e-8 is 0, so are squares of small gradients; those of large ones are ∞."""
     narrow, wide = (nn.Parameter([1.0, -2.0], dtype=kind) for kind in ("float16", "float32"))
     ours, exact = RULES[rule]([narrow]), RULES[rule]([wide])
     for _ in range(3):
@@ -317,7 +319,8 @@ def test_a_parameter_of_another_shape_than_its_gradient_is_named(device):
     p = nn.Parameter([1.0, 2.0, 3.0], dtype="float64")
     optimizer = optim.SGD([nn.Parameter([1.0]), p], 0.1, momentum=0.5)
     p.node.gradient = md.tensor([[1.0], [1.0], [1.0]])
-    with pytest.raises(ValueError, match=r"^SGD: parameters\[1\] has shape \(3,\), its gradient \(3, 1\)$"):
+    with pytest.raises(ValueError,
+                       match=r"^SGD: parameters\[1\] has shape \(3,\), its gradient \(3, 1\)$"):
         optimizer.step()
     p.grad = md.tensor([1.0, 1.0, 1.0])
     optimizer.step()
@@ -330,18 +333,28 @@ def test_a_parameter_of_another_shape_than_its_gradient_is_named(device):
 # ---- settings, states and copies
 
 @pytest.mark.parametrize("make, error, words", [
-    (lambda p: optim.SGD(p, np.inf), ValueError, "SGD: learning_rate must be in 0 ≤ learning_rate < inf, got inf"),
-    (lambda p: optim.SGD(p, 0.1, weight_decay=np.nan), ValueError, "SGD: weight_decay must be in .*, got nan"),
-    (lambda p: optim.SGD(p, 0.1, weight_decay=np.inf), ValueError, "SGD: weight_decay must be in .*, got inf"),
-    (lambda p: optim.SGD(p, 0.1, -0.1), ValueError, "SGD: momentum must be in 0 ≤ momentum < 1, got -0.1"),
-    (lambda p: optim.Adagrad(p, eps=-1e-8), ValueError, "Adagrad: eps must be in .* ≤ eps < inf, got -1e-08"),
+    (lambda p: optim.SGD(p, np.inf), ValueError,
+     "SGD: learning_rate must be in 0 ≤ learning_rate < inf, got inf"),
+    (lambda p: optim.SGD(p, 0.1, weight_decay=np.nan), ValueError,
+     "SGD: weight_decay must be in .*, got nan"),
+    (lambda p: optim.SGD(p, 0.1, weight_decay=np.inf), ValueError,
+     "SGD: weight_decay must be in .*, got inf"),
+    (lambda p: optim.SGD(p, 0.1, -0.1), ValueError,
+     "SGD: momentum must be in 0 ≤ momentum < 1, got -0.1"),
+    (lambda p: optim.Adagrad(p, eps=-1e-8), ValueError,
+     "Adagrad: eps must be in .* ≤ eps < inf, got -1e-08"),
     (lambda p: optim.Adagrad(p, eps=0), ValueError, "Adagrad: eps must be in .*, got 0"),
     (lambda p: optim.RMSprop(p, eps=1e-46), ValueError, "RMSprop: eps must be in .*, got 1e-46"),
-    (lambda p: optim.RMSprop(p, smoothing=1), ValueError, "RMSprop: smoothing must be in 0 ≤ smoothing < 1, got 1"),
-    (lambda p: optim.RMSprop(p, momentum=1.5), ValueError, "RMSprop: momentum must be in .*, got 1.5"),
-    (lambda p: optim.Adam(p, betas=(1, 0.9)), ValueError, "Adam: beta must be in 0 ≤ beta < 1, got 1"),
-    (lambda p: optim.AdamW(p, betas=(0.9, np.nan)), ValueError, "AdamW: beta must be in .*, got nan"),
-    (lambda p: optim.Adam(p, betas=0.9), TypeError, r"Adam: betas must be a pair \(β₁, β₂\), got 0.9"),
+    (lambda p: optim.RMSprop(p, smoothing=1), ValueError,
+     "RMSprop: smoothing must be in 0 ≤ smoothing < 1, got 1"),
+    (lambda p: optim.RMSprop(p, momentum=1.5), ValueError,
+     "RMSprop: momentum must be in .*, got 1.5"),
+    (lambda p: optim.Adam(p, betas=(1, 0.9)), ValueError,
+     "Adam: beta must be in 0 ≤ beta < 1, got 1"),
+    (lambda p: optim.AdamW(p, betas=(0.9, np.nan)), ValueError,
+     "AdamW: beta must be in .*, got nan"),
+    (lambda p: optim.Adam(p, betas=0.9), TypeError,
+     r"Adam: betas must be a pair \(β₁, β₂\), got 0.9"),
     (lambda p: optim.Adam(p, betas=(0.9, 0.9, 0.9)), TypeError, "Adam: betas must be a pair"),
     (lambda p: optim.SGD(p, "0.1"), TypeError, "SGD: learning_rate must be a number, got '0.1'"),
     (lambda p: optim.SGD(p, None), TypeError, "SGD: learning_rate must be a number, got None"),
@@ -349,8 +362,10 @@ def test_a_parameter_of_another_shape_than_its_gradient_is_named(device):
     (lambda p: optim.SGD(p, [0.1, 0.2]), TypeError, "SGD: learning_rate must be a number"),
     (lambda p: optim.SGD(p, md.tensor(0.1, requires_grad=True)), TypeError,
      "SGD: learning_rate is a number, to which no gradient flows; got a Tensor that requires one"),
-    (lambda p: optim.SGD(nn.Dense(1, 1, rng=0), 0.1), TypeError, r"net.parameters\(\) .*, got Dense"),
-    (lambda p: optim.SGD(set(p), 0.1), TypeError, "parameters must be Tensors in an order, .* got set"),
+    (lambda p: optim.SGD(nn.Dense(1, 1, rng=0), 0.1), TypeError,
+     r"net.parameters\(\) .*, got Dense"),
+    (lambda p: optim.SGD(set(p), 0.1), TypeError,
+     "parameters must be Tensors in an order, .* got set"),
 ])
 def test_settings_are_refused_where_they_are_given(device, make, error, words):
     with pytest.raises(error, match=words):
@@ -364,7 +379,8 @@ def test_a_constant_tensor_may_be_a_setting(device):
 
 @pytest.mark.parametrize("entry, words", [
     ({"0.mean": None}, "0.mean is missing"), ({"1.step": None}, "1.step is missing"),
-    ({"0.step": 2.5}, "0.step must be a whole number ≥ 1"), ({"0.step": -1}, "0.step must be a whole number ≥ 1"),
+    ({"0.step": 2.5}, "0.step must be a whole number ≥ 1"),
+    ({"0.step": -1}, "0.step must be a whole number ≥ 1"),
     ({"0.step": np.ones(2, int)}, "0.step must be a whole number ≥ 1"),
     ({"2.square": -1.0}, "2.square, an average of squares, holds -1.0"),
     ({"0.mean": np.full((3, 4), 1e300)}, r"0.mean holds 1e\+300, which float32 cannot hold"),
@@ -381,7 +397,8 @@ def test_a_state_that_is_damaged_changes_nothing(device, entry, words):
         optimizer.load_state_dict(state)
     for name, value in optimizer.state_dict().items():
         np.testing.assert_array_equal(md.tensor(value).numpy(), before[name])
-    with pytest.raises(TypeError, match="load_state_dict of Adam: state must be a dictionary .*, got list"):
+    with pytest.raises(TypeError,
+                       match="load_state_dict of Adam: state must be a dictionary .*, got list"):
         optimizer.load_state_dict([1])
 
 
@@ -418,7 +435,8 @@ pickle.dump(state, sys.stdout.buffer)
 def test_a_network_and_its_optimizer_go_on_in_another_process(rule):
     md.use_device("cpu")
     rng = np.random.default_rng(0)
-    net = nn.Sequential(nn.Dense(3, 4, rng=rng), nn.BatchNorm(4), nn.Tanh(), nn.Dropout(0.5, rng=rng),
+    net = nn.Sequential(nn.Dense(3, 4, rng=rng), nn.BatchNorm(4), nn.Tanh(),
+                        nn.Dropout(0.5, rng=rng),
                         nn.Dense(4, 1, rng=rng))
     optimizer, x = RULES[rule](net.parameters()), md.tensor(rng.normal(size=(8, 3)))
 
@@ -430,7 +448,8 @@ def test_a_network_and_its_optimizer_go_on_in_another_process(rule):
 
     steps()
     sent = pickle.dumps((net, optimizer, x))
-    came = pickle.loads(subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent, stdout=subprocess.PIPE,
+    came = pickle.loads(subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent,
+                                       stdout=subprocess.PIPE,
                                        check=True).stdout)
     steps()
     for name, value in net.state_dict().items():

@@ -22,8 +22,8 @@ class batches:
     anew for every loop.  (So make one `batches` before the loop over epochs, or pass a Generator: a seed given anew in
     every epoch gives every epoch the same order.)
 
-    Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one that
-    is not whole, and for what has no length and order.
+    Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one
+    that is not whole, and for what has no length and order.
     """
 
     def __init__(self, *arrays, batch_size, rng=None, drop_last=False):

@@ -131,8 +131,8 @@ class Module:
             if not backend.is_array(array):
                 raise TypeError(f"{place} is a {type(array).__name__}; keep a plain array")
             if array.dtype.kind not in "fiub":
-                raise TypeError(f"{place} is an array of {array.dtype}, and a state is made of real "
-                                "numbers; keep it in a list")
+                raise TypeError(f"{place} is an array of {array.dtype}, and a state is made of "
+                                "real numbers; keep it in a list")
             if isinstance(holder, tuple):
                 raise TypeError(f"{place} is an array in a tuple, where another cannot be put in "
                                 "its place; keep it in a list")
@@ -153,7 +153,8 @@ class Module:
         hold: in tuples, or not of real numbers.
         """
         state = [(path, parameter.data) for path, parameter in self._parameters()]
-        state += [(path, array.copy()) for path, _, array in self._buffers()]   # may change in place
+        state += [(path, array.copy())                      # a buffer may be changed in place
+                  for path, _, array in self._buffers()]
         return {name: constant(array) for name, array in self._named(state)}
 
     def load_state_dict(self, state):

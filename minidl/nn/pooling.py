@@ -6,7 +6,8 @@ from minidl.operands import per_axis
 
 class _Pool(Module):
     def __init__(self, window, stride=None, padding=0):
-        self.window, self.padding = self.sizes("window", window, 1), self.sizes("padding", padding, 0)
+        self.window = self.sizes("window", window, 1)
+        self.padding = self.sizes("padding", padding, 0)
         self.stride = None if stride is None else self.sizes("stride", stride, 1)
 
     def sizes(self, name, value, lowest):

@@ -249,7 +249,7 @@ def _to_picture(name, picture, size):
 
 
 def _check_colours(name, picture):
-    """Raise ValueError for what is not RGB in 0..255, but for what a resampling filter overshoots."""
+    """Raise ValueError for what is not RGB in 0..255, give or take what a filter overshoots."""
     low, high = (picture.min(), picture.max()) if picture.size else (0, 0)
     if not (-OVERSHOOT <= low and high <= 255 + OVERSHOOT):             # NaN, too
         raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}")
