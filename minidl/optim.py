@@ -63,21 +63,28 @@ class Optimizer:
 
         Raises ValueError where a gradient, or what is remembered, has not the parameter's shape.
         """
-        for i, parameter in enumerate(self.parameters):
-            if parameter.grad is not None:
-                parameter.data = self._moved(i, parameter.data, parameter.grad.data, self.state[i])
+        for i, (parameter, state) in enumerate(zip(self.parameters, self.state)):
+            gradient = parameter.grad
+            if gradient is not None:
+                w, g = parameter.data, gradient.data
+                dtype, wide = w.dtype, accumulator(w.dtype)
+                if not dtype == g.dtype == wide:
+                    w, g = w.astype(wide), g.astype(wide)
+                if g.shape != w.shape:
+                    raise self._misfit(i, "gradient", g)
+                for name, value in state.items():
+                    if type(value) is not int and value.shape != w.shape:
+                        raise self._misfit(i, name, value)
+                if self.weight_decay:
+                    w, g = self.decay(w, g)
+                moved = self.update(w, g, state)
+                if moved.dtype != dtype:
+                    moved = moved.astype(dtype)
+                parameter.data = constant(moved).data       # NumPy makes a scalar of one number
 
-    def _moved(self, i, before, gradient, state):
-        """Parameter i after the step, in its own dtype, whatever dtypes the gradient brings."""
-        dtype = accumulator(before.dtype)
-        w, g = before.astype(dtype, copy=False), gradient.astype(dtype, copy=False)
-        for name, value in {"gradient": g, **state}.items():
-            if not isinstance(value, int) and value.shape != w.shape:
-                raise ValueError(f"{type(self).__name__}: parameters[{i}] has shape {w.shape}, "
-                                 f"its {name} {value.shape}")
-        if self.weight_decay:
-            w, g = self.decay(w, g)
-        return constant(self.update(w, g, state).astype(before.dtype, copy=False)).data
+    def _misfit(self, i, name, value):
+        return ValueError(f"{type(self).__name__}: parameters[{i}] has shape "
+                          f"{self.parameters[i].shape}, its {name} {value.shape}")
 
     def decay(self, w, g):
         """g ← g + λ w: the gradient of λ/2 ‖w‖² added."""
