@@ -157,18 +157,21 @@ class _Search:
 
     def __call__(self, flat):
         """(value, ∂f/∂x) at a flat float64 vector, as SciPy is to see them."""
-        value, slopes = self.evaluate(flat)
+        x = Tensor(flat.reshape(self.best.shape), True, self.best.dtype, self.best.device)
+        value, slopes = self.evaluate(x)
         inside = np.isfinite(value) and np.isfinite(slopes).all()
         if self.count == 1:
-            self.begin(value, slopes, inside)
+            self.begin(value, slopes)
+        if -np.inf < value < self.value:
+            self.best, self.value = x.detach(), value
+        self.tell(x.detach(), value)
         seen = (self.scale * value, self.scale * slopes) if inside else self.beyond(flat)
         self.last = (flat.copy(), *seen)
         self.base = self.base or self.last
         return seen
 
-    def evaluate(self, flat):
-        """The function's value and gradient; the best x is kept, and the callback told."""
-        x = Tensor(flat.reshape(self.best.shape), True, self.best.dtype, self.best.device)
+    def evaluate(self, x):
+        """The function's value and, flat, its gradient."""
         try:
             y = self.function(x)
         except StopIteration as error:
@@ -179,12 +182,19 @@ class _Search:
                              "x, got " + (f"shape {y.shape}" if isinstance(y, Tensor)
                                           else type(y).__name__))
         gradient, = grad(y, x)
-        value = y.item()
         self.count += 1
-        if -np.inf < value < self.value:
-            self.best, self.value = x.detach(), value
-        self.tell(x.detach(), value)
-        return value, backend.to_host(gradient.data).astype("float64").ravel()
+        return y.item(), backend.to_host(gradient.data).astype("float64").ravel()
+
+    def begin(self, value, slopes):
+        """Refuse a start outside the domain; scale the function for the first step, −∂f/∂x."""
+        if not np.isfinite(value):
+            raise ValueError(f"minimize_lbfgs: function(x0) is {value}")
+        if not np.isfinite(slopes).all():
+            i = int(np.isfinite(slopes).argmin())
+            raise ValueError(f"minimize_lbfgs: function(x0) is {value}, but entry {i} of its "
+                             f"gradient there is {slopes[i]}")
+        if self.first_step is not None and slopes.any():
+            self.scale = self.first_step / abs(slopes).mean()
 
     def tell(self, x, value):
         """Call the callback, and stop where it is time to."""
@@ -195,14 +205,6 @@ class _Search:
                 raise _Stop("stopped by the callback") from None
         if self.count >= self.evaluations:
             raise _Stop(f"all {self.evaluations} evaluations used")
-
-    def begin(self, value, slopes, inside):
-        """Refuse a start outside the domain; scale the function for the first step, −∂f/∂x."""
-        if not inside:
-            raise ValueError(f"minimize_lbfgs: function(x0) is {value}, and its gradient there "
-                             f"{slopes if slopes.size < 9 else 'not finite'}")
-        if self.first_step is not None and slopes.any():
-            self.scale = self.first_step / abs(slopes).mean()
 
     def accept(self, x):
         """SciPy goes on from what it saw last."""

@@ -132,7 +132,7 @@ class Module:
                 raise TypeError(f"{place} is a {type(array).__name__}; keep a plain array")
             if array.dtype.kind not in "fiub":
                 raise TypeError(f"{place} is an array of {array.dtype}, and a state is made of "
-                                "real numbers; keep it in a list")
+                                "real numbers; turn it into a list")
             if isinstance(holder, tuple):
                 raise TypeError(f"{place} is an array in a tuple, where another cannot be put in "
                                 "its place; keep it in a list")
