@@ -32,8 +32,11 @@ def operand(operation, x, argument="x"):
     become constants.  Raises TypeError for other kinds.
     """
     if isinstance(x, Tensor):
-        changes = x.node is None or not x.node.inputs       # its .data may be given another array
-        return _tensor(x.data, x.node) if changes and state.recording else x
+        if x.node is not None and x.node.inputs:
+            return x                        # an operation's result is never given another array
+        if type(x.data) not in backend.array_types:
+            return _tensor(_assigned(operation, argument, x.data), x.node)
+        return _tensor(x.data, x.node) if state.recording else x
     if isinstance(x, Scalar):
         x = x.data
     try:
@@ -43,12 +46,22 @@ def operand(operation, x, argument="x"):
                         f"got {type(x).__name__}") from None
 
 
+def _assigned(operation, argument, data):
+    """What somebody assigned to a Tensor's `data`, where it is no array: NumPy's numbers are taken."""
+    if isinstance(data, backend.CPU.module.generic):
+        return backend.CPU.module.asarray(data)
+    raise TypeError(f"{operation}: the data of {argument} must be an array, somebody assigned "
+                    f"{type(data).__name__}")
+
+
 def operands(operation, a, b, arguments=("a", "b")):
     """Two operands on one device, as `operand` gives them, but Python numbers as Scalars.
 
     Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the
     shapes do not broadcast.
     """
+    if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
+        return operand(operation, a, arguments[0]), b if type(b) is Scalar else Scalar(b)
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
@@ -76,7 +89,7 @@ def _scalar_or_tensor(operation, x, argument):
 def floating(operation, x, argument="x"):
     """x as `operand` gives it, whole numbers as float64: what is made of them has fractions."""
     x = operand(operation, x, argument)
-    return x if x.data.dtype.kind == "f" else x.astype("float64")
+    return x.astype("float64") if x.data.dtype.kind in "iub" else x
 
 
 def number(operation, argument, value):

@@ -314,3 +314,14 @@ def test_copying_leaves_no_cycle():
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_what_is_assigned_to_data_may_be_a_number_of_numpys_and_is_named_otherwise():
+    w = leaf(2.0)
+    w.data = w.data - 0.5 * w.data                      # of an array of zero dimensions NumPy makes a number
+    assert md.grad(w * w, w)[0].item() == 2
+    with md.no_grad():
+        assert (w * 2 + md.tensor(1.0)).item() == 3
+    w.data = [1.0, 2.0]
+    with pytest.raises(TypeError, match="exp: the data of x must be an array, somebody assigned list"):
+        ops.exp(w)

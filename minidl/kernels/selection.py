@@ -15,8 +15,8 @@ def relu(x):
 
 
 def add(a, b):
-    """a + b, of one shape."""
-    if a.size < MUCH or a.dtype != b.dtype:
+    """a + b, with threads where both are large and of one shape and dtype."""
+    if a.size < MUCH or type(a) is not type(b) or a.dtype != b.dtype or a.shape != b.shape:
         return a + b
     return _elementwise(lambda a, b, out: backend.of(a).add(a, b, out=out), a, b)
 

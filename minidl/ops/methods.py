@@ -3,6 +3,7 @@ import functools
 import operator
 
 from minidl import kernels
+from minidl.operands import Scalar
 from minidl.ops import elementwise, indexing, linear, reduction, shape
 from minidl.recording import state
 from minidl.tensor import Tensor, constant
@@ -13,13 +14,16 @@ def _reflected(operation):
 
 
 def _arithmetic(operation, of_arrays):
-    """The operation; or, of two Tensors alike and where nothing is recorded (as in a sweep), its value and no rules."""
+    """The operation; where nothing is recorded, as in a sweep, its value alone."""
     @functools.wraps(operation)
     def method(a, b):
-        if not state.recording and isinstance(b, Tensor):
-            x, y = a.data, b.data
-            if type(x) is type(y) and x.shape == y.shape:
-                return constant(of_arrays(x, y))
+        if not state.recording:
+            other = b.data if isinstance(b, (Tensor, Scalar)) else b
+            if type(other) is type(a.data) or type(other) in (float, int):
+                try:
+                    return constant(of_arrays(a.data, other))
+                except ValueError:          # shapes that do not broadcast: the operation says which
+                    pass
         return operation(a, b)
     return method
 
@@ -31,9 +35,14 @@ for _symbol, _operation, _of_arrays in (("add", elementwise.add, kernels.add), (
     setattr(Tensor, f"__{_symbol}__", _arithmetic(_operation, _of_arrays))
     setattr(Tensor, f"__r{_symbol}__", _reflected(_operation))
 
+def _negative(x):
+    return elementwise.negative(x) if state.recording else constant(-x.data)
+
+
+Tensor.__neg__ = _negative
 Tensor.__matmul__, Tensor.__rmatmul__ = linear.matmul, _reflected(linear.matmul)
 
-for _symbol, _operation in {"neg": elementwise.negative, "abs": elementwise.absolute, "getitem": indexing.index,
+for _symbol, _operation in {"abs": elementwise.absolute, "getitem": indexing.index,
                             "eq": elementwise.equal, "ne": elementwise.not_equal, "lt": elementwise.less,
                             "le": elementwise.less_equal, "gt": elementwise.greater,
                             "ge": elementwise.greater_equal}.items():

@@ -28,8 +28,8 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
         raise ValueError("a tensor's description is not made of a storage, an offset, sizes and strides")
     if len(size) != len(stride) or len(size) > MAX_DIMENSIONS:
         raise ValueError(f"a tensor has {len(size)} sizes and {len(stride)} strides")
-    if not all(type(number) is int and 0 <= number < 2**63 for number in (offset, *size, *stride)):
-        raise ValueError("a tensor's offset, sizes and strides must be whole numbers, 0 to 2^63")
+    if not all(type(number) is int and number >= 0 for number in (offset, *size, *stride)):
+        raise ValueError("a tensor's offset, sizes and strides must be whole numbers from 0 up")
     # Python's integers do not overflow: this bound is what makes a strided view of the storage safe
     end = offset if 0 in size else offset + 1 + sum((n - 1) * step for n, step in zip(size, stride))
     if end > storage.count:
@@ -37,16 +37,8 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
     return StoredTensor(storage, offset, size, stride)
 
 
-def _parameter(tensor, requires_grad=True, hooks=None):
-    """torch._utils._rebuild_parameter: a tensor that is learned."""
-    if type(tensor) is not StoredTensor:
-        raise ValueError("a parameter's description is not made of a tensor")
-    return tensor
-
-
 GLOBALS = {
     "collections.OrderedDict": _dictionary,
-    "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_tensor": _tensor,  # before PyTorch 0.4; torchvision's VGG files are that old
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.DoubleStorage": np.dtype("<f8"),
@@ -137,8 +129,8 @@ def _global(name):
 def _storage(identifier, storages):
     """The storage that PyTorch's persistent id names: ("storage", type, key, device, count[, view])."""
     kind, dtype, key, _, count, *view = identifier
-    known = kind == "storage" and isinstance(dtype, np.dtype) and type(key) is str
-    if not known or type(count) is not int or not 0 <= count < 2**63:
+    known = kind == "storage" and isinstance(dtype, np.dtype) and type(key) is str and type(count) is int and count >= 0
+    if not known:
         raise ValueError("a storage's description is not ('storage', type, key, device, count)")
     if view not in ([], [None]):
         raise ValueError(f"storage {key[:80]!r} is a view of another one, which only very old PyTorch wrote: not read")
