@@ -20,7 +20,7 @@ once, at the end of a step: their g² and ε would be 0.
 from minidl import backend, states
 from minidl.kernels.entrywise import entrywise
 from minidl.kernels.precision import accumulator
-from minidl.minimize import Minimum as Minimum
+from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
 from minidl.tensor import Tensor, constant
