@@ -114,7 +114,7 @@ class Optimizer:
             problems.append("learning_rate is missing")
         loaded = [{} for _ in self.parameters]
         for key, value in given.items():
-            i, _, name = key.partition(".")
+            i, _, name = str(key).partition(".")
             if i.isdecimal() and int(i) < len(loaded) and name in self.remembers:
                 w = self.parameters[int(i)].data
                 loaded[int(i)][name] = self._remembered(problems, key, name, value, w)
@@ -145,7 +145,7 @@ class Optimizer:
 def _leaves(owner, parameters):
     """Parameters as a list, each a leaf that stands there once and has its place."""
     if isinstance(parameters, Tensor):
-        return [parameters]
+        parameters = [parameters]
     if not hasattr(parameters, "__iter__") or isinstance(parameters, (set, frozenset)):
         raise TypeError(f"{owner}: parameters must be Tensors in an order, as net.parameters() "
                         f"gives them, got {type(parameters).__name__}")

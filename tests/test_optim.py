@@ -214,6 +214,7 @@ def test_mistakes_are_named(device):
         (lambda: optim.SGD([1.0], 0.1), TypeError, r"parameters\[0\] must be a Tensor, got float"),
         (lambda: optim.SGD([p, p], 0.1), ValueError, "given twice"),
         (lambda: optim.SGD([p * 2], 0.1), ValueError, "result of an operation, not a leaf"),
+        (lambda: optim.SGD(p * 2, 0.1), ValueError, "result of an operation, not a leaf"),
         (lambda: optim.SGD([p], float("nan")), ValueError, "0 ≤ learning_rate < inf, got nan"),
         (lambda: optim.SGD([p], 0.1, momentum=1.0), ValueError, "0 ≤ momentum < 1"),
         (lambda: optim.SGD([p], 0.1, nesterov=True), ValueError, "nesterov"),
