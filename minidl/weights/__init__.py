@@ -87,6 +87,18 @@ def load(path):
             raise WeightsError(f"{path}: {text[:400]}") from None
 
 
+def check_numbers(path, arrays):
+    """Raise WeightsError, naming the file, unless every array holds real and finite numbers, as a network's do."""
+    import numpy as np
+
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise WeightsError(f"{path}: its array {name[:80]!r} holds {array.dtype.name}, expected real numbers")
+        if not np.isfinite(array).all():
+            bad = np.count_nonzero(~np.isfinite(array))
+            raise WeightsError(f"{path}: {bad:,} of the {array.size:,} numbers in {name[:80]!r} are NaN or infinite")
+
+
 def save(path, source):
     """Write a module's state, or a dictionary name -> array or Tensor, to a file that `load` (and numpy.load) reads.
 

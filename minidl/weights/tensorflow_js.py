@@ -37,8 +37,8 @@ def read(stream, folder):
     for group in groups:
         if type(group) is not dict or any(type(group.get(key)) is not list
                                           for key in ("paths", "weights")):
-            raise ValueError("it is JSON, but not a manifest of weights: it lacks the lists "
-                             "'paths' and 'weights'")
+            raise ValueError("it is JSON, but not a manifest of weights: it lacks 'paths' and "
+                             "'weights', two lists")
         layout = [_layout(description) for description in group["weights"]]
         paths = [_path(Path(folder), name, seen) for name in group["paths"]]
         needed = sum(math.prod(shape) * stored.itemsize for _, shape, stored, *_ in layout)
@@ -95,7 +95,7 @@ def _layout(description):
     if quantization is None:
         return name, tuple(shape), np.dtype(known[kind]), None, None
     scale, smallest, stored = float(quantization["scale"]), float(quantization["min"]), np.dtype(known[kind])
-    largest = np.finfo("float32").max
+    largest = float(np.finfo("float32").max)
     if not (abs(smallest) <= largest and abs(np.iinfo(stored).max * scale + smallest) <= largest):
         raise ValueError(f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, which "
                          "give no numbers of float32")
