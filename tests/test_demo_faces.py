@@ -222,7 +222,7 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
     (["--data", "{bad}/single"], "nobody has a second picture"),
     (["evaluate", "--data", "{bad}/few", "--model", "{bad}/no.npz"], "no.npz"),
     (["evaluate", "--data", "{bad}/few", "--model", PICTURE], "astronaut.jpg"),
-    (["evaluate", "--data", "{bad}/few", "--model", "{bad}/notes.npz"], "notes.npz: its notes are not those of `train`"),
+    (["evaluate", "--data", "{bad}/few", "--model", "{bad}/notes.npz"], "notes.npz: does not describe a Siamese encoder"),
     (["evaluate", "--data", "{bad}/single", "--model", "{model}"], "0 of its 2 people have a second picture"),
     (["evaluate", "--data", "{people}", "--pairs", "no.csv", "--model", "{model}"], "no.csv"),
     (["evaluate", "--data", "{people}", "--pairs", PICTURE, "--model", "{model}"], "astronaut.jpg, line 1"),
