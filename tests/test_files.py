@@ -363,6 +363,14 @@ def test_what_came_is_not_what_was_expected(toy):
     assert "has no toy/other" in toy.failure(member="toy/other")
     toy.wheel.write_bytes(toy.wheel.read_bytes()[:-30])
     assert "is damaged" in toy.failure(archive_sha256=None)
+    for compression in zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA:
+        with zipfile.ZipFile(toy.wheel, "w", compression) as archive:
+            archive.writestr("toy/w.bin", CONTENT)
+        content = bytearray(toy.wheel.read_bytes())
+        start = content.index(b"toy/w.bin") + len("toy/w.bin")
+        content[start + 4:start + 30] = b"\xff" * 26
+        toy.wheel.write_bytes(content)
+        assert "is damaged" in toy.failure(archive_sha256=None)
 
 
 def test_pip_fails(toy, monkeypatch):

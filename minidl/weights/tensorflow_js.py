@@ -16,7 +16,7 @@ import numpy as np
 
 from ..files import open_file
 
-MANIFEST_LIMIT = 4 << 20  # bytes; an array's description takes about 200
+MANIFEST_LIMIT = 2 << 20  # bytes; an array's description takes about 200
 PLAIN = {"float32": "<f4", "int32": "<i4"}
 QUANTIZED = {"uint8": "u1", "uint16": "<u2"}
 MAX_DIMENSIONS = 64  # as in NumPy
