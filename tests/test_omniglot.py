@@ -173,6 +173,9 @@ def test_the_pixels_of_a_source_are_bounded_together(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
+    blank = zipped(tmp_path / "blank.zip", {f"a/c{number}/1.png": bytes(10**6) for number in range(13)})
+    with pytest.raises(ValueError, match="blank.zip: its files would unpack to 13,000,000 bytes, from 1"):
+        read_characters(blank)
 
 
 def test_an_encrypted_member(tmp_path, archive):

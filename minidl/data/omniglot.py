@@ -16,7 +16,7 @@ from .images import FORMATS, decode_image, list_images, load_image
 
 MAX_MEMBER_BYTES = 1_000_000        # of one picture in a zip, unpacked; Omniglot's have some 300
 MAX_PICTURE_PIXELS = 1_000_000
-PIXELS_PER_BYTE = 100               # of a whole source; Omniglot has 22 as a zip, 44 as a folder
+PIXELS_PER_BYTE = 100               # in a whole source; Omniglot has 22 as a zip, 3 as a folder
 PIXELS_ANYWAY = 8_000_000
 LEAST_ON_DISK = 4096                # bytes that a file takes in a folder
 
@@ -127,7 +127,7 @@ def _read_source(source):
     """({"alphabet/character": [(name of the file, picture), …]}, why files were left out) of a folder or a zip."""
     characters, left_out, pixels = {}, [], 0
     with _files(source, left_out) as (files, size):
-        allowed = PIXELS_ANYWAY + PIXELS_PER_BYTE * size
+        allowed = _allowed(size)
         for path, name, read in files:
             if path.suffix.lower() not in FORMATS:
                 left_out.append(f"{name} is no picture by its ending {path.suffix!r}")
@@ -148,6 +148,11 @@ def _read_source(source):
     return characters, left_out
 
 
+def _allowed(size):
+    """How many pixels, and unpacked bytes, a source of that many bytes may have."""
+    return PIXELS_ANYWAY + PIXELS_PER_BYTE * size
+
+
 @contextmanager
 def _files(source, left_out):
     """([(path, name for people, function that reads the picture), …], bytes) of the files in a folder or in a zip."""
@@ -165,12 +170,16 @@ def _files(source, left_out):
         except Exception as error:                      # a damaged one provokes many kinds
             raise ValueError(f"{source} is neither a folder nor a usable zip: {error}") from error
         with archive:
-            found = []
-            for member in sorted(archive.infolist(), key=lambda member: member.filename):
+            found, members = [], sorted(archive.infolist(), key=lambda member: member.filename)
+            size, unpacked = file.seek(0, 2), sum(member.file_size for member in members
+                                                  if member.file_size <= MAX_MEMBER_BYTES)
+            if unpacked > _allowed(size):
+                raise ValueError(f"{source}: its files would unpack to {unpacked:,} bytes, from {size:,}: refused")
+            for member in members:
                 path, name = PurePosixPath(member.filename), _printable(f"{source}: {member.filename}")
                 if not member.is_dir() and not _is_hidden(path):
                     found.append((path, name, lambda member=member, name=name: _from_zip(archive, member, name)))
-            yield found, file.seek(0, 2)
+            yield found, size
 
 
 def _walk(source, left_out):

@@ -13,7 +13,7 @@ from types import FunctionType
 import numpy as np
 
 MAX_DIMENSIONS = 32  # NumPy allows 64, no layer has more than 6
-MAX_INSTRUCTIONS = 500_000  # a tensor's description takes about 35
+MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
 Storage = namedtuple("Storage", "key dtype count")  # a flat run of `count` numbers, found in the file under `key`
 StoredTensor = namedtuple("StoredTensor", "storage offset size stride")  # a window on it; all counted in elements
 
