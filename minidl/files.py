@@ -70,8 +70,8 @@ def atomic_write(path):
     and group, where the user may give files away) goes over to the new one; where there is none,
     the umask decides.
 
-    Raises OSError if the folder does not exist or `path` is something other than a file (a
-    folder, a device).
+    Raises OSError if the folder does not exist or cannot be written, or `path` is something other
+    than a file (a folder, a device).
     """
     path = _target(path)
     if path.exists() and not path.is_file():
@@ -173,6 +173,8 @@ def _target(path):
     path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path.name}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"cannot write {path.name}: no file can be made in {path.parent}")
     return path
 
 

@@ -124,6 +124,27 @@ def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
         refused(path, "its 600 pixels come in 4", "scans", read=lambda path: load_image(path, max_pixels=600))
 
 
+def test_a_jpeg_of_endless_scans_inside_a_tiff_is_refused(tmp_path):
+    for more, words in (0, None), (30, "its 600 pixels come in 4"), (120, "its 600 pixels come in more than 100 scans"):
+        data = jpeg_with_scans(more)
+        tags = [(256, 3, 1, 30), (257, 3, 1, 20), (258, 3, 1, 8), (259, 3, 1, 7), (262, 3, 1, 6), (273, 4, 1, 122),
+                (277, 3, 1, 3), (278, 3, 1, 20), (279, 4, 1, len(data))]
+        (tmp_path / "scans.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
+            struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + data)
+        if words is None:
+            assert load_image(tmp_path / "scans.tif", max_pixels=600).shape == (20, 30, 3)
+        else:
+            refused(tmp_path / "scans.tif", words, read=lambda path: load_image(path, max_pixels=600))
+
+
+def test_a_ppm_of_endless_comments_is_refused(tmp_path):
+    for comments in 1000, 1001:
+        (tmp_path / "plain.pgm").write_bytes(b"P2 2 1 255 7 8\n" + b"#\n" * comments)
+        if comments == 1000:
+            assert load_image(tmp_path / "plain.pgm")[0, :, 0].tolist() == [7, 8]
+    refused(tmp_path / "plain.pgm", "it has more than 1,000 comments")
+
+
 def test_a_png_of_endless_chunks_is_refused(tmp_path):
     whole = encoded(tmp_path, "png")
     for name in b"tEXt", b"aaAa":

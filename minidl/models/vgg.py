@@ -149,7 +149,10 @@ def read_filters(arrays, kind, path):
 
 def _eight_bit(arrays, name):
     key = f"block{name[4]}_conv{name[6]}"
-    return _channels_last(arrays[key + "_W_table"][arrays[key + "_W_q"]]), arrays[key + "_b"]
+    places, table = arrays[key + "_W_q"], arrays[key + "_W_table"]
+    if places.dtype != np.uint8 or table.ndim != 1:     # a negative place would count from the end
+        raise IndexError(f"{key}_W_q, as bytes into a table,")
+    return _channels_last(table[places]), arrays[key + "_b"]
 
 
 def _torchvision(arrays, name, kind):
