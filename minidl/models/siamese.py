@@ -128,12 +128,14 @@ def load_encoder(path):
         settings, notes = (_parsed(arrays.pop(name)) for name in ("siamese_encoder", "notes"))
         _check_threshold(notes.get("threshold", 0))
         _compare(arrays, **settings)
+        weights.check_numbers(path, arrays)
         encoder = siamese_encoder(**settings).load_state_dict(arrays)
+    except WeightsError:
+        raise
     except KeyError:
         raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: does not describe a Siamese encoder: {str(error)[:300]}") from None
-    weights.check_numbers(path, arrays)
     encoder.notes = notes
     return encoder.eval()
 
@@ -153,10 +155,12 @@ def _check_threshold(threshold):
 
 def _compare(arrays, size, channels, border, widths, features, nonnegative):
     """Raise ValueError unless the arrays have the shapes that such an encoder's weights have."""
-    if type(widths) is not list or type(border) is not int or type(nonnegative) is not bool:
+    if type(widths) is not list or type(nonnegative) is not bool:
         raise ValueError("its settings are not of their kinds")
     if 2 * len(widths) > len(arrays):
         raise ValueError(f"its settings name {len(widths):,} widths, the file has {len(arrays):,} arrays")
+    if any(type(number) is not int for number in (size, channels, border, features, *widths)):
+        raise ValueError("its settings are not whole numbers")
     side = last_side(size, channels, border, widths, features)
     if size > 16 * (size - 2 * border):  # a border costs no weights, but every picture is made as large
         raise ValueError(f"of pictures of {size} pixels it would see the middle {size - 2 * border}")
@@ -168,8 +172,6 @@ def _compare(arrays, size, channels, border, widths, features, nonnegative):
         if name not in arrays or arrays[name].shape != shape:
             came = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
             raise ValueError(f"{name} {came}, its settings ask for {shape}")
-    if any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        raise ValueError("some of its arrays are no numbers")
 
 
 def standard_light(x, least=5.0):
