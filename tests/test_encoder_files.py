@@ -41,7 +41,8 @@ def refused(path, words, load=load_encoder):
     ({"channels": 10**9}, "stem.conv.weight has shape"), ({"widths": [0]}, "must be an integer ≥ 1"),
     ({"widths": [2.0]}, "whole numbers"), ({"widths": [[2]]}, "whole numbers"), ({"widths": "22"}, "kinds"),
     ({"widths": []}, "widths must name"), ({"size": 8.5}, "whole numbers"), ({"size": None}, "whole numbers"),
-    ({"size": float("nan")}, "whole numbers"), ({"border": 0.5}, "whole numbers"), ({"channels": True}, "whole numbers"), ({"border": -8}, "borders of -8"),
+    ({"size": float("nan")}, "whole numbers"), ({"border": 0.5}, "whole numbers"), ({"channels": True}, "whole numbers"),
+    ({"border": -8}, "borders of -8"),
     ({"nonnegative": 3}, "kinds"), ({"depth": 3}, "unexpected keyword"), ({"seed": 3}, "unexpected keyword"),
 ])
 def test_settings_are_compared_with_the_arrays_first(path, settings, words):
