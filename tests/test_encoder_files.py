@@ -68,6 +68,7 @@ def test_wrong_notes(path, notes, words):
     ({"dense.weight": np.full((32, 3), 1e300)}, "96 of the 96 numbers in 'dense.weight' are NaN or infinite"),
     ({"dense.weight": np.full((32, 3), "x")}, "its array 'dense.weight' holds str"),
     ({"dense.weight": np.zeros((32, 3), complex)}, "its array 'dense.weight' holds complex128"),
+    ({"norm.running_variance": np.float32([1, -1, 1])}, "'norm.running_variance' holds a variance below 0"),
     ({"more": np.ones(3)}, "more is unexpected"),
 ])
 def test_wrong_arrays(path, change, words):

@@ -88,7 +88,8 @@ def load(path):
 
 
 def check_numbers(path, arrays):
-    """Raise WeightsError, naming the file, unless every array holds real numbers, finite ones in float32."""
+    """Raise WeightsError, naming the file, unless every array holds real numbers, finite ones in
+    float32, and running variances none below 0."""
     import numpy as np
 
     for name, array in arrays.items():
@@ -98,6 +99,8 @@ def check_numbers(path, arrays):
             bad = array.size - np.count_nonzero(np.isfinite(array.astype("float32", copy=False)))
         if bad:
             raise WeightsError(f"{path}: {bad:,} of the {array.size:,} numbers in {name[:80]!r} are NaN or infinite")
+        if name.endswith("running_variance") and (array < 0).any():
+            raise WeightsError(f"{path}: {name[:80]!r} holds a variance below 0")
 
 
 def save(path, source):
