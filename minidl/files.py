@@ -1,4 +1,4 @@
-"""Files that are whole or not there: the per-user cache folder, atomic writing, locks, checksums."""
+"""Files that are whole or not there: the cache folder, atomic writing, locks, checksums."""
 
 import contextlib
 import errno
@@ -16,7 +16,9 @@ except ImportError:  # Windows
     fcntl = None
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
-LONG_NAME = 100  # bytes; a hidden name beside a file must stay below what file systems allow, 143 or 255
+LONG_NAME = (
+    100  # bytes; a hidden name beside a file must stay below what file systems allow, 143 or 255
+)
 
 
 def cache_folder():

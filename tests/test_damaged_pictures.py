@@ -115,26 +115,47 @@ def jpeg_with_scans(more, between=b""):
 
 def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
     path, false_end = tmp_path / "scans.jpg", b"\xff\xfe\x00\x04\xff\xd9"      # a comment
-    path.write_bytes(jpeg_with_scans(0) + b"\xff\xda\x00\x02" * 1000)           # behind the end: a film, say
-    assert load_image(path).shape == (20, 30, 3) and load_image(path, max_pixels=600).shape == (20, 30, 3)
+    path.write_bytes(jpeg_with_scans(0) + b"\xff\xda\x00\x02" * 1000)  # behind the end: a film, say
+    assert load_image(path).shape == (20, 30, 3) and load_image(path, max_pixels=600).shape == (
+        20,
+        30,
+        3,
+    )
     for between in b"", false_end, b"\xff\xff":
         path.write_bytes(jpeg_with_scans(120, between))
         refused(path, "its 600 pixels come in more than 100 scans")
         path.write_bytes(jpeg_with_scans(30, between))
-        refused(path, "its 600 pixels come in 4", "scans", read=lambda path: load_image(path, max_pixels=600))
+        refused(
+            path,
+            "its 600 pixels come in 4",
+            "scans",
+            read=lambda path: load_image(path, max_pixels=600),
+        )
 
 
 def test_a_jpeg_of_endless_scans_inside_a_tiff_is_refused(tmp_path):
-    for more, words in (0, None), (30, "its 600 pixels come in 4"), (120, "its 600 pixels come in more than 100 scans"):
+    many, endless = "its 600 pixels come in 4", "its 600 pixels come in more than 100 scans"
+    for more, words in (0, None), (30, many), (120, endless):
         data = jpeg_with_scans(more)
-        tags = [(256, 3, 1, 30), (257, 3, 1, 20), (258, 3, 1, 8), (259, 3, 1, 7), (262, 3, 1, 6), (273, 4, 1, 122),
-                (277, 3, 1, 3), (278, 3, 1, 20), (279, 4, 1, len(data))]
+        tags = [
+            (256, 3, 1, 30),
+            (257, 3, 1, 20),
+            (258, 3, 1, 8),
+            (259, 3, 1, 7),
+            (262, 3, 1, 6),
+            (273, 4, 1, 122),
+            (277, 3, 1, 3),
+            (278, 3, 1, 20),
+            (279, 4, 1, len(data)),
+        ]
         (tmp_path / "scans.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
             struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + data)
         if words is None:
             assert load_image(tmp_path / "scans.tif", max_pixels=600).shape == (20, 30, 3)
         else:
-            refused(tmp_path / "scans.tif", words, read=lambda path: load_image(path, max_pixels=600))
+            refused(
+                tmp_path / "scans.tif", words, read=lambda path: load_image(path, max_pixels=600)
+            )
 
 
 def test_a_ppm_of_endless_comments_is_refused(tmp_path):
@@ -156,17 +177,43 @@ def test_a_png_of_endless_chunks_is_refused(tmp_path):
 
 def little_tiff(*tags):
     """A grey TIFF of 16 x 16 pixels; tags: (tag, its kind, how many values, value or place)."""
-    tags = sorted([(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1), *tags])
+    tags = sorted(
+        [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1), *tags]
+    )
     return (b"II*\0" + struct.pack("<IH", 8, len(tags))
             + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4 + 256))
 
 
-@pytest.mark.parametrize("tags, words", [
-    ([(259, 3, 1, 1), (322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 130), (325, 4, 1, 256)], None),
-    ([(259, 3, 1, 8), (322, 4, 1, 20_000), (323, 4, 1, 20_000), (324, 4, 1, 150), (325, 4, 1, 256)],
-     "its tiles have 20000 x 20000 pixels, the picture has 256"),
-    ([(259, 3, 1, 1), (322, 4, 1, 1), (323, 4, 1, 1), (324, 4, 10**6, 8), (325, 4, 10**6, 8)], "1,000,000 strips or tiles"),
-    ([(259, 3, 1, 1), (273, 4, 10**6, 8), (279, 4, 10**6, 8)], "1,000,000 strips or tiles")])
+@pytest.mark.parametrize(
+    "tags, words",
+    [
+        (
+            [(259, 3, 1, 1), (322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 130), (325, 4, 1, 256)],
+            None,
+        ),
+        (
+            [
+                (259, 3, 1, 8),
+                (322, 4, 1, 20_000),
+                (323, 4, 1, 20_000),
+                (324, 4, 1, 150),
+                (325, 4, 1, 256),
+            ],
+            "its tiles have 20000 x 20000 pixels, the picture has 256",
+        ),
+        (
+            [
+                (259, 3, 1, 1),
+                (322, 4, 1, 1),
+                (323, 4, 1, 1),
+                (324, 4, 10**6, 8),
+                (325, 4, 10**6, 8),
+            ],
+            "1,000,000 strips or tiles",
+        ),
+        ([(259, 3, 1, 1), (273, 4, 10**6, 8), (279, 4, 10**6, 8)], "1,000,000 strips or tiles"),
+    ],
+)
 def test_a_tiff_of_endless_or_huge_tiles_is_refused(tmp_path, tags, words):
     (tmp_path / "tiles.tif").write_bytes(little_tiff(*tags))
     if words is None:
@@ -179,8 +226,13 @@ def test_a_bmp_of_short_rows_is_refused(tmp_path):
     def bmp(width, height):
         rows = b"\1\0\0\0" * height + b"\0\1"                     # one pixel and the end of the row
         start = 14 + 40 + 1024
-        return (b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start)
-                + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0) + bytes(1024) + rows)
+        return (
+            b"BM"
+            + struct.pack("<IHHI", start + len(rows), 0, 0, start)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
+            + bytes(1024)
+            + rows
+        )
     (tmp_path / "rows.bmp").write_bytes(bmp(20, 30))
     assert load_image(tmp_path / "rows.bmp").shape == (30, 20, 3)
     (tmp_path / "rows.bmp").write_bytes(bmp(4000, 4000))

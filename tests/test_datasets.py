@@ -83,7 +83,9 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
         read_idx(honest, max_bytes=1_000_000)
     with pytest.raises(ValueError, match="50,000,000 bytes, and at most 16,777,216 are possible"):
         read_idx(honest)
-    small = write_idx(tmp_path / "small.gz", struct.pack(">BBBBI", 0, 0, 8, 1, 10_000_000) + bytes(10_000_000))
+    small = write_idx(
+        tmp_path / "small.gz", struct.pack(">BBBBI", 0, 0, 8, 1, 10_000_000) + bytes(10_000_000)
+    )
     assert read_idx(small).shape == (10_000_000,)
 
 

@@ -169,9 +169,26 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         trained(checkpoint=path)
 
 
-@pytest.mark.parametrize("change", [
-    {"t": "3"}, {"t": -1}, {"t": 10**9}, {"t": 2.5}, {"t": None}, {"run": 3}, {"warnings": None}, {"stage": None},
-    {"history": 3}, {"best_score": "good"}, {"since": []}, {"monitor": 7}, "encoder", "optimizer0", "best"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"t": "3"},
+        {"t": -1},
+        {"t": 10**9},
+        {"t": 2.5},
+        {"t": None},
+        {"run": 3},
+        {"warnings": None},
+        {"stage": None},
+        {"history": 3},
+        {"best_score": "good"},
+        {"since": []},
+        {"monitor": 7},
+        "encoder",
+        "optimizer0",
+        "best",
+    ],
+)
 def test_a_checkpoint_with_wrong_values_is_refused(tmp_path, change):
     path = tmp_path / "run.npz"
     trained(checkpoint=path, validation=APART)

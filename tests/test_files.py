@@ -257,7 +257,8 @@ def test_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
 
 
 def test_a_lock_needs_a_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder"), files.locked(tmp_path / "none" / "file"):
+    missing = tmp_path / "none" / "file"
+    with pytest.raises(FileNotFoundError, match="no folder"), files.locked(missing):
         pass
 
 

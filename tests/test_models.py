@@ -104,9 +104,14 @@ def test_a_place_in_the_table_is_a_byte(tmp_path):
     arrays = {}
     for name, (w, b) in fabricated().items():
         key = f"block{name[0]}_conv{name[2]}"
-        arrays |= {key + "_W_q": np.broadcast_to(np.uint8(0), w.shape), key + "_W_table": np.zeros(256), key + "_b": b}
+        arrays |= {
+            key + "_W_q": np.broadcast_to(np.uint8(0), w.shape),
+            key + "_W_table": np.zeros(256),
+            key + "_b": b,
+        }
     read_filters(arrays, "vgg19", "some.bin")
-    for wrong in ({"block1_conv1_W_q": np.full((64, 3, 3, 3), -1)}, {"block1_conv1_W_table": np.zeros((256, 1))},
+    for wrong in ({"block1_conv1_W_q": np.full((64, 3, 3, 3), -1)},
+                  {"block1_conv1_W_table": np.zeros((256, 1))},
                   {"block1_conv1_W_table": np.zeros(0)}):
         with pytest.raises(WeightsError, match="some.bin: is not a file of vgg19's weights"):
             read_filters(arrays | wrong, "vgg19", "some.bin")

@@ -102,15 +102,27 @@ def test_damaged_zips(tmp_path, archive):
     (tmp_path / "inside.zip").write_bytes(content)
     rest = read_characters(tmp_path / "inside.zip")
     assert len(rest.pictures) == 11 and len(rest.left_out) == 1
-    assert "inside.zip: images_background/Latin/character01/0001_01.png cannot be unpacked: " in rest.left_out[0]
+    assert (
+        "inside.zip: images_background/Latin/character01/0001_01.png cannot be unpacked: "
+        in rest.left_out[0]
+    )
 
 
 def test_every_file_is_used_or_named_in_folders_and_zips_alike(tmp_path):
     members = {
-        "all/Greek/alpha/1.png": png(1), "all/Greek/alpha/2.PNG": png(2), "all/Greek/alpha/3.jpe": jpeg(),
-        "all/Greek/alpha/._1.png": b"resource", "all/Greek/alpha/.DS_Store": b"", "__MACOSX/Greek/alpha/._1.png": b"fork",
-        "all/Greek/alpha/4.png": png(1)[:40], "all/Greek/alpha/5.png": png(1, (9, 8)), "all/Greek/alpha/stroke.txt": b"1,2",
-        "all/Greek/beta/1.png": b"", "Greek.png": png(3), "all/Jose\u0301/c/1.png": png(4), "all/Jos\u00e9/c/2.png": png(5),
+        "all/Greek/alpha/1.png": png(1),
+        "all/Greek/alpha/2.PNG": png(2),
+        "all/Greek/alpha/3.jpe": jpeg(),
+        "all/Greek/alpha/._1.png": b"resource",
+        "all/Greek/alpha/.DS_Store": b"",
+        "__MACOSX/Greek/alpha/._1.png": b"fork",
+        "all/Greek/alpha/4.png": png(1)[:40],
+        "all/Greek/alpha/5.png": png(1, (9, 8)),
+        "all/Greek/alpha/stroke.txt": b"1,2",
+        "all/Greek/beta/1.png": b"",
+        "Greek.png": png(3),
+        "all/Jose\u0301/c/1.png": png(4),
+        "all/Jos\u00e9/c/2.png": png(5),
     }
     for name, content in members.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +132,10 @@ def test_every_file_is_used_or_named_in_folders_and_zips_alike(tmp_path):
         assert found.names == ["Greek/alpha", "José/c"] and found.labels.tolist() == [0, 0, 0, 1, 1]
         assert (found.pictures[[0, 1, 3, 4]] == 0).sum((1, 2)).tolist() == [1, 2, 4, 5]
         assert len(found.left_out) == 5 and found.only({"Greek"}).left_out == found.left_out
-        for name, why in (("Greek.png", "is in no folder alphabet/character"), ("4.png", "is not a usable picture"),
-                          ("5.png", "has 9 × 8 pixels, most have 9 × 9"), ("stroke.txt", "no picture by its ending '.txt'"),
+        for name, why in (("Greek.png", "is in no folder alphabet/character"),
+                          ("4.png", "is not a usable picture"),
+                          ("5.png", "has 9 × 8 pixels, most have 9 × 9"),
+                          ("stroke.txt", "no picture by its ending '.txt'"),
                           ("beta/1.png", "the file is empty")):
             assert [why in line for line in found.left_out if f"{name} " in line] == [True]
 
@@ -131,7 +145,7 @@ def test_a_folder_of_one_alphabet_and_one_of_none(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(png(1))
     assert read_characters(tmp_path / "Greek").names == ["Greek/alpha", "Greek/beta"]
-    with pytest.raises(ValueError, match="holds no characters: .*; of 1 files there the first: .*1.png is in no folder"):
+    with pytest.raises(ValueError, match="of 1 files the first: .*1.png is in no folder"):
         read_characters(tmp_path / "Greek" / "alpha")
 
 
@@ -150,16 +164,22 @@ def test_links_and_pipes_in_a_folder(folder):
 
 
 def test_a_character_of_two_sources_is_named(folder, tmp_path):
-    more = zipped(tmp_path / "more.zip", {"Greek/character01/1.png": png(9), "Korean/character01/1.png": png(4)})
+    more = zipped(
+        tmp_path / "more.zip",
+        {"Greek/character01/1.png": png(9), "Korean/character01/1.png": png(4)},
+    )
     assert read_characters(folder, more).left_out == [
         f"{more}: Greek/character01/1.png is of a character that an earlier source has"]
 
 
-@pytest.mark.parametrize("compression, words", [(zipfile.ZIP_LZMA, "compressed by lzma"), (zipfile.ZIP_BZIP2, "by bzip2")])
+@pytest.mark.parametrize(
+    "compression, words",
+    [(zipfile.ZIP_LZMA, "compressed by lzma"), (zipfile.ZIP_BZIP2, "by bzip2")],
+)
 def test_members_that_may_unpack_to_more_than_they_say(tmp_path, compression, words):
     with zipfile.ZipFile(tmp_path / "other.zip", "w", compression) as archive:
         archive.writestr("a/b/1.png", png(1))
-    with pytest.raises(ValueError, match=f"holds no characters.*a/b/1.png cannot be unpacked: it is .*{words}"):
+    with pytest.raises(ValueError, match=f"a/b/1.png cannot be unpacked: it is .*{words}"):
         read_characters(tmp_path / "other.zip")
 
 
@@ -168,13 +188,15 @@ def test_the_pixels_of_a_source_are_bounded_together(tmp_path):
     many = zipped(tmp_path / "many.zip", {f"a/c{number}/1.png": large for number in range(40)})
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=r"many.zip: its pictures have more than 8,\d{3},\d{3} pixels, for 7,\d{3} b"):
+        with pytest.raises(ValueError, match=r"more than 8,\d{3},\d{3} pixels, for 7,\d{3} b"):
             read_characters(many)
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
-    blank = zipped(tmp_path / "blank.zip", {f"a/c{number}/1.png": bytes(10**6) for number in range(13)})
-    with pytest.raises(ValueError, match="blank.zip: its files would unpack to 13,000,000 bytes, from 1"):
+    blank = zipped(
+        tmp_path / "blank.zip", {f"a/c{number}/1.png": bytes(10**6) for number in range(13)}
+    )
+    with pytest.raises(ValueError, match="its files would unpack to 13,000,000 bytes, from 1"):
         read_characters(blank)
 
 

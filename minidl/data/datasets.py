@@ -28,9 +28,10 @@ def read_idx(path, max_bytes=2**30):
     Layout: two zero bytes, the code of the type, the number of dimensions; each dimension as a big-endian uint32; the
     values in C order, big-endian.
 
-    Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold (gzipped, than
-    20 times its size) or more than `max_bytes`, both checked before the values are read, or the values are cut off,
-    damaged or followed by others; OSError for what cannot be opened, or is a pipe or a device.
+    Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold
+    (gzipped, than 20 times its size) or more than `max_bytes`, both checked before the values are
+    read, or the values are cut off, damaged or followed by others; OSError for what cannot be
+    opened, or is a pipe or a device.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
     with open_file(path) as file:
@@ -65,7 +66,9 @@ def _read_idx(stream, room):
         found += more
     if found < count or stream.read(1):
         follow = f"{found:,}" if found < count else "more"
-        raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and {follow} follow")
+        raise ValueError(
+            f"its header gives the shape {shape}, {count:,} bytes, and {follow} follow"
+        )
     return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -13,9 +13,10 @@ from ..files import atomic_write, open_file
 from .picture_bounds import check_frames, check_header, check_image
 
 # Only formats that Pillow decodes by itself: for some others (EPS) it would start another program.
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP",
-           ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM", ".jfif": "JPEG", ".jpe": "JPEG", ".jif": "JPEG",
-           ".apng": "PNG", ".dib": "BMP", ".pnm": "PPM", ".pbm": "PPM"}
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF",
+           ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM",
+           ".jfif": "JPEG", ".jpe": "JPEG", ".jif": "JPEG", ".apng": "PNG", ".dib": "BMP",
+           ".pnm": "PPM", ".pbm": "PPM"}
 ENCODING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag
@@ -182,7 +183,9 @@ def _deep_grey(image):
     else:
         bits = tags.get(BITS, (16,))[0]
         if bits > 16:
-            raise ValueError(f"its numbers have {bits} bits, and which of them is white is not known")
+            raise ValueError(
+                f"its numbers have {bits} bits, and which of them is white is not known"
+            )
         values = np.asarray(image)
         grey = _quantize(values * np.float32(255 / (2**bits - 1)))
         if "transparency" in image.info:
@@ -199,7 +202,9 @@ def _floating_grey(values):
     elif -SLACK * 255 <= low and 16 <= high <= (1 + SLACK) * 255:
         white = 255
     else:
-        raise ValueError(f"its numbers run from {low:g} to {high:g}, neither from 0 to 1 nor from 0 to 255")
+        raise ValueError(
+            f"its numbers run from {low:g} to {high:g}, neither from 0 to 1 nor from 0 to 255"
+        )
     return _quantize(np.nan_to_num(values.clip(0, white), nan=0.0) * np.float32(255 / white))
 
 
@@ -207,7 +212,9 @@ def _scale_colour_key(image):
     """Bring a PNG's transparent colour to the 8 bits that Pillow brings the pixels to."""
     form = image.tile[0][3]
     if form == "RGB;16B":
-        raise ValueError("one of its colours of 16 bits is transparent, of which Pillow reads only 8")
+        raise ValueError(
+            "one of its colours of 16 bits is transparent, of which Pillow reads only 8"
+        )
     if form in ("L;2", "L;4"):
         image.info["transparency"] *= 255 // (2**int(form[2]) - 1)
 

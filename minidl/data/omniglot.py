@@ -4,6 +4,7 @@ Source: Lake, Salakhutdinov and Tenenbaum 2015.  Pictures are grey, dark ink on 
 """
 from collections import Counter, namedtuple
 from contextlib import contextmanager
+from functools import partial
 import io
 import os
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,8 @@ LEAST_ON_DISK = 4096                # bytes that a file takes in a folder
 
 
 class Characters(namedtuple("Characters", "pictures labels names left_out", defaults=((),))):
-    """pictures uint8 (N, H, W), 0 is ink and 255 paper; labels int64 (N,); names: "alphabet/character" of each label.
+    """pictures uint8 (N, H, W), 0 is ink and 255 paper; labels int64 (N,); names:
+    "alphabet/character" of each label.
 
     left_out: a line for each file that was found and not used, which says why.
     """
@@ -49,29 +51,34 @@ class Run(namedtuple("Run", "training test answers")):
 def read_characters(*sources):
     """Read alphabets: each source a folder or a zip with …/alphabet/character/NAME.png.  Returns Characters.
 
-    Every file in them is used, or named in `left_out`: what is damaged, no picture by its ending, in
-    no folder of a character, or of another size than most.  Hidden files are none (.DS_Store, and
-    what a Mac keeps beside each picture as ._NAME and in __MACOSX).
+    Every file in them is used, or named in `left_out`: what is damaged, no picture by its ending,
+    in no folder of a character, or of another size than most.  Hidden files are none (.DS_Store,
+    and what a Mac keeps beside each picture as ._NAME and in __MACOSX).
     Several sources are put together; a character that is in two of them (alphabet and name agree) is taken from the first.
     A zip is never unpacked to the disk: its members are read one by one, each checked for its size beforehand.
     Raises ValueError, naming the file, for a source that holds no characters, whose pictures have
-    more pixels than its bytes justify, or a zip that is damaged; OSError for a source that cannot be
-    opened.
+    more pixels than its bytes justify, or a zip that is damaged; OSError for a source that cannot
+    be opened.
     """
     found, left_out = {}, []
     for source in sources:
         characters, problems = _read_source(Path(source))
         for name in characters.keys() & found.keys():
-            problems += [f"{path} is of a character that an earlier source has" for path, _ in characters[name]]
+            problems += [
+                f"{path} is of a character that an earlier source has"
+                for path, _ in characters[name]
+            ]
         if not characters:
-            more = f"; of {len(problems):,} files there the first: {problems[0]}" if problems else ""
+            more = f"; of {len(problems):,} files the first: {problems[0]}" if problems else ""
             raise ValueError(f"{source} holds no characters: expected pictures alphabet/character/NAME.png, in a folder or "
                              f"a zip{more}")
         found = characters | found
         left_out += problems
     if not found:
         raise ValueError("read_characters: no source was given")
-    shape, _ = Counter(picture.shape for named in found.values() for _, picture in named).most_common(1)[0]
+    shape, _ = Counter(
+        picture.shape for named in found.values() for _, picture in named
+    ).most_common(1)[0]
     names, pictures, labels = [], [], []
     for name in sorted(found):
         fitting = [picture for _, picture in found[name] if picture.shape == shape]
@@ -124,7 +131,8 @@ def _read_run(folder):
 
 
 def _read_source(source):
-    """({"alphabet/character": [(name of the file, picture), …]}, why files were left out) of a folder or a zip."""
+    """Of a folder or a zip: ({"alphabet/character": [(name of the file, picture), …]}, why files
+    were left out)."""
     characters, left_out, pixels = {}, [], 0
     with _files(source, left_out) as (files, size):
         allowed = _allowed(size)
@@ -155,12 +163,13 @@ def _allowed(size):
 
 @contextmanager
 def _files(source, left_out):
-    """([(path, name for people, function that reads the picture), …], bytes) of the files in a folder or in a zip."""
+    """Of the files in a folder or a zip: ([(path, name for people, function that reads the
+    picture), …], bytes)."""
     if source.is_dir():
         paths, found = _walk(source, left_out), []
         for path in paths:
             inside = PurePosixPath(source.resolve().name, *path.relative_to(source).parts)
-            found.append((inside, _printable(path), lambda path=path: _read_file(path)))
+            found.append((inside, _printable(path), partial(_read_file, path)))
         yield found, sum(max(LEAST_ON_DISK, path.lstat().st_size) for path in paths)
         return
     import zipfile
@@ -170,20 +179,25 @@ def _files(source, left_out):
         except Exception as error:                      # a damaged one provokes many kinds
             raise ValueError(f"{source} is neither a folder nor a usable zip: {error}") from error
         with archive:
-            found, members = [], sorted(archive.infolist(), key=lambda member: member.filename)
-            size, unpacked = file.seek(0, 2), sum(member.file_size for member in members
-                                                  if member.file_size <= MAX_MEMBER_BYTES)
+            found = []
+            members = sorted(archive.infolist(), key=lambda member: member.filename)
+            size = file.seek(0, 2)
+            unpacked = sum(member.file_size for member in members
+                           if member.file_size <= MAX_MEMBER_BYTES)
             if unpacked > _allowed(size):
-                raise ValueError(f"{source}: its files would unpack to {unpacked:,} bytes, from {size:,}: refused")
+                raise ValueError(f"{source}: its files would unpack to {unpacked:,} bytes, "
+                                 f"from {size:,}: refused")
             for member in members:
-                path, name = PurePosixPath(member.filename), _printable(f"{source}: {member.filename}")
+                path = PurePosixPath(member.filename)
+                name = _printable(f"{source}: {member.filename}")
                 if not member.is_dir() and not _is_hidden(path):
-                    found.append((path, name, lambda member=member, name=name: _from_zip(archive, member, name)))
+                    read = partial(_from_zip, archive, member, name)
+                    found.append((path, name, read))
             yield found, size
 
 
 def _walk(source, left_out):
-    """The files below a folder, sorted; links to folders are followed, each folder is entered once."""
+    """The files below a folder, sorted; links are followed, each folder is entered once."""
     def note(error):
         left_out.append(_printable(error))
 
@@ -205,7 +219,9 @@ def _is_hidden(path):
 
 def _printable(name):
     """A name as it fits into one line."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(name))
+    return "".join(
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(name)
+    )
 
 
 def _read_file(path):
@@ -216,9 +232,11 @@ def _from_zip(archive, member, name):
     import zipfile
     if member.file_size > MAX_MEMBER_BYTES:
         raise ValueError(f"{name} would unpack to {member.file_size:,} bytes, more than {MAX_MEMBER_BYTES:,}")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):     # others may unpack to more than they say
+    # the other kinds may unpack to more than they say
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         kind = zipfile.compressor_names.get(member.compress_type, member.compress_type)
-        raise ValueError(f"{name} cannot be unpacked: it is compressed by {kind}, only stored and deflated ones are read")
+        raise ValueError(f"{name} cannot be unpacked: it is compressed by {kind}, only stored and "
+                         "deflated ones are read")
     try:
         with archive.open(member) as stream:
             data = stream.read(member.file_size)
@@ -241,6 +259,6 @@ def _stack(paths):
     pictures = [_read_file(path) for path in paths]
     for path, picture in zip(paths, pictures):
         if picture.shape != pictures[0].shape:
-            raise ValueError(f"{path} has {_size(picture.shape)} pixels, {paths[0]} has {_size(pictures[0].shape)}: all "
-                             "characters must have one size")
+            raise ValueError(f"{path} has {_size(picture.shape)} pixels, {paths[0]} has "
+                             f"{_size(pictures[0].shape)}: all characters must have one size")
     return np.stack(pictures)

@@ -20,7 +20,7 @@ COMMENTS = 1_000                # of a PPM in plain text
 SOS, EOI = 0xDA, 0xD9
 JPEG_COMPRESSIONS = (6, 7)      # of a TIFF
 WITHOUT_LENGTH = {0x01, 0xD8}   # markers that stand alone
-MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")        # neither a 255 among the data nor a restart
+MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # neither a 255 among the data nor a restart
 
 
 def check_header(file):
@@ -45,29 +45,36 @@ def check_image(image, file, max_pixels):
     elif image.format == "TIFF":
         width, height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
         if width * height > 4 * pixels + 2**20:
-            raise ValueError(f"its tiles have {width} x {height} pixels, the picture has {pixels:,}")
+            raise ValueError(
+                f"its tiles have {width} x {height} pixels, the picture has {pixels:,}"
+            )
         if image.tag_v2.get(259) in JPEG_COMPRESSIONS:
             _check_scans(_count_scans_of_parts(image.tag_v2, file), pixels, max_pixels)
-    elif image.format in ("BMP", "DIB") and image.tile[0][0] == "bmp_rle" and pixels > RUN_LENGTH_PIXELS:
-        raise ValueError(f"it has {pixels:,} pixels in run lengths, more than {RUN_LENGTH_PIXELS:,}")
+    elif image.format == "BMP" and image.tile[0][0] == "bmp_rle" and pixels > RUN_LENGTH_PIXELS:
+        raise ValueError(f"it has {pixels:,} pixels in run lengths, more than "
+                         f"{RUN_LENGTH_PIXELS:,}")
 
 
 def check_frames(image, max_pixels):
     """Look at an animated PNG, of which Pillow decodes every frame to find the text behind them."""
     frames, pixels = getattr(image, "n_frames", 1), image.size[0] * image.size[1]
-    if frames > 1 and frames * (pixels + 1000) > max_pixels:        # also the smallest takes its time
+    if frames > 1 and frames * (pixels + 1000) > max_pixels:    # the smallest takes its time, too
         raise ValueError(f"it is an animation of {frames:,} frames of {pixels:,} pixels")
 
 
 def _check_scans(scans, pixels, max_pixels):
     if scans > SCANS or scans * pixels > PASSES * max_pixels:
         shown = scans if scans <= SCANS else f"more than {SCANS}"
-        raise ValueError(f"its {pixels:,} pixels come in {shown} scans, each of which decodes them all")
+        raise ValueError(
+            f"its {pixels:,} pixels come in {shown} scans, each of which decodes them all"
+        )
 
 
 def _count_scans_of_parts(tags, file):
     """The most scans in any strip or tile of a TIFF, each of which is a JPEG of its own."""
-    places, lengths = (tags.get(strips, tags.get(tiles, ())) for strips, tiles in ((273, 324), (279, 325)))
+    places, lengths = (
+        tags.get(strips, tags.get(tiles, ())) for strips, tiles in ((273, 324), (279, 325))
+    )
     if sum(lengths) > file.seek(0, 2):
         raise ValueError("its strips or tiles are larger than the file")
     most = 0
@@ -102,7 +109,7 @@ def _check_chunks(file):
 
 
 def _check_tiles(file, start):
-    """The numbers of strips and tiles in a TIFF's first directory, of 32 bits or (BigTIFF) of 64."""
+    """The numbers of strips and tiles in a TIFF's first directory, of 32 or (BigTIFF) 64 bits."""
     order, big = "<" if start[:2] == b"II" else ">", b"+" in start[:4]
     width, head, entry = (8, "Q", "HHQ8x") if big else (4, "H", "HHI4x")
     file.seek(8 if big else 4)

@@ -129,8 +129,8 @@ def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_pers
 
 
 # of what a checkpoint keeps beside the arrays
-KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "history": list, "warnings": list,
-         "stopped": str}
+KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "history": list,
+         "warnings": list, "stopped": str}
 
 
 class _Run:
@@ -265,18 +265,22 @@ class _Run:
         try:
             self.take_up(stage, parts, progress)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise checkpoints.WeightsError(f"{self.checkpoint}: does not fit the run that it names: "
-                                           f"{type(error).__name__}: {str(error)[:200]}") from None
+            raise checkpoints.WeightsError(
+                f"{self.checkpoint}: does not fit the run that it names: "
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from None
 
     def take_up(self, stage, parts, progress):
         """Set everything to what a checkpoint says."""
         for name, kind in KINDS.items():
             if type(progress[name]) is not kind:
-                raise ValueError(f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}")
+                raise ValueError(
+                    f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}"
+                )
         if not 0 <= progress["t"] <= self.total:
             raise ValueError(f"its step {progress['t']} is none of {self.total}")
         self.enter(stage)
-        if parts.get("best"):                           # whether it fits is seen now, not at the end
+        if parts.get("best"):                           # whether it fits shows now, not at the end
             self.encoder.load_state_dict(parts["best"])
         self.encoder.load_state_dict(parts["encoder"])
         checkpoints.restore_generators(self.encoder, parts.get("generators", {}))

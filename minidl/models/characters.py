@@ -39,7 +39,9 @@ def character_encoder(weights):
     encoder = CharacterEncoder(rng=0)
     arrays = weight_files.load(weights)
     if any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        raise WeightsError(f"{weights}: holds no encoder of characters: some of its arrays are no numbers")
+        raise WeightsError(
+            f"{weights}: holds no encoder of characters: some of its arrays are no numbers"
+        )
     try:
         encoder.load_state_dict(arrays)
     except ValueError as error:

@@ -55,15 +55,19 @@ class SiameseEncoder(Module):
 
 
 def last_side(size, channels, border, widths, features):
-    """How many pixels a side the dense layer sees.  Raises ValueError for settings that make no encoder."""
+    """How many pixels a side the dense layer sees; ValueError for settings that make no encoder."""
     check_sizes("siamese_encoder", size=size, channels=channels, features=features)
     if not widths:
-        raise ValueError("siamese_encoder: widths must name the channels of one layer or more, got none")
+        raise ValueError(
+            "siamese_encoder: widths must name the channels of one layer or more, got none"
+        )
     check_sizes("siamese_encoder", **{f"widths[{i}]": width for i, width in enumerate(widths)})
     side = size - 2 * border
     if border < 0 or side < 2 ** len(widths):
-        raise ValueError(f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
-                         f"{len(widths)} halvings need at least {2 ** len(widths)}")
+        raise ValueError(
+            f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
+            f"{len(widths)} halvings need at least {2 ** len(widths)}"
+        )
     for _ in widths:
         side = (side + 1) // 2
     return side
@@ -102,8 +106,9 @@ class Mirrored(Module):
 
 
 def save_encoder(path, encoder, **notes):
-    """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder` makes it from, and notes
-    of what JSON can hold (a threshold, the names of the people whom it has seen), which come back as `encoder.notes`.
+    """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder`
+    makes it from, and notes of what JSON can hold (a threshold, the names of the people whom it has
+    seen), which come back as `encoder.notes`.
 
     Raises TypeError for notes that JSON cannot hold, ValueError for NaN or infinity among them.
     """
@@ -111,7 +116,9 @@ def save_encoder(path, encoder, **notes):
         texts = {"siamese_encoder": json.dumps(encoder.settings),
                  "notes": json.dumps(notes, allow_nan=False)}
     except (TypeError, ValueError) as error:
-        raise type(error)(f"save_encoder: notes {sorted(notes)} must be what JSON can hold: {error}") from None
+        raise type(error)(
+            f"save_encoder: notes {sorted(notes)} must be what JSON can hold: {error}"
+        ) from None
     weights.save(path, encoder.state_dict() | {name: backend.CPU.module.array(text)
                                                for name, text in texts.items()})
 
@@ -135,7 +142,9 @@ def load_encoder(path):
     except KeyError:
         raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: does not describe a Siamese encoder: {str(error)[:300]}") from None
+        raise WeightsError(
+            f"{path}: does not describe a Siamese encoder: {str(error)[:300]}"
+        ) from None
     encoder.notes = notes
     return encoder.eval()
 
@@ -158,12 +167,17 @@ def _compare(arrays, size, channels, border, widths, features, nonnegative):
     if type(widths) is not list or type(nonnegative) is not bool:
         raise ValueError("its settings are not of their kinds")
     if 2 * len(widths) > len(arrays):
-        raise ValueError(f"its settings name {len(widths):,} widths, the file has {len(arrays):,} arrays")
+        raise ValueError(
+            f"its settings name {len(widths):,} widths, the file has {len(arrays):,} arrays"
+        )
     if any(type(number) is not int for number in (size, channels, border, features, *widths)):
         raise ValueError("its settings are not whole numbers")
     side = last_side(size, channels, border, widths, features)
-    if size > 16 * (size - 2 * border):  # a border costs no weights, but every picture is made as large
-        raise ValueError(f"of pictures of {size} pixels it would see the middle {size - 2 * border}")
+    # a border costs no weights, but every picture is brought to its size
+    if size > 16 * (size - 2 * border):
+        raise ValueError(
+            f"of pictures of {size} pixels it would see the middle {size - 2 * border}"
+        )
     expected = {"stem.conv.weight": (3, 3, channels, widths[0]),
                 "dense.weight": (side * side * widths[-1], features)}
     for i, (before, width, _) in enumerate(later_blocks(widths)):

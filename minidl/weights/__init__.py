@@ -38,13 +38,18 @@ FILES = {
 
 # where in a file which bytes stand, what it then is, and what one can do
 OTHER_KINDS = [
-    (4, b"\0\0\0\0{", "a safetensors file: numpy.savez(PATH, **safetensors.numpy.load_file(FILE)) converts it"),
-    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: numpy.savez(PATH, NAME=ARRAY, ...) of h5py's arrays converts it"),
-    (0, b"\x93NUMPY", "one single array: numpy.load reads it, and numpy.savez(PATH, NAME=ARRAY) gives it a name"),
+    (4, b"\0\0\0\0{", "a safetensors file: "
+     "numpy.savez(PATH, **safetensors.numpy.load_file(FILE)) converts it"),
+    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: "
+     "numpy.savez(PATH, NAME=ARRAY, ...) of h5py's arrays converts it"),
+    (0, b"\x93NUMPY", "one single array: "
+     "numpy.load reads it, and numpy.savez(PATH, NAME=ARRAY) gives it a name"),
     (0, b"GGUF", "a GGUF file of a language model"),
     (0, b"\x1f\x8b", "compressed by gzip: unpack it first"),
-    (0, b"{", "JSON, but not a manifest of weights, which is a list: give that file (…-weights_manifest.json)"),
-    (0, b"version https://", "a pointer of Git LFS in the place of the file: `git lfs pull` brings the file itself"),
+    (0, b"{", "JSON, but not a manifest of weights, which is a list: "
+     "give that file (…-weights_manifest.json)"),
+    (0, b"version https://", "a pointer of Git LFS in the place of the file: "
+     "`git lfs pull` brings the file itself"),
     (0, b"<", "a page of HTML or XML in the place of the file: download it again"),
 ]
 
@@ -93,14 +98,18 @@ def check_numbers(path, arrays):
     import numpy as np
 
     for name, array in arrays.items():
+        shown = repr(name[:80])
         if array.dtype.kind not in "biuf":
-            raise WeightsError(f"{path}: its array {name[:80]!r} holds {array.dtype.name}, expected real numbers")
+            raise WeightsError(f"{path}: its array {shown} holds {array.dtype.name}, expected real "
+                               "numbers")
         with np.errstate(over="ignore"):
-            bad = array.size - np.count_nonzero(np.isfinite(array.astype("float32", copy=False)))
-        if bad:
-            raise WeightsError(f"{path}: {bad:,} of the {array.size:,} numbers in {name[:80]!r} are NaN or infinite")
+            finite = np.isfinite(array.astype("float32", copy=False))
+        if not finite.all():
+            bad = array.size - np.count_nonzero(finite)
+            raise WeightsError(f"{path}: {bad:,} of the {array.size:,} numbers in {shown} are NaN "
+                               "or infinite")
         if name.endswith("running_variance") and (array < 0).any():
-            raise WeightsError(f"{path}: {name[:80]!r} holds a variance below 0")
+            raise WeightsError(f"{path}: {shown} holds a variance below 0")
 
 
 def save(path, source):
@@ -127,7 +136,9 @@ def _read(stream, path):
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(16)
     stream.seek(0)
-    expected = "expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json)"
+    expected = (
+        "expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json)"
+    )
     for place, sign, kind in OTHER_KINDS:
         if start[place:place + len(sign)] == sign:
             raise ValueError(f"it is {kind}; {expected}")

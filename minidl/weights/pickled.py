@@ -81,7 +81,8 @@ def read(stream, storages):
 
     for count, (instruction, argument, position) in enumerate(pickletools.genops(stream)):
         if count == MAX_INSTRUCTIONS:
-            raise ValueError(f"its pickle has more than {count:,} instructions, which no weight file needs: refused")
+            raise ValueError(f"its pickle has more than {count:,} instructions, which no weight "
+                             "file needs: refused")
         name = instruction.name
         if name in VALUES:
             stack.append(argument)
@@ -136,7 +137,9 @@ def _global(name):
         advice = ""
         if name.endswith("Storage"):
             advice = "; with PyTorch, tensor.float() makes plain ones of them"
-        raise ValueError(f"asks for {shown}, but only plain tensors ({known}) are read: refused{advice}")
+        raise ValueError(
+            f"asks for {shown}, but only plain tensors ({known}) are read: refused{advice}"
+        )
     raise ValueError(f"asks for {shown}, which a weight file has no business with: refused")
 
 

@@ -94,9 +94,12 @@ def _layout(description):
                          f"{' or '.join(known)} of known shape")
     if quantization is None:
         return name, tuple(shape), np.dtype(known[kind]), None, None
-    scale, smallest, stored = float(quantization["scale"]), float(quantization["min"]), np.dtype(known[kind])
+    scale, smallest = float(quantization["scale"]), float(quantization["min"])
+    stored = np.dtype(known[kind])
     largest = float(np.finfo("float32").max)
     if not (abs(smallest) <= largest and abs(np.iinfo(stored).max * scale + smallest) <= largest):
-        raise ValueError(f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, which "
-                         "give no numbers of float32")
+        raise ValueError(
+            f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, which "
+            "give no numbers of float32"
+        )
     return name, tuple(shape), stored, scale, smallest

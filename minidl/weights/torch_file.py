@@ -71,11 +71,12 @@ def read_zip(archive, members):
             raise ValueError(f"storage {storage.key[:80]!r} should have {expected} bytes, there is {came}")
         return content(archive, member)
 
-    return _arrays(value, storages.values(), numbers, sum(member.file_size for member in members.values()))
+    size = sum(member.file_size for member in members.values())
+    return _arrays(value, storages.values(), numbers, size)
 
 
 def _arrays(value, storages, numbers, size):
-    """The tensors of a state dictionary as arrays of their own, copied out of one storage at a time.
+    """The tensors of a state dictionary as arrays of their own, copied one storage at a time.
 
     `size` is the number of bytes that justify them.
     """
@@ -106,20 +107,24 @@ def _tensors(value):
     if type(value.get("state_dict")) is dict:
         value = value["state_dict"]
     elif not _is_state(value):
-        inner = [key for key, entry in value.items() if type(entry) is dict and entry and _is_state(entry)]
+        inner = [key for key, entry in value.items()
+                 if type(entry) is dict and entry and _is_state(entry)]
         if len(inner) > 1:
-            raise ValueError(f"it holds {len(inner)} dictionaries of tensors, {_shown(inner)}, where one is expected; "
-                             "with PyTorch, torch.save(torch.load(FILE)[KEY], OTHER) takes one out")
+            raise ValueError(f"it holds {len(inner)} dictionaries of tensors, {_shown(inner)}, "
+                             "where one is expected; with PyTorch, "
+                             "torch.save(torch.load(FILE)[KEY], OTHER) takes one out")
         value = value[inner[0]] if inner else value
     for name, tensor in value.items():
         if type(name) is not str or type(tensor) is not pickled.StoredTensor:
-            raise ValueError(f"its entry {str(name)[:80]!r} is a {type(tensor).__name__}, expected a named tensor; "
-                             f"there are {_shown(value)}")
+            raise ValueError(f"its entry {str(name)[:80]!r} is a {type(tensor).__name__}, expected "
+                             f"a named tensor; there are {_shown(value)}")
     return value
 
 
 def _is_state(value):
-    return all(type(name) is str and type(tensor) is pickled.StoredTensor for name, tensor in value.items())
+    return all(
+        type(name) is str and type(tensor) is pickled.StoredTensor for name, tensor in value.items()
+    )
 
 
 def _shown(keys):
