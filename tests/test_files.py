@@ -118,6 +118,18 @@ def test_saving_again_keeps_the_mode(tmp_path, mode):
     assert path.stat().st_mode & 0o777 == mode and path.read_bytes() == b"new"
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_saving_again_keeps_the_owner(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 5678)
+    path.chmod(0o640)
+    with files.atomic_write(path) as stream:
+        stream.write(b"new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 5678, 0o640)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links and modes are POSIX's")
 def test_what_one_group_might_do_is_not_for_another(tmp_path, monkeypatch):
     path = tmp_path / "file"
