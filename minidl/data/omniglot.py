@@ -63,7 +63,7 @@ def read_characters(*sources):
     found, left_out = {}, []
     for source in sources:
         characters, problems = _read_source(Path(source))
-        for name in characters.keys() & found.keys():
+        for name in sorted(characters.keys() & found.keys()):
             problems += [
                 f"{path} is of a character that an earlier source has"
                 for path, _ in characters[name]

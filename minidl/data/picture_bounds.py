@@ -85,7 +85,7 @@ def _count_scans_of_parts(tags, file):
 
 
 def _count_scans(data):
-    """The scans of a JPEG up to its end, or SCANS + 1."""
+    """The scans of a JPEG up to its end, no further than SCANS + 1; where they are few, a bound."""
     if (most := data.count(b"\xff\xda")) <= PASSES:     # one look instead of one at each marker
         return most
     scans, found = 0, MARKER.search(data)
