@@ -1,6 +1,8 @@
 """Alphabets from folders and zips, one-shot runs, and characters invented by a generator."""
 import io
 import os
+import re
+import shutil
 import tracemalloc
 import zipfile
 
@@ -250,6 +252,10 @@ def test_runs(runs):
 ])
 def test_bad_class_labels(runs, line, words):
     (runs / "run01" / "class_labels.txt").write_text(line + "\n")
+    found = read_runs(runs)
+    assert list(found) == ["run02"] and len(found.left_out) == 1
+    assert re.search(f"run01: .*class_labels.txt.*{words}", found.left_out[0])
+    shutil.rmtree(runs / "run02")
     with pytest.raises(ValueError, match=words) as caught:
         read_runs(runs)
     assert "class_labels.txt" in str(caught.value) and "\n" not in str(caught.value)
@@ -260,14 +266,21 @@ def test_runs_that_are_not_there(tmp_path, runs):
         read_runs(tmp_path)
     for path in (runs / "run02" / "training").iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match="training holds no pictures: expected one of each class"):
-        read_runs(runs)
+    assert "training holds no pictures: expected one of each class" in read_runs(runs).left_out[0]
 
 
 def test_a_run_with_pictures_of_two_sizes(runs):
     (runs / "run02" / "test" / "item03.png").write_bytes(png(1, (10, 9)))
-    with pytest.raises(ValueError, match="item03.png has 10 × 9 pixels"):
-        read_runs(runs)
+    found = read_runs(runs)
+    assert list(found) == ["run01"] and "item03.png has 10 × 9 pixels" in found.left_out[0]
+
+
+@pytest.mark.parametrize("name", ["test/item02.png", "training/class02.png"])
+def test_a_damaged_picture_ends_its_run_alone(runs, name):
+    (runs / "run02" / name).write_bytes(png(2)[:50])
+    found = read_runs(runs)
+    assert list(found) == ["run01"] and len(found.left_out) == 1
+    assert "run02: " in found.left_out[0] and "is not a usable picture" in found.left_out[0]
 
 
 def test_drawn_characters():

@@ -48,6 +48,14 @@ class Run(namedtuple("Run", "training test answers")):
     __slots__ = ()
 
 
+class Runs(dict):
+    """{"run01": Run, …}; left_out: a line for each run that cannot be used, which says why."""
+
+    def __init__(self):
+        super().__init__()
+        self.left_out = []
+
+
 def read_characters(*sources):
     """Read alphabets: each source a folder or a zip with …/alphabet/character/NAME.png.  Returns Characters.
 
@@ -95,13 +103,23 @@ def read_runs(folder):
     """Read one-shot runs in Omniglot's format: folder/runNN/class_labels.txt and the pictures beside it.
 
     A line of class_labels.txt is `runNN/test/item01.png runNN/training/class08.png`: a test picture, and the training
-    picture of the same character.  Returns {"run01": Run, …}, sorted by name.
-    Raises ValueError, naming the file and line, for what is missing, damaged or does not fit.
+    picture of the same character.  Returns {"run01": Run, …}, sorted by name, with `left_out`: a
+    run in which anything is missing, damaged or does not fit is no examination, and is named there
+    with the file and line.
+    Raises ValueError where no run is left.
     """
     found = sorted(path.parent for path in Path(folder).glob("*/class_labels.txt"))
     if not found:
         raise ValueError(f"{folder} holds no one-shot runs: expected {folder}/run01/class_labels.txt and so on")
-    return {path.name: _read_run(path) for path in found}
+    runs = Runs()
+    for path in found:
+        try:
+            runs[path.name] = _read_run(path)
+        except (OSError, ValueError) as error:
+            runs.left_out.append(_printable(f"{path.name}: {error}"))
+    if not runs:
+        raise ValueError(f"{folder} holds no one-shot run that can be used; {runs.left_out[0]}")
+    return runs
 
 
 def _read_run(folder):
