@@ -222,6 +222,36 @@ def test_a_tiff_of_endless_or_huge_tiles_is_refused(tmp_path, tags, words):
         refused(tmp_path / "tiles.tif", words)
 
 
+@pytest.mark.parametrize("rows, height, words", [
+    (16, 16, None), (16, 17, "256 of its 272 pixels"), (16, 10**6, "256 of its 16,000,000 pixels"),
+    (7, 16, "112 of its 256")])
+def test_a_tiff_that_lacks_strips_is_refused(tmp_path, rows, height, words):
+    content = little_tiff((259, 3, 1, 1), (273, 4, 1, 122), (278, 4, 1, rows), (279, 4, 1, 16 * rows))
+    size = struct.pack("<HHII", 257, 3, 1, 16)
+    (tmp_path / "strips.tif").write_bytes(content.replace(size, struct.pack("<HHII", 257, 4, 1, height)))
+    if words is None:
+        assert load_image(tmp_path / "strips.tif").shape == (16, 16, 3)
+    else:
+        refused(tmp_path / "strips.tif", "its strips or tiles hold", words)
+
+
+def test_a_tiff_of_one_colour_at_a_time(tmp_path):
+    planes = np.arange(3 * 256, dtype=np.uint16).astype("u1").reshape(3, 16, 16)
+    for count, shape in (3, (16, 16, 3)), (2, None):
+        tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 3, 158), (259, 3, 1, 1), (262, 3, 1, 2),
+                (273, 4, count, 164), (277, 3, 1, 3), (278, 3, 1, 16), (279, 4, count, 176),
+                (284, 3, 1, 2)]
+        head = b"II*\0" + struct.pack("<IH", 8, 10)
+        head += b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        head = head.ljust(158, b"\0")
+        head += struct.pack("<3H3I3I", 8, 8, 8, 188, 444, 700, 256, 256, 256)
+        (tmp_path / "planes.tif").write_bytes(head + planes.tobytes())
+        if shape:
+            assert (load_image(tmp_path / "planes.tif") == planes.transpose(1, 2, 0)).all()
+        else:
+            refused(tmp_path / "planes.tif", "170 of its 256 pixels")
+
+
 def test_a_bmp_of_short_rows_is_refused(tmp_path):
     def bmp(width, height):
         rows = b"\1\0\0\0" * height + b"\0\1"                     # one pixel and the end of the row

@@ -43,6 +43,12 @@ def check_image(image, file, max_pixels):
         file.seek(0)
         _check_scans(_count_scans(file.read()), pixels, max_pixels)
     elif image.format == "TIFF":
+        covered = sum((right - left) * (bottom - top)
+                      for _, (left, top, right, bottom), *_ in image.tile)
+        if image.tile[0][0] == "raw" and image.tag_v2.get(284) == 2:        # one colour at a time
+            covered //= len(image.getbands())
+        if covered < pixels:            # Pillow would leave the others black
+            raise ValueError(f"its strips or tiles hold {covered:,} of its {pixels:,} pixels")
         width, height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
         if width * height > 4 * pixels + 2**20:
             raise ValueError(
