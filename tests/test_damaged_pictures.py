@@ -226,9 +226,10 @@ def test_a_tiff_of_endless_or_huge_tiles_is_refused(tmp_path, tags, words):
     (16, 16, None), (16, 17, "256 of its 272 pixels"), (16, 10**6, "256 of its 16,000,000 pixels"),
     (7, 16, "112 of its 256")])
 def test_a_tiff_that_lacks_strips_is_refused(tmp_path, rows, height, words):
-    content = little_tiff((259, 3, 1, 1), (273, 4, 1, 122), (278, 4, 1, rows), (279, 4, 1, 16 * rows))
-    size = struct.pack("<HHII", 257, 3, 1, 16)
-    (tmp_path / "strips.tif").write_bytes(content.replace(size, struct.pack("<HHII", 257, 4, 1, height)))
+    content = little_tiff((259, 3, 1, 1), (273, 4, 1, 122), (278, 4, 1, rows),
+                          (279, 4, 1, 16 * rows))
+    as_it_is, as_said = struct.pack("<HHII", 257, 3, 1, 16), struct.pack("<HHII", 257, 4, 1, height)
+    (tmp_path / "strips.tif").write_bytes(content.replace(as_it_is, as_said))
     if words is None:
         assert load_image(tmp_path / "strips.tif").shape == (16, 16, 3)
     else:
