@@ -1,0 +1,23 @@
+"""How near other people come to each other, measured once for the encoder that minidl fetches.
+
+face128, on photographs from the press: 1,000 people with one picture each, the face cut out
+closely, grey, 112 × 112 pixels, not aligned; all pairs.  Children, relatives, or other pictures
+than such come nearer or less near.  To measure on your own, which a gallery then goes by:
+
+    python -m demos.faces calibrate --gallery FILE --data FOLDER --json FILE.json
+"""
+from minidl.faces.calibration import RATES, Impostors
+from minidl.faces.encoding import fingerprint
+
+MEASURED = {            # an encoder's fingerprint: its Impostors
+    "8777cb19de2677c59ac72333edb729b04c0124722853403085a019b3d7610030": Impostors(
+        rates=RATES[1:],
+        distances=(0.4278, 0.4552, 0.4788, 0.5065, 0.5358, 0.5701, 0.6060, 0.6560,
+                   0.6942, 0.7225, 0.7706, 0.8193, 0.8872),
+        people=1000, pairs=499500),
+}
+
+
+def measured(encoder):
+    """The Impostors of exactly this encoder, or None where they are not known."""
+    return MEASURED.get(fingerprint(encoder))
