@@ -21,23 +21,17 @@ on pictures like yours; until it has, face128 goes by press photographs, an enco
 its validation people, and of one without such a note everything says "not calibrated".
 """
 import argparse
-import contextlib
 from pathlib import Path
 import sys
 
-import numpy as np
-
-from demos.command_line import Parser, Stopwatch, above, run, share, start, write_json
-from demos.faces_evaluation import evaluate, pairs_to_ask, show, unseen
-from demos.faces_model import Model
-from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, MOST_PICTURES, RECIPE, train
-from minidl.data import balanced_pairs, read_people, write_drawn_faces
-from minidl.data.people import check_name, find_pictures
-from minidl.faces import Gallery, Impostors
-from minidl.faces.calibration import judge
+from demos.command_line import Parser, above, run, share, start, write_json
+from demos.faces_evaluation import evaluate, show
+from demos.faces_gallery import calibrate, enroll, identify, list_people, remove, rename, verify
+from demos.faces_model import model_of, say
+from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
+from minidl.data import write_drawn_faces
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
-from minidl.weights import WeightsError
 
 DRAWN_PICTURES = 6              # of each person
 EXIT_CODES = """Exit codes: 0, all pictures were used; 1, some were left out, each is named on
@@ -60,229 +54,39 @@ def main(arguments=None):
         return 1
 
 
-# ---- the commands: options → figures -----------------------------------------------------------------------------------
+# ---- the commands (those about a gallery: demos/faces_gallery.py): options → figures
 
 def _everything(options):
     """Train, evaluate on people never seen, enrol from one picture each, ask."""
     figures, drawn = {}, options.data is None
     if drawn:
         options.data = options.output / f"people_{options.drawn}_{options.seed}"
-        _say(options, f"drawing {DRAWN_PICTURES} pictures of each of {options.drawn} people, {options.data}")
+        say(options, f"drawing {DRAWN_PICTURES} pictures of each of {options.drawn} people, "
+            f"{options.data}")
         write_drawn_faces(options.data, options.drawn, DRAWN_PICTURES, seed=options.seed)
     options.exclude_pairs = options.pairs
     if options.model != "face128":
         figures["training"] = train(options, *(DRAWN_ENCODER, DRAWN_RECIPE) if drawn else ())
-    model = _model(options)
+    model = model_of(options)
     figures["evaluation"] = evaluate(model, options)
     figures["answers"] = show(model, options)
-    _say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are beside it; try:",
-         f"  python -m demos.faces identify --gallery {options.output}/gallery.npz --model {options.model} "
-         f"{options.data}/{figures['answers']['enrolled'][0]}")
+    say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are "
+        "beside it; try:",
+        f"  python -m demos.faces identify --gallery {options.output}/gallery.npz "
+        f"--model {options.model} {options.data}/{figures['answers']['enrolled'][0]}")
     return figures
 
 
 def _train(options):
     figures = train(options)
-    _say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, validation "
-         f"people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} people are left to evaluate on")
+    say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, "
+        f"validation people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} "
+        "people are left to evaluate on")
     return figures
 
 
 def _evaluate(options):
-    return evaluate(_model(options), options)
-
-
-def _enroll(options):
-    if (options.data is None) == (options.name is None) or options.name and not options.pictures:
-        raise ValueError("enroll: give a NAME and one PICTURE or more, or else --data FOLDER")
-    if options.name:
-        check_name("enroll", options.name)
-    model = _model(options)
-    if options.gallery.exists():
-        _gallery(options, model)                    # one that cannot be read shows before the work
-    if options.data:
-        people = read_people(options.data)
-        options.left_out += people.left_out
-        people = people.first(options.most) if options.most else people
-        paths, names = people.paths, [people.names[label] for label in people.labels]
-    else:
-        paths = _files(options)
-        names = [options.name] * len(paths)
-    watch = Stopwatch()
-    encodings, used = model.encode(paths)
-    names = [names[i] for i in used]
-    options.gallery.parent.mkdir(parents=True, exist_ok=True)
-    with _changed(options, model, new=model.gallery()) as gallery:
-        gallery.enroll_encodings(names, encodings)
-    _say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: {len(gallery):,}; "
-         f"{_costs(gallery)}")
-    _warn(gallery)
-    return {"enrolled": len(names), "people": len(gallery), "threshold": gallery.threshold,
-            "calibrated": gallery.calibrated, "seconds": watch.seconds}
-
-
-def _identify(options):
-    model = _model(options)
-    gallery, paths = _gallery(options, model), _files(options)
-    watch = Stopwatch()
-    encodings, used = model.encode(paths)
-    encoded = watch.seconds
-    found = gallery.identify_encodings(encodings)
-    searched = watch.seconds - encoded
-    for i, match in zip(used, found):
-        said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
-        _say(options, f"{paths[i]}: {said}{_distances(match)})")
-    _warn(gallery)
-    return {"answers": [vars(match) | {"picture": str(paths[i])} for i, match in zip(used, found)],
-            "calibrated": gallery.calibrated, "encoding_seconds": encoded,
-            "search_seconds": searched}
-
-
-def _verify(options):
-    model = _model(options)
-    gallery, paths = _gallery(options, model), _files(options)
-    pictures, used = model.read_usable(paths)
-    found = [gallery.verify(picture, options.name) for picture in pictures]
-    for i, said in zip(used, found):
-        answer = "yes," if said else "no, not"
-        _say(options, f"{paths[i]}: {answer} {said.claimed} ({_distances(said)})")
-    _warn(gallery)
-    return {"answers": [vars(said) | {"picture": str(paths[i])} for i, said in zip(used, found)],
-            "calibrated": gallery.calibrated}
-
-
-def _calibrate(options):
-    """Measure how near other people come: τ then follows from that, the stated rate and how many
-    pictures are enrolled."""
-    model = _model(options)
-    _gallery(options, model)                        # there must be one
-    impostors, distances, same = _measure(options, model)
-    with _changed(options, model) as gallery:
-        before = gallery.threshold
-        gallery.impostors, gallery.threshold = impostors, None
-        if options.far is not None:
-            gallery.false_accept_rate = options.far
-    tau = gallery.threshold
-    _say(options, f"{options.gallery}: {_costs(gallery)}; τ was {before:.4f}",
-         f"measured on {impostors.pairs:,} pairs of {impostors.people:,} people")
-    figures = {"threshold": tau, "threshold_before": before, "impostors": vars(impostors),
-               "false_accept_rate": gallery.false_accept_rate,
-               "pictures_enrolled": len(gallery.people)}
-    if same.any():
-        found = judge(distances, same, tau)
-        _say(options, *str(found).splitlines()[1:])
-        figures |= {"false_refusal_rate": found.false_refusal_rate, "same_pairs": found.same_pairs,
-                    "false_refusal_interval": found.false_refusal_interval}
-    return figures
-
-
-def _measure(options, model):
-    """(Impostors, distances of pairs, which of these are one person), on the options' pictures."""
-    if options.pairs:
-        distances, pairs, *_ = model.distances(pairs_to_ask(model, options))
-        people = {pairs.person(path) for path in [*pairs.a, *pairs.b]}
-        return Impostors.of_pairs(distances[~pairs.same], len(people)), distances, pairs.same
-    people = unseen(model, options, with_second=0).first(MOST_PICTURES)
-    encodings, used = model.encode(people.paths)
-    labels = people.labels[used]
-    impostors = Impostors.measure(encodings, labels)
-    if len(np.unique(labels)) == len(labels):
-        return impostors, np.zeros(0), np.zeros(0, bool)
-    a, b, same = balanced_pairs(labels, options.count, options.seed)
-    return impostors, np.linalg.norm(encodings[a] - encodings[b], axis=1), same
-
-
-def _list(options):
-    gallery = _gallery(options, _model(options))
-    counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
-    _say(options, f"{_costs(gallery)}; pictures of each:",
-         *(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
-    _warn(gallery)
-    return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold,
-            "calibrated": gallery.calibrated}
-
-
-def _remove(options):
-    with _changed(options, _model(options)) as gallery:
-        gallery.remove(options.name)
-    return {"people": len(gallery)}
-
-
-def _rename(options):
-    with _changed(options, _model(options)) as gallery:
-        gallery.rename(options.name, options.new_name)
-    return {"people": len(gallery)}
-
-
-def _model(options):
-    return Model(options.model, options.crop, options.quiet, options.left_out)
-
-
-def _gallery(options, model):
-    """The gallery in the file, to be asked."""
-    with _explained(options):
-        return Gallery.load(options.gallery, model.encoder)
-
-
-@contextlib.contextmanager
-def _changed(options, model, new=None):
-    """The gallery in the file, to be changed in a `with` block: read again when it is our turn,
-    saved at the end.  new: the one to begin with where there is none yet."""
-    with _explained(options, new is not None):
-        with Gallery.changed(options.gallery, model.encoder, new) as gallery:
-            yield gallery
-
-
-@contextlib.contextmanager
-def _explained(options, new=False):
-    """Says what may help where there is no gallery, or one of another encoder."""
-    if not new and not options.gallery.exists():
-        raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
-    try:
-        yield
-    except WeightsError as error:
-        raise ValueError(f"{error}; --model says which encoder, here {options.model}") from None
-
-
-def _files(options):
-    """Pictures as they are given, and for a folder all that are in it and in its folders."""
-    found = []
-    for place in options.pictures:
-        if place.is_dir():
-            inside, left_out = find_pictures(place)
-            if not inside:
-                raise ValueError(f"there are no pictures in the folder {place}")
-            found += inside
-            options.left_out += left_out
-        else:
-            found.append(place)
-    return found
-
-
-def _costs(gallery):
-    """What τ is, and what it costs."""
-    if not gallery.calibrated:
-        return f"τ {gallery.threshold:.3f}, not calibrated"
-    rate = gallery.impostors.rate(gallery.threshold, len(gallery.people))
-    return f"τ {gallery.threshold:.3f}, at which {rate:.1%} of strangers are given a name"
-
-
-def _warn(gallery):
-    if not gallery.calibrated:
-        print(f"not calibrated: how many strangers τ {gallery.threshold:.3f} gives a name, among "
-              f"{len(gallery.people):,} pictures enrolled, is not known; `calibrate` before "
-              "`identify`", file=sys.stderr)
-
-
-def _distances(said):
-    """Of a Match or a Verification."""
-    return (f"{said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f}"
-            + (f"; next {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else ""))
-
-
-def _say(options, *lines):
-    if not options.quiet:
-        print(*lines, sep="\n")
+    return evaluate(model_of(options), options)
 
 
 # ---- their command lines -------------------------------------------------------------------------------------------------
@@ -401,17 +205,17 @@ COMMANDS = {            # name: (what it does, how it is described, its options)
     None: (_everything, __doc__, [_data_or_drawn, _pairs, _crop, _recipe]),
     "train": (_train, "Train an encoder on a folder of people.", [_data, _train_files, _crop, _recipe]),
     "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
-    "enroll": (_enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
+    "enroll": (enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
                "`identify`.", [_gallery_option, _enrolled]),
-    "calibrate": (_calibrate, "Measure how near other people come on your own pictures, before "
+    "calibrate": (calibrate, "Measure how near other people come on your own pictures, before "
                   "`identify`.\nThe threshold then follows from --far and from how many pictures "
                   "are enrolled.",
                   [_gallery_option, _data, _pairs, _far]),
-    "identify": (_identify, "Who is it? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
-    "verify": (_verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
-    "list": (_list, "Who is enrolled, with how many pictures?", [_gallery_option]),
-    "remove": (_remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
-    "rename": (_rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
+    "identify": (identify, "Who is it? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
+    "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
+    "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
+    "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
+    "rename": (rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
 }
 
 if __name__ == "__main__":

@@ -91,6 +91,17 @@ class Model:
         return np.linalg.norm(a - b, axis=1), pairs, paths, encodings
 
 
+def model_of(options):
+    """The Model that the options name."""
+    return Model(options.model, options.crop, options.quiet, options.left_out)
+
+
+def say(options, *lines):
+    """Print, unless --quiet."""
+    if not options.quiet:
+        print(*lines, sep="\n")
+
+
 def read_prepared(paths, size, channels, crop, quiet, left_out):
     """(pictures, their places in `paths`): picture files as an encoder of that size takes them, for
     training: uint8 (N, size, size, channels).  Those that cannot be read go to left_out."""

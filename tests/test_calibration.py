@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minidl.faces import Impostors
-from minidl.faces.calibration import RATES, judge
+from minidl.faces.calibration import RATES, judge, per_comparison
 
 LINE = Impostors(rates=(0.01, 0.04, 0.25, 0.49), distances=(0.1, 0.2, 0.5, 0.7), people=40,
                  pairs=780)
@@ -20,6 +20,14 @@ def test_the_formula_by_hand():
     assert LINE.threshold(0.0784, 2) == pytest.approx(0.2)
     assert LINE.rate(0.5, 2) == pytest.approx(1 - 0.75 ** 2)
     assert LINE.threshold(1 - 0.75 ** 3, 3) == pytest.approx(0.5)
+
+
+def test_the_rate_of_each_comparison():
+    assert per_comparison(0.0784, 2) == pytest.approx(0.04)
+    assert per_comparison(1e-12, 10 ** 6) == pytest.approx(1e-18, rel=1e-6)     # no digits are lost
+    for rate in 0, 1, -0.1, float("nan"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            per_comparison(rate, 1)
 
 
 def test_between_two_rates_the_normal_quantile_is_a_straight_line():
@@ -70,6 +78,16 @@ def test_strangers_are_named_as_often_as_stated():
         distances = np.linalg.norm(strangers[:, None] - gallery, axis=-1)
         named, asked = named + (distances.min(1) <= threshold).sum(), asked + 50
     assert named / asked == pytest.approx(0.05, rel=0.25)
+
+
+def test_people_who_come_nearer_than_those_measured():
+    rng = np.random.default_rng(2)
+    impostors = Impostors.measure(rng.standard_normal((200, 16)), np.arange(200))
+    people = np.repeat(np.arange(40), 2)
+    assert impostors.hold_for(rng.standard_normal((80, 16)), people)
+    assert impostors.hold_for(2 * rng.standard_normal((80, 16)), people)           # only farther
+    assert not impostors.hold_for(0.7 * rng.standard_normal((80, 16)), people)
+    assert impostors.hold_for(np.zeros((19, 16)), np.arange(19))                   # too few to say
 
 
 @pytest.mark.parametrize("rates, distances, words", [

@@ -172,6 +172,12 @@ def test_what_is_not_calibrated_says_so(known, tmp_path, capsys):
     assert "the right person refused" in said.out
     faces.main(["identify", picture, *options])
     assert "not calibrated" not in capsys.readouterr().err
+    faces.main(["enroll", "--data", str(people), *options])
+    assert "not calibrated" not in capsys.readouterr().err
+    gallery = md.load(tmp_path / "g.npz")
+    md.save(tmp_path / "g.npz", gallery | {"impostors": gallery["impostors"] * [[1], [3]]})
+    faces.main(["list", *options])
+    assert capsys.readouterr().err.startswith("not calibrated: the people enrolled come nearer")
 
 
 def test_a_damaged_picture_is_left_out_and_the_rest_goes_on(att, tmp_path, capsys, story):

@@ -12,6 +12,13 @@ LEAST = 5                       # pairs below a distance, for its rate to count 
 PICTURES = 2000                 # of so many all pairs are measured, two million; of more, a draw
 
 
+def per_comparison(rate, comparisons):
+    """The rate that each of K comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
+    if not 0 < rate < 1:
+        raise ValueError(f"a false accept rate must lie between 0 and 1, got {rate}")
+    return -math.expm1(math.log1p(-rate) / comparisons)         # to all its digits
+
+
 @dataclass(frozen=True)
 class Impostors:
     """How near pictures of two different people come: F(d), the share of such pairs within d.
@@ -79,10 +86,9 @@ class Impostors:
 
     def threshold(self, rate, comparisons=1):
         """The τ at which a share `rate` of strangers is named, each compared with K pictures."""
-        each = -math.expm1(math.log1p(-rate) / comparisons)     # 1 − (1 − r)^(1/K), all digits
-        z, (first, *_), normal = NormalDist().inv_cdf(each), self.distances, self._normal()
+        z, normal = NormalDist().inv_cdf(per_comparison(rate, comparisons)), self._normal()
         if z < normal[0]:
-            return max(0.0, first + self._slope() * (z - normal[0]))
+            return max(0.0, self.distances[0] + self._slope() * (z - normal[0]))
         return float(np.interp(z, normal, self.distances))
 
     def rate(self, threshold, comparisons=1):
@@ -92,6 +98,17 @@ class Impostors:
         if threshold < self.distances[0]:
             z += (threshold - self.distances[0]) / self._slope()
         return -math.expm1(comparisons * math.log1p(-NormalDist().cdf(z)))
+
+    def hold_for(self, encodings, labels):
+        """Whether these people come no nearer to each other than those measured: False where half
+        of their pairs lie within what holds 30 % of the measured.
+
+        Other pictures than those crowd together (faces that do not fill them, above all), and so do
+        relatives.  Fewer than 20 people are too few to say: True.
+        """
+        if len(np.unique(labels)) < 20:
+            return True
+        return self.rate(Impostors.measure(encodings, labels).threshold(0.5)) >= 0.3
 
     def _normal(self):
         return [NormalDist().inv_cdf(rate) for rate in self.rates]

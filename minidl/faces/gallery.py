@@ -41,7 +41,7 @@ class Gallery:
                             claimed in `verify` (1:1).  A number: τ is that, whatever it costs.
         false_accept_rate   the share of strangers who may be named, or be accepted as the claimed
         impostors           how near other people come: see Impostors, which has the formula.  None:
-                            what is known of face128, see `measured`.  Better, as yours are:
+                            what is known of face128, see `measured`.  Better, on your own pictures:
                             Impostors.measure(encode(encoder, pictures), names)
     Of another encoder nothing is known.  Its gallery is not `calibrated`, as every answer says, and
     without a threshold τ is 0, which recognizes nobody but in the very same picture.
