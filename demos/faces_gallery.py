@@ -1,4 +1,4 @@
-"""The commands of demos.faces about a gallery: enrol, calibrate, ask; each from options to figures."""
+"""The commands of demos.faces about a gallery, each from options to figures."""
 import contextlib
 import sys
 
@@ -13,7 +13,7 @@ from minidl.faces import Gallery, Impostors
 from minidl.faces.calibration import judge, per_comparison
 from minidl.weights import WeightsError
 
-MOST_PICTURES = 8               # of anybody, to measure: nobody with hundreds of pictures decides it
+MOST_PICTURES = 8               # of anybody: nobody with hundreds of them decides what is measured
 
 
 def enroll(options):
@@ -38,8 +38,8 @@ def enroll(options):
     options.gallery.parent.mkdir(parents=True, exist_ok=True)
     with _changed(options, model, new=model.gallery()) as gallery:
         gallery.enroll_encodings(names, encodings)
-    say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: {len(gallery):,}; "
-        f"{_costs(gallery)}")
+    say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: "
+        f"{len(gallery):,}; {_costs(gallery)}")
     _warn(gallery)
     return {"enrolled": len(names), "people": len(gallery), "threshold": gallery.threshold,
             "calibrated": gallery.calibrated, "seconds": watch.seconds}
@@ -91,7 +91,9 @@ def calibrate(options):
     say(options, f"{options.gallery}: {_costs(gallery)}; τ was {before:.4f}",
         f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
         f"down to {impostors.rates[0]:g} a comparison, and τ is for {each:.2g}"
-        + (": extrapolated, more people would say more" if each < impostors.rates[0] else ""))
+        + (": extrapolated" if each < impostors.rates[0] else "")
+        + ("; with fewer than 30 people the share may be several times the stated"
+           if impostors.people < 30 else ""))
     figures = {"threshold": tau, "threshold_before": before, "impostors": vars(impostors),
                "false_accept_rate": gallery.false_accept_rate,
                "pictures_enrolled": len(gallery.people)}
@@ -205,5 +207,6 @@ def _warn(gallery):
 
 def _distances(said):
     """Of a Match or a Verification."""
-    return (f"{said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f}"
+    sign = "≤" if said.distance <= said.threshold else ">"
+    return (f"{said.distance:.3f} {sign} τ {said.threshold:.3f}"
             + (f"; next {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else ""))

@@ -58,13 +58,14 @@ def test_normal_distances_are_continued_as_what_they_are():
 
 
 def test_measuring_takes_all_pairs_of_two_people():
-    """On a line, three pictures each; those of two people count once, those of one not at all."""
-    places, labels = np.array([0, 1, 3, 7, 12, 20, 100, 101, 109.0]), np.repeat(list("ABC"), 3)
-    with pytest.raises(ValueError, match="9 pairs of two people are too few"):
-        Impostors.measure(places[:6, None], labels[:6])
+    """On a line, two pictures each; those of two people count once, those of one not at all."""
+    places, labels = np.cumsum(np.arange(14.0)), np.repeat(list("ABCDEFG"), 2)
+    with pytest.raises(ValueError, match="60 pairs of 6 people are too few; at least seven"):
+        Impostors.measure(places[:12, None], labels[:12])
     found = Impostors.measure(places[:, None], labels)
-    apart = [b - a for i, a in enumerate(places) for j, b in enumerate(places) if i // 3 < j // 3]
-    assert found.people == 3 and found.pairs == len(apart) == 27
+    apart = [b - a for i, a in enumerate(places) for j, b in enumerate(places) if i // 2 < j // 2]
+    assert found.people == 7 and found.pairs == len(apart) == 4 * 21
+    assert found.rates == (0.3, 0.5, 0.7, 0.9)              # 21 couples, 5 of them below the first
     assert found.distances == pytest.approx(np.quantile(apart, found.rates))
 
 

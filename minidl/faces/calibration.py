@@ -8,7 +8,7 @@ import numpy as np
 from minidl.faces.evaluation import best_threshold, check_pairs, val_at_far, wilson_interval
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-LEAST = 5                       # pairs below a distance, for its rate to count as measured
+LEAST = 5                       # couples below a distance, for its rate to count as measured
 PICTURES = 2000                 # of so many all pairs are measured, two million; of more, a draw
 
 
@@ -36,8 +36,10 @@ class Impostors:
 
     Between the measured rates F is a straight line over z = Φ⁻¹(F), the normal distribution's
     quantile.  Below the smallest it goes on with the mean slope of the rates up to 0.1: d² is a sum
-    of many squared differences, so that d is nearly normal.  That is an extrapolation: for a
-    large K, or few pairs, it is only as good as this.
+    of many squared differences, so that d is nearly normal.  That is an extrapolation.  Of face128,
+    at r = 0.01 and K = 40, measured on 30 people with one picture each it gave 1.4 % on average of
+    150 draws, and 3.1 % in the worst tenth of them; on 60 people 1.2 and 2.6 %, on 10 people 7 and
+    21 %.
     Source: Phillips, Grother and Micheals 2011 (false positive identification rate).
     """
     rates: tuple
@@ -63,7 +65,7 @@ class Impostors:
     def measure(cls, encodings, labels):
         """From encodings (N, D) of pictures of the people `labels` (N,): all pairs of two people.
 
-        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 17 pairs.
+        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 7 people.
         """
         from scipy.spatial.distance import pdist
         encodings, labels = np.asarray(encodings), np.asarray(labels)
@@ -77,11 +79,16 @@ class Impostors:
 
     @classmethod
     def of_pairs(cls, distances, people):
-        """From the distances (N,) of pairs of two different people, of so many people in all."""
-        measured = [rate for rate in RATES if rate * len(distances) >= LEAST]
+        """From the distances (N,) of pairs of two different people, of so many people in all.
+
+        Pairs of the same two people are alike: it is the couples of people, n (n − 1) / 2, that say
+        how small a rate can be seen.
+        """
+        couples = min(len(distances), people * (people - 1) // 2)
+        measured = [rate for rate in RATES if rate * couples >= LEAST]
         if len(measured) < 4:
-            raise ValueError(f"Impostors: {len(distances)} pairs of two people are too few, 17 are "
-                             "needed: seven people with one picture each, say")
+            raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; "
+                             "at least seven people are needed, and thirty are wise")
         return cls(measured, np.quantile(distances, measured).tolist(), people, len(distances))
 
     def threshold(self, rate, comparisons=1):
