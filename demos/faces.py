@@ -45,11 +45,12 @@ def main(arguments=None):
     start(options)
     options.left_out = []
     figures = COMMANDS[name][0](options)
-    left_out = list(dict.fromkeys(options.left_out))
+    left_out = [str(one) for one in dict.fromkeys(options.left_out)]
     write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed,
-                              "left_out": {str(path): reason for path, reason in left_out}})
+                              "left_out": left_out})
     if left_out:
-        print(*left_out, f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
+        print(*(f"left out: {line}" for line in left_out),
+              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
               file=sys.stderr)
         return 1
 

@@ -66,10 +66,10 @@ def test_what_is_no_picture_of_anybody_is_named(lfw):
     found = left_out(people, lfw)
     assert set(found) == {"Ada_Lovelace/notes.txt", "Ada_Lovelace/1.heic", "stray.jpg", "Nobody",
                           "Only_texts/a.txt"}
-    assert "its ending is none of .png, .jpg" in found["Ada_Lovelace/1.heic"]
+    assert "by its ending it is no picture" in found["Ada_Lovelace/1.heic"]
     assert "there is no picture" in found["Nobody"]
-    assert str(people.left_out[0]).startswith(f"left out: {lfw}/Ada_Lovelace/1.heic: its ending")
-    assert str(LeftOut("a\x1b[2J.jpg", "no")) == r"left out: 'a\x1b[2J.jpg': no"
+    assert str(people.left_out[0]).startswith(f"{lfw}/Ada_Lovelace/1.heic: by its ending")
+    assert str(LeftOut("a\x1b[2J.jpg", "no")) == r"'a\x1b[2J.jpg': no"
     assert people.only({"Bob_Dylan"}).left_out == people.left_out
 
 

@@ -27,7 +27,7 @@ class LeftOut(namedtuple("LeftOut", "path reason")):
 
     def __str__(self):
         path = str(self.path)               # which may hold what moves a terminal's cursor
-        return f"left out: {path if _can_be_shown(path) else repr(path)}: {self.reason}"
+        return f"{path if _can_be_shown(path) else repr(path)}: {self.reason}"
 
 
 class People(namedtuple("People", "paths labels names left_out folder", defaults=[(), None])):
@@ -140,8 +140,8 @@ def find_pictures(folder):
                      if Path(place, name).is_symlink()]
         for path in (Path(place, name) for name in sorted(names) if not _hidden(name)):
             if path.suffix.lower() not in FORMATS:
-                left_out.append(LeftOut(path, f"its ending is none of {', '.join(FORMATS)}"))
-            elif not path.is_file():
+                left_out.append(LeftOut(path, "by its ending it is no picture that can be read"))
+            elif not os.path.isfile(path):
                 left_out.append(LeftOut(path, "it is no file"))
             else:
                 paths.append(path)
