@@ -60,6 +60,7 @@ class FaceResNet(Module):
     Raises ValueError for another shape.
     """
     size, channels = 150, 3
+    lowered, mirrored = 0.087, True         # how `faces.encode` shows it a closely cut face
 
     def __init__(self, filters, dense):
         self.mean = Parameter(np.asarray(MEAN, "float32"))
