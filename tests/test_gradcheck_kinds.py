@@ -324,3 +324,20 @@ def test_what_a_rule_raises_passes_through():
         gradcheck(unary(np.copy, rule), x34)
     with pytest.raises(Mine, match="in the rule"):
         gradcheck(unary(np.copy, lambda gy, x: unary(lambda g: g.copy(), rule)(gy)), x34, order=2)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_cotangent_of_a_wrong_shape_is_said_of_its_argument(order):
+    def wrong_shape(a, b):
+        return product(lambda g, b: g[:, :2])(a, b)
+    words = r"^gradcheck of wrong_shape: no gradient of argument 1 .'b'.: .*\(3, 2\)"
+    with pytest.raises(ValueError, match=words):
+        gradcheck(wrong_shape, x34, y34, order=order)
+
+    def right_once(a, b):
+        def slope(g, b):
+            return record(g.data * 1.0, (g, lambda gg: gg[:, :2]))
+        return product(slope)(a, b)
+    gradcheck(right_once, x34, y34)
+    with pytest.raises(ValueError, match="^gradcheck of gradient of right_once: no gradient of"):
+        gradcheck(right_once, x34, y34, order=2)

@@ -75,7 +75,8 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
     argument, the entry, both values, the shapes and the seed, also as attributes;
     NotDifferentiableError, a GradientError, where the slopes on the two sides differ however small
     the step; NotAnalyticError, see `method`; ValueError if there is nothing that could be checked.
-    What f or one of its rules raises passes through.
+    What f or one of its rules raises passes through; where a rule gives a cotangent of a wrong kind
+    or shape, TypeError or ValueError says of which argument.
 
     >>> from minidl import ops
     >>> error = gradcheck(ops.multiply, [[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0], order=2)
@@ -130,7 +131,7 @@ def _check(function, allow_zero, settings, rng, scale):
     outputs = _outputs(function, inputs, allow_zero)
     cotangents = random_cotangents(outputs, rng)
     values += [gy.numpy() for gy in cotangents]
-    found = gradients(outputs, inputs, cotangents)
+    found = _first_gradients(function, outputs, inputs, cotangents)
     again = gradients(outputs, inputs, cotangents)
     named = [*zip(function.arguments, inputs),
              *((f"cotangent {k}", gy) for k, gy in enumerate(cotangents))]
@@ -175,6 +176,21 @@ def _outputs(function, inputs, allow_zero):
                 "The gradient is lost in the rounding of the outputs; pass allow_zero=True if it "
                 "may be")
     return outputs
+
+
+def _first_gradients(function, outputs, inputs, cotangents):
+    """The gradients; what is wrong in kind or shape is said of the argument whose rule it is."""
+    try:
+        return gradients(outputs, inputs, cotangents)
+    except (TypeError, ValueError):
+        for argument, x in zip(function.arguments, inputs):
+            try:
+                gradients(outputs, [x] if is_floating(x) else [], cotangents)
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"gradcheck of {function.name}{function.where}: no gradient of "
+                           f"{argument}: {error}") from error
+        raise
 
 
 def _pulled_back(outputs, x, cotangents):
