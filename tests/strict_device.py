@@ -70,7 +70,7 @@ class StrictArray:
                 if part.dtype.kind not in "iub":
                     raise IndexError(f"arrays used as indices must be integer or boolean (actual: {part.dtype})")
                 wraps = not _is_mask(part) and self.shape[axis] > 0
-                host.append(part._host % self.shape[axis] if wraps else part._host)
+                host.append(part._host.astype("int64") % self.shape[axis] if wraps else part._host)
             elif isinstance(part, (slice, type(None), type(Ellipsis))) or _is_integer(part):
                 host.append(part)
             else:

@@ -51,6 +51,8 @@ def test_without_shuffling_batches_are_views():
 
 @pytest.mark.parametrize("arrays, batch_size, kind, message", [
     ([], 4, ValueError, "one or more"), ([np.zeros(3), np.zeros(4)], 4, ValueError, r"lengths \[3, 4\]"),
+    ([{"a": 1}], 1, TypeError, r"arrays\[0\] must be an array, .*, got dict"),
+    ([np.zeros(3), np.float32(1)], 1, TypeError, r"arrays\[1\] must be .*, got float32"),
     ([np.zeros(3)], 0, ValueError, "at least 1, got 0"), ([np.zeros(3)], 2.0, TypeError, "whole number, got 2.0")])
 def test_batches_refuses(arrays, batch_size, kind, message):
     with pytest.raises(kind, match=f"^batches: .*{message}"):
@@ -62,3 +64,13 @@ def test_batches_of_tensors_stay_on_their_device(device):
     pieces = list(md.data.batches(x, batch_size=4, rng=0))
     assert all(piece.device == device for piece in pieces)
     assert sorted(v for piece in pieces for v in piece.numpy()) == list(range(10))
+
+
+@pytest.mark.parametrize("rng", [None, 0])
+def test_a_list_of_things_is_cut_as_an_array_is(rng):
+    names = [f"{i}.png" for i in range(7)]
+    pieces = list(batches(names, np.arange(7), batch_size=3, rng=rng))
+    assert [len(piece) for piece, _ in pieces] == [3, 3, 1]
+    assert all(name == f"{i}.png"
+               for piece, numbers in pieces for name, i in zip(piece, numbers, strict=True))
+    assert sorted(name for piece, _ in pieces for name in piece) == names

@@ -119,8 +119,16 @@ def test_flatten_and_reshape(device):
     back = nn.Reshape(3, 4)(nn.Flatten()(x))
     np.testing.assert_array_equal(back.numpy(), x.numpy())
     assert nn.Flatten()(x[:0]).shape == (0, 12) and repr(nn.Reshape(3, 4)) == "Reshape(3, 4)"
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(ValueError,
+                       match=r"Reshape\(5\): an example of shape \(3, 4\) has 12 entries"):
         nn.Reshape(5)(x)
+    np.testing.assert_array_equal(nn.Reshape(2, -1)(x).numpy(), x.numpy().reshape(2, 2, 6))
+    for layer in (nn.Reshape(2, -1), nn.Reshape(2, 6)):
+        assert layer(x[:0]).shape == (0, 2, 6)                      # what is left is an example's
+    for shape in ((2, -1), (5,)):
+        with pytest.raises(ValueError, match=r"an example of shape \(7,\) has 7 entries"):
+            nn.Reshape(*shape)(np.zeros((0, 7)))
+    assert nn.Reshape()(np.array([[3.0], [4.0]])).shape == (2,)
 
 
 def test_activations_are_the_operations(device):
@@ -186,7 +194,7 @@ def test_layers_name_themselves_in_errors(device):
 
 
 def test_batch_norm_by_hand(device):
-    layer = nn.BatchNorm(1, eps=0.0, dtype="float64")
+    layer = nn.BatchNorm(1, eps=1e-30, dtype="float64")
     layer.scale.data, layer.shift.data = layer.scale.data * 2, layer.shift.data + 1
     mean_before = layer.running_mean
     y = layer(tensor([[1.0], [3.0]]))                               # mean 2, variance 1, unbiased variance 2
@@ -235,7 +243,7 @@ def test_batch_norm_keeps_float32_statistics(device):
 
 
 def test_layer_norm_by_hand(device):
-    layer = nn.LayerNorm(3, eps=0.0, dtype="float64")
+    layer = nn.LayerNorm(3, eps=1e-30, dtype="float64")
     y = layer(tensor([[1.0, 2.0, 3.0], [10.0, 10.0, 40.0]])).numpy()
     np.testing.assert_allclose(y, [[-np.sqrt(1.5), 0, np.sqrt(1.5)], [-np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(2)]])
     assert [p.shape for p in layer.parameters()] == [(3,), (3,)]

@@ -221,13 +221,127 @@ def test_repeated_runs_do_not_grow():
 @pytest.mark.parametrize("options, words", [
     ({"size": 4}, "size"), ({"steps": 0}, "steps"), ({"optimizer": "magic"}, "optimizer"), ({"init": "grey"}, "init"),
     ({"noise_ratio": 0.5}, "noise_ratio"), ({"init": "mix", "noise_ratio": 2}, "noise_ratio"),
-    ({"style_weight": -1}, "weights"), ({"content_weight": 0, "style_weight": 0}, "weights"),
+    ({"style_weight": -1}, "style_weight"), ({"content_weight": 0, "style_weight": 0},
+                                             "must not both be 0"),
     ({"content_layers": ["relu9_9"]}, "relu9_9"), ({"style_layer_weights": {"relu1_1": 1.0}}, "layer weights"),
     ({"init": np.zeros((3, 3, 3))}, "init"),
 ])
 def test_wrong_settings(options, words):
     with pytest.raises(ValueError, match=words):
         run(**options)
+
+
+@pytest.mark.parametrize("options, error, words", [
+    ({"style_layers": ["relu1_1", "relu2_1", "relu1_1"]}, ValueError,
+     "style_layers names 'relu1_1' twice"),
+    ({"content_layers": ["relu3_1", "relu3_1"]}, ValueError,
+     "content_layers names 'relu3_1' twice"),
+    ({"style_layers": []}, ValueError, "style_layers must name at least one layer"),
+    ({"content_layers": iter(())}, ValueError, "content_layers must name at least one layer"),
+    ({"content_layers": "relu3_1"}, TypeError,
+     "content_layers must be a list of names of layers, got 'relu3_1'"),
+    ({"style_layers": [1, 2]}, TypeError, "style_layers must be a list of names"),
+    ({"style_layers": None}, TypeError, "style_layers must be a list of names of layers, got None"),
+    ({"style_layers": ["relu1_1"], "style_layer_weights": {"relu1_1": np.nan}}, ValueError,
+     "relu1_1 ≤ 1, got nan"),
+    ({"style_layers": ["relu1_1", "relu2_1"], "style_layer_weights": {"relu1_1": 1.5,
+                                                                      "relu2_1": -0.5}}, ValueError,
+     "0 ≤ the weight of layer relu1_1 ≤ 1, got 1.5"),
+    ({"style_layers": ["relu1_1"], "style_layer_weights": [1.0]}, TypeError,
+     "must be a dictionary .*, got list"),
+    ({"content_weight": np.nan}, ValueError, "0 ≤ content_weight < inf, got nan"),
+    ({"variation_weight": np.inf}, ValueError, "0 ≤ variation_weight < inf, got inf"),
+    ({"style_weight": md.tensor(1.0, requires_grad=True)}, TypeError,
+     "style_weight is a number, to which no gradient"),
+    ({"content_weight": "100"}, TypeError, "content_weight must be a number, got '100'"),
+    ({"init": "mix", "noise_ratio": np.nan}, ValueError, "0 ≤ noise_ratio ≤ 1, got nan"),
+    ({"init": "mix", "noise_ratio": -0.1}, ValueError, "0 ≤ noise_ratio ≤ 1, got -0.1"),
+    ({"init": np.zeros((40, 32, 3)), "noise_ratio": 0.5}, ValueError,
+     "noise_ratio is for init='mix', .* 'an array'"),
+    ({"size": 40.5}, TypeError, "size must be a whole number, got 40.5"),
+    ({"steps": 2.0}, TypeError, "steps must be a whole number, got 2.0"),
+    ({"learning_rate": 1.0}, ValueError,
+     "learning_rate is for adam and gradient_descent, got 1.0 with lbfgs"),
+    ({"optimizer": "adam", "learning_rate": 0}, ValueError, "0 < learning_rate < inf, got 0"),
+    ({"optimizer": "gradient_descent", "learning_rate": np.nan}, ValueError,
+     "0 < learning_rate < inf, got nan"),
+    ({"init": np.full((40, 32, 3), np.nan)}, ValueError,
+     r"init must be RGB in 0..255, got nan..nan"),
+    ({"init": np.full((40, 32, 3), 0.5)}, ValueError,
+     "init must be RGB in 0..255, got 0.5..0.5: .* multiply by 255"),
+])
+def test_settings_that_would_mislead_in_silence(device, options, error, words):
+    with pytest.raises(error, match=f"^style transfer: .*{words}"):
+        run(**options)
+
+
+def test_noise_needs_a_seed(device):
+    with pytest.raises(TypeError, match="randomness is explicit"):
+        run(init="noise", seed=None)
+
+
+def test_layers_may_come_from_an_iterator_and_weights_from_numpy(device):
+    names = ["relu1_1", "relu2_1"]
+    plain = run(style_layers=names, style_layer_weights={"relu1_1": 0.5, "relu2_1": 0.5}, steps=3)
+    other = run(style_layers=iter(names), content_layers=(name for name in ["relu3_1"]),
+                steps=np.int64(3),
+                style_layer_weights={name: np.float64(0.5) for name in names},
+                content_weight=np.float64(1),
+                style_weight=np.float64(1))
+    assert plain.history == other.history and (plain.image == other.image).all()
+
+
+def test_one_picture_for_both_leaves_nothing_to_change(device):
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype("uint8")
+    settings = dict(size=32, steps=2, net=small_net(), content_layers=["relu3_1"])
+    with pytest.raises(ValueError, match="content and style are one picture, .* init='noise'"):
+        transfer(picture, picture.copy(), **settings)
+    for options in ({"init": "noise"}, {"variation_weight": 1.0}):
+        assert len(transfer(picture, picture, **settings, **options).history) == 2
+
+
+@pytest.mark.parametrize("value, words", [(np.inf, "0..255, got 0.0..inf"), (np.nan, "0..255"),
+                                          (60000.0, "60000"),
+                                          (-100.0, "got -100.0"),
+                                          (1.0, "0.0..1.0: all but black; multiply by 255")])
+def test_pictures_that_are_not_in_0_to_255(value, words):
+    good, bad = np.full((32, 32, 3), 100.0, "float32"), np.zeros((32, 32, 3), "float32")
+    bad[3, 4, 1] = value
+    for pictures, name in (((bad, good), "content"), ((good, bad), "style")):
+        with pytest.raises(ValueError, match=f"^style transfer: {name} must be RGB in .*{words}"):
+            transfer(*pictures, net=small_net(), size=32)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "gradient_descent"])
+def test_a_stop_of_the_network_is_no_stop_of_the_callback(optimizer):
+    net = small_net()
+
+    def spent(x, layers):
+        return next(iter(())) if x.requires_grad else net(x, layers)
+
+    with pytest.raises((RuntimeError, StopIteration)):
+        run(optimizer=optimizer, net=spent)
+
+
+def test_a_cost_that_is_not_finite_is_an_error():
+    def blind(x, layers):
+        return {name: x * np.float32(np.nan) for name in layers}
+
+    for optimizer in ("lbfgs", "adam", "gradient_descent"):
+        with pytest.raises(ValueError, match="nan"):
+            run(optimizer=optimizer, net=blind)
+
+
+@pytest.mark.parametrize("weights, error, words", [
+    ({"a": np.nan}, ValueError, "0 ≤ the weight of layer a ≤ 1, got nan"),
+    ([1.0], TypeError, "got list"),
+    ({"a": md.tensor(1.0, requires_grad=True)}, TypeError,
+     "the weight of layer a is a number, to which no")])
+def test_layer_weights_are_refused_where_they_are_given(weights, error, words):
+    with pytest.raises(error, match=f"^style_cost: .*{words}"):
+        style_cost({"a": ACTIVATIONS}, {"a": OTHERS}, weights)
+    with pytest.raises(ValueError, match="style_cost: a_style and a_generated have no layers"):
+        style_cost({}, {})
 
 
 def test_pictures_may_be_tensors(device):

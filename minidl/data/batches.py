@@ -15,16 +15,22 @@ class batches:
 
         for x, y in batches(images, labels, batch_size=64, rng=0): ...
 
-    Each array or Tensor (N, ...) gives pieces (batch_size, ...), the last one shorter unless `drop_last`; several arrays
-    give tuples, one array gives the pieces themselves. `len` is the number of batches.
+    Each array or Tensor (N, ...), or list of N things (paths, say), gives pieces (batch_size, ...),
+    the last one shorter unless `drop_last`; several arrays give tuples, one array gives the pieces
+    themselves.  `len` is the number of batches.
     rng: None keeps the order, and the pieces are views; a numpy.random.Generator or a seed shuffles all arrays alike,
     anew for every loop.  (So make one `batches` before the loop over epochs, or pass a Generator: a seed given anew in
     every epoch gives every epoch the same order.)
 
-    Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one that is not whole.
+    Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one
+    that is not whole, and for what has no length and order.
     """
 
     def __init__(self, *arrays, batch_size, rng=None, drop_last=False):
+        for i, array in enumerate(arrays):
+            if not (isinstance(array, (list, tuple)) or getattr(array, "shape", ())):
+                raise TypeError(f"batches: arrays[{i}] must be an array, a Tensor or a list of "
+                                f"examples, got {type(array).__name__}")
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) != 1:
             raise ValueError(f"batches: arrays must be one or more of the same length, got lengths {lengths}")
@@ -45,15 +51,17 @@ class batches:
             chosen = slice(start, start + self.batch_size)
             if order is not None:
                 chosen = order[chosen]
-            pieces = tuple(array[_on_device_of(array, chosen)] for array in self.arrays)
+            pieces = tuple(_piece(array, chosen) for array in self.arrays)
             yield pieces if len(pieces) > 1 else pieces[0]
 
 
-def _on_device_of(array, chosen):
-    """An index array as a Tensor beside the one that it is to index; anything else as it is."""
-    if isinstance(array, Tensor) and isinstance(chosen, np.ndarray):
-        return Tensor(chosen, device=array.device)
-    return chosen
+def _piece(array, chosen):
+    """array[chosen] for a slice or a NumPy array of indices."""
+    if isinstance(chosen, slice):
+        return array[chosen]
+    if isinstance(array, (list, tuple)):
+        return [array[i] for i in chosen]
+    return array[Tensor(chosen, device=array.device) if isinstance(array, Tensor) else chosen]
 
 
 class prefetch:

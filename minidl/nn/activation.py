@@ -1,6 +1,9 @@
 """Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
 from minidl import ops
 from minidl.nn.module import Module, changed
+from minidl.operands import integers
+from minidl.settings import bounded
+from minidl.tensor import Tensor
 
 
 class ReLU(Module):
@@ -11,29 +14,35 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, slope · x elsewhere; see `ops.leaky_relu`."""
+    """x where x > 0, slope · x elsewhere, slope ≥ 0; see `ops.leaky_relu`.
+
+    A slope that is a Parameter, of zero dimensions, is learned (PReLU).
+    """
 
     def __init__(self, slope=0.01):
-        self.slope = slope
+        self.slope = _learnable("LeakyReLU", "0 ≤ slope < inf", slope)
 
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
 
     def details(self):
-        return f"{self.slope}"
+        return f"{float(self.slope)}"
 
 
 class ELU(Module):
-    """x where x > 0, alpha · (eˣ − 1) elsewhere; see `ops.elu`."""
+    """x where x > 0, alpha · (eˣ − 1) elsewhere, alpha ≥ 0; see `ops.elu`.
+
+    An alpha that is a Parameter, of zero dimensions, is learned.
+    """
 
     def __init__(self, alpha=1.0):
-        self.alpha = alpha
+        self.alpha = _learnable("ELU", "0 ≤ alpha < inf", alpha)
 
     def forward(self, x):
         return ops.elu(x, self.alpha)
 
     def details(self):
-        return f"{self.alpha}"
+        return f"{float(self.alpha)}"
 
 
 class GELU(Module):
@@ -65,9 +74,13 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.  Losses want the logits before it, not its output."""
+    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.
+
+    Losses want the logits before it, not its output.
+    """
 
     def __init__(self, axis=-1):
+        integers("Softmax", "axis", axis)
         self.axis = axis
 
     def forward(self, x):
@@ -75,3 +88,11 @@ class Softmax(Module):
 
     def details(self):
         return changed(self, axis=-1).removeprefix(", ")
+
+
+def _learnable(layer, condition, value):
+    """A setting as `bounded` gives it; a Tensor that requires a gradient stays."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        bounded(layer, condition, value.detach())
+        return value
+    return bounded(layer, condition, value)

@@ -21,12 +21,19 @@ class _Convolution(Module):
                              f"out_channels={out_channels}")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.dimensions, 1)
-        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.stride = self.steps("stride", stride, 1)
+        self.padding = self.steps("padding", padding, 0)
+        self.dilation, self.groups = self.steps("dilation", dilation, 1), groups
         # a transposed convolution's filter is that of the convolution which it transposes, from out to in
         channels = (out_channels // groups, in_channels) if self.transposed else (in_channels // groups, out_channels)
         shape, rng = self.kernel_size + channels, backend.generator(rng)
         self.weight = Parameter(initializer(shape, rng), dtype=dtype)
         self.bias = Parameter(fan_in_uniform((out_channels,), rng, fans(shape)[0]), dtype=dtype) if bias else None
+
+    def steps(self, name, value, lowest):
+        """A setting as one integer, or one for each axis where they differ."""
+        values = per_axis(type(self).__name__, name, value, self.dimensions, lowest)
+        return values[0] if len(set(values)) == 1 else values
 
     def check(self, x):
         """x as a Tensor; raises ValueError, naming the layer, unless it has the right axes and channels."""
@@ -54,7 +61,7 @@ class _ConvolutionTranspose(_Convolution):
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, **options):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, **options)
-        self.output_padding = output_padding
+        self.output_padding = self.steps("output_padding", output_padding, 0)
 
     def forward(self, x):
         return ops.conv_transpose(self.check(x), self.weight, self.bias, output_padding=self.output_padding,

@@ -7,6 +7,7 @@ A uniform distribution on (−r, r) has variance r²/3.
 import math
 
 from minidl import backend
+from minidl.settings import bounded
 
 
 def fans(shape):
@@ -50,7 +51,9 @@ def glorot_uniform(shape, rng):
 
 def normal(standard_deviation, mean=0.0):
     """The initializer that draws from N(mean, standard_deviation²); DCGAN's is normal(0.02)."""
-    return lambda shape, rng: mean + _normal(standard_deviation, shape, rng)
+    deviation = bounded("normal", "0 ≤ standard_deviation < inf", standard_deviation)
+    mean = bounded("normal", "-inf < mean < inf", mean)
+    return lambda shape, rng: mean + _normal(deviation, shape, rng)
 
 
 def _uniform(limit, shape, rng):

@@ -8,7 +8,16 @@ import math
 from minidl import backend, ops
 from minidl.nn.initializers import fan_in_uniform, normal
 from minidl.nn.module import Module, Parameter
-from minidl.operands import check_features, check_labels, check_sizes, operand
+from minidl.operands import (
+    check_features,
+    check_labels,
+    check_sizes,
+    floating,
+    integers,
+    operand,
+)
+from minidl.settings import bounded
+from minidl.tensor import Tensor
 
 
 class Dense(Module):
@@ -54,41 +63,63 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training, each entry is zeroed with probability `rate` and the others are divided by 1 − rate, so that the
-    expected value stays; afterwards, x itself.
+    """In training, each entry is zeroed with probability `rate` and the others are divided by
+    1 − rate, so that the expected value stays; afterwards, x itself, whole numbers as floats.
 
-    rng: the Generator, or a seed for one, that this layer draws its masks from.
+    rate: 0 ≤ rate < 1.  rng: the Generator, or a seed for one, that it draws its masks from.
     Source: Srivastava et al. 2014.
     """
 
     def __init__(self, rate=0.5, *, rng=None):
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate must be in 0 ≤ rate < 1, got {rate}")
-        self.rate = float(rate)
+        self.rate = bounded("Dropout", "0 ≤ rate < 1", rate)
         self.rng = backend.generator(rng)
 
     def forward(self, x):
-        return ops.dropout(x, self.rate, self.rng) if self.training else x
+        if self.training:
+            return ops.dropout(x, self.rate, self.rng)
+        is_itself = isinstance(x, Tensor) and x.dtype.kind == "f"
+        return x if is_itself else floating("Dropout", x)
 
     def details(self):
         return f"{self.rate}"
 
 
 class Flatten(Module):
-    """Each example as one row: (N, …) → (N, product of the rest)."""
+    """Each example as one row: (N, …) → (N, product of the rest).
+
+    Raises ValueError where x has no axis of examples.
+    """
 
     def forward(self, x):
+        x = _examples(self, x)
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 class Reshape(Module):
-    """Each example in another shape: (N, …) → (N, *shape)."""
+    """Each example in another shape: (N, …) → (N, *shape); one length may be −1, what is left.
+
+    Raises ValueError where the examples do not fit.
+    """
 
     def __init__(self, *shape):
-        self.shape = shape
+        self.shape = integers("Reshape", "shape", shape)
+        if self.shape.count(-1) > 1 or any(n < 1 and n != -1 for n in self.shape):
+            raise ValueError(f"Reshape: lengths must be at least 1, or one of them −1, got {shape}")
 
     def forward(self, x):
-        return ops.reshape(x, (x.shape[0], *self.shape))
+        x = _examples(self, x)
+        size, known = math.prod(x.shape[1:]), math.prod(n for n in self.shape if n != -1)
+        shape = tuple(size // known if n == -1 else n for n in self.shape)
+        if math.prod(shape) != size:
+            raise ValueError(f"{self!r}: an example of shape {x.shape[1:]} has {size} entries")
+        return ops.reshape(x, (x.shape[0], *shape))
 
     def details(self):
         return ", ".join(map(str, self.shape))
+
+
+def _examples(layer, x):
+    x = operand(type(layer).__name__, x)
+    if x.ndim == 0:
+        raise ValueError(f"{layer!r}: x must be (N, …), got one number")
+    return x

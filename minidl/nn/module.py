@@ -1,13 +1,17 @@
 """Modules: functions with parameters, made of other modules.
 
-A Module is a class with a `forward` and ordinary attributes.  Nothing is registered: what belongs to a module is found
-by looking at its attributes, in the order in which they were assigned.
+A Module is a class with a `forward` and ordinary attributes.  Nothing is registered: what belongs
+to a module is found by looking at its attributes, in the order in which they were assigned.
 
     Parameter                    learned: optimisers change its `data`
-    plain array                  a buffer: saved and moved with the rest, but not learned (running statistics)
+    plain array                  a buffer: saved and moved with the rest, but not learned
+                                 (running statistics)
     Module                       a part, looked through in the same way
-    list, tuple or dict of       each entry, under the name attribute.key
-    Parameters and Modules
+    list, tuple, deque or dict   each of these in it, under the name attribute.key
+
+Each is found once, wherever else it stands (tied weights, modules that hold each other): what
+counts is which object it is, not what it equals.  Anything else is a setting, neither saved nor
+moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
 
     class Block(Module):
         def __init__(self, width, rng):
@@ -17,15 +21,24 @@ by looking at its attributes, in the order in which they were assigned.
             first, second = self.layers
             return x + second(ops.relu(first(x)))
 """
+from collections import UserList, deque
+from collections.abc import Mapping, Set, ValuesView
+from functools import partial
+from reprlib import recursive_repr
 from textwrap import indent
 
-from minidl import backend
-from minidl.operands import operand
+from minidl import backend, states
 from minidl.tensor import Tensor, constant
+
+OPEN = list, tuple, deque, dict                             # containers in which parts are found
+CLOSED = Set, Mapping, ValuesView, UserList                 # in which they are refused
 
 
 class Parameter(Tensor):
-    """A Tensor that a module learns.  It requires a gradient unless made with requires_grad=False (frozen)."""
+    """A Tensor that a module learns.
+
+    It requires a gradient unless made with requires_grad=False (frozen).
+    """
     __slots__ = ()
 
     def __init__(self, array, requires_grad=True, dtype=None, device=None):
@@ -36,86 +49,154 @@ class Module:
     """A function with parameters; see the head of this file.  Subclasses give `forward`."""
     training = True
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if vars(cls).get("__slots__"):
+            raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
+                            "not in __slots__")
+
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
 
     def forward(self, *inputs):
-        raise NotImplementedError(f"{type(self).__name__} has no forward(): every Module computes its output there")
+        raise NotImplementedError(f"{type(self).__name__} has no forward(): every Module computes "
+                                  "its output there")
+
+    def _walk(self, path=()):
+        """(path, module, what it holds) of this module and all its parts, outermost first."""
+        walked, seen, waiting = [], set(), [(path, self)]
+        while waiting:
+            path, module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                inside = list(held(module, path, seen))
+                walked.append((path, module, inside))
+                waiting += reversed([(inner, value) for inner, _, value in inside
+                                     if isinstance(value, Module)])
+        return walked
+
+    def _parameters(self):
+        """(path, Parameter) of this module and its parts, each once."""
+        found = {}
+        for _, _, inside in self._walk():
+            for path, _, value in inside:
+                if isinstance(value, Parameter):
+                    found.setdefault(id(value), (path, value))
+        return list(found.values())
 
     def named_modules(self, prefix=""):
-        """(name, module) of this module, under the name `prefix`, and of all its parts, each once, outermost first."""
-        found, waiting = {}, [(prefix, self)]
-        while waiting:
-            name, module = waiting.pop()
-            if module not in found:
-                found[module] = name
-                waiting += reversed([(_join(name, key), part) for key, part in module.named_children()])
-        return [(name, module) for module, name in found.items()]
+        """(name, module) of this module, under the name `prefix`, and of all its parts, each once.
+
+        The outermost is first.  Raises ValueError where two would have one name.
+        """
+        walked = self._walk((prefix,) if prefix else ())
+        return self._named([(path, module) for path, module, _ in walked])
 
     def named_children(self):
         """(name, module) of the modules that this one is directly made of."""
-        return [(name, value) for name, value in entries(vars(self)) if isinstance(value, Module)]
+        return [(_name(path), value) for path, _, value in held(self) if isinstance(value, Module)]
 
     def named_parameters(self):
-        """(name, Parameter) of this module and its parts; one that is used in two places is named once."""
-        found = {}
-        for prefix, module in self.named_modules():
-            for name, value in entries(vars(module)):
-                if isinstance(value, Parameter):
-                    found.setdefault(id(value), (_join(prefix, name), value))
-        return list(found.values())
+        """(name, Parameter) of this module and its parts; one used in two places is named once.
+
+        Raises ValueError where two would have one name.
+        """
+        return self._named(self._parameters())
 
     def parameters(self):
         """The Parameters of this module and its parts, each once."""
-        return [parameter for _, parameter in self.named_parameters()]
+        return [parameter for _, parameter in self._parameters()]
+
+    def _named(self, found):
+        """(name, …) of (path, …); raises ValueError where two paths give one name."""
+        paths = {}
+        for path, *_ in found:
+            name = _name(path)
+            if name in paths:
+                both = " and ".join(" → ".join(map(repr, p)) for p in (paths[name], path))
+                raise ValueError(f"{type(self).__name__}: {both} would both be named {name!r}; "
+                                 "give one of them another key")
+            paths[name] = path
+        return [(name, *rest) for name, (_, *rest) in zip(paths, found)]
+
+    def _buffers(self):
+        """(path, holder, array) of the plain arrays of this module and its parts.
+
+        Raises TypeError for arrays that cannot be saved, or cannot be replaced.
+        """
+        found = [place for _, _, inside in self._walk() for place in inside
+                 if not isinstance(place[-1], (Module, Parameter))]
+        for path, holder, array in found:
+            place = f"{type(self).__name__}: {_name(path)}"
+            if not backend.is_array(array):
+                raise TypeError(f"{place} is a {type(array).__name__}; keep a plain array")
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{place} is an array of {array.dtype}, and a state is made of "
+                                "real numbers; turn it into a list")
+            if isinstance(holder, tuple):
+                raise TypeError(f"{place} is an array in a tuple, where another cannot be put in "
+                                "its place; keep it in a list")
+        return found
 
     def _state(self):
-        """(name, owner, attribute) of every array that makes up the state: owner.attribute is the array."""
-        parameters = [(name, parameter, "data") for name, parameter in self.named_parameters()]
-        return parameters + [(_join(prefix, name), module, name) for prefix, module in self.named_modules()
-                             for name, value in vars(module).items() if backend.is_array(value)]
+        """(path, array, put) of all that makes up the state; put(another) replaces the array."""
+        return ([(path, parameter.data, partial(setattr, parameter, "data"))
+                 for path, parameter in self._parameters()]
+                + [(path, array, partial(_put_copy, holder, path[-1]))
+                   for path, holder, array in self._buffers()])
 
     def state_dict(self):
         """Name -> Tensor of all parameters, then all buffers.
 
         It is a snapshot: training goes on in new arrays and leaves these as they are.
+        Raises ValueError where two would have one name, TypeError for arrays that no state can
+        hold: in tuples, or not of real numbers.
         """
-        return {name: constant(getattr(owner, attribute)) for name, owner, attribute in self._state()}
+        state = [(path, parameter.data) for path, parameter in self._parameters()]
+        state += [(path, array.copy())                      # a buffer may be changed in place
+                  for path, _, array in self._buffers()]
+        return {name: constant(array) for name, array in self._named(state)}
 
     def load_state_dict(self, state):
-        """Take over the values of a state_dict, or of a dictionary of arrays; dtypes and devices stay this module's.
+        """Take over the values of a state_dict, or of a dictionary of arrays.
 
-        Raises one ValueError that lists every entry which is missing, unexpected or misshapen, and changes nothing.
+        dtypes and devices stay this module's.  Raises one ValueError that lists every entry which
+        is missing, unexpected, misshapen, or of numbers that would be lost (fractions in whole
+        numbers, overflow), and changes nothing.  NaN and infinities are taken over.
         """
-        own = self.state_dict()
-        given = {name: operand("load_state_dict", value, name) for name, value in state.items()}
-        problems = [f"{name} is missing" for name in own if name not in given]
-        problems += [f"{name} is unexpected" for name in given if name not in own]
-        problems += [f"{name} has shape {given[name].shape}, expected {own[name].shape}"
-                     for name in own if name in given and given[name].shape != own[name].shape]
+        own, given = self._named(self._state()), states.entries(type(self).__name__, state)
+        names = {name for name, _, _ in own}
+        problems = [f"{name} is missing" for name, _, _ in own if name not in given]
+        problems += [f"{name} is unexpected" for name in given if name not in names]
+        arrays = [states.fitted(problems, name, given[name], old.shape, old.dtype,
+                                backend.device_of(old))
+                  for name, old, _ in own if name in given]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
-        for name, owner, attribute in self._state():
-            value, old = given[name].data, own[name].data
-            setattr(owner, attribute, backend.move(value.astype(old.dtype, copy=False), backend.device_of(old)))
+        for array, (_, _, put) in zip(arrays, own):
+            put(array)
         return self
 
     def train(self, mode=True):
         """Let Dropout and BatchNorm behave as in training, in all parts."""
-        for _, module in self.named_modules():
-            module.training = mode
+        for _, module, _ in self._walk():
+            vars(module)["training"] = mode                 # of a frozen dataclass, too
         return self
 
     def eval(self):
-        """Let Dropout and BatchNorm behave as in use: nothing is dropped, statistics are the running ones."""
+        """Let Dropout and BatchNorm behave as in use: nothing is dropped, statistics are the
+        running ones."""
         return self.train(False)
 
     def to(self, device):
-        """Move parameters and buffers to "cpu" or "gpu"; gradients are forgotten.  Make optimisers afterwards."""
+        """Move parameters and buffers to "cpu" or "gpu"; gradients are forgotten.
+
+        Make optimisers afterwards.
+        """
+        device, state = backend.device(device), self._state()
         self.zero_grad()
-        device = backend.device(device)
-        for _, owner, attribute in self._state():
-            setattr(owner, attribute, backend.move(getattr(owner, attribute), device))
+        for _, array, put in state:
+            put(backend.move(array, device))
         return self
 
     def zero_grad(self):
@@ -125,7 +206,10 @@ class Module:
                 parameter.grad = None
 
     def freeze(self):
-        """Make all parameters constants, whose gradients are never computed.  Running statistics stop with `eval()`."""
+        """Make all parameters constants, whose gradients are never computed.
+
+        Running statistics stop with `eval()`.
+        """
         for parameter in self.parameters():
             parameter.requires_grad = False
         return self
@@ -134,24 +218,62 @@ class Module:
         """What stands between the brackets of the module's repr."""
         return ""
 
+    @recursive_repr("…")
     def __repr__(self):
         inside = "".join(f"\n{name}: {part!r}" for name, part in self.named_children())
-        return f"{type(self).__name__}({self.details()}" + (indent(inside, "  ") + "\n)" if inside else ")")
+        return (f"{type(self).__name__}({self.details()}"
+                + (indent(inside, "  ") + "\n)" if inside else ")"))
 
 
-def entries(attributes):
-    """(name, value) of a dictionary, with the lists, tuples and dictionaries in it opened up."""
-    for name, value in attributes.items():
-        if isinstance(value, (list, tuple)):
-            value = dict(enumerate(value))
-        if isinstance(value, dict):
-            yield from ((f"{name}.{key}", entry) for key, entry in entries(value))
-        else:
-            yield name, value
+def held(module, path=(), seen=None):
+    """(path, holder, value) of the Modules, Parameters and arrays that a module holds.
+
+    path: the module's own, the attribute's name, and the keys of the containers in which the value
+    stands; holder[path[-1]] is the value.  A container is looked through once: `seen` has the ids.
+    """
+    return _look(type(module).__name__, vars(module), path, set() if seen is None else seen)
 
 
-def _join(prefix, name):
-    return f"{prefix}.{name}" if prefix else name
+def _look(owner, holder, path, seen):
+    for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        inner = (*path, key)
+        if isinstance(key, (Module, Parameter)):
+            raise TypeError(f"{owner}: {_name(path)} has a {type(key).__name__} as a key, where it "
+                            "is not found; keep it among the values")
+        if isinstance(value, (Module, Parameter)) or _is_array(value) and value.dtype.kind != "O":
+            yield inner, holder, value
+        elif isinstance(value, OPEN):
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield from _look(owner, value, inner, seen)
+        elif isinstance(value, CLOSED) or _is_array(value):
+            for part in _hidden(value):
+                raise TypeError(f"{owner}: {_name(inner)}, a {type(value).__name__}, holds a "
+                                f"{type(part).__name__}, which is not found there in an order; "
+                                "keep it in a list, tuple, deque or dict")
+
+
+def _is_array(value):
+    return backend.is_array(value) or isinstance(value, backend.CPU.array_type)
+
+
+def _hidden(container):
+    """The Modules and Parameters in a container in which none are looked for."""
+    values = container.flat if _is_array(container) else container
+    for value in values.values() if isinstance(values, Mapping) else values:
+        if isinstance(value, (Module, Parameter)):
+            yield value
+        elif isinstance(value, (tuple, Set)):               # what can stand in a set
+            yield from _hidden(value)
+
+
+def _put_copy(holder, key, array):
+    """A buffer of the module's own, which may be changed in place."""
+    holder[key] = array.copy()
+
+
+def _name(path):
+    return ".".join(map(str, path))
 
 
 def changed(layer, **defaults):

@@ -1,8 +1,10 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
-from minidl import ops
+from minidl import backend, ops
+from minidl.kernels.precision import accumulator
 from minidl.nn.module import Module, Parameter, changed
 from minidl.operands import check_features, check_sizes
 from minidl.ops.normalization import batch_norm_with_moments
+from minidl.settings import EPS, bounded
 
 
 class BatchNorm(Module):
@@ -14,22 +16,30 @@ class BatchNorm(Module):
         running ← (1 − momentum) · running + momentum · the batch's
 
     (with the unbiased variance, as PyTorch does); after `eval()` the running ones are used.
-    scale starts at 1, shift at 0, running_mean at 0 and running_variance at 1.
-    Raises ValueError where x's last axis does not fit, or a training batch has only one value per channel.
+    scale starts at 1, shift at 0, running_mean at 0 and running_variance at 1; the running ones of
+    a float16 layer are float32.  0 ≤ momentum ≤ 1, eps > 0.
+    Raises ValueError where x's last axis does not fit, or a training batch has only one value per
+    channel.
     Source: Ioffe and Szegedy 2015.
     """
 
     def __init__(self, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
         check_sizes("BatchNorm", features=features)
-        self.momentum, self.eps = float(momentum), float(eps)       # NumPy numbers would promote the running statistics
+        self.momentum = bounded("BatchNorm", "0 ≤ momentum ≤ 1", momentum)
+        self.eps = bounded("BatchNorm", EPS, eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
-        self.running_mean, self.running_variance = self.shift.data.copy(), self.scale.data.copy()
+        wide = accumulator(self.scale.dtype)
+        self.running_mean = self.shift.data.astype(wide)
+        self.running_variance = self.scale.data.astype(wide)
 
     def forward(self, x):
         x = check_features(self, x, self.scale.shape[0])
         if not self.training:
-            return ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance, self.eps)
+            y = ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance,
+                               self.eps)
+            dtype = backend.CPU.module.result_type(x.dtype, self.scale.dtype)
+            return y if y.dtype == dtype else y.astype(dtype)       # float16, as in training
         y, moments = batch_norm_with_moments(x, self.scale, self.shift, self.eps)
         values = x.size // x.shape[-1]
         self.follow(moments.data[0], moments.data[1] * (values / (values - 1)))
@@ -48,12 +58,12 @@ class BatchNorm(Module):
 class LayerNorm(Module):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over the last axis, example by example.
 
-    x (…, features); scale starts at 1, shift at 0.  Source: Ba, Kiros and Hinton 2016.
+    x (…, features); scale starts at 1, shift at 0; eps > 0.  Source: Ba, Kiros and Hinton 2016.
     """
 
     def __init__(self, features, eps=1e-5, *, dtype="float32"):
         check_sizes("LayerNorm", features=features)
-        self.eps = float(eps)
+        self.eps = bounded("LayerNorm", EPS, eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
 

@@ -1,11 +1,20 @@
 """Pooling layers, for 1, 2 or 3 spatial axes.  The mathematics stands in `ops/pooling.py`."""
 from minidl import ops
 from minidl.nn.module import Module, changed
+from minidl.operands import per_axis
 
 
 class _Pool(Module):
     def __init__(self, window, stride=None, padding=0):
-        self.window, self.stride, self.padding = window, stride, padding
+        self.window = self.sizes("window", window, 1)
+        self.padding = self.sizes("padding", padding, 0)
+        self.stride = None if stride is None else self.sizes("stride", stride, 1)
+
+    def sizes(self, name, value, lowest):
+        """A setting as one integer, or as one for each axis, of which there may be any number."""
+        dimensions = len(value) if hasattr(value, "__len__") else 1
+        values = per_axis(type(self).__name__, name, value, dimensions, lowest)
+        return values[0] if len(set(values)) == 1 else values
 
     def details(self):
         return f"{self.window}" + changed(self, stride=None, padding=0)

@@ -1,6 +1,6 @@
 """A network as a table."""
 from minidl import backend
-from minidl.nn.module import Parameter, entries
+from minidl.nn.module import Parameter, held
 from minidl.recording import no_grad
 from minidl.tensor import Tensor, tensor
 
@@ -40,7 +40,7 @@ def _trace(model, x):
 
     def shadow(name, module):
         """Let an attribute of the instance stand before its class's forward, and note what comes out."""
-        own = _count(value for _, value in entries(vars(module)) if isinstance(value, Parameter))
+        own = _count(value for _, _, value in held(module) if isinstance(value, Parameter))
         label, forward = f"{name} {type(module).__name__}".strip(), module.forward
 
         def noting(*inputs, **options):
@@ -50,7 +50,7 @@ def _trace(model, x):
                 rows.insert(place, _row(label, y, own))
             return y
 
-        module.forward = noting
+        vars(module)["forward"] = noting                    # of a frozen dataclass, too
 
     modules = model.named_modules()
     modes = [module.training for _, module in modules]
@@ -61,8 +61,8 @@ def _trace(model, x):
             model.eval()(x)
     finally:
         for (_, module), mode in zip(modules, modes):
-            del module.forward
-            module.training = mode
+            del vars(module)["forward"]
+            vars(module)["training"] = mode
     return rows
 
 

@@ -9,6 +9,7 @@ import math
 from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
 from minidl.ops.precision import rounded, widened
+from minidl.settings import bounded
 
 
 def gram_matrix(a):
@@ -58,7 +59,7 @@ def style_cost(a_style, a_generated, layer_weights=None):
     """J_style = Σ_l λ_l J_style^[l],  the lecture's equation 2.
 
     a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer: activations} with equal keys.
-    layer_weights: {layer: λ_l}, adding up to 1; by default all equal.
+    layer_weights: {layer: λ_l}, none negative, adding up to 1; by default all equal.
     """
     if isinstance(a_style, dict) != isinstance(a_generated, dict):
         raise TypeError(f"style_cost: a_style and a_generated must both be arrays or both be dictionaries, got "
@@ -67,6 +68,8 @@ def style_cost(a_style, a_generated, layer_weights=None):
         a_style, a_generated = {"": a_style}, {"": a_generated}
     if a_style.keys() != a_generated.keys():
         raise ValueError(f"style_cost: a_style has layers {sorted(a_style)}, a_generated {sorted(a_generated)}")
+    if not a_generated:
+        raise ValueError("style_cost: a_style and a_generated have no layers")
     weights = check_layer_weights("style_cost", a_generated, layer_weights)
     total = 0
     for name, a in a_generated.items():
@@ -78,16 +81,46 @@ def style_cost(a_style, a_generated, layer_weights=None):
     return total
 
 
+def check_layers(operation, argument, layers):
+    """The names of layers as a tuple.
+
+    Raises TypeError for what is no list of names, ValueError where there are none, or one is named
+    twice: it would be counted once, and all the others for less than was asked.
+    """
+    try:
+        names = None if isinstance(layers, str) else tuple(layers)
+    except TypeError:
+        names = None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{operation}: {argument} must be a list of names of layers, "
+                        f"got {layers!r}")
+    if not names:
+        raise ValueError(f"{operation}: {argument} must name at least one layer")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{operation}: {argument} names {name!r} twice")
+    return names
+
+
 def check_layer_weights(operation, layers, layer_weights):
-    """{layer: λ}: equal ones by default; raises ValueError unless they name these layers and add up to 1."""
+    """{layer: λ}: equal ones by default.
+
+    Raises ValueError unless they name these layers and add up to 1, TypeError for what is no
+    dictionary of numbers.
+    """
     if layer_weights is None:
         return {name: 1 / len(layers) for name in layers}
+    if not isinstance(layer_weights, dict):
+        raise TypeError(f"{operation}: layer weights must be a dictionary {{layer: λ}}, got "
+                        f"{type(layer_weights).__name__}")
     if set(layer_weights) != set(layers):
-        raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the layers are "
-                         f"{sorted(layers)}")
-    if min(layer_weights.values()) < 0 or abs(math.fsum(layer_weights.values()) - 1) > 1e-6:
-        raise ValueError(f"{operation}: layer weights must not be negative and must add up to 1, got {layer_weights}")
-    return {name: float(weight) for name, weight in layer_weights.items()}
+        raise ValueError(f"{operation}: layer weights are given for {sorted(layer_weights)}, the "
+                         f"layers are {sorted(layers)}")
+    weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
+               for name, weight in layer_weights.items()}
+    if abs(math.fsum(weights.values()) - 1) > 1e-6:
+        raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}")
+    return weights
 
 
 def total_variation(x):

@@ -1,6 +1,8 @@
 """Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one and the style of
 another in it."""
 from dataclasses import dataclass
+import math
+from numbers import Integral
 
 import numpy as np
 
@@ -8,12 +10,22 @@ from minidl import backend, models
 from minidl.data import load_image, resize
 from minidl.optim import SGD, Adam, minimize_lbfgs
 from minidl.recording import no_grad
-from minidl.style.costs import check_layer_weights, content_cost, mean_gram, style_layer_cost, total_variation
+from minidl.settings import bounded
+from minidl.style.costs import (
+    check_layer_weights,
+    check_layers,
+    content_cost,
+    mean_gram,
+    style_layer_cost,
+    total_variation,
+)
 from minidl.tensor import Tensor, grad, tensor
 
 CONTENT_LAYERS = ("relu4_2",)
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LEARNING_RATES = {"adam": 4.0, "gradient_descent": 1.0}
+TRANSFER = "style transfer"         # as errors name it
+OVERSHOOT = 32                      # of 255: beside sharp edges of a picture that was resized
 
 
 @dataclass
@@ -46,8 +58,12 @@ class Objective:
     def __init__(self, net, content, style, *, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS,
                  style_layer_weights=None, content_weight, style_weight, variation_weight=0.0):
         self.net = net
-        self.content_weight, self.style_weight, self.variation_weight = content_weight, style_weight, variation_weight
-        self.style_layer_weights = check_layer_weights("style transfer", style_layers, style_layer_weights)
+        content_layers = check_layers(TRANSFER, "content_layers", content_layers)
+        style_layers = check_layers(TRANSFER, "style_layers", style_layers)
+        self.content_weight = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
+        self.style_weight = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
+        self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
+        self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
         with no_grad():
             self.content = net(content, content_layers)
             self.grams = {name: mean_gram(a) for name, a in net(style, style_layers).items()}
@@ -88,13 +104,20 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
     net: `models.vgg19(pooling="average")` by default.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
     Ctrl-C ends the run, and the best picture so far is the result.
-    Raises ValueError for settings out of range, OSError for files.
+    Raises ValueError for settings out of range, layers named twice, pictures that are not in 0..255
+    or leave nothing to change; TypeError for settings of another kind; OSError for files.
     """
-    check_settings(size=size, steps=steps, optimizer=optimizer, content_weight=content_weight, style_weight=style_weight,
-                   variation_weight=variation_weight, style_layers=style_layers, style_layer_weights=style_layer_weights,
-                   init=init, noise_ratio=noise_ratio)
-    net = net or models.vgg19(pooling="average")
-    content, style = _to_picture(content, size), _to_picture(style, size)
+    content_layers = check_layers(TRANSFER, "content_layers", content_layers)
+    style_layers = check_layers(TRANSFER, "style_layers", style_layers)
+    check_settings(size=size, steps=steps, optimizer=optimizer, content_weight=content_weight,
+                   style_weight=style_weight, variation_weight=variation_weight,
+                   content_layers=content_layers, style_layers=style_layers,
+                   style_layer_weights=style_layer_weights, init=init, noise_ratio=noise_ratio,
+                   learning_rate=learning_rate, seed=seed)
+    net = models.vgg19(pooling="average") if net is None else net
+    content, style = _to_picture("content", content, size), _to_picture("style", style, size)
+    if isinstance(init, str) and init == "content" and not variation_weight:
+        _check_different(content, style)
     objective = Objective(net, content, style, content_layers=content_layers, style_layers=style_layers,
                           style_layer_weights=style_layer_weights, content_weight=content_weight,
                           style_weight=style_weight, variation_weight=variation_weight)
@@ -127,10 +150,15 @@ def _descend(evaluate, start, steps, optimizer, learning_rate, report):
     try:
         for number in range(1, steps + 1):
             j = evaluate(picture)
+            if not math.isfinite(j.item()):
+                raise ValueError(f"{TRANSFER}: J is {j.item()} at evaluation {number}")
             picture.grad, = grad(j, picture)
             if j.item() < lowest:
                 best, lowest = picture.detach(), j.item()
-            report(number, picture.detach(), j.item())
+            try:
+                report(number, picture.detach(), j.item())
+            except StopIteration:
+                break
             if optimizer == "gradient_descent":
                 slope = abs(picture.grad).mean().item()
                 if slope == 0:                          # a minimum, as of the content cost at the content
@@ -138,56 +166,96 @@ def _descend(evaluate, start, steps, optimizer, learning_rate, report):
                 picture.grad = picture.grad / slope
             method.step()
             picture.data = picture.detach().clip(0, 255).data
-    except StopIteration:
-        pass
     except KeyboardInterrupt:
         return best, True
     return best, False
 
 
-def check_settings(*, size, steps, optimizer, content_weight, style_weight, variation_weight, style_layers,
-                   style_layer_weights, init, noise_ratio, **others):
-    """Raise ValueError for settings of `transfer` that are out of range, before anything is loaded or computed."""
-    if size < 16:
-        raise ValueError(f"style transfer: size must be at least 16 pixels, got {size}")
-    if steps < 1:
-        raise ValueError(f"style transfer: steps must be at least 1, got {steps}")
+def check_settings(*, size, steps, optimizer, content_weight, style_weight, variation_weight,
+                   content_layers, style_layers, style_layer_weights, init, noise_ratio,
+                   learning_rate=None, seed=0):
+    """Raise ValueError or TypeError for settings of `transfer` that are out of range or of another
+    kind, before anything is loaded or computed."""
+    for name, value, least in (("size", size, 16), ("steps", steps, 1)):
+        if not isinstance(value, Integral):
+            raise TypeError(f"{TRANSFER}: {name} must be a whole number, got {value!r}")
+        if value < least:
+            raise ValueError(f"{TRANSFER}: {name} must be at least {least}, got {value}")
     if optimizer not in ("lbfgs", *LEARNING_RATES):
-        raise ValueError(f"style transfer: optimizer must be lbfgs, adam or gradient_descent, got {optimizer!r}")
+        raise ValueError(f"{TRANSFER}: optimizer must be lbfgs, adam or gradient_descent, "
+                         f"got {optimizer!r}")
+    if learning_rate is not None:
+        bounded(TRANSFER, "0 < learning_rate < inf", learning_rate)
+        if optimizer == "lbfgs":
+            raise ValueError(f"{TRANSFER}: learning_rate is for adam and gradient_descent, got "
+                             f"{learning_rate} with lbfgs, which finds its own")
+    _check_init(init, noise_ratio, seed)
+    alpha = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
+    beta = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
+    bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
+    if alpha + beta == 0:
+        raise ValueError(f"{TRANSFER}: content_weight and style_weight must not both be 0")
+    check_layers(TRANSFER, "content_layers", content_layers)
+    layers = check_layers(TRANSFER, "style_layers", style_layers)
+    check_layer_weights(TRANSFER, layers, style_layer_weights)
+
+
+def _check_init(init, noise_ratio, seed):
     if isinstance(init, str) and init not in ("content", "noise", "mix"):
-        raise ValueError(f"style transfer: init must be content, noise, mix or an array, got {init!r}")
-    if noise_ratio is not None and (not isinstance(init, str) or init != "mix" or not 0 <= noise_ratio <= 1):
-        raise ValueError(f"style transfer: noise_ratio is a share in 0..1 for init='mix', got {noise_ratio} with "
-                         f"{init if isinstance(init, str) else 'an array'!r}")
-    weights = content_weight, style_weight, variation_weight
-    if not all(0 <= weight < float("inf") for weight in weights) or content_weight + style_weight == 0:
-        raise ValueError(f"style transfer: weights must be finite, not negative, and α and β not both 0, got {weights}")
-    check_layer_weights("style transfer", style_layers, style_layer_weights)
+        raise ValueError(f"{TRANSFER}: init must be content, noise, mix or an array, got {init!r}")
+    mixed = isinstance(init, str) and init == "mix"
+    if noise_ratio is not None:
+        bounded(TRANSFER, "0 ≤ noise_ratio ≤ 1", noise_ratio)
+        if not mixed:
+            raise ValueError(f"{TRANSFER}: noise_ratio is for init='mix', got {noise_ratio} with "
+                             f"{init if isinstance(init, str) else 'an array'!r}")
+    if mixed or isinstance(init, str) and init == "noise":
+        backend.generator(seed)
+
+
+def _check_different(content, style):
+    if content.shape == style.shape and (content.data == style.data).all():
+        raise ValueError(f"{TRANSFER}: content and style are one picture, from which G starts, so "
+                         "there is nothing to change; start from init='noise'")
 
 
 def _starting_picture(content, init, noise_ratio, seed):
     """G before the first step, (1, H, W, 3) in 0..255."""
     if not isinstance(init, str):
-        if np.shape(init) != content.shape[1:]:
-            raise ValueError(f"style transfer: init has shape {np.shape(init)}, the picture {content.shape[1:]}")
-        return tensor(np.asarray(init)[None], dtype="float32", device=content.device)
+        init = init.numpy() if isinstance(init, Tensor) else np.asarray(init)
+        if init.shape != content.shape[1:]:
+            raise ValueError(f"{TRANSFER}: init has shape {init.shape}, the picture "
+                             f"{content.shape[1:]}")
+        _check_colours("init", init)
+        return tensor(init[None], dtype="float32", device=content.device)
     ratio = {"content": 0.0, "noise": 1.0, "mix": 0.6 if noise_ratio is None else noise_ratio}[init]
     grey = models.vgg.CAFFE_MEAN
     noise = grey + backend.generator(seed).uniform(-20, 20, content.shape)      # the lecture's: around the mean colour
     return ratio * tensor(noise, dtype="float32", device=content.device) + (1 - ratio) * content
 
 
-def _to_picture(picture, size):
+def _to_picture(name, picture, size):
     """A path or an array (H, W, 3) as a Tensor (1, H, W, 3), float32 in 0..255, its longer side `size`."""
     if isinstance(picture, Tensor):
         picture = picture.numpy()
     if not isinstance(picture, np.ndarray):
         picture = load_image(picture, size)
     elif picture.ndim != 3 or picture.shape[-1] != 3:
-        raise ValueError(f"style transfer: a picture must be (H, W, 3), got shape {picture.shape}")
+        raise ValueError(f"{TRANSFER}: {name} must be (H, W, 3), got shape {picture.shape}")
     else:
+        _check_colours(name, picture)
         picture = resize(picture, size)
     return tensor(picture[None], dtype="float32", device=backend.default_device().name)
+
+
+def _check_colours(name, picture):
+    """Raise ValueError for what is not RGB in 0..255, give or take what a filter overshoots."""
+    low, high = (picture.min(), picture.max()) if picture.size else (0, 0)
+    if not (-OVERSHOOT <= low and high <= 255 + OVERSHOOT):             # NaN, too
+        raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}")
+    if picture.dtype.kind == "f" and 0 < high <= 1:
+        raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}: all but "
+                         "black; multiply by 255")
 
 
 def to_image(picture):

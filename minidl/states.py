@@ -1,0 +1,35 @@
+"""Loading states: whether what was saved fits what is there."""
+import numpy as np
+
+from minidl import backend
+from minidl.operands import operand
+
+
+def entries(owner, state):
+    """(name, Tensor) of a state dictionary; raises TypeError for what is none."""
+    if not hasattr(state, "items"):
+        raise TypeError(f"load_state_dict of {owner}: state must be a dictionary from names to "
+                        f"arrays, got {type(state).__name__}")
+    return {name: operand("load_state_dict", value, name) for name, value in state.items()}
+
+
+def fitted(problems, name, value, shape, dtype, device):
+    """The Tensor `value` as an array of that shape, dtype and Device.
+
+    Where it does not fit, in shape or because numbers would be lost, the reason is added to
+    `problems`.  NaN and infinities pass: a state is given back as it was taken.
+    """
+    if value.shape != shape:
+        problems.append(f"{name} has shape {value.shape}, expected {shape}")
+        return None
+    if value.dtype.kind == "f" and dtype.kind != "f":
+        problems.append(f"{name} has dtype {value.dtype}, expected {dtype}")
+        return None
+    given, xp = value.data, backend.of(value.data)
+    with np.errstate(over="ignore"):                        # what overflows is found below
+        array = given.astype(dtype, copy=False)
+    lost = xp.isfinite(given) & ~xp.isfinite(array) if dtype.kind == "f" else array != given
+    if lost.any():
+        problems.append(f"{name} holds {given[lost][0].item()}, which {dtype} cannot hold")
+        return None
+    return backend.move(array, device)
