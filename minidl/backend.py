@@ -12,7 +12,7 @@ fast stands in the kernels:
 - adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
 - a product written into a given place               `matmul`
 - several elementwise operations in one pass         `fused` (cupy.fuse; NumPy has no such thing)
-- special functions, which neither array library has   `erf`, `normal_cdf` (scipy.special, cupyx.scipy.special)
+- special functions, which neither array library has  `erf`, `normal_cdf` (scipy's, cupyx's)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
 - a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
 - a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions; `tensor.record` makes both arrays
@@ -159,9 +159,9 @@ def is_array(x):
 def asarray(array, dtype=None, device=None):
     """`array` (nested lists, numbers, a NumPy array, or an array already there) on `device` (a Device).
 
-    Its bytes come in the order of this machine, whatever order they were stored in.  An array of another device is refused:
-    moving is asked for by name, `Tensor.to`.  Raises TypeError for other dtypes than floating-point, integer and boolean
-    ones.
+    Its bytes come in the order of this machine, whatever order they were stored in.  An array of
+    another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other
+    dtypes than floating-point, integer and boolean ones.
     """
     if not is_array(array):
         array, device = np.array(np.asarray(array, dtype=dtype)), device or default_device()   # others may change their own
@@ -209,7 +209,10 @@ def erf(x):
 
 
 def normal_cdf(x):
-    """Φ(x) = 1/√2π ∫_−∞ˣ e^(−t²/2) dt,  elementwise, in x's floating-point dtype; small values keep their digits."""
+    """Φ(x) = 1/√2π ∫_−∞ˣ e^(−t²/2) dt,  elementwise, in x's floating-point dtype.
+
+    Small values keep their digits, which (1 + erf(x/√2)) / 2 would lose.
+    """
     where = device_of(x)
     if where.name == "gpu":
         return importlib.import_module("cupyx.scipy.special").ndtr(x).astype(x.dtype, copy=False)

@@ -1,8 +1,8 @@
 """Costs: functions of predictions and targets that training makes small.
 
 reduction: "mean" of the single losses, "sum", or "none", which gives them as they are.  Targets are taken in the
-prediction's dtype; float16 is computed in float32 and rounded once, at the end.  Every loss has a finite gradient
-everywhere, also where a distance is 0.
+prediction's dtype; float16 is computed in float32 and rounded once, at the end.  Every loss has a
+finite gradient everywhere, also where a distance is 0.
 triplet has one reduction more, "active": the mean of the losses above 0.
 """
 from numbers import Real
@@ -34,7 +34,7 @@ def mean_absolute_error(prediction, target, reduction="mean"):
 def huber(prediction, target, delta=1.0, reduction="mean"):
     """ℓ = e²/2 where |e| ≤ δ, δ (|e| − δ/2) elsewhere, with e = p − t: a square that turns into its tangent.
 
-    With c = e held between −δ and δ, both are c (e − c/2); no e² is made, which would be too large where |e| is.
+    With c = e held between −δ and δ, both are c (e − c/2).  So no e² is made, which may not fit.
     Shapes as mean_squared_error's.        dℓ = c dp        so   p̄ = ℓ̄ c.   Source: Huber 1964.
     """
     delta = learnable("huber", "delta", delta)
@@ -76,7 +76,8 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     if isinstance(targets, Real):
         logits = operand("binary_cross_entropy_with_logits", logits, "logits")
         targets = ops.ones_like(logits) * float(targets)
-    logits, targets, dtype = _pair("binary_cross_entropy_with_logits", logits, targets, ("logits", "targets"))
+    logits, targets, dtype = _pair("binary_cross_entropy_with_logits", logits, targets,
+                                   ("logits", "targets"))
     _check_probabilities("binary_cross_entropy_with_logits", "targets", targets)
     each = _weighted(targets, ops.softplus(-logits)) + _weighted(1 - targets, ops.softplus(logits))
     return _reduce("binary_cross_entropy_with_logits", each, reduction, dtype)
@@ -111,7 +112,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
     form: "squared"     d(q, p) = ‖q − p‖², FaceNet's; margin is the lecture's α = 0.2, and its J the "sum"
           "euclidean"   d(q, p) = ‖q − p‖, and margin is the gap g
     Where ℓ > 0, dℓ = dd(A, P) − dd(A, N); so, squared,   Ā = 2 ℓ̄ (N − P),   P̄ = 2 ℓ̄ (P − A),   N̄ = 2 ℓ̄ (A − N);
-    euclidean, with the unit vectors u = (A − P)/‖A − P‖ and v = (A − N)/‖A − N‖, or 0 where a distance is 0,
+    euclidean, with u = (A − P)/‖A − P‖ and v = (A − N)/‖A − N‖, 0 where a distance is 0,
                                             Ā = ℓ̄ (u − v),       P̄ = −ℓ̄ u,          N̄ = ℓ̄ v.
     reduction "active": the mean over the triplets with ℓ > 0, which satisfied ones do not water down; 0 if none is.
     All embeddings equal, ℓ = margin: a training loss that stays there has collapsed.
@@ -132,7 +133,10 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
 
 
 def _pair(operation, first, second, names=("prediction", "target")):
-    """(both as Tensors of one shape, in the type to compute in; the dtype of the first, which must be floating-point)."""
+    """(both as Tensors of one shape, in the type to compute in, and the dtype of the first).
+
+    Raises TypeError unless that is floating-point.
+    """
     first, second = operand(operation, first, names[0]), operand(operation, second, names[1])
     same_device(operation, **{names[0]: first, names[1]: second})
     if first.shape != second.shape:
@@ -161,5 +165,5 @@ def _reduce(operation, losses, reduction, dtype):
         raise ValueError(f"{operation}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     if reduction == "mean" and losses.size == 0:
         raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")
-    reduced = losses if reduction == "none" else ops.mean(losses) if reduction == "mean" else ops.sum(losses)
-    return rounded(reduced, dtype)
+    reduce = {"mean": ops.mean, "sum": ops.sum, "none": lambda x: x}[reduction]
+    return rounded(reduce(losses), dtype)

@@ -37,12 +37,14 @@ def squared_distances(a, b):
     x, y = a.data, b.data
     lengths = [kernels.sums.total(v * v, (1,)) for v in (x, y)]
     value = lengths[0][:, None] + lengths[1] - 2 * kernels.matmul(x, y.T)
-    distances = record(backend.of(x).maximum(value, 0), (a, lambda gd: _pull(gd, a, b)), (b, lambda gd: _pull(gd.T, b, a)))
+    distances = record(backend.of(x).maximum(value, 0),
+                       (a, lambda gd: _pull(gd, a, b)),
+                       (b, lambda gd: _pull(gd.T, b, a)))
     return rounded(distances, dtype)
 
 
 def _embeddings(operation, a, b):
-    """(a, b in the types in which they are squared, the dtype of their distances); whole numbers have them in float64."""
+    """(a and b in the types in which they are squared, the dtype of their distances)."""
     a, b = floating(operation, a, "a"), floating(operation, b, "b")
     same_device(operation, a=a, b=b)
     return widened(operation, a, "a"), widened(operation, b, "b"), np.result_type(a.dtype, b.dtype)

@@ -14,8 +14,9 @@ from minidl.kernels.workers import hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
-PART, SAMPLE = 16, 64   # how many times as much there is as what a first mean is taken of, or is looked at to judge it
-FAR = 4                 # deviations
+PART = 16               # a first mean is taken of one row in so many
+SAMPLE = 64             # and of one row in so many it is judged how far from 0 that is,
+FAR = 4                 # which counts from so many deviations on
 
 
 def add_up(x):
@@ -49,8 +50,9 @@ def sums(u, x, m=None):
 def moments(x):
     """Mean and variance over all axes but the last: (2, C).
 
-    With d = x − μ₀ for some μ₀,  μ = μ₀ + ⟨d⟩  and  σ² = ⟨d²⟩ − ⟨d⟩²,  so x is read once.  The closer μ₀ is to μ, the less
-    cancels: it is the mean of a part of x, corrected as in `sums.mean`.  Of equal numbers d is 0, and all is exact.
+    With d = x − μ₀ for some μ₀,  μ = μ₀ + ⟨d⟩  and  σ² = ⟨d²⟩ − ⟨d⟩²,  so x is read once.
+    The closer μ₀ is to μ, the less cancels: it is the mean of a part of x, corrected as in
+    `sums.mean`.  Of equal numbers d is 0, and all is exact.
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
     near = _mean(x[:max(1, len(x) // PART)], channels)
@@ -73,18 +75,23 @@ def _mean(x, channels):
 
 def affine(x, a, c, m=None):
     """(x − m) ⊙ a + c,  with a, c and m (C,), or None for m = 0."""
-    return _affine(x, a, c, x.dtype.type(0) if m is None else m) if _on_gpu(x) else _by_rows(x, a, c, m)
+    if _on_gpu(x):
+        return _affine(x, a, c, x.dtype.type(0) if m is None else m)
+    return _by_rows(x, a, c, m)
 
 
 def blend(u, a, x, b, c, m=None):
     """u ⊙ a + (x − m) ⊙ b + c,  with a, b, c and m (C,), or None for m = 0."""
-    return _blend(u, a, x, b, c, x.dtype.type(0) if m is None else m) if _on_gpu(x) else _by_rows(x, b, c, m, u, a)
+    if _on_gpu(x):
+        return _blend(u, a, x, b, c, x.dtype.type(0) if m is None else m)
+    return _by_rows(x, b, c, m, u, a)
 
 
 def _is_far(m, x, channels):
     """Whether m (C,) is far from 0, beside how the first of the rows x scatter around it.
 
-    Only then have the x − m digits that sums and products of x and m would lose; else a pass over x is saved.
+    Only then do sums of products with x lose digits that those with x − m have.  Else a pass over
+    x is saved: 5 % of the Siamese training step (`python -m tests.benchmarks Siamese`).
     """
     if m is None:
         return False

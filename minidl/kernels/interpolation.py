@@ -1,10 +1,12 @@
 """Linear interpolation along one axis of an array, and its adjoint.
 
-Element i of the m is taken at the position (i + ½)·n/m − ½ among the n (pixel centres; held at the borders):
+Element i of the m is taken at the position (i + ½)·n/m − ½ among the n (pixel centres; held at the
+borders).  It has the neighbours l and r = l + 1, and lies tᵢ beyond l:
 
-    yᵢ = (1 − tᵢ) x[l] + tᵢ x[r]        with the neighbours l and r = l + 1, and tᵢ how far it lies beyond l
+    yᵢ = (1 − tᵢ) x[l] + tᵢ x[r]
 
-As a matrix product with a row of n weights for each i, an infinite or undefined x would reach all y: 0 · ∞ is no number.
+It is not written as a matrix product with a row of n weights for each i: there an infinite x would
+reach all y, as 0 · ∞ is no number.
 """
 import numpy as np
 
@@ -40,7 +42,7 @@ def interpolate_back(u, n, axis):
     u, t = xp.moveaxis(u, axis, 0), _along(t, u, 0)
     x = xp.zeros((n, *u.shape[1:]), u.dtype)
     for target, share in (before, (1 - t) * u), (after, t * u):
-        turn = np.arange(len(target)) - np.searchsorted(target, target)         # targets come in ascending order
+        turn = np.arange(len(target)) - np.searchsorted(target, target)     # they come in order
         for k in range(turn.max() + 1):
             these = np.flatnonzero(turn == k)
             x[backend.move(target[these], device)] += share[backend.move(these, device)]
@@ -48,9 +50,10 @@ def interpolate_back(u, n, axis):
 
 
 def _neighbours(n, m):
-    """For each of m positions among n elements: the numbers of its neighbours, and how far it lies beyond the left one.
+    """For each of m positions among n elements: l, r and t.
 
-    A position is ((2i + 1) n − m) / 2m, a fraction of whole numbers.  On an element, both neighbours are that element.
+    A position is ((2i + 1) n − m) / 2m, a fraction of whole numbers.  Where it is an element, that
+    is both neighbours.
     """
     position = np.clip((2 * np.arange(m) + 1) * n - m, 0, 2 * m * (n - 1))
     before, beyond = np.divmod(position, 2 * m)

@@ -20,8 +20,8 @@ from minidl.kernels.workers import everywhere, workspace
 def max_pool(x, g, find=False, rectified=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches if it should find them.
 
-    A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is the maximum.  It never
-    names the padding, not even where all that a window sees is the lowest number.
+    A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
+    the maximum.  It never names the padding, not even where all of x in the window is −∞.
     rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
     lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
@@ -42,7 +42,9 @@ def max_pool(x, g, find=False, rectified=False):
             else:
                 found[...] = planes.argmax(0) + 1
             if outside is not None and (best == lowest).any():
-                _find_inside(best == lowest, planes != best, _planes(outside, strip, "outside"), found)
+                padding = _planes(outside, strip, "outside")
+                first = ((planes != best) | padding).argmin(0) + 1
+                found[...] = xp.where(best == lowest, first, found)
             if rectified:
                 found *= best > 0
 
@@ -69,12 +71,6 @@ def _outside(x, g):
     inside = xp.zeros((1, *x.shape[1:-1], 1), bool)
     padded = _padded(inside, g, True)
     return _seen(xp.broadcast_to(padded, x.shape[:1] + padded.shape[1:-1] + x.shape[-1:]), g)
-
-
-def _find_inside(lowest, other, outside, found):
-    """found = 1 + the first plane that is neither another number than the best nor padding, where the best is the lowest."""
-    xp = backend.of(found)
-    found[...] = xp.where(lowest, (other | outside).argmin(0) + 1, found)
 
 
 def select(x, switch, g):
@@ -168,7 +164,7 @@ def _seen(x, g):
 
 
 def _planes(seen, strip, name="planes"):
-    """What is seen in a strip of places, copied together into the workspace of that name: (|K|, …)."""
+    """What is seen in a strip of places, copied into the workspace of that name: (|K|, …)."""
     part = seen[(slice(None),) * ((seen.ndim - 2) // 2) + strip]
     planes = workspace(backend.of(seen), name, part.shape, seen.dtype)
     move(part, planes)

@@ -19,14 +19,15 @@ def accumulator(dtype):
 
 
 def real(dtype):
-    """The type of a mean and other fractions made of numbers of a type: whole numbers have them in float64."""
+    """The type of fractions made of numbers of a type, as their mean: float64 for whole ones."""
     return np.dtype("float64") if dtype.kind in "iub" else dtype
 
 
 def accumulated(arrays):
-    """Decorates a kernel that adds up: its first `arrays` arguments reach it in the accumulator of their common type.
+    """Decorates a kernel that adds up.
 
-    What it makes of floating-point numbers is rounded once, at the end, to their common type; whole numbers stay wide.
+    Its first `arrays` arguments reach it in the accumulator of their common type.  What it makes of
+    floating-point numbers is rounded once, at the end, to that type; whole numbers stay wide.
     """
     def decorate(kernel):
         @functools.wraps(kernel)

@@ -1,8 +1,9 @@
 """Sums over axes that keep their digits, and what is made of sums: means and lengths.
 
-A running sum of n numbers, one after the other, loses up to n units in the last place: after 2²⁴ ones, float32 does not grow
-any more.  NumPy adds up along the last axis in pairs of pairs, which loses log n at most; but it runs down the first axis of
-a tall array.  There the rows are summed as a product with a row of ones (`channels.add_up`), which BLAS adds in blocks.
+A running sum of n numbers, one after the other, loses up to n units in the last place: after 2²⁴
+ones, float32 does not grow any more.  NumPy adds up along the last axis in pairs of pairs, which
+loses log n at most; but it runs down the first axis of a tall array.  There the rows are summed as
+a product with a row of ones, which BLAS adds in blocks.
 """
 import math
 
@@ -13,12 +14,13 @@ from minidl.kernels.channels import add_up
 from minidl.kernels.precision import accumulator, real
 
 TALL = 256              # rows whose running sum would lose digits
-FEW, LARGE = 16, 2 ** 17        # rows that NumPy adds up fast; elements that are worth sharing between threads
+FEW = 16                # rows that NumPy adds up fast
+LARGE = 2 ** 17         # elements that are worth sharing between threads
 BLOCK = 1024            # rows that BLAS adds up at once
 
 
 def total(x, axes):
-    """Σ x over a tuple of axes, added up in the accumulator of x's type, in which whole numbers stay."""
+    """Σ x over a tuple of axes, in the accumulator of x's type, in which whole numbers stay."""
     wide = accumulator(x.dtype)
     if wide is x.dtype:
         return _total(x, axes)
@@ -29,9 +31,10 @@ def total(x, axes):
 def mean(x, axes, scratch=None):
     """(1/n) Σ x over a tuple of axes, which stay with length 1; n > 0.
 
-    m = Σ x / n is rounded, and Σ (x − m) / n is what it is off by: so a mean of equal numbers is that number, exactly.
-    Of few x the first one is near enough to be m.  Where m is infinite, 0 takes its place: ∞ − ∞ is no number.
-    scratch: an array like x to write to, which may be x itself; only taken where x is summed up in its own type.
+    m = Σ x / n is rounded, and Σ (x − m) / n is what it is off by: so a mean of equal numbers is
+    that number, exactly.  Of few x the first one is near enough to be m.  Where m is infinite, 0
+    takes its place: ∞ − ∞ is no number.
+    scratch: an array like x that may be written to, or x itself.
     """
     wide = x.astype(accumulator(real(x.dtype)), copy=False)
     xp, n = backend.of(x), math.prod(x.shape[a] for a in axes)
@@ -44,7 +47,10 @@ def mean(x, axes, scratch=None):
 
 
 def running(x, axis):
-    """yᵢ = Σ_{j ≤ i} xⱼ along an axis.  It cannot be added up in pairs, so float32 is added up in float64."""
+    """yᵢ = Σ_{j ≤ i} xⱼ along an axis.
+
+    It cannot be added up in pairs, so float32 is added up in float64.
+    """
     if x.dtype.char in "ef":
         return x.cumsum(axis, dtype="float64").astype(x.dtype)
     return x.cumsum(axis)
@@ -53,13 +59,15 @@ def running(x, axis):
 def length(x, axes):
     """√Σ x² over a tuple of axes, which stay with length 1.
 
-    x is first divided by a power of two near its largest entry, whose square may be too large for x's type, or too small.
+    x is first divided by a power of two near its largest entry, whose square may be too large for
+    x's type, or too small.
     """
     xp, wide = backend.of(x), x.astype(accumulator(real(x.dtype)), copy=False)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     scale = _power_below(abs(wide).max(axes, keepdims=True), xp) if x.size else 1
     scaled = wide / scale
-    return (xp.sqrt(_total(scaled * scaled, axes).reshape(kept)) * scale).astype(real(x.dtype), copy=False)
+    root = xp.sqrt(_total(scaled * scaled, axes).reshape(kept))
+    return (root * scale).astype(real(x.dtype), copy=False)
 
 
 def _power_below(x, xp):
@@ -77,18 +85,20 @@ def _total(x, axes):
     rows = math.prod(x.shape[a] for a in axes)
     if x.dtype.char not in "fd" or rows <= TALL and (rows <= FEW or x.size <= LARGE):
         return x.sum(axes)
-    if last - first > len(axes):                        # axes with others in between: the last ones first
+    if last - first > len(axes):                        # others in between: the last axes first
         gap = max(a for a in range(first, last) if a not in axes)
-        return _total(_total(x, tuple(a for a in axes if a > gap)), tuple(a for a in axes if a < gap))
-    if backend.of(x) is backend.CPU.module and rows > TALL and not x.flags.c_contiguous:
-        x = backend.CPU.module.ascontiguousarray(x)     # NumPy sums in the order of memory, which may be down the axis
+        partial = _total(x, tuple(a for a in axes if a > gap))
+        return _total(partial, tuple(a for a in axes if a < gap))
+    on_cpu = backend.of(x) is np
+    if on_cpu and rows > TALL and not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x)     # else NumPy follows the memory, which may be down the axis
     if last == x.ndim or not x.flags.c_contiguous:
         return x.sum(axes)
     before, after = x.shape[:first], x.shape[last:]
     items = x.reshape(math.prod(before), rows, math.prod(after))
     if len(items) == 1:
         return add_up(items[0]).reshape(before + after)
-    return (_down(items) if backend.of(x) is backend.CPU.module else items.sum(1)).reshape(before + after)
+    return (_down(items) if on_cpu else items.sum(1)).reshape(before + after)
 
 
 def _down(x):

@@ -42,8 +42,9 @@ def _leak(u, y, slope):
 
 
 def elu(x, alpha=1.0):
-    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.     x̄ = ȳ where x > 0, else ȳ ⊙ α eˣ
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.
 
+    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere: that is y + α too, but without digits where it is small.
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
     x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
@@ -58,8 +59,9 @@ def elu(x, alpha=1.0):
 
 @precise
 def gelu(x):
-    """Gaussian error linear unit  y = x Φ(x),  Φ the normal distribution.        dy/dx = Φ(x) + x φ(x), by composition
+    """Gaussian error linear unit  y = x Φ(x),  Φ the normal distribution.
 
+    dy/dx = Φ(x) + x φ(x),  by composition.
     Source: Hendrycks and Gimpel 2016 (the exact form).
     """
     x = where(x == -math.inf, -FAR, x)                  # −∞ · 0 would be no number
@@ -81,13 +83,15 @@ def _normal_cdf(x):
 
 @precise
 def sigmoid(x):
-    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x)
+    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx
 
-    Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end; nor does 1 − y = sigmoid(−x).
+    so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x),   which is 1 − y with all digits.
+    Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
     """
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
-    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, with_output(lambda gy, y: gy * (y * sigmoid(-x)))))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e),
+                  (x, with_output(lambda gy, y: gy * (y * sigmoid(-x)))))
 
 
 def tanh(x):

@@ -81,7 +81,10 @@ def exp(x):
 
 
 def expm1(x):
-    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ eˣ,   which y + 1 is too, but without digits where it is small"""
+    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ eˣ
+
+    eˣ is y + 1 too, but without digits where it is small.
+    """
     x = floating("expm1", x)
     return record(backend.of(x.data).expm1(x.data), (x, lambda gy: gy * exp(x)))
 
@@ -210,7 +213,7 @@ def astype(x, dtype):
         wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"astype: {dtype!r} is not a dtype") from None
-    if wanted.kind not in "fiubc":                      # complex numbers are what gradcheck's complex steps take
+    if wanted.kind not in "fiubc":                      # gradcheck's complex steps are complex
         raise TypeError(f"astype: dtype {dtype!r} is not a floating-point, integer or boolean type")
     value = x.data.astype(wanted)
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))

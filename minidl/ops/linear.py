@@ -89,9 +89,11 @@ def _two_axes(operation, x, first, second):
 def einsum(subscripts, *operands):
     """Sum of products in Einstein's notation, as numpy.einsum: einsum("nik,nkj->nij", a, b).
 
-    y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.  A letter that stands in s₁ alone is summed over first,
-    in a by itself.  What is left is linear in each operand, so
-    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where one has length 1 elsewhere, ā repeats along it.
+    y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.
+    A letter that stands in s₁ alone is summed over first, in a by itself.  What is left is linear
+    in each operand, so
+    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter of s₁ has length 1 in
+    all others, ā repeats along it.
     """
     if not isinstance(subscripts, str):
         raise TypeError(f"einsum: subscripts must be a string such as \"ij,jk->ik\", got {type(subscripts).__name__}")
@@ -103,7 +105,6 @@ def einsum(subscripts, *operands):
     lengths = _lengths(subscripts, inputs, operands)
     if any(letter not in lengths for letter in output):
         raise ValueError(f"einsum: {subscripts!r} asks for a letter in the result that no operand has")
-
     for i, letters in enumerate(inputs):
         elsewhere = "".join([output] + inputs[:i] + inputs[i + 1:])
         alone = tuple(k for k, letter in enumerate(letters) if letter not in elsewhere)

@@ -29,7 +29,8 @@ def standardize(x, axis, eps=1e-5):
 
     def rule(gy, y):
         r = 1 / sqrt(var(x, axes, keepdims=True) + eps)
-        return r * (gy - sum(gy, axes, keepdims=True) / m - y * (sum(y * gy, axes, keepdims=True) / m))
+        means = [sum(u, axes, keepdims=True) / m for u in (gy, y * gy)]
+        return r * (gy - means[0] - y * means[1])
 
     return record(deviation / backend.of(x.data).sqrt(variance + eps), (x, with_output(rule)))
 
@@ -67,8 +68,9 @@ def channel_affine(x, a, c, m=None):
 
 
 def channel_blend(x, u, a, b, c, m=None):
-    """y = a ⊙ x + b ⊙ (u − m) + c,  channel by channel: x and u (N, …, C), the others (C,), m None for 0.
+    """y = a ⊙ x + b ⊙ (u − m) + c,  channel by channel: x and u (N, …, C), the others (C,).
 
+    m may be None for 0.
     dL = ⟨ȳ, da ⊙ x + a ⊙ dx + db ⊙ (u − m) + b ⊙ (du − dm) + dc⟩
     so   x̄ = a ⊙ ȳ,   ā = Σ ȳ ⊙ x,   ū = b ⊙ ȳ,   b̄ = Σ ȳ ⊙ (u − m),   c̄ = Σ ȳ,   m̄ = −b ⊙ Σ ȳ,
     over all axes but the last
@@ -85,8 +87,9 @@ def channel_blend(x, u, a, b, c, m=None):
 
 
 def channel_sums(u, x, m=None):
-    """y = (Σ u, Σ u ⊙ (x − m))  over all axes but the last: (…, C) twice → (2, C); m (C,), or None for 0.
+    """y = (Σ u, Σ u ⊙ (x − m))  over all axes but the last: (…, C) twice → (2, C).
 
+    m: (C,), or None for 0.
     dL = ⟨ȳ₀, Σ du⟩ + ⟨ȳ₁, Σ (du ⊙ (x − m) + u ⊙ (dx − dm))⟩
     so   ū = ȳ₀ + ȳ₁ ⊙ (x − m),   x̄ = ȳ₁ ⊙ u,   m̄ = −ȳ₁ ⊙ Σ u,  channel by channel
     """
@@ -128,8 +131,9 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     None (training): the batch's own, over all axes but the last, which depend on x.  See `standardize` for dx̂: the map is
     symmetric, with m values a channel and ⟨·⟩ their mean,
         dy = x̂ dγ + dβ + γ r (dx − ⟨dx⟩ − x̂ ⟨x̂ dx⟩)
-    so  β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ = r Σ (x − μ) ȳ,   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m):  two sums, then one pass.
-    Everything is made from x − μ, as differences of products with x lose their digits where |μ| is much larger than σ.
+    so  β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ = r Σ (x − μ) ȳ,   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)
+    All is made from x − μ: where |μ| is much larger than σ, differences of products with x lose
+    their digits.
     Source: Ioffe and Szegedy 2015.
     """
     if (mean is None) != (variance is None):
@@ -137,8 +141,10 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = (floating("batch_norm", v, name) for v, name in zip((x, scale, shift), ("x", "scale", "shift")))
-    mean, variance = floating("batch_norm", mean, "mean"), floating("batch_norm", variance, "variance")
+    x, scale, shift = (floating("batch_norm", v, name)
+                       for v, name in ((x, "x"), (scale, "scale"), (shift, "shift")))
+    mean = floating("batch_norm", mean, "mean")
+    variance = floating("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     x, scale, shift, mean, variance = promoted(x, scale, shift, mean, variance)
     if x.dtype.char == "e":
@@ -149,7 +155,8 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = (floating("batch_norm", v, name) for v, name in zip((x, scale, shift), ("x", "scale", "shift")))
+    x, scale, shift = (floating("batch_norm", v, name)
+                       for v, name in ((x, "x"), (scale, "scale"), (shift, "shift")))
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")

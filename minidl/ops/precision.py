@@ -1,4 +1,4 @@
-"""Operations that need more room than their input's type has: computed in a wider one, rounded once."""
+"""Operations that need more room than their input's type has: computed in a wider one."""
 import functools
 
 from minidl import kernels
@@ -6,7 +6,7 @@ from minidl.operands import floating
 
 
 def widened(operation, x, argument="x"):
-    """x in the type in which it is summed up and squared: float16 in float32, whole numbers in float64."""
+    """x in the type in which it is summed up and squared: float32, where it is float16."""
     x = floating(operation, x, argument)
     return rounded(x, kernels.accumulator(x.dtype))
 
@@ -17,9 +17,9 @@ def rounded(x, dtype):
 
 
 def precise(operation):
-    """For an operation on x that makes of it numbers too large or too many for float16, or fractions.
+    """For an operation on x that makes of it numbers too large or too many for float16.
 
-    float16 is computed in float32 and rounded once, at the end; integers become floating-point.
+    float16 is computed in float32 and rounded once, at the end; whole numbers become float64.
     """
     @functools.wraps(operation)
     def of(x, *arguments, **options):

@@ -46,13 +46,14 @@ def sum_to(x, shape):
         if lead < 0 or any(n not in (1, m) for m, n in zip(kept, shape)):
             raise ValueError(f"sum_to: shape {shape} does not broadcast to {origin}")
         axes += tuple(lead + i for i, (m, n) in enumerate(zip(kept, shape)) if m != n)
-    return record(kernels.sums.total(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
+    return record(kernels.sums.total(x.data, axes).reshape(shape),
+                  (x, lambda gy: broadcast_to(gy, origin)))
 
 
 def mean(x, axis=None, keepdims=False):
-    """y = (1/m) Σ x over the axes, of m elements; of equal ones exactly that number.        x̄ = ȳ / m, broadcast
+    """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast
 
-    Raises ValueError for m = 0.
+    Of equal numbers it is that number, exactly.  Raises ValueError for m = 0.
     """
     x = operand("mean", x)
     count, axes = _count("mean", x, axis), normalize_axes("mean", axis, x.ndim)
@@ -109,7 +110,7 @@ def _extreme(operation, x, axis, keepdims):
 
 
 def _first(operation, x, axes):
-    """The number of the first largest ("max") or smallest ("min") of the elements along the axes, in C order."""
+    """The number, in C order, of the first largest ("max") or smallest ("min") along the axes."""
     xp = backend.of(x.data)
     return (xp.argmax if operation == "max" else xp.argmin)(_lines(x, axes).data, axis=-1)
 
@@ -150,7 +151,8 @@ def cumsum(x, axis=0):
     """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
     x = operand("cumsum", x)
     axis = normalize_axis("cumsum", axis, x.ndim)
-    return record(kernels.sums.running(x.data, axis), (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
+    return record(kernels.sums.running(x.data, axis),
+                  (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
 
 
 @precise
@@ -164,7 +166,8 @@ def norm(x, axis=None, keepdims=False):
         gy, y = reshape(gy, kept), reshape(y, kept)
         return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
-    return record(value if keepdims else value.reshape(_without(x.shape, axes)), (x, with_output(rule)))
+    return record(value if keepdims else value.reshape(_without(x.shape, axes)),
+                  (x, with_output(rule)))
 
 
 def _shift(x, axes):
@@ -177,7 +180,8 @@ def _shift(x, axes):
 def _log_sum(x, shift, axes):
     """log Σ e^(x − shift) along the axes, which stay with length 1, where shift is the largest x.
 
-    It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, but 1 + 10⁻²⁰ is 1.
+    It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, though
+    1 + 10⁻²⁰ is rounded to 1.
     """
     xp, kept, shifted = backend.of(x), _kept(x.shape, axes), x - shift
     largest = shifted == 0
@@ -202,10 +206,11 @@ def logsumexp(x, axis=None, keepdims=False):
 
 @precise
 def softmax(x, axis=-1):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.   dy = y ⊙ (dx − ⟨y, dx⟩)   so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.
 
-    As Σ y = 1, any constant may first be taken from ȳ.  With ȳ where y is largest nothing cancels: x̄ there is −y Σ ȳ ⊙ y
-    over the others, which keeps its digits where y is nearly 1.
+    dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)
+    As Σ y = 1, any constant may first be taken from ȳ.  With the ȳ where y is largest, x̄ there is
+    −y Σ ȳ ⊙ y over the others: nothing cancels, also where y is nearly 1.
     """
     _count("softmax", x, axis)
     axes = normalize_axes("softmax", axis, x.ndim)
@@ -215,14 +220,16 @@ def softmax(x, axis=-1):
         gy = gy - _gather(gy, _first("max", y, axes), axes)
         return y * (gy - sum(gy * y, axes, keepdims=True))
 
-    return record(e / kernels.sums.total(e, axes).reshape(_kept(x.shape, axes)), (x, with_output(rule)))
+    total = kernels.sums.total(e, axes).reshape(_kept(x.shape, axes))
+    return record(e / total, (x, with_output(rule)))
 
 
 @precise
 def log_softmax(x, axis=-1):
     """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ
 
-    x̄ᵢ is written as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ over the others: where eʸ is nearly 1, expm1 has the digits of 1 − eʸ.
+    x̄ᵢ is written as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ over the others: where eʸ is nearly 1, expm1 has the
+    digits of 1 − eʸ.
     """
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)

@@ -23,9 +23,10 @@ def upsample(x, factor, mode="nearest"):
 def resize(x, sizes):
     """Linear interpolation along each spatial axis to new sizes, one axis after the other.
 
-    Element i of m lies at the position (i + ½)·n/m − ½ among the n of x (pixel centres; held at the borders), t beyond
-    the element l before it:
-        yᵢ = (1 − t) x[l] + t x[l + 1]        so   x̄ = (1 − t) ȳᵢ added at l, and t ȳᵢ at l + 1, for every i
+    Element i of m lies at the position (i + ½)·n/m − ½ among the n of x (pixel centres; held at the
+    borders), t beyond the element l before it:
+        yᵢ = (1 − t) x[l] + t x[l + 1]
+    so   x̄ = (1 − t) ȳᵢ added at l, and t ȳᵢ at l + 1, for every i
     Integers become floating-point.
     """
     x = floating("resize", x)                           # what lies between whole numbers is none
@@ -39,13 +40,15 @@ def resize(x, sizes):
 def _interpolate(x, m, axis):
     """m elements in the place of n along an axis.        x̄ = its adjoint of ȳ"""
     n = x.shape[axis]
-    return record(kernels.interpolate(x.data, m, axis), (x, lambda gy: _interpolate_back(gy, n, axis)))
+    return record(kernels.interpolate(x.data, m, axis),
+                  (x, lambda gy: _interpolate_back(gy, n, axis)))
 
 
 def _interpolate_back(u, n, axis):
     """The adjoint of `_interpolate`, and so        ū = ȳ interpolated"""
     m = u.shape[axis]
-    return record(kernels.interpolate_back(u.data, n, axis), (u, lambda gx: _interpolate(gx, m, axis)))
+    return record(kernels.interpolate_back(u.data, n, axis),
+                  (u, lambda gx: _interpolate(gx, m, axis)))
 
 
 def pixel_shuffle(x, factor):

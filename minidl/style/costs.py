@@ -35,7 +35,8 @@ def content_cost(a_content, a_generated):
     if a_content.shape != a_generated.shape:
         raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
                          "they must be equal")
-    return rounded(sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:]))), dtype)
+    cost = sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
+    return rounded(cost, dtype)
 
 
 def style_layer_cost(gram_style, a_generated):
@@ -46,7 +47,8 @@ def style_layer_cost(gram_style, a_generated):
     """
     a_generated = floating("style_layer_cost", a_generated, "a_generated")
     difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
-    return rounded(sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2)), a_generated.dtype)
+    cost = sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
+    return rounded(cost, a_generated.dtype)
 
 
 def mean_gram(a):
