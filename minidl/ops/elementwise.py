@@ -50,7 +50,8 @@ def power(a, b):
     """Power  y = aᵇ.
 
     dy = b aᵇ⁻¹ da + y log(a) db        so   ā = ȳ ⊙ b aᵇ⁻¹,   b̄ = ȳ ⊙ y log a
-    Conventions at a = 0: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b where b ≥ 0.
+    Conventions at a = 0, for first derivatives: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b
+    where b ≥ 0.
     Where a < 0 the slope in b is NaN.
     """
     a, b = operands("power", a, b)
@@ -144,7 +145,7 @@ def erf(x):
 
 
 def maximum(a, b):
-    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ where a < b: a tie sends ȳ to the first"""
     a, b = operands("maximum", a, b)
     return record(_library(a, b).maximum(a.data, b.data),
                   (a, lambda gy: keep(gy, a >= b)),
@@ -152,7 +153,7 @@ def maximum(a, b):
 
 
 def minimum(a, b):
-    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ where a > b: a tie sends ȳ to the first"""
     a, b = operands("minimum", a, b)
     return record(_library(a, b).minimum(a.data, b.data),
                   (a, lambda gy: keep(gy, a <= b)),
@@ -167,7 +168,7 @@ def clip(x, lowest=None, highest=None):
     """x held between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
     y = min(max(x, lowest), highest)        so   x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere;
-    a bound receives ȳ where it is the value.  Raises ValueError without a bound, or for numbers
+    a bound receives ȳ where x is beyond it.  Raises ValueError without a bound, or for numbers
     lowest > highest.
     """
     x = operand("clip", x)
