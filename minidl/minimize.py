@@ -162,7 +162,7 @@ class _Search:
         inside = np.isfinite(value) and np.isfinite(slopes).all()
         if self.count == 1:
             self.begin(value, slopes)
-        if inside and value < self.value:
+        if -np.inf < value < self.value:        # also where its slope is infinite, as of √x at 0
             self.best, self.value = x.detach(), value
         self.tell(x.detach(), value)
         seen = (self.scale * value, self.scale * slopes) if inside else self.beyond(flat)
