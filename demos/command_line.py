@@ -35,10 +35,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main, arguments=None):
-    """Run main(arguments); a user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
-    and exit code 2."""
+    """Run main(arguments), which may give an exit code.
+
+    A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
+    and exit code 2.
+    """
+    for stream in (sys.stdout, sys.stderr):     # a file's name need not be text that can be written
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        main(arguments)
+        if code := main(arguments):
+            sys.exit(code)
     except (ValueError, OSError, ImportError, md.DeviceError) as error:
         sys.exit(_one_line(error))
     except MemoryError as error:

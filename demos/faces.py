@@ -7,32 +7,35 @@
     python -m demos.faces evaluate  --data FOLDER --model FILE [--pairs FILE.csv]
 
     python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]      (or --data FOLDER: everybody in it)
+    python -m demos.faces calibrate --gallery FILE --data FOLDER [--far 0.01] [--pairs FILE.csv]
     python -m demos.faces identify  --gallery FILE who.jpg [another.jpg, FOLDER …]
     python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
-    python -m demos.faces calibrate --gallery FILE --data FOLDER [--pairs FILE.csv] [--far 0.01]
     python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
 
 A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they are: "face128", the
 pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the columns image_a,image_b,same.
+
+A stranger is compared with everybody enrolled, so the threshold τ falls as the gallery grows: --far
+is the share of strangers who may be given a name.  `calibrate` measures how near other people come
+on pictures like yours; until it has, face128 goes by press photographs, an encoder of `train` by
+its validation people, and of one without such a note everything says "not calibrated".
 """
 import argparse
 from pathlib import Path
 import sys
 
-import numpy as np
-
-from demos.command_line import Parser, Stopwatch, above, run, share, start, write_json
-from demos.faces_evaluation import evaluate, pairs_to_ask, show
-from demos.faces_model import Model
+from demos.command_line import Parser, above, run, share, start, write_json
+from demos.faces_evaluation import evaluate, show
+from demos.faces_gallery import calibrate, enroll, identify, list_people, remove, rename, verify
+from demos.faces_model import model_of, say
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
-from minidl.data import list_images, load_image, read_people, write_drawn_faces
-from minidl.data.people import load_picture
-from minidl.faces import Gallery, calibrate
+from minidl.data import write_drawn_faces
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
-from minidl.weights import WeightsError
 
 DRAWN_PICTURES = 6              # of each person
+EXIT_CODES = """Exit codes: 0, all pictures were used; 1, some were left out, each is named on
+stderr, and the rest was done; 2, a mistake, said in one line, and nothing was changed."""
 
 
 def main(arguments=None):
@@ -40,167 +43,51 @@ def main(arguments=None):
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     options = _options(name, arguments[1:] if name else arguments)
     start(options)
+    options.left_out = []
     figures = COMMANDS[name][0](options)
-    write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed})
+    left_out = [str(one) for one in dict.fromkeys(options.left_out)]
+    write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed,
+                              "left_out": left_out})
+    if left_out:
+        print(*(f"left out: {line}" for line in left_out),
+              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
+              file=sys.stderr)
+        return 1
 
 
-# ---- the commands: options → figures -----------------------------------------------------------------------------------
+# ---- the commands (those about a gallery: demos/faces_gallery.py): options → figures
 
 def _everything(options):
     """Train, evaluate on people never seen, enrol from one picture each, ask."""
     figures, drawn = {}, options.data is None
     if drawn:
         options.data = options.output / f"people_{options.drawn}_{options.seed}"
-        _say(options, f"drawing {DRAWN_PICTURES} pictures of each of {options.drawn} people, {options.data}")
+        say(options, f"drawing {DRAWN_PICTURES} pictures of each of {options.drawn} people, "
+            f"{options.data}")
         write_drawn_faces(options.data, options.drawn, DRAWN_PICTURES, seed=options.seed)
     options.exclude_pairs = options.pairs
     if options.model != "face128":
         figures["training"] = train(options, *(DRAWN_ENCODER, DRAWN_RECIPE) if drawn else ())
-    model = _model(options)
+    model = model_of(options)
     figures["evaluation"] = evaluate(model, options)
     figures["answers"] = show(model, options)
-    _say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are beside it; try:",
-         f"  python -m demos.faces identify --gallery {options.output}/gallery.npz --model {options.model} "
-         f"{options.data}/{figures['answers']['enrolled'][0]}")
+    say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are "
+        "beside it; try:",
+        f"  python -m demos.faces identify --gallery {options.output}/gallery.npz "
+        f"--model {options.model} {options.data}/{figures['answers']['enrolled'][0]}")
     return figures
 
 
 def _train(options):
     figures = train(options)
-    _say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, validation "
-         f"people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} people are left to evaluate on")
+    say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, "
+        f"validation people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} "
+        "people are left to evaluate on")
     return figures
 
 
 def _evaluate(options):
-    return evaluate(_model(options), options)
-
-
-def _enroll(options):
-    if (options.data is None) == (options.name is None) or options.name and not options.pictures:
-        raise ValueError("enroll: give a NAME and one PICTURE or more, or else --data FOLDER")
-    model = _model(options)
-    gallery = _gallery(options, model, new=True)
-    if options.data:
-        people = read_people(options.data)
-        paths, names = people.paths, [people.names[label] for label in people.labels]
-        if options.most:
-            nth = np.arange(len(names)) - np.searchsorted(people.labels, people.labels)
-            chosen = np.flatnonzero(nth < options.most)
-            paths, names = [paths[i] for i in chosen], [names[i] for i in chosen]
-    else:
-        paths = _files(options.pictures)
-        names = [options.name] * len(paths)
-    watch = Stopwatch()
-    gallery.enroll_encodings(names, model.encode(paths, load_picture if options.data else load_image))
-    options.gallery.parent.mkdir(parents=True, exist_ok=True)
-    gallery.save(options.gallery)
-    _say(options, f"{options.gallery}: pictures added: {len(names):,}; people in it: {len(gallery):,}; "
-         f"τ {gallery.threshold:.3f}")
-    return {"enrolled": len(names), "people": len(gallery), "threshold": gallery.threshold, "seconds": watch.seconds}
-
-
-def _identify(options):
-    model = _model(options)
-    gallery, paths = _gallery(options, model), _files(options.pictures)
-    watch = Stopwatch()
-    encodings = model.encode(paths, load_image)
-    encoded = watch.seconds
-    found = gallery.identify_encodings(encodings)
-    searched = watch.seconds - encoded
-    for path, match in zip(paths, found):
-        said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
-        _say(options, f"{path}: {said}{_distances(match)})")
-    return {"answers": [vars(match) | {"picture": str(path)} for path, match in zip(paths, found)],
-            "encoding_seconds": encoded, "search_seconds": searched}
-
-
-def _verify(options):
-    model = _model(options)
-    gallery, paths = _gallery(options, model), _files(options.pictures)
-    found = [gallery.verify(model.read(path, load_image), options.name) for path in paths]
-    for path, said in zip(paths, found):
-        _say(options, f"{path}: {'yes,' if said else 'no, not'} {said.claimed} ({_distances(said)})")
-    return {"answers": [vars(said) | {"picture": str(path)} for path, said in zip(paths, found)]}
-
-
-def _calibrate(options):
-    model = _model(options)
-    gallery = _gallery(options, model)
-    pairs = pairs_to_ask(model, options)
-    distances, *_ = model.distances(pairs)
-    found, before = calibrate(distances, pairs.same, options.far), gallery.threshold
-    gallery.threshold = found.threshold
-    gallery.save(options.gallery)
-    _say(options, f"{options.gallery}: τ was {before:.4f}; on {len(distances):,} pairs:", found)
-    return {"threshold": found.threshold, "threshold_before": before, "false_accept_rate": found.false_accept_rate,
-            "false_accept_interval": found.false_accept_interval, "false_refusal_rate": found.false_refusal_rate,
-            "false_refusal_interval": found.false_refusal_interval, "same_pairs": found.same_pairs,
-            "different_pairs": found.different_pairs}
-
-
-def _list(options):
-    gallery = _gallery(options, _model(options))
-    counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
-    _say(options, f"τ {gallery.threshold:.3f}; pictures of each:",
-         *(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
-    return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold}
-
-
-def _remove(options):
-    gallery = _gallery(options, _model(options))
-    gallery.remove(options.name)
-    gallery.save(options.gallery)
-    return {"people": len(gallery)}
-
-
-def _rename(options):
-    gallery = _gallery(options, _model(options))
-    gallery.rename(options.name, options.new_name)
-    gallery.save(options.gallery)
-    return {"people": len(gallery)}
-
-
-def _model(options):
-    return Model(options.model, options.crop, options.quiet)
-
-
-def _gallery(options, model, new=False):
-    """The gallery in the file; where there is none yet, and `new` allows it, an empty one."""
-    if options.gallery.exists():
-        try:
-            return Gallery.load(options.gallery, model.encoder)
-        except WeightsError as error:
-            raise ValueError(f"{error}; --model says which encoder, here {options.model}") from None
-    if not new:
-        raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
-    return Gallery(model.encoder, model.threshold)
-
-
-def _files(places):
-    """Pictures as they are given, and for a folder all that are in it and in its folders."""
-    found = []
-    for place in places:
-        if place.is_dir():
-            inside = [path for folder in sorted([place, *(p for p in place.rglob("*") if p.is_dir())])
-                      for path in list_images(folder)]
-            if not inside:
-                raise ValueError(f"there are no pictures in the folder {place}")
-            found += inside
-        else:
-            found.append(place)
-    return found
-
-
-def _distances(said):
-    """Of a Match or a Verification."""
-    return (f"{said.distance:.3f} {'≤' if said.distance <= said.threshold else '>'} τ {said.threshold:.3f}"
-            + (f"; next {said.runner_up} {said.runner_up_distance:.3f}" if said.runner_up else ""))
-
-
-def _say(options, *lines):
-    if not options.quiet:
-        print(*lines, sep="\n")
+    return evaluate(model_of(options), options)
 
 
 # ---- their command lines -------------------------------------------------------------------------------------------------
@@ -209,6 +96,7 @@ def _options(name, arguments):
     _, description, groups = COMMANDS[name]
     parser = Parser(f"faces {name}" if name else "faces", description)
     parser.set_defaults(output=Path("output") / "faces")
+    parser.epilog = EXIT_CODES
     if name is None and arguments and not arguments[0].startswith("-"):
         parser.error(f"there is no command {arguments[0]!r}; there are {', '.join(filter(None, COMMANDS))}")
     for group in groups:
@@ -310,22 +198,25 @@ def _asked(add):
 
 
 def _far(add):
-    add("--far", type=share, metavar="RATE", help="share of pairs of two people that may be accepted (default: what judges "
-        "most pairs rightly, which is wiser with a few dozen pairs)")
+    add("--far", type=share, metavar="RATE", help="false accept rate: the share of strangers who "
+        "may be given a name (default: as it was, at first 0.01)")
 
 
 COMMANDS = {            # name: (what it does, how it is described, its options)
     None: (_everything, __doc__, [_data_or_drawn, _pairs, _crop, _recipe]),
     "train": (_train, "Train an encoder on a folder of people.", [_data, _train_files, _crop, _recipe]),
     "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
-    "enroll": (_enroll, "Add people to a gallery; nothing is trained.", [_gallery_option, _enrolled]),
-    "identify": (_identify, "Who is it? (1:K)", [_gallery_option, _asked]),
-    "verify": (_verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
-    "calibrate": (_calibrate, "Choose the gallery's threshold on your own pairs of pictures.",
+    "enroll": (enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
+               "`identify`.", [_gallery_option, _enrolled]),
+    "calibrate": (calibrate, "Measure how near other people come on your own pictures, before "
+                  "`identify`.\nThe threshold then follows from --far and from how many pictures "
+                  "are enrolled.",
                   [_gallery_option, _data, _pairs, _far]),
-    "list": (_list, "Who is enrolled, with how many pictures?", [_gallery_option]),
-    "remove": (_remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
-    "rename": (_rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
+    "identify": (identify, "Who is it? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
+    "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
+    "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
+    "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
+    "rename": (rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
 }
 
 if __name__ == "__main__":

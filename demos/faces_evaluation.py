@@ -6,9 +6,12 @@ import numpy as np
 
 from demos.command_line import Stopwatch
 from minidl.data import names_of, pairs_of, read_pairs, read_people
-from minidl.faces import Gallery, calibrate, plots, report
+from minidl.data.people import load_usable
+from minidl.faces import Impostors, plots, report
 
 ENROLLED, STRANGERS = 7, 2      # people in the picture
+LEAST, MEASURED = 15, 400       # people, and pictures of them, to see how near others come
+SHOWN_RATE = 0.1                # of strangers named there: a small encoder at 0.01 knows few
 
 
 def evaluate(model, options):
@@ -16,7 +19,7 @@ def evaluate(model, options):
     plots.check_matplotlib()
     pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
-    distances, paths, encodings = model.distances(pairs)
+    distances, pairs, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
     _print_verification(figures, options.quiet)
     named = names_of(pairs)
@@ -32,26 +35,31 @@ def pairs_to_ask(model, options):
     """The pairs that the options name, or pairs drawn from the people whom the model has not seen in training."""
     if options.pairs:
         pairs = read_pairs(options.pairs, options.data)
-        known = sum(path.parent.name in model.seen for path in {*pairs.a, *pairs.b})
+        known = sum(pairs.person(path) in model.seen for path in {*pairs.a, *pairs.b})
         if known:
             print(f"warning: {known:,} of the pictures show people with names that were seen in training, so the figures "
                   "flatter; train with --exclude-pairs", file=sys.stderr)
         return pairs
     people = unseen(model, options)
-    if model.seen and not options.quiet:
-        print(f"{len(people.names):,} people of {options.data} were not seen in training: they are asked")
     return pairs_of(people, options.count, options.seed)
 
 
-def unseen(model, options):
-    """The People of the folder whom the training of the model did not see, by their names."""
+def unseen(model, options, with_second=2):
+    """The People of the folder whom the training of the model did not see, by their names.
+
+    Raises ValueError unless so many of them have a second picture.
+    """
     people = read_people(options.data)
+    model.left_out += people.left_out
     names = set(people.names) - model.seen
     chosen = people.only(names)
-    if chosen.with_second < 2:
+    if not chosen.names or chosen.with_second < with_second:
         raise ValueError(f"{options.data}: {chosen.with_second} of its {len(people.names):,} people have a second picture"
                          + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed, or --pairs")
+    if model.seen and not options.quiet:
+        print(f"{len(chosen.names):,} people of {options.data} were not seen in training: they are "
+              "asked")
     return chosen
 
 
@@ -92,17 +100,14 @@ def _draw(model, pairs, distances, figures, options):
 def show(model, options):
     """Enrol some people whom the encoder has never seen, one picture each, and ask; draw all of it, save the gallery."""
     rng, people = np.random.default_rng(options.seed), unseen(model, options)
-    pictures = {name: [people.paths[i] for i in np.flatnonzero(people.labels == label)]
-                for label, name in enumerate(people.names)}
-    several = rng.permutation([name for name in people.names if len(pictures[name]) > 1]).tolist()
-    enrolled = several[:max(1, min(ENROLLED, len(several) - STRANGERS))]
-    strangers = several[len(enrolled):][:STRANGERS]
+    albums = _albums(model, people, rng)
+    enrolled = list(albums)[:max(1, min(ENROLLED, len(albums) - STRANGERS))]
+    strangers = list(albums)[len(enrolled):]
 
     def see(name, number):
-        return model.read(pictures[name][min(number, len(pictures[name]) - 1)])
+        return albums[name][min(number, len(albums[name]) - 1)]
 
-    others = people.only(set(people.names) - {*enrolled, *strangers})
-    gallery = Gallery(model.encoder, _threshold(model, others, options.seed))
+    gallery = _gallery(model, people.only(set(people.names) - albums.keys()), rng)
     for name in enrolled:
         gallery.enroll(name, see(name, 0))
     gallery.save(options.output / "gallery.npz")
@@ -118,9 +123,30 @@ def show(model, options):
             "verified": [[name, said.claimed, said.accepted] for _, name, said in verified]}
 
 
-def _threshold(model, people, seed):
-    """τ for a gallery: calibrated on these people, or what suits the model where they are too few."""
-    if people.with_second < 2:
-        return model.threshold
-    pairs = pairs_of(people, 400, seed)
-    return calibrate(model.distances(pairs)[0], pairs.same).threshold
+def _albums(model, people, rng):
+    """{name: the first pictures} of so many people as are shown, who have two that can be read."""
+    albums, counts = {}, np.bincount(people.labels)
+    for label in rng.permutation(np.flatnonzero(counts > 1)):
+        first = np.searchsorted(people.labels, label)
+        paths = people.paths[first:first + min(counts[label], 4)]
+        pictures, _, left_out = load_usable(paths, model.read)
+        model.left_out += left_out
+        if len(pictures) > 1:
+            albums[people.names[label]] = pictures
+        if len(albums) == ENROLLED + STRANGERS:
+            break
+    if not albums:
+        raise ValueError(f"{people.folder}: nobody has two pictures that can be read")
+    return albums
+
+
+def _gallery(model, people, rng):
+    """A gallery, calibrated on these people where there are enough of them."""
+    gallery = model.gallery()
+    gallery.false_accept_rate = SHOWN_RATE
+    if len(people.names) >= LEAST:
+        chosen = people.take(np.sort(rng.permutation(len(people.paths))[:MEASURED]))
+        encodings, used = model.encode(chosen.paths)
+        gallery.impostors = Impostors.measure(encodings, chosen.labels[used])
+        gallery.threshold = None
+    return gallery

@@ -1,6 +1,6 @@
 """The command `train` of demos.faces: an encoder from a folder of people."""
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 import inspect
 from pathlib import Path
@@ -45,6 +45,7 @@ DRAWN_RECIPE = RECIPE | {
                                  occlusion=0.2)}
 
 LEAST = 6                       # people with two pictures: two to learn from, two to validate, two to evaluate
+LEAST_MEASURED = 15             # people, to say how near others come
 MOST_PICTURES = 8               # of anybody, for validation: nobody with hundreds of pictures decides it
 
 
@@ -66,8 +67,9 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
         raise ValueError("--steps and --pretrain-steps are both 0: there is nothing to train")
     encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
     parts, crop = _parts(options), 1.0 if options.crop is None else options.crop
-    pictures, validation = (read_prepared(people.paths, encoder.size, encoder.channels, crop, options.quiet)
-                            for people in (parts.training, parts.validation))
+    pictures, validation = (_read(parts, part, encoder, crop, options)
+                            for part in ("training", "validation"))
+    parts.training.check_trainable()
     recipe["people"] = min(recipe["people"], parts.training.with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
@@ -82,14 +84,15 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     with closing(_Follow(options.quiet)) as follow:
         result = work(encoder, **recipe, checkpoint=path, callback=follow)
     times = {"training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor}
-    threshold = _threshold(encoder, validation, parts.validation.labels, options.seed)
-    save_encoder(model, encoder, threshold=threshold, crop=crop, seen=sorted(parts.training.names + parts.validation.names))
+    notes = _notes(encoder, validation, parts.validation.labels, options.seed)
+    seen = sorted(parts.training.names + parts.validation.names)
+    save_encoder(model, encoder, crop=crop, seen=seen, **notes)
     if result.stopped == "interrupted":
         print(f"{model} has what was learned so far; the same command goes on from {path}", file=sys.stderr)
         raise KeyboardInterrupt
     path.unlink(missing_ok=True)
     _draw_history(result.history, options.output / "training.png")
-    return _figures(parts, encoder, recipe, result) | times | {"threshold": threshold}
+    return _figures(parts, encoder, recipe, result) | times | {"threshold": notes["threshold"]}
 
 
 def _figures(parts, encoder, recipe, result):
@@ -106,29 +109,33 @@ def _chosen(settings, options):
     return settings | {name: value for name, value in vars(options).items() if name in settings}
 
 
+def _read(parts, part, encoder, crop, options):
+    """The pictures of a part, which keeps those that can be read."""
+    people = getattr(parts, part)
+    pictures, used = read_prepared(people.paths, encoder.size, encoder.channels, crop,
+                                   options.quiet, options.left_out)
+    setattr(parts, part, people.take(used))
+    return pictures
+
+
 def _parts(options):
     """Who is learned from, and who not."""
     people = read_people(options.data)
+    options.left_out += people.left_out
     people.check_trainable()
     several = people.with_second
     share = max(0.1, min(0.25, 8 / several)) if options.apart is None else options.apart    # of few, eight or so
     if options.exclude_pairs:
         pairs = read_pairs(options.exclude_pairs, options.data)
         training, validation = split_people(people, share, options.seed, apart=pairs)
-        return Parts(training, _few(validation), len(people.names) - len(training.names) - len(validation.names))
+        kept = len(people.names) - len(training.names) - len(validation.names)
+        return Parts(training, validation.first(MOST_PICTURES), kept)
     if several < LEAST:
         raise ValueError(f"{options.data}: {several} people have a second picture, training needs {LEAST}: two to learn "
                          "from, two to find the best step by, and two kept apart for evaluate")
     rest, kept = split_people(people, share, options.seed)
     training, validation = split_people(rest, share, options.seed)
-    return Parts(training, _few(validation), len(kept.names))
-
-
-def _few(people):
-    """People with at most MOST_PICTURES of each."""
-    first = np.searchsorted(people.labels, people.labels)               # labels are sorted: where each person starts
-    kept = np.flatnonzero(np.arange(len(people.labels)) - first < MOST_PICTURES)
-    return People([people.paths[i] for i in kept], people.labels[kept], people.names)
+    return Parts(training, validation.first(MOST_PICTURES), len(kept.names))
 
 
 def _steps_that_fit(minutes, path, encoder, work, recipe):
@@ -169,11 +176,16 @@ class _Follow:
             self.bar.close()
 
 
-def _threshold(encoder, pictures, labels, seed):
-    """The Euclidean τ that judges most pairs of the validation people rightly."""
+def _notes(encoder, pictures, labels, seed):
+    """What a gallery will need, from the validation people: the τ that judges most pairs rightly,
+    and how near other people come, where there are enough to say."""
     encodings = faces.encode(Mirrored(encoder), pictures)
     a, b, same = balanced_pairs(labels, 4000, seed)
-    return faces.best_threshold(np.linalg.norm(encodings[a] - encodings[b], axis=1), same)
+    distances = np.linalg.norm(encodings[a] - encodings[b], axis=1)
+    notes = {"threshold": faces.best_threshold(distances, same)}
+    if len(set(labels.tolist())) >= LEAST_MEASURED:
+        notes["impostors"] = asdict(faces.Impostors.measure(encodings, labels))
+    return notes
 
 
 def _show_augmentation(augmentation, pictures, options):

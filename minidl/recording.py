@@ -1,31 +1,26 @@
 """Whether operations are recorded for differentiation: they are, except inside of `no_grad`.
 
-Each thread has its own answer.  So has each generator and coroutine: a `with no_grad():` inside of
-one holds while that one runs, not while it waits at a `yield` or an `await` and its caller, or
-another task, goes on.
+Each thread and each task of asyncio has its own answer.  So has each generator and coroutine: a
+`with no_grad():` inside of one holds while that one runs, not while it waits at a `yield` or an
+`await` and its caller goes on.
 """
+from contextvars import ContextVar
 import functools
 import inspect
 import sys
-import threading
 
 _PAUSES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
+_blocks = ContextVar("blocks", default=())          # the open `with` blocks, outermost first
+_answer = ContextVar("answer", default=True)        # a bool, or a `_WhileRunning`
+recorded = _answer.get                              # true where operations are recorded now
 
-class _State(threading.local):
-    """recording: a bool, or a `_WhileRunning`, whose truth is looked up each time.
-    blocks: the open blocks, outermost first."""
-    recording = True
 
-    def __init__(self):
-        self.blocks = []
+class _Block:
+    """An open `with`.  frame: that of the generator or coroutine that it stands in, or None."""
 
-    def settle(self):
-        """Find `recording` anew, after a block was entered or left."""
-        if any(block.frame for block in self.blocks):
-            self.recording = _WhileRunning(self.blocks)
-        else:
-            self.recording = self.blocks[-1].wanted if self.blocks else True
+    def __init__(self, owner, frame):
+        self.owner, self.wanted, self.frame = owner, owner.wanted, frame
 
 
 class _WhileRunning:
@@ -44,14 +39,13 @@ class _WhileRunning:
         return True
 
 
-class _Block:
-    """An open `with`.  frame: that of the generator or coroutine that it stands in, or None."""
-
-    def __init__(self, owner, wanted, frame):
-        self.owner, self.wanted, self.frame = owner, wanted, frame
-
-
-state = _State()
+def _open(blocks):
+    """Make these the open blocks."""
+    _blocks.set(blocks)
+    if any(block.frame for block in blocks):
+        _answer.set(_WhileRunning(blocks))
+    else:
+        _answer.set(blocks[-1].wanted if blocks else True)
 
 
 class recording:
@@ -61,17 +55,15 @@ class recording:
         self.wanted = wanted
 
     def __enter__(self):
-        state.blocks.append(_Block(self, self.wanted, _pausing_frame(sys._getframe(1))))
-        state.settle()
+        _open((*_blocks.get(), _Block(self, _pausing_frame(sys._getframe(1)))))
         return self
 
     def __exit__(self, *exception):
-        blocks = state.blocks
+        blocks = _blocks.get()
         for i in reversed(range(len(blocks))):      # not the last where a generator waits
             if blocks[i].owner is self:
-                del blocks[i]
+                _open(blocks[:i] + blocks[i + 1:])
                 break
-        state.settle()
 
     def __call__(self, function):
         wanted = self.wanted
@@ -112,7 +104,7 @@ def _of_contextlib(frame):
 
 def is_recording():
     """Whether operations are recorded here and now."""
-    return bool(state.recording)
+    return bool(recorded())
 
 
 def no_grad():

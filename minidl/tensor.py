@@ -36,7 +36,7 @@ from types import FunctionType
 
 from minidl import backend, rule_errors
 from minidl.arraylike import ArrayLike
-from minidl.recording import is_recording, no_grad, recording, state
+from minidl.recording import no_grad, recorded, recording
 
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
@@ -227,7 +227,7 @@ def record(value, *inputs):
     made = _new(Tensor)
     made.data = value
     made.node = None
-    if state.recording:
+    if recorded():
         kept, keep = [], False
         try:
             for x, rule in inputs:
@@ -286,7 +286,7 @@ def grad(output, inputs, grad_output=None, create_graph=False):
             raise ValueError(f"grad: inputs[{i}] of shape {x.shape} does not require a gradient")
     if not isinstance(output, Tensor):
         raise TypeError(f"grad: output must be a Tensor, got {type(output).__name__}")
-    if output.node is None and inputs and not is_recording():
+    if output.node is None and inputs and not recorded():
         raise ValueError("grad: the output was not recorded, as this is within no_grad(); "
                          "compute it outside, or within recording(True)")
     found = {}

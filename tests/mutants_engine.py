@@ -5,6 +5,7 @@
 """
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 import importlib
 import inspect
 import textwrap
@@ -176,19 +177,20 @@ broken("every value is kept", on_programs(graphs.values_live_only_while_a_rule_n
 # --- recording
 
 def share_the_state(monkeypatch):
-    """All threads look at the state of this one."""
-    shared = SimpleNamespace(recording=True, blocks=[])
-    shared.settle = lambda: recording._State.settle(shared)
-    monkeypatch.setattr(recording, "state", shared)
-    monkeypatch.setattr(engine, "state", shared)
+    """All threads look at one answer."""
+    shared = SimpleNamespace(answer=True, blocks=())
+    for name in "answer", "blocks":
+        monkeypatch.setattr(recording, f"_{name}", SimpleNamespace(
+            get=partial(getattr, shared, name), set=partial(setattr, shared, name)))
+    monkeypatch.setattr(engine, "recorded", recording._answer.get)
 
-broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record, ("if state.recording:", "if True:"))
+broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record, ("if recorded():", "if True:"))
 
-broken("no_grad ends the one around it", on_programs(graphs.no_grad_records_nothing), recording._State.settle,
-       ("self.blocks[-1].wanted if self.blocks else True", "len(self.blocks) % 2 == 0"))
+broken("no_grad ends the one around it", on_programs(graphs.no_grad_records_nothing), recording._open,
+       ("blocks[-1].wanted if blocks else True", "len(blocks) % 2 == 0"))
 
 broken("no_grad never ends", on_programs(graphs.no_grad_records_nothing), recording.recording.__exit__,
-       ("del blocks[i]", "pass"))
+       ("_open(blocks[:i] + blocks[i + 1:])", "pass"))
 
 broken("an exception leaves recording off", on_programs(graphs.exceptions_leave_the_engine_usable),
        recording.recording.__exit__, ("if blocks[i].owner is self:", "if blocks[i].owner is self and not exception[0]:"))

@@ -2,8 +2,9 @@
 import functools
 import pickle
 
+from cases import normal
 import graphs
-from mutants_engine import broken, engine, on_programs
+from mutants_engine import broken, engine, on, on_programs
 import numpy as np
 
 import minidl as md
@@ -83,7 +84,8 @@ broken("a rule of other parameters is Python's business", refused_by_name(lambda
 broken("cotangents of a shared rule change places", on_programs(graphs.reverse_agrees_with_forward), engine._share,
        ("zip(parents, cotangents)", "zip(parents, cotangents[::-1])"))
 
-broken("a shared rule forgets what has arrived", on_programs(graphs.reverse_agrees_with_forward), engine._share,
+broken("a shared rule forgets what has arrived",
+       on(lambda a, b: graphs.product(ops, a, b) * a, normal(3), normal(3)), engine._share,
        ("gx if earlier is None else earlier + gx", "gx"))
 
 broken("broadcasting is not undone for a shared rule",

@@ -55,6 +55,40 @@ def branch_not_taken_leaks_nan(c, x):
 def right_only_for_contiguous_input(x):
     return record(np.exp(x.data), (x, lambda gy: gy * np.exp(x.data.ravel("K")).reshape(x.shape)))    # "K": as in memory
 
+@wrong(ops.exp, normal(4, 3))
+def right_only_row_after_row(x):
+    """gradcheck lays its inputs out in other ways too."""
+    return record(np.exp(x.data), (x, lambda gy: gy * np.exp(x.data.ravel("K")).reshape(x.shape)))
+
+@wrong(ops.exp, normal(4, 3))
+def right_only_without_gaps(x):
+    def slope():
+        dense = x.data.flags.c_contiguous or x.data.flags.f_contiguous
+        return np.exp(x.data if dense else np.flip(x.data))
+    return record(np.exp(x.data), (x, lambda gy: gy * slope()))
+
+@wrong(ops.negative, normal(4, 3))
+def right_only_for_a_contiguous_cotangent(x):
+    return record(-x.data, (x, lambda gy: constant(-gy.data.ravel("K").reshape(x.shape))))
+
+@wrong(ops.add, normal(4, 3), normal(4, 3), blame="b")
+def right_only_for_equal_shapes(x, b):
+    return record(x.data + b.data, (x, lambda gy: gy),
+                  (b, lambda gy: gy if gy.shape == b.shape else gy[0]))
+
+@wrong(ops.multiply, normal(4, 3), normal(4, 3), blame="b")
+def averaged_along_a_broadcast_axis(a, b):
+    def rule(gy):
+        return gy * a if b.shape[-1] == a.shape[-1] else ops.mean(gy * a, -1, keepdims=True)
+    return record(a.data * b.data, (a, lambda gy: gy * b), (b, rule))
+
+@wrong(ops.matmul, normal(2, 3, 4), normal(2, 4, 3), blame="b")
+def right_only_for_a_stack_of_matrices(a, b):
+    def rule(gy):
+        whole = ops.swapaxes(a, -1, -2) @ gy
+        return whole if b.ndim == 3 else whole[0]
+    return record(a.data @ b.data, (a, lambda gy: gy @ ops.swapaxes(b, -1, -2)), (b, rule))
+
 @wrong(lambda x, labels: ops.mean(ops.logsumexp(x, 1) - ops.take_along_axis(x, labels.reshape(-1, 1), 1).reshape(-1)),
        normal(4, 3), integers(3, 4))
 def right_only_for_a_batch_of_one(x, labels):
@@ -79,6 +113,26 @@ def remembers_the_first_call(x, slopes={}):     # noqa: B006  the mistake
 @wrong(lambda x: ops.dropout(x, 0.5, rng=0), normal(5, 6))
 def dropout_draws_another_mask(x):
     return record(ops.dropout(x, 0.5, rng=0).data, (x, lambda gy: ops.dropout(gy, 0.5, rng=1)))
+
+
+# --- small beside what is large
+
+def beside(small, x):
+    """Outputs of size 1 beside others of size 10⁸."""
+    return ops.concatenate([small(x), 1e8 * x])
+
+@wrong(lambda x: beside(ops.sin, x), normal(6))
+def small_output_beside_a_large_one(x):
+    return beside(lambda x: record(np.sin(x.data), (x, lambda gy: gy * ops.cos(x) / 2)), x)
+
+@wrong(lambda x: ops.sum(1e6 * x[:3]) + ops.sum(ops.sin(x[3:])), normal(6))
+def small_entry_beside_large_ones(x):
+    small = record(np.sin(x[3:].data), (x[3:], lambda gy, x=x: gy / 2))
+    return ops.sum(1e6 * x[:3]) + ops.sum(small)
+
+@wrong(lambda x: ops.sin(1e6 * x), normal(3))
+def fast_and_a_percent_too_large(x):
+    return record(np.sin(1e6 * x.data), (x, lambda gy: gy * 1.01e6 * ops.cos(1e6 * x)))
 
 
 # --- arrays changed in place, digits lost, memory
@@ -170,6 +224,22 @@ def third_derivative_is_wrong(x):
     def square(x):
         return record(x.data ** 2, (x, lambda gy: gy * double(x)))
     return record(x.data ** 3, (x, lambda gy: 3 * gy * square(x)))
+
+
+def penalty(f, x):
+    """‖∇ Σ f(x)‖², as in a gradient penalty: it differentiates inside."""
+    gradient, = md.grad(ops.sum(f(x)), x, create_graph=True)
+    return ops.sum(gradient * gradient)
+
+@wrong(lambda x: penalty(lambda x: x ** 3, x), normal(3, 4))
+def penalty_of_a_rule_outside_the_graph(x):
+    return penalty(lambda x: record(x.data ** 3, (x, lambda gy: 3 * gy * x.detach() ** 2)), x)
+
+@wrong(lambda x: penalty(lambda x: x ** 4, x), normal(3, 4), order=2)
+def penalty_whose_second_derivative_is_wrong(x):
+    def square(x):
+        return record(x.data ** 2, (x, lambda gy: 2 * gy * x.detach()))
+    return penalty(lambda x: record(x.data ** 4, (x, lambda gy: 4 * gy * x * square(x))), x)
 
 
 # --- useful, but not the gradient

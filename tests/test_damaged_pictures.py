@@ -1,4 +1,6 @@
 """Damaged, absurd and foreign files give one clear error."""
+import io
+import os
 import struct
 import time
 import warnings
@@ -99,6 +101,194 @@ def test_absurd_sizes_are_refused_from_the_header(tmp_path, monkeypatch, width, 
     refused(path, reason, read=read_metadata)
     assert time.perf_counter() - start < 1
     assert limit == Image.MAX_IMAGE_PIXELS and filters == list(warnings.filters)
+
+
+def jpeg_with_scans(more, between=b""):
+    """A progressive JPEG of ten scans or so, whose last one comes `more` times again."""
+    stream = io.BytesIO()
+    Image.fromarray(smooth()).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    last = whole.rfind(b"\xff\xda")
+    last = max(whole.rfind(b"\xff\xc4", 0, last), whole.rfind(b"\xff\xda", 0, last))
+    return whole[:-2] + between + whole[last:-2] * more + b"\xff\xd9"
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
+    path, false_end = tmp_path / "scans.jpg", b"\xff\xfe\x00\x04\xff\xd9"      # a comment
+    path.write_bytes(jpeg_with_scans(0) + b"\xff\xda\x00\x02" * 1000)  # behind the end: a film, say
+    assert load_image(path).shape == (20, 30, 3) and load_image(path, max_pixels=600).shape == (
+        20,
+        30,
+        3,
+    )
+    for between in b"", false_end, b"\xff\xff":
+        path.write_bytes(jpeg_with_scans(120, between))
+        refused(path, "its 600 pixels come in more than 100 scans")
+        path.write_bytes(jpeg_with_scans(30, between))
+        refused(
+            path,
+            "its 600 pixels come in 4",
+            "scans",
+            read=lambda path: load_image(path, max_pixels=600),
+        )
+
+
+def test_a_jpeg_of_endless_scans_inside_a_tiff_is_refused(tmp_path):
+    many, endless = "its 600 pixels come in 4", "its 600 pixels come in more than 100 scans"
+    for more, words in (0, None), (30, many), (120, endless):
+        data = jpeg_with_scans(more)
+        tags = [
+            (256, 3, 1, 30),
+            (257, 3, 1, 20),
+            (258, 3, 1, 8),
+            (259, 3, 1, 7),
+            (262, 3, 1, 6),
+            (273, 4, 1, 122),
+            (277, 3, 1, 3),
+            (278, 3, 1, 20),
+            (279, 4, 1, len(data)),
+        ]
+        (tmp_path / "scans.tif").write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(
+            struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + data)
+        if words is None:
+            assert load_image(tmp_path / "scans.tif", max_pixels=600).shape == (20, 30, 3)
+        else:
+            refused(
+                tmp_path / "scans.tif", words, read=lambda path: load_image(path, max_pixels=600)
+            )
+
+
+def test_a_ppm_of_endless_comments_is_refused(tmp_path):
+    for comments in 1000, 1001:
+        (tmp_path / "plain.pgm").write_bytes(b"P2 2 1 255 7 8\n" + b"#\n" * comments)
+        if comments == 1000:
+            assert load_image(tmp_path / "plain.pgm")[0, :, 0].tolist() == [7, 8]
+    refused(tmp_path / "plain.pgm", "it has more than 1,000 comments")
+
+
+def test_a_png_of_endless_chunks_is_refused(tmp_path):
+    whole = encoded(tmp_path, "png")
+    for name in b"tEXt", b"aaAa":
+        empty = struct.pack(">I", 0) + name + struct.pack(">I", zlib.crc32(name))
+        (tmp_path / "chunks.png").write_bytes(whole[:33] + empty * 20_000 + whole[33:])
+        for read in load_image, read_metadata:
+            refused(tmp_path / "chunks.png", "it consists of more than 10,", read=read)
+
+
+def little_tiff(*tags):
+    """A grey TIFF of 16 x 16 pixels; tags: (tag, its kind, how many values, value or place)."""
+    tags = sorted(
+        [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1), *tags]
+    )
+    return (b"II*\0" + struct.pack("<IH", 8, len(tags))
+            + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4 + 256))
+
+
+@pytest.mark.parametrize(
+    "tags, words",
+    [
+        (
+            [(259, 3, 1, 1), (322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 130), (325, 4, 1, 256)],
+            None,
+        ),
+        (
+            [
+                (259, 3, 1, 8),
+                (322, 4, 1, 20_000),
+                (323, 4, 1, 20_000),
+                (324, 4, 1, 150),
+                (325, 4, 1, 256),
+            ],
+            "its tiles have 20000 x 20000 pixels, the picture has 256",
+        ),
+        (
+            [
+                (259, 3, 1, 1),
+                (322, 4, 1, 1),
+                (323, 4, 1, 1),
+                (324, 4, 10**6, 8),
+                (325, 4, 10**6, 8),
+            ],
+            "1,000,000 strips or tiles",
+        ),
+        ([(259, 3, 1, 1), (273, 4, 10**6, 8), (279, 4, 10**6, 8)], "1,000,000 strips or tiles"),
+    ],
+)
+def test_a_tiff_of_endless_or_huge_tiles_is_refused(tmp_path, tags, words):
+    (tmp_path / "tiles.tif").write_bytes(little_tiff(*tags))
+    if words is None:
+        assert load_image(tmp_path / "tiles.tif").shape == (16, 16, 3)
+    else:
+        refused(tmp_path / "tiles.tif", words)
+
+
+@pytest.mark.parametrize("rows, height, words", [
+    (16, 16, None), (16, 17, "256 of its 272 pixels"), (16, 10**6, "256 of its 16,000,000 pixels"),
+    (7, 16, "112 of its 256")])
+def test_a_tiff_that_lacks_strips_is_refused(tmp_path, rows, height, words):
+    content = little_tiff((259, 3, 1, 1), (273, 4, 1, 122), (278, 4, 1, rows),
+                          (279, 4, 1, 16 * rows))
+    as_it_is, as_said = struct.pack("<HHII", 257, 3, 1, 16), struct.pack("<HHII", 257, 4, 1, height)
+    (tmp_path / "strips.tif").write_bytes(content.replace(as_it_is, as_said))
+    if words is None:
+        assert load_image(tmp_path / "strips.tif").shape == (16, 16, 3)
+    else:
+        refused(tmp_path / "strips.tif", "its strips or tiles hold", words)
+
+
+def test_a_tiff_of_one_colour_at_a_time(tmp_path):
+    planes = np.arange(3 * 256, dtype=np.uint16).astype("u1").reshape(3, 16, 16)
+    for count, shape in (3, (16, 16, 3)), (2, None):
+        tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 3, 158), (259, 3, 1, 1), (262, 3, 1, 2),
+                (273, 4, count, 164), (277, 3, 1, 3), (278, 3, 1, 16), (279, 4, count, 176),
+                (284, 3, 1, 2)]
+        head = b"II*\0" + struct.pack("<IH", 8, 10)
+        head += b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        head = head.ljust(158, b"\0")
+        head += struct.pack("<3H3I3I", 8, 8, 8, 188, 444, 700, 256, 256, 256)
+        (tmp_path / "planes.tif").write_bytes(head + planes.tobytes())
+        if shape:
+            assert (load_image(tmp_path / "planes.tif") == planes.transpose(1, 2, 0)).all()
+        else:
+            refused(tmp_path / "planes.tif", "170 of its 256 pixels")
+
+
+def test_a_bmp_of_short_rows_is_refused(tmp_path):
+    def bmp(width, height):
+        rows = b"\1\0\0\0" * height + b"\0\1"                     # one pixel and the end of the row
+        start = 14 + 40 + 1024
+        return (
+            b"BM"
+            + struct.pack("<IHHI", start + len(rows), 0, 0, start)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
+            + bytes(1024)
+            + rows
+        )
+    (tmp_path / "rows.bmp").write_bytes(bmp(20, 30))
+    assert load_image(tmp_path / "rows.bmp").shape == (30, 20, 3)
+    (tmp_path / "rows.bmp").write_bytes(bmp(4000, 4000))
+    refused(tmp_path / "rows.bmp", "it has 16,000,000 pixels in run lengths")
+
+
+def test_the_text_behind_an_endless_animation_is_not_looked_for(tmp_path):
+    frames = [Image.new("L", (6, 4), shade) for shade in (0, 99, 200)]
+    frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:])
+    assert read_metadata(tmp_path / "moving.png") == {}
+    content = bytearray((tmp_path / "moving.png").read_bytes())
+    at = content.index(b"acTL")
+    content[at + 4:at + 8] = struct.pack(">I", 200_000)
+    content[at + 12:at + 16] = struct.pack(">I", zlib.crc32(content[at:at + 12]))
+    (tmp_path / "moving.png").write_bytes(content)
+    refused(tmp_path / "moving.png", "an animation of 200,000 frames", read=read_metadata)
+    assert load_image(tmp_path / "moving.png").shape == (4, 6, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for read in (load_image, read_metadata):
+        with pytest.raises(OSError, match="pipe.png is a pipe or a device"):
+            read(tmp_path / "pipe.png")
 
 
 def test_max_pixels(tmp_path):

@@ -1,5 +1,6 @@
 """IDX files and the data sets made of them, good and bad."""
 import gzip
+import os
 from pathlib import Path
 import struct
 
@@ -80,6 +81,19 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
     honest = write_idx(tmp_path / "honest.gz", struct.pack(">BBBBI", 0, 0, 8, 1, 50_000_000) + bytes(50_000_000))
     with pytest.raises(ValueError, match="50,000,000 bytes, and at most 1,000,000 are possible"):
         read_idx(honest, max_bytes=1_000_000)
+    with pytest.raises(ValueError, match="50,000,000 bytes, and at most 16,777,216 are possible"):
+        read_idx(honest)
+    small = write_idx(
+        tmp_path / "small.gz", struct.pack(">BBBBI", 0, 0, 8, 1, 10_000_000) + bytes(10_000_000)
+    )
+    assert read_idx(small).shape == (10_000_000,)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte")
+    with pytest.raises(OSError, match="ubyte is a pipe or a device"):
+        read_idx(tmp_path / "train-images-idx3-ubyte")
 
 
 def test_missing_idx(tmp_path):

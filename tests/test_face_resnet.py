@@ -1,6 +1,7 @@
 """The face ResNet: every layer, the kinds of weight files, and, where its weights are cached, the published vector."""
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -233,20 +234,70 @@ def test_manifest_of_two_groups_and_split_files(tmp_path):
     assert all(a.flags.writeable and a.dtype.isnative for a in arrays.values())
 
 
-@pytest.mark.parametrize("manifest, words", [
-    (b'[{"paths": ["a"], ', "damaged or cut off"), (b"[" * 100_000, "nested deeper"), (b"[" + b" " * (4 << 20), "longer"),
-    ([1], "lacks 'paths'"), ([{"paths": []}], "lacks"), ([{"paths": ["../a"], "weights": []}], "refused"),
-    ([{"paths": ["/etc/passwd"], "weights": []}], "refused"), ([{"paths": [".."], "weights": []}], "refused"),
-    ([{"paths": [7], "weights": []}], "refused"), ([{"paths": ["none"], "weights": []}], "none is missing"),
-    ([{"paths": ["a"], "weights": [entry(shape=(3,))]}], "take 12 bytes, the files beside it have 8"),
-    ([{"paths": ["a"], "weights": [entry(shape=(-2,))]}], "of known shape"),
-    ([{"paths": ["a"], "weights": [entry(shape=(10 ** 30,))]}], "take 4000"),
-    ([{"paths": ["a"], "weights": [entry(dtype="string")]}], "expected float32 or int32"),
-    ([{"paths": ["a"], "weights": [entry(quantization={"dtype": "float16"})]}], "expected uint8 or uint16"),
-    ([{"paths": ["a"], "weights": [{"name": "x"}]}], "damaged"), ([{"paths": ["a"], "weights": 3}], "damaged"),
-    ([{"paths": ["a"], "weights": [entry(shape=(8,), quantization={"dtype": "uint8"})]}], "scale"),
-])
+@pytest.mark.parametrize(
+    "manifest, words",
+    [
+        (b'[{"paths": ["a"], ', "damaged or cut off"),
+        (b"[" * 100_000, "nested deeper"),
+        (b"[" + b" " * (4 << 20), "longer"),
+        ([1], "lacks 'paths'"),
+        ([{"paths": []}], "lacks"),
+        ([{"paths": ["../a"], "weights": []}], "refused"),
+        ([{"paths": ["/etc/passwd"], "weights": []}], "refused"),
+        ([{"paths": [".."], "weights": []}], "refused"),
+        ([{"paths": [7], "weights": []}], "refused"),
+        ([{"paths": ["none"], "weights": []}], "none is missing"),
+        (
+            [{"paths": ["a"], "weights": [entry(shape=(3,))]}],
+            "take 12 bytes, the files beside it have 8",
+        ),
+        ([{"paths": ["a"], "weights": [entry(shape=(-2,))]}], "of known shape"),
+        ([{"paths": ["a"], "weights": [entry(shape=(10**30,))]}], "of known shape"),
+        ([{"paths": ["a"], "weights": [entry(dtype="string")]}], "expected float32 or int32"),
+        (
+            [{"paths": ["a"], "weights": [entry(quantization={"dtype": "float16"})]}],
+            "expected uint8 or uint16",
+        ),
+        ([{"paths": ["a"], "weights": [{"name": "x"}]}], "damaged"),
+        ([{"paths": ["a"], "weights": 3}], "lacks"),
+        (
+            [{"paths": ["a"], "weights": [entry(shape=(8,), quantization={"dtype": "uint8"})]}],
+            "scale",
+        ),
+        ([{"paths": ["a"] * 3000, "weights": []}], "its file a comes twice"),
+        ([{"paths": ["a"], "weights": [entry()]}] * 2, "its file a comes twice"),
+        (
+            [{"paths": ["a"], "weights": [entry(shape=(1,)), entry(shape=(1,))]}],
+            "its array 'x' comes twice",
+        ),
+        (
+            [{"paths": ["a"], "weights": [entry(shape=[2**62] * 40 + [0])]}],
+            "files beside it have 8",
+        ),
+        ([{"paths": ["a"], "weights": [entry(shape=[1] * 65)]}], "of known shape"),
+        ([{"paths": "a", "weights": []}], "lacks"),
+        (
+            [
+                {
+                    "paths": ["a"],
+                    "weights": [
+                        entry(shape=(8,), quantization={"dtype": "uint8", "scale": 1e300, "min": 0})
+                    ],
+                }
+            ],
+            "no numbers of float32",
+        ),
+        (
+            b'[{"paths": ["a"], "weights": [{"name": "x", "shape": [8], "quantization": '
+            b'{"dtype": "uint8", "scale": NaN, "min": 0}}]}]',
+            "no numbers of float32",
+        ),
+    ],
+)
 def test_damaged_and_hostile_manifests(tmp_path, manifest, words):
+    tracemalloc.start()
     with pytest.raises(md.WeightsError, match=words) as caught:
         load(tmp_path, manifest, a=bytes(8))
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600

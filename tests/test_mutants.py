@@ -30,14 +30,15 @@ def test_a_wrong_operation_is_caught(case, mode, seed):
 @pytest.mark.parametrize("case", engines, ids=str)
 def test_a_broken_engine_is_caught(case, seed, monkeypatch):
     case.check(seed)
-    monkeypatch.setattr(recording.state, "blocks", [])          # whatever happens, they are put back afterwards
-    monkeypatch.setattr(recording.state, "recording", True)
     case.break_with(monkeypatch)
-    with pytest.raises(AssertionError):
-        case.check(seed)
+    try:
+        with pytest.raises(AssertionError):
+            case.check(seed)
+    finally:
+        recording._open(())             # a broken no_grad may have left something open
 
 
 def test_the_catalogue():
     """The numbers that the README gives."""
     assert len({str(case) for case in mutants}) == len(mutants)
-    assert (len(mutants), len(engines)) == (78, 43)
+    assert (len(mutants), len(engines)) == (89, 43)

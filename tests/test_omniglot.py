@@ -1,5 +1,9 @@
 """Alphabets from folders and zips, one-shot runs, and characters invented by a generator."""
 import io
+import os
+import re
+import shutil
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -29,6 +33,12 @@ def folder(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(number % 9))
     return tmp_path / "images_background"
+
+
+def jpeg():
+    stream = io.BytesIO()
+    Image.new("L", (9, 9), 255).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 def zipped(path, members):
@@ -68,7 +78,6 @@ def test_only_some_alphabets(folder):
 
 
 @pytest.mark.parametrize("members, words", [
-    ({"a/b/1.png": png(1), "a/b/2.png": png(1, (9, 8))}, "a/b/2.png has 9 × 8 pixels, .*a/b/1.png has 9 × 9"),
     ({"a/b/1.png": png(1)[:40]}, "a/b/1.png is not a usable picture"),
     ({"a/b/1.png": b"\0" * (MAX_MEMBER_BYTES + 1)}, "a/b/1.png would unpack to 1,000,001 bytes, more than"),
     ({"a/b/1.png": png(0, (1001, 1000))}, "a/b/1.png is not a usable picture: .*1001 x 1000 pixels"),
@@ -93,8 +102,104 @@ def test_damaged_zips(tmp_path, archive):
     start = content.index(b"0001_01.png") + len(b"0001_01.png")
     content[start:start + 60] = bytes(60)                   # the first picture's compressed bytes
     (tmp_path / "inside.zip").write_bytes(content)
-    with pytest.raises(ValueError, match="inside.zip"):
-        read_characters(tmp_path / "inside.zip")
+    rest = read_characters(tmp_path / "inside.zip")
+    assert len(rest.pictures) == 11 and len(rest.left_out) == 1
+    assert (
+        "inside.zip: images_background/Latin/character01/0001_01.png cannot be unpacked: "
+        in rest.left_out[0]
+    )
+
+
+def test_every_file_is_used_or_named_in_folders_and_zips_alike(tmp_path):
+    members = {
+        "all/Greek/alpha/1.png": png(1),
+        "all/Greek/alpha/2.PNG": png(2),
+        "all/Greek/alpha/3.jpe": jpeg(),
+        "all/Greek/alpha/._1.png": b"resource",
+        "all/Greek/alpha/.DS_Store": b"",
+        "__MACOSX/Greek/alpha/._1.png": b"fork",
+        "all/Greek/alpha/4.png": png(1)[:40],
+        "all/Greek/alpha/5.png": png(1, (9, 8)),
+        "all/Greek/alpha/stroke.txt": b"1,2",
+        "all/Greek/beta/1.png": b"",
+        "Greek.png": png(3),
+        "all/Jose\u0301/c/1.png": png(4),
+        "all/Jos\u00e9/c/2.png": png(5),
+    }
+    for name, content in members.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    for source in tmp_path / "folder", zipped(tmp_path / "file.zip", members):
+        found = read_characters(source)
+        assert found.names == ["Greek/alpha", "José/c"] and found.labels.tolist() == [0, 0, 0, 1, 1]
+        assert (found.pictures[[0, 1, 3, 4]] == 0).sum((1, 2)).tolist() == [1, 2, 4, 5]
+        assert len(found.left_out) == 5 and found.only({"Greek"}).left_out == found.left_out
+        for name, why in (("Greek.png", "is in no folder alphabet/character"),
+                          ("4.png", "is not a usable picture"),
+                          ("5.png", "has 9 × 8 pixels, most have 9 × 9"),
+                          ("stroke.txt", "no picture by its ending '.txt'"),
+                          ("beta/1.png", "the file is empty")):
+            assert [why in line for line in found.left_out if f"{name} " in line] == [True]
+
+
+def test_a_folder_of_one_alphabet_and_one_of_none(tmp_path):
+    for name in "Greek/alpha/1.png", "Greek/beta/1.png", "loose.png":
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(1))
+    assert read_characters(tmp_path / "Greek").names == ["Greek/alpha", "Greek/beta"]
+    with pytest.raises(ValueError, match="of 1 files the first: .*1.png is in no folder"):
+        read_characters(tmp_path / "Greek" / "alpha")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes are POSIX's")
+def test_links_and_pipes_in_a_folder(folder):
+    (folder / "Linked").symlink_to(folder / "Latin")
+    (folder / "Latin" / "character01" / "around").symlink_to(folder)
+    os.mkfifo(folder / "Greek" / "character01" / "pipe.png")
+    found = read_characters(folder)
+    assert found.names[-2:] == ["Latin/character01", "Latin/character02"]
+    assert len(found.pictures) == 12 and len(found.left_out) == 1
+    assert "pipe.png is a pipe or a device" in found.left_out[0]
+    os.mkfifo(folder / "pipe.zip")
+    with pytest.raises(OSError, match="pipe.zip is a pipe or a device"):
+        read_characters(folder / "pipe.zip")
+
+
+def test_a_character_of_two_sources_is_named(folder, tmp_path):
+    more = zipped(
+        tmp_path / "more.zip",
+        {"Greek/character01/1.png": png(9), "Korean/character01/1.png": png(4)},
+    )
+    assert read_characters(folder, more).left_out == [
+        f"{more}: Greek/character01/1.png is of a character that an earlier source has"]
+
+
+@pytest.mark.parametrize(
+    "compression, words",
+    [(zipfile.ZIP_LZMA, "compressed by lzma"), (zipfile.ZIP_BZIP2, "by bzip2")],
+)
+def test_members_that_may_unpack_to_more_than_they_say(tmp_path, compression, words):
+    with zipfile.ZipFile(tmp_path / "other.zip", "w", compression) as archive:
+        archive.writestr("a/b/1.png", png(1))
+    with pytest.raises(ValueError, match=f"a/b/1.png cannot be unpacked: it is .*{words}"):
+        read_characters(tmp_path / "other.zip")
+
+
+def test_the_pixels_of_a_source_are_bounded_together(tmp_path):
+    large = png(0, (1000, 1000))
+    many = zipped(tmp_path / "many.zip", {f"a/c{number}/1.png": large for number in range(40)})
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"more than 8,\d{3},\d{3} pixels, for 7,\d{3} b"):
+            read_characters(many)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+    blank = zipped(
+        tmp_path / "blank.zip", {f"a/c{number}/1.png": bytes(10**6) for number in range(13)}
+    )
+    with pytest.raises(ValueError, match="its files would unpack to 13,000,000 bytes, from 1"):
+        read_characters(blank)
 
 
 def test_an_encrypted_member(tmp_path, archive):
@@ -147,6 +252,10 @@ def test_runs(runs):
 ])
 def test_bad_class_labels(runs, line, words):
     (runs / "run01" / "class_labels.txt").write_text(line + "\n")
+    found = read_runs(runs)
+    assert list(found) == ["run02"] and len(found.left_out) == 1
+    assert re.search(f"run01: .*class_labels.txt.*{words}", found.left_out[0])
+    shutil.rmtree(runs / "run02")
     with pytest.raises(ValueError, match=words) as caught:
         read_runs(runs)
     assert "class_labels.txt" in str(caught.value) and "\n" not in str(caught.value)
@@ -157,14 +266,21 @@ def test_runs_that_are_not_there(tmp_path, runs):
         read_runs(tmp_path)
     for path in (runs / "run02" / "training").iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match="training holds no pictures: expected one of each class"):
-        read_runs(runs)
+    assert "training holds no pictures: expected one of each class" in read_runs(runs).left_out[0]
 
 
 def test_a_run_with_pictures_of_two_sizes(runs):
     (runs / "run02" / "test" / "item03.png").write_bytes(png(1, (10, 9)))
-    with pytest.raises(ValueError, match="item03.png has 10 × 9 pixels"):
-        read_runs(runs)
+    found = read_runs(runs)
+    assert list(found) == ["run01"] and "item03.png has 10 × 9 pixels" in found.left_out[0]
+
+
+@pytest.mark.parametrize("name", ["test/item02.png", "training/class02.png"])
+def test_a_damaged_picture_ends_its_run_alone(runs, name):
+    (runs / "run02" / name).write_bytes(png(2)[:50])
+    found = read_runs(runs)
+    assert list(found) == ["run01"] and len(found.left_out) == 1
+    assert "run02: " in found.left_out[0] and "is not a usable picture" in found.left_out[0]
 
 
 def test_drawn_characters():

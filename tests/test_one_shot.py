@@ -1,6 +1,7 @@
 """Learning from one example: views of handwriting, the encoder, episodes and the examination."""
 import json
 from pathlib import Path
+import shutil
 
 import numpy as np
 from PIL import Image
@@ -274,6 +275,28 @@ def test_demo_trains_and_evaluates(tmp_path, characters, capsys):
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert list(figures["errors_percent"]) == ["run01"] and 0 <= figures["mean_error_percent"] <= 100
     assert capsys.readouterr().out == ""
+
+
+def test_demo_names_what_it_leaves_out(tmp_path, characters, capsys):
+    write_omniglot(tmp_path, drawn_characters(1, 10, drawers=3, size=32, seed=0),
+                   draw_runs(characters, 1, 6, 0)["run01"])
+    shutil.copytree(tmp_path / "runs" / "run01", tmp_path / "runs" / "run02")
+    damaged = next((tmp_path / "background").rglob("0003.png"))
+    damaged.write_bytes(b"nothing")
+    (damaged.parent / "strokes.txt").write_text("1 2")
+    common = ["--model", str(tmp_path / "m.npz"), "--output", str(tmp_path), "--quiet",
+              "--json", str(tmp_path / "figures.json")]
+    train = ["train", "--background", str(tmp_path / "background"), "--steps", "1", *common]
+    assert one_shot.main(train) == 1
+    said = capsys.readouterr().err
+    assert f"left out: {damaged} is not a usable picture" in said
+    assert "strokes.txt is no picture by its ending" in said
+    assert said.endswith("left out, as said above: 2; all else was used\n")
+    assert len(json.loads((tmp_path / "figures.json").read_text())["left_out"]) == 2
+    (tmp_path / "runs" / "run02" / "test" / "item00.png").write_bytes(b"nothing")
+    assert one_shot.main(["evaluate", "--runs", str(tmp_path / "runs"), *common]) == 1
+    assert "left out: run02: " in capsys.readouterr().err
+    assert list(json.loads((tmp_path / "figures.json").read_text())["errors_percent"]) == ["run01"]
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -4,8 +4,10 @@ from PIL import Image
 import pytest
 
 from minidl.data.people import (
+    LeftOut,
     Pairs,
     balanced_pairs,
+    load_usable,
     names_of,
     pairs_of,
     read_pairs,
@@ -45,11 +47,97 @@ def test_only(lfw):
     assert {path.parent.name for path in some.paths} == set(some.names)
 
 
-def test_stray_files_and_empty_folders_are_passed_over(lfw):
-    (lfw / "readme.txt").write_text("x")
-    (lfw / "Nobody").mkdir()
-    (lfw / ".hidden").mkdir()
-    assert len(read_people(lfw).names) == 5
+def left_out(people, folder):
+    """{path in the folder: why it was left out}."""
+    return {path.relative_to(folder).as_posix(): reason for path, reason in people.left_out}
+
+
+def test_what_is_no_picture_of_anybody_is_named(lfw):
+    assert read_people(lfw).left_out == ()
+    for name in ("Ada_Lovelace/notes.txt", "Ada_Lovelace/1.heic", "list.csv",
+                 "Bob_Dylan/.DS_Store", "Bob_Dylan/Thumbs.db"):
+        (lfw / name).write_text("x")
+    (lfw / "stray.jpg").write_bytes((lfw / "Bob_Dylan" / "Bob_Dylan_0001.jpg").read_bytes())
+    for name in "Nobody", ".hidden", "Only_texts", "Ada_Lovelace/fake.jpg":
+        (lfw / name).mkdir()
+    (lfw / "Only_texts" / "a.txt").write_text("x")
+    people = read_people(lfw)
+    assert len(people.names) == 5 and len(people.paths) == 12
+    found = left_out(people, lfw)
+    assert set(found) == {"Ada_Lovelace/notes.txt", "Ada_Lovelace/1.heic", "stray.jpg", "Nobody",
+                          "Only_texts/a.txt"}
+    assert "by its ending it is no picture" in found["Ada_Lovelace/1.heic"]
+    assert "there is no picture" in found["Nobody"]
+    assert str(people.left_out[0]).startswith(f"{lfw}/Ada_Lovelace/1.heic: by its ending")
+    assert str(LeftOut("a\x1b[2J.jpg", "no")) == r"'a\x1b[2J.jpg': no"
+    assert people.only({"Bob_Dylan"}).left_out == people.left_out
+
+
+def test_folders_inside_a_persons_folder_are_that_persons(lfw):
+    make(lfw / "Bob_Dylan" / "2019", {"summer": 2})
+    people = read_people(lfw)
+    assert len(people.names) == 5 and np.bincount(people.labels).tolist() == [3, 3, 2, 2, 4]
+    pairs = pairs_of(people, 20, 0)
+    assert names_of(pairs) is not None and set(names_of(pairs)[0]) <= set(people.names)
+    write_pairs(lfw / "pairs.csv", pairs, lfw)
+    again = read_pairs(lfw / "pairs.csv", lfw)
+    assert names_of(again) == names_of(pairs)
+    one = again.take(np.flatnonzero(again.same)[:1])
+    training, validation = split_people(people, 0.4, 0, apart=one)
+    assert names_of(again)[0][0] not in training.names + validation.names
+
+
+def test_links(lfw, tmp_path):
+    """A person's folder may be a link; one further inside might lead round in circles."""
+    make(tmp_path / "elsewhere", {"Eve": 2})
+    (lfw / "Eve").symlink_to(tmp_path / "elsewhere" / "Eve")
+    (lfw / "Bob_Dylan" / "again").symlink_to(lfw)
+    (lfw / "Bob_Dylan" / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    people = read_people(lfw)
+    assert "Eve" in people.names and len(people.paths) == 14
+    assert left_out(people, lfw) == {"Bob_Dylan/again": "it is a link to another folder",
+                                     "Bob_Dylan/broken.jpg": "it is no file"}
+
+
+def test_one_name_in_two_forms_is_one_person(tmp_path):
+    """José as Windows and as a Mac writes it."""
+    folder = make(tmp_path / "two", {"Jos\u00e9": 1, "Jose\u0301": 2, "Ann": 1})
+    people = read_people(folder)
+    assert people.names == ["Ann", "Jos\u00e9"] and people.labels.tolist() == [0, 1, 1, 1]
+    first, second = (f"{name}/{name}_0001.jpg" for name in ("Jos\u00e9", "Jose\u0301"))
+    (folder / "pairs.csv").write_text(f"image_a,image_b,same\n{first},{second},1\n", "utf-8")
+    pairs = read_pairs(folder / "pairs.csv", folder)
+    assert names_of(pairs) == (["Jos\u00e9"], ["Jos\u00e9"])
+    only = make(tmp_path / "mac", {"Zoe\u0308": 2})
+    first, second = (f"Zo\u00eb/Zo\u00eb_{number}.jpg" for number in ("0001", "0002"))
+    (only / "pairs.csv").write_text(f"image_a,image_b,same\n{first},{second},1\n", "utf-8")
+    pairs = read_pairs(only / "pairs.csv", only)
+    assert pairs.a[0].is_file() and pairs.b[0].is_file()
+    assert names_of(pairs) == (["Zo\u00eb"], ["Zo\u00eb"])
+
+
+def test_a_name_that_cannot_be_shown_is_named_and_the_rest_goes_on(lfw):
+    make(lfw, {"a\x1b[31mb": 1, "علی\u200cرضا": 1})
+    people = read_people(lfw)
+    assert "علی\u200cرضا" in people.names and len(people.names) == 6
+    assert [reason for _, reason in people.left_out] == ["its name is no printable text"]
+
+
+def test_pictures_that_can_be_read(lfw):
+    paths = read_people(lfw).paths
+    paths[1].write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    paths[2].unlink()
+    pictures, places, others = load_usable(paths)
+    assert len(pictures) == 10 and places == [0, *range(3, 12)] and pictures[0].shape == (9, 8, 3)
+    assert [path for path, _ in others] == paths[1:3]
+    assert others[0].reason.startswith("is not a usable picture")
+    assert "No such file" in others[1].reason
+
+
+def test_the_first_pictures_of_each(lfw):
+    people = read_people(lfw).first(2)
+    assert np.bincount(people.labels).tolist() == [2, 1, 2, 2, 2]
+    assert people.take([0, 3]).names == ["Ada_Lovelace", "Cleo_Patra"]
 
 
 def test_folders_without_people(tmp_path, lfw):

@@ -9,9 +9,11 @@ import zlib
 import numpy as np
 
 from .. import packages
+from ..files import open_file
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-GZIP_LARGEST_RATIO = 1032  # what deflate can reach at most
+GZIP_RATIO = 20  # of a gzipped file; MNIST's is 5, and deflate can reach 1,032
+GZIP_ANYWAY = 16 << 20  # bytes
 FASHION_MNIST_FOLDER = "/usr/share/datasets/fashion-mnist"
 
 
@@ -26,14 +28,18 @@ def read_idx(path, max_bytes=2**30):
     Layout: two zero bytes, the code of the type, the number of dimensions; each dimension as a big-endian uint32; the
     values in C order, big-endian.
 
-    Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold or more than
-    `max_bytes` (both checked before the values are read), or the values are cut off, damaged or followed by others.
+    Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold
+    (gzipped, than 20 times its size) or more than `max_bytes`, both checked before the values are
+    read, or the values are cut off, damaged or followed by others; OSError for what cannot be
+    opened, or is a pipe or a device.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        room = os.fstat(file.fileno()).st_size * (GZIP_LARGEST_RATIO if zipped else 1)
+        room = os.fstat(file.fileno()).st_size
+        if zipped:
+            room = max(GZIP_RATIO * room, GZIP_ANYWAY)
         stream = gzip.GzipFile(fileobj=file) if zipped else file
         try:
             return _read_idx(stream, min(room, max_bytes))
@@ -55,11 +61,15 @@ def _read_idx(stream, room):
     count = prod(shape) * dtype.itemsize
     if count > room:
         raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and at most {room:,} are possible here")
-    values = stream.read(count + 1)
-    if len(values) != count:
-        found = "more" if len(values) > count else f"{len(values):,}"
-        raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and {found} follow")
-    return np.frombuffer(values, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    values, found = np.empty(count, np.uint8), 0
+    while more := stream.readinto(memoryview(values)[found:]):
+        found += more
+    if found < count or stream.read(1):
+        follow = f"{found:,}" if found < count else "more"
+        raise ValueError(
+            f"its header gives the shape {shape}, {count:,} bytes, and {follow} follow"
+        )
+    return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def load_idx_dataset(folder):

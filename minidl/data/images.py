@@ -9,29 +9,39 @@ import warnings
 
 import numpy as np
 
-from ..files import atomic_write
+from ..files import atomic_write, open_file
+from .picture_bounds import check_frames, check_header, check_image
 
 # Only formats that Pillow decodes by itself: for some others (EPS) it would start another program.
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP",
-           ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM"}
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF",
+           ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM", ".pgm": "PPM",
+           ".jfif": "JPEG", ".jpe": "JPEG", ".jif": "JPEG", ".apng": "PNG", ".dib": "BMP",
+           ".pnm": "PPM", ".pbm": "PPM"}
 ENCODING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
+WHITE_IS_ZERO, SIGNED = 0, 2  # values of the second and the third
+SLACK = 0.25  # of the range: how far resampling may have carried a floating-point picture beyond it
 
 
 def load_image(path, size=None, max_pixels=MAX_PIXELS):
     """Read a picture as a uint8 array (H, W, 3), RGB in 0..255, upright.
 
     size: None, or the size to resize to (see `resize`).
-    The EXIF orientation is applied; transparency is laid over white; of an animation the first frame is taken. Grey of
-    16 bits (0..65535) is scaled to 0..255; floating-point grey is taken as 0..1 if nothing in it exceeds 1, otherwise
-    as 0..255. Colour profiles are not applied.
+    The EXIF orientation is applied; transparency, also that of one colour of a PNG, is laid over
+    white; of an animation the first frame is taken. Grey of 12 and 16 bits is scaled to 0..255.
+    Floating-point grey is taken as 0..1 where its finite values lie there, give or take a quarter,
+    and as 0..255 where they lie there and reach beyond 16; an infinity is black or white, NaN is
+    black. Colour profiles are not applied.
 
-    Raises ValueError, naming the file, when it is empty, cut off, damaged, no picture, or has more than `max_pixels`
-    pixels by its header (checked before decoding; Pillow's own limit, about 179 million, holds as well), and OSError
-    when it cannot be read at all.
+    Raises ValueError, naming the file, when it is empty, cut off, damaged, no picture, of numbers
+    whose white is not known (32-bit integers, signed ones, other floating-point ranges), has more
+    than `max_pixels` pixels by its header (checked before decoding; Pillow's own limit, about 179
+    million, holds as well) or costs more than its pixels justify (see `picture_bounds`), and
+    OSError when it cannot be read at all, or is a pipe or a device.
     """
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         picture = decode_image(file, path, max_pixels)
     return picture if size is None else resize(picture, size, max_pixels)
 
@@ -67,7 +77,8 @@ def save_image(path, picture, metadata=None):
 
 def read_metadata(path):
     """The text kept in a PNG picture, as a dict of strings. Raises as `load_image` does."""
-    with open(path, "rb") as file, _checked(file, path, ["PNG"], MAX_PIXELS) as image:
+    with open_file(path) as file, _checked(file, path, ["PNG"], MAX_PIXELS) as image:
+        check_frames(image, MAX_PIXELS)
         return {key: str(value) for key, value in image.text.items()}
 
 
@@ -128,6 +139,7 @@ def _open_checked(file, formats, max_pixels):
     formats = list(dict.fromkeys(formats))
     if not file.read(1):
         raise ValueError("the file is empty")
+    check_header(file)
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError:
@@ -135,6 +147,7 @@ def _open_checked(file, formats, max_pixels):
     width, height = image.size
     if width * height > max_pixels:
         raise ValueError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels:,}")
+    check_image(image, file, max_pixels)
     if image.format == "PNG":  # decoding would forgive a missing end and wrong checksums
         image.verify()
         if len(file.read(4)) < 4:
@@ -146,13 +159,12 @@ def _open_checked(file, formats, max_pixels):
 def _rgb(image):
     """Any mode of Pillow's as a uint8 array (H, W, 3)."""
     from PIL import Image
+    if SIGNED in getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT, ()):
+        raise ValueError("its numbers are signed, and which of them is white is not known")
     if image.mode.startswith("I") or image.mode == "F":
-        grey = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0)
-        if image.mode != "F":
-            grey = grey / 257  # 65535 / 255
-        elif grey.max() <= 1:
-            grey = grey * 255
-        return np.repeat(_quantize(grey)[..., None], 3, axis=2)
+        return np.repeat(_deep_grey(image)[..., None], 3, axis=2)
+    if image.format == "PNG" and "transparency" in image.info:
+        _scale_colour_key(image)
     if image.mode == "LAB":
         from PIL import ImageCms
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
@@ -161,6 +173,50 @@ def _rgb(image):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
+
+
+def _deep_grey(image):
+    """Grey of more than 8 bits, or floating-point, as uint8 (H, W)."""
+    tags = getattr(image, "tag_v2", {})
+    if image.mode == "F":
+        grey = _floating_grey(np.asarray(image))
+    else:
+        bits = tags.get(BITS, (16,))[0]
+        if bits > 16:
+            raise ValueError(
+                f"its numbers have {bits} bits, and which of them is white is not known"
+            )
+        values = np.asarray(image)
+        grey = _quantize(values * np.float32(255 / (2**bits - 1)))
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
+    return 255 - grey if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else grey
+
+
+def _floating_grey(values):
+    """Floating-point grey as uint8, whether it is 0..1 or 0..255."""
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    if -SLACK <= low and high <= 1 + SLACK:
+        white = 1
+    elif -SLACK * 255 <= low and 16 <= high <= (1 + SLACK) * 255:
+        white = 255
+    else:
+        raise ValueError(
+            f"its numbers run from {low:g} to {high:g}, neither from 0 to 1 nor from 0 to 255"
+        )
+    return _quantize(np.nan_to_num(values.clip(0, white), nan=0.0) * np.float32(255 / white))
+
+
+def _scale_colour_key(image):
+    """Bring a PNG's transparent colour to the 8 bits that Pillow brings the pixels to."""
+    form = image.tile[0][3]
+    if form == "RGB;16B":
+        raise ValueError(
+            "one of its colours of 16 bits is transparent, of which Pillow reads only 8"
+        )
+    if form in ("L;2", "L;4"):
+        image.info["transparency"] *= 255 // (2**int(form[2]) - 1)
 
 
 def _upright(picture, orientation):

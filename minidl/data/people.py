@@ -2,20 +2,37 @@
 
     folder/Ada_Lovelace/Ada_Lovelace_0001.jpg       Labeled Faces in the Wild, as it is distributed
     folder/s7/10.pgm                                AT&T's (ORL's) faces
+    folder/Zoë/2019/party.jpg                       folders inside a person's are that person's too
+
+Every file is used, or it is LeftOut: with its path and the reason, while the rest goes on.
 """
 from collections import namedtuple
+import os
 from pathlib import Path
+import unicodedata
 
 import numpy as np
 
 from .. import backend
-from .images import list_images, load_image
+from .images import FORMATS, list_images, load_image
 
 PAIRS_HEADER = ["image_a", "image_b", "same"]
+SYSTEM = {"thumbs.db", "desktop.ini"}           # what Windows hides in folders
+UNSEEN = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"))   # joiners, marks of direction
 
 
-class People(namedtuple("People", "paths labels names")):
-    """Who is on which picture: paths, a list of N; labels int64 (N,); names: the name of each label, sorted."""
+class LeftOut(namedtuple("LeftOut", "path reason")):
+    """A file or folder that could not be used, and why."""
+    __slots__ = ()
+
+    def __str__(self):
+        path = str(self.path)               # which may hold what moves a terminal's cursor
+        return f"{path if _can_be_shown(path) else repr(path)}: {self.reason}"
+
+
+class People(namedtuple("People", "paths labels names left_out folder", defaults=[(), None])):
+    """Who is on which picture: paths, a list of N; labels int64 (N,); names: the name of each
+    label, sorted; left_out: what in `folder` is no picture of anybody, as LeftOut."""
     __slots__ = ()
 
     def load(self, size=None):
@@ -27,10 +44,19 @@ class People(namedtuple("People", "paths labels names")):
 
     def only(self, wanted):
         """The People whose names are in `wanted`, numbered anew."""
-        kept = [label for label, name in enumerate(self.names) if name in wanted]
-        chosen = np.flatnonzero(np.isin(self.labels, kept))
-        return People([self.paths[i] for i in chosen], np.searchsorted(kept, self.labels[chosen]),
-                      [self.names[label] for label in kept])
+        names = [name in wanted for name in self.names]
+        return self.take(np.flatnonzero(np.array(names, bool)[self.labels]))
+
+    def take(self, indices):
+        """The People of some of the pictures, numbered anew; whoever has none of them is gone."""
+        kept, labels = np.unique(self.labels[indices], return_inverse=True)
+        return People([self.paths[i] for i in indices], labels, [self.names[i] for i in kept],
+                      self.left_out, self.folder)
+
+    def first(self, most):
+        """The People with at most the first `most` pictures of each."""
+        nth = np.arange(len(self.labels)) - np.searchsorted(self.labels, self.labels)
+        return self.take(np.flatnonzero(nth < most))
 
     @property
     def with_second(self):
@@ -41,33 +67,90 @@ class People(namedtuple("People", "paths labels names")):
         """Raise ValueError unless two people or more have a second picture, without which nobody can be learned."""
         if self.with_second < 2:
             found = "nobody has" if self.with_second == 0 else "only one person has"
-            raise ValueError(f"{self.paths[0].parent.parent}: {found} a second picture among {len(self.names):,} people; "
-                             "to learn who is who, at least two people need two pictures or more")
+            raise ValueError(f"{self.folder}: {found} a second picture among {len(self.names):,} "
+                             "people; to learn who is who, at least two people need two or more")
 
 
-class Pairs(namedtuple("Pairs", "a b same")):
-    """Questions "is it the same person?": a and b, lists of M paths; same bool (M,)."""
+class Pairs(namedtuple("Pairs", "a b same folder", defaults=[None])):
+    """Questions "is it the same person?": a and b, lists of M paths; same bool (M,); folder: the
+    one in which each person has a folder, where that is known."""
     __slots__ = ()
+
+    def take(self, indices):
+        """Some of the pairs."""
+        return Pairs([self.a[i] for i in indices], [self.b[i] for i in indices], self.same[indices],
+                     self.folder)
+
+    def person(self, path):
+        """Who is on a picture: the name of the first folder below `folder`, or of the nearest."""
+        path = Path(path)
+        return composed(path.parent.name if self.folder is None else
+                        path.relative_to(self.folder).parts[0])
 
 
 def read_people(folder):
-    """Find who is on which picture: the person is the name of the folder in which it lies.  No picture is read yet.
+    """Find who is on which picture: the person is the name of the folder in which it lies, itself
+    or in folders inside.  No picture is read yet.
 
-    Returns People, sorted by name.  Raises ValueError where there are no folders with pictures: none at all, pictures
-    without a folder for each person, or people one level deeper; OSError where the folder cannot be read.
+    A name is one whichever way its accents are written (Unicode's composed form, NFC), so that two
+    folders may hold one person.  Hidden files are passed over, and beside the people's folders
+    whatever has no picture's ending (a list of pairs, a licence).
+    Returns People, sorted by name.  Raises ValueError where there are no folders with pictures:
+    none at all, pictures without a folder for each person, or people one level deeper; OSError
+    where the folder cannot be read.
     """
-    folder = Path(folder)
+    folder, found, left_out = Path(folder), {}, []
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures for each person")
-    places = sorted((path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
+    places = sorted((path for path in folder.iterdir() if path.is_dir() and not _hidden(path)),
                     key=lambda path: path.name)
-    pictures = {place.name: list_images(place) for place in places}
-    names = [name for name, paths in pictures.items() if paths]
-    if not names:
+    for place in places:
+        try:
+            name = check_name("read_people", place.name)
+        except ValueError:
+            left_out.append(LeftOut(place, "its name is no printable text"))
+            continue
+        paths, others = find_pictures(place)
+        left_out += others
+        if paths:
+            found.setdefault(name, []).extend(paths)
+        elif not others:
+            left_out.append(LeftOut(place, "there is no picture in it"))
+    if not any(path.parent.parent == folder for paths in found.values() for path in paths):
         raise ValueError(f"{folder} holds no people: " + _what_is_there(folder, places)
                          + "; expected a folder for each person, as in NAME/NAME_0001.jpg")
-    labels = np.repeat(np.arange(len(names)), [len(pictures[name]) for name in names])
-    return People([path for name in names for path in pictures[name]], labels, names)
+    left_out += [LeftOut(path, "it lies in no person's folder") for path in list_images(folder)]
+    names = sorted(found)
+    labels = np.repeat(np.arange(len(names)), [len(found[name]) for name in names])
+    paths = [path for name in names for path in found[name]]
+    return People(paths, labels, names, tuple(left_out), folder)
+
+
+def find_pictures(folder):
+    """(paths, left out): the pictures in a folder and in all folders inside, known by their
+    endings, in the order of their names, and as LeftOut whatever else is there and not hidden."""
+    paths, left_out = [], []
+
+    def refused(error):
+        left_out.append(LeftOut(Path(error.filename), f"it cannot be read: {error.strerror}"))
+
+    for place, inside, names in os.walk(folder, onerror=refused):
+        inside[:] = sorted(name for name in inside if not _hidden(name))
+        left_out += [LeftOut(Path(place, name), "it is a link to another folder") for name in inside
+                     if Path(place, name).is_symlink()]
+        for path in (Path(place, name) for name in sorted(names) if not _hidden(name)):
+            if path.suffix.lower() not in FORMATS:
+                left_out.append(LeftOut(path, "by its ending it is no picture that can be read"))
+            elif not os.path.isfile(path):
+                left_out.append(LeftOut(path, "it is no file"))
+            else:
+                paths.append(path)
+    return paths, left_out
+
+
+def _hidden(path):
+    name = Path(path).name
+    return name.startswith(".") or name.lower() in SYSTEM
 
 
 def _what_is_there(folder, places):
@@ -75,10 +158,30 @@ def _what_is_there(folder, places):
     if list_images(folder):
         return "its pictures lie in the folder itself"
     for place in places:
-        deeper = next((path for path in sorted(place.iterdir()) if path.is_dir() and list_images(path)), None)
+        deeper = next((path.parent for path in find_pictures(place)[0]), None)
         if deeper is not None:
             return f"the people seem to be one level deeper, in {place}"
     return f"there are no pictures in its {len(places)} folders" if places else "it is empty or has no folders"
+
+
+def composed(name):
+    """A name in Unicode's composed form (NFC): é is one character, as on Windows, not two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def check_name(operation, name):
+    """A person's name, composed.  Raises TypeError unless it is text, ValueError unless it can be
+    seen: printable, but for the joiners of Persian, Hindi and others, and marks of direction."""
+    if not isinstance(name, str):
+        raise TypeError(f"{operation}: a name must be text, got {name!r}")
+    if not _can_be_shown(name):
+        raise ValueError(f"{operation}: a name must be printable text, got {name!r}")
+    return composed(name)
+
+
+def _can_be_shown(text):
+    seen = text.translate(UNSEEN)
+    return bool(seen) and seen.isprintable()
 
 
 def load_picture(path, size=None):
@@ -87,6 +190,21 @@ def load_picture(path, size=None):
         return load_image(path, size)
     except ValueError as error:
         raise ValueError(f"person {Path(path).parent.name}: {error}") from error
+
+
+def load_usable(paths, load=load_image):
+    """(pictures, indices, left out): of those that can be read, the pictures and their places in
+    `paths`; the others as LeftOut."""
+    pictures, indices, left_out = [], [], []
+    for i, path in enumerate(paths):
+        try:
+            pictures.append(load(path))
+            indices.append(i)
+        except OSError as error:
+            left_out.append(LeftOut(path, error.strerror or str(error)))
+        except ValueError as error:
+            left_out.append(LeftOut(path, str(error).removeprefix(f"{path} ")))
+    return pictures, indices, left_out
 
 
 def read_pairs(file, folder):
@@ -113,19 +231,26 @@ def read_pairs(file, folder):
             raise ValueError(f"{file}, line {max(1, rows.line_num)}: {error}") from None
     if not a:
         raise ValueError(f"{file} holds no pairs below its header")
-    return Pairs(a, b, np.array(same))
+    return Pairs(a, b, np.array(same), folder)
 
 
 def _pair(row, folder):
     words = [word.strip() for word in row]
     if len(words) != 3 or words[2] not in ("0", "1"):
         raise ValueError(f"expected two paths and 0 or 1, got {','.join(words)[:100]!r}")
-    for word in words[:2]:
-        if Path(word).is_absolute() or ".." in Path(word).parts or not (folder / word).is_file():
-            raise ValueError(f"there is no picture {word!r} in {folder}")
-    if Path(words[0]) == Path(words[1]):
+    first, second = (_picture(word, folder) for word in words[:2])
+    if first == second:
         raise ValueError(f"{words[0]!r} is paired with itself")
-    return folder / words[0], folder / words[1], words[2] == "1"
+    return first, second, words[2] == "1"
+
+
+def _picture(word, folder):
+    """The path of a picture in a folder, whichever way the accents are written here and there."""
+    for form in (word, unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)):
+        path = Path(form)
+        if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file():
+            return folder / path
+    raise ValueError(f"there is no picture {word!r} in {folder}")
 
 
 def write_pairs(file, pairs, folder):
@@ -137,18 +262,18 @@ def write_pairs(file, pairs, folder):
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)
-    for a, b, same in zip(*pairs):
+    for a, b, same in zip(pairs.a, pairs.b, pairs.same):
         table.writerow([Path(a).relative_to(folder).as_posix(), Path(b).relative_to(folder).as_posix(), int(same)])
     with atomic_write(file) as stream:
         stream.write(text.getvalue().encode())
 
 
 def names_of(pairs):
-    """Who is on each picture of Pairs: two lists of M names, those of the folders in which the pictures lie.
+    """Who is on each picture of Pairs: two lists of M names, see `Pairs.person`.
 
     None where these contradict `same`: then the folders do not say who somebody is.
     """
-    a, b = ([Path(path).parent.name for path in paths] for paths in (pairs.a, pairs.b))
+    a, b = ([pairs.person(path) for path in paths] for paths in (pairs.a, pairs.b))
     return (a, b) if all((x == y) == same for x, y, same in zip(a, b, pairs.same)) else None
 
 
@@ -194,7 +319,7 @@ def _distinct(draw, count):
 def pairs_of(people, count, seed):
     """`balanced_pairs` of People, as Pairs of paths."""
     a, b, same = balanced_pairs(people.labels, count, seed)
-    return Pairs([people.paths[i] for i in a], [people.paths[i] for i in b], same)
+    return Pairs([people.paths[i] for i in a], [people.paths[i] for i in b], same, people.folder)
 
 
 def split_people(people, share, seed, apart=None):
@@ -206,7 +331,7 @@ def split_people(people, share, seed, apart=None):
     """
     if not 0 < share < 1:
         raise ValueError(f"split_people: share must lie between 0 and 1, got {share}")
-    asked = set() if apart is None else {Path(path).parent.name for path in [*apart.a, *apart.b]}
+    asked = set() if apart is None else {apart.person(path) for path in [*apart.a, *apart.b]}
     counts = np.bincount(people.labels, minlength=len(people.names))
     free = [name for name in people.names if name not in asked]
     several = [name for name, count in zip(people.names, counts) if count >= 2 and name not in asked]

@@ -1,6 +1,7 @@
 """Faces: a Siamese encoder is trained, then used: who is it, and is it who they say?"""
 from minidl.faces import plots, report
-from minidl.faces.calibration import Calibration, calibrate
+from minidl.faces.answers import Match, Verification
+from minidl.faces.calibration import Calibration, Impostors, calibrate
 from minidl.faces.distances import distance, squared_distances
 from minidl.faces.encoding import encode, fingerprint, prepare
 from minidl.faces.evaluation import (
@@ -16,7 +17,7 @@ from minidl.faces.evaluation import (
     val_at_far,
     wilson_interval,
 )
-from minidl.faces.gallery import Gallery, Match, Verification
+from minidl.faces.gallery import Gallery
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.identification import OneShot, OpenSet, cmc, draw_one_shot, one_shot, open_set, rank_one
 from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard

@@ -1,13 +1,137 @@
-"""Choosing τ on one's own pairs of pictures, and what the choice costs."""
+"""Choosing τ, from how near other people come (1:K) or from pairs (1:1), and what it costs."""
 from dataclasses import dataclass
+import math
+from statistics import NormalDist
+
+import numpy as np
 
 from minidl.faces.evaluation import best_threshold, check_pairs, val_at_far, wilson_interval
+
+RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+LEAST = 5                       # couples below a distance, for its rate to count as measured
+PICTURES = 2000                 # of so many all pairs are measured, two million; of more, a draw
+
+
+def per_comparison(rate, comparisons):
+    """The rate that each of K comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
+    if not 0 < rate < 1:
+        raise ValueError(f"a false accept rate must lie between 0 and 1, got {rate}")
+    return -math.expm1(math.log1p(-rate) / comparisons)         # to all its digits
+
+
+@dataclass(frozen=True)
+class Impostors:
+    """How near pictures of two different people come: F(d), the share of such pairs within d.
+
+    rates, distances: rising; F(distances[i]) = rates[i].   people, pairs: how many were measured.
+
+    A stranger who is compared with K enrolled pictures is named unless all K refuse.  With F(τ) for
+    each comparison alone, that is 1 − (1 − F(τ))^K, and a stated false accept rate r is kept by
+
+        F(τ) = 1 − (1 − r)^(1/K)        for r = 0.01 and K = 40:  F(τ) = 0.00025
+
+    A person with several pictures counts as often: each is one more chance to be taken for them.
+    The rate is kept on average over strangers.  Some resemble more people than others; then it is
+    smaller than stated, since f ↦ (1 − f)^K is convex: E (1 − f)^K ≥ (1 − E f)^K (Jensen).
+
+    Between the measured rates F is a straight line over z = Φ⁻¹(F), the normal distribution's
+    quantile.  Below the smallest it goes on with the mean slope of the rates up to 0.1: d² is a sum
+    of many squared differences, so that d is nearly normal.  That is an extrapolation.  Of face128,
+    at r = 0.01 and K = 40, measured on 30 people with one picture each it gave 1.4 % on average of
+    150 draws, and 3.1 % in the worst tenth of them; on 60 people 1.2 and 2.6 %, on 10 people 7 and
+    21 %.
+    Source: Phillips, Grother and Micheals 2011 (false positive identification rate).
+    """
+    rates: tuple
+    distances: tuple
+    people: int
+    pairs: int
+
+    def __post_init__(self):
+        for name in ("rates", "distances"):
+            values = tuple(map(float, getattr(self, name)))
+            object.__setattr__(self, name, values)
+            if not all(0 <= low <= high < math.inf for low, high in zip(values, values[1:])):
+                raise ValueError(f"Impostors: {name} must be at least 0, finite and rising, "
+                                 f"got {values}")
+        if len(self.rates) != len(self.distances) or len(self.rates) < 2 or self.rates[-1] >= 1 \
+                or self.rates[0] <= 0 or len(set(self.rates)) < len(self.rates):
+            raise ValueError("Impostors: needs two different rates or more between 0 and 1, and a "
+                             f"distance for each, got {self.rates} and {self.distances}")
+        if self.distances[0] == self.distances[-1]:
+            raise ValueError("Impostors: all distances are alike; the encoder tells nobody apart")
+
+    @classmethod
+    def measure(cls, encodings, labels):
+        """From encodings (N, D) of pictures of the people `labels` (N,): all pairs of two people.
+
+        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 7 people.
+        """
+        from scipy.spatial.distance import pdist
+        encodings, labels = np.asarray(encodings), np.asarray(labels)
+        if len(labels) > PICTURES:
+            drawn = np.sort(np.random.default_rng(0).choice(len(labels), PICTURES, replace=False))
+            encodings, labels = encodings[drawn], labels[drawn]
+        a, b = np.triu_indices(len(labels), 1)          # in pdist's order
+        different = labels[a] != labels[b]
+        distances = pdist(encodings)[different] if len(labels) > 1 else np.zeros(0)
+        return cls.of_pairs(distances, len(np.unique(labels)))
+
+    @classmethod
+    def of_pairs(cls, distances, people):
+        """From the distances (N,) of pairs of two different people, of so many people in all.
+
+        Pairs of the same two people are alike: it is the couples of people, n (n − 1) / 2, that say
+        how small a rate can be seen.
+        """
+        couples = min(len(distances), people * (people - 1) // 2)
+        measured = [rate for rate in RATES if rate * couples >= LEAST]
+        if len(measured) < 4:
+            raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; "
+                             "at least seven people are needed, and thirty are wise")
+        return cls(measured, np.quantile(distances, measured).tolist(), people, len(distances))
+
+    def threshold(self, rate, comparisons=1):
+        """The τ at which a share `rate` of strangers is named, each compared with K pictures."""
+        z, normal = NormalDist().inv_cdf(per_comparison(rate, comparisons)), self._normal()
+        if z < normal[0]:
+            return max(0.0, self.distances[0] + self._slope() * (z - normal[0]))
+        return float(np.interp(z, normal, self.distances))
+
+    def rate(self, threshold, comparisons=1):
+        """The share of strangers who are named at τ: 1 − (1 − F(τ))^K.  Undoes `threshold`."""
+        normal = self._normal()
+        z = float(np.interp(threshold, self.distances, normal))
+        if threshold < self.distances[0]:
+            z += (threshold - self.distances[0]) / self._slope()
+        return -math.expm1(comparisons * math.log1p(-NormalDist().cdf(z)))
+
+    def hold_for(self, encodings, labels):
+        """Whether these people come no nearer to each other than those measured: False where half
+        of their pairs lie within what holds 30 % of the measured.
+
+        Other pictures than those crowd together (faces that do not fill them, above all), and so do
+        relatives.  Fewer than 20 people are too few to say: True.
+        """
+        if len(np.unique(labels)) < 20:
+            return True
+        return self.rate(Impostors.measure(encodings, labels).threshold(0.5)) >= 0.3
+
+    def _normal(self):
+        return [NormalDist().inv_cdf(rate) for rate in self.rates]
+
+    def _slope(self):
+        """Of d over z, by least squares over the rates up to 0.1, or the three smallest."""
+        count = max(3, sum(rate <= 0.1 for rate in self.rates))
+        slope = np.polyfit(self._normal()[:count], self.distances[:count], 1)[0]
+        return max(float(slope), 1e-6)                          # where the nearest are all alike
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """threshold τ; then what it did on the pairs: false_accepts of different_pairs, false_refusals of same_pairs; the two
-    rates with Wilson's 95 % intervals, which say how much those few pairs can tell."""
+    """threshold τ; then what it did on the pairs: false_accepts of different_pairs, false_refusals
+    of same_pairs; the two rates with Wilson's 95 % intervals, which say how much those few pairs
+    tell."""
     threshold: float
     false_accepts: int
     different_pairs: int
@@ -32,18 +156,22 @@ class Calibration:
 
     def __str__(self):
         def line(count, total, interval):
-            return f"{count} of {total} ({count / total:.2%}; 95 %: {interval[0]:.2%} to {interval[1]:.2%})"
-        return (f"threshold {self.threshold:.4f}\n"
-                f"others accepted: {line(self.false_accepts, self.different_pairs, self.false_accept_interval)}\n"
-                f"the right person refused: {line(self.false_refusals, self.same_pairs, self.false_refusal_interval)}")
+            low, high = interval
+            return f"{count} of {total} ({count / total:.2%}; 95 %: {low:.2%} to {high:.2%})"
+        accepted = line(self.false_accepts, self.different_pairs, self.false_accept_interval)
+        refused = line(self.false_refusals, self.same_pairs, self.false_refusal_interval)
+        return (f"threshold {self.threshold:.4f}\nothers accepted: {accepted}\n"
+                f"the right person refused: {refused}")
 
 
 def calibrate(distances, same, far=None):
-    """The τ that accepts as many pairs of one person as a false accept rate of at most `far` allows; a Calibration.
+    """The τ for pairs (1:1) that accepts as many pairs of one person as a false accept rate of at
+    most `far` allows; a Calibration.  For 1:K, see Impostors.
 
     distances: (N,) between the pictures of each pair; same: (N,) booleans, whether they are one person.
-    far: the share of pairs of two people that may be accepted; None takes the τ of the highest accuracy instead, which
-        is wiser with a few dozen pairs: M pairs of two people cannot tell rates below 1/M.
+    far: the share of pairs of two people that may be accepted; None takes the τ of the highest
+        accuracy instead, which is wiser with a few dozen pairs: M pairs of two people cannot tell
+        rates below 1/M.
     Raises ValueError unless there are pairs of both kinds, or for a rate outside of 0 … 1.
 
     >>> print(calibrate([0.3, 0.4, 0.7, 0.5, 0.8, 0.9], [1, 1, 1, 0, 0, 0], far=0))
@@ -52,7 +180,14 @@ def calibrate(distances, same, far=None):
     the right person refused: 1 of 3 (33.33%; 95 %: 6.15% to 79.23%)
     """
     distances, same = check_pairs("calibrate", distances, same)
-    threshold = best_threshold(distances, same) if far is None else val_at_far(distances, same, far).threshold
+    threshold = (best_threshold(distances, same) if far is None
+                 else val_at_far(distances, same, far).threshold)
+    return judge(distances, same, threshold)
+
+
+def judge(distances, same, threshold):
+    """What a τ does on pairs, as `calibrate`'s; a Calibration."""
+    distances, same = check_pairs("judge", distances, same)
     accepted = distances <= threshold
-    return Calibration(threshold, int((accepted & ~same).sum()), int((~same).sum()), int((~accepted & same).sum()),
-                       int(same.sum()))
+    return Calibration(threshold, int((accepted & ~same).sum()), int((~same).sum()),
+                       int((~accepted & same).sum()), int(same.sum()))

@@ -133,12 +133,15 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of None is right where the true name is not enrolled.
     """
     known = {name for name, _ in enrolled}
-    asked = [(picture, "", found.name or "not recognized", found.distance, truth if truth in known else "a stranger",
-              found.name == (truth if truth in known else None)) for picture, truth, found in identified]
-    claimed = [(picture, f"“{_short(_spaced(said.claimed), 18)}”", "accepted" if said else "refused", said.distance,
-                truth if truth in known else "a stranger", said.accepted == (said.claimed == truth))
+    asked = [(picture, "", found.name or "not recognized", found,
+              truth if truth in known else "a stranger",
+              found.name == (truth if truth in known else None))
+             for picture, truth, found in identified]
+    claimed = [(picture, f"“{_short(_spaced(said.claimed), 18)}”",
+                "accepted" if said else "refused", said,
+                truth if truth in known else "a stranger",
+                said.accepted == (said.claimed == truth))
                for picture, truth, said in verified]
-    threshold = [found.threshold for *_, found in identified + verified][0]
     columns = max(4, len(enrolled), len(asked), len(claimed))
     inches = [1.8, 2.4, 2.2]                                        # of each row: a picture of 1.4 and the text below it
     width, height = 1.5 * columns + 0.65, 0.5 + sum(inches)
@@ -154,16 +157,19 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
                   fontweight="bold")
     for row, answered in (rows[1], asked), (rows[2], claimed):
         for axes, answer in zip(row, answered):
-            _answer(axes, *answer, threshold)
+            _answer(axes, *answer)
     for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?", "VERIFY\nis it “…”?")):
         row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
                     fontweight="bold", color="0.35")
-    figure.suptitle(f"{title}: the same person where d ≤ τ = {threshold:.3f}", fontsize=12)
+    figure.suptitle(f"{title}: the same person where d ≤ τ", fontsize=12)
     return _write(path, figure)
 
 
-def _answer(axes, picture, question, answer, distance, truth, right, threshold):
-    """A picture, what was asked above it, and what was said below, in the colour of right or wrong."""
+def _answer(axes, picture, question, answer, found, truth, right):
+    """A picture, what was asked above it, and what was said below, in the colour of right or wrong.
+
+    found: a Match or a Verification, each with the τ that it was judged by.
+    """
     mark, colour = ("✓", RIGHT) if right else ("✗", WRONG)
     axes.imshow(_tile(picture))
     axes.set_axis_on()
@@ -173,7 +179,8 @@ def _answer(axes, picture, question, answer, distance, truth, right, threshold):
         spine.set(color=colour, linewidth=3)
     axes.set_title(question, fontsize=10, color="0.35")
     lines = [(f"{mark} {_short(_spaced(answer), 16)}", colour, "bold"),
-             (f"d = {distance:.3f} {'≤' if distance <= threshold else '>'} τ", "0.35", "normal"),
+             (f"d {found.distance:.3f} {'≤' if found.distance <= found.threshold else '>'} "
+              f"τ {found.threshold:.3f}", "0.35", "normal"),
              (f"is {_short(_spaced(truth), 16)}", "0.35", "normal")]
     for i, (text, colour, weight) in enumerate(lines):
         axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top", fontsize=10, color=colour,

@@ -128,6 +128,11 @@ def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_pers
     return stages
 
 
+# of what a checkpoint keeps beside the arrays
+KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "history": list,
+         "warnings": list, "stopped": str}
+
+
 class _Run:
     """A run of `train`: what changes from step to step, and the loop."""
 
@@ -249,7 +254,7 @@ class _Run:
             raise checkpoints.WeightsError(f"{self.checkpoint}: is not a checkpoint of this kind of run: it lacks "
                                            f"{', '.join(sorted(missing))}")
         own = self.identity()
-        was = progress["run"]
+        was = progress["run"] if isinstance(progress["run"], dict) else {}
         other = [f"{name} was {was.get(name)}, is {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
         if other:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
@@ -257,7 +262,26 @@ class _Run:
         stage = next((s for s in self.stages if s.name == progress["stage"]), None)
         if stage is None:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is in an unknown stage, {progress['stage']!r}")
+        try:
+            self.take_up(stage, parts, progress)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise checkpoints.WeightsError(
+                f"{self.checkpoint}: does not fit the run that it names: "
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from None
+
+    def take_up(self, stage, parts, progress):
+        """Set everything to what a checkpoint says."""
+        for name, kind in KINDS.items():
+            if type(progress[name]) is not kind:
+                raise ValueError(
+                    f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}"
+                )
+        if not 0 <= progress["t"] <= self.total:
+            raise ValueError(f"its step {progress['t']} is none of {self.total}")
         self.enter(stage)
+        if parts.get("best"):                           # whether it fits shows now, not at the end
+            self.encoder.load_state_dict(parts["best"])
         self.encoder.load_state_dict(parts["encoder"])
         checkpoints.restore_generators(self.encoder, parts.get("generators", {}))
         if stage.objective.head is not None:

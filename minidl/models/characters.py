@@ -38,7 +38,13 @@ def character_encoder(weights):
     """
     encoder = CharacterEncoder(rng=0)
     arrays = weight_files.load(weights)
+    if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+        raise WeightsError(
+            f"{weights}: holds no encoder of characters: some of its arrays are no numbers"
+        )
     try:
-        return encoder.load_state_dict(arrays).eval()
+        encoder.load_state_dict(arrays)
     except ValueError as error:
         raise WeightsError(f"{weights}: holds no encoder of characters: {str(error)[:200]}") from None
+    weight_files.check_numbers(weights, arrays)
+    return encoder.eval()

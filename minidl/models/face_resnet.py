@@ -60,6 +60,7 @@ class FaceResNet(Module):
     Raises ValueError for another shape.
     """
     size, channels = 150, 3
+    lowered, mirrored = 0.087, True         # how `faces.encode` shows it a closely cut face
 
     def __init__(self, filters, dense):
         self.mean = Parameter(np.asarray(MEAN, "float32"))
@@ -109,8 +110,9 @@ def read_filters(arrays, path):
     conv32_1/conv1/conv/filters, …/conv/bias, …/scale/weights γ, …/scale/biases β: face-api's, where a unit is
         y = γ (w * x + b) + β, batch normalisation folded as far as γ and β.  They go into w and b here: wγ and bγ + β.
     conv32_1.conv1.w, …: what `minidl.save` wrote.
-    Raises WeightsError, naming the file, for what is missing or misshapen.
+    Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
+    weight_files.check_numbers(path, arrays)
     names = ["conv32_down"] + [f"{block}.conv{i}" for block in BLOCKS for i in (1, 2)]
     try:
         if "fc" in arrays:

@@ -1,5 +1,6 @@
 """A small convolutional encoder of pictures, to be trained on a laptop: one set of weights for all pictures compared."""
 import json
+import math
 
 from minidl import backend, ops, weights
 from minidl.nn import BatchNorm, Conv2d, Dense, Module
@@ -28,23 +29,14 @@ class SiameseEncoder(Module):
     """
 
     def __init__(self, size, channels, border, widths, features, nonnegative, seed):
-        check_sizes("siamese_encoder", size=size, channels=channels, features=features)
-        if not widths:
-            raise ValueError("siamese_encoder: widths must name the channels of one layer or more, got none")
-        side = size - 2 * border
-        if border < 0 or side < 2 ** len(widths):
-            raise ValueError(f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
-                             f"{len(widths)} halvings need at least {2 ** len(widths)}")
+        side = last_side(size, channels, border, widths, features)
         rng = backend.generator(seed)
         self.settings = {"size": size, "channels": channels, "border": border, "widths": list(widths), "features": features,
                          "nonnegative": nonnegative}
         self.size, self.channels, self.features = size, channels, features
         self.border, self.nonnegative, self.notes = border, nonnegative, {}
         self.stem = Block(channels, widths[0], 2, rng)
-        self.blocks = [Block(i, o, stride, rng) for before, width in zip(widths, widths[1:])
-                       for i, o, stride in ((before, width, 2), (width, width, 1))]
-        for _ in widths:
-            side = (side + 1) // 2
+        self.blocks = [Block(i, o, stride, rng) for i, o, stride in later_blocks(widths)]
         self.dense = Dense(side * side * widths[-1], features, bias=False, rng=rng)
         self.norm = BatchNorm(features)
 
@@ -59,6 +51,31 @@ class SiameseEncoder(Module):
             x = block(x)
         y = self.norm(self.dense(x.reshape(x.shape[0], self.dense.weight.shape[0])))
         return unit_length(ops.relu(y) if self.nonnegative else y)
+
+
+def last_side(size, channels, border, widths, features):
+    """How many pixels a side the dense layer sees; ValueError for settings that make no encoder."""
+    check_sizes("siamese_encoder", size=size, channels=channels, features=features)
+    if not widths:
+        raise ValueError(
+            "siamese_encoder: widths must name the channels of one layer or more, got none"
+        )
+    check_sizes("siamese_encoder", **{f"widths[{i}]": width for i, width in enumerate(widths)})
+    side = size - 2 * border
+    if border < 0 or side < 2 ** len(widths):
+        raise ValueError(
+            f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
+            f"{len(widths)} halvings need at least {2 ** len(widths)}"
+        )
+    for _ in widths:
+        side = (side + 1) // 2
+    return side
+
+
+def later_blocks(widths):
+    """(channels in, channels out, stride) of each block behind the stem."""
+    return [block for before, width in zip(widths, widths[1:])
+            for block in ((before, width, 2), (width, width, 1))]
 
 
 class Block(Module):
@@ -88,24 +105,86 @@ class Mirrored(Module):
 
 
 def save_encoder(path, encoder, **notes):
-    """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder` makes it from, and notes
-    of what JSON can hold (a threshold, the names of the people whom it has seen), which come back as `encoder.notes`."""
-    texts = {"siamese_encoder": encoder.settings, "notes": notes}
-    weights.save(path, encoder.state_dict() | {name: backend.CPU.module.array(json.dumps(text))
+    """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder`
+    makes it from, and notes of what JSON can hold (a threshold, the names of the people whom it has
+    seen), which come back as `encoder.notes`.
+
+    Raises TypeError for notes that JSON cannot hold, ValueError for NaN or infinity among them.
+    """
+    try:
+        texts = {"siamese_encoder": json.dumps(encoder.settings),
+                 "notes": json.dumps(notes, allow_nan=False)}
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"save_encoder: notes {sorted(notes)} must be what JSON can hold: {error}"
+        ) from None
+    weights.save(path, encoder.state_dict() | {name: backend.CPU.module.array(text)
                                                for name, text in texts.items()})
 
 
 def load_encoder(path):
-    """The SiameseEncoder in a file of `save_encoder`, in eval mode.  Raises WeightsError for any other file."""
+    """The SiameseEncoder in a file of `save_encoder`, in eval mode.
+
+    Its settings are compared with the arrays beside them before anything is made of them.
+    Raises WeightsError for any other file, for numbers that are not finite, and for a noted
+    threshold that is no distance.
+    """
     arrays = weights.load(path)
     try:
-        encoder = siamese_encoder(**json.loads(str(arrays.pop("siamese_encoder"))))
-        encoder.notes = dict(json.loads(str(arrays.pop("notes", "{}"))))
-        return encoder.load_state_dict(arrays).eval()
+        settings, notes = (_parsed(arrays.pop(name)) for name in ("siamese_encoder", "notes"))
+        _check_threshold(notes.get("threshold", 0))
+        _compare(arrays, **settings)
+        weights.check_numbers(path, arrays)
+        encoder = siamese_encoder(**settings).load_state_dict(arrays)
+    except WeightsError:
+        raise
     except KeyError:
         raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: does not describe a Siamese encoder: {error}") from None
+        raise WeightsError(
+            f"{path}: does not describe a Siamese encoder: {str(error)[:300]}"
+        ) from None
+    encoder.notes = notes
+    return encoder.eval()
+
+
+def _parsed(text):
+    """The dictionary in an array of JSON text."""
+    found = json.loads(str(text))
+    if type(found) is not dict:
+        raise ValueError(f"expected a dictionary in JSON, got a {type(found).__name__}")
+    return found
+
+
+def _check_threshold(threshold):
+    if type(threshold) not in (int, float) or not 0 <= threshold < math.inf:
+        raise ValueError(f"its threshold must be a distance ≥ 0, got {str(threshold)[:40]!r}")
+
+
+def _compare(arrays, size, channels, border, widths, features, nonnegative):
+    """Raise ValueError unless the arrays have the shapes that such an encoder's weights have."""
+    if type(widths) is not list or type(nonnegative) is not bool:
+        raise ValueError("its settings are not of their kinds")
+    if 2 * len(widths) > len(arrays):
+        raise ValueError(
+            f"its settings name {len(widths):,} widths, the file has {len(arrays):,} arrays"
+        )
+    if any(type(number) is not int for number in (size, channels, border, features, *widths)):
+        raise ValueError("its settings are not whole numbers")
+    side = last_side(size, channels, border, widths, features)
+    # a border costs no weights, but every picture is brought to its size
+    if size > 16 * (size - 2 * border):
+        raise ValueError(
+            f"of pictures of {size} pixels it would see the middle {size - 2 * border}"
+        )
+    expected = {"stem.conv.weight": (3, 3, channels, widths[0]),
+                "dense.weight": (side * side * widths[-1], features)}
+    for i, (before, width, _) in enumerate(later_blocks(widths)):
+        expected[f"blocks.{i}.conv.weight"] = (3, 3, before, width)
+    for name, shape in expected.items():
+        if name not in arrays or arrays[name].shape != shape:
+            came = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
+            raise ValueError(f"{name} {came}, its settings ask for {shape}")
 
 
 def standard_light(x, least=5.0):

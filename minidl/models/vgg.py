@@ -113,8 +113,9 @@ def read_filters(arrays, kind, path):
         turned round here, so that the network sees RGB.
     features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  The scale goes into the first filters here.
     conv1_1.w, …: what `minidl.save` wrote.
-    Raises WeightsError, naming the file, for what is missing or misshapen.
+    Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
+    weight_files.check_numbers(path, arrays)
     names = [name for name in layer_names(kind) if name.startswith("conv")]
     mean, given = CAFFE_MEAN, sum(getattr(array, "ndim", 0) == 4 or key.endswith("_W_q") for key, array in arrays.items())
     try:
@@ -148,7 +149,10 @@ def read_filters(arrays, kind, path):
 
 def _eight_bit(arrays, name):
     key = f"block{name[4]}_conv{name[6]}"
-    return _channels_last(arrays[key + "_W_table"][arrays[key + "_W_q"]]), arrays[key + "_b"]
+    places, table = arrays[key + "_W_q"], arrays[key + "_W_table"]
+    if places.dtype != np.uint8 or table.ndim != 1:     # a negative place would count from the end
+        raise IndexError(f"{key}_W_q, as bytes into a table,")
+    return _channels_last(table[places]), arrays[key + "_b"]
 
 
 def _torchvision(arrays, name, kind):

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl.testing.errors import GradientError
-from minidl.testing.gradcheck import promoted
+from minidl.testing.functions import promoted
 
 
 def adjointcheck(A, A_transpose, x, y, rtol=1e-12, allow_zero=False):

@@ -36,6 +36,24 @@ FILES = {
 }
 
 
+# where in a file which bytes stand, what it then is, and what one can do
+OTHER_KINDS = [
+    (4, b"\0\0\0\0{", "a safetensors file: "
+     "numpy.savez(PATH, **safetensors.numpy.load_file(FILE)) converts it"),
+    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: "
+     "numpy.savez(PATH, NAME=ARRAY, ...) of h5py's arrays converts it"),
+    (0, b"\x93NUMPY", "one single array: "
+     "numpy.load reads it, and numpy.savez(PATH, NAME=ARRAY) gives it a name"),
+    (0, b"GGUF", "a GGUF file of a language model"),
+    (0, b"\x1f\x8b", "compressed by gzip: unpack it first"),
+    (0, b"{", "JSON, but not a manifest of weights, which is a list: "
+     "give that file (…-weights_manifest.json)"),
+    (0, b"version https://", "a pointer of Git LFS in the place of the file: "
+     "`git lfs pull` brings the file itself"),
+    (0, b"<", "a page of HTML or XML in the place of the file: download it again"),
+]
+
+
 class WeightsError(ValueError):
     """A weight file that cannot be read: damaged, cut off, of another kind, or asking for what it should not."""
 
@@ -55,12 +73,15 @@ def fetch(name):
 def load(path):
     """The arrays of a weight file, as a dictionary name -> NumPy array (contiguous, writable, native byte order).
 
-    The first bytes decide, not the file's name: a file written by `save`, or by PyTorch's torch.save (zip archives and
-    the older stream) holding a dictionary of tensors or {"state_dict": such a dictionary}, or TensorFlow.js' manifest of
-    weights (.json) whose binary files lie beside it. Raises WeightsError for any other content, OSError if the file
-    cannot be opened.
+    The first bytes decide, not the file's name: a file written by `save` (or by numpy.savez or
+    savez_compressed), or by PyTorch's torch.save (zip archives and the older stream) holding a
+    dictionary of tensors or a checkpoint with one such dictionary in it, or TensorFlow.js' manifest
+    of weights (.json) whose binary files lie beside it. Raises WeightsError for any other content,
+    OSError if it cannot be opened or is no file but a pipe or a device.
     """
-    with open(path, "rb") as stream:
+    from ..files import open_file
+
+    with open_file(path) as stream:
         try:
             return _read(stream, path)
         # whatever a damaged or hostile file provokes in the readers below, the caller sees one kind of error
@@ -69,6 +90,26 @@ def load(path):
             if not isinstance(problem, ValueError):
                 text = f"damaged or cut off ({type(problem).__name__}: {text})"
             raise WeightsError(f"{path}: {text[:400]}") from None
+
+
+def check_numbers(path, arrays):
+    """Raise WeightsError, naming the file, unless every array holds real numbers, finite ones in
+    float32, and running variances none below 0."""
+    import numpy as np
+
+    for name, array in arrays.items():
+        shown = repr(name[:80])
+        if array.dtype.kind not in "biuf":
+            raise WeightsError(f"{path}: its array {shown} holds {array.dtype.name}, expected real "
+                               "numbers")
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype("float32", copy=False))
+        if not finite.all():
+            bad = array.size - np.count_nonzero(finite)
+            raise WeightsError(f"{path}: {bad:,} of the {array.size:,} numbers in {shown} are NaN "
+                               "or infinite")
+        if name.endswith("running_variance") and (array < 0).any():
+            raise WeightsError(f"{path}: {shown} holds a variance below 0")
 
 
 def save(path, source):
@@ -93,17 +134,22 @@ def _read(stream, path):
     from . import archive, tensorflow_js, torch_file
 
     size = os.fstat(stream.fileno()).st_size
-    start = stream.read(4)
+    start = stream.read(16)
     stream.seek(0)
+    expected = (
+        "expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json)"
+    )
+    for place, sign, kind in OTHER_KINDS:
+        if start[place:place + len(sign)] == sign:
+            raise ValueError(f"it is {kind}; {expected}")
     if start[:1] == b"\x80":  # every pickle since protocol 2
         return torch_file.read_stream(stream, size)
-    if start in (b"PK\x03\x04", b"PK\x05\x06"):
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         with zipfile.ZipFile(stream) as opened:
-            members = archive.stored_members(opened, size)
+            members = archive.checked_members(opened, size)
             if any(name.endswith("/data.pkl") for name in members):
-                return torch_file.read_zip(opened, members, size)
+                return torch_file.read_zip(opened, members)
             return archive.read(opened, members)
     if start[:1] == b"[":
         return tensorflow_js.read(stream, os.path.dirname(path))
-    came = f"it starts with {start}" if start else "it is empty"
-    raise ValueError(f"expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json), but {came}")
+    raise ValueError(f"{expected}, but it " + (f"starts with {start[:4]}" if start else "is empty"))

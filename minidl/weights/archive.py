@@ -1,4 +1,4 @@
-"""minidl's own weight files: an uncompressed zip with one .npy file per array, as numpy.savez writes them."""
+"""minidl's own weight files: a zip with one .npy file per array, as numpy.savez writes them."""
 
 import io
 import math
@@ -7,22 +7,42 @@ import zipfile
 import numpy as np
 from numpy.lib import format as npy
 
+LARGEST_RATIO = 8  # of what compressed entries unpack to and the file; deflate can reach 1,032
+ALWAYS_ALLOWED = 16 << 20  # bytes
 KINDS = "biufcUS"  # booleans, numbers and text: every kind that can be written and read without pickle
 
 
-def stored_members(archive, size):
-    """The members of an open zip, name -> ZipInfo, if all are stored uncompressed and fit into `size` bytes together.
+def checked_members(archive, size):
+    """The members of an open zip of `size` bytes, name -> ZipInfo, if it justifies what they claim.
 
-    What is read is then never larger than the file itself: there is no room for a decompression bomb.
+    Stored ones lie in it one beside the other. Deflated ones, as numpy.savez_compressed writes
+    them, may together be LARGEST_RATIO times as large as the file.
     """
-    members = archive.infolist()
+    members, stored, unpacked = archive.infolist(), 0, 0
     for member in members:
-        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise ValueError(f"its entry {member.filename[:80]!r} is compressed; weight files are stored uncompressed")
-    declared = sum(member.file_size for member in members)
-    if declared > size:
-        raise ValueError(f"its entries claim {declared} bytes, the file has {size}")
-    return {member.filename: member for member in members}
+        name = member.filename[:80]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            kind = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+            raise ValueError(
+                f"its entry {name!r} is compressed by {kind}; stored and deflated ones are read"
+            )
+        if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+            raise ValueError(f"its entry {name!r} takes {member.compress_size} bytes and claims "
+                             f"{member.file_size}")
+        stored += member.compress_size
+        unpacked += member.file_size
+    if stored > size or unpacked > max(LARGEST_RATIO * size, ALWAYS_ALLOWED):
+        raise ValueError(f"its entries claim {max(stored, unpacked)} bytes, the file has {size}")
+    names = {member.filename: member for member in members}
+    if len(names) < len(members):
+        raise ValueError("two of its entries have one name")
+    return names
+
+
+def content(archive, member):
+    """The bytes of a member: as many as it claims, whatever is packed in it."""
+    with archive.open(member) as stream:
+        return stream.read(member.file_size)
 
 
 def read(archive, members):
@@ -30,20 +50,25 @@ def read(archive, members):
     for name in members:
         if not name.endswith(".npy"):
             raise ValueError(f"expected a zip of .npy arrays or a PyTorch archive, but it holds {name[:80]!r}")
-    return {name.removesuffix(".npy"): _read_array(archive.read(member), name) for name, member in members.items()}
+    return {
+        name.removesuffix(".npy"): _read_array(content(archive, member), name)
+        for name, member in members.items()
+    }
 
 
-def _read_array(content, name):
-    header = io.BytesIO(content)
+def _read_array(data, name):
+    header = io.BytesIO(data)
     if npy.read_magic(header) != (1, 0):
         raise ValueError(f"its entry {name[:80]!r} is not a plain .npy array (format 1.0)")
     shape, fortran_order, dtype = npy.read_array_header_1_0(header)
     if dtype.kind not in KINDS:
         raise ValueError(f"its entry {name[:80]!r} holds {dtype.name}, expected numbers or text")
-    data = len(content) - header.tell()
-    if math.prod(shape) * dtype.itemsize != data:
-        raise ValueError(f"its entry {name[:80]!r} has {data} bytes of data, not those of {dtype} {shape}")
-    view = np.ndarray(shape, dtype, content, header.tell(), order="F" if fortran_order else "C")
+    there = len(data) - header.tell()
+    if not all(0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize != there:
+        raise ValueError(
+            f"its entry {name[:80]!r} has {there} bytes of data, not those of {dtype} {shape}"
+        )
+    view = np.ndarray(shape, dtype, data, header.tell(), order="F" if fortran_order else "C")
     return np.array(view, dtype.newbyteorder("="), order="C")
 
 

@@ -12,7 +12,8 @@ from types import FunctionType
 
 import numpy as np
 
-MAX_DIMENSIONS = 64  # as in NumPy
+MAX_DIMENSIONS = 32  # NumPy allows 64, no layer has more than 6
+MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
 Storage = namedtuple("Storage", "key dtype count")  # a flat run of `count` numbers, found in the file under `key`
 StoredTensor = namedtuple("StoredTensor", "storage offset size stride")  # a window on it; all counted in elements
 
@@ -28,8 +29,8 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
         raise ValueError("a tensor's description is not made of a storage, an offset, sizes and strides")
     if len(size) != len(stride) or len(size) > MAX_DIMENSIONS:
         raise ValueError(f"a tensor has {len(size)} sizes and {len(stride)} strides")
-    if not all(type(number) is int and number >= 0 for number in (offset, *size, *stride)):
-        raise ValueError("a tensor's offset, sizes and strides must be whole numbers from 0 up")
+    if not all(type(number) is int and 0 <= number < 2**63 for number in (offset, *size, *stride)):
+        raise ValueError("a tensor's offset, sizes and strides must be whole numbers, 0 to 2^63")
     # Python's integers do not overflow: this bound is what makes a strided view of the storage safe
     end = offset if 0 in size else offset + 1 + sum((n - 1) * step for n, step in zip(size, stride))
     if end > storage.count:
@@ -37,8 +38,16 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
     return StoredTensor(storage, offset, size, stride)
 
 
+def _parameter(tensor, requires_grad=True, hooks=None):
+    """torch._utils._rebuild_parameter: a tensor that is learned."""
+    if type(tensor) is not StoredTensor:
+        raise ValueError("a parameter's description is not made of a tensor")
+    return tensor
+
+
 GLOBALS = {
     "collections.OrderedDict": _dictionary,
+    "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_tensor": _tensor,  # before PyTorch 0.4; torchvision's VGG files are that old
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.DoubleStorage": np.dtype("<f8"),
@@ -70,7 +79,10 @@ def read(stream, storages):
         del stack[start:]
         return items
 
-    for instruction, argument, position in pickletools.genops(stream):
+    for count, (instruction, argument, position) in enumerate(pickletools.genops(stream)):
+        if count == MAX_INSTRUCTIONS:
+            raise ValueError(f"its pickle has more than {count:,} instructions, which no weight "
+                             "file needs: refused")
         name = instruction.name
         if name in VALUES:
             stack.append(argument)
@@ -122,15 +134,20 @@ def _global(name):
     shown = ascii(name)[1:-1][:100]
     if name.startswith("torch."):
         known = ", ".join(sorted(key[6:-7] for key in GLOBALS if key.endswith("Storage")))
-        raise ValueError(f"asks for {shown}, but only plain tensors ({known}) are read: refused")
+        advice = ""
+        if name.endswith("Storage"):
+            advice = "; with PyTorch, tensor.float() makes plain ones of them"
+        raise ValueError(
+            f"asks for {shown}, but only plain tensors ({known}) are read: refused{advice}"
+        )
     raise ValueError(f"asks for {shown}, which a weight file has no business with: refused")
 
 
 def _storage(identifier, storages):
     """The storage that PyTorch's persistent id names: ("storage", type, key, device, count[, view])."""
     kind, dtype, key, _, count, *view = identifier
-    known = kind == "storage" and isinstance(dtype, np.dtype) and type(key) is str and type(count) is int and count >= 0
-    if not known:
+    known = kind == "storage" and isinstance(dtype, np.dtype) and type(key) is str
+    if not known or type(count) is not int or not 0 <= count < 2**63:
         raise ValueError("a storage's description is not ('storage', type, key, device, count)")
     if view not in ([], [None]):
         raise ValueError(f"storage {key[:80]!r} is a view of another one, which only very old PyTorch wrote: not read")

@@ -2,8 +2,10 @@
 
     [{"paths": ["FILE", ...], "weights": [{"name": "conv/filters", "shape": [3, 3, 32, 64], "dtype": "float32"}, ...]}]
 
-The files, one after the other, are the arrays without gaps, little-endian. An array with "quantization": {"dtype": "uint8",
-"scale": s, "min": m} is stored as integers q, and its values are q·s + m.
+The files, one after the other, are the arrays without gaps, little-endian. An array with
+"quantization": {"dtype": "uint8", "scale": s, "min": m} is stored as integers q, and its values are
+q·s + m.  No file and no array comes twice, and the sizes are compared before a file is read: what
+is made of it is at most four times as large as the files are.
 """
 
 import json
@@ -12,9 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-MANIFEST_LIMIT = 4 << 20  # bytes; an array's description takes about 200
+from ..files import open_file
+
+MANIFEST_LIMIT = 2 << 20  # bytes; an array's description takes about 200
 PLAIN = {"float32": "<f4", "int32": "<i4"}
 QUANTIZED = {"uint8": "u1", "uint16": "<u2"}
+MAX_DIMENSIONS = 64  # as in NumPy
 
 
 def read(stream, folder):
@@ -28,36 +33,54 @@ def read(stream, folder):
         raise ValueError("it is nested deeper than any manifest of weights") from None
     except ValueError as problem:
         raise ValueError(f"it begins as a manifest of weights does, but is damaged or cut off: {problem}") from None
-    arrays = {}
+    arrays, seen = {}, set()
     for group in groups:
-        if type(group) is not dict or not {"paths", "weights"} <= group.keys():
-            raise ValueError("it is JSON, but not a manifest of weights: it lacks 'paths' and 'weights'")
-        arrays |= _arrays(group["weights"], _content(group["paths"], Path(folder)))
+        if type(group) is not dict or any(type(group.get(key)) is not list
+                                          for key in ("paths", "weights")):
+            raise ValueError("it is JSON, but not a manifest of weights: it lacks 'paths' and "
+                             "'weights', two lists")
+        layout = [_layout(description) for description in group["weights"]]
+        paths = [_path(Path(folder), name, seen) for name in group["paths"]]
+        needed = sum(math.prod(shape) * stored.itemsize for _, shape, stored, *_ in layout)
+        found = sum(path.stat().st_size for path in paths)
+        if needed != found:
+            raise ValueError(f"its arrays take {needed} bytes, the files beside it have {found}")
+        for name, array in _arrays(layout, b"".join(map(_content, paths))):
+            if name in arrays:
+                raise ValueError(f"its array {ascii(name)[:80]} comes twice")
+            arrays[name] = array
     return arrays
 
 
-def _content(names, folder):
-    """The bytes of the files, one after the other; only files in the manifest's own folder are opened."""
-    for name in names:
-        if type(name) is not str or name in ("", ".", "..") or any(sign in name for sign in "/\\:\0"):
-            raise ValueError(f"its file {ascii(name)[:100]} is not in its own folder: refused")
-        if not (folder / name).is_file():
-            raise ValueError(f"its file {name} is missing: it belongs beside the manifest")
-    return b"".join((folder / name).read_bytes() for name in names)
+def _path(folder, name, seen):
+    """The path of a file in the manifest's own folder, which is not in `seen` yet."""
+    if (type(name) is not str or name in ("", ".", "..")
+            or any(sign in name for sign in "/\\:\0")):
+        raise ValueError(f"its file {ascii(name)[:100]} is not in its own folder: refused")
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(f"its file {name} is missing: it belongs beside the manifest")
+    if path.resolve() in seen:
+        raise ValueError(f"its file {name} comes twice: refused")
+    seen.add(path.resolve())
+    return path
 
 
-def _arrays(descriptions, content):
-    layout = [_layout(description) for description in descriptions]
-    needed = sum(math.prod(shape) * stored.itemsize for _, shape, stored, *_ in layout)
-    if needed != len(content):
-        raise ValueError(f"its arrays take {needed} bytes, the files beside it have {len(content)}")
-    arrays, offset = {}, 0
+def _content(path):
+    with open_file(path) as stream:
+        return stream.read()
+
+
+def _arrays(layout, content):
+    """(name, array) of each description, one after the other."""
+    offset = 0
     for name, shape, stored, scale, smallest in layout:
         values = np.ndarray(shape, stored, content, offset)
         offset += values.nbytes
-        arrays[name] = np.array(values, stored.newbyteorder("=")) if scale is None else (
-            values * scale + smallest).astype("float32")
-    return arrays
+        if scale is None:
+            yield name, np.array(values, stored.newbyteorder("="))
+        else:
+            yield name, (values * scale + smallest).astype("float32")
 
 
 def _layout(description):
@@ -65,9 +88,18 @@ def _layout(description):
     name, shape, quantization = description["name"], description["shape"], description.get("quantization")
     known = PLAIN if quantization is None else QUANTIZED
     kind = (quantization or description)["dtype"]
-    if type(name) is not str or any(type(n) is not int or n < 0 for n in shape) or kind not in known:
+    if (type(name) is not str or type(shape) is not list or len(shape) > MAX_DIMENSIONS
+            or any(type(n) is not int or not 0 <= n < 2**63 for n in shape) or kind not in known):
         raise ValueError(f"its entry {ascii(name)[:80]} is {ascii(kind)[:40]} of shape {ascii(shape)[:80]}, expected "
                          f"{' or '.join(known)} of known shape")
     if quantization is None:
         return name, tuple(shape), np.dtype(known[kind]), None, None
-    return name, tuple(shape), np.dtype(known[kind]), float(quantization["scale"]), float(quantization["min"])
+    scale, smallest = float(quantization["scale"]), float(quantization["min"])
+    stored = np.dtype(known[kind])
+    largest = float(np.finfo("float32").max)
+    if not (abs(smallest) <= largest and abs(np.iinfo(stored).max * scale + smallest) <= largest):
+        raise ValueError(
+            f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, which "
+            "give no numbers of float32"
+        )
+    return name, tuple(shape), stored, scale, smallest

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from . import pickled
+from .archive import content
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -48,8 +49,8 @@ def read_stream(stream, size):
     return _arrays(value, [storages[key] for key in keys], numbers, size)
 
 
-def read_zip(archive, members, size):
-    """The arrays of a torch.save zip archive of `size` bytes (PyTorch from 1.6 on), name -> array.
+def read_zip(archive, members):
+    """The arrays of a torch.save zip archive (PyTorch from 1.6 on), name -> array.
 
     ROOT/data.pkl is the dictionary, ROOT/data/KEY the numbers of a storage, ROOT/byteorder (if there) their order.
     """
@@ -57,10 +58,10 @@ def read_zip(archive, members, size):
     root = pickle.filename.removesuffix("data.pkl")
     if pickle.file_size > PICKLE_LIMIT:
         raise ValueError(f"{pickle.filename[:80]!r} has {pickle.file_size} bytes, more than any weight file needs")
-    if root + "byteorder" in members and archive.read(members[root + "byteorder"]) != b"little":
+    if root + "byteorder" in members and content(archive, members[root + "byteorder"]) != b"little":
         raise ValueError("its numbers are not little-endian")
     storages = {}
-    value = pickled.read(io.BytesIO(archive.read(pickle)), storages)
+    value = pickled.read(io.BytesIO(content(archive, pickle)), storages)
 
     def numbers(storage):
         member = members.get(f"{root}data/{storage.key}")
@@ -68,13 +69,17 @@ def read_zip(archive, members, size):
         if member is None or member.file_size != expected:
             came = "no such entry" if member is None else f"{member.file_size} bytes"
             raise ValueError(f"storage {storage.key[:80]!r} should have {expected} bytes, there is {came}")
-        return archive.read(member)
+        return content(archive, member)
 
+    size = sum(member.file_size for member in members.values())
     return _arrays(value, storages.values(), numbers, size)
 
 
 def _arrays(value, storages, numbers, size):
-    """The tensors of a state dictionary as arrays of their own, copied out of one storage at a time."""
+    """The tensors of a state dictionary as arrays of their own, copied one storage at a time.
+
+    `size` is the number of bytes that justify them.
+    """
     tensors = _tensors(value)
     claimed = sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize for tensor in tensors.values())
     if claimed > SHARING_LIMIT * size + (1 << 20):
@@ -92,12 +97,37 @@ def _arrays(value, storages, numbers, size):
 
 
 def _tensors(value):
-    """The dictionary name -> StoredTensor in a pickle's value, which may wrap it as {"state_dict": ...}."""
-    if type(value) is dict and type(value.get("state_dict")) is dict:
-        value = value["state_dict"]
+    """The dictionary name -> StoredTensor in a pickle's value.
+
+    A checkpoint keeps it beside other things, as in {"epoch": 3, "model_state_dict": ...}: then it
+    is the entry "state_dict", or else the only one that is a dictionary of tensors.
+    """
     if type(value) is not dict:
         raise ValueError(f"it holds a {type(value).__name__}, expected a dictionary of tensors")
+    if type(value.get("state_dict")) is dict:
+        value = value["state_dict"]
+    elif not _is_state(value):
+        inner = [key for key, entry in value.items()
+                 if type(entry) is dict and entry and _is_state(entry)]
+        if len(inner) > 1:
+            raise ValueError(f"it holds {len(inner)} dictionaries of tensors, {_shown(inner)}, "
+                             "where one is expected; with PyTorch, "
+                             "torch.save(torch.load(FILE)[KEY], OTHER) takes one out")
+        value = value[inner[0]] if inner else value
     for name, tensor in value.items():
         if type(name) is not str or type(tensor) is not pickled.StoredTensor:
-            raise ValueError(f"its entry {str(name)[:80]!r} is a {type(tensor).__name__}, expected a named tensor")
+            raise ValueError(f"its entry {str(name)[:80]!r} is a {type(tensor).__name__}, expected "
+                             f"a named tensor; there are {_shown(value)}")
     return value
+
+
+def _is_state(value):
+    return all(
+        type(name) is str and type(tensor) is pickled.StoredTensor for name, tensor in value.items()
+    )
+
+
+def _shown(keys):
+    """The first few keys, for an error."""
+    listed = [repr(str(key)[:40]) for key, _ in zip(keys, range(5))]
+    return ", ".join(listed) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
