@@ -12,7 +12,7 @@ fast stands in the kernels:
 - adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
 - a product written into a given place               `matmul`
 - several elementwise operations in one pass         `fused` (cupy.fuse; NumPy has no such thing)
-- the error function, which neither array library has `erf` (scipy.special, cupyx.scipy.special)
+- special functions, which neither array library has  `erf`, `normal_cdf` (scipy's, cupyx's)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
 - a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
 - a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions; `tensor.record` makes both arrays
@@ -159,15 +159,17 @@ def is_array(x):
 def asarray(array, dtype=None, device=None):
     """`array` (nested lists, numbers, a NumPy array, or an array already there) on `device` (a Device).
 
-    An array of another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other dtypes
-    than floating-point, integer and boolean ones.
+    Its bytes come in the order of this machine, whatever order they were stored in.  An array of
+    another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other
+    dtypes than floating-point, integer and boolean ones.
     """
     if not is_array(array):
         array, device = np.array(np.asarray(array, dtype=dtype)), device or default_device()   # others may change their own
-    for kind in array.dtype, array.dtype if dtype is None else np.dtype(dtype):
+    wanted = array.dtype if dtype is None else np.dtype(dtype)
+    for kind in array.dtype, wanted:
         if kind.kind not in "fiub":
             raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")
-    array = array if dtype is None else array.astype(dtype, copy=False)
+    array = array.astype(wanted.newbyteorder("="), copy=False)
     if device is None or device_of(array) is device:
         return array
     if device_of(array) is not CPU:
@@ -202,8 +204,20 @@ def matmul(a, b, out):
 
 
 def erf(x):
-    """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's dtype."""
+    """Error function  2/√π ∫₀ˣ e^(−t²) dt,  elementwise, in x's floating-point dtype."""
     return device_of(x).erf(x).astype(x.dtype, copy=False)
+
+
+def normal_cdf(x):
+    """Φ(x) = 1/√2π ∫_−∞ˣ e^(−t²/2) dt,  elementwise, in x's floating-point dtype.
+
+    Small values keep their digits, which (1 + erf(x/√2)) / 2 would lose.
+    """
+    where = device_of(x)
+    if where.name == "gpu":
+        return importlib.import_module("cupyx.scipy.special").ndtr(x).astype(x.dtype, copy=False)
+    from scipy.special import ndtr
+    return where.from_host(np.asarray(ndtr(where.to_host(x)), x.dtype))
 
 
 def fused(rule):

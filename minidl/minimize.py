@@ -162,7 +162,7 @@ class _Search:
         inside = np.isfinite(value) and np.isfinite(slopes).all()
         if self.count == 1:
             self.begin(value, slopes)
-        if -np.inf < value < self.value:
+        if inside and value < self.value:
             self.best, self.value = x.detach(), value
         self.tell(x.detach(), value)
         seen = (self.scale * value, self.scale * slopes) if inside else self.beyond(flat)

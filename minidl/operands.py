@@ -6,7 +6,7 @@ import operator
 
 from minidl import backend
 from minidl.backend import DeviceError
-from minidl.recording import recorded
+from minidl.recording import recording_now
 from minidl.tensor import Tensor, _tensor
 
 
@@ -34,24 +34,50 @@ def operand(operation, x, argument="x"):
     if isinstance(x, Tensor):
         if x.node is not None and x.node.inputs:
             return x                        # an operation's result is never given another array
-        if type(x.data) not in backend.array_types:
-            return _tensor(_assigned(operation, argument, x.data), x.node)
-        return _tensor(x.data, x.node) if recorded() else x
+        if not recording_now() and type(x.data) in backend.array_types:
+            return x                        # and no rule will look back
+        return _double(operation, x, argument)
     if isinstance(x, Scalar):
         x = x.data
     try:
         return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
     except (TypeError, ValueError):
         raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
-                        f"got {type(x).__name__}") from None
+                        f"got {_kind(x)}") from None
+
+
+def _kind(x):
+    if backend.is_array(x):
+        return f"an array of {x.dtype}"
+    if isinstance(x, (list, tuple)) and any(isinstance(item, Tensor) for item in x):
+        return f"a {type(x).__name__} of Tensors, which ops.stack makes one"
+    return type(x).__name__
+
+
+def _double(operation, x, argument):
+    """Another Tensor of the array that a leaf or a constant has now, under the same Node."""
+    data, node = x.data, x.node
+    if type(data) not in backend.array_types:
+        data = _assigned(operation, argument, data)
+    if node is not None and (data.shape != node.shape or data.dtype is not node.dtype):
+        _check_assigned(operation, argument, data, node)
+    return _tensor(data, node)
 
 
 def _assigned(operation, argument, data):
-    """What somebody assigned to a Tensor's `data`, where it is no array: NumPy's numbers are taken."""
+    """What somebody assigned to `data`, where it is no array: numbers of NumPy are taken."""
     if isinstance(data, backend.CPU.module.generic):
         return backend.CPU.module.asarray(data)
     raise TypeError(f"{operation}: the data of {argument} must be an array, somebody assigned "
                     f"{type(data).__name__}")
+
+
+def _check_assigned(operation, argument, data, node):
+    """Raise ValueError unless an assigned array has the leaf's shape and dtype: its gradient has."""
+    if data.shape != node.shape or data.dtype != node.dtype:
+        raise ValueError(f"{operation}: {argument} is a leaf of shape {node.shape} and {node.dtype}, "
+                         f"somebody assigned data of shape {data.shape} and {data.dtype}; "
+                         "make another Tensor of it")
 
 
 def operands(operation, a, b, arguments=("a", "b")):
@@ -61,12 +87,12 @@ def operands(operation, a, b, arguments=("a", "b")):
     shapes do not broadcast.
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
+        if a.node is None or not a.node.inputs:             # as `operand` does
+            a = _double(operation, a, arguments[0])
+        if b.node is None or not b.node.inputs:
+            b = _double(operation, b, arguments[1])
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
-        if a.node is None or not a.node.inputs:             # as `operand` does
-            a = _tensor(a.data, a.node)
-        if b.node is None or not b.node.inputs:
-            b = _tensor(b.data, b.node)
         return a, b
     if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
         return operand(operation, a, arguments[0]), b if type(b) is Scalar else Scalar(b)

@@ -1,10 +1,11 @@
 """Optimisers: how parameters w follow their gradients g downhill.  The rules are PyTorch's.
 
-    SGD         w ← w − η v               v ← μ v + g
-    Adagrad     w ← w − η g / (√s + ε)    s ← s + g²
-    RMSprop     w ← w − η g / (√s + ε)    s ← ρ s + (1 − ρ) g²
-    Adam        w ← w − η m̂ / (√v̂ + ε)    m̂, v̂: means of g and g²
-    L-BFGS      w ← w − η H g             H: an inverse Hessian, from past steps (`minimize_lbfgs`)
+    SGD         v ← μ v + g               then   w ← w − η v
+    Adagrad     s ← s + g²                then   w ← w − η g / (√s + ε)
+    RMSprop     s ← ρ s + (1 − ρ) g²      then   w ← w − η g / (√s + ε)
+    Adam        m̂, v̂: means of g and g²   then   w ← w − η m̂ / (√v̂ + ε)
+
+`minimize_lbfgs`, SciPy's search with an inverse Hessian from past steps, stands in `minimize.py`.
 
     optimizer = Adam(net.parameters(), learning_rate=1e-3)
     for x, labels in batches:
@@ -14,8 +15,8 @@
 
 η is `learning_rate`, which may be assigned between steps (a schedule); λ is `weight_decay`.
 A parameter without a gradient is left alone.  Steps put a new array into `parameter.data` and
-change none in place.  float16 parameters are moved, and remembered of, in float32, and rounded
-once, at the end of a step: their g² and ε would be 0.
+change none in place.  float16 parameters are updated in float32, and their state is kept in
+float32: in float16, g² and ε would be 0.
 """
 from minidl import backend, states
 from minidl.kernels.entrywise import entrywise

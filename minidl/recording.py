@@ -1,23 +1,23 @@
 """Whether operations are recorded for differentiation: they are, except inside of `no_grad`.
 
-Each thread and each task of asyncio has its own answer.  So has each generator and coroutine: a
-`with no_grad():` inside of one holds while that one runs, not while it waits at a `yield` or an
-`await` and its caller goes on.
+Each thread and each task of asyncio has its own answer, by way of `contextvars`.  So has each
+generator: a `with no_grad():` inside of one holds while that one runs, not while it waits at a
+`yield` and its caller goes on.
 """
 from contextvars import ContextVar
 import functools
 import inspect
 import sys
 
-_PAUSES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_PAUSES = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 _blocks = ContextVar("blocks", default=())          # the open `with` blocks, outermost first
 _answer = ContextVar("answer", default=True)        # a bool, or a `_WhileRunning`
-recorded = _answer.get                              # true where operations are recorded now
+recording_now = _answer.get                         # true where operations are recorded
 
 
 class _Block:
-    """An open `with`.  frame: that of the generator or coroutine that it stands in, or None."""
+    """An open `with`.  frame: that of the generator that it stands in, or None."""
 
     def __init__(self, owner, frame):
         self.owner, self.wanted, self.frame = owner, owner.wanted, frame
@@ -70,8 +70,14 @@ class recording:
         if inspect.isasyncgenfunction(function):
             async def inside(*arguments, **options):
                 with recording(wanted):
-                    async for item in function(*arguments, **options):
-                        yield item
+                    items, sent = function(*arguments, **options), None
+                    try:
+                        while True:
+                            sent = yield await items.asend(sent)
+                    except StopAsyncIteration:
+                        pass
+                    finally:
+                        await items.aclose()
         elif inspect.iscoroutinefunction(function):
             async def inside(*arguments, **options):
                 with recording(wanted):
@@ -88,7 +94,7 @@ class recording:
 
 
 def _pausing_frame(frame):
-    """The frame if it can pause, else None; behind contextlib's, the one whose `with` it is."""
+    """The frame if it is a generator's, else None; helpers of contextlib are passed over."""
     while _of_contextlib(frame) or _pauses(frame) and _of_contextlib(frame.f_back):
         frame = frame.f_back
     return frame if _pauses(frame) else None
@@ -104,12 +110,12 @@ def _of_contextlib(frame):
 
 def is_recording():
     """Whether operations are recorded here and now."""
-    return bool(recorded())
+    return bool(recording_now())
 
 
 def no_grad():
     """Within `with no_grad():`, or a function decorated with `@no_grad()`, nothing is recorded.
 
-    In a generator or a coroutine it holds while that one runs, not for its caller or other tasks.
+    In a generator it holds while that one runs, not for its caller; in a task, not for others.
     """
     return recording(False)

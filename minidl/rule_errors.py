@@ -30,19 +30,20 @@ def bad_inputs(inputs):
     return TypeError(f"{operation}: record takes pairs (Tensor, rule)")
 
 
-def bad_call(rule):
-    """The TypeError for a rule that cannot be called as it should be; None where it can be."""
+def of_call(rule, error):
+    """The TypeError for a rule that cannot be called as it should be; the error where it can be."""
     marked = hasattr(rule, "rule")
     function = rule.rule if marked else rule
     try:
         inspect.signature(function).bind(*(None,) * (1 + marked))
-    except TypeError as error:
+    except TypeError as misfit:
         given = "ȳ and y, as with_output says" if marked else "ȳ"
         return TypeError(f"{place(rule)}: a rule is called with {given}, and this one cannot be "
-                         f"({error}); one that needs the output y is given as "
+                         f"({misfit}); one that needs the output y is given as "
                          "with_output(lambda gy, y: …)")
     except ValueError:                      # written in C: Python does not know its parameters
-        return None
+        pass
+    return error
 
 
 def bad_cotangent(rule, found, shape):

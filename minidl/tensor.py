@@ -36,7 +36,7 @@ from types import FunctionType
 
 from minidl import backend, rule_errors
 from minidl.arraylike import ArrayLike
-from minidl.recording import no_grad, recorded, recording
+from minidl.recording import no_grad, recording, recording_now
 
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
@@ -51,7 +51,8 @@ class Node:
         Nodes, with None for one that needs no gradient.  A leaf has no inputs, and keeps the
         gradient that `backward` leaves there.
     value: the array, kept only where a rule asks for it.
-    Nothing here points at a Tensor, so there is no reference cycle.
+    A Node does not point at its own Tensor, so there is no reference cycle, unless the gradient that
+    it keeps has a graph that leads back to it (`backward(create_graph=True)`).
     """
     __slots__ = ("number", "inputs", "shape", "dtype", "value", "gradient", "__weakref__")
 
@@ -96,14 +97,19 @@ class Tensor(ArrayLike):
 
     @property
     def requires_grad(self):
-        """Whether gradients flow to this Tensor.  Setting it makes a leaf of it, or a constant."""
+        """Whether gradients flow to this Tensor.  Set to True, it makes a leaf of a constant; set to
+        False, a constant of a leaf, which forgets its gradient."""
         return self.node is not None
 
     @requires_grad.setter
     def requires_grad(self, wanted):
+        wanted = bool(wanted)
         if wanted and self.data.dtype.kind != "f":
             raise TypeError("requires_grad: only floating-point Tensors have gradients, "
                             f"this one is {self.data.dtype}")
+        if self.node is not None and self.node.inputs and not wanted:
+            raise ValueError("requires_grad: only a leaf can become a constant; of what was computed "
+                             "from others, take t.detach()")
         if wanted != self.requires_grad:
             self.node = Node(self.data) if wanted else None
 
@@ -135,7 +141,8 @@ class Tensor(ArrayLike):
         """Add dL/dleaf to `.grad` of every leaf below, where dL = ⟨gradient, d self⟩ (default: 1).
 
         Raises ValueError if self needs no gradient, or is not a single number and no gradient is
-        given, or one of another shape.
+        given, or one of another shape.  With create_graph, set `.grad` to None after use: a gradient
+        and the leaf that keeps it hold each other.
         """
         if self.node is None:
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a "
@@ -143,7 +150,8 @@ class Tensor(ArrayLike):
         cotangent = _first_cotangent("backward", "gradient", self, gradient)
         for leaf, arrived in _sweep(self.node, cotangent, None, create_graph).items():
             earlier = getattr(leaf, "gradient", None)
-            leaf.gradient = arrived if earlier is None else earlier + arrived
+            with recording(create_graph):
+                leaf.gradient = arrived if earlier is None else earlier + arrived
 
     def __reduce__(self):
         """For copy and pickle: the array, and of a leaf its gradient.
@@ -155,7 +163,8 @@ class Tensor(ArrayLike):
                             "without its graph: take t.detach(), or copy the leaves "
                             "and compute it again")
         gradient = None if self.grad is None else self.grad.data
-        return _rebuilt, (type(self), self.data, self.requires_grad, gradient)
+        attributes = getattr(self, "__dict__", None)            # of a subclass
+        return _rebuilt, (type(self), self.data, self.requires_grad, gradient), attributes
 
 
 def tensor(array, requires_grad=False, dtype=None, device=None):
@@ -227,7 +236,7 @@ def record(value, *inputs):
     made = _new(Tensor)
     made.data = value
     made.node = None
-    if recorded():
+    if recording_now():
         kept, keep = [], False
         try:
             for x, rule in inputs:
@@ -286,12 +295,11 @@ def grad(output, inputs, grad_output=None, create_graph=False):
             raise ValueError(f"grad: inputs[{i}] of shape {x.shape} does not require a gradient")
     if not isinstance(output, Tensor):
         raise TypeError(f"grad: output must be a Tensor, got {type(output).__name__}")
-    if output.node is None and inputs and not recorded():
+    if output.node is None and inputs and not recording_now():
         raise ValueError("grad: the output was not recorded, as this is within no_grad(); "
                          "compute it outside, or within recording(True)")
-    found = {}
+    found, cotangent = {}, _first_cotangent("grad", "grad_output", output, grad_output)
     if output.node is not None:
-        cotangent = _first_cotangent("grad", "grad_output", output, grad_output)
         found = _sweep(output.node, cotangent, {x.node for x in inputs}, create_graph)
     gradients, given = [], set()
     for x in inputs:
@@ -310,18 +318,18 @@ def _sweep(output, cotangent, wanted, create_graph):
     """{node: gradient} for the wanted Nodes (None: the leaves) that the output Node depends on."""
     nodes = _leading_to(wanted, output)
     arrived, found = dict.fromkeys(nodes), {}
-    arrived[output] = cotangent
+    arrived[output] = cotangent if create_graph else cotangent.detach()
     with recording(create_graph):
         for node in nodes:
             gy = arrived.pop(node)
-            if not node.inputs if wanted is None else node in wanted:
+            is_wanted = node in wanted if wanted is not None else not node.inputs
+            if is_wanted:
                 found[node] = _tensor(gy.data.copy(), gy.node)      # which shares no memory
             y = None if node.value is None else _tensor(node.value, node)
             try:
                 for parent, rule in node.inputs:
                     if parent in arrived:
-                        plain = y is None or type(rule) is not with_output
-                        gx = rule(gy) if plain else rule.rule(gy, y)
+                        gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         if (type(gx) is not Tensor or gx.data.shape != parent.shape
                                 or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
@@ -329,13 +337,10 @@ def _sweep(output, cotangent, wanted, create_graph):
                         arrived[parent] = gx if earlier is None else earlier + gx
                         earlier = gx = None             # they may be large, and are used up
                     elif type(parent) is tuple and not arrived.keys().isdisjoint(parent):
-                        gx = rule(gy) if type(rule) is not with_output else rule.rule(gy, y)
+                        gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
-            except TypeError:
-                explained = rule_errors.bad_call(rule)
-                if explained is None:
-                    raise
-                raise explained from None
+            except TypeError as error:
+                raise rule_errors.of_call(rule, error) from None
     return found
 
 

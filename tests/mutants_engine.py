@@ -182,9 +182,9 @@ def share_the_state(monkeypatch):
     for name in "answer", "blocks":
         monkeypatch.setattr(recording, f"_{name}", SimpleNamespace(
             get=partial(getattr, shared, name), set=partial(setattr, shared, name)))
-    monkeypatch.setattr(engine, "recorded", recording._answer.get)
+    monkeypatch.setattr(engine, "recording_now", recording._answer.get)
 
-broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record, ("if recorded():", "if True:"))
+broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record, ("if recording_now():", "if True:"))
 
 broken("no_grad ends the one around it", on_programs(graphs.no_grad_records_nothing), recording._open,
        ("blocks[-1].wanted if blocks else True", "len(blocks) % 2 == 0"))

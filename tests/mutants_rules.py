@@ -79,7 +79,7 @@ broken("what cannot be called is found out late", refused_by_name(2.0, TypeError
        ("raise TypeError", "pass"))
 
 broken("a rule of other parameters is Python's business", refused_by_name(lambda gy, y: gy * y, TypeError),
-       rule_errors.bad_call, ("return TypeError", "return None and TypeError"))
+       rule_errors.of_call, ("return TypeError", "return error or TypeError"))
 
 broken("cotangents of a shared rule change places", on_programs(graphs.reverse_agrees_with_forward), engine._share,
        ("zip(parents, cotangents)", "zip(parents, cotangents[::-1])"))
@@ -98,10 +98,11 @@ broken("shared rules lead nowhere", crashes_count(on_programs(graphs.rules_on_th
         "any(type(parents) is not tuple and parents in leading"))
 
 broken("a rule of one operand sees later values", on_programs(graphs.rules_see_the_values_that_were_used),
-       operands.operand, ("return _tensor(x.data, x.node)", "return x"))
+       operands.operand, ("return _double(operation, x, argument)", "return x"))
 
 broken("a rule of two operands sees later values", on_programs(graphs.rules_see_the_values_that_were_used),
-       operands.operands, ("a = _tensor(a.data, a.node)", "pass"), ("b = _tensor(b.data, b.node)", "pass"))
+       operands.operands, ("a = _double(operation, a, arguments[0])", "pass"),
+       ("b = _double(operation, b, arguments[1])", "pass"))
 
 broken("a Node's number travels to another process", crashes_count(pickled_leaves_are_leaves_here), engine._rebuilt,
        ("if gradient is not None:", "made.node.number = 10 ** 9\n    if gradient is not None:"))

@@ -1,6 +1,7 @@
 """no_grad and recording: in functions, generators, coroutines, tasks and helpers of contextlib."""
 import asyncio
 from contextlib import ExitStack, contextmanager
+import time
 
 import pytest
 
@@ -149,3 +150,39 @@ def test_a_function_that_differentiates_inside_works_in_a_rule_of_its_own():
 
     t = md.tensor([1.0, 2.0], requires_grad=True)
     assert md.grad(penalty(t), t)[0].numpy().tolist() == [36.0, 288.0]      # Σ 9 t⁴, so 36 t³
+
+
+def test_threads_of_a_task_keep_its_answer():
+    """asyncio.to_thread takes the task's context along, however long the task has waited."""
+    def later():
+        time.sleep(0.05)
+        return records()
+
+    async def main():
+        with md.no_grad():
+            inside = await asyncio.to_thread(later)
+        return inside, await asyncio.to_thread(records)
+
+    assert asyncio.run(main()) == (False, True)
+
+
+def test_a_decorated_asynchronous_generator_is_sent_values_and_closed():
+    closed = []
+
+    @md.no_grad()
+    async def echo():
+        said = None
+        try:
+            while True:
+                said = yield said
+        finally:
+            closed.append(records())
+
+    async def main():
+        items = echo()
+        await items.asend(None)
+        said = await items.asend("word")
+        await items.aclose()
+        return said
+
+    assert (asyncio.run(main()), closed) == ("word", [False])

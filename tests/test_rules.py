@@ -12,6 +12,7 @@ import pytest
 
 import minidl as md
 from minidl import nn, ops
+from minidl.recording import recording
 from minidl.testing import gradcheck
 
 
@@ -325,3 +326,59 @@ def test_what_is_assigned_to_data_may_be_a_number_of_numpys_and_is_named_otherwi
     w.data = [1.0, 2.0]
     with pytest.raises(TypeError, match="exp: the data of x must be an array, somebody assigned list"):
         ops.exp(w)
+
+
+def test_a_leaf_keeps_its_shape_and_dtype():
+    """Else what is made of it would be summed to the shape that it had."""
+    w = leaf([1.0])
+    w.data = np.ones(3)
+    for f in (lambda: w * w), (lambda: ops.exp(w)):
+        with pytest.raises(ValueError, match=r"leaf of shape \(1,\) and float64, somebody assigned data of shape \(3,\)"):
+            f()
+    w.data = np.ones(1, "float32")
+    with pytest.raises(ValueError, match="assigned data of shape .* and float32"):
+        ops.exp(w)
+
+
+def test_what_was_computed_stays_in_its_graph():
+    y = leaf([2.0]) * 3.0
+    y.requires_grad = 2                                 # truth is what counts
+    with pytest.raises(ValueError, match="requires_grad: only a leaf can become a constant.*detach"):
+        y.requires_grad = False
+    assert y.requires_grad
+
+
+def test_a_gradient_is_recorded_only_where_that_is_asked_for():
+    x, g = leaf([1.0]), leaf([1.0])
+    assert not md.grad(x + 1, x, g)[0].requires_grad and not md.grad(x * 1, x, g)[0].requires_grad
+    again, = md.grad(md.grad(x * x, x, g, create_graph=True)[0], g)
+    assert again.numpy() == [2]
+    with md.no_grad():
+        for _ in range(2):
+            recorded_square(x).backward(create_graph=True)
+    assert x.grad.requires_grad and x.grad.numpy() == [4]
+    x.grad = None                                       # a gradient and its leaf hold each other
+
+
+def recorded_square(x):
+    with recording(True):
+        return ops.sum(x * x)
+
+
+def test_a_cotangent_of_a_constant_is_checked_too():
+    with pytest.raises(ValueError, match=r"grad: grad_output has shape \(7,\), the output \(3,\)"):
+        md.grad(md.tensor([1.0, 2.0, 3.0]), leaf(1.0), np.ones(7))
+
+
+def test_a_rule_that_cannot_be_called_leaves_no_cycle():
+    gc.disable()
+    try:
+        x = leaf([1.0, 2.0])
+        y = wrong_call(x)
+        watched = weakref.ref(y.node)
+        with pytest.raises(TypeError):
+            md.grad(ops.sum(y), x)
+        del y
+        assert watched() is None
+    finally:
+        gc.enable()

@@ -13,9 +13,11 @@ PICTURES = 2000                 # of so many all pairs are measured, two million
 
 
 def per_comparison(rate, comparisons):
-    """The rate that each of K comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
+    """The rate that each of K ≥ 1 comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
     if not 0 < rate < 1:
         raise ValueError(f"a false accept rate must lie between 0 and 1, got {rate}")
+    if comparisons < 1:
+        raise ValueError(f"a stranger is compared with at least one picture, got {comparisons}")
     return -math.expm1(math.log1p(-rate) / comparisons)         # to all its digits
 
 
@@ -99,7 +101,10 @@ class Impostors:
         return float(np.interp(z, normal, self.distances))
 
     def rate(self, threshold, comparisons=1):
-        """The share of strangers who are named at τ: 1 − (1 − F(τ))^K.  Undoes `threshold`."""
+        """The share of strangers who are named at τ: 1 − (1 − F(τ))^K.
+
+        Undoes `threshold`, up to the largest rate measured.
+        """
         normal = self._normal()
         z = float(np.interp(threshold, self.distances, normal))
         if threshold < self.distances[0]:

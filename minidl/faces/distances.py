@@ -1,6 +1,9 @@
 """How far apart two embeddings are: d = ‖f(x₁) − f(x₂)‖² (FaceNet's, the lecture's) or its root."""
-from minidl import backend, ops
-from minidl.operands import operand, same_device
+import numpy as np
+
+from minidl import backend, kernels, ops
+from minidl.operands import floating, same_device
+from minidl.ops.precision import rounded, widened
 from minidl.tensor import record
 
 
@@ -12,10 +15,10 @@ def distance(a, b, form="squared"):
     """
     if form not in ("squared", "euclidean"):
         raise ValueError(f"distance: form must be 'squared' or 'euclidean', got {form!r}")
-    a, b = operand("distance", a, "a"), operand("distance", b, "b")
-    same_device("distance", a=a, b=b)
+    a, b, dtype = _embeddings("distance", a, b)
     difference = a - b
-    return ops.sum(ops.square(difference), -1) if form == "squared" else ops.norm(difference, -1)
+    between = ops.sum(ops.square(difference), -1) if form == "squared" else ops.norm(difference, -1)
+    return rounded(between, dtype)
 
 
 def squared_distances(a, b):
@@ -28,14 +31,23 @@ def squared_distances(a, b):
     equal ones; `distance` has no such error.  What comes out below 0 is set to 0 and differentiated as the true distance.
     Raises ValueError unless both are matrices with rows of one length.
     """
-    a, b = operand("squared_distances", a, "a"), operand("squared_distances", b, "b")
-    same_device("squared_distances", a=a, b=b)
+    a, b, dtype = _embeddings("squared_distances", a, b)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"squared_distances: a {a.shape} and b {b.shape} must be (N, D) and (M, D)")
-    xp = backend.of(a.data)
     x, y = a.data, b.data
-    value = (x * x).sum(1, keepdims=True) + (y * y).sum(1) - 2 * (x @ y.T)
-    return record(xp.maximum(value, 0), (a, lambda gd: _pull(gd, a, b)), (b, lambda gd: _pull(gd.T, b, a)))
+    lengths = [kernels.sums.total(v * v, (1,)) for v in (x, y)]
+    value = lengths[0][:, None] + lengths[1] - 2 * kernels.matmul(x, y.T)
+    distances = record(backend.of(x).maximum(value, 0),
+                       (a, lambda gd: _pull(gd, a, b)),
+                       (b, lambda gd: _pull(gd.T, b, a)))
+    return rounded(distances, dtype)
+
+
+def _embeddings(operation, a, b):
+    """(a and b in the types in which they are squared, the dtype of their distances)."""
+    a, b = floating(operation, a, "a"), floating(operation, b, "b")
+    same_device(operation, a=a, b=b)
+    return widened(operation, a, "a"), widened(operation, b, "b"), np.result_type(a.dtype, b.dtype)
 
 
 def _pull(gd, a, b):

@@ -5,7 +5,7 @@ from minidl import backend, ops
 from minidl.models.siamese import unit_length
 from minidl.nn import Module, Parameter
 from minidl.nn.initializers import normal
-from minidl.operands import check_features, check_labels, check_sizes, operand
+from minidl.operands import check_features, check_labels, check_sizes, floating, operand
 
 
 class _PairHead(Module):
@@ -20,7 +20,8 @@ class _PairHead(Module):
         self.bias = Parameter([math.sqrt(features)], dtype=dtype)
 
     def forward(self, a, b):
-        a, b = check_features(self, a, self.weight.shape[0]), check_features(self, b, self.weight.shape[0])
+        name, features = type(self).__name__, self.weight.shape[0]
+        a, b = (floating(name, check_features(self, x, features)) for x in (a, b))
         if a.shape != b.shape:
             raise ValueError(f"{self!r}: the embeddings {a.shape} and {b.shape} must have one shape")
         return ops.sum(self.terms(a, b) * self.weight, -1) + self.bias
@@ -59,7 +60,8 @@ class ChiSquareHead(_PairHead):
                 raise ValueError(f"{self!r}: features must not be negative, the {name} embeddings go down to "
                                  f"{float(x.data.min()):.3g}; end the encoder in a ReLU")
         total = a + b
-        return ops.where(total == 0, 0.0, ops.square(a - b) / ops.where(total == 0, 1.0, total))
+        # (a − b)² may be too large for float16, where this is not
+        return (a - b) * ((a - b) / ops.where(total == 0, 1.0, total))
 
 
 class CosineClassifier(Module):

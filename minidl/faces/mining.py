@@ -107,7 +107,7 @@ def _pairs(same):
 
 
 def _checked(operation, labels, distances):
-    distances = np.asarray(distances)
+    distances = np.asarray(distances, float)            # the margin is added to it
     if distances.shape != (len(labels), len(labels)):
         raise ValueError(f"{operation}: {len(labels)} labels need distances of shape {(len(labels), len(labels))}, "
                          f"got {distances.shape}")

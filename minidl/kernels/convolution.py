@@ -35,6 +35,7 @@ from minidl.kernels.columns import by_row, by_tap, columns, row_pays, takes_ones
 from minidl.kernels.fold import fold
 from minidl.kernels.geometry import Geometry
 from minidl.kernels.memory import empty
+from minidl.kernels.precision import accumulated
 from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
 from minidl.kernels.selection import rectify, relu
 from minidl.kernels.views import lines, windows
@@ -67,6 +68,7 @@ def _narrow(channels, g, xp):
             and g.groups == 1 and set(g.stride) == {1} and in_strips(xp))
 
 
+@accumulated(arrays=3)
 def conv(x, w, b, g, rectified=False):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None.
 
@@ -85,6 +87,7 @@ def conv(x, w, b, g, rectified=False):
     return _correlate(x, w, b, g, rectified)
 
 
+@accumulated(arrays=2)
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i"""
     if is_plain():
@@ -117,6 +120,7 @@ def _around(g):
     return Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups)
 
 
+@accumulated(arrays=2)
 def conv_weight(x, u, g, bias=False):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]
 

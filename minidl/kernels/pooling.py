@@ -10,7 +10,9 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
+from minidl.kernels.precision import accumulated, real
 from minidl.kernels.selection import keep_here, rectify
+from minidl.kernels.sums import mean
 from minidl.kernels.views import move, pad, windows
 from minidl.kernels.workers import everywhere, workspace
 
@@ -18,13 +20,15 @@ from minidl.kernels.workers import everywhere, workspace
 def max_pool(x, g, find=False, rectified=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches if it should find them.
 
-    A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is the maximum.
+    A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
+    the maximum.  It never names the padding, not even where all of x in the window is −∞.
     rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
     lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
     xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
     switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
+    outside = _outside(x, g) if find and any(g.padding) else None
 
     def fill(strip):
         planes, best = _planes(seen, strip), y[strip].ravel()           # a view: a strip is one stretch of y
@@ -37,6 +41,10 @@ def max_pool(x, g, find=False, rectified=False):
                 _find(planes, best, found)
             else:
                 found[...] = planes.argmax(0) + 1
+            if outside is not None and (best == lowest).any():
+                padding = _planes(outside, strip, "outside")
+                first = ((planes != best) | padding).argmin(0) + 1
+                found[...] = xp.where(best == lowest, first, found)
             if rectified:
                 found *= best > 0
 
@@ -57,6 +65,14 @@ def _find(planes, best, found):
         found += 1
 
 
+def _outside(x, g):
+    """What is `_seen` of the padding: true there, and false in x."""
+    xp = backend.of(x)
+    inside = xp.zeros((1, *x.shape[1:-1], 1), bool)
+    padded = _padded(inside, g, True)
+    return _seen(xp.broadcast_to(padded, x.shape[:1] + padded.shape[1:-1] + x.shape[-1:]), g)
+
+
 def select(x, switch, g):
     """y[n, p, c] = x at the offset that the switch names."""
     xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
@@ -70,6 +86,7 @@ def select(x, switch, g):
     return y
 
 
+@accumulated(arrays=1)
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
     xp = backend.of(u)
@@ -89,30 +106,26 @@ def _named(switch, g):
 
 
 def window_mean(x, g):
-    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; whole numbers have a mean in double precision."""
-    xp, seen, size = backend.of(x), _seen(_padded(x, g, 0), g), math.prod(g.kernel)
-    dtype = np.result_type(x.dtype, 1.0)
-    y = empty(x.shape[:1] + g.output + x.shape[-1:], dtype, xp)
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; by `sums.mean`."""
+    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
+    y = empty(x.shape[:1] + g.output + x.shape[-1:], real(x.dtype), xp)
 
     def fill(strip):
-        planes, mean = _planes(seen, strip), y[strip].ravel()
-        if dtype.char == "e":                           # whose sum may be too large for it
-            mean[...] = xp.sum(planes, axis=0, dtype="float32") * (1 / size)
-        else:
-            xp.sum(planes, axis=0, dtype=dtype, out=mean)
-            mean *= dtype.type(1 / size)
+        planes = _planes(seen, strip)
+        y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
 
-    everywhere(fill, y, others=size)
+    everywhere(fill, y, others=math.prod(g.kernel))
     return y
 
 
+@accumulated(arrays=1)
 def spread(u, g):
     """The adjoint of window_mean: u[n, p, c] / |K| added to every element of its window."""
     xp, size = backend.of(u), math.prod(g.kernel)
 
     def shares(strip):
         each = u[strip].reshape(1, -1)
-        return xp.broadcast_to(each * each.dtype.type(1 / size), (size, each.size))
+        return xp.broadcast_to(each / size, (size, each.size))
 
     return _fold(u, g, shares)
 
@@ -150,10 +163,10 @@ def _seen(x, g):
     return windows(x, g.kernel, g.stride, g.dilation).transpose(*range(axes + 1, 2 * axes + 1), *range(axes + 1), -1)
 
 
-def _planes(seen, strip):
-    """What is seen in a strip of places, copied together: (|K|, …)."""
+def _planes(seen, strip, name="planes"):
+    """What is seen in a strip of places, copied into the workspace of that name: (|K|, …)."""
     part = seen[(slice(None),) * ((seen.ndim - 2) // 2) + strip]
-    planes = workspace(backend.of(seen), "planes", part.shape, seen.dtype)
+    planes = workspace(backend.of(seen), name, part.shape, seen.dtype)
     move(part, planes)
     return planes.reshape(math.prod(part.shape[:(seen.ndim - 2) // 2]), -1)
 

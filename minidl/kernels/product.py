@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
+from minidl.kernels.precision import accumulated
 from minidl.kernels.workers import LOCKED, alone, blas, even, number_of_threads, share, workspace
 
 LITTLE, MUCH = 2 ** 18, 2 ** 24     # multiplications: what BLAS does on one thread anyway; what pays for waking ours
@@ -25,6 +26,7 @@ LONG = 4                            # times the others, as long as k must be to 
 TURN = 1000                         # rows that are worth laying out the other matrix anew for
 
 
+@accumulated(arrays=2)
 def matmul(a, b):
     """a @ b  of (…, m, k) and (…, k, n).
 
@@ -39,6 +41,15 @@ def matmul(a, b):
         return alone(lambda: a @ b)
     product = _cut(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), threads)
     return product.reshape(max(a.shape[:-2], b.shape[:-2], key=len) + product.shape)
+
+
+def einsum(subscripts, *arrays):
+    """numpy.einsum: the sum of products in Einstein's notation."""
+    @accumulated(arrays=len(arrays))
+    def contract(*arrays):
+        return backend.of(arrays[0]).einsum(subscripts, *arrays, optimize=True)
+
+    return contract(*arrays)
 
 
 def _cut(a, b, threads):

@@ -50,6 +50,9 @@ def keep_positive(u, y):
 
 def leak(u, y, slope):
     """u where y > 0, and slope · u elsewhere."""
+    if u.ndim == 0:                                     # which has no rows to share
+        return leak(u[None], y[None], slope)[0]
+
     def bend(u, y, out):
         xp = backend.of(y)
         less = xp.multiply(u, u.dtype.type(slope), out=workspace(xp, "leaked", u.shape, u.dtype))
@@ -63,7 +66,7 @@ def rectify(x, out=None):
     xp = backend.of(x)
     if xp is backend.CPU.module and x.dtype.kind == "f" and x.size >= SOME:
         return xp.clip(x, 0.0, math.inf, out=out)
-    return xp.maximum(x, 0, out=out)
+    return xp.maximum(x, x.dtype.type(0), out=out)
 
 
 def keep_here(u, mask, out=None):

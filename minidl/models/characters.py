@@ -1,6 +1,6 @@
 """A small convolutional encoder of handwritten characters."""
-from minidl import ops
 from minidl import weights as weight_files
+from minidl.models.siamese import unit_length
 from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Module, ReLU, Sequential
 from minidl.nn.initializers import he_normal
 from minidl.weights import WeightsError
@@ -27,8 +27,7 @@ class CharacterEncoder(Module):
         self.layers = Sequential(*layers[:-1], Flatten())                       # encodings of both signs
 
     def forward(self, x):
-        z = self.layers(1 - x * (1 / 255))
-        return z / ops.sqrt(ops.sum(ops.square(z), -1, keepdims=True) + 1e-12)
+        return unit_length(self.layers(1 - x * (1 / 255)))
 
 
 def character_encoder(weights):

@@ -3,7 +3,9 @@ import math
 
 from minidl import backend, kernels
 from minidl.operands import floating, learnable, operand
-from minidl.ops.elementwise import erf, expm1, minimum, where
+from minidl.ops.elementwise import exp, expm1, minimum, square, where
+from minidl.ops.precision import precise
+from minidl.recording import is_recording
 from minidl.tensor import Tensor, record, with_output
 
 
@@ -40,8 +42,9 @@ def _leak(u, y, slope):
 
 
 def elu(x, alpha=1.0):
-    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.     x̄ = ȳ where y > 0, else ȳ ⊙ (y + α)
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.
 
+    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere: that is y + α too, but without digits where it is small.
     Source: Clevert, Unterthiner and Hochreiter 2015.
     """
     x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
@@ -51,37 +54,66 @@ def elu(x, alpha=1.0):
         return where(x > 0, x, alpha * expm1(minimum(x, 0)))
     xp = backend.of(x.data)
     value = xp.where(x.data > 0, x.data, alpha * xp.expm1(xp.minimum(x.data, 0)))
-    return record(value, (x, with_output(lambda gy, y: where(y > 0, gy, gy * (y + alpha)))))
+    return record(value, (x, lambda gy: where(x > 0, gy, gy * (alpha * exp(minimum(x, 0))))))
 
 
+@precise
 def gelu(x):
-    """Gaussian error linear unit  y = x Φ(x),  Φ(x) = (1 + erf(x/√2)) / 2.        dy/dx = Φ(x) + x φ(x), by composition
+    """Gaussian error linear unit  y = x Φ(x),  Φ the normal distribution.
 
+    dy/dx = Φ(x) + x φ(x),  by composition.
     Source: Hendrycks and Gimpel 2016 (the exact form).
     """
-    x = operand("gelu", x)
-    return x * (0.5 * (1 + erf(x * (1 / math.sqrt(2)))))
+    x = where(x == -math.inf, -FAR, x)                  # −∞ · 0 would be no number
+    return x * _normal_cdf(x)
 
 
+FAR = 40.0      # where the density e^(−x²/2) is 0 in double precision
+
+
+def _normal_cdf(x):
+    """Φ(x) = ∫_−∞ˣ φ(t) dt  with the density  φ(x) = e^(−x²/2) / √2π.        x̄ = ȳ ⊙ φ(x)"""
+    def rule(gy):
+        near = abs(x) < FAR
+        density = exp(square(where(near, x, FAR)) * -0.5) * (1 / math.sqrt(2 * math.pi))
+        return where(near, gy, 0) * density             # far away ȳ may be infinite
+
+    return record(backend.normal_cdf(x.data), (x, rule))
+
+
+@precise
 def sigmoid(x):
-    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ (1 − y)
+    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx
 
+    so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x),   which is 1 − y with all digits.
     Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
     """
-    x = floating("sigmoid", x)
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
-    return record(xp.where(x.data >= 0, 1, e) / (1 + e), (x, with_output(lambda gy, y: gy * (y * (1 - y)))))
+    return record(xp.where(x.data >= 0, 1, e) / (1 + e),
+                  (x, with_output(lambda gy, y: gy * (y * sigmoid(-x)))))
 
 
 def tanh(x):
-    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)"""
+    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
+
+    1 − y² is 4e / (1 + e)²  with  e = e^(−2|x|) ≤ 1, which keeps its digits where y is nearly ±1.
+    """
     x = floating("tanh", x)
-    return record(backend.of(x.data).tanh(x.data), (x, with_output(lambda gy, y: gy * (1 - y * y))))
+    xp, slope = backend.of(x.data), None
+    if x.requires_grad and is_recording():
+        e = xp.exp(2 * xp.minimum(x.data, -x.data))
+        slope = 4 * e / xp.square(1 + e)
+    return record(xp.tanh(x.data), (x, with_output(lambda gy, y: gy * _tanh_slope(y, slope))))
 
 
+def _tanh_slope(y, value):
+    """1 − y², whose value is known.        ȳ = −2 y, times the cotangent"""
+    return record(value, (y, lambda gs: gs * (-2 * y)))
+
+
+@precise
 def softplus(x):
     """y = log(1 + eˣ) = max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.        x̄ = ȳ ⊙ sigmoid(x)"""
-    x = floating("softplus", x)
     xp = backend.of(x.data)
     return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data))), (x, lambda gy: gy * sigmoid(x)))

@@ -40,7 +40,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=F
     z = _conv(*promoted(*[t for t in (x, w, b) if t is not None]), g=g, rectified=rectified)
     if not rectified:
         return z
-    return record(z.data, (z, with_output(lambda gy, y: keep_positive(gy, y))))     # no rule of conv looks at z
+    # z has conv's rules, none of which looks at its value, and that is relu(y) already
+    return record(z.data, (z, with_output(lambda gy, y: keep_positive(gy, y))))
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
@@ -129,10 +130,10 @@ def _conv(x, w, b=None, *, g, rectified=False):
 
 
 def _conv_weight_and_bias(x, u, g):
-    """conv_weight(x, u) and Σ_{n, p} u, found together: each reads all of u."""
-    gw, gb = kernels.conv_weight(x.data, u.data, g, bias=True)
-    return (record(gw, (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g))),
-            record(gb, (u, lambda gb: broadcast_to(gb, u.shape))))
+    """w' = conv_weight(x, u) and b' = Σ_{n, p} u, found together, as both read all of u."""
+    w, b = kernels.conv_weight(x.data, u.data, g, bias=True)
+    return (record(w, *_rules_of_weight(x, u, g)),
+            record(b, (u, lambda gb: broadcast_to(gb, u.shape))))
 
 
 def _sum_of_places(u):
@@ -145,8 +146,12 @@ def _conv_input(u, w, g):
 
 
 def _conv_weight(x, u, g):
-    return record(kernels.conv_weight(x.data, u.data, g),
-                  (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g)))
+    return record(kernels.conv_weight(x.data, u.data, g), *_rules_of_weight(x, u, g))
+
+
+def _rules_of_weight(x, u, g):
+    """w' = conv_weight(x, u)        so   x̄ = conv_input(u, w̄'),   ū = conv(x, w̄')"""
+    return (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g))
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):

@@ -7,7 +7,7 @@ import math
 from numbers import Real
 
 from minidl import backend, kernels
-from minidl.operands import Scalar, operand, operands
+from minidl.operands import Scalar, floating, operand, operands
 from minidl.tensor import Tensor, constant, record, with_output
 
 
@@ -50,7 +50,8 @@ def power(a, b):
     """Power  y = aᵇ.
 
     dy = b aᵇ⁻¹ da + y log(a) db        so   ā = ȳ ⊙ b aᵇ⁻¹,   b̄ = ȳ ⊙ y log a
-    Conventions at a = 0: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b where b ≥ 0.
+    Conventions at a = 0, for first derivatives: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b
+    where b ≥ 0.
     Where a < 0 the slope in b is NaN.
     """
     a, b = operands("power", a, b)
@@ -76,31 +77,34 @@ def _slope_in_exponent(a, b, y):
 
 def exp(x):
     """Exponential  y = eˣ.        dy = y ⊙ dx        so   x̄ = ȳ ⊙ y"""
-    x = operand("exp", x)
+    x = floating("exp", x)
     return record(backend.of(x.data).exp(x.data), (x, with_output(lambda gy, y: gy * y)))
 
 
 def expm1(x):
-    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ (y + 1)"""
-    x = operand("expm1", x)
-    return record(backend.of(x.data).expm1(x.data), (x, with_output(lambda gy, y: gy * (y + 1))))
+    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ eˣ
+
+    eˣ is y + 1 too, but without digits where it is small.
+    """
+    x = floating("expm1", x)
+    return record(backend.of(x.data).expm1(x.data), (x, lambda gy: gy * exp(x)))
 
 
 def log(x):
     """Natural logarithm  y = log x.        dy = dx / x        so   x̄ = ȳ / x"""
-    x = operand("log", x)
+    x = floating("log", x)
     return record(backend.of(x.data).log(x.data), (x, lambda gy: gy / x))
 
 
 def log1p(x):
     """y = log(1 + x), accurate near 0.        x̄ = ȳ / (1 + x)"""
-    x = operand("log1p", x)
+    x = floating("log1p", x)
     return record(backend.of(x.data).log1p(x.data), (x, lambda gy: gy / (1 + x)))
 
 
 def sqrt(x):
     """Square root  y = √x.        dy = dx / (2y)        so   x̄ = ȳ / (2y),   infinite at 0 (see `norm` for a safe one)"""
-    x = operand("sqrt", x)
+    x = floating("sqrt", x)
     return record(backend.of(x.data).sqrt(x.data), (x, with_output(lambda gy, y: gy / (2 * y))))
 
 
@@ -124,24 +128,24 @@ def sign(x):
 
 def sin(x):
     """Sine (radians).        x̄ = ȳ ⊙ cos x"""
-    x = operand("sin", x)
+    x = floating("sin", x)
     return record(backend.of(x.data).sin(x.data), (x, lambda gy: gy * cos(x)))
 
 
 def cos(x):
     """Cosine (radians).        x̄ = −ȳ ⊙ sin x"""
-    x = operand("cos", x)
+    x = floating("cos", x)
     return record(backend.of(x.data).cos(x.data), (x, lambda gy: -gy * sin(x)))
 
 
 def erf(x):
     """Error function  y = 2/√π ∫₀ˣ e^(−t²) dt.        x̄ = ȳ ⊙ 2/√π e^(−x²)"""
-    x = operand("erf", x)
+    x = floating("erf", x)
     return record(backend.erf(x.data), (x, lambda gy: gy * (2 / math.sqrt(math.pi)) * exp(-square(x))))
 
 
 def maximum(a, b):
-    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ where a < b: a tie sends ȳ to the first"""
     a, b = operands("maximum", a, b)
     return record(_library(a, b).maximum(a.data, b.data),
                   (a, lambda gy: keep(gy, a >= b)),
@@ -149,7 +153,7 @@ def maximum(a, b):
 
 
 def minimum(a, b):
-    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ elsewhere: a tie sends the cotangent to the first"""
+    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ where a > b: a tie sends ȳ to the first"""
     a, b = operands("minimum", a, b)
     return record(_library(a, b).minimum(a.data, b.data),
                   (a, lambda gy: keep(gy, a <= b)),
@@ -164,7 +168,7 @@ def clip(x, lowest=None, highest=None):
     """x held between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
     y = min(max(x, lowest), highest)        so   x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere;
-    a bound receives ȳ where it is the value.  Raises ValueError without a bound, or for numbers
+    a bound receives ȳ where x is beyond it.  Raises ValueError without a bound, or for numbers
     lowest > highest.
     """
     x = operand("clip", x)
@@ -207,12 +211,12 @@ def astype(x, dtype):
     """x in another dtype.        x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows."""
     x = operand("astype", x)
     try:
-        kind = backend.CPU.module.dtype(dtype).kind
+        wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"astype: {dtype!r} is not a dtype") from None
-    if kind not in "fiubc":                             # complex numbers are what gradcheck's complex steps take
+    if wanted.kind not in "fiubc":                      # gradcheck's complex steps are complex
         raise TypeError(f"astype: dtype {dtype!r} is not a floating-point, integer or boolean type")
-    value = x.data.astype(dtype)
+    value = x.data.astype(wanted)
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))
 
 

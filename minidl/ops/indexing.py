@@ -2,9 +2,9 @@
 ⟨x[key], u⟩ = ⟨x, scatter(u, key)⟩, where scatter adds u into zeros at `key`, once for every time a position is named."""
 from numbers import Integral, Real
 
-from minidl import backend
+from minidl import backend, kernels
 from minidl.operands import broadcast_shape, check_labels, normalize_axis, operand, same_device
-from minidl.ops.elementwise import where
+from minidl.ops.elementwise import astype, where
 from minidl.ops.shape import broadcast_to, reshape
 from minidl.tensor import Tensor, constant, record
 
@@ -98,12 +98,18 @@ def _index(x, key, distinct=False):
 
 
 def _scatter(u, key, shape, distinct=False):
-    """distinct: no position is named twice, which is known of keys without integer arrays."""
-    made = backend.of(u.data).zeros(shape, u.dtype)
-    if distinct or not any(backend.is_array(part) and not _is_mask(part) for part in key):
-        made[key] = u.data
+    """distinct: no position is named twice, which is known of keys without integer arrays.
+
+    Whole numbers wrap around, as in NumPy's x[key] += u.
+    """
+    adds = not distinct and any(backend.is_array(part) and not _is_mask(part) for part in key)
+    wide = kernels.accumulator(u.dtype) if adds and u.dtype.kind == "f" else u.dtype
+    made = backend.of(u.data).zeros(shape, wide)
+    if adds:
+        backend.scatter_add(made, key, u.data.astype(wide, copy=False))
+        made = made.astype(u.dtype, copy=False)
     else:
-        backend.scatter_add(made, key, u.data)
+        made[key] = u.data
     return record(made, (u, lambda gy: _index(gy, key, distinct)))
 
 
@@ -184,4 +190,4 @@ def one_hot(labels, classes, dtype="float32"):
     labels = operand("one_hot", labels, "labels")
     check_labels("one_hot", labels, classes)
     xp = backend.of(labels.data)
-    return constant((xp.expand_dims(labels.data, -1) == xp.arange(classes)).astype(dtype))
+    return astype(constant(xp.expand_dims(labels.data, -1) == xp.arange(classes)), dtype)

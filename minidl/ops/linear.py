@@ -89,9 +89,11 @@ def _two_axes(operation, x, first, second):
 def einsum(subscripts, *operands):
     """Sum of products in Einstein's notation, as numpy.einsum: einsum("nik,nkj->nij", a, b).
 
-    y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.  It is linear in each operand, so
-    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter stands in s₁ alone, or has length 1 elsewhere,
-    a was summed over it and ā repeats along it.
+    y[out] = Σ a[s₁] b[s₂] …  over the letters that are not in `out`.
+    A letter that stands in s₁ alone is summed over first, in a by itself.  What is left is linear
+    in each operand, so
+    ā = Σ ȳ[out] b[s₂] …  over the letters that are not in s₁; where a letter of s₁ has length 1 in
+    all others, ā repeats along it.
     """
     if not isinstance(subscripts, str):
         raise TypeError(f"einsum: subscripts must be a string such as \"ij,jk->ik\", got {type(subscripts).__name__}")
@@ -103,19 +105,22 @@ def einsum(subscripts, *operands):
     lengths = _lengths(subscripts, inputs, operands)
     if any(letter not in lengths for letter in output):
         raise ValueError(f"einsum: {subscripts!r} asks for a letter in the result that no operand has")
+    for i, letters in enumerate(inputs):
+        elsewhere = "".join([output] + inputs[:i] + inputs[i + 1:])
+        alone = tuple(k for k, letter in enumerate(letters) if letter not in elsewhere)
+        operands[i] = sum(operands[i], alone) if alone else operands[i]
+        inputs[i] = "".join(letter for letter in letters if letter in elsewhere)
 
     def rule(i):
         def cotangent(gy):
             others = [operands[j] for j in range(len(operands)) if j != i]
             spelled = [output] + [inputs[j] for j in range(len(operands)) if j != i]
-            present = "".join(letter for letter in inputs[i] if any(letter in s for s in spelled))
-            gx = einsum(",".join(spelled) + "->" + present, gy, *others)
-            gx = expand_dims(gx, tuple(k for k, letter in enumerate(inputs[i]) if letter not in present))
+            gx = einsum(",".join(spelled) + "->" + inputs[i], gy, *others)
             lengths = [n if m == 1 else m for m, n in zip(gx.shape, operands[i].shape)]
             return gx if gx.shape == tuple(lengths) else broadcast_to(gx, lengths)
         return cotangent
 
-    value = backend.of(operands[0].data).einsum(",".join(inputs) + "->" + output, *(x.data for x in operands), optimize=True)
+    value = kernels.einsum(",".join(inputs) + "->" + output, *(x.data for x in operands))
     return record(value.copy(), *((x, rule(i)) for i, x in enumerate(operands)))
 
 

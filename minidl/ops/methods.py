@@ -5,7 +5,7 @@ import operator
 from minidl import kernels
 from minidl.operands import Scalar
 from minidl.ops import elementwise, indexing, linear, reduction, shape
-from minidl.recording import recorded
+from minidl.recording import recording_now
 from minidl.tensor import Tensor, constant
 
 
@@ -14,10 +14,10 @@ def _reflected(operation):
 
 
 def _arithmetic(operation, of_arrays):
-    """The operation; where nothing is recorded, as in a sweep, its value alone."""
+    """The operation; where nothing is recording_now, as in a sweep, its value alone."""
     @functools.wraps(operation)
     def method(a, b):
-        if not recorded():
+        if not recording_now():
             other = b.data if isinstance(b, (Tensor, Scalar)) else b
             if type(other) is type(a.data) or type(other) in (float, int):
                 try:
@@ -36,7 +36,7 @@ for _symbol, _operation, _of_arrays in (("add", elementwise.add, kernels.add), (
     setattr(Tensor, f"__r{_symbol}__", _reflected(_operation))
 
 def _negative(x):
-    return elementwise.negative(x) if recorded() else constant(-x.data)
+    return elementwise.negative(x) if recording_now() else constant(-x.data)
 
 
 Tensor.__neg__ = _negative

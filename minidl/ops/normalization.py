@@ -1,11 +1,15 @@
 """Normalisation and dropout."""
+import math
+
 from minidl import backend, kernels
 from minidl.operands import floating, normalize_axes, number, operand, promoted, same_device
 from minidl.ops.elementwise import sqrt, zeros_like
-from minidl.ops.reduction import mean, sum, var
+from minidl.ops.precision import precise
+from minidl.ops.reduction import sum, var
 from minidl.tensor import constant, record, with_output
 
 
+@precise
 def standardize(x, axis, eps=1e-5):
     """y = (x − μ) r along the axes, with the mean μ and r = 1/√(σ² + ε), σ² the mean squared deviation.
 
@@ -14,18 +18,19 @@ def standardize(x, axis, eps=1e-5):
         dy = (dx − ⟨dx⟩) r + (x − μ) dr = r (dx − ⟨dx⟩ − y ⟨y dx⟩)
     This map is symmetric, so      x̄ = r (ȳ − ⟨ȳ⟩ − y ⟨y ȳ⟩)
     """
-    x, eps = operand("standardize", x), number("standardize", "eps", eps)
+    eps = number("standardize", "eps", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
-    if x.dtype.char == "e":                             # whose squares may be too large for it
-        return standardize(x.astype("float32"), axes, eps).astype(x.dtype)
-    deviation = x.data - mean(x.detach(), axes, keepdims=True).data
-    variance = mean(constant(deviation * deviation), axes, keepdims=True).data
+    m = math.prod(x.shape[a] for a in axes)
+    mean = kernels.sums.mean(x.data, axes)
+    deviation = x.data - mean
+    variance = kernels.sums.total(deviation * deviation, axes).reshape(mean.shape) / m
 
     def rule(gy, y):
         r = 1 / sqrt(var(x, axes, keepdims=True) + eps)
-        return r * (gy - mean(gy, axes, keepdims=True) - y * mean(y * gy, axes, keepdims=True))
+        means = [sum(u, axes, keepdims=True) / m for u in (gy, y * gy)]
+        return r * (gy - means[0] - y * means[1])
 
     return record(deviation / backend.of(x.data).sqrt(variance + eps), (x, with_output(rule)))
 
@@ -42,56 +47,81 @@ def channel_moments(x):
     m = x.size // x.shape[-1]
 
     def rule(gy, y):
-        slope = gy[1] * (2 / m)
-        return channel_affine(x, slope, gy[0] * (1 / m) - slope * y[0])
+        return channel_affine(x, gy[1] * (2 / m), gy[0] / m, y[0])
 
     return record(value, (x, with_output(rule)))
 
 
-def channel_affine(x, a, c):
-    """y = a ⊙ x + c,  channel by channel: x (…, C), a and c (C,).
+def channel_affine(x, a, c, m=None):
+    """y = a ⊙ (x − m) + c,  channel by channel: x (…, C), a, c and m (C,), or None for m = 0.
 
-    dL = ⟨ȳ, da ⊙ x + a ⊙ dx + dc⟩        so   x̄ = a ⊙ ȳ,   ā = Σ ȳ ⊙ x,   c̄ = Σ ȳ,  over all axes but the last
+    dL = ⟨ȳ, da ⊙ (x − m) + a ⊙ (dx − dm) + dc⟩
+    so   x̄ = a ⊙ ȳ,   ā = Σ ȳ ⊙ (x − m),   c̄ = Σ ȳ,   m̄ = −a ⊙ Σ ȳ,  over all axes but the last
     """
-    x, a, c = operand("channel_affine", x), operand("channel_affine", a, "a"), operand("channel_affine", c, "c")
-    _check_channels("channel_affine", x, a=a, c=c)
-    x, a, c = promoted(x, a, c)
-    return record(kernels.channels.affine(x.data, a.data, c.data),
+    x, a, c, m = _operands("channel_affine", x=x, a=a, c=c, m=m)
+    _check_channels("channel_affine", x, a=a, c=c, m=m)
+    return record(kernels.channels.affine(x.data, a.data, c.data, _data(m)),
                   (x, lambda gy: channel_affine(gy, a, zeros_like(c))),
-                  (a, lambda gy: channel_sums(gy, x)[1]),
-                  (c, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+                  (a, lambda gy: channel_sums(gy, x, m)[1]),
+                  (c, _over_channels),
+                  *_where_given(m, lambda gy: -a * _over_channels(gy)))
 
 
-def channel_blend(x, u, a, b, c):
-    """y = a ⊙ x + b ⊙ u + c,  channel by channel: x and u (N, …, C), a, b and c (C,).
+def channel_blend(x, u, a, b, c, m=None):
+    """y = a ⊙ x + b ⊙ (u − m) + c,  channel by channel: x and u (N, …, C), the others (C,).
 
-    dL = ⟨ȳ, da ⊙ x + a ⊙ dx + db ⊙ u + b ⊙ du + dc⟩
-    so   x̄ = a ⊙ ȳ,   ū = b ⊙ ȳ,   ā = Σ ȳ ⊙ x,   b̄ = Σ ȳ ⊙ u,   c̄ = Σ ȳ,  over all axes but the last
+    m may be None for 0.
+    dL = ⟨ȳ, da ⊙ x + a ⊙ dx + db ⊙ (u − m) + b ⊙ (du − dm) + dc⟩
+    so   x̄ = a ⊙ ȳ,   ā = Σ ȳ ⊙ x,   ū = b ⊙ ȳ,   b̄ = Σ ȳ ⊙ (u − m),   c̄ = Σ ȳ,   m̄ = −b ⊙ Σ ȳ,
+    over all axes but the last
     """
-    x, u, a, b, c = (operand("channel_blend", v, name) for v, name in zip((x, u, a, b, c), "xuabc"))
-    _check_channels("channel_blend", x, u=u, a=a, b=b, c=c)
-    x, u, a, b, c = promoted(x, u, a, b, c)
-    return record(kernels.channels.affine(x.data, a.data, c.data, u.data, b.data),
+    x, u, a, b, c, m = _operands("channel_blend", x=x, u=u, a=a, b=b, c=c, m=m)
+    _check_channels("channel_blend", x, u=u, a=a, b=b, c=c, m=m)
+    return record(kernels.channels.blend(x.data, a.data, u.data, b.data, c.data, _data(m)),
                   (x, lambda gy: channel_affine(gy, a, zeros_like(c))),
                   (u, lambda gy: channel_affine(gy, b, zeros_like(c))),
                   (a, lambda gy: channel_sums(gy, x)[1]),
-                  (b, lambda gy: channel_sums(gy, u)[1]),
-                  (c, lambda gy: sum(gy, tuple(range(gy.ndim - 1)))))
+                  (b, lambda gy: channel_sums(gy, u, m)[1]),
+                  (c, _over_channels),
+                  *_where_given(m, lambda gy: -b * _over_channels(gy)))
 
 
-def channel_sums(u, x):
-    """y = (Σ u, Σ u ⊙ x)  over all axes but the last: (…, C) twice → (2, C).
+def channel_sums(u, x, m=None):
+    """y = (Σ u, Σ u ⊙ (x − m))  over all axes but the last: (…, C) twice → (2, C).
 
-    dL = ⟨ȳ₀, Σ du⟩ + ⟨ȳ₁, Σ (du ⊙ x + u ⊙ dx)⟩        so   ū = ȳ₀ + ȳ₁ ⊙ x,   x̄ = ȳ₁ ⊙ u,  channel by channel
+    m: (C,), or None for 0.
+    dL = ⟨ȳ₀, Σ du⟩ + ⟨ȳ₁, Σ (du ⊙ (x − m) + u ⊙ (dx − dm))⟩
+    so   ū = ȳ₀ + ȳ₁ ⊙ (x − m),   x̄ = ȳ₁ ⊙ u,   m̄ = −ȳ₁ ⊙ Σ u,  channel by channel
     """
-    u, x = operand("channel_sums", u, "u"), operand("channel_sums", x)
-    same_device("channel_sums", u=u, x=x)
+    u, x, m = _operands("channel_sums", u=u, x=x, m=m)
     if u.shape != x.shape or x.ndim < 2:
         raise ValueError(f"channel_sums: u {u.shape} and x {x.shape} must have one shape (N, …, C)")
-    u, x = promoted(u, x)
-    return record(kernels.channels.sums(u.data, x.data),
-                  (u, lambda gy: channel_affine(x, gy[1], gy[0])),
-                  (x, lambda gy: channel_affine(u, gy[1], zeros_like(gy[1]))))
+    _check_channels("channel_sums", x, u=u, m=m)
+    return record(kernels.channels.sums(u.data, x.data, _data(m)),
+                  (u, lambda gy: channel_affine(x, gy[1], gy[0], m)),
+                  (x, lambda gy: channel_affine(u, gy[1], zeros_like(gy[1]))),
+                  *_where_given(m, with_output(lambda gy, y: -gy[1] * y[0])))
+
+
+def _operands(operation, **given):
+    """The Tensors of one device, in the dtype of all of them; None passes."""
+    tensors = {name: floating(operation, v, name) for name, v in given.items() if v is not None}
+    same_device(operation, **tensors)
+    tensors = dict(zip(tensors, promoted(*tensors.values())))
+    return [tensors.get(name) for name in given]
+
+
+def _over_channels(x):
+    """Σ over all axes but the last."""
+    return sum(x, tuple(range(x.ndim - 1)))
+
+
+def _data(x):
+    return None if x is None else x.data
+
+
+def _where_given(x, rule):
+    return () if x is None else ((x, rule),)
 
 
 def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
@@ -101,7 +131,9 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     None (training): the batch's own, over all axes but the last, which depend on x.  See `standardize` for dx̂: the map is
     symmetric, with m values a channel and ⟨·⟩ their mean,
         dy = x̂ dγ + dβ + γ r (dx − ⟨dx⟩ − x̂ ⟨x̂ dx⟩)
-    so  β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ = r (Σ x ȳ − μ Σ ȳ),   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m):  two sums, then one pass.
+    so  β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ = r Σ (x − μ) ȳ,   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)
+    All is made from x − μ: where |μ| is much larger than σ, differences of products with x lose
+    their digits.
     Source: Ioffe and Szegedy 2015.
     """
     if (mean is None) != (variance is None):
@@ -109,20 +141,22 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
-    mean, variance = operand("batch_norm", mean, "mean"), operand("batch_norm", variance, "variance")
+    x, scale, shift = (floating("batch_norm", v, name)
+                       for v, name in ((x, "x"), (scale, "scale"), (shift, "shift")))
+    mean = floating("batch_norm", mean, "mean")
+    variance = floating("batch_norm", variance, "variance")
     _check_channels("batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     x, scale, shift, mean, variance = promoted(x, scale, shift, mean, variance)
     if x.dtype.char == "e":
         return batch_norm(*(v.astype("float32") for v in (x, scale, shift, mean, variance)), eps).astype(x.dtype)
-    factor = scale / sqrt(variance + eps)
-    return channel_affine(x, factor, shift - mean * factor)
+    return channel_affine(x, scale / sqrt(variance + eps), shift, mean)
 
 
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's `channel_moments`), which running statistics follow; float16's in float32."""
     eps = number("batch_norm", "eps", eps)
-    x, scale, shift = operand("batch_norm", x), operand("batch_norm", scale, "scale"), operand("batch_norm", shift, "shift")
+    x, scale, shift = (floating("batch_norm", v, name)
+                       for v, name in ((x, "x"), (scale, "scale"), (shift, "shift")))
     _check_channels("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, to have a variance")
@@ -133,16 +167,17 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     moments, values = channel_moments(x), x.size // x.shape[-1]
 
     def rule(gy):
-        sums, r = channel_sums(gy, x), 1 / sqrt(moments[1] + eps)
-        shift_slope, scale_slope = sums[0], r * (sums[1] - moments[0] * sums[0])
+        mean, r = moments[0], 1 / sqrt(moments[1] + eps)
+        sums = channel_sums(gy, x, mean)
+        shift_slope, scale_slope = sums[0], r * sums[1]
         if not x.requires_grad:
             return None, scale_slope, shift_slope
-        a, b = scale * r, -scale * r * r * scale_slope * (1 / values)
-        c = -b * moments[0] - a * shift_slope * (1 / values)
-        return channel_blend(gy, x, a, b, c), scale_slope, shift_slope
+        a = scale * r
+        b, c = -a * r * scale_slope / values, -a * shift_slope / values
+        return channel_blend(gy, x, a, b, c, mean), scale_slope, shift_slope
 
     factor = scale.data / backend.of(x.data).sqrt(moments.data[1] + x.dtype.type(eps))
-    value = kernels.channels.affine(x.data, factor, shift.data - moments.data[0] * factor)
+    value = kernels.channels.affine(x.data, factor, shift.data, moments.data[0])
     return record(value, ((x, scale, shift), rule)), moments
 
 
@@ -160,7 +195,7 @@ def _check_channels(operation, x, u=None, **vectors):
     if u is not None and u.shape != x.shape:
         raise ValueError(f"{operation}: u {u.shape} must have the shape of x {x.shape}")
     for name, v in vectors.items():
-        if v.shape != x.shape[-1:]:
+        if v is not None and v.shape != x.shape[-1:]:
             raise ValueError(f"{operation}: {name} of shape {v.shape} must have one entry per channel of x {x.shape}")
 
 

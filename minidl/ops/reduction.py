@@ -3,17 +3,15 @@
 axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axes with length 1, as in NumPy.
 `sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩; most rules here use one of the two.
 """
-import functools
 import math
 
 from minidl import backend, kernels
-from minidl.operands import floating, normalize_axes, normalize_axis, operand
-from minidl.ops.elementwise import exp, square, where
-from minidl.ops.indexing import take_along_axis
+from minidl.operands import normalize_axes, normalize_axis, operand
+from minidl.ops.elementwise import exp, expm1, square, where
+from minidl.ops.indexing import along_axis
+from minidl.ops.precision import precise
 from minidl.ops.shape import broadcast_to, flip, moveaxis, reshape
 from minidl.tensor import constant, record, with_output
-
-FEW, TALL, LARGE = 16, 256, 2 ** 17     # rows that NumPy adds up fast; whose running sum loses digits; elements to share
 
 
 def _kept(shape, axes):
@@ -25,41 +23,12 @@ def _without(shape, axes):
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def sum_array(x, axes):
-    """Sum of an array over a tuple of axes.  Where NumPy's own loses digits, as the array is tall, or time, as it is large,
-    `kernels.channels` does it; and a running sum of float16 would soon not grow any more."""
-    if x.dtype.char == "e":
-        return x.sum(axes, dtype="float32").astype(x.dtype)
-    neighbours = axes and axes == tuple(range(axes[0], axes[-1] + 1)) and axes[-1] + 1 < x.ndim
-    if neighbours and x.dtype.char in "fd" and x.flags.c_contiguous:
-        before, rest = x.shape[:axes[0]], x.shape[axes[-1] + 1:]
-        items, rows = math.prod(before), math.prod(x.shape[axes[0]:axes[-1] + 1])
-        each = x.reshape(items, rows, math.prod(rest))
-        if items == 1 and (rows > TALL or rows > FEW and x.size > LARGE):
-            return kernels.channels.add_up(each[0]).reshape(before + rest)
-        if items > 1 and rows > TALL and backend.of(x) is backend.CPU.module:
-            return backend.of(x).stack([kernels.channels.add_up(item) for item in each]).reshape(before + rest)
-    return x.sum(axes)
-
-
-def precise(function):
-    """For a function of x that makes of it numbers too large or too many for float16, or fractions: float16 is computed in
-    float32 and rounded once, in the end; integers become floating point."""
-    @functools.wraps(function)
-    def of(x, *arguments, **options):
-        x = floating(function.__name__, x)
-        if x.dtype.char == "e":
-            return function(x.astype("float32"), *arguments, **options).astype(x.dtype)
-        return function(x, *arguments, **options)
-    return of
-
-
 def sum(x, axis=None, keepdims=False):
     """y = Σ x over the axes.        dL = ⟨ȳ, Σ dx⟩ = Σ ⟨ȳ, dx⟩        so   x̄ = ȳ, broadcast along them"""
     x = operand("sum", x)
     axes = normalize_axes("sum", axis, x.ndim)
     shape, kept = x.shape, _kept(x.shape, axes)
-    value = sum_array(x.data, axes) if axes else x.data.copy()
+    value = kernels.sums.total(x.data, axes)
     return record(value.reshape(kept) if keepdims else value,
                   (x, lambda gy: broadcast_to(reshape(gy, kept), shape)))
 
@@ -77,14 +46,21 @@ def sum_to(x, shape):
         if lead < 0 or any(n not in (1, m) for m, n in zip(kept, shape)):
             raise ValueError(f"sum_to: shape {shape} does not broadcast to {origin}")
         axes += tuple(lead + i for i, (m, n) in enumerate(zip(kept, shape)) if m != n)
-    return record(sum_array(x.data, axes).reshape(shape), (x, lambda gy: broadcast_to(gy, origin)))
+    return record(kernels.sums.total(x.data, axes).reshape(shape),
+                  (x, lambda gy: broadcast_to(gy, origin)))
 
 
-@precise
 def mean(x, axis=None, keepdims=False):
-    """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast.  Raises ValueError for m = 0."""
-    count = _count("mean", x, axis)
-    return sum(x, axis, keepdims) * (1 / count)
+    """y = (1/m) Σ x over the axes, of m elements.        x̄ = ȳ / m, broadcast
+
+    Of equal numbers it is that number, exactly.  Raises ValueError for m = 0.
+    """
+    x = operand("mean", x)
+    count, axes = _count("mean", x, axis), normalize_axes("mean", axis, x.ndim)
+    shape, kept = x.shape, _kept(x.shape, axes)
+    value = kernels.sums.mean(x.data, axes)
+    return record(value if keepdims else value.reshape(_without(shape, axes)),
+                  (x, lambda gy: broadcast_to(reshape(gy / count, kept), shape)))
 
 
 def _count(operation, x, axis):
@@ -102,7 +78,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     freedom = _count("var", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
-    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1 / freedom)
+    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / freedom
 
 
 @precise
@@ -111,7 +87,7 @@ def std(x, axis=None, keepdims=False, ddof=0):
     freedom = _count("std", x, axis) - ddof
     if freedom <= 0:
         raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
-    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) * (1 / math.sqrt(freedom))
+    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(freedom)
 
 
 def max(x, axis=None, keepdims=False):
@@ -127,14 +103,30 @@ def min(x, axis=None, keepdims=False):
 def _extreme(operation, x, axis, keepdims):
     """Gather at the first extreme position; the rule of gathering is scattering, which is the derivative wanted."""
     x = operand(operation, x)
-    count = _count(operation, x, axis)
+    _count(operation, x, axis)
     axes = normalize_axes(operation, axis, x.ndim)
-    kept, left = _kept(x.shape, axes), _without(x.shape, axes)
-    rows = reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
+    y = _gather(x, _first(operation, x, axes), axes)
+    return y if keepdims else reshape(y, _without(x.shape, axes))
+
+
+def _first(operation, x, axes):
+    """The number, in C order, of the first largest ("max") or smallest ("min") along the axes."""
     xp = backend.of(x.data)
-    first = (xp.argmax if operation == "max" else xp.argmin)(rows.data, axis=-1)
-    y = take_along_axis(rows, constant(xp.expand_dims(xp.asarray(first), -1)), -1)
-    return reshape(y, kept if keepdims else left)
+    return (xp.argmax if operation == "max" else xp.argmin)(_lines(x, axes).data, axis=-1)
+
+
+def _gather(x, positions, axes):
+    """The element along the axes, which stay with length 1, that has that number."""
+    xp = backend.of(x.data)
+    y = along_axis(_lines(x, axes), xp.expand_dims(xp.asarray(positions), -1), -1)
+    return reshape(y, _kept(x.shape, axes))
+
+
+def _lines(x, axes):
+    """x with the axes moved to the end and joined."""
+    left = _without(x.shape, axes)
+    count = math.prod(x.shape[a] for a in axes)
+    return reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
 
 
 def argmax(x, axis=None):
@@ -159,8 +151,8 @@ def cumsum(x, axis=0):
     """Running sum  yᵢ = Σ_{j ≤ i} xⱼ along an axis.        x̄ⱼ = Σ_{i ≥ j} ȳᵢ: the running sum from the other end"""
     x = operand("cumsum", x)
     axis = normalize_axis("cumsum", axis, x.ndim)
-    value = x.data.cumsum(axis, dtype="float32").astype(x.dtype) if x.dtype.char == "e" else x.data.cumsum(axis)
-    return record(value, (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
+    return record(kernels.sums.running(x.data, axis),
+                  (x, lambda gy: flip(cumsum(flip(gy, axis), axis), axis)))
 
 
 @precise
@@ -168,13 +160,14 @@ def norm(x, axis=None, keepdims=False):
     """Euclidean norm  y = √Σ x² along the axes.        dy = ⟨x, dx⟩ / y        so   x̄ = ȳ x / y,   and 0 where y = 0"""
     axes = normalize_axes("norm", axis, x.ndim)
     kept = _kept(x.shape, axes)
-    value = backend.of(x.data).sqrt(sum_array(x.data * x.data, axes))
+    value = kernels.sums.length(x.data, axes)
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        return x * where(y == 0, 0, gy / where(y == 0, 1, y))
+        return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
-    return record(value.reshape(kept) if keepdims else value, (x, with_output(rule)))
+    return record(value if keepdims else value.reshape(_without(x.shape, axes)),
+                  (x, with_output(rule)))
 
 
 def _shift(x, axes):
@@ -182,6 +175,19 @@ def _shift(x, axes):
     xp = backend.of(x)
     highest = x.max(axis=axes, keepdims=True)
     return xp.where(xp.isfinite(highest), highest, 0)
+
+
+def _log_sum(x, shift, axes):
+    """log Σ e^(x − shift) along the axes, which stay with length 1, where shift is the largest x.
+
+    It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, though
+    1 + 10⁻²⁰ is rounded to 1.
+    """
+    xp, kept, shifted = backend.of(x), _kept(x.shape, axes), x - shift
+    largest = shifted == 0
+    others = kernels.sums.total(xp.where(largest, 0, xp.exp(shifted)), axes) \
+        + (kernels.sums.total(largest, axes) - 1).astype(shifted.dtype)
+    return xp.log1p(others).reshape(kept)
 
 
 @precise
@@ -192,29 +198,46 @@ def logsumexp(x, axis=None, keepdims=False):
     """
     _count("logsumexp", x, axis)
     axes = normalize_axes("logsumexp", axis, x.ndim)
-    xp, kept = backend.of(x.data), _kept(x.shape, axes)
-    shift = _shift(x.data, axes)
-    value = xp.log(xp.exp(x.data - shift).sum(axis=axes, keepdims=True)) + shift
+    kept, shift = _kept(x.shape, axes), _shift(x.data, axes)
+    value = shift + _log_sum(x.data, shift, axes)
     return record(value if keepdims else value.reshape(_without(x.shape, axes)),
                   (x, with_output(lambda gy, y: reshape(gy, kept) * exp(x - reshape(where(y == -math.inf, 0, y), kept)))))
 
 
 @precise
 def softmax(x, axis=-1):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.   dy = y ⊙ (dx − ⟨y, dx⟩)   so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)"""
+    """yᵢ = eˣⁱ / Σⱼ eˣʲ along an axis; NaN where all x are −∞.
+
+    dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)
+    As Σ y = 1, any constant may first be taken from ȳ.  With the ȳ where y is largest, x̄ there is
+    −y Σ ȳ ⊙ y over the others: nothing cancels, also where y is nearly 1.
+    """
     _count("softmax", x, axis)
     axes = normalize_axes("softmax", axis, x.ndim)
     e = backend.of(x.data).exp(x.data - _shift(x.data, axes))
-    return record(e / e.sum(axis=axes, keepdims=True),
-                  (x, with_output(lambda gy, y: y * (gy - sum(gy * y, axes, keepdims=True)))))
+
+    def rule(gy, y):
+        gy = gy - _gather(gy, _first("max", y, axes), axes)
+        return y * (gy - sum(gy * y, axes, keepdims=True))
+
+    total = kernels.sums.total(e, axes).reshape(_kept(x.shape, axes))
+    return record(e / total, (x, with_output(rule)))
 
 
 @precise
 def log_softmax(x, axis=-1):
-    """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ"""
+    """y = x − log Σ eˣ along an axis.        dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ
+
+    x̄ᵢ is written as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ over the others: where eʸ is nearly 1, expm1 has the
+    digits of 1 − eʸ.
+    """
     _count("log_softmax", x, axis)
     axes = normalize_axes("log_softmax", axis, x.ndim)
-    xp = backend.of(x.data)
-    shifted = x.data - _shift(x.data, axes)
-    return record(shifted - xp.log(xp.exp(shifted).sum(axis=axes, keepdims=True)),
-                  (x, with_output(lambda gy, y: gy - exp(y) * sum(gy, axes, keepdims=True))))
+    shift = _shift(x.data, axes)
+
+    def rule(gy, y):
+        others = sum(gy, axes, keepdims=True) - gy
+        return -gy * expm1(y) - exp(y) * others
+
+    return record(x.data - shift - _log_sum(x.data, shift, axes),
+                  (x, with_output(rule)))

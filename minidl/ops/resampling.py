@@ -1,11 +1,10 @@
 """Larger and smaller pictures, channels last: x (N, *S, C).  All are linear."""
 import math
 
-from minidl import backend
+from minidl import kernels
 from minidl.operands import floating, operand, per_axis
-from minidl.ops.linear import matmul
 from minidl.ops.shape import repeat, reshape, transpose
-from minidl.tensor import constant
+from minidl.tensor import record
 
 
 def upsample(x, factor, mode="nearest"):
@@ -22,31 +21,34 @@ def upsample(x, factor, mode="nearest"):
 
 
 def resize(x, sizes):
-    """Linear interpolation along each spatial axis to new sizes: y = A_H x A_Wᵀ, a product with a small matrix per axis.
+    """Linear interpolation along each spatial axis to new sizes, one axis after the other.
 
-    Row i of a matrix takes the two elements around the source position (i + ½)·n/m − ½ (pixel centres; held at the
-    borders).        x̄ = A_Hᵀ ȳ A_W, by composition.  Integers become floating-point.
+    Element i of m lies at the position (i + ½)·n/m − ½ among the n of x (pixel centres; held at the
+    borders), t beyond the element l before it:
+        yᵢ = (1 − t) x[l] + t x[l + 1]
+    so   x̄ = (1 − t) ȳᵢ added at l, and t ȳᵢ at l + 1, for every i
+    Integers become floating-point.
     """
     x = floating("resize", x)                           # what lies between whole numbers is none
     sizes = per_axis("resize", "sizes", sizes, _spatial("resize", x), 1)
     for axis, m in enumerate(sizes, 1):
-        n, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1:]
-        if m != n:
-            matrix = backend.asarray(interpolation_matrix(n, m), x.dtype, backend.device_of(x.data))
-            lines = reshape(x, (math.prod(before), n, math.prod(after)))
-            x = reshape(matmul(constant(matrix), lines), before + (m,) + after)
+        if m != x.shape[axis]:
+            x = _interpolate(x, m, axis)
     return x
 
 
-def interpolation_matrix(n, m):
-    """The (m, n) NumPy matrix that interpolates n elements linearly to m."""
-    xp = backend.CPU.module
-    source = xp.clip((xp.arange(m) + 0.5) * n / m - 0.5, 0, n - 1)
-    left = xp.minimum(source.astype(int), max(n - 2, 0))
-    matrix = xp.zeros((m, n))
-    matrix[xp.arange(m), left] += 1 - (source - left)
-    matrix[xp.arange(m), xp.minimum(left + 1, n - 1)] += source - left
-    return matrix
+def _interpolate(x, m, axis):
+    """m elements in the place of n along an axis.        x̄ = its adjoint of ȳ"""
+    n = x.shape[axis]
+    return record(kernels.interpolate(x.data, m, axis),
+                  (x, lambda gy: _interpolate_back(gy, n, axis)))
+
+
+def _interpolate_back(u, n, axis):
+    """The adjoint of `_interpolate`, and so        ū = ȳ interpolated"""
+    m = u.shape[axis]
+    return record(kernels.interpolate_back(u.data, n, axis),
+                  (u, lambda gx: _interpolate(gx, m, axis)))
 
 
 def pixel_shuffle(x, factor):

@@ -8,6 +8,7 @@ import math
 
 from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
+from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded
 
 
@@ -28,12 +29,14 @@ def content_cost(a_content, a_generated):
 
     a_content, a_generated: activations (N, H, W, C) of one layer.        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
     """
-    a_content = floating("content_cost", a_content, "a_content")
+    a_content = widened("content_cost", a_content, "a_content")
     a_generated = floating("content_cost", a_generated, "a_generated")
+    dtype, a_generated = a_generated.dtype, widened("content_cost", a_generated)
     if a_content.shape != a_generated.shape:
         raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
                          "they must be equal")
-    return sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
+    cost = sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
+    return rounded(cost, dtype)
 
 
 def style_layer_cost(gram_style, a_generated):
@@ -43,14 +46,15 @@ def style_layer_cost(gram_style, a_generated):
     picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
     """
     a_generated = floating("style_layer_cost", a_generated, "a_generated")
-    difference = mean_gram(a_generated) - gram_style
-    return sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
+    difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
+    cost = sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
+    return rounded(cost, a_generated.dtype)
 
 
 def mean_gram(a):
     """gram_matrix(a) / (n_H n_W)"""
     a = floating("mean_gram", a, "a")
-    return gram_matrix(a) * (1 / math.prod(a.shape[-3:-1]))
+    return rounded(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
 
 
 def style_cost(a_style, a_generated, layer_weights=None):
@@ -129,5 +133,6 @@ def total_variation(x):
     x = floating("total_variation", x, "x")
     if x.ndim != 4:
         raise ValueError(f"total_variation: x must be (N, H, W, C), got shape {x.shape}")
+    dtype, x = x.dtype, widened("total_variation", x)
     down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
-    return (sum(square(down)) + sum(square(right))) * (1 / x.size)
+    return rounded((sum(square(down)) + sum(square(right))) * (1 / x.size), dtype)

@@ -1,0 +1,29 @@
+"""Operations that need more room than their input's type has: computed in a wider one."""
+import functools
+
+from minidl import kernels
+from minidl.operands import floating
+
+
+def widened(operation, x, argument="x"):
+    """x in the type in which it is summed up and squared: float32, where it is float16."""
+    x = floating(operation, x, argument)
+    return rounded(x, kernels.accumulator(x.dtype))
+
+
+def rounded(x, dtype):
+    """x in that dtype."""
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+def precise(operation):
+    """For an operation on x that makes of it numbers too large or too many for float16.
+
+    float16 is computed in float32 and rounded once, at the end; whole numbers become float64.
+    """
+    @functools.wraps(operation)
+    def of(x, *arguments, **options):
+        x = floating(operation.__name__, x)
+        wide = widened(operation.__name__, x)
+        return rounded(operation(wide, *arguments, **options), x.dtype)
+    return of
