@@ -43,10 +43,10 @@ def test_the_three_contractions_equal_loops_over_single_numbers():
     for _ in range(GEOMETRIES):
         x, w, u, g = drawn(rng)
         y, x_bar, w_bar = np.zeros_like(u), np.zeros_like(x), np.zeros_like(w)
-        for i, j, l in products(x.shape, w.shape, u.shape, g):
-            y[l] += x[i] * w[j]
-            x_bar[i] += u[l] * w[j]
-            w_bar[j] += x[i] * u[l]
+        for i, j, k in products(x.shape, w.shape, u.shape, g):
+            y[k] += x[i] * w[j]
+            x_bar[i] += u[k] * w[j]
+            w_bar[j] += x[i] * u[k]
         np.testing.assert_allclose(plain.conv(x, w, None, g), y, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(plain.conv_input(u, w, g), x_bar, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(plain.conv_weight(x, u, g), w_bar, rtol=1e-12, atol=1e-13)

@@ -21,6 +21,7 @@ import math
 import numpy as np
 
 from minidl import backend
+from minidl.kernels.sums import mean
 
 
 def conv(x, w, b, g):
@@ -81,7 +82,7 @@ def unpool(u, switches, g):
 
 def window_mean(x, g):
     """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], the padding counting as zeros."""
-    return _taps(padded(x, g), g).mean(0)
+    return mean(_taps(padded(x, g), g), (0,))[0]
 
 
 def spread(u, g):
