@@ -9,9 +9,11 @@ BUDGET = 2 ** 21        # bytes of a strip's columns
 
 
 def algorithm():
-    """MINIDL_CONV, which makes algorithms comparable on the CPU:
+    """MINIDL_CONV, which makes algorithms comparable:
 
-    plain       the whole matrix of columns, then one product, on one thread
+    plain       as `plain.py` defines it, on every device
+
+    and on the CPU
     strips      a strip at a time on all threads; to few channels, it is multiplied first instead (fold.py)
     winograd    F(4×4, 3×3) wherever it applies, else strips
     auto        (default) winograd where it pays, else strips
@@ -22,14 +24,17 @@ def algorithm():
     return chosen
 
 
+def is_plain():
+    """Whether the definition is asked for."""
+    return algorithm() == "plain"
+
+
 def in_strips(xp):
-    """Whether work is cut into strips: on the CPU, unless the whole matrix of columns is asked for."""
-    return xp is backend.CPU.module and algorithm() != "plain"
+    """Whether work is cut into strips: on the CPU."""
+    return xp is backend.CPU.module
 
 
 def strips_of_columns(images, rows, per_row, xp, budget=BUDGET):
     """(strips, threads) for columns of so many bytes a row: to multiply them takes three times as long as to gather them."""
-    if xp is backend.CPU.module and algorithm() == "plain":
-        return [(slice(0, images), slice(0, rows))], 1
     threads = hands(4 * images * rows * per_row)
     return strips(images, rows, per_row, xp, budget, threads), threads

@@ -28,8 +28,8 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels import planar, winograd
-from minidl.kernels.algorithm import BUDGET, algorithm, in_strips, strips_of_columns
+from minidl.kernels import plain, planar, winograd
+from minidl.kernels.algorithm import BUDGET, algorithm, in_strips, is_plain, strips_of_columns
 from minidl.kernels.channels import add_up, add_up_here, shift
 from minidl.kernels.columns import by_row, by_tap, columns, row_pays, takes_ones, tap_pays
 from minidl.kernels.fold import fold
@@ -37,7 +37,7 @@ from minidl.kernels.geometry import Geometry
 from minidl.kernels.memory import empty
 from minidl.kernels.precision import accumulated
 from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
-from minidl.kernels.selection import rectify
+from minidl.kernels.selection import rectify, relu
 from minidl.kernels.views import lines, windows
 from minidl.kernels.workers import deal, share, workspace
 
@@ -74,6 +74,9 @@ def conv(x, w, b, g, rectified=False):
 
     rectified: max(y, 0) instead.
     """
+    if is_plain():
+        y = plain.conv(x, w, b, g)
+        return relu(y) if rectified else y
     channels = w.shape[-2:]
     if form := _winograd(x, w, g.output, channels, g):
         return winograd.conv(x, w, b, g, form, rectified)
@@ -87,6 +90,8 @@ def conv(x, w, b, g, rectified=False):
 @accumulated(arrays=2)
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i"""
+    if is_plain():
+        return plain.conv_input(u, w, g)
     xp, channels = backend.of(u), w.shape[:-3:-1]               # (O, C)
     if form := _winograd(u, w, g.sizes, channels, g):
         return winograd.conv_input(u, w, g, form)
@@ -122,7 +127,9 @@ def conv_weight(x, u, g, bias=False):
     bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o],  which is like one tap more, whose input is 1 everywhere.
     """
     channels, outputs = x.shape[-1], u.shape[-1]
-    if _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
+    if is_plain():
+        w = plain.conv_weight(x, u, g)
+    elif _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
         w = winograd.conv_weight(x, u, g)
     elif _planar(x, u, (channels, outputs), g):
         w = planar.conv_weight(x, u, g)

@@ -9,9 +9,11 @@ import math
 import numpy as np
 
 from minidl import backend
+from minidl.kernels import plain
+from minidl.kernels.algorithm import is_plain
 from minidl.kernels.memory import empty
 from minidl.kernels.precision import accumulated, real
-from minidl.kernels.selection import keep_here, rectify
+from minidl.kernels.selection import keep_here, rectify, relu
 from minidl.kernels.sums import mean
 from minidl.kernels.views import move, pad, windows
 from minidl.kernels.workers import everywhere, workspace
@@ -24,6 +26,9 @@ def max_pool(x, g, find=False, rectified=False):
     the maximum.  It never names the padding, not even where all of x in the window is −∞.
     rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
+    if is_plain():
+        y, switches = plain.max_pool(x, g)
+        return (relu(y), switches * (y > 0)) if rectified else (y, switches)
     lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
     xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
@@ -75,6 +80,8 @@ def _outside(x, g):
 
 def select(x, switch, g):
     """y[n, p, c] = x at the offset that the switch names."""
+    if is_plain():
+        return plain.select(x, switch, g)
     xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
     y = empty(switch.shape, x.dtype, xp)
 
@@ -89,6 +96,8 @@ def select(x, switch, g):
 @accumulated(arrays=1)
 def unpool(u, switch, g):
     """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
+    if is_plain():
+        return plain.unpool(u, switch, g)
     xp = backend.of(u)
 
     def kept(strip):
@@ -107,6 +116,8 @@ def _named(switch, g):
 
 def window_mean(x, g):
     """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; by `sums.mean`."""
+    if is_plain():
+        return plain.window_mean(x, g)
     xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], real(x.dtype), xp)
 
@@ -121,6 +132,8 @@ def window_mean(x, g):
 @accumulated(arrays=1)
 def spread(u, g):
     """The adjoint of window_mean: u[n, p, c] / |K| added to every element of its window."""
+    if is_plain():
+        return plain.spread(u, g)
     xp, size = backend.of(u), math.prod(g.kernel)
 
     def shares(strip):

@@ -1,0 +1,136 @@
+"""Convolution and pooling as they are defined: one tap of the filter after the other.
+
+    T(x, w, u) = Σ  x[n, s·p + d·k − pad, c] · w[k, c, o] · u[n, p, o]        over n, p, k, c, o
+
+x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) the result's space.  Hold one
+tap k of the filter fixed, and let the place p run: what the tap sees in the padded input is a regular
+grid, with steps of the stride s, that begins at d·k.  That is a slice, `seen(k)`, and what is left of
+the sum is a product of matrices, (places, C) times (C, O):
+
+    conv           y           += x[seen(k)]  w[k]        for each tap k
+    conv_input     x[seen(k)]  += u  w[k]ᵀ                transposed convolution
+    conv_weight    w[k]         = x[seen(k)]ᵀ  u
+
+The three lines are each other's derivatives.  Everything else in this package computes the same sooner:
+by gathering what all taps see into one matrix and multiplying once (im2col), by multiplying first and
+adding up where the taps point (col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  It
+is tested against this file, which MINIDL_CONV=plain chooses.
+"""
+import math
+
+import numpy as np
+
+from minidl import backend
+from minidl.kernels.sums import mean
+
+
+def conv(x, w, b, g):
+    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o];  b (O,) or None."""
+    xp, x = backend.of(x), padded(x, g)
+    y = xp.zeros((len(x), *g.output, w.shape[-1]), x.dtype)
+    for k in np.ndindex(*g.kernel):
+        y += _joined(_by_group(x[seen(k, g)], g) @ _by_group(w[k], g), y.shape)
+    return y if b is None else y + b
+
+
+def conv_input(u, w, g):
+    """x̄[n, i, c] = Σ u[n, p, o] · w[k, c, o]  over all p, k, o with s·p + d·k − pad = i."""
+    x = _room(u, w.shape[-2] * g.groups, g)
+    for k in np.ndindex(*g.kernel):
+        at = seen(k, g)
+        x[at] += _joined(_by_group(u, g) @ _by_group(w[k], g).swapaxes(1, 2), x[at].shape)
+    return x[_inside(g)]
+
+
+def conv_weight(x, u, g):
+    """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] · u[n, p, o]."""
+    xp, x = backend.of(x), padded(x, g)
+    w = xp.zeros((*g.kernel, x.shape[-1] // g.groups, u.shape[-1]), x.dtype)
+    for k in np.ndindex(*g.kernel):
+        w[k] = _joined(_by_group(x[seen(k, g)], g).swapaxes(1, 2) @ _by_group(u, g), w[k].shape)
+    return w
+
+
+def max_pool(x, g):
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: 1 + the number of the first such k.
+
+    The padding is lower than every number, and no switch names it.
+    """
+    xp = backend.of(x)
+    lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
+    taps = _taps(padded(x, g, lowest), g)                               # (|K|, N, *P, C)
+    inside = _taps(padded(xp.ones_like(x, dtype=bool), g, False), g)
+    y = taps.max(0)
+    best = (taps == y) | (taps != taps)                                 # a NaN is the maximum
+    return y, (best & inside).argmax(0) + 1
+
+
+def select(x, switches, g):
+    """y[n, p, c] = x at the tap that the switch names; 0 where it is 0."""
+    xp, taps = backend.of(x), _taps(padded(x, g), g)
+    numbers = xp.arange(1, len(taps) + 1).reshape(-1, *(1,) * switches.ndim)
+    return xp.where(numbers == switches, taps, 0).sum(0, dtype=x.dtype)
+
+
+def unpool(u, switches, g):
+    """The adjoint of select: u added at the tap that the switch names, zeros elsewhere."""
+    xp, x = backend.of(u), _room(u, u.shape[-1], g)
+    for number, k in enumerate(np.ndindex(*g.kernel), 1):
+        x[seen(k, g)] += xp.where(switches == number, u, 0)
+    return x[_inside(g)]
+
+
+def window_mean(x, g):
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], the padding counting as zeros."""
+    return mean(_taps(padded(x, g), g), (0,))[0]
+
+
+def spread(u, g):
+    """The adjoint of window_mean: u / |K| added to every element of its window."""
+    x = _room(u, u.shape[-1], g)
+    for k in np.ndindex(*g.kernel):
+        x[seen(k, g)] += u / math.prod(g.kernel)
+    return x[_inside(g)]
+
+
+def seen(k, g):
+    """The slices of a padded input that tap k of the filter sees, at every place: (N, *P, C)."""
+    spatial = [slice(d * tap, d * tap + s * (places - 1) + 1, s)
+               for tap, places, s, d in zip(k, g.output, g.stride, g.dilation)]
+    return slice(None), *spatial, slice(None)
+
+
+def padded(x, g, value=0):
+    """x (N, *S, C) with g.padding entries of a value on both sides of each spatial axis."""
+    wide = backend.of(x).full((len(x), *_wide(g), x.shape[-1]), value, x.dtype)
+    wide[_inside(g)] = x
+    return wide
+
+
+def _room(u, channels, g):
+    """Zeros of the padded input's shape, for what conv_input adds up."""
+    return backend.of(u).zeros((len(u), *_wide(g), channels), u.dtype)
+
+
+def _wide(g):
+    return tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
+
+
+def _inside(g):
+    """The slices of a padded input that are the input."""
+    return slice(None), *(slice(p, p + n) for p, n in zip(g.padding, g.sizes)), slice(None)
+
+
+def _taps(x, g):
+    """What each tap sees of a padded input: (|K|, N, *P, C)."""
+    return backend.of(x).stack([x[seen(k, g)] for k in np.ndindex(*g.kernel)])
+
+
+def _by_group(a, g):
+    """(…, C) as one matrix for each group of channels: (groups, rows, C/groups)."""
+    return a.reshape(-1, g.groups, a.shape[-1] // g.groups).swapaxes(0, 1)
+
+
+def _joined(matrices, shape):
+    """The matrices (groups, rows, O/groups) put side by side again, as an array (…, O)."""
+    return matrices.swapaxes(0, 1).reshape(shape)
