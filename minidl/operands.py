@@ -147,8 +147,8 @@ def learnable(operation, argument, value):
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
     """NumPy's broadcast of two shapes; raises ValueError where there is none."""
-    if first == second:
-        return first
+    if first[max(0, len(first) - len(second)):] == second:
+        return first                        # the second is repeated along new axes, if at all
     for m, n in zip(reversed(first), reversed(second)):
         if m != n and m != 1 and n != 1:
             raise ValueError(f"{operation}: {arguments[0]} of shape {first} and {arguments[1]} of "

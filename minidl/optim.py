@@ -20,7 +20,7 @@ float32: in float16, g² and ε would be 0.
 """
 from minidl import backend, states
 from minidl.kernels.entrywise import entrywise
-from minidl.kernels.precision import accumulator
+from minidl.kernels.precision import NARROW, accumulator
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
@@ -68,18 +68,19 @@ class Optimizer:
             gradient = parameter.grad
             if gradient is not None:
                 w, g = parameter.data, gradient.data
-                dtype, wide = w.dtype, accumulator(w.dtype)
-                if not dtype == g.dtype == wide:
-                    w, g = w.astype(wide), g.astype(wide)
+                dtype = w.dtype
+                if dtype.char in NARROW or g.dtype is not dtype:
+                    w, g = w.astype(accumulator(dtype)), g.astype(accumulator(dtype))
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
-                for name, value in state.items():
-                    if type(value) is not int and value.shape != w.shape:
-                        raise self._misfit(i, name, value)
+                if state:
+                    for name, value in state.items():
+                        if type(value) is not int and value.shape != w.shape:
+                            raise self._misfit(i, name, value)
                 if self.weight_decay:
                     w, g = self.decay(w, g)
                 moved = self.update(w, g, state)
-                if moved.dtype != dtype:
+                if moved.dtype is not dtype:
                     moved = moved.astype(dtype)
                 parameter.data = constant(moved).data       # NumPy makes a scalar of one number
 

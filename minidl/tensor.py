@@ -148,9 +148,10 @@ class Tensor(ArrayLike):
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a "
                              "gradient")
         cotangent = _first_cotangent("backward", "gradient", self, gradient)
-        for leaf, arrived in _sweep(self.node, cotangent, None, create_graph).items():
-            earlier = getattr(leaf, "gradient", None)
-            with recording(create_graph):
+        found = _sweep(self.node, cotangent, None, create_graph)
+        with recording(create_graph):
+            for leaf, arrived in found.items():
+                earlier = getattr(leaf, "gradient", None)
                 leaf.gradient = arrived if earlier is None else earlier + arrived
 
     def __reduce__(self):
@@ -329,7 +330,8 @@ def _sweep(output, cotangent, wanted, create_graph):
             try:
                 for parent, rule in node.inputs:
                     if parent in arrived:
-                        gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
+                        plain = y is None or type(rule) is not with_output
+                        gx = rule(gy) if plain else rule.rule(gy, y)
                         if (type(gx) is not Tensor or gx.data.shape != parent.shape
                                 or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
@@ -359,16 +361,11 @@ def _fitted(gx, parent, rule):
     if not isinstance(gx, Tensor):
         raise rule_errors.bad_cotangent(rule, gx, parent.shape)
     if gx.shape != parent.shape:
-        if not _broadcasts(parent.shape, gx.shape):
-            raise rule_errors.bad_cotangent(rule, gx, parent.shape)
-        gx = gx.sum_to(parent.shape)                    # ops/reduction.py
+        try:
+            gx = gx.sum_to(parent.shape)                # ops/reduction.py
+        except ValueError:
+            raise rule_errors.bad_cotangent(rule, gx, parent.shape) from None
     return gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)      # ops/elementwise.py
-
-
-def _broadcasts(shape, longer):
-    """Whether an array of `shape` broadcasts to `longer`."""
-    lead = len(longer) - len(shape)
-    return lead >= 0 and all(m in (1, n) for m, n in zip(shape, longer[lead:]))
 
 
 def _leading_to(wanted, output):

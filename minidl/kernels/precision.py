@@ -11,11 +11,12 @@ def accumulator(dtype):
     Whole numbers and booleans → 64 bits, as in NumPy's sum: narrower ones would wrap around.
     All others are added up in their own type.
     """
-    if dtype.char == "e":
-        return np.dtype("float32")
-    if dtype.kind in "iub":
-        return np.dtype("uint64" if dtype.kind == "u" else "int64")
-    return dtype
+    return NARROW.get(dtype.char, dtype)
+
+
+# by the character of a type: where it is too narrow to add up in
+NARROW = ({"e": np.dtype("float32")} | dict.fromkeys("?bhilq", np.dtype("int64"))
+          | dict.fromkeys("BHILQ", np.dtype("uint64")))
 
 
 def real(dtype):
@@ -32,18 +33,20 @@ def accumulated(arrays):
     def decorate(kernel):
         @functools.wraps(kernel)
         def call(*arguments, **options):
-            common = arguments[0].dtype
-            for x in arguments[1:arrays]:
-                if x is not None and x.dtype != common:
-                    common = np.result_type(common, x.dtype)
-            wide = accumulator(common)
-            if wide is common:
+            given = [x for x in arguments[:arrays] if x is not None]
+            if sums_itself(*given):
                 return kernel(*arguments, **options)
-            made = kernel(*(x if x is None else x.astype(wide) for x in arguments[:arrays]),
-                          *arguments[arrays:], **options)
+            common = np.result_type(*(x.dtype for x in given))
+            wide = [x if x is None else x.astype(accumulator(common)) for x in arguments[:arrays]]
+            made = kernel(*wide, *arguments[arrays:], **options)
             return made if common.kind != "f" else _rounded(made, common)
         return call
     return decorate
+
+
+def sums_itself(first, *others):
+    """Whether arrays have one type, which is its own accumulator."""
+    return first.dtype.char not in NARROW and all(x.dtype is first.dtype for x in others)
 
 
 def _rounded(made, dtype):

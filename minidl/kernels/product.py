@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.memory import empty
-from minidl.kernels.precision import accumulated
+from minidl.kernels.precision import NARROW, accumulated
 from minidl.kernels.workers import LOCKED, alone, blas, even, number_of_threads, share, workspace
 
 LITTLE, MUCH = 2 ** 18, 2 ** 24     # multiplications: what BLAS does on one thread anyway; what pays for waking ours
@@ -26,13 +26,14 @@ LONG = 4                            # times the others, as long as k must be to 
 TURN = 1000                         # rows that are worth laying out the other matrix anew for
 
 
-@accumulated(arrays=2)
 def matmul(a, b):
     """a @ b  of (…, m, k) and (…, k, n).
 
     BLAS has threads of its own, but they go on spinning for a while after each product, on the cores that the next kernel
     wants.  So it is held to one, and much work is cut for ours.
     """
+    if a.dtype is not b.dtype or a.dtype.char in NARROW:
+        return _matmul_of_others(a, b)
     work = a.size * b.shape[-1]
     if type(a) is not np.ndarray or work < LITTLE:
         return a @ b
@@ -41,6 +42,12 @@ def matmul(a, b):
         return alone(lambda: a @ b)
     product = _cut(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]), threads)
     return product.reshape(max(a.shape[:-2], b.shape[:-2], key=len) + product.shape)
+
+
+@accumulated(arrays=2)
+def _matmul_of_others(a, b):
+    """a @ b of float16, which is added up in float32, of whole numbers, or of two types."""
+    return a @ b
 
 
 def einsum(subscripts, *arrays):
