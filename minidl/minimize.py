@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.operands import operand
+from minidl.recording import recording
 from minidl.settings import bounded
 from minidl.tensor import Tensor, grad
 
@@ -173,7 +174,8 @@ class _Search:
     def evaluate(self, x):
         """The function's value and, flat, its gradient."""
         try:
-            y = self.function(x)
+            with recording(True):               # also within no_grad()
+                y = self.function(x)
         except StopIteration as error:
             raise RuntimeError("minimize_lbfgs: function raised StopIteration; only callback ends "
                                "the search with it") from error

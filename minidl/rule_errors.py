@@ -12,6 +12,15 @@ import sys
 from minidl import backend
 
 
+def checked_value(array):
+    """The value of an operation as an array; raises TypeError where it is not made of numbers."""
+    if array.dtype.kind not in "fiubc":
+        operation = sys._getframe(2).f_code.co_name
+        raise TypeError(f"{operation}: the value given to record must be an array of numbers, "
+                        f"got {_kind(array[()])}; of a Tensor x it is x.data")
+    return array
+
+
 def bad_inputs(inputs):
     """The TypeError for arguments of `record` that are no (Tensor, rule); called by `record`."""
     operation = sys._getframe(2).f_code.co_name

@@ -145,8 +145,9 @@ class Tensor(ArrayLike):
         and the leaf that keeps it hold each other.
         """
         if self.node is None:
+            why = "" if recording_now() else "; within no_grad() nothing is recorded"
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a "
-                             "gradient")
+                             f"gradient{why}")
         cotangent = _first_cotangent("backward", "gradient", self, gradient)
         found = _sweep(self.node, cotangent, None, create_graph)
         with recording(create_graph):
@@ -233,7 +234,7 @@ def record(value, *inputs):
     [tensor([2., 2.], float64)]
     """
     if type(value) not in _array_types:             # NumPy's reductions give scalars
-        value = _to_array(value)
+        value = rule_errors.checked_value(_to_array(value))
     made = _new(Tensor)
     made.data = value
     made.node = None

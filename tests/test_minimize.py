@@ -289,3 +289,9 @@ def test_lbfgs_first_step_has_the_size_asked_for(bounds):
                          first_step=0.5, evaluations=2, callback=lambda count, x,
                          value: seen.append(x.numpy()))
     np.testing.assert_allclose(seen[0] - seen[1], 0.5 * scales / scales.mean())
+
+
+def test_lbfgs_differentiates_within_no_grad_too():
+    with md.no_grad():
+        found = optim.minimize_lbfgs(lambda x: ops.sum(ops.square(x - 3.0)), md.tensor([0.0]))
+    assert found.x.item() == pytest.approx(3)

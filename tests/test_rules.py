@@ -382,3 +382,21 @@ def test_a_rule_that_cannot_be_called_leaves_no_cycle():
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_a_value_that_is_no_array_of_numbers_is_refused():
+    def forgotten(x):
+        return md.record(None, (x, lambda gy: gy))
+
+    def tensor_for_an_array(x):
+        return md.record(2 * x, (x, lambda gy: gy))
+
+    with pytest.raises(TypeError, match="^forgotten: the value given to record must be an array of numbers, got None"):
+        forgotten(leaf(1.0))
+    with pytest.raises(TypeError, match="Tensor"):
+        tensor_for_an_array(leaf(1.0))
+
+
+def test_no_grad_is_named_where_nothing_was_recorded():
+    with md.no_grad(), pytest.raises(ValueError, match="backward: .*within no_grad.. nothing is recorded"):
+        (leaf(1.0) * 2).backward()
