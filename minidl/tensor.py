@@ -342,6 +342,7 @@ def _sweep(output, cotangent, wanted, create_graph):
                     elif type(parent) is tuple and not arrived.keys().isdisjoint(parent):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
+                        gx = None
             except TypeError as error:
                 raise rule_errors.of_call(rule, error) from None
     return found

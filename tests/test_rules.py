@@ -400,3 +400,23 @@ def test_a_value_that_is_no_array_of_numbers_is_refused():
 def test_no_grad_is_named_where_nothing_was_recorded():
     with md.no_grad(), pytest.raises(ValueError, match="backward: .*within no_grad.. nothing is recorded"):
         (leaf(1.0) * 2).backward()
+
+
+@pytest.mark.parametrize("operation", [
+    lambda s: ops.pad([1.0], 1, value=s), lambda s: ops.var([1.0, 2.0], ddof=s), lambda s: ops.std([1.0, 2.0], ddof=s),
+    lambda s: ops.dropout([1.0], s, 0), lambda s: ops.standardize([1.0, 2.0], 0, s),
+    lambda s: ops.batch_norm(np.ones((3, 1)), [1.0], [0.0], eps=s), lambda s: nn.Dropout(s),
+    lambda s: nn.BatchNorm(3, eps=s)])
+def test_a_number_to_which_no_gradient_flows_is_no_tensor_that_requires_one(operation):
+    with pytest.raises(TypeError, match="is a number, to which no gradient flows; got a Tensor that requires one"):
+        operation(leaf(0.5))
+
+
+def test_settings_that_are_learned_have_the_gradients_of_their_formulas():
+    x, s = leaf([-1.0, 2.0]), leaf(0.5)
+    for y, right in ((ops.clip(x, s), 1), (ops.clip(x, None, s), 1), (ops.leaky_relu(x, s), -1),
+                     (ops.elu(x, s), np.exp(-1) - 1)):
+        assert md.grad(ops.sum(y), s)[0].item() == pytest.approx(right)
+    gradcheck(lambda x, s: ops.leaky_relu(x, s), [-1.0, 2.0], 0.5, order=2)
+    gradcheck(lambda x, s: ops.elu(x, s), [-1.0, 2.0], 0.5, order=2)
+    gradcheck(lambda x, low, high: ops.clip(x, low, high), [-1.0, 0.1, 2.0], [-0.5, -0.5, 0.0], 0.7)

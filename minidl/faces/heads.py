@@ -5,7 +5,7 @@ from minidl import backend, ops
 from minidl.models.siamese import unit_length
 from minidl.nn import Module, Parameter
 from minidl.nn.initializers import normal
-from minidl.operands import check_features, check_labels, check_sizes, floating, operand
+from minidl.operands import check_features, check_labels, check_sizes, floating, number, operand
 
 
 class _PairHead(Module):
@@ -76,7 +76,8 @@ class CosineClassifier(Module):
 
     def __init__(self, features, people, scale=16.0, margin=0.1, *, dtype="float32", rng=None):
         check_sizes("CosineClassifier", features=features, people=people)
-        self.scale, self.margin = float(scale), float(margin)      # NumPy numbers would promote the scores
+        self.scale = number("CosineClassifier", "scale", scale)
+        self.margin = number("CosineClassifier", "margin", margin)
         self.weight = Parameter(normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype)
 
     def forward(self, embeddings, labels):

@@ -6,7 +6,7 @@ axis: None (all axes), an integer or a tuple of them; keepdims keeps reduced axe
 import math
 
 from minidl import backend, kernels
-from minidl.operands import normalize_axes, normalize_axis, operand
+from minidl.operands import normalize_axes, normalize_axis, number, operand
 from minidl.ops.elementwise import exp, expm1, square, where
 from minidl.ops.indexing import along_axis
 from minidl.ops.precision import precise
@@ -75,7 +75,7 @@ def _count(operation, x, axis):
 @precise
 def var(x, axis=None, keepdims=False, ddof=0):
     """Variance  y = 1/(m − ddof) Σ (x − mean)².        x̄ = 2 ȳ (x − mean) / (m − ddof), by composition"""
-    freedom = _count("var", x, axis) - ddof
+    freedom = _count("var", x, axis) - number("var", "ddof", ddof)
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
     return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / freedom
@@ -84,7 +84,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
 @precise
 def std(x, axis=None, keepdims=False, ddof=0):
     """Standard deviation  y = ‖x − mean‖ / √(m − ddof), whose gradient at constant x is 0, as the norm's."""
-    freedom = _count("std", x, axis) - ddof
+    freedom = _count("std", x, axis) - number("std", "ddof", ddof)
     if freedom <= 0:
         raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by with ddof={ddof}")
     return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(freedom)

@@ -3,7 +3,7 @@ import math
 from numbers import Integral
 
 from minidl import backend
-from minidl.operands import broadcast_shape, integers, normalize_axes, normalize_axis, operand, same_device
+from minidl.operands import broadcast_shape, integers, normalize_axes, normalize_axis, number, operand, same_device
 from minidl.tensor import constant, record
 
 
@@ -156,7 +156,7 @@ def pad(x, widths, mode="constant", value=0.0):
         raise ValueError(f"pad: mode must be one of {', '.join(map(repr, PADDINGS))}, got {mode!r}")
     widths = _pad_widths(x, widths)
     if mode == "constant":
-        return _pad_constant(x, widths, value)
+        return _pad_constant(x, widths, number("pad", "value", value))
     host = backend.CPU.module
     for axis, (before, after) in enumerate(widths):
         if before or after:
