@@ -1,8 +1,10 @@
 """demos.faces as a user meets it: the whole story, each command on its results, and what is said to mistakes."""
 from concurrent.futures import ThreadPoolExecutor
 import json
+import os
 from pathlib import Path
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -14,6 +16,7 @@ from demos.command_line import run
 import minidl as md
 from minidl.data import read_people, write_drawn_faces
 from minidl.data.people import pairs_of, write_pairs
+from minidl.faces import training
 from tests.test_demos import fails
 
 pytest.importorskip("matplotlib")
@@ -269,15 +272,47 @@ def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monk
     monkeypatch.setattr(faces_training._Follow, "__call__", interrupt)
     with pytest.raises(SystemExit) as stopped:
         run(faces.main, command("cut.npz"))
-    assert stopped.value.code == 130 and "the same command goes on from" in capsys.readouterr().err
-    assert (tmp_path / "cut.checkpoint.npz").exists() and (tmp_path / "cut.npz").exists()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 130 and "the same command goes on after step 5, from" in said
+    assert "cut.npz is written at the end" in said
+    assert (tmp_path / "cut.checkpoint.npz").exists() and not (tmp_path / "cut.npz").exists()
     monkeypatch.setattr(faces_training._Follow, "__call__", counted)
     assert "margin was 0.2, is 0.3" in fails(capsys, faces.main, *command("cut.npz", "--margin", "0.3", "--quiet"))
     faces.main(command("cut.npz"))
     said = capsys.readouterr()
-    assert "training from step 4" in said.err and "best after" in said.out
+    assert "training from step 5" in said.err and "best after" in said.out
     assert (tmp_path / "cut.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert not (tmp_path / "cut.checkpoint.npz").exists()
+
+
+def test_ctrl_c_before_the_first_checkpoint_leaves_the_model_that_was_there(att, tmp_path, capsys, monkeypatch):
+    """The key itself, in the middle of a step: that step ends first.  Then twice at once: nothing is kept."""
+    model, stepped = tmp_path / "m.npz", training._Run.step
+    model.write_bytes(b"what was there")
+
+    def pressed(self, *arguments):
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+        return stepped(self, *arguments)
+
+    monkeypatch.setattr(training._Run, "step", pressed)
+    command = ["train", "--data", str(att), "--model", str(model), "--output", str(tmp_path), *SMALL, "--every", "100"]
+    for times, words in (2, "nothing is kept of the run; the same command begins anew"), (1, "goes on after step 1, from"):
+        with pytest.raises(SystemExit) as stopped:
+            run(faces.main, command)
+        said = capsys.readouterr().err
+        assert stopped.value.code == 130 and words in said and "m.npz is as it was before" in said
+        assert model.read_bytes() == b"what was there"
+    monkeypatch.setattr(training._Run, "step", stepped)
+    faces.main(command)
+    assert "training from step 1" in capsys.readouterr().err
+    assert md.models.load_encoder(model).notes["seen"]
+
+
+def test_more_people_in_a_batch_than_there_are(att, tmp_path, capsys):
+    faces.main(["train", "--data", str(att), "--model", str(tmp_path / "m.npz"), "--output", str(tmp_path), *SMALL,
+                "--people", "1000", "--quiet"])
+    assert "--people 1,000: a batch holds 4;" in capsys.readouterr().err
 
 
 def test_as_many_steps_as_fit(att, tmp_path, monkeypatch):
