@@ -96,8 +96,8 @@ def read_people(folder):
 
     A name is one whichever way its accents are written (Unicode's composed form, NFC), and without
     spaces around it, so that two folders may hold one person.  A link to a folder in which `folder`
-    itself lies is left out: everybody's pictures would be one more person's.  Hidden files are passed over, and beside the people's folders
-    whatever has no picture's ending (a list of pairs, a licence).
+    itself lies is left out: everybody's pictures would be one more person's.  Hidden files are
+    passed over, and beside the people's folders whatever has no picture's ending (a list of pairs, a licence).
     Returns People, sorted by name.  Raises ValueError where there are no folders with pictures:
     none at all, pictures without a folder for each person, or people one level deeper; OSError
     where the folder cannot be read.
