@@ -9,6 +9,7 @@ import statistics
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 
@@ -87,7 +88,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     if options.minutes:
         recipe |= _steps_that_fit(options.minutes, path, encoder, work, recipe)
     watch, processor = Stopwatch(), time.process_time()
-    with closing(_Follow(options.quiet)) as follow, _noting_ctrl_c(follow):
+    with closing(_Follow(options.quiet)) as follow, _noting_ctrl_c(follow), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)         # of NumPy: a run that diverges says so itself
         result = work(encoder, **recipe, checkpoint=path, callback=follow)
     if result.stopped == "interrupted":
         _say_how_to_go_on(path, model)

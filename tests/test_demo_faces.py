@@ -412,6 +412,13 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_the_model_that_was_there(att,
     assert md.models.load_encoder(model).notes["seen"]
 
 
+def test_a_run_that_diverges_is_one_line(att, tmp_path, capsys, recwarn):
+    said = fails(capsys, faces.main, "train", "--data", att, "--model", tmp_path / "m.npz", "--output", tmp_path, *SMALL,
+                 "--learning-rate", "1e30", "--pretrain-steps", "0", "--quiet")
+    assert "diverged" in said and "lower the learning rate (at most 1e+30 here)" in said
+    assert not recwarn.list and not (tmp_path / "m.npz").exists() and not list(tmp_path.glob("*checkpoint*"))
+
+
 def test_more_people_in_a_batch_than_there_are(att, tmp_path, capsys):
     faces.main(["train", "--data", str(att), "--model", str(tmp_path / "m.npz"), "--output", str(tmp_path), *SMALL,
                 "--people", "1000", "--quiet"])

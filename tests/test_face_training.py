@@ -332,7 +332,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, validation):
     path = tmp_path / "run.npz"
     with pytest.raises(ValueError, match=r"(not finite after|the loss is nan at) step \d+; lower the "
-                       r"learning rate \(here 1e\+38\)"):
+                       r"learning rate \(at most 1e\+38 here\)"):
         trained(validation=validation, checkpoint=path, pretrain_steps=0, learning_rate=1e38,
                 every=1, augmentation=None)
     if path.exists():

@@ -215,8 +215,8 @@ class _Run:
         loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
         value = loss.item()
         if not math.isfinite(value):
-            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate (here {rate:g}), or look "
-                             "for pixels that are not numbers")
+            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate "
+                             f"(at most {stage.peak:g} here), or look for pixels that are not numbers")
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -230,18 +230,18 @@ class _Run:
         for part in (self.encoder, stage.objective.head, *self.optimizers):
             values = () if part is None else part.state_dict().values()
             if not all(np.isfinite(value.numpy() if isinstance(value, Tensor) else value).all() for value in values):
-                self.diverged("weights or their moments")
+                self.diverged(stage, "weights or their moments")
 
-    def diverged(self, what):
+    def diverged(self, stage, what):
         raise ValueError(f"train: the run has diverged: {what} are not finite after step {self.t}; lower the learning rate "
-                         f"(here {self.rows[-1]['learning_rate']:g})") from None
+                         f"(at most {stage.peak:g} here)") from None
 
-    def encodings(self):
+    def encodings(self, stage):
         """Of the validation pictures."""
         try:
             return encode(self.encoder, self.validation[0])
         except ValueError:              # which fit the encoder, as was checked at the start
-            self.diverged("encodings")
+            self.diverged(stage, "encodings")
 
     def note(self, stage):
         """A row of the history, the validation, and the checkpoint."""
@@ -250,7 +250,7 @@ class _Run:
         row = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
         row |= {"step": self.t, "stage": stage.name, "learning_rate": rows[-1]["learning_rate"], "validation": math.nan}
         if self.validation is not None:
-            row["validation"] = separation(self.encodings(), self.validation[1])
+            row["validation"] = separation(self.encodings(stage), self.validation[1])
             if row["validation"] > self.best_score:
                 self.best, self.best_score, self.since = self.encoder.state_dict(), row["validation"], 0
                 self.result.best_step = self.t
