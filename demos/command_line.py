@@ -46,12 +46,12 @@ def run(main, arguments=None):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = main(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)
         if code:
             sys.exit(code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # which is flushed at exit
-        sys.exit(141)                       # 128 + SIGPIPE's 13
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
+        sys.exit(141)                                                   # 128 + SIGPIPE's 13
     except (ValueError, OSError, ImportError, md.DeviceError) as error:
         sys.exit(_one_line(error))
     except MemoryError as error:
@@ -90,7 +90,8 @@ def _make(option, folder):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(f"{option} {folder}: nothing can be written in this folder ({error.strerror})") from None
+        raise ValueError(f"{option} {folder}: nothing can be written in this folder "
+                         f"({error.strerror})") from None
 
 
 def progress(total, description, quiet):
@@ -158,8 +159,8 @@ def share(lowest=0, whole=False):
     def number(text):
         value = float(text)
         if not (0 < value < 1 or whole and value == 1) or value < lowest:
-            least = f"from {lowest:g}" if lowest else "above 0"
-            raise argparse.ArgumentTypeError(f"must be {least}, and {'at most' if whole else 'below'} 1, got {text}")
+            least, most = f"from {lowest:g}" if lowest else "above 0", "at most" if whole else "below"
+            raise argparse.ArgumentTypeError(f"must be {least}, and {most} 1, got {text}")
         return value
     return number
 

@@ -123,8 +123,9 @@ def _data_or_drawn(add):
 
 
 def _crop(add):
-    add("--crop", type=share(whole=True), metavar="SHARE", help="look only at the middle of each picture, this share of its "
-        "sides: 0.45 for Labeled Faces in the Wild as distributed (default: as the gallery or the encoder notes, else 1)")
+    add("--crop", type=share(whole=True), metavar="SHARE",
+        help="look only at the middle of each picture, this share of its sides: 0.45 for Labeled "
+        "Faces in the Wild as distributed (default: as the gallery or the encoder notes, else 1)")
 
 
 def _model_option(add):
@@ -173,8 +174,9 @@ def _recipe(add):
     choice("channels", "1 looks at grey, 3 at colours", type=int, choices=[1, 3])
     choice("patience", "end when so many measurements in a row brought nothing better", **number)
     choice("every", "steps between measurements and checkpoints", **number)
-    add("--apart", type=share(), metavar="SHARE", help="of the people: so many to find the best step by, and as many for "
-        "evaluate (default: 0.1, more where there are few)")
+    add("--apart", type=share(), metavar="SHARE",
+        help="of the people: so many to find the best step by, and as many for evaluate (default: "
+        "0.1, more where there are few)")
     add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption; "
         "it goes when training is done (default: beside the model)")
 
@@ -199,8 +201,9 @@ def _asked(add):
 
 
 def _far(add):
-    add("--far", type=share(LEAST_RATE), metavar="RATE", help="false accept rate: the share of strangers who "
-        "may be given a name (default: as it was, at first 0.01)")
+    add("--far", type=share(LEAST_RATE), metavar="RATE",
+        help="false accept rate: the share of strangers who may be given a name (default: as it "
+        "was, at first 0.01)")
 
 
 COMMANDS = {            # name: (what it does, how it is described, its options)

@@ -42,13 +42,15 @@ def enroll(options):
         held = gallery.enroll_encodings(names, encodings)
     added, again = held.count(None), sum(name == holder for name, holder in zip(names, held))
     options.left_out += [LeftOut(paths[i], f"it is enrolled as {holder}")
-                         for i, name, holder in zip(used, names, held) if holder not in (None, name)]
+                         for i, name, holder in zip(used, names, held)
+                         if holder not in (None, name)]
+    calibrated = _calibrated(gallery)
     say(options, f"{shown(options.gallery)}: pictures added: {added:,}"
         + (f" ({again:,} were there already)" if again else "")
-        + f"; people in it: {len(gallery):,}; {_costs(gallery)}")
-    _warn(gallery)
+        + f"; people in it: {len(gallery):,}; {_costs(gallery, calibrated)}")
+    _warn(gallery, calibrated)
     return {"enrolled": added, "enrolled_before": again, "people": len(gallery),
-            "threshold": gallery.threshold, "calibrated": _calibrated(gallery),
+            "threshold": gallery.threshold, "calibrated": calibrated,
             "seconds": watch.seconds}
 
 
@@ -63,7 +65,6 @@ def identify(options):
     for i, match in zip(used, found):
         said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
         say(options, f"{shown(paths[i])}: {said}{_distances(match)})")
-    _warn(gallery)
     return _answers(gallery, paths, used, found) | {"encoding_seconds": encoded,
                                                     "search_seconds": searched}
 
@@ -76,13 +77,14 @@ def verify(options):
     for i, said in zip(used, found):
         answer = "yes," if said else "no, not"
         say(options, f"{shown(paths[i])}: {answer} {said.claimed} ({_distances(said)})")
-    _warn(gallery)
     return _answers(gallery, paths, used, found)
 
 
 def _answers(gallery, paths, used, found):
-    """Figures of Matches or Verifications; no rate is promised for what was not measured."""
+    """Figures of Matches or Verifications; no rate is promised for what was not measured, and that
+    is said."""
     calibrated = _calibrated(gallery)
+    _warn(gallery, calibrated)
     unknown = {} if calibrated else {"false_accept_rate": None}
     return {"answers": [vars(said) | unknown | {"picture": str(paths[i])}
                         for i, said in zip(used, found)], "calibrated": calibrated}
@@ -99,18 +101,19 @@ def calibrate(options):
         gallery.impostors, gallery.threshold = impostors, None
         if options.far is not None:
             gallery.false_accept_rate = options.far
+    calibrated = _calibrated(gallery)
     tau, pictures = gallery.threshold, max(1, len(gallery.people))
     each = per_comparison(gallery.false_accept_rate, pictures)
-    say(options, f"{shown(options.gallery)}: {_costs(gallery)}; τ was {before:.4f}",
+    say(options, f"{shown(options.gallery)}: {_costs(gallery, calibrated)}; τ was {before:.4f}",
         f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
         f"down to {impostors.rates[0]:g} a comparison, and τ is for {each:.2g}"
         + (": extrapolated" if each < impostors.rates[0] else "")
         + ("; with fewer than 30 people the share may be several times the stated"
            if impostors.people < 30 else ""))
-    _warn(gallery)
+    _warn(gallery, calibrated)
     figures = {"threshold": tau, "threshold_before": before, "impostors": vars(impostors),
                "false_accept_rate": gallery.false_accept_rate,
-               "pictures_enrolled": len(gallery.people), "calibrated": _calibrated(gallery)}
+               "pictures_enrolled": len(gallery.people), "calibrated": calibrated}
     if same.any():
         found = judge(distances, same, tau)
         say(options, *str(found).splitlines()[1:])
@@ -137,12 +140,13 @@ def _measure(options, model):
 
 def list_people(options):
     gallery = _gallery(options, model_of(options))
+    calibrated = _calibrated(gallery)
     counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
-    say(options, f"{_costs(gallery)}; pictures of each:",
+    say(options, f"{_costs(gallery, calibrated)}; pictures of each:",
         *(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
-    _warn(gallery)
+    _warn(gallery, calibrated)
     return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold,
-            "calibrated": _calibrated(gallery)}
+            "calibrated": calibrated}
 
 
 def remove(options):
@@ -178,8 +182,8 @@ def _check_crop(options, gallery, crop):
     """Raise ValueError where its pictures were cut in another way."""
     if None not in (crop, gallery.crop) and crop != gallery.crop:
         raise ValueError(f"{options.gallery} was made with --crop {gallery.crop:g}, here it is "
-                         f"{crop:g}: pictures cut in two ways cannot be compared; leave --crop out, "
-                         "or enroll into another file")
+                         f"{crop:g}: pictures cut in two ways cannot be compared; leave --crop "
+                         "out, or enroll into another file")
 
 
 @contextlib.contextmanager
@@ -218,21 +222,21 @@ def _files(options):
 
 
 def _calibrated(gallery):
-    """Whether it is known what τ costs: other people were measured, on pictures like those enrolled."""
+    """Whether it is known what τ costs: other people were measured, on pictures like these."""
     return gallery.calibrated and gallery.impostors.hold_for(gallery.encodings, gallery.people)
 
 
-def _costs(gallery):
+def _costs(gallery, calibrated):
     """What τ is, and what it costs."""
-    if not _calibrated(gallery):
+    if not calibrated:
         return f"τ {gallery.threshold:.3f}, not calibrated"
     rate = gallery.impostors.rate(gallery.threshold, len(gallery.people))
     return f"τ {gallery.threshold:.3f}, at which {rate:.1%} of strangers are given a name"
 
 
-def _warn(gallery):
+def _warn(gallery, calibrated):
     """Say where it is not known what τ costs, by what it goes then, and what to do."""
-    if _calibrated(gallery):
+    if calibrated:
         return
     tau, people = f"τ {gallery.threshold:.3f}", (gallery.encodings, gallery.people)
     known = gallery.impostors or _elsewhere(gallery)

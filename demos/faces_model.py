@@ -45,7 +45,8 @@ class Model:
         self.quiet, self.left_out = quiet, [] if left_out is None else left_out
 
     def gallery(self):
-        """An empty gallery for this encoder; where nothing better is known, it has the τ for pairs."""
+        """An empty gallery for this encoder; where nothing is known of other people, it has the τ
+        for pairs."""
         gallery = Gallery(self.encoder, impostors=self.impostors, crop=self.crop)
         if gallery.threshold == 0:
             gallery.threshold = self.threshold
@@ -120,7 +121,11 @@ def read_prepared(paths, size, channels, crop, quiet, left_out):
 def usable(used, paths, others, left_out):
     """`used`, after noting the others; raises ValueError where nothing is used."""
     if not used:
-        named = "; ".join(map(str, others[:NAMED])) + (f"; {len(others) - NAMED:,} more" if len(others) > NAMED else "")
-        raise ValueError(named if len(paths) == 1 else f"none of {len(paths):,} pictures can be used: {named}")
+        named = "; ".join(map(str, others[:NAMED]))
+        if len(others) > NAMED:
+            named += f"; {len(others) - NAMED:,} more"
+        if len(paths) > 1:
+            named = f"none of {len(paths):,} pictures can be used: {named}"
+        raise ValueError(named)
     left_out += others
     return used

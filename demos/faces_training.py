@@ -75,8 +75,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     parts.training.check_trainable()
     with_second = parts.training.with_second
     if getattr(options, "people", 0) > with_second:
-        print(f"--people {options.people:,}: a batch holds {with_second:,}; no more of the people to learn from have a "
-              "second picture", file=sys.stderr)
+        print(f"--people {options.people:,}: a batch holds {with_second:,}; no more of the people "
+              "to learn from have a second picture", file=sys.stderr)
     recipe["people"] = min(recipe["people"], with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
@@ -88,8 +88,9 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     if options.minutes:
         recipe |= _steps_that_fit(options.minutes, path, encoder, work, recipe)
     watch, processor = Stopwatch(), time.process_time()
-    with closing(_Follow(options.quiet)) as follow, _noting_ctrl_c(follow), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)         # of NumPy: a run that diverges says so itself
+    with (closing(_Follow(options.quiet)) as follow, _noting_ctrl_c(follow),
+          warnings.catch_warnings()):
+        warnings.simplefilter("ignore", RuntimeWarning)     # a run that diverges says so itself
         result = work(encoder, **recipe, checkpoint=path, callback=follow)
     if result.stopped == "interrupted":
         _say_how_to_go_on(path, model)
@@ -105,10 +106,9 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
 
 @contextmanager
 def _noting_ctrl_c(follow):
-    """Inside the block Ctrl-C waits for the end of the step, where all is whole; a second one does not.
-
-    Threads cannot do so, and where the process ignores Ctrl-C it goes on to.
-    """
+    """Inside the block Ctrl-C waits for the end of the step, where all is whole; a second one does
+    not wait.  Where Ctrl-C is ignored, or somebody else's, it stays so; only the main thread may
+    set it."""
     def note(*_):
         if follow.interrupted:
             raise KeyboardInterrupt
@@ -130,8 +130,8 @@ def _say_how_to_go_on(path, model):
     found = checkpoint.load(path)
     print("nothing is kept of the run; the same command begins anew" if found is None else
           f"the same command goes on after step {found[1]['t']:,}, from {path}",
-          f"{model} is as it was before" if model.exists() else f"{model} is written at the end", sep="; ",
-          file=sys.stderr)
+          f"{model} is as it was before" if model.exists() else f"{model} is written at the end",
+          sep="; ", file=sys.stderr)
 
 
 def _figures(parts, encoder, recipe, result):
@@ -185,7 +185,8 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     if found is not None:
         return {name: int(found[1]["run"][name]) for name in names}
     few, moments, untrained, watch = 6, {stage: [] for stage in names.values()}, encoder.state_dict(), Stopwatch()
-    tried = work(encoder, **recipe | {name: few for name in names if recipe[name]} | {"validation": None},
+    short = {name: few for name in names if recipe[name]} | {"validation": None}
+    tried = work(encoder, **recipe | short,
                  callback=lambda step: moments[step.stage].append(watch.seconds))
     if tried.stopped:
         raise KeyboardInterrupt

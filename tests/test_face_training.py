@@ -165,14 +165,15 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     trained(checkpoint=path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="run.npz is of another run: margin was 0.2, is 0.3; go on with what it was, "
-                       "name another file, or delete this one"):
+    with pytest.raises(ValueError, match="run.npz is of another run: margin was 0.2, is 0.3; go on "
+                       "with what it was, name another file, or delete this one"):
         trained(checkpoint=path, margin=0.3)
     with pytest.raises(ValueError, match="another run: labels was"):
         trained(checkpoint=path, data=(SEEN[0], SEEN[1] // 2))
     with pytest.raises(ValueError, match="another run: validation was None, is"):
         trained(checkpoint=path, validation=APART)
-    with pytest.raises(ValueError, match="another run: augmentation was another; encoder was another; go on"):
+    with pytest.raises(ValueError, match="another run: augmentation was another; encoder was "
+                       "another; go on"):
         trained(lambda: encoder(widths=[4]), checkpoint=path,
                 augmentation=md.data.Augmentation(flip=0.5))
     for progress in {}, []:

@@ -389,7 +389,7 @@ def test_without_a_threshold_nobody_is_recognized_until_it_is_known_what_one_cos
 
 
 def test_the_threshold_of_face128_follows_from_the_start_and_is_not_calibrated():
-    """Where its weights are in the cache: exactly these have been measured, on press photographs."""
+    """Where its weights are in the cache: exactly these were measured, on press photographs."""
     if not (cache_folder() / FILES["face128"]["name"]).exists():
         pytest.skip("face128 is not in the cache; fetch it with md.weights.fetch")
     encoder = md.models.face128()

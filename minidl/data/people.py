@@ -20,8 +20,8 @@ from .images import FORMATS, list_images, load_image
 
 PAIRS_HEADER = ["image_a", "image_b", "same"]
 SYSTEM = {"thumbs.db", "desktop.ini"}           # what Windows hides in folders
-UNSEEN = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"        # joiners, marks of direction
-                               "\u2800\u115f\u1160\u3164\uffa0"))      # printable, and blank
+UNSEEN = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"    # joiners, marks of direction
+                                "\u2800\u115f\u1160\u3164\uffa0"))  # printable, and blank
 
 
 class LeftOut(namedtuple("LeftOut", "path reason")):
@@ -97,7 +97,8 @@ def read_people(folder):
     A name is one whichever way its accents are written (Unicode's composed form, NFC), and without
     spaces around it, so that two folders may hold one person.  A link to a folder in which `folder`
     itself lies is left out: everybody's pictures would be one more person's.  Hidden files are
-    passed over, and beside the people's folders whatever has no picture's ending (a list of pairs, a licence).
+    passed over, and beside the people's folders whatever has no picture's ending (a list of pairs,
+    a licence).
     Returns People, sorted by name.  Raises ValueError where there are no folders with pictures:
     none at all, pictures without a folder for each person, or people one level deeper; OSError
     where the folder cannot be read.
@@ -224,8 +225,8 @@ def read_pairs(file, folder):
     """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to `folder`; 1 or 0.
 
     Returns Pairs.  Raises ValueError, naming the file and the line, for another header, a line that is not two paths and
-    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError for an unreadable file,
-    and for a pipe or a device, which might never end.
+    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError
+    for an unreadable file, and for a pipe or a device, which might never end.
     """
     import csv
     folder, a, b, same = Path(folder), [], [], []

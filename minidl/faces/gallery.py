@@ -41,11 +41,10 @@ class Gallery:
                             claimed in `verify` (1:1).  A number: τ is that, whatever it costs.
         false_accept_rate   the share of strangers who may be named, or be accepted as the claimed
         impostors           how near other people come on pictures like yours: see Impostors, which
-                            has the formula.
-                            Impostors.measure(encode(encoder, pictures), names)
-    Without impostors a gallery is not `calibrated`, as every answer says.  Then τ of face128 goes by
-    what was `measured` on pictures that may be unlike yours, and no answer promises a rate; of other
-    encoders nothing is known, and τ is 0, which recognizes nobody but in the very same picture.
+                            has the formula.  Impostors.measure(encode(encoder, pictures), names)
+    Without impostors a gallery is not `calibrated`, as every answer says.  Then τ of face128 goes
+    by what was `measured` on pictures that may be unlike yours, and no answer promises a rate; of
+    other encoders nothing is known, and τ is 0, which recognizes only the very same picture.
     crop is a note: the middle share of each side that the encoder was shown (None: not noted).
     Only pictures that were cut alike can be compared.
 

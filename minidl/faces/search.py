@@ -27,14 +27,15 @@ def nearest_people(queries, encodings, squares, people):
 
 
 def copies(old, new):
-    """For each of the encodings `new` (N, D) the first row that it is a copy of, in `old` (M, D) or,
-    numbered from M on, in `new`; −1 where it is the first of its kind.
+    """For each of the encodings `new` (N, D) the first row of which it is a copy, in `old` (M, D)
+    or, numbered from M on, in `new`; −1 where it is the first of its kind.
 
     A copy is within 10⁻⁵ of its own length: the same picture has other last digits in another
     batch.  The projections of two copies on any direction are as near, so that only those are
     compared which are neighbours there: O((M + N) (D + log N)), not O((M + N) N D).
     """
-    whose, direction = np.full(len(new), -1), np.random.default_rng(0).standard_normal(new.shape[1], "float32")
+    whose = np.full(len(new), -1)
+    direction = np.random.default_rng(0).standard_normal(new.shape[1], "float32")
     reach = ALIKE * np.linalg.norm(new, axis=1)
     places = np.concatenate([old @ direction, new @ direction]).astype("float64")
     around = reach.max(initial=0) * np.linalg.norm(direction)

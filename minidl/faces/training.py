@@ -68,11 +68,12 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
         measurements in a row brought nothing better.
     checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
         bit (on the same device, and number of threads).
-    callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.  Where it raises
-        KeyboardInterrupt, the checkpoint is written first; Ctrl-C in the middle of a step leaves the one before.
-    Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or pictures, or a loss,
-    weights or encodings that are no longer finite, before they reach the checkpoint; WeightsError for a checkpoint that
-    cannot be read.
+    callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.
+        Where it raises KeyboardInterrupt, the checkpoint is written first; Ctrl-C in the middle of
+        a step leaves the one before.
+    Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or
+    pictures, or a loss, weights or encodings that are no longer finite, before they reach the
+    checkpoint; WeightsError for a checkpoint that cannot be read.
     """
     settings = {name: value for name, value in locals().items()
                 if name not in ("encoder", "pictures", "labels", "validation", "checkpoint", "callback")}
@@ -131,8 +132,8 @@ def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_pers
 
 
 # of what a checkpoint keeps beside the arrays
-KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "rows": list, "history": list,
-         "warnings": list, "stopped": str}
+KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "rows": list,
+         "history": list, "warnings": list, "stopped": str}
 MEASURED = {"loss", "learning_rate", "active", "near", "far", "spread"}         # at each step
 
 
@@ -183,8 +184,9 @@ class _Run:
                 self.note(stage)
             if self.callback is not None:
                 measures = {name: row[name] for name in ("active", "near", "far", "spread")}
-                self.tell(stage, Step(self.t, self.total, stage.name, row["loss"], row["learning_rate"], measures,
-                                      self.result.history[-1] if full else None, warning))
+                self.tell(stage, Step(
+                    self.t, self.total, stage.name, row["loss"], row["learning_rate"], measures,
+                    self.result.history[-1] if full else None, warning))
             if full and self.result.stopped:
                 return
 
@@ -216,7 +218,8 @@ class _Run:
         value = loss.item()
         if not math.isfinite(value):
             raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate "
-                             f"(at most {stage.peak:g} here), or look for pixels that are not numbers")
+                             f"(at most {stage.peak:g} here), or look for pixels that are not "
+                             "numbers")
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -229,12 +232,13 @@ class _Run:
         """Raise ValueError where the run has diverged, before such weights reach the checkpoint."""
         for part in (self.encoder, stage.objective.head, *self.optimizers):
             values = () if part is None else part.state_dict().values()
-            if not all(np.isfinite(value.numpy() if isinstance(value, Tensor) else value).all() for value in values):
+            arrays = (value.numpy() if isinstance(value, Tensor) else value for value in values)
+            if not all(np.isfinite(array).all() for array in arrays):
                 self.diverged(stage, "weights or their moments")
 
     def diverged(self, stage, what):
-        raise ValueError(f"train: the run has diverged: {what} are not finite after step {self.t}; lower the learning rate "
-                         f"(at most {stage.peak:g} here)") from None
+        raise ValueError(f"train: the run has diverged: {what} are not finite after step {self.t}; "
+                         f"lower the learning rate (at most {stage.peak:g} here)") from None
 
     def encodings(self, stage):
         """Of the validation pictures."""
@@ -273,7 +277,8 @@ class _Run:
         r, monitor = self.result, stage.monitor
         checkpoints.save(self.checkpoint, parts, {
             "run": self.identity(), "t": self.t, "stage": stage.name, "best_score": self.best_score, "since": self.since,
-            "rows": self.rows, "best_step": r.best_step, "history": r.history, "warnings": r.warnings, "stopped": r.stopped,
+            "rows": self.rows, "best_step": r.best_step, "history": r.history,
+            "warnings": r.warnings, "stopped": r.stopped,
             "monitor": [list(monitor.losses), monitor.warned] if monitor else None})
 
     def resume(self):
@@ -282,12 +287,13 @@ class _Run:
         if found is None:
             return
         parts, progress = found
-        if missing := {"run", "stage", "t", "best_score", "since", "rows", "history", "best_step"} - set(progress):
+        if missing := {"run", "stage", *KINDS} - set(progress):
             raise checkpoints.WeightsError(f"{self.checkpoint}: is not a checkpoint of this kind of run: it lacks "
                                            f"{', '.join(sorted(missing))}")
         own = self.identity()
         was = progress["run"] if isinstance(progress["run"], dict) else {}
-        if other := [_change(name, was.get(name), own.get(name)) for name in was | own if was.get(name) != own.get(name)]:
+        if other := [_change(name, was.get(name), own.get(name)) for name in was | own
+                     if was.get(name) != own.get(name)]:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
                              "what it was, name another file, or delete this one to begin anew")
         stage = next((s for s in self.stages if s.name == progress["stage"]), None)
@@ -308,8 +314,9 @@ class _Run:
                 raise ValueError(
                     f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}"
                 )
-        if any(not isinstance(row, dict) or set(row) != MEASURED
-               or not all(isinstance(value, (int, float)) for value in row.values()) for row in progress["rows"]):
+        if not all(isinstance(row, dict) and set(row) == MEASURED and all(
+                isinstance(value, (int, float)) for value in row.values())
+                for row in progress["rows"]):
             raise ValueError("its rows do not measure " + ", ".join(sorted(MEASURED)))
         if not 0 <= progress["t"] <= self.total:
             raise ValueError(f"its step {progress['t']} is none of {self.total}")
