@@ -3,6 +3,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 from pathlib import Path
 import sys
 import tempfile
@@ -38,14 +39,19 @@ def run(main, arguments=None):
     """Run main(arguments), which may give an exit code.
 
     A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
-    and exit code 2.
+    and exit code 2.  Where nobody reads on (… | head -1), it ends as other programs do, quietly.
     """
     for stream in (sys.stdout, sys.stderr):     # a file's name need not be text that can be written
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        if code := main(arguments):
+        code = main(arguments)
+        print(end="", flush=True)
+        if code:
             sys.exit(code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
+        sys.exit(141)                                                   # 128 + SIGPIPE's 13
     except (ValueError, OSError, ImportError, md.DeviceError) as error:
         sys.exit(_one_line(error))
     except MemoryError as error:
@@ -57,23 +63,35 @@ def run(main, arguments=None):
 
 def _one_line(error):
     what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    print(" ".join(what.split()), file=sys.stderr)
+    what = " ".join(what.split())           # a file's name may hold what moves a terminal's cursor
+    print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in what), file=sys.stderr)
     return 2
 
 
 def start(options):
-    """Choose the device and make the output folder, so that mistakes there show before the work."""
+    """Choose the device and make the folders of --output and --json, so that mistakes there show
+    before the work, and before anything is changed."""
     if options.seed < 0:
         raise ValueError(f"--seed must not be negative, got {options.seed}")
     if options.device:
         md.use_device(options.device)
     if options.output.exists() and not options.output.is_dir():
         raise ValueError(f"--output {options.output} is a file, not a folder")
-    options.output.mkdir(parents=True, exist_ok=True)
+    _make("--output", options.output)
+    if options.json is not None:
+        if options.json.exists() and not options.json.is_file():
+            raise ValueError(f"--json {options.json} is not a file")
+        _make("--json", options.json.parent)
+
+
+def _make(option, folder):
+    """Make a folder, and see whether files can be made in it."""
     try:
-        tempfile.TemporaryFile(dir=options.output).close()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise ValueError(f"--output {options.output}: nothing can be written in this folder ({error.strerror})") from None
+        raise ValueError(f"{option} {folder}: nothing can be written in this folder "
+                         f"({error.strerror})") from None
 
 
 def progress(total, description, quiet):
@@ -114,7 +132,6 @@ class _NoBar:
 def write_json(path, figures):
     """Write a dictionary of figures, atomically; what is no number (NaN, infinity) as null, which JSON has."""
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write((json.dumps(_finite(figures), indent=2) + "\n").encode())
 
@@ -137,11 +154,15 @@ def above(bound, kind=int):
     return number
 
 
-def share(text):
-    """An option's type: a number from 0 to 1."""
-    if not 0 <= float(text) <= 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1, got {text}")
-    return float(text)
+def share(lowest=0, whole=False):
+    """An option's type: a number between 0 and 1, not below `lowest`; 1 itself where `whole`."""
+    def number(text):
+        value = float(text)
+        if not (0 < value < 1 or whole and value == 1) or value < lowest:
+            least, most = f"from {lowest:g}" if lowest else "above 0", "at most" if whole else "below"
+            raise argparse.ArgumentTypeError(f"must be {least}, and {most} 1, got {text}")
+        return value
+    return number
 
 
 class Stopwatch:

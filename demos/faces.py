@@ -17,8 +17,8 @@ pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the c
 
 A stranger is compared with everybody enrolled, so the threshold τ falls as the gallery grows: --far
 is the share of strangers who may be given a name.  `calibrate` measures how near other people come
-on pictures like yours; until it has, face128 goes by press photographs, an encoder of `train` by
-its validation people, and of one without such a note everything says "not calibrated".
+on pictures like yours.  Until it has, face128 goes by press photographs, and everything says "not
+calibrated"; an encoder of `train` goes by its validation people, where there were enough of them.
 """
 import argparse
 from pathlib import Path
@@ -33,6 +33,7 @@ from minidl.data import write_drawn_faces
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
 
+LEAST_RATE = 1e-6               # of false accepts: pairs that could show a smaller one take a day
 DRAWN_PICTURES = 6              # of each person
 EXIT_CODES = """Exit codes: 0, all pictures were used; 1, some were left out, each is named on
 stderr, and the rest was done; 2, a mistake, said in one line, and nothing was changed."""
@@ -122,8 +123,9 @@ def _data_or_drawn(add):
 
 
 def _crop(add):
-    add("--crop", type=share, metavar="SHARE", help="look only at the middle of each picture, this share of its sides: 0.45 "
-        "for Labeled Faces in the Wild as distributed (default: as the encoder was trained, else 1)")
+    add("--crop", type=share(whole=True), metavar="SHARE",
+        help="look only at the middle of each picture, this share of its sides: 0.45 for Labeled "
+        "Faces in the Wild as distributed (default: as the gallery or the encoder notes, else 1)")
 
 
 def _model_option(add):
@@ -172,8 +174,9 @@ def _recipe(add):
     choice("channels", "1 looks at grey, 3 at colours", type=int, choices=[1, 3])
     choice("patience", "end when so many measurements in a row brought nothing better", **number)
     choice("every", "steps between measurements and checkpoints", **number)
-    add("--apart", type=share, metavar="SHARE", help="of the people: so many to find the best step by, and as many for "
-        "evaluate (default: 0.1, more where there are few)")
+    add("--apart", type=share(), metavar="SHARE",
+        help="of the people: so many to find the best step by, and as many for evaluate (default: "
+        "0.1, more where there are few)")
     add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption; "
         "it goes when training is done (default: beside the model)")
 
@@ -198,8 +201,9 @@ def _asked(add):
 
 
 def _far(add):
-    add("--far", type=share, metavar="RATE", help="false accept rate: the share of strangers who "
-        "may be given a name (default: as it was, at first 0.01)")
+    add("--far", type=share(LEAST_RATE), metavar="RATE",
+        help="false accept rate: the share of strangers who may be given a name (default: as it "
+        "was, at first 0.01)")
 
 
 COMMANDS = {            # name: (what it does, how it is described, its options)

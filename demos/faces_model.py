@@ -10,6 +10,7 @@ from minidl.faces import Gallery, Impostors, encode, prepare
 from minidl.models import Mirrored, face128, load_encoder
 from minidl.weights import WeightsError
 
+NAMED = 20                          # pictures that cannot be used, in one line; of more the number
 FACE128 = {"threshold": 0.6}        # what its author recommends (King 2017)
 
 
@@ -37,17 +38,17 @@ class Model:
             noted = float(notes.get("crop", 1))
             if not 0 < noted <= 1:
                 raise ValueError(f"crop must be a share above 0, got {noted}")
+            self.crop = noted if crop is None else crop
             self.gallery()                          # which looks at the threshold
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: its notes are not those of `train`: {error}") from None
-        self.crop = noted if crop is None else crop
         self.quiet, self.left_out = quiet, [] if left_out is None else left_out
 
     def gallery(self):
-        """An empty gallery for this encoder; where nothing better is known, it is not calibrated,
-        and has the τ for pairs."""
-        gallery = Gallery(self.encoder, impostors=self.impostors)
-        if not gallery.calibrated:
+        """An empty gallery for this encoder; where nothing is known of other people, it has the τ
+        for pairs."""
+        gallery = Gallery(self.encoder, impostors=self.impostors, crop=self.crop)
+        if gallery.threshold == 0:
             gallery.threshold = self.threshold
         return gallery
 
@@ -61,7 +62,7 @@ class Model:
         Raises ValueError where there are none.
         """
         pictures, places, left_out = load_usable(paths, self.read)
-        return pictures, _some(places, paths, left_out, self.left_out)
+        return pictures, usable(places, paths, left_out, self.left_out)
 
     def encode(self, paths, batch=64):
         """(encodings (N, D), their places in `paths`) of the picture files that can be read, a
@@ -75,7 +76,7 @@ class Model:
                 used += [start + place for place in places]
                 left_out += others
                 bar.update(len(pictures) + len(others))
-        used = _some(used, paths, left_out, self.left_out)
+        used = usable(used, paths, left_out, self.left_out)
         return np.concatenate(encodings), used
 
     def distances(self, pairs):
@@ -114,14 +115,17 @@ def read_prepared(paths, size, channels, crop, quiet, left_out):
                 used.append(i)
             others += out
             bar.update()
-    return pictures[:len(used)], _some(used, paths, others, left_out)
+    return pictures[:len(used)], usable(used, paths, others, left_out)
 
 
-def _some(used, paths, others, left_out):
+def usable(used, paths, others, left_out):
     """`used`, after noting the others; raises ValueError where nothing is used."""
     if not used:
-        only = others[0]
-        raise ValueError(f"{only.path}: {only.reason}" if len(paths) == 1 else
-                         f"none of {len(paths):,} pictures can be used: {only.path}: {only.reason}")
+        named = "; ".join(map(str, others[:NAMED]))
+        if len(others) > NAMED:
+            named += f"; {len(others) - NAMED:,} more"
+        if len(paths) > 1:
+            named = f"none of {len(paths):,} pictures can be used: {named}"
+        raise ValueError(named)
     left_out += others
     return used

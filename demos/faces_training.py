@@ -1,12 +1,15 @@
 """The command `train` of demos.faces: an encoder from a folder of people."""
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 import inspect
 from pathlib import Path
+import signal
 import statistics
 import sys
+import threading
 import time
+import warnings
 
 import numpy as np
 
@@ -70,7 +73,11 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     pictures, validation = (_read(parts, part, encoder, crop, options)
                             for part in ("training", "validation"))
     parts.training.check_trainable()
-    recipe["people"] = min(recipe["people"], parts.training.with_second)
+    with_second = parts.training.with_second
+    if getattr(options, "people", 0) > with_second:
+        print(f"--people {options.people:,}: a batch holds {with_second:,}; no more of the people "
+              "to learn from have a second picture", file=sys.stderr)
+    recipe["people"] = min(recipe["people"], with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
     model, path = Path(options.model), options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
@@ -81,18 +88,50 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     if options.minutes:
         recipe |= _steps_that_fit(options.minutes, path, encoder, work, recipe)
     watch, processor = Stopwatch(), time.process_time()
-    with closing(_Follow(options.quiet)) as follow:
+    with (closing(_Follow(options.quiet)) as follow, _noting_ctrl_c(follow),
+          warnings.catch_warnings()):
+        warnings.simplefilter("ignore", RuntimeWarning)     # a run that diverges says so itself
         result = work(encoder, **recipe, checkpoint=path, callback=follow)
+    if result.stopped == "interrupted":
+        _say_how_to_go_on(path, model)
+        raise KeyboardInterrupt
     times = {"training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor}
     notes = _notes(encoder, validation, parts.validation.labels, options.seed)
     seen = sorted(parts.training.names + parts.validation.names)
     save_encoder(model, encoder, crop=crop, seen=seen, **notes)
-    if result.stopped == "interrupted":
-        print(f"{model} has what was learned so far; the same command goes on from {path}", file=sys.stderr)
-        raise KeyboardInterrupt
     path.unlink(missing_ok=True)
     _draw_history(result.history, options.output / "training.png")
     return _figures(parts, encoder, recipe, result) | times | {"threshold": notes["threshold"]}
+
+
+@contextmanager
+def _noting_ctrl_c(follow):
+    """Inside the block Ctrl-C waits for the end of the step, where all is whole; a second one does
+    not wait.  Where Ctrl-C is ignored, or somebody else's, it stays so; only the main thread may
+    set it."""
+    def note(*_):
+        if follow.interrupted:
+            raise KeyboardInterrupt
+        follow.interrupted = True
+
+    if threading.current_thread() is not threading.main_thread() \
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _say_how_to_go_on(path, model):
+    """After an interruption, which leaves the model's file as it was."""
+    found = checkpoint.load(path)
+    print("nothing is kept of the run; the same command begins anew" if found is None else
+          f"the same command goes on after step {found[1]['t']:,}, from {path}",
+          f"{model} is as it was before" if model.exists() else f"{model} is written at the end",
+          sep="; ", file=sys.stderr)
 
 
 def _figures(parts, encoder, recipe, result):
@@ -146,8 +185,11 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     if found is not None:
         return {name: int(found[1]["run"][name]) for name in names}
     few, moments, untrained, watch = 6, {stage: [] for stage in names.values()}, encoder.state_dict(), Stopwatch()
-    work(encoder, **recipe | {name: few for name in names if recipe[name]} | {"validation": None},
-         callback=lambda step: moments[step.stage].append(watch.seconds))
+    short = {name: few for name in names if recipe[name]} | {"validation": None}
+    tried = work(encoder, **recipe | short,
+                 callback=lambda step: moments[step.stage].append(watch.seconds))
+    if tried.stopped:
+        raise KeyboardInterrupt
     encoder.load_state_dict(untrained)
     whole = sum(recipe[name] * statistics.median(np.diff(moments[stage])) for name, stage in names.items() if recipe[name])
     share = (0.9 * 60 * minutes - watch.seconds) / whole            # a tenth is for validation
@@ -158,7 +200,7 @@ class _Follow:
     """Shows how a run goes on: a bar with the time left, and warnings."""
 
     def __init__(self, quiet):
-        self.quiet, self.bar, self.score = quiet, None, ""
+        self.quiet, self.bar, self.score, self.interrupted = quiet, None, "", False
 
     def __call__(self, step):
         if self.bar is None:
@@ -170,6 +212,8 @@ class _Follow:
         self.bar.update()
         if step.warning:
             print(f"\nwarning: {step.warning}", file=sys.stderr)
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def close(self):
         if self.bar is not None:

@@ -129,6 +129,20 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, made, options, killed_
     assert_same_run(whole, finished) and not isinstance(numbers[-1], int)     # a finished run has no step left
 
 
+def test_ctrl_c_in_the_callback_loses_no_step(tmp_path):
+    """The checkpoint is written between two steps, and the history's means are of all of them."""
+    def interrupt(step):
+        if step.number == number:
+            raise KeyboardInterrupt
+
+    whole, path = trained(Dropping, validation=APART), tmp_path / "run.npz"
+    for number in 1, 6, 8, 11:
+        result = trained(Dropping, validation=APART, checkpoint=path, callback=interrupt)[1]
+        assert result.stopped == "interrupted"
+        assert checkpoints.load(path)[1]["t"] == number
+    assert_same_run(whole, trained(Dropping, validation=APART, checkpoint=path))
+
+
 def test_ctrl_c_ends_a_run_with_what_there_is():
     def interrupt(step):
         if step.number == 5:
@@ -151,12 +165,17 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     trained(checkpoint=path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="run.npz is of another run: margin was 0.2, is 0.3; go on with what it was"):
+    with pytest.raises(ValueError, match="run.npz is of another run: margin was 0.2, is 0.3; go on "
+                       "with what it was, name another file, or delete this one"):
         trained(checkpoint=path, margin=0.3)
     with pytest.raises(ValueError, match="another run: labels was"):
         trained(checkpoint=path, data=(SEEN[0], SEEN[1] // 2))
     with pytest.raises(ValueError, match="another run: validation was None, is"):
         trained(checkpoint=path, validation=APART)
+    with pytest.raises(ValueError, match="another run: augmentation was another; encoder was "
+                       "another; go on"):
+        trained(lambda: encoder(widths=[4]), checkpoint=path,
+                augmentation=md.data.Augmentation(flip=0.5))
     for progress in {}, []:
         checkpoints.save(path, {}, progress)
         with pytest.raises(md.WeightsError, match="not a checkpoint"):
@@ -173,6 +192,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     "change",
     [
         {"t": "3"},
+        {"rows": [{"loss": 1.0}]},
         {"t": -1},
         {"t": 10**9},
         {"t": 2.5},
@@ -306,6 +326,19 @@ def test_a_loss_that_is_not_finite_ends_the_run():
     broken[::5, 3:9, 3:9] = np.nan
     with pytest.raises(ValueError, match="train: the loss is nan at step 1; lower the learning rate"):
         trained(data=(broken, SEEN[1]), augmentation=None)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("validation", [None, APART])
+def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, validation):
+    path = tmp_path / "run.npz"
+    with pytest.raises(ValueError, match=r"(not finite after|the loss is nan at) step \d+; lower the "
+                       r"learning rate \(at most 1e\+38 here\)"):
+        trained(validation=validation, checkpoint=path, pretrain_steps=0, learning_rate=1e38,
+                every=1, augmentation=None)
+    if path.exists():
+        parts, _ = checkpoints.load(path)
+        assert all(np.isfinite(value).all() for value in parts["encoder"].values())
 
 
 def test_training_refuses():

@@ -17,7 +17,7 @@ from minidl import nn, ops
 from minidl.data import resize
 from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
 from minidl.faces.measured import measured
-from minidl.faces.search import nearest_people
+from minidl.faces.search import copies, nearest_people
 from minidl.files import cache_folder
 from minidl.weights import FILES
 
@@ -388,8 +388,8 @@ def test_without_a_threshold_nobody_is_recognized_until_it_is_known_what_one_cos
     assert gallery.identify_encodings(rows(1e-3))[0].name == "A"
 
 
-def test_face128_is_calibrated_from_the_start():
-    """Where its weights are in the cache: exactly these have been measured."""
+def test_the_threshold_of_face128_follows_from_the_start_and_is_not_calibrated():
+    """Where its weights are in the cache: exactly these were measured, on press photographs."""
     if not (cache_folder() / FILES["face128"]["name"]).exists():
         pytest.skip("face128 is not in the cache; fetch it with md.weights.fetch")
     encoder = md.models.face128()
@@ -398,8 +398,40 @@ def test_face128_is_calibrated_from_the_start():
     gallery = Gallery(encoder)
     gallery.enroll_encodings([f"person {i}" for i in range(40)], 10 * np.eye(40, 128))
     assert gallery.threshold == pytest.approx(0.475, abs=1e-3)
+    assert not gallery.calibrated and repr(gallery).endswith(", not calibrated)")
+    answer, = gallery.identify_encodings(10 * np.eye(1, 128))
+    assert answer.false_accept_rate is None and repr(answer).endswith("; not calibrated>")
     encoder.dense.data = encoder.dense.data + 1e-6
     assert measured(encoder) is None
+
+
+# Copies
+
+def test_the_same_picture_again_is_not_added_again():
+    gallery = Gallery(Encoder(width=2), 0.5)
+    for _ in range(2):
+        gallery.enroll("Ann", picture(0), picture(1), picture(0))
+        assert len(gallery.people) == 2
+    with pytest.raises(ValueError, match="picture 1 of 'Bob' is enrolled as 'Ann'"):
+        gallery.enroll("Bob", picture(2), picture(1))
+    assert gallery.names == ["Ann"] and len(gallery.people) == 2
+    nearly = gallery.encodings * np.float32(1 + 3e-7)               # from another batch
+    held = gallery.enroll_encodings(["Ann", "Bob", "Bob", "Cid"],
+                                    [*nearly, [3, 4], [3, 4.00001]])
+    assert held == ["Ann", "Ann", None, "Bob"]
+    assert gallery.names == ["Ann", "Bob"] and gallery.people.tolist() == [0, 0, 1]
+    assert gallery.enroll_encodings([], np.zeros((0, 2))) == []
+
+
+@given(st.integers(0, 2 ** 31), st.integers(0, 30), st.integers(1, 30))
+def test_copies_are_the_first_of_their_kind(seed, old, new):
+    """Against one loop, on small integers, where many are equal."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 3, (old + new, 3)).astype("float32")
+    first = [next(j for j in range(i + 1) if (rows[j] == rows[i]).all())
+             for i in range(old, old + new)]
+    found = copies(rows[:old], rows[old:])
+    assert found.tolist() == [-1 if j == i else j for i, j in enumerate(first, old)]
 
 
 # Several threads, several processes
@@ -521,6 +553,10 @@ def test_what_the_threshold_follows_from_is_saved(tmp_path):
     assert loaded.threshold == gallery.threshold
     loaded.enroll_encodings("C", rows(2))
     assert loaded.threshold < gallery.threshold
+    assert loaded.crop is None
+    loaded.crop = 0.45
+    loaded.save(tmp_path / "g")
+    assert Gallery.load(tmp_path / "g", gallery.encoder).crop == 0.45
     uncalibrated = Gallery(Encoder(width=2))
     uncalibrated.save(tmp_path / "g")
     assert not Gallery.load(tmp_path / "g", gallery.encoder).calibrated
@@ -605,6 +641,8 @@ def test_cut_off_and_damaged_galleries_are_refused(tmp_path):
     ({"threshold": np.array("wide")}, "not a gallery"),
     ({"threshold": np.complex128(1)}, "not a gallery"),
     ({"false_accept_rate": np.float64(1)}, "false_accept_rate"),
+    ({"crop": np.float64(0)}, "crop must be a share"), ({"crop": np.ones(2)}, "not a gallery"),
+    ({"crop": np.array("half")}, "not a gallery"),
     ({"encodings": np.full((3, 2), 3e38, "float32")}, "longer than"),
     ({"encodings": np.ones((3, 0), "float32")}, r"need encodings \(3, D\), got \(3, 0\)"),
     ({"people": np.array([0, 1, 1])}, "person 'C' has no picture"),
@@ -647,7 +685,8 @@ SAVING = """
         size = channels = 1
 
     gallery = Gallery(Encoder(1, 1, rng=0), 0)
-    gallery.enroll_encodings([f"person {i}" for i in range(10_000)], np.zeros((10_000, 32)))
+    places = np.arange(10_000)[:, None] * np.ones(32)
+    gallery.enroll_encodings([f"person {i}" for i in range(10_000)], places)
     version = 0
     while True:
         version += 1

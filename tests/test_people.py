@@ -1,4 +1,6 @@
 """Folders of people, lists of pairs, and their parts."""
+import os
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -93,9 +95,13 @@ def test_links(lfw, tmp_path):
     (lfw / "Eve").symlink_to(tmp_path / "elsewhere" / "Eve")
     (lfw / "Bob_Dylan" / "again").symlink_to(lfw)
     (lfw / "Bob_Dylan" / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (lfw / "loop").symlink_to(".")
+    (lfw / "above").symlink_to(tmp_path)
     people = read_people(lfw)
     assert "Eve" in people.names and len(people.paths) == 14
-    assert left_out(people, lfw) == {"Bob_Dylan/again": "it is a link to another folder",
+    whole = "it is a link to a folder that holds all of them"
+    assert left_out(people, lfw) == {"loop": whole, "above": whole,
+                                     "Bob_Dylan/again": "it is a link to another folder",
                                      "Bob_Dylan/broken.jpg": "it is no file"}
 
 
@@ -114,6 +120,18 @@ def test_one_name_in_two_forms_is_one_person(tmp_path):
     pairs = read_pairs(only / "pairs.csv", only)
     assert pairs.a[0].is_file() and pairs.b[0].is_file()
     assert names_of(pairs) == (["Zo\u00eb"], ["Zo\u00eb"])
+
+
+def test_spaces_around_a_name_are_no_part_of_it(tmp_path):
+    people = read_people(make(tmp_path, {"Ann": 1, " Ann": 1, "Ann ": 2, "   ": 1, "\u3164": 1}))
+    assert people.names == ["Ann"] and len(people.paths) == 4
+    assert [reason for _, reason in people.left_out] == ["its name is no printable text"] * 2
+
+
+def test_a_table_of_pairs_that_is_a_pipe(lfw):
+    os.mkfifo(lfw / "pairs.csv")
+    with pytest.raises(OSError, match="pairs.csv is a pipe"):
+        read_pairs(lfw / "pairs.csv", lfw)
 
 
 def test_a_name_that_cannot_be_shown_is_named_and_the_rest_goes_on(lfw):

@@ -7,6 +7,7 @@
 Every file is used, or it is LeftOut: with its path and the reason, while the rest goes on.
 """
 from collections import namedtuple
+import io
 import os
 from pathlib import Path
 import unicodedata
@@ -14,11 +15,13 @@ import unicodedata
 import numpy as np
 
 from .. import backend
+from ..files import atomic_write, open_file
 from .images import FORMATS, list_images, load_image
 
 PAIRS_HEADER = ["image_a", "image_b", "same"]
 SYSTEM = {"thumbs.db", "desktop.ini"}           # what Windows hides in folders
-UNSEEN = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"))   # joiners, marks of direction
+UNSEEN = dict.fromkeys(map(ord, "\u200c\u200d\u200e\u200f\u061c"    # joiners, marks of direction
+                                "\u2800\u115f\u1160\u3164\uffa0"))  # printable, and blank
 
 
 class LeftOut(namedtuple("LeftOut", "path reason")):
@@ -26,8 +29,7 @@ class LeftOut(namedtuple("LeftOut", "path reason")):
     __slots__ = ()
 
     def __str__(self):
-        path = str(self.path)               # which may hold what moves a terminal's cursor
-        return f"{path if _can_be_shown(path) else repr(path)}: {self.reason}"
+        return f"{shown(self.path)}: {self.reason}"
 
 
 class People(namedtuple("People", "paths labels names left_out folder", defaults=[(), None])):
@@ -92,9 +94,11 @@ def read_people(folder):
     """Find who is on which picture: the person is the name of the folder in which it lies, itself
     or in folders inside.  No picture is read yet.
 
-    A name is one whichever way its accents are written (Unicode's composed form, NFC), so that two
-    folders may hold one person.  Hidden files are passed over, and beside the people's folders
-    whatever has no picture's ending (a list of pairs, a licence).
+    A name is one whichever way its accents are written (Unicode's composed form, NFC), and without
+    spaces around it, so that two folders may hold one person.  A link to a folder in which `folder`
+    itself lies is left out: everybody's pictures would be one more person's.  Hidden files are
+    passed over, and beside the people's folders whatever has no picture's ending (a list of pairs,
+    a licence).
     Returns People, sorted by name.  Raises ValueError where there are no folders with pictures:
     none at all, pictures without a folder for each person, or people one level deeper; OSError
     where the folder cannot be read.
@@ -105,6 +109,9 @@ def read_people(folder):
     places = sorted((path for path in folder.iterdir() if path.is_dir() and not _hidden(path)),
                     key=lambda path: path.name)
     for place in places:
+        if place.is_symlink() and folder.resolve().is_relative_to(place.resolve()):
+            left_out.append(LeftOut(place, "it is a link to a folder that holds all of them"))
+            continue
         try:
             name = check_name("read_people", place.name)
         except ValueError:
@@ -165,13 +172,15 @@ def _what_is_there(folder, places):
 
 
 def composed(name):
-    """A name in Unicode's composed form (NFC): é is one character, as on Windows, not two."""
-    return unicodedata.normalize("NFC", name)
+    """A name in Unicode's composed form (NFC): é is one character, as on Windows, not two; without
+    spaces around it, which nobody sees."""
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def check_name(operation, name):
     """A person's name, composed.  Raises TypeError unless it is text, ValueError unless it can be
-    seen: printable, but for the joiners of Persian, Hindi and others, and marks of direction."""
+    seen: printable, but for the joiners of Persian, Hindi and others, and marks of direction; and
+    not blank."""
     if not isinstance(name, str):
         raise TypeError(f"{operation}: a name must be text, got {name!r}")
     if not _can_be_shown(name):
@@ -179,9 +188,15 @@ def check_name(operation, name):
     return composed(name)
 
 
+def shown(path):
+    """A path as text for a terminal: quoted where it holds what would move the cursor."""
+    text = str(path)
+    return text if _can_be_shown(text) else repr(text)
+
+
 def _can_be_shown(text):
     seen = text.translate(UNSEEN)
-    return bool(seen) and seen.isprintable()
+    return bool(seen.strip()) and seen.isprintable()
 
 
 def load_picture(path, size=None):
@@ -200,10 +215,9 @@ def load_usable(paths, load=load_image):
         try:
             pictures.append(load(path))
             indices.append(i)
-        except OSError as error:
-            left_out.append(LeftOut(path, error.strerror or str(error)))
-        except ValueError as error:
-            left_out.append(LeftOut(path, str(error).removeprefix(f"{path} ")))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{path} ")
+            left_out.append(LeftOut(path, reason))
     return pictures, indices, left_out
 
 
@@ -211,11 +225,12 @@ def read_pairs(file, folder):
     """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to `folder`; 1 or 0.
 
     Returns Pairs.  Raises ValueError, naming the file and the line, for another header, a line that is not two paths and
-    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError for an unreadable file.
+    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError
+    for an unreadable file, and for a pipe or a device, which might never end.
     """
     import csv
     folder, a, b, same = Path(folder), [], [], []
-    with open(file, newline="", encoding="utf-8-sig") as lines:
+    with io.TextIOWrapper(open_file(file), encoding="utf-8-sig", newline="") as lines:
         rows = csv.reader(lines)
         try:
             header = [word.strip() for word in next(rows, [])]
@@ -256,9 +271,6 @@ def _picture(word, folder):
 def write_pairs(file, pairs, folder):
     """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
     import csv
-    import io
-
-    from ..files import atomic_write
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)

@@ -18,7 +18,7 @@ from minidl.faces.answers import Match, Verification
 from minidl.faces.calibration import Impostors
 from minidl.faces.encoding import encode, fingerprint
 from minidl.faces.measured import measured
-from minidl.faces.search import nearest_people
+from minidl.faces.search import copies, nearest_people
 
 KIND = "minidl gallery 1"
 LONGEST = 1e18                  # of an encoding: its square, and that of a difference, is a float32
@@ -31,7 +31,7 @@ class Gallery:
 
         gallery = Gallery(models.face128())
         gallery.enroll("Ann", picture)
-        gallery.verify(other_picture, "Ann")        # <Ann: 0.412 ≤ 0.5701; others accepted: 1.0%>
+        gallery.verify(other_picture, "Ann")        # <Ann: 0.412 ≤ 0.5701; not calibrated>
         gallery.identify(other_picture)
 
     τ is the largest distance that counts as one person.  A stranger is compared with all pictures
@@ -40,11 +40,13 @@ class Gallery:
                             many pictures are compared: all in `identify` (1:K), those of the
                             claimed in `verify` (1:1).  A number: τ is that, whatever it costs.
         false_accept_rate   the share of strangers who may be named, or be accepted as the claimed
-        impostors           how near other people come: see Impostors, which has the formula.  None:
-                            what is known of face128, see `measured`.  Better, on your own pictures:
-                            Impostors.measure(encode(encoder, pictures), names)
-    Of another encoder nothing is known.  Its gallery is not `calibrated`, as every answer says, and
-    without a threshold τ is 0, which recognizes nobody but in the very same picture.
+        impostors           how near other people come on pictures like yours: see Impostors, which
+                            has the formula.  Impostors.measure(encode(encoder, pictures), names)
+    Without impostors a gallery is not `calibrated`, as every answer says.  Then τ of face128 goes
+    by what was `measured` on pictures that may be unlike yours, and no answer promises a rate; of
+    other encoders nothing is known, and τ is 0, which recognizes only the very same picture.
+    crop is a note: the middle share of each side that the encoder was shown (None: not noted).
+    Only pictures that were cut alike can be compared.
 
     Threads may ask and change a gallery at once: a question sees it as it is at one moment.
     Processes that change one file at once: see `changed`.
@@ -57,10 +59,13 @@ class Gallery:
     cells of a k-means clustering near the query, which misses some (product quantisation, FAISS).
     """
 
-    def __init__(self, encoder, threshold=None, false_accept_rate=0.01, impostors=None):
+    def __init__(self, encoder, threshold=None, false_accept_rate=0.01, impostors=None, crop=None):
+        if crop is not None and not 0 < crop <= 1:
+            raise ValueError(f"Gallery: crop must be a share above 0, got {crop}")
         self.encoder, self.threshold = encoder, threshold
         self.false_accept_rate = false_accept_rate
-        self.impostors = measured(encoder) if impostors is None else impostors
+        self.impostors, self._elsewhere = impostors, measured(encoder)
+        self.crop = crop
         self._names, self._number = [], {}              # number -> name, name -> number
         # Rows in use never change, so that a search may go on: enrolling writes behind them.
         self._rows = 0                                  # used rows of the three arrays below
@@ -93,7 +98,7 @@ class Gallery:
 
     @property
     def calibrated(self):
-        """Whether it is known what τ costs: how near other people come to each other."""
+        """Whether it is known what τ costs: how near other people come, on pictures like these."""
         return self.impostors is not None
 
     @property
@@ -123,23 +128,40 @@ class Gallery:
                 f"{'' if self.calibrated else ', not calibrated'})")
 
     def enroll(self, name, *images):
-        """Add one or more pictures of a person, who is added where new.  Nothing is trained."""
+        """Add one or more pictures of a person, who is added where new.  Nothing is trained.
+
+        A picture that is there already is not added again.  Raises ValueError where it is there as
+        somebody else's; nothing is added then.
+        """
         if not images:
             raise ValueError(f"enroll: {name!r} needs at least one picture")
-        self.enroll_encodings([name] * len(images), encode(self.encoder, images))
+        names = [check_name("enroll", name)] * len(images)
+        encodings = encode(self.encoder, images)
+        with _changing:
+            for i, holder in enumerate(self._held_by(names, encodings)):
+                if holder not in (None, names[0]):
+                    raise ValueError(f"enroll: picture {i} of {name!r} is enrolled as {holder!r}")
+            self.enroll_encodings(names, encodings)
 
     def enroll_encodings(self, names, encodings):
         """Add encodings (N, D) that `encode` has made, of the people `names`, one name for each.
 
         The arrays grow by doubling, so that n pictures cost O(n) copies, however they come.  A name
         is one whichever way its accents are written: Unicode's composed form is kept.
+
+        Gives, for each, None where it was added; or else the name under which the same encoding is
+        there already, up to rounding.  A copy of the same person's adds nothing but one more
+        comparison, for which τ would fall for everybody.  One of somebody else's is not added
+        either: every answer to that picture would be both, and the one who was there first stays.
         Raises ValueError where lengths, widths or values do not fit, TypeError for a name that is
         no text; nothing is added then.
         """
         encodings = np.asarray(encodings, "float32")
         names = [check_name("enroll", name) for name in names]
         with _changing:
-            squares = _check("enroll", names, encodings, self._encodings.shape[1])
+            held = self._held_by(names, encodings)
+            new = [i for i, holder in enumerate(held) if holder is None]
+            names, encodings = [names[i] for i in new], encodings[new]
             for name in dict.fromkeys(names):
                 if name not in self._number:
                     self._number[name] = len(self._names)
@@ -147,9 +169,18 @@ class Gallery:
             rows = slice(self._rows, self._rows + len(names))
             if rows.stop > len(self._people):
                 self._resize(max(16, 2 * len(self._people), rows.stop), encodings.shape[1])
-            self._encodings[rows], self._squares[rows] = encodings, squares
+            self._encodings[rows] = encodings
+            self._squares[rows] = np.einsum("nd,nd->n", encodings, encodings)
             self._people[rows] = [self._number[name] for name in names]
             self._rows = rows.stop
+        return held
+
+    def _held_by(self, names, encodings):
+        """The name under which each encoding is there already, or comes before; else None."""
+        _check("enroll", names, encodings, self._encodings.shape[1])
+        old = self.encodings if self._rows else encodings[:0]
+        return [None if row < 0 else names[row - len(old)] if row >= len(old)
+                else self._names[self._people[row]] for row in copies(old, encodings).tolist()]
 
     def verify(self, image, claimed):
         """Is this `claimed`?  A Verification: accepted where the nearest of their pictures is
@@ -225,6 +256,8 @@ class Gallery:
         arrays = {"kind": np.array(KIND), "fingerprint": np.array(fingerprint(self.encoder)),
                   "false_accept_rate": np.float64(self.false_accept_rate), "people": rows.people,
                   "names": np.frombuffer(names, "uint8"), "encodings": rows.encodings}
+        if self.crop is not None:
+            arrays["crop"] = np.float64(self.crop)
         if self._threshold is not None:
             arrays["threshold"] = np.float64(self._threshold)
         if self.calibrated:
@@ -303,9 +336,10 @@ class Gallery:
 
     def _threshold_of(self, comparisons):
         """τ where a picture is compared with so many."""
-        if self._threshold is not None or not self.calibrated:
+        impostors = self.impostors or self._elsewhere
+        if self._threshold is not None or impostors is None:
             return self._threshold or 0.0
-        return self.impostors.threshold(self.false_accept_rate, max(1, comparisons))
+        return impostors.threshold(self.false_accept_rate, max(1, comparisons))
 
     def _rate_of(self, threshold, comparisons):
         return self.impostors.rate(threshold, comparisons) if self.calibrated else None
@@ -339,7 +373,7 @@ class _Rows:
 
 def _settings(arrays):
     """What `Gallery` takes, from the arrays of a file."""
-    settings = {name: arrays[name].item() for name in ("threshold", "false_accept_rate")
+    settings = {name: arrays[name].item() for name in ("threshold", "false_accept_rate", "crop")
                 if name in arrays}
     if "impostors" in arrays:
         rates, distances = arrays["impostors"].tolist()

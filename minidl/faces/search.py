@@ -8,6 +8,7 @@ import numpy as np
 
 from minidl.kernels.workers import number_of_threads, share
 
+ALIKE = 1e-5                    # of its length: what the batch it was in changes in an encoding
 ROWS, QUERIES, NUMBERS = 16384, 64, 2 ** 18         # at most, in a part: 2¹⁸ float32 are 1 MB, which a core's cache holds
 
 
@@ -23,6 +24,33 @@ def nearest_people(queries, encodings, squares, people):
     found = share(lambda part: _two_nearest(queries, encodings, squares, people, part), parts, np)
     candidates = np.concatenate(found, 1)       # (Q, 2 · parts): rows, or −1
     return _merge(queries, encodings, people, candidates)
+
+
+def copies(old, new):
+    """For each of the encodings `new` (N, D) the first row of which it is a copy, in `old` (M, D)
+    or, numbered from M on, in `new`; −1 where it is the first of its kind.
+
+    A copy is within 10⁻⁵ of its own length: the same picture has other last digits in another
+    batch.  The projections of two copies on any direction are as near, so that only those are
+    compared which are neighbours there: O((M + N) (D + log N)), not O((M + N) N D).
+    """
+    whose = np.full(len(new), -1)
+    direction = np.random.default_rng(0).standard_normal(new.shape[1], "float32")
+    reach = ALIKE * np.linalg.norm(new, axis=1)
+    places = np.concatenate([old @ direction, new @ direction]).astype("float64")
+    around = reach.max(initial=0) * np.linalg.norm(direction)
+    order = places[len(old):].argsort(kind="stable")
+    first, last = (np.searchsorted(places[len(old):][order], places + shift, side)
+                   for shift, side in ((-around, "left"), (around, "right")))
+    for row in np.flatnonzero(first < last):            # rising, so that the earliest copy is found
+        mine = row - len(old)
+        later = order[first[row]:last[row]]
+        later = later[(later > mine) & (whose[later] < 0)]
+        if len(later) and (mine < 0 or whose[mine] < 0):
+            encoding = old[row] if mine < 0 else new[mine]
+            near = np.linalg.norm(new[later] - encoding, axis=1) <= reach[later]
+            whose[later[near]] = row
+    return whose
 
 
 def _two_nearest(queries, encodings, squares, people, part):

@@ -69,8 +69,11 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
         bit (on the same device, and number of threads).
     callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.
-    Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or pictures, or a loss that is
-    no longer finite; WeightsError for a checkpoint that cannot be read.
+        Where it raises KeyboardInterrupt, the checkpoint is written first; Ctrl-C in the middle of
+        a step leaves the one before.
+    Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or
+    pictures, or a loss, weights or encodings that are no longer finite, before they reach the
+    checkpoint; WeightsError for a checkpoint that cannot be read.
     """
     settings = {name: value for name, value in locals().items()
                 if name not in ("encoder", "pictures", "labels", "validation", "checkpoint", "callback")}
@@ -129,8 +132,9 @@ def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_pers
 
 
 # of what a checkpoint keeps beside the arrays
-KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "history": list,
-         "warnings": list, "stopped": str}
+KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "rows": list,
+         "history": list, "warnings": list, "stopped": str}
+MEASURED = {"loss", "learning_rate", "active", "near", "far", "spread"}         # at each step
 
 
 class _Run:
@@ -143,6 +147,7 @@ class _Run:
         self.total = sum(stage.steps for stage in stages)
         self.result = Result()
         self.t, self.best, self.best_score, self.since = 0, None, -math.inf, 0
+        self.rows = []                  # what the steps since the last row of the history measured
         self.optimizers = []
 
     def go(self):
@@ -167,25 +172,33 @@ class _Run:
     def work(self, stage):
         """The steps of a stage that are left."""
         self.encoder.train()
-        rows = []
         for t, x, people in prefetch(self.batches(stage, self.t)):
-            rows.append(self.step(stage, t, x, people))
+            row = self.step(stage, t, x, people)
+            self.rows.append(row)
             self.t = t + 1
             full = self.t % self.settings["every"] == 0 or self.t == stage.first + stage.steps
-            warning = stage.monitor.look(rows[-1]["loss"], rows[-1]["spread"]) if stage.monitor else None
+            warning = stage.monitor.look(row["loss"], row["spread"]) if stage.monitor else None
             if warning:
                 self.result.warnings.append(warning)
             if full:
-                self.note(stage, rows)
+                self.note(stage)
             if self.callback is not None:
-                loss, rate, *_ = rows[-1].values()
-                measures = {name: rows[-1][name] for name in ("active", "near", "far", "spread")}
-                self.callback(Step(self.t, self.total, stage.name, loss, rate, measures,
-                                   self.result.history[-1] if full else None, warning))
-            if full:
-                rows = []
-                if self.result.stopped:
-                    return
+                measures = {name: row[name] for name in ("active", "near", "far", "spread")}
+                self.tell(stage, Step(
+                    self.t, self.total, stage.name, row["loss"], row["learning_rate"], measures,
+                    self.result.history[-1] if full else None, warning))
+            if full and self.result.stopped:
+                return
+
+    def tell(self, stage, step):
+        """Call the callback, between two steps: an interruption there loses none of them."""
+        try:
+            self.callback(step)
+        except KeyboardInterrupt:
+            if self.checkpoint is not None:
+                self.check_finite(stage)
+                self.save(stage)
+            raise
 
     def batches(self, stage, first):
         """(t, pictures, people) of every step from `first` on.  What is random in step t follows from the seed and t."""
@@ -204,8 +217,9 @@ class _Run:
         loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
         value = loss.item()
         if not math.isfinite(value):
-            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate, or look for pixels that "
-                             "are not numbers")
+            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate "
+                             f"(at most {stage.peak:g} here), or look for pixels that are not "
+                             "numbers")
         for optimizer in self.optimizers:
             optimizer.zero_grad()
         loss.backward()
@@ -214,12 +228,33 @@ class _Run:
             optimizer.step()
         return {"loss": value, "learning_rate": rate, **measures}
 
-    def note(self, stage, rows):
+    def check_finite(self, stage):
+        """Raise ValueError where the run has diverged, before such weights reach the checkpoint."""
+        for part in (self.encoder, stage.objective.head, *self.optimizers):
+            values = () if part is None else part.state_dict().values()
+            arrays = (value.numpy() if isinstance(value, Tensor) else value for value in values)
+            if not all(np.isfinite(array).all() for array in arrays):
+                self.diverged(stage, "weights or their moments")
+
+    def diverged(self, stage, what):
+        raise ValueError(f"train: the run has diverged: {what} are not finite after step {self.t}; "
+                         f"lower the learning rate (at most {stage.peak:g} here)") from None
+
+    def encodings(self, stage):
+        """Of the validation pictures."""
+        try:
+            return encode(self.encoder, self.validation[0])
+        except ValueError:              # which fit the encoder, as was checked at the start
+            self.diverged(stage, "encodings")
+
+    def note(self, stage):
         """A row of the history, the validation, and the checkpoint."""
+        self.check_finite(stage)
+        rows = self.rows
         row = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
         row |= {"step": self.t, "stage": stage.name, "learning_rate": rows[-1]["learning_rate"], "validation": math.nan}
         if self.validation is not None:
-            row["validation"] = separation(encode(self.encoder, self.validation[0]), self.validation[1])
+            row["validation"] = separation(self.encodings(stage), self.validation[1])
             if row["validation"] > self.best_score:
                 self.best, self.best_score, self.since = self.encoder.state_dict(), row["validation"], 0
                 self.result.best_step = self.t
@@ -228,6 +263,7 @@ class _Run:
                 if self.settings["patience"] is not None and self.since >= self.settings["patience"]:
                     self.result.stopped = f"no better for {self.since} measurements"
         self.result.history.append(row)
+        self.rows = []
         if self.checkpoint is not None:
             self.save(stage)
 
@@ -241,7 +277,8 @@ class _Run:
         r, monitor = self.result, stage.monitor
         checkpoints.save(self.checkpoint, parts, {
             "run": self.identity(), "t": self.t, "stage": stage.name, "best_score": self.best_score, "since": self.since,
-            "best_step": r.best_step, "history": r.history, "warnings": r.warnings, "stopped": r.stopped,
+            "rows": self.rows, "best_step": r.best_step, "history": r.history,
+            "warnings": r.warnings, "stopped": r.stopped,
             "monitor": [list(monitor.losses), monitor.warned] if monitor else None})
 
     def resume(self):
@@ -250,15 +287,15 @@ class _Run:
         if found is None:
             return
         parts, progress = found
-        if missing := {"run", "stage", "t", "best_score", "since", "history", "best_step"} - set(progress):
+        if missing := {"run", "stage", *KINDS} - set(progress):
             raise checkpoints.WeightsError(f"{self.checkpoint}: is not a checkpoint of this kind of run: it lacks "
                                            f"{', '.join(sorted(missing))}")
         own = self.identity()
         was = progress["run"] if isinstance(progress["run"], dict) else {}
-        other = [f"{name} was {was.get(name)}, is {own.get(name)}" for name in was | own if was.get(name) != own.get(name)]
-        if other:
+        if other := [_change(name, was.get(name), own.get(name)) for name in was | own
+                     if was.get(name) != own.get(name)]:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
-                             "what it was, or name another file")
+                             "what it was, name another file, or delete this one to begin anew")
         stage = next((s for s in self.stages if s.name == progress["stage"]), None)
         if stage is None:
             raise ValueError(f"train: the checkpoint {self.checkpoint} is in an unknown stage, {progress['stage']!r}")
@@ -277,6 +314,10 @@ class _Run:
                 raise ValueError(
                     f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}"
                 )
+        if not all(isinstance(row, dict) and set(row) == MEASURED and all(
+                isinstance(value, (int, float)) for value in row.values())
+                for row in progress["rows"]):
+            raise ValueError("its rows do not measure " + ", ".join(sorted(MEASURED)))
         if not 0 <= progress["t"] <= self.total:
             raise ValueError(f"its step {progress['t']} is none of {self.total}")
         self.enter(stage)
@@ -291,7 +332,7 @@ class _Run:
         if stage.monitor:
             losses, stage.monitor.warned = progress["monitor"]
             stage.monitor.losses.extend(losses)
-        self.t, self.best = progress["t"], parts.get("best")
+        self.t, self.best, self.rows = progress["t"], parts.get("best"), progress["rows"]
         self.best_score, self.since = progress["best_score"], progress["since"]
         self.result = Result(progress["history"], progress["best_step"], self.result.head, progress["warnings"],
                              progress["stopped"])
@@ -314,6 +355,13 @@ class _Run:
         self.encoder.zero_grad()
         self.encoder.eval()
         return self.result
+
+
+def _change(name, was, own):
+    """One line on a setting that differs: what it was and is, where that is short."""
+    if max(len(str(was)), len(str(own))) > 40:
+        return f"{name} was another"
+    return f"{name} was {was}, is {own}"
 
 
 def separation(embeddings, labels):
