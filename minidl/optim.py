@@ -69,7 +69,7 @@ class Optimizer:
             if gradient is not None:
                 w, g = parameter.data, gradient.data
                 dtype = w.dtype
-                if dtype.char in NARROW or g.dtype is not dtype:
+                if dtype.char in NARROW or g.dtype != dtype:
                     w, g = w.astype(accumulator(dtype)), g.astype(accumulator(dtype))
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
@@ -80,7 +80,7 @@ class Optimizer:
                 if self.weight_decay:
                     w, g = self.decay(w, g)
                 moved = self.update(w, g, state)
-                if moved.dtype is not dtype:
+                if moved.dtype != dtype:
                     moved = moved.astype(dtype)
                 parameter.data = constant(moved).data       # NumPy makes a scalar of one number
 

@@ -46,7 +46,7 @@ def accumulated(arrays):
 
 def sums_itself(first, *others):
     """Whether arrays have one type, which is its own accumulator."""
-    return first.dtype.char not in NARROW and all(x.dtype is first.dtype for x in others)
+    return first.dtype.char not in NARROW and all(x.dtype == first.dtype for x in others)
 
 
 def _rounded(made, dtype):

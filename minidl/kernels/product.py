@@ -32,7 +32,7 @@ def matmul(a, b):
     BLAS has threads of its own, but they go on spinning for a while after each product, on the cores that the next kernel
     wants.  So it is held to one, and much work is cut for ours.
     """
-    if a.dtype is not b.dtype or a.dtype.char in NARROW:
+    if a.dtype != b.dtype or a.dtype.char in NARROW:
         return _matmul_of_others(a, b)
     work = a.size * b.shape[-1]
     if type(a) is not np.ndarray or work < LITTLE:
