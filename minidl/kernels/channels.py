@@ -10,7 +10,7 @@ import math
 from minidl import backend
 from minidl.kernels.memory import empty
 from minidl.kernels.precision import accumulated
-from minidl.kernels.workers import hands, share, strips, workspace
+from minidl.kernels.workers import alone, hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
@@ -55,7 +55,7 @@ def moments(x):
     `sums.mean`.  Of equal numbers d is 0, and all is exact.
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
-    near = _mean(x[:max(1, len(x) // PART)], channels)
+    near = alone(lambda: _mean(x[:max(1, len(x) // PART)], channels))
     m = _repeated(near, x)
 
     def of(part):
@@ -98,7 +98,8 @@ def _is_far(m, x, channels):
     if not x.size or _on_gpu(x):
         return True
     some = x[:max(1, len(x) // SAMPLE)]
-    scatter = _sum(abs(some - _repeated(m, x)), channels) / (some.size // channels)
+    apart = alone(lambda: _sum(abs(some - _repeated(m, x)), channels))
+    scatter = apart / (some.size // channels)
     return not (abs(m) <= FAR * scatter).all()
 
 

@@ -47,7 +47,7 @@ def matmul(a, b):
 @accumulated(arrays=2)
 def _matmul_of_others(a, b):
     """a @ b of float16, which is added up in float32, of whole numbers, or of two types."""
-    return a @ b
+    return matmul(a, b) if a.dtype.char in "fd" else a @ b
 
 
 def einsum(subscripts, *arrays):

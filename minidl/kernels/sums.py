@@ -12,6 +12,7 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.channels import add_up
 from minidl.kernels.precision import accumulator, real
+from minidl.kernels.product import matmul
 
 TALL = 256              # rows whose running sum would lose digits
 FEW = 16                # rows that NumPy adds up fast
@@ -110,6 +111,6 @@ def _down(x):
         return x.sum(1)
     blocks = rows // BLOCK
     whole = x[:, :blocks * BLOCK].reshape(items, blocks, BLOCK, channels)
-    of_blocks = (np.ones((1, BLOCK), x.dtype) @ whole)[:, :, 0]
-    rest = np.ones((1, rows - blocks * BLOCK), x.dtype) @ x[:, blocks * BLOCK:]
+    of_blocks = matmul(np.ones((1, BLOCK), x.dtype), whole)[:, :, 0]
+    rest = matmul(np.ones((1, rows - blocks * BLOCK), x.dtype), x[:, blocks * BLOCK:])
     return _down(np.concatenate([of_blocks, rest], 1))
