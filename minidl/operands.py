@@ -5,9 +5,9 @@ Every function takes the operation's name and the argument's, so that an error c
 import operator
 
 from minidl import backend
-from minidl.backend import DeviceError
+from minidl.backend import DeviceError, array_types
 from minidl.recording import recording_now
-from minidl.tensor import Tensor, _tensor
+from minidl.tensor import Tensor
 
 
 class Scalar:
@@ -32,9 +32,10 @@ def operand(operation, x, argument="x"):
     become constants.  Raises TypeError for other kinds.
     """
     if isinstance(x, Tensor):
-        if x.node is not None and x.node.inputs:
+        node = x.node
+        if node is not None and node.inputs:
             return x                        # an operation's result is never given another array
-        if not recording_now() and type(x.data) in backend.array_types:
+        if not recording_now() and type(x.data) in array_types:
             return x                        # and no rule will look back
         return _double(operation, x, argument)
     if isinstance(x, Scalar):
@@ -57,11 +58,13 @@ def _kind(x):
 def _double(operation, x, argument):
     """Another Tensor of the array that a leaf or a constant has now, under the same Node."""
     data, node = x.data, x.node
-    if type(data) not in backend.array_types:
+    if type(data) not in array_types:
         data = _assigned(operation, argument, data)
     if node is not None and (data.shape != node.shape or data.dtype is not node.dtype):
         _check_assigned(operation, argument, data, node)
-    return _tensor(data, node)
+    double = object.__new__(Tensor)
+    double.data, double.node = data, node
+    return double
 
 
 def _assigned(operation, argument, data):
@@ -87,9 +90,10 @@ def operands(operation, a, b, arguments=("a", "b")):
     shapes do not broadcast.
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
-        if a.node is None or not a.node.inputs:             # as `operand` does
+        first, second = a.node, b.node
+        if first is None or not first.inputs:               # as `operand` does
             a = _double(operation, a, arguments[0])
-        if b.node is None or not b.node.inputs:
+        if second is None or not second.inputs:
             b = _double(operation, b, arguments[1])
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)

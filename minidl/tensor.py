@@ -42,6 +42,7 @@ __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "
 
 _numbers = itertools.count()
 _new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU.module.asarray
+_Number = backend.CPU.module.number
 
 
 class Node:
@@ -233,8 +234,9 @@ def record(value, *inputs):
     >>> grad(double(x), x, [1.0, 1.0])
     [tensor([2., 2.], float64)]
     """
-    if type(value) not in _array_types:             # NumPy's reductions give scalars
-        value = rule_errors.checked_value(_to_array(value))
+    if type(value) not in _array_types:
+        number = isinstance(value, _Number)             # as NumPy's reductions give
+        value = _to_array(value) if number else rule_errors.checked_value(_to_array(value))
     made = _new(Tensor)
     made.data = value
     made.node = None
