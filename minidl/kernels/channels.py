@@ -14,7 +14,7 @@ from minidl.kernels.workers import alone, hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
-PART = 16               # a first mean is taken of one row in so many
+PART = 64               # a first mean is taken of one row in so many
 SAMPLE = 64             # and of one row in so many it is judged how far from 0 that is,
 FAR = 4                 # which counts from so many deviations on
 
