@@ -73,10 +73,9 @@ class Optimizer:
                     w, g = w.astype(accumulator(dtype)), g.astype(accumulator(dtype))
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
-                if state:
-                    for name, value in state.items():
-                        if type(value) is not int and value.shape != w.shape:
-                            raise self._misfit(i, name, value)
+                for name, value in state.items():
+                    if type(value) is not int and value.shape != w.shape:
+                        raise self._misfit(i, name, value)
                 if self.weight_decay:
                     w, g = self.decay(w, g)
                 moved = self.update(w, g, state)

@@ -55,6 +55,7 @@ def moments(x):
     `sums.mean`.  Of equal numbers d is 0, and all is exact.
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
+    # alone: else BLAS's own threads go on spinning, and the next convolution takes 1.4 times as long
     near = alone(lambda: _mean(x[:max(1, len(x) // PART)], channels))
     m = _repeated(near, x)
 
