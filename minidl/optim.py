@@ -19,7 +19,7 @@ change none in place.  float16 parameters are updated in float32, and their stat
 float32: in float16, g² and ε would be 0.
 """
 from minidl import backend, states
-from minidl.kernels.entrywise import entrywise
+from minidl.kernels.fast.entrywise import entrywise
 from minidl.kernels.precision import NARROW, accumulator
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs

@@ -1,7 +1,7 @@
 """Random arrays for tests of kernels, and what two results of different algorithms may differ by."""
 import numpy as np
 
-from minidl.kernels import winograd
+from minidl.kernels.fast import winograd
 
 
 def drawn(*shape, seed=0, dtype="float32"):

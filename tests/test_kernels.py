@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from minidl import kernels
-from minidl.kernels import convolution, winograd, workers
 from minidl.kernels.algorithm import ALGORITHMS
-from minidl.kernels.fold import fold
+from minidl.kernels.fast import convolution, winograd
+from minidl.kernels.fast.fold import fold
+from minidl.kernels.fast.views import lines, move, pad
 from minidl.kernels.geometry import Geometry
-from minidl.kernels.views import lines, move, pad
-from minidl.kernels.workers import LOCKED
+from minidl.parallel import threads
+from minidl.parallel.threads import LOCKED
 
 
 @pytest.mark.parametrize("g, channels", [
@@ -35,8 +36,8 @@ def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_
         return kernels.conv(x, w, b, g), kernels.conv(x, w, None, g, rectified=True), kernels.conv_input(u, w, g), \
             kernels.conv_weight(x, u, g)
 
-    strips = workers.strips
-    monkeypatch.setattr("minidl.kernels.algorithm.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    strips = threads.strips
+    monkeypatch.setattr("minidl.kernels.fast.columns.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
     x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
     found, chosen = {}, []
@@ -78,10 +79,10 @@ def test_fold_is_what_its_formula_says(data):
     g = Geometry(sizes, kernel, stride, padding, dilation, groups)
     rng = np.random.default_rng(0)
     u, w = rng.standard_normal((2, *g.output, groups * outputs)), rng.standard_normal((*kernel, channels, groups * outputs))
-    b, strips, budget = rng.standard_normal(groups * channels), workers.strips, data.draw(st.sampled_from([500, 2 ** 22]))
+    b, strips, budget = rng.standard_normal(groups * channels), threads.strips, data.draw(st.sampled_from([500, 2 ** 22]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minidl.kernels.algorithm.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
-        patch.setattr("minidl.kernels.product.TURN", data.draw(st.sampled_from([1, 1000])))
+        patch.setattr("minidl.kernels.fast.columns.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
+        patch.setattr("minidl.kernels.fast.product.TURN", data.draw(st.sampled_from([1, 1000])))
         expected = folded(u, w, b, g)
         np.testing.assert_allclose(fold(u, w, b, g), expected, atol=1e-11)
         np.testing.assert_allclose(fold(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)
@@ -114,7 +115,7 @@ def test_every_algorithm(algorithm, data):
     x, w, b = drawn(n, height, width, channels[0]), drawn(*kernel, *channels, seed=1), drawn(channels[1], seed=2)
     u = drawn(n, *g.output, channels[1], seed=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "WORTHWHILE", 1)             # small as they are, cut them for all threads
+        patch.setattr(threads, "WORTHWHILE", 1)             # small as they are, cut them for all threads
         patch.setenv("MINIDL_CONV", algorithm)
         patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
         double = {name: array.astype("float64") for name, array in dict(x=x, w=w, u=u).items()}

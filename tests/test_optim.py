@@ -4,7 +4,7 @@ import pytest
 
 import minidl as md
 from minidl import nn, optim
-from minidl.kernels import entrywise
+from minidl.kernels.fast import entrywise
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 

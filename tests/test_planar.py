@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from minidl import kernels
-from minidl.kernels import planar, winograd, workers
+from minidl.kernels.fast import planar, winograd
 from minidl.kernels.geometry import Geometry
+from minidl.parallel import threads
 
 
 def contractions(g, n, channels, outputs):
@@ -44,7 +45,7 @@ def test_as_pictures_or_directly(data):
     g = data.draw(geometries())
     n, channels, outputs = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 5), st.sampled_from([1, 3, 33])))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "WORTHWHILE", 1)
+        patch.setattr(threads, "WORTHWHILE", 1)
         patch.setenv("MINIDL_CONV", "winograd")
         patch.setenv("MINIDL_NUM_THREADS", str(data.draw(st.integers(1, 3), "threads")))
         for case in contractions(g, n, channels, outputs):

@@ -7,7 +7,7 @@ import pytest
 
 import minidl as md
 from minidl import kernels
-from minidl.kernels import product
+from minidl.kernels.fast import product
 
 
 @pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])

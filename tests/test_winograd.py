@@ -5,7 +5,7 @@ import pytest
 
 import minidl as md
 from minidl import backend, kernels
-from minidl.kernels import convolution, winograd
+from minidl.kernels.fast import convolution, winograd
 from minidl.kernels.geometry import Geometry
 
 

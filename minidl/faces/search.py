@@ -6,7 +6,7 @@ the chosen are computed again from q − g.
 """
 import numpy as np
 
-from minidl.kernels.workers import number_of_threads, share
+from minidl.parallel.threads import number_of_threads, share
 
 ALIKE = 1e-5                    # of its length: what the batch it was in changes in an encoding
 ROWS, QUERIES, NUMBERS = 16384, 64, 2 ** 18         # at most, in a part: 2¹⁸ float32 are 1 MB, which a core's cache holds

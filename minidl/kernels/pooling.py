@@ -1,188 +1,42 @@
-"""Pooling over windows, and its adjoints, for arrays of any device.
-
-Everything goes through `_seen`, the view (*K, N, *P, C) whose entry at an offset k of the window is another element of x at
-every place.  It is copied, a strip of places at a time, into planes, one for each offset, that stay in the cache and lie
-without gaps: what is then done with all planes together are few long operations.  Strips are shared between threads.
-"""
-import math
-
-import numpy as np
-
-from minidl import backend
+"""The door to pooling and its adjoints, for arrays of any device; see `convolution.py`."""
 from minidl.kernels import plain
 from minidl.kernels.algorithm import is_plain
-from minidl.kernels.memory import empty
-from minidl.kernels.precision import accumulated, real
-from minidl.kernels.selection import keep_here, rectify, relu
-from minidl.kernels.sums import mean
-from minidl.kernels.views import move, pad, windows
-from minidl.kernels.workers import everywhere, workspace
+from minidl.kernels.fast import pooling as fast
+from minidl.kernels.fast.selection import relu
+from minidl.kernels.precision import accumulated
 
 
 def max_pool(x, g, find=False, rectified=False):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches if it should find them.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and its switches if it should find them.
 
-    A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
-    the maximum.  It never names the padding, not even where all of x in the window is −∞.
+    The padding is lower than every number.  A switch is 1 + the offset in the window, its number
+    in C order, where x first is y; a NaN is the maximum.  It never names the padding, not even
+    where all of x in the window is −∞.
     rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
     if is_plain():
         y, switches = plain.max_pool(x, g)
         return (relu(y), switches * (y > 0)) if rectified else (y, switches)
-    lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
-    xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
-    y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
-    switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
-    outside = _outside(x, g) if find and any(g.padding) else None
-
-    def fill(strip):
-        planes, best = _planes(seen, strip), y[strip].ravel()           # a view: a strip is one stretch of y
-        xp.max(planes, axis=0, out=best)
-        if rectified:
-            rectify(best, out=best)
-        if find:
-            found = switches[strip].ravel()
-            if xp is np:
-                _find(planes, best, found)
-            else:
-                found[...] = planes.argmax(0) + 1
-            if outside is not None and (best == lowest).any():
-                padding = _planes(outside, strip, "outside")
-                first = ((planes != best) | padding).argmin(0) + 1
-                found[...] = xp.where(best == lowest, first, found)
-            if rectified:
-                found *= best > 0
-
-    everywhere(fill, y, others=size)
-    return y, switches
-
-
-def _find(planes, best, found):
-    """found = 1 + the number of planes before the first that is best:  1 + m₀ (1 + m₁ (1 + m₂ …)), where mₖ says that plane
-    k is neither that nor NaN.  NumPy's argmax takes ten times as long."""
-    planes = planes[:-1]
-    missing = np.not_equal(planes, best, out=workspace(np, "missing", planes.shape, bool))
-    if np.isnan(best).any():
-        missing &= planes == planes
-    found[...] = 1
-    for here in missing[::-1].view("uint8"):
-        found *= here
-        found += 1
-
-
-def _outside(x, g):
-    """What is `_seen` of the padding: true there, and false in x."""
-    xp = backend.of(x)
-    inside = xp.zeros((1, *x.shape[1:-1], 1), bool)
-    padded = _padded(inside, g, True)
-    return _seen(xp.broadcast_to(padded, x.shape[:1] + padded.shape[1:-1] + x.shape[-1:]), g)
+    return fast.max_pool(x, g, find, rectified)
 
 
 def select(x, switch, g):
-    """y[n, p, c] = x at the offset that the switch names."""
-    if is_plain():
-        return plain.select(x, switch, g)
-    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
-    y = empty(switch.shape, x.dtype, xp)
-
-    def fill(strip):
-        planes = _planes(seen, strip)
-        xp.sum(keep_here(planes, _named(switch[strip], g)), axis=0, dtype=y.dtype, out=y[strip].ravel())
-
-    everywhere(fill, y, others=math.prod(g.kernel))
-    return y
+    """y[n, p, c] = x at the offset that the switch names; 0 where it is 0."""
+    return plain.select(x, switch, g) if is_plain() else fast.select(x, switch, g)
 
 
 @accumulated(arrays=1)
 def unpool(u, switch, g):
-    """The adjoint of select: u[n, p, c] added at the offset that the switch names, zeros elsewhere."""
-    if is_plain():
-        return plain.unpool(u, switch, g)
-    xp = backend.of(u)
-
-    def kept(strip):
-        named = _named(switch[strip], g)
-        return keep_here(u[strip].reshape(1, -1), named, out=workspace(xp, "planes", named.shape, u.dtype))
-
-    return _fold(u, g, kept)
-
-
-def _named(switch, g):
-    """For each offset of the window, whether the switch names it: (|K|, …)."""
-    xp, size = backend.of(switch), math.prod(g.kernel)
-    offsets = xp.arange(1, size + 1, dtype=switch.dtype)[:, None]
-    return xp.equal(switch.reshape(1, -1), offsets, out=workspace(xp, "named", (size, switch.size), bool))
+    """The adjoint of select: u added at the offset that the switch names, zeros elsewhere."""
+    return plain.unpool(u, switch, g) if is_plain() else fast.unpool(u, switch, g)
 
 
 def window_mean(x, g):
-    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros; by `sums.mean`."""
-    if is_plain():
-        return plain.window_mean(x, g)
-    xp, seen = backend.of(x), _seen(_padded(x, g, 0), g)
-    y = empty(x.shape[:1] + g.output + x.shape[-1:], real(x.dtype), xp)
-
-    def fill(strip):
-        planes = _planes(seen, strip)
-        y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
-
-    everywhere(fill, y, others=math.prod(g.kernel))
-    return y
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], padded with zeros."""
+    return plain.window_mean(x, g) if is_plain() else fast.window_mean(x, g)
 
 
 @accumulated(arrays=1)
 def spread(u, g):
     """The adjoint of window_mean: u[n, p, c] / |K| added to every element of its window."""
-    if is_plain():
-        return plain.spread(u, g)
-    xp, size = backend.of(u), math.prod(g.kernel)
-
-    def shares(strip):
-        each = u[strip].reshape(1, -1)
-        return xp.broadcast_to(each / size, (size, each.size))
-
-    return _fold(u, g, shares)
-
-
-def _fold(u, g, contributions):
-    """Zeros of x's shape, to which contributions(strip), a plane for each offset of the window, are added where they belong.
-
-    Where the windows tile the picture, nothing is added up: it is what stands there.
-    """
-    xp = backend.of(u)
-    tiling = g.kernel == g.stride and g.sizes == tuple(k * p for k, p in zip(g.kernel, g.output)) and not any(g.padding)
-    sizes = tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
-    out = empty(u.shape[:1] + sizes + u.shape[-1:], u.dtype, xp)
-    if not tiling:
-        out[...] = 0
-    seen = _seen(out, g)
-
-    def fill(strip):
-        places = seen[(slice(None),) * len(g.kernel) + strip]
-        planes = contributions(strip).reshape(places.shape)
-        if tiling:
-            move(planes, places)
-        else:
-            for offset in np.ndindex(*g.kernel):
-                part = places[offset]
-                part += planes[offset]
-
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
-    return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
-
-
-def _seen(x, g):
-    """View (*K, N, *P, C) of a padded array: at each offset of the window, what stands there at every place."""
-    axes = len(g.kernel)
-    return windows(x, g.kernel, g.stride, g.dilation).transpose(*range(axes + 1, 2 * axes + 1), *range(axes + 1), -1)
-
-
-def _planes(seen, strip, name="planes"):
-    """What is seen in a strip of places, copied into the workspace of that name: (|K|, …)."""
-    part = seen[(slice(None),) * ((seen.ndim - 2) // 2) + strip]
-    planes = workspace(backend.of(seen), name, part.shape, seen.dtype)
-    move(part, planes)
-    return planes.reshape(math.prod(part.shape[:(seen.ndim - 2) // 2]), -1)
-
-
-def _padded(x, g, value):
-    return pad(x, [(p, p) for p in g.padding], value)
+    return plain.spread(u, g) if is_plain() else fast.spread(u, g)

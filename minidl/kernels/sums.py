@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.channels import add_up
+from minidl.kernels.fast.channels import add_up
+from minidl.kernels.fast.product import matmul
 from minidl.kernels.precision import accumulator, real
-from minidl.kernels.product import matmul
 
 TALL = 256              # rows whose running sum would lose digits
 FEW = 16                # rows that NumPy adds up fast

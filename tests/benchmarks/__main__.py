@@ -6,7 +6,7 @@ import sys
 
 from minidl import DeviceError
 from minidl.files import atomic_write
-from minidl.kernels.workers import number_of_threads
+from minidl.parallel.threads import number_of_threads
 
 from . import chart, comparing, libraries, memory, report, scaling
 from .cases import cases, chosen

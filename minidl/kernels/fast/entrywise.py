@@ -13,8 +13,8 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.memory import empty
-from minidl.kernels.workers import even, share
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import even, share
 
 STRIP = 2 ** 20         # bytes
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.geometry import output_size
-from minidl.kernels.memory import empty
-from minidl.kernels.workers import LOCKED, hands, share, strips, workspace
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import LOCKED, hands, share, strips, workspace
 
 PARTS = 8       # items that a place's channels are moved as
 

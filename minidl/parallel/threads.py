@@ -17,7 +17,7 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.memory import pitch
+from minidl.parallel.memory import pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
 LOCKED = 500                # elements of a result up to which NumPy copies and multiplies under the interpreter's lock,

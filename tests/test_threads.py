@@ -12,15 +12,15 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minidl import kernels
-from minidl.kernels import workers
 from minidl.kernels.geometry import Geometry
+from minidl.parallel import threads
 
 
 @pytest.mark.parametrize("height", [1, 2, 5])
 def test_strips_cover_everything_once(height):
     for images, rows, bytes_per_row in [(1, 7, 100), (3, 4, 10), (2, 1, 1000), (5, 6, 1), (1, 1, 1)]:
         seen = np.zeros((images, rows), int)
-        for image, part in workers.strips(images, rows, bytes_per_row, np, budget=height * bytes_per_row):
+        for image, part in threads.strips(images, rows, bytes_per_row, np, budget=height * bytes_per_row):
             seen[image, part] += 1
         assert (seen == 1).all()
 
@@ -49,10 +49,10 @@ def test_blas_threads_are_left_as_they_were(monkeypatch):
 
     before, inside = counts(), []
     monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
-    workers.share(lambda i: i or inside.extend(counts()), [0, 1], np)
+    threads.share(lambda i: i or inside.extend(counts()), [0, 1], np)
     assert counts() == before and 1 in inside      # SciPy may bring a BLAS of its own, which no kernel uses
     with pytest.raises(ZeroDivisionError):
-        workers.share(lambda i: 1 / i, [0, 1], np)
+        threads.share(lambda i: 1 / i, [0, 1], np)
     assert counts() == before
 
 
@@ -97,21 +97,21 @@ def test_after_an_error_what_was_begun_is_waited_for_and_nothing_else_begun(monk
         ended.append(i)
 
     with pytest.raises(ZeroDivisionError):
-        workers.share(job, range(5), np)
+        threads.share(job, range(5), np)
     assert ended == [4]
 
 
 def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
     def helpers():
-        return sum(isinstance(thread, workers._Helper) for thread in threading.enumerate())
+        return sum(isinstance(thread, threads._Helper) for thread in threading.enumerate())
 
     def inner(i):
-        return workers.share(lambda j: (i, j), range(4), np)
+        return threads.share(lambda j: (i, j), range(4), np)
 
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     before, expected = helpers(), [[(i, j) for j in range(4)] for i in range(5)]
     for _ in range(50):
-        assert workers.share(inner, range(5), np) == expected
+        assert threads.share(inner, range(5), np) == expected
     assert helpers() <= max(before, 3)
 
 
@@ -119,44 +119,44 @@ def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
 def test_a_wrong_number_of_threads(monkeypatch, value):
     monkeypatch.setenv("MINIDL_NUM_THREADS", value)
     with pytest.raises(ValueError, match="MINIDL_NUM_THREADS"):
-        workers.number_of_threads()
+        threads.number_of_threads()
 
 
 def test_blas_is_put_back_by_whoever_leaves_last(monkeypatch):
     """One thread comes in first and goes while another is still inside."""
-    before = [library.num_threads for library in workers.blas()]
+    before = [library.num_threads for library in threads.blas()]
     entered, leave = threading.Event(), threading.Event()
 
     def other():
-        with workers._OneBlasThread():
+        with threads._OneBlasThread():
             entered.set()
             leave.wait()
 
-    with workers._OneBlasThread():
+    with threads._OneBlasThread():
         thread = threading.Thread(target=other)
         thread.start()
         entered.wait()
-    assert {library.num_threads for library in workers.blas()} == {1}
+    assert {library.num_threads for library in threads.blas()} == {1}
     leave.set()
     thread.join()
-    assert [library.num_threads for library in workers.blas()] == before
+    assert [library.num_threads for library in threads.blas()] == before
 
 
 def test_who_is_torn_out_is_not_waited_for(monkeypatch):
     """Ctrl-C may come before a thread has left, or given its helpers back."""
     monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
-    before = [library.num_threads for library in workers.blas()]
+    before = [library.num_threads for library in threads.blas()]
 
     def torn_out():
-        workers._OneBlasThread().__enter__()
-        assert workers._helpers.team(1)
+        threads._OneBlasThread().__enter__()
+        assert threads._helpers.team(1)
 
-    workers.share(lambda i: i, range(4), np)
+    threads.share(lambda i: i, range(4), np)
     torn_out()
-    assert {library.num_threads for library in workers.blas()} == {1}
+    assert {library.num_threads for library in threads.blas()} == {1}
     both = threading.Barrier(2, timeout=20)
-    workers.share(lambda i: both.wait(), range(2), np)
-    assert [library.num_threads for library in workers.blas()] == before
+    threads.share(lambda i: both.wait(), range(2), np)
+    assert [library.num_threads for library in threads.blas()] == before
 
 
 def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
@@ -164,14 +164,14 @@ def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
-    monkeypatch.setattr(workers, "_helpers", workers._Helpers())
-    monkeypatch.setattr(workers, "_Helper", refused)
-    assert workers.share(lambda i: i, range(5), np) == list(range(5))
+    monkeypatch.setattr(threads, "_helpers", threads._Helpers())
+    monkeypatch.setattr(threads, "_Helper", refused)
+    assert threads.share(lambda i: i, range(5), np) == list(range(5))
 
 
 def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):
     """By its own functions; one whose threads are OpenMP's by threadpoolctl's, which know how that is done."""
-    assert [number() for number, _ in workers._switches()] == [library.num_threads for library in workers.blas()]
+    assert [number() for number, _ in threads._switches()] == [library.num_threads for library in threads.blas()]
 
     class OfOpenMP:
         threading_layer, threads = "openmp", 4
@@ -184,8 +184,8 @@ def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):
             self.threads = threads
 
     library = OfOpenMP()
-    monkeypatch.setattr(workers, "_switches", workers._switches.__wrapped__)
-    monkeypatch.setattr(workers, "blas", lambda: [library])
-    with workers._OneBlasThread():
+    monkeypatch.setattr(threads, "_switches", threads._switches.__wrapped__)
+    monkeypatch.setattr(threads, "blas", lambda: [library])
+    with threads._OneBlasThread():
         assert library.threads == 1
     assert library.threads == 4

@@ -16,11 +16,11 @@ import math
 
 import numpy as np
 
-from minidl.kernels import winograd
+from minidl.kernels.fast import winograd
+from minidl.kernels.fast.views import move, pad, windows
 from minidl.kernels.geometry import Geometry
-from minidl.kernels.memory import empty
-from minidl.kernels.views import move, pad, windows
-from minidl.kernels.workers import everywhere, strips
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import everywhere, strips
 
 GAIN = 1.7              # times fewer multiplications that are worth the copies too
 MANY = 16               # tiles for which it is worth transforming the filters

@@ -8,9 +8,9 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.memory import empty
 from minidl.kernels.precision import NARROW, accumulated
-from minidl.kernels.workers import LOCKED, alone, blas, even, number_of_threads, share, workspace
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import LOCKED, alone, blas, even, number_of_threads, share, workspace
 
 LITTLE, MUCH = 2 ** 18, 2 ** 24     # multiplications: what BLAS does on one thread anyway; what pays for waking ours
 AHEAD = 3 * 2 ** 20                 # multiplications: what this thread does while those that it called wake up

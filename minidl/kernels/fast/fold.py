@@ -19,13 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.algorithm import in_strips, strips_of_columns
-from minidl.kernels.columns import SHORT
-from minidl.kernels.memory import empty
-from minidl.kernels.product import by_panels, in_panels, multiply, panels_pay
-from minidl.kernels.selection import rectify
-from minidl.kernels.views import move
-from minidl.kernels.workers import share, workspace
+from minidl.kernels.fast.columns import SHORT, in_strips, strips_of_columns
+from minidl.kernels.fast.product import by_panels, in_panels, multiply, panels_pay
+from minidl.kernels.fast.selection import rectify
+from minidl.kernels.fast.views import move
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import share, workspace
 
 
 class Axis(NamedTuple):

@@ -8,9 +8,9 @@ digits as the rows become many.
 import math
 
 from minidl import backend
-from minidl.kernels.memory import empty
 from minidl.kernels.precision import accumulated
-from minidl.kernels.workers import alone, hands, share, strips, workspace
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import alone, hands, share, strips, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
@@ -165,7 +165,7 @@ def _repeated(vector, x):
 
 
 def _sum(rows, channels):
-    """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see workers.LOCKED."""
+    """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see threads.LOCKED."""
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)

@@ -13,11 +13,26 @@ K₂ and P₂ are the taps and places along all axes but the first.  Groups of c
 import math
 
 from minidl import backend
-from minidl.kernels.views import windows
-from minidl.kernels.workers import workspace
+from minidl.kernels.fast.views import windows
+from minidl.parallel.threads import hands, strips, workspace
 
+BUDGET = 2 ** 21        # bytes of a strip's columns
 SHORT = 24      # elements in a row of taps and channels below which gathering runs along the places
 COPIES = 1.5    # elements whose gathering takes as long as to copy one of the result
+
+
+def in_strips(xp):
+    """Whether work is cut into strips: on the CPU."""
+    return xp is backend.CPU.module
+
+
+def strips_of_columns(images, rows, per_row, xp, budget=BUDGET):
+    """(strips, threads) for columns of so many bytes a row.
+
+    To multiply them takes three times as long as to gather them.
+    """
+    threads = hands(4 * images * rows * per_row)
+    return strips(images, rows, per_row, xp, budget, threads), threads
 
 
 def columns(view, groups, ones=False):

@@ -2,8 +2,8 @@
 import math
 
 from minidl import backend
-from minidl.kernels.memory import empty
-from minidl.kernels.workers import everywhere, workspace
+from minidl.parallel.memory import empty
+from minidl.parallel.threads import everywhere, workspace
 
 MUCH = 2 ** 16      # elements that are worth sharing
 SOME = 2 ** 13      # elements from which NumPy's clip is faster than its maximum with a number

@@ -35,11 +35,11 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.memory import empty, pitch
-from minidl.kernels.product import by_panels, in_panels, matmul, multiply
-from minidl.kernels.selection import rectify
-from minidl.kernels.views import lines, move, strided
-from minidl.kernels.workers import deal, even, hands, number_of_threads, share, strips, workspace
+from minidl.kernels.fast.product import by_panels, in_panels, matmul, multiply
+from minidl.kernels.fast.selection import rectify
+from minidl.kernels.fast.views import lines, move, strided
+from minidl.parallel.memory import empty, pitch
+from minidl.parallel.threads import deal, even, hands, number_of_threads, share, strips, workspace
 
 TAPS = 3
 ERROR = 1e-5        # of the largest output, measured on normal inputs of up to 512 channels

@@ -1,0 +1,1 @@
+"""Threads for the kernels, and memory used again."""
