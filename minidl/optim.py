@@ -19,8 +19,7 @@ change none in place.  float16 parameters are updated in float32, and their stat
 float32: in float16, g² and ε would be 0.
 """
 from minidl import backend, states
-from minidl.kernels.fast.entrywise import entrywise
-from minidl.kernels.precision import NARROW, accumulator
+from minidl.kernels import accumulator, elementwise
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
@@ -67,10 +66,9 @@ class Optimizer:
         for i, (parameter, state) in enumerate(zip(self.parameters, self.state)):
             gradient = parameter.grad
             if gradient is not None:
-                w, g = parameter.data, gradient.data
-                dtype = w.dtype
-                if dtype.char in NARROW or g.dtype != dtype:
-                    w, g = w.astype(accumulator(dtype)), g.astype(accumulator(dtype))
+                dtype = parameter.data.dtype
+                w, g = (x.astype(accumulator(dtype), copy=False)
+                        for x in (parameter.data, gradient.data))
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
                 for name, value in state.items():
@@ -78,9 +76,7 @@ class Optimizer:
                         raise self._misfit(i, name, value)
                 if self.weight_decay:
                     w, g = self.decay(w, g)
-                moved = self.update(w, g, state)
-                if moved.dtype != dtype:
-                    moved = moved.astype(dtype)
+                moved = self.update(w, g, state).astype(dtype, copy=False)
                 parameter.data = constant(moved).data       # NumPy makes a scalar of one number
 
     def _misfit(self, i, name, value):
@@ -90,6 +86,12 @@ class Optimizer:
     def decay(self, w, g):
         """g ← g + λ w: the gradient of λ/2 ‖w‖² added."""
         return w, g + self.weight_decay * w
+
+    def remembered(self, state, g):
+        """The arrays that are remembered of a parameter, in order; at first zeros like g."""
+        zeros = backend.of(g).zeros_like
+        return [state[name] if name in state else zeros(g)
+                for name in self.remembers if name != "step"]
 
     def update(self, w, g, state):
         raise NotImplementedError(f"{type(self).__name__} has no update()")
@@ -182,12 +184,30 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.remembers = ("velocity",) if self.momentum else ()
 
-    @entrywise
     def update(self, w, g, state):
-        if self.momentum:
-            v = state["velocity"] = self.momentum * state.get("velocity", 0.0) + g
-            g = g + self.momentum * v if self.nesterov else v
-        return w - self.learning_rate * g
+        eta, mu = self.learning_rate, self.momentum
+        if not mu:
+            return _descended(w, g, eta)
+        step = _nesterov_step if self.nesterov else _momentum_step
+        w, state["velocity"] = step(w, g, *self.remembered(state, g), eta, mu)
+        return w
+
+
+@elementwise
+def _descended(w, g, eta):
+    return w - eta * g
+
+
+@elementwise
+def _momentum_step(w, g, v, eta, mu):
+    v = mu * v + g
+    return w - eta * v, v
+
+
+@elementwise
+def _nesterov_step(w, g, v, eta, mu):
+    v = mu * v + g
+    return w - eta * (g + mu * v), v
 
 
 class Adagrad(Optimizer):
@@ -204,10 +224,16 @@ class Adagrad(Optimizer):
         super().__init__(parameters, learning_rate, weight_decay)
         self.eps = self._setting(EPS, eps)
 
-    @entrywise
     def update(self, w, g, state):
-        s = state["square"] = state.get("square", 0.0) + g * g
-        return w - self.learning_rate * g / (s ** 0.5 + self.eps)
+        w, state["square"] = _adagrad_step(w, g, *self.remembered(state, g), self.learning_rate,
+                                           self.eps)
+        return w
+
+
+@elementwise
+def _adagrad_step(w, g, s, eta, eps):
+    s = s + g * g
+    return w - eta * g / (s ** 0.5 + eps), s
 
 
 class RMSprop(Optimizer):
@@ -228,14 +254,21 @@ class RMSprop(Optimizer):
         self.momentum = self._setting("0 ≤ momentum < 1", momentum)
         self.remembers = ("square", "velocity") if self.momentum else ("square",)
 
-    @entrywise
     def update(self, w, g, state):
-        rho = self.smoothing
-        s = state["square"] = rho * state.get("square", 0.0) + (1 - rho) * (g * g)
-        v = g / (s ** 0.5 + self.eps)
-        if self.momentum:
-            v = state["velocity"] = self.momentum * state.get("velocity", 0.0) + v
-        return w - self.learning_rate * v
+        s, *velocity = self.remembered(state, g)
+        rho, mu = self.smoothing, self.momentum
+        scaled, state["square"] = _scaled_by_root(g, s, rho, 1 - rho, self.eps)
+        if not mu:
+            return _descended(w, scaled, self.learning_rate)
+        w, state["velocity"] = _momentum_step(w, scaled, *velocity, self.learning_rate, mu)
+        return w
+
+
+@elementwise
+def _scaled_by_root(g, s, rho, rest, eps):
+    """g / (√s + ε) and s, its average after this step; rest is 1 − ρ."""
+    s = rho * s + rest * (g * g)
+    return g / (s ** 0.5 + eps), s
 
 
 class Adam(Optimizer):
@@ -257,24 +290,22 @@ class Adam(Optimizer):
         self.betas = tuple(self._setting("0 ≤ beta < 1", beta) for beta in betas)
         self.eps = self._setting(EPS, eps)
 
-    @entrywise
     def update(self, w, g, state):
         beta1, beta2 = self.betas
         t = state["step"] = state.get("step", 0) + 1
-        m, v = (state[name] if name in state else 0.0 * g for name in ("mean", "square"))
-        w, state["mean"], state["square"] = self._step(
-            w, g, m, v, beta1, beta2, 1 - beta1, 1 - beta2, 1 - beta1 ** t, 1 - beta2 ** t,
-            self.learning_rate, self.eps)
+        w, state["mean"], state["square"] = _adam_step(
+            w, g, *self.remembered(state, g), beta1, beta2, 1 - beta1, 1 - beta2,
+            1 - beta1 ** t, 1 - beta2 ** t, self.learning_rate, self.eps)
         return w
 
-    @staticmethod
-    @backend.fused
-    def _step(w, g, m, v, beta1, beta2, beta1_rest, beta2_rest, beta1_sum, beta2_sum, eta, eps):
-        """w, m and v after the step; rest is 1 − β, sum is 1 − βᵗ."""
-        m = beta1 * m + beta1_rest * g
-        v = beta2 * v + beta2_rest * (g * g)
-        m_hat, v_hat = m / beta1_sum, v / beta2_sum
-        return w - eta * m_hat / (v_hat ** 0.5 + eps), m, v
+
+@elementwise
+def _adam_step(w, g, m, v, beta1, beta2, beta1_rest, beta2_rest, beta1_sum, beta2_sum, eta, eps):
+    """w, m and v after the step; rest is 1 − β, sum is 1 − βᵗ."""
+    m = beta1 * m + beta1_rest * g
+    v = beta2 * v + beta2_rest * (g * g)
+    m_hat, v_hat = m / beta1_sum, v / beta2_sum
+    return w - eta * m_hat / (v_hat ** 0.5 + eps), m, v
 
 
 class AdamW(Adam):

@@ -16,9 +16,10 @@ import minidl as md
 from minidl import nn, ops
 from minidl.data import resize
 from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
+from minidl.faces.copies import copies
 from minidl.faces.measured import measured
-from minidl.faces.search import copies, nearest_people
 from minidl.files import cache_folder
+from minidl.kernels import two_nearest
 from minidl.weights import FILES
 
 SIDE = 4
@@ -155,9 +156,9 @@ def test_search_is_exact(seed, count, people, queries, small):
     whose = rng.integers(0, people, count).astype("int32")
     asked = rng.integers(-2, 3, (queries, 3)).astype("float32")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minidl.faces.search.ROWS", small)
-        patch.setattr("minidl.faces.search.QUERIES", 16)
-        numbers, distances = nearest_people(asked, encodings, (encodings ** 2).sum(1), whose)
+        patch.setattr("minidl.kernels.fast.neighbours.ROWS", small)
+        patch.setattr("minidl.kernels.fast.neighbours.QUERIES", 16)
+        numbers, distances = two_nearest(asked, encodings, (encodings ** 2).sum(1), whose)
     assert numbers.shape == distances.shape == (queries, 2)
     for query, (first, second), (near, next_) in zip(asked, numbers, distances):
         to_person = {p: np.linalg.norm(encodings[whose == p] - query, axis=1).min() for p in set(whose.tolist())}
@@ -173,7 +174,7 @@ def test_distances_do_not_cancel():
     """Far from the origin float32's ‖g‖² − 2⟨q, g⟩ + ‖q‖² would say 0.03 or so for the same picture."""
     rng = np.random.default_rng(0)
     encodings = (100 + rng.standard_normal((300, 128))).astype("float32")
-    numbers, distances = nearest_people(encodings[:200], encodings, (encodings ** 2).sum(1), np.arange(300))
+    numbers, distances = two_nearest(encodings[:200], encodings, (encodings ** 2).sum(1), np.arange(300))
     np.testing.assert_array_equal(numbers[:, 0], np.arange(200))
     assert (distances[:, 0] == 0).all()
 
@@ -182,7 +183,7 @@ def test_search_on_several_threads(monkeypatch):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     rng = np.random.default_rng(1)
     encodings, asked = rng.standard_normal((5000, 16)).astype("float32"), rng.standard_normal((70, 16)).astype("float32")
-    numbers, distances = nearest_people(asked, encodings, (encodings ** 2).sum(1), np.arange(5000))
+    numbers, distances = two_nearest(asked, encodings, (encodings ** 2).sum(1), np.arange(5000))
     exact = np.linalg.norm(asked[:, None] - encodings, axis=-1)
     np.testing.assert_array_equal(numbers, exact.argsort(1)[:, :2])
     np.testing.assert_allclose(distances, np.sort(exact, 1)[:, :2], rtol=1e-5)

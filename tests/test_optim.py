@@ -4,7 +4,7 @@ import pytest
 
 import minidl as md
 from minidl import nn, optim
-from minidl.kernels.fast import entrywise
+from minidl.kernels.fast import elementwise
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
@@ -78,7 +78,7 @@ def test_large_parameters_are_updated_in_strips(rule, monkeypatch):
     whole, cut = parameters(), parameters()
     optimizer = RULES[rule](whole)
     expected = train(optimizer, whole, 5)
-    monkeypatch.setattr(entrywise, "STRIP", 24)
+    monkeypatch.setattr(elementwise, "STRIP", 24)
     in_strips = RULES[rule](cut)
     for ours, theirs in zip(train(in_strips, cut, 5), expected):
         for a, b in zip(ours, theirs):

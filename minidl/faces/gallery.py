@@ -16,9 +16,10 @@ from minidl import files, weights
 from minidl.data.people import check_name, composed
 from minidl.faces.answers import Match, Verification
 from minidl.faces.calibration import Impostors
+from minidl.faces.copies import copies
 from minidl.faces.encoding import encode, fingerprint
 from minidl.faces.measured import measured
-from minidl.faces.search import copies, nearest_people
+from minidl.kernels import two_nearest
 
 KIND = "minidl gallery 1"
 LONGEST = 1e18                  # of an encoding: its square, and that of a difference, is a float32
@@ -54,7 +55,7 @@ class Gallery:
     Memory: 4 (D + 2) bytes a picture, 520 MB for a million with D = 128.  A query reads all of it
     once, so that memory bandwidth is the limit.  Beyond one machine's memory: give each of several
     machines a part, ask all, and keep the two nearest people of their answers
-    (`search.nearest_people` does so with the parts that its threads searched); or keep only 8 bits
+    (`kernels.two_nearest` does so with the parts that its threads searched); or keep only 8 bits
     of each number, search those, and compare the best few hundred in full; or look only into the
     cells of a k-means clustering near the query, which misses some (product quantisation, FAISS).
     """
@@ -365,7 +366,7 @@ class _Rows:
         if queries.ndim != 2 or queries.shape[1] != width:
             raise ValueError(f"{operation}: encodings must be (N, {width}), got {queries.shape}")
         _check(operation, queries, queries)
-        return nearest_people(queries, self.encodings, self.squares, self.people)
+        return two_nearest(queries, self.encodings, self.squares, self.people)
 
     def name(self, number):
         return self.names[number] if number >= 0 else None

@@ -12,6 +12,8 @@
 from minidl.kernels import sums
 from minidl.kernels.convolution import conv, conv_input, conv_weight
 from minidl.kernels.fast import channels
+from minidl.kernels.fast.elementwise import elementwise
+from minidl.kernels.fast.neighbours import two_nearest
 from minidl.kernels.fast.product import einsum, matmul
 from minidl.kernels.fast.selection import add, add_transpose, keep, keep_positive, leak, relu
 from minidl.kernels.interpolation import interpolate, interpolate_back
