@@ -75,9 +75,8 @@ class Optimizer:
                     if type(value) is not int and value.shape != w.shape:
                         raise self._misfit(i, name, value)
                 if self.weight_decay:
-                    w, g = self.decay(w, g)
-                moved = self.update(w, g, state).astype(dtype, copy=False)
-                parameter.data = constant(moved).data       # NumPy makes a scalar of one number
+                    w, g = map(_array, self.decay(w, g))
+                parameter.data = _array(self.update(w, g, state)).astype(dtype, copy=False)
 
     def _misfit(self, i, name, value):
         return ValueError(f"{type(self).__name__}: parameters[{i}] has shape "
@@ -143,6 +142,11 @@ class Optimizer:
             worst = array.min().item()
             problems.append(f"{key}, an average of squares, holds {worst}")
         return array
+
+
+def _array(x):
+    """x, of which NumPy makes a scalar where it is one number, as an array."""
+    return constant(x).data
 
 
 def _leaves(owner, parameters):
