@@ -90,11 +90,12 @@ def operands(operation, a, b, arguments=("a", "b")):
     shapes do not broadcast.
     """
     if isinstance(a, Tensor) and isinstance(b, Tensor) and type(a.data) is type(b.data):
-        first, second = a.node, b.node
-        if first is None or not first.inputs:               # as `operand` does
-            a = _double(operation, a, arguments[0])
-        if second is None or not second.inputs:
-            b = _double(operation, b, arguments[1])
+        if recording_now():
+            first, second = a.node, b.node
+            if first is None or not first.inputs:           # as `operand` does
+                a = _double(operation, a, arguments[0])
+            if second is None or not second.inputs:
+                b = _double(operation, b, arguments[1])
         if a.data.shape != b.data.shape:
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
         return a, b

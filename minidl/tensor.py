@@ -34,7 +34,7 @@ import itertools
 from operator import attrgetter
 from types import FunctionType
 
-from minidl import backend, rule_errors
+from minidl import backend, kernels, rule_errors
 from minidl.arraylike import ArrayLike
 from minidl.recording import no_grad, recording, recording_now
 
@@ -154,7 +154,7 @@ class Tensor(ArrayLike):
         with recording(create_graph):
             for leaf, arrived in found.items():
                 earlier = getattr(leaf, "gradient", None)
-                leaf.gradient = arrived if earlier is None else earlier + arrived
+                leaf.gradient = arrived if earlier is None else _sum(earlier, arrived)
 
     def __reduce__(self):
         """For copy and pickle: the array, and of a leaf its gradient.
@@ -339,7 +339,7 @@ def _sweep(output, cotangent, wanted, create_graph):
                                 or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
                         earlier = arrived[parent]
-                        arrived[parent] = gx if earlier is None else earlier + gx
+                        arrived[parent] = gx if earlier is None else _sum(earlier, gx)
                         earlier = gx = None             # they may be large, and are used up
                     elif type(parent) is tuple and not arrived.keys().isdisjoint(parent):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
@@ -350,6 +350,15 @@ def _sweep(output, cotangent, wanted, create_graph):
     return found
 
 
+def _sum(a, b):
+    """a + b, of two cotangents of one Tensor: neither is changed."""
+    return record(kernels.add(a.data, b.data), (a, _unchanged), (b, _unchanged))
+
+
+def _unchanged(gy):
+    return gy
+
+
 def _share(arrived, parents, cotangents, rule):
     """Add what a rule gave, which several inputs share, to what has arrived at each."""
     if type(cotangents) is not tuple or len(cotangents) != len(parents):
@@ -357,7 +366,7 @@ def _share(arrived, parents, cotangents, rule):
     for parent, gx in zip(parents, cotangents):
         if parent in arrived:
             gx, earlier = _fitted(gx, parent, rule), arrived[parent]
-            arrived[parent] = gx if earlier is None else earlier + gx
+            arrived[parent] = gx if earlier is None else _sum(earlier, gx)
 
 
 def _fitted(gx, parent, rule):

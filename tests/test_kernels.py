@@ -7,6 +7,7 @@ from kernel_arrays import close, drawn
 import numpy as np
 import pytest
 
+import minidl as md
 from minidl import kernels
 from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.fast import convolution, winograd
@@ -173,3 +174,19 @@ def test_places_are_moved_whole(places, channels):
     wide = np.zeros(target.shape)
     move(target, wide)
     assert (wide == source).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (5, 4, 2, 3), (1, 2, 3, 4, 1)])
+def test_batch_norm_goes_back_by_the_lines_of_its_rule(shape, device):
+    """The kernel that a sweep uses, and the operations that are recorded where it is to be followed back."""
+    rng = np.random.default_rng(0)
+    x, gy = (md.tensor(3 + rng.standard_normal(shape), device=device) for _ in range(2))
+    scale, shift = (md.tensor(rng.standard_normal(shape[-1]), device=device) for _ in range(2))
+    for t in (x, scale, shift):
+        t.requires_grad = True
+    for picture, inputs in (x, [x, scale, shift]), (x.detach(), [scale, shift]), (x, [x]):
+        y = md.ops.batch_norm(picture, scale, shift)
+        swept = md.grad(y, inputs, gy)
+        recorded = md.grad(y, inputs, gy, create_graph=True)
+        for one, other in zip(swept, recorded):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-10, atol=1e-12)

@@ -40,9 +40,9 @@ class BatchNorm(Module):
                                self.eps)
             dtype = backend.CPU.module.result_type(x.dtype, self.scale.dtype)
             return y if y.dtype == dtype else y.astype(dtype)       # float16, as in training
-        y, moments = batch_norm_with_moments(x, self.scale, self.shift, self.eps)
+        y, mean, variance = batch_norm_with_moments(x, self.scale, self.shift, self.eps)
         values = x.size // x.shape[-1]
-        self.follow(moments.data[0], moments.data[1] * (values / (values - 1)))
+        self.follow(mean, variance * (values / (values - 1)))
         return y
 
     def follow(self, mean, variance):

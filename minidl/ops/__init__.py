@@ -39,10 +39,6 @@ from minidl.ops.linear import diagonal, einsum, gram, matmul, outer, trace
 import minidl.ops.methods
 from minidl.ops.normalization import (
                                     batch_norm,
-                                    channel_affine,
-                                    channel_blend,
-                                    channel_moments,
-                                    channel_sums,
                                     dropout,
                                     layer_norm,
                                     standardize,

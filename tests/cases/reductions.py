@@ -40,21 +40,6 @@ case("standardize", normal(3, 4, 2), args=((0, 1),), value=lambda x: _standardiz
 case("standardize", normal(3, 4), args=(-1, 0.1), value=lambda x: _standardized(x, -1, 0.1))
 case("standardize", normal(1, 1), args=(0,), value=np.zeros_like, words="one", flat=True)
 for _shape in (2, 2, 3, 2), (5, 2), (1, 3, 1, 2):
-    case("channel_moments", normal(*_shape), words=f"{_shape[0]}x{len(_shape) - 2}d",
-         value=lambda x: np.stack([x.mean(tuple(range(x.ndim - 1))), x.var(tuple(range(x.ndim - 1)))]))
-    case("channel_affine", normal(*_shape), normal(2), normal(2), words=f"{_shape[0]}x{len(_shape) - 2}d",
-         value=lambda x, a, c: a * x + c)
-    _words = f"{_shape[0]}x{len(_shape) - 2}d-m"
-    case("channel_affine", normal(*_shape), normal(2), normal(2), normal(2), words=_words,
-         value=lambda x, a, c, m: a * (x - m) + c)
-    case("channel_blend", normal(*_shape), normal(*_shape), normal(2), normal(2), normal(2),
-         words=f"{_shape[0]}x{len(_shape) - 2}d", value=lambda x, u, a, b, c: a * x + b * u + c)
-    case("channel_blend", normal(*_shape), normal(*_shape), *[normal(2)] * 4, words=_words,
-         value=lambda x, u, a, b, c, m: a * x + b * (u - m) + c)
-    case("channel_sums", normal(*_shape), normal(*_shape), words=f"{_shape[0]}x{len(_shape) - 2}d",
-         value=lambda u, x: np.stack([u, x * u]).reshape(2, -1, x.shape[-1]).sum(1))
-    case("channel_sums", normal(*_shape), normal(*_shape), normal(2), words=_words,
-         value=lambda u, x, m: np.stack([u, (x - m) * u]).reshape(2, -1, x.shape[-1]).sum(1))
     case("batch_norm", normal(*_shape), normal(2), normal(2), words=f"{_shape[0]}x{len(_shape) - 2}d", float32=1e-4,
          value=lambda x, g, b: _standardized(x, tuple(range(x.ndim - 1))) * g + b)
 for _shape in (2, 3, 2), (1, 1, 1, 2):

@@ -1,9 +1,10 @@
-"""Work channel by channel on tall arrays (…, C), a strip of rows at a time: what a strip needs again is still in the cache.
+"""Batch normalisation, channel by channel on tall arrays (…, C), a strip of rows at a time.
 
-Few channels make short rows, over each of which NumPy begins anew; so several are taken as one, (R, C) as (R/k, k·C).
-On a GPU that is not needed: k = 1.
-Sums over rows are products with a row of ones: NumPy would add row after row into a running sum, which in float32 loses
-digits as the rows become many.
+What a strip needs again is still in the cache.  Few channels make short rows, over each of which
+NumPy begins anew; so several are taken as one, (R, C) as (R/k, k·C).  On a GPU that is not needed:
+k = 1.
+Sums over rows are products with a row of ones: NumPy would add row after row into a running sum,
+which in float32 loses digits as the rows become many.
 """
 import math
 
@@ -31,8 +32,8 @@ def add_up_here(x):
 
 
 @accumulated(arrays=2)
-def sums(u, x, m=None):
-    """Σ u and Σ u ⊙ (x − m) over all axes but the last: (2, C), with m (C,) or None for 0."""
+def sums(u, x, m):
+    """Σ u and Σ u ⊙ (x − m) over all axes but the last: (2, C), with m (C,)."""
     xp, u, x, channels = backend.of(x), _rows(u), _rows(x), x.shape[-1]
     center = _repeated(m, x) if _is_far(m, x, channels) else None
 
@@ -43,7 +44,7 @@ def sums(u, x, m=None):
         return xp.stack([_sum(u[part], channels), _sum(product, channels)])
 
     first, second = found = _total(of, x, (2, channels))
-    return found if m is None or center is not None else xp.stack([first, second - m * first])
+    return found if center is not None else xp.stack([first, second - m * first])
 
 
 @accumulated(arrays=1)
@@ -74,18 +75,26 @@ def _mean(x, channels):
     return near + _sum(x - _repeated(near, x), channels) / n
 
 
-def affine(x, a, c, m=None):
-    """(x − m) ⊙ a + c,  with a, c and m (C,), or None for m = 0."""
-    if _on_gpu(x):
-        return _affine(x, a, c, x.dtype.type(0) if m is None else m)
-    return _by_rows(x, a, c, m)
+def affine(x, a, c, m):
+    """(x − m) ⊙ a + c,  with a, c and m (C,)."""
+    return _affine(x, a, c, m) if _on_gpu(x) else _by_rows(x, a, c, m)
 
 
-def blend(u, a, x, b, c, m=None):
-    """u ⊙ a + (x − m) ⊙ b + c,  with a, b, c and m (C,), or None for m = 0."""
-    if _on_gpu(x):
-        return _blend(u, a, x, b, c, x.dtype.type(0) if m is None else m)
-    return _by_rows(x, b, c, m, u, a)
+def blend(u, a, x, b, c, m):
+    """u ⊙ a + (x − m) ⊙ b + c,  with a, b, c and m (C,)."""
+    return _blend(u, a, x, b, c, m) if _on_gpu(x) else _by_rows(x, b, c, m, u, a)
+
+
+def batch_norm_back(u, x, mean, r, scale, of_x=True):
+    """x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)  or None,   γ̄ = Σ x̂ ȳ,   β̄ = Σ ȳ,   with ȳ = u and x̂ = (x − μ) r.
+
+    Two passes: one for both sums, one for x̄.
+    """
+    of_shift, of_scale = sums(u, x, mean) * backend.of(x).stack([backend.of(x).ones_like(r), r])
+    if not of_x:
+        return None, of_scale, of_shift
+    a, m = scale * r, x.dtype.type(x.size // len(r))
+    return blend(u, a, x, -a * r * of_scale / m, -a * of_shift / m, mean), of_scale, of_shift
 
 
 def _is_far(m, x, channels):
@@ -94,8 +103,6 @@ def _is_far(m, x, channels):
     Only then do sums of products with x lose digits that those with x − m have.  Else a pass over
     x is saved: 5 % of the Siamese training step (`python -m tests.benchmarks Siamese`).
     """
-    if m is None:
-        return False
     if not x.size or _on_gpu(x):
         return True
     some = x[:max(1, len(x) // SAMPLE)]
@@ -121,7 +128,7 @@ def _blend(u, a, x, b, c, m):
 def _by_rows(x, a, c, m, u=None, b=None):
     """(x − m) ⊙ a + c,  and u ⊙ b beside it, on the CPU."""
     xp, shape, x, u = backend.of(x), x.shape, _rows(x), u if u is None else _rows(u)
-    if m is not None and not _is_far(m, x, len(m)):
+    if not _is_far(m, x, len(m)):
         c, m = c - m * a, None
     y = empty(x.shape, x.dtype, xp)
     a, c, m, b = (v if v is None else _repeated(v, x) for v in (a, c, m, b))
