@@ -72,11 +72,11 @@ values = on_programs(graphs.reverse_agrees_with_forward)
 # --- the sweep: what is added up, in which order
 
 broken("cotangents are overwritten", values, engine._sweep,
-       ("gx if earlier is None else earlier + gx", "gx"))
+       ("gx if earlier is None else _sum(earlier, gx)", "gx"))
 
 broken("cotangents are added in place",                                # but `+` hands one array to both its inputs
        on(lambda a, b: ops.sin(a + b) + a, normal(3, 4), normal(3, 4)), engine._sweep,
-       ("earlier + gx", "_tensor(earlier.data.__iadd__(gx.data), None)"))
+       ("_sum(earlier, gx)", "_tensor(earlier.data.__iadd__(gx.data), None)"))
 
 broken("only the first use of an input is recorded", values, engine.record,
        ("if node is not None:", "if node is not None and node not in [other for other, _ in kept]:"))
@@ -103,10 +103,10 @@ broken("the sweep stops at an input", on_programs(graphs.every_intermediate_resu
        reached)
 
 broken("no accumulation in backward", on_programs(graphs.backward_adds_to_what_is_there), engine.Tensor.backward,
-       ("arrived if earlier is None else earlier + arrived", "arrived"))
+       ("arrived if earlier is None else _sum(earlier, arrived)", "arrived"))
 
 broken("backward changes an earlier gradient", on_programs(graphs.backward_adds_to_what_is_there), engine.Tensor.backward,
-       ("arrived if earlier is None else earlier + arrived",
+       ("arrived if earlier is None else _sum(earlier, arrived)",
         "arrived if earlier is None else _tensor(earlier.data.__iadd__(arrived.data), None)"))
 
 # --- what a gradient is

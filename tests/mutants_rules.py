@@ -86,7 +86,7 @@ broken("cotangents of a shared rule change places", on_programs(graphs.reverse_a
 
 broken("a shared rule forgets what has arrived",
        on(lambda a, b: graphs.product(ops, a, b) * a, normal(3), normal(3)), engine._share,
-       ("gx if earlier is None else earlier + gx", "gx"))
+       ("gx if earlier is None else _sum(earlier, gx)", "gx"))
 
 broken("broadcasting is not undone for a shared rule",
        crashes_count(on_programs(graphs.gradients_have_the_form_of_their_inputs)), engine._share,
