@@ -30,7 +30,7 @@ class Convolution(Module):
         self.w, self.b = Parameter(w), Parameter(b)
 
     def forward(self, x, rectified):
-        return ops.conv(x, self.w, self.b, padding=1, rectified=rectified)
+        return (ops.conv_relu if rectified else ops.conv)(x, self.w, self.b, padding=1)
 
 
 class VGG(Module):

@@ -89,6 +89,16 @@ class Conv2d(_Convolution):
     dimensions = 2
 
 
+class ConvReLU(Conv2d):
+    """Convolution of images and its positive part in one: y = max(conv(x, weight) + bias, 0).
+
+    See `ops.conv_relu`; shapes, parameters and options are Conv2d's.
+    """
+
+    def forward(self, x):
+        return ops.conv_relu(self.check(x), self.weight, self.bias, **self.movement())
+
+
 class Conv3d(_Convolution):
     """Convolution of volumes: (N, D, H, W, in) → (N, D', H', W', out); see Conv2d."""
     dimensions = 3

@@ -24,11 +24,10 @@ class MaxPool(_Pool):
     """The largest entry of each window: (N, *S, C) → (N, *P, C); see `ops.max_pool`.
 
     window, stride, padding: an integer, or one for each axis; stride None: as the window.
-    rectified, when it is called: with the ReLU of it.
     """
 
-    def forward(self, x, rectified=False):
-        return ops.max_pool(x, self.window, self.stride, self.padding, rectified=rectified)
+    def forward(self, x):
+        return ops.max_pool(x, self.window, self.stride, self.padding)
 
 
 class AveragePool(_Pool):
