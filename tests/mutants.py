@@ -277,6 +277,12 @@ def bias_counted_once(x, w, b):
     return record(ops.conv(x, w, b).data, (x, lambda gy: ops.conv_input(gy, w, 5)),
                   (w, lambda gy: ops.conv_weight(x, gy, 3)), (b, lambda gy: ops.mean(gy, (0, 1))))
 
+@wrong(ops.conv_relu, normal(2, 5, 2), normal(3, 2, 3))
+def positive_part_not_gone_back_through(x, w):
+    y = ops.conv_relu(x, w).data
+    return record(y, (x, lambda gy: ops.conv_input(gy, w, 5)),              # ȳ as it came
+                  (w, lambda gy: ops.conv_weight(x, gy * constant(y > 0), 3)))
+
 @wrong_transpose(lambda x: ops.average_pool(x, 2), lambda u: 0.5 * ops.repeat(u, 2, 1), normal(2, 6, 3), normal(2, 3, 3))
 def size_of_the_window_forgotten(u):
     return ops.repeat(u, 2, 1)

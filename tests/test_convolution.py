@@ -65,6 +65,16 @@ def test_gradients(ndim, data):
 
 
 @by_dimension
+def test_convolution_and_relu_in_one(ndim, data):
+    case = data.draw(strategies.conv_cases(ndim))
+    leaves = [md.tensor(a, requires_grad=True) for a in (case.x, case.w, np.ones(case.w_shape[-1]))]
+    fused, apart = ops.conv_relu(*leaves, **case.options), ops.relu(ops.conv(*leaves, **case.options))
+    np.testing.assert_array_equal(fused.numpy(), apart.numpy())
+    for one, other in zip(*(md.grad(y, leaves, md.tensor(case.u)) for y in (fused, apart))):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+@by_dimension
 def test_filters_and_bias_are_differentiated_together_or_not(ndim, data):
     """w̄ and b̄ are what they are one by one: whichever are wanted, recorded or not, and for one ȳ after the other."""
     case = data.draw(strategies.conv_cases(ndim))

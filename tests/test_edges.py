@@ -1,5 +1,4 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
-from functools import partial
 import re
 
 from cases import cases, constants
@@ -67,9 +66,9 @@ def test_small_integers_do_not_wrap(device):
 
 def test_kinks(device):
     assert gradient(ops.relu, [0.0, -0.0], device=device) == [0.0, 0.0]
-    rectified = partial(ops.max_pool, window=2, rectified=True)
-    for window, expected in {(0, -1): (0, 0), (-0.0, 0): (0, 0), (3, 3): (1, 0), (np.nan, 1): (0, 0)}.items():
-        assert gradient(rectified, np.reshape(window, (1, 2, 1)), device=device) == np.reshape(expected, (1, 2, 1)).tolist()
+    one = md.tensor(np.ones((1, 1, 1)), device=device)
+    assert gradient(lambda x: ops.conv_relu(x, one), [[[0.0], [-0.0], [2.0], [np.nan]]], device=device) == [
+        [[0.0], [0.0], [1.0], [0.0]]]
     assert gradient(lambda x: ops.leaky_relu(x, 0.1), [0.0], device=device) == [0.1]
     assert gradient(lambda x: ops.elu(x, 0.5), [0.0], device=device) == [0.5]
     assert gradient(ops.absolute, [0.0, -2.0], device=device) == [0.0, -1.0]
@@ -365,7 +364,8 @@ wrong = {
     "sum": (a, 2), "mean": (a, (0, 0)), "max": (a, 2), "min": (a, -3), "var": (a, 2), "std": (a, 2), "norm": (a, 2),
     "argmax": (a, 2), "argmin": (a, 2), "cumsum": (a, 2), "sum_to": (a, (4,)), "softmax": (a, 2), "log_softmax": (a, 2),
     "logsumexp": (a, 2), "clip": (a,), "leaky_relu": (a, -1.0), "elu": (a, -1.0), "one_hot": (np.array([5]), 3),
-    "conv": (picture, np.ones((3, 3, 3, 1))), "conv_input": (picture, np.ones((3, 3, 2, 2)), (9, 9)),
+    "conv": (picture, np.ones((3, 3, 3, 1))), "conv_relu": (picture, np.ones((3, 3, 3, 1))),
+    "conv_input": (picture, np.ones((3, 3, 2, 2)), (9, 9)),
     "conv_weight": (picture, picture, (3, 3)), "conv_transpose": (picture, np.ones((3, 3, 2, 3))),
     "max_pool": (picture, 5), "average_pool": (picture, 0), "max_pool_with_switches": (picture, 5, None, 0),
     "global_average_pool": (flat,), "global_max_pool": (flat,), "upsample": (picture, 0), "resize": (picture, 0),
@@ -387,6 +387,7 @@ def test_errors_name_the_operation(device, name):
     "conv: filter .* must have 4 axes": lambda: ops.conv(picture, np.ones((3, 2, 1))),
     "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
     r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
+    r"conv_relu: b of shape \(2,\)": lambda: ops.conv_relu(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
     "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
     r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture, (2, 2)),
     r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0), (2, 2)),

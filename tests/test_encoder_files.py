@@ -151,6 +151,6 @@ def test_an_encoder_of_faces_is_none_of_characters(path):
 )
 def test_the_published_networks_want_finite_numbers(array, words):
     for read in (lambda arrays: face_resnet.read_filters(arrays, "file"),
-                 lambda arrays: vgg.read_filters(arrays, "vgg19", "file")):
+                 lambda arrays: vgg.read_blocks(arrays, "vgg19", "file")):
         with pytest.raises(md.WeightsError, match=f"file: .*{words}"):
             read({"fc": array})

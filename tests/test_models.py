@@ -6,7 +6,7 @@ import minidl as md
 from minidl import ops, style
 from minidl.files import cache_folder
 from minidl.models import VGG, vgg19
-from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, layer_names, read_filters
+from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, layer_names, read_blocks
 from minidl.testing import gradcheck
 from minidl.weights import FILES, WeightsError
 
@@ -16,22 +16,25 @@ TORCHVISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
 
 
 def small_net(pooling="max", channels=4):
-    drawn, filters, previous = np.random.default_rng(0), {}, 3
-    for name in ("conv1_1", "conv1_2", "conv2_1"):
-        filters[name] = (drawn.standard_normal((3, 3, previous, channels)).astype("float32"),
-                         drawn.standard_normal(channels).astype("float32"))
+    drawn, filters, previous = np.random.default_rng(0), [], 3
+    for _ in range(3):
+        filters.append((drawn.standard_normal((3, 3, previous, channels)).astype("float32"),
+                        drawn.standard_normal(channels).astype("float32")))
         previous = channels
-    return VGG(filters, (1.0, 2.0, 3.0), pooling)
+    return VGG([filters[:2], filters[2:]], (1.0, 2.0, 3.0), pooling)
 
 
 def test_layers_by_hand(device):
     net, x = small_net(), md.tensor(np.random.default_rng(1).uniform(0, 9, (2, 6, 4, 3)), dtype="float32")
     seen = net(x, ["conv1_1", "relu1_2", "pool1", "relu2_1"])
-    conv1 = ops.conv(x - [1.0, 2.0, 3.0], net.conv1_1.w, net.conv1_1.b, padding=1)
-    relu2 = ops.relu(ops.conv(ops.relu(conv1), net.conv1_2.w, net.conv1_2.b, padding=1))
+
+    def conv(x, name):
+        return ops.conv(x, net[name].weight, net[name].bias, padding=1)
+
+    conv1 = conv(x - [1.0, 2.0, 3.0], "conv1_1")
+    relu2 = ops.relu(conv(ops.relu(conv1), "conv1_2"))
     pool1 = ops.max_pool(relu2, 2)
-    expected = {"conv1_1": conv1, "relu1_2": relu2, "pool1": pool1,
-                "relu2_1": ops.relu(ops.conv(pool1, net.conv2_1.w, net.conv2_1.b, padding=1))}
+    expected = {"conv1_1": conv1, "relu1_2": relu2, "pool1": pool1, "relu2_1": ops.relu(conv(pool1, "conv2_1"))}
     assert seen.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(seen[name].numpy(), value.numpy(), rtol=1e-4, atol=1e-3)
@@ -39,7 +42,7 @@ def test_layers_by_hand(device):
 
 def test_nothing_is_computed_below_the_deepest_layer():
     net = small_net()
-    net.conv1_2.forward = None      # calling it would raise
+    net["conv1_2"].forward = None   # calling it would raise
     assert net(np.zeros((1, 4, 4, 3)), "relu1_1").keys() == {"relu1_1"}
 
 
@@ -59,7 +62,8 @@ def test_gradient_of_the_pixels(pooling):
 
 @pytest.mark.parametrize("x, layers, words", [
     (np.zeros((1, 4, 4, 3)), ["relu7_1"], "relu7_1"), (np.zeros((1, 4, 4, 3)), [], "layers"),
-    (np.zeros((4, 4, 3)), ["relu1_1"], r"\(N, H, W, 3\)"), (np.zeros((1, 1, 4, 3)), ["relu2_1"], "too small"),
+    (np.zeros((4, 4, 3)), ["relu1_1"], r"vgg: x must be \(N, H, W, 3\), RGB in 0..255, got shape \(4, 4, 3\)"),
+    (np.zeros((1, 1, 4, 3)), ["relu1_1", "relu2_1"], r"vgg: a picture of 1 × 4 pixels is too small: .* at least 2 × 2"),
 ])
 def test_wrong_calls(x, layers, words):
     with pytest.raises(ValueError, match=words):
@@ -83,7 +87,7 @@ def test_kinds_of_files_agree():
     drawn = np.random.default_rng(3)
     first = drawn.integers(0, 256, (64, 3, 3, 3)).astype("uint8")       # (out, in BGR, 3, 3)
     table = np.linspace(-1, 1, 256, dtype="float32")
-    eight_bit, torchvision, own = {}, {}, {"mean": np.float32(CAFFE_MEAN)}
+    eight_bit, torchvision, own = {}, {}, {"layers.mean.mean": np.float32(CAFFE_MEAN)}
     for number, (name, (w, b)) in zip(TORCHVISION, fabricated().items()):
         w_q = first if name == "1_1" else np.broadcast_to(np.uint8(0), w.shape)
         eight_bit |= {f"block{name[0]}_conv{name[2]}_{part}": array
@@ -91,12 +95,12 @@ def test_kinds_of_files_agree():
         rgb = table[w_q][:, ::-1] if name == "1_1" else w
         deviation = np.float32([0.229, 0.224, 0.225])[:, None, None] * 255 if name == "1_1" else 1
         torchvision |= {f"features.{number}.weight": rgb * deviation, f"features.{number}.bias": b}
-        own |= {f"conv{name}.w": rgb.transpose(2, 3, 1, 0), f"conv{name}.b": b}
+        own |= {f"layers.conv{name}.weight": rgb.transpose(2, 3, 1, 0), f"layers.conv{name}.bias": b}
     expected = table[first].transpose(2, 3, 1, 0)[:, :, ::-1]
     for arrays in (eight_bit, torchvision, own):
-        filters, mean = read_filters(arrays, "vgg19", "file")
-        np.testing.assert_allclose(filters["conv1_1"][0], expected, rtol=1e-6)
-        assert list(filters) == ["conv" + name for name in NAMES] and filters["conv5_4"][0].shape == (3, 3, 512, 512)
+        blocks, mean = read_blocks(arrays, "vgg19", "file")
+        np.testing.assert_allclose(blocks[0][0][0], expected, rtol=1e-6)
+        assert tuple(map(len, blocks)) == CONVOLUTIONS["vgg19"] and blocks[4][3][0].shape == (3, 3, 512, 512)
         assert tuple(mean) == pytest.approx(CAFFE_MEAN if arrays is not torchvision else (123.675, 116.28, 103.53), rel=1e-6)
 
 
@@ -109,27 +113,27 @@ def test_a_place_in_the_table_is_a_byte(tmp_path):
             key + "_W_table": np.zeros(256),
             key + "_b": b,
         }
-    read_filters(arrays, "vgg19", "some.bin")
+    read_blocks(arrays, "vgg19", "some.bin")
     for wrong in ({"block1_conv1_W_q": np.full((64, 3, 3, 3), -1)},
                   {"block1_conv1_W_table": np.zeros((256, 1))},
                   {"block1_conv1_W_table": np.zeros(0)}):
         with pytest.raises(WeightsError, match="some.bin: is not a file of vgg19's weights"):
-            read_filters(arrays | wrong, "vgg19", "some.bin")
+            read_blocks(arrays | wrong, "vgg19", "some.bin")
 
 
 @pytest.mark.parametrize("change, words", [
-    (lambda a: a.pop("conv3_2.w"), "conv3_2.w"), (lambda a: a.pop("mean"), "mean"),
-    (lambda a: a.update({"conv2_1.w": np.zeros((3, 3, 3, 3))}), "conv2_1"), (lambda a: a.clear(), "vgg19"),
-    (lambda a: a.update({"conv3_5.w": np.zeros((3, 3, 256, 256))}), "17 convolutions, vgg19 has 16"),
-    (lambda a: a.update({"mean": np.zeros(2)}), "mean has shape"),
+    (lambda a: a.pop("layers.conv3_2.weight"), "conv3_2.weight"), (lambda a: a.pop("layers.mean.mean"), "mean"),
+    (lambda a: a.update({"layers.conv2_1.weight": np.zeros((3, 3, 3, 3))}), "conv2_1"), (lambda a: a.clear(), "vgg19"),
+    (lambda a: a.update({"layers.conv3_5.weight": np.zeros((3, 3, 256, 256))}), "17 convolutions, vgg19 has 16"),
+    (lambda a: a.update({"layers.mean.mean": np.zeros(2)}), "mean has shape"),
 ])
 def test_incomplete_weights(change, words):
-    arrays = {"mean": np.float32(CAFFE_MEAN)}
+    arrays = {"layers.mean.mean": np.float32(CAFFE_MEAN)}
     for name, (w, b) in fabricated().items():
-        arrays |= {f"conv{name}.w": w.transpose(2, 3, 1, 0), f"conv{name}.b": b}
+        arrays |= {f"layers.conv{name}.weight": w.transpose(2, 3, 1, 0), f"layers.conv{name}.bias": b}
     change(arrays)
     with pytest.raises(WeightsError, match=f"some.pt: .*{words}"):
-        read_filters(arrays, "vgg19", "some.pt")
+        read_blocks(arrays, "vgg19", "some.pt")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +145,7 @@ def real_net():
 
 
 def test_layer_names(real_net):
-    assert real_net.names == layer_names("vgg19")
+    assert real_net.names == ["mean", *layer_names("vgg19")]
 
 
 def test_published_vector(real_net):
@@ -182,12 +186,12 @@ def test_every_layer_equals_pytorchs(real_net):
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     x = np.random.default_rng(5).uniform(0, 255, (1, 48, 64, 3)).astype("float32")
-    seen = real_net(x, real_net.names)
-    t = torch.tensor((x - real_net.mean.numpy()).transpose(0, 3, 1, 2).copy())
-    for name in real_net.names:
+    seen = real_net(x, layer_names("vgg19"))
+    t = torch.tensor((x - real_net["mean"].mean).transpose(0, 3, 1, 2).copy())
+    for name in seen:
         if name.startswith("conv"):
-            layer = getattr(real_net, name)
-            w, b = torch.tensor(layer.w.numpy().transpose(3, 2, 0, 1).copy()), torch.tensor(layer.b.numpy())
+            layer = real_net[name]
+            w, b = torch.tensor(layer.weight.numpy().transpose(3, 2, 0, 1).copy()), torch.tensor(layer.bias.numpy())
             t = functional.conv2d(t, w, b, padding=1)
         else:
             t = functional.relu(t) if name.startswith("relu") else functional.max_pool2d(t, 2)

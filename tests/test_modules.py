@@ -1,6 +1,5 @@
 """Modules: their parts, their state, and how they show themselves."""
 import copy
-from functools import partial
 
 import numpy as np
 import pytest
@@ -142,39 +141,6 @@ def test_sequential(device):
 
 
 # ---- state dictionaries
-
-@pytest.mark.parametrize("layers, run", [
-    ([nn.ReLU(), nn.MaxPool(2)], ["MaxPool rectified"]),
-    ([nn.MaxPool(2), nn.ReLU()], ["MaxPool rectified"]),
-    ([nn.ReLU(), nn.MaxPool(3, 1, 1), nn.ReLU(), nn.MaxPool(2)], ["MaxPool rectified", "MaxPool rectified"]),
-    ([nn.Tanh(), nn.MaxPool(2), nn.Tanh(), nn.ReLU()], ["Tanh", "MaxPool", "Tanh", "ReLU"]),
-    ([nn.MaxPool(2), nn.LeakyReLU(), nn.MaxPool(1)], ["MaxPool", "LeakyReLU", "MaxPool"])])
-def test_a_max_pool_takes_a_relu_along_and_nothing_changes(device, layers, run):
-    rng = np.random.default_rng(0)
-    x = md.tensor(rng.integers(-2, 3, (2, 6, 7, 3)) / 2, requires_grad=True, device=device)        # ties, also at 0
-    expected = x
-    for layer in layers:
-        expected = layer(expected)
-    y, u = nn.Sequential(*layers)(x), rng.standard_normal(expected.shape)
-    np.testing.assert_array_equal(y.numpy(), expected.numpy())
-    gradients = [md.grad(z, x, md.tensor(u, device=device))[0].numpy() for z in (y, expected)]
-    np.testing.assert_array_equal(*gradients)
-    order = []
-
-    def noting(layer, x, **options):
-        order.append(" ".join([type(layer).__name__, *options]))
-        return type(layer).forward(layer, x, **options)
-
-    for layer in layers:
-        layer.forward = partial(noting, layer)
-    nn.Sequential(*layers)(x)
-    assert order == run
-    with md.no_grad():
-        nn.Sequential(*layers)(x)
-    assert order[len(run):] == [type(layer).__name__ for layer in layers]
-    for layer in layers:
-        del layer.forward
-
 
 def test_state_round_trip(device, tmp_path):
     x = tensor(np.random.default_rng(0).normal(size=(3, 4, 4, 2)), "float32")

@@ -113,6 +113,7 @@ def test_a_shared_rule_may_leave_out_what_needs_no_gradient():
 
 @pytest.mark.parametrize("operation, inputs", [
     ("conv", [(2, 5, 4, 3), (3, 2, 3, 4), (4,)]),
+    ("conv_relu", [(2, 5, 4, 3), (3, 2, 3, 4), (4,)]),
     ("batch_norm", [(2, 5, 3), (3,), (3,)]),
 ])
 def test_convolution_and_batch_norm_share_rules_to_any_order(operation, inputs, device):
@@ -135,7 +136,8 @@ def _nodes(node):
 @pytest.mark.parametrize("frozen", range(3))
 def test_frozen_inputs_of_a_shared_rule_cost_nothing_and_change_nothing(frozen):
     rng = np.random.default_rng(2)
-    for operation, shapes in (ops.conv, [(1, 5, 2), (3, 2, 4), (4,)]), (ops.batch_norm, [(6, 3), (3,), (3,)]):
+    three = [(1, 5, 2), (3, 2, 4), (4,)]
+    for operation, shapes in (ops.conv, three), (ops.conv_relu, three), (ops.batch_norm, [(6, 3), (3,), (3,)]):
         tensors = [leaf(rng.normal(size=shape)) for shape in shapes]
         cotangent = rng.normal(size=operation(*tensors).shape)
         whole = md.grad(operation(*tensors), tensors, cotangent)

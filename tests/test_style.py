@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minidl as md
+from minidl import nn
 from minidl.models import VGG
 from minidl.style import (
     content_cost,
@@ -112,12 +113,12 @@ def test_wrong_activations(call, words):
 
 def small_net(pooling="average"):
     """Five blocks of one convolution with a few channels: VGG's shape, not its weights."""
-    drawn, filters, channels = np.random.default_rng(1), {}, 3
-    for block in range(1, 6):
+    drawn, blocks, channels = np.random.default_rng(1), [], 3
+    for _ in range(5):
         w = drawn.standard_normal((3, 3, channels, 6)) / np.sqrt(9 * channels)
-        filters[f"conv{block}_1"] = w.astype("float32"), np.zeros(6, "float32")
+        blocks.append([(w.astype("float32"), np.zeros(6, "float32"))])
         channels = 6
-    return VGG(filters, (120.0, 110.0, 100.0), pooling)
+    return VGG(blocks, (120.0, 110.0, 100.0), pooling)
 
 
 def run(**options):
@@ -316,20 +317,59 @@ def test_pictures_that_are_not_in_0_to_255(value, words):
 def test_a_stop_of_the_network_is_no_stop_of_the_callback(optimizer):
     net = small_net()
 
-    def spent(x, layers):
-        return next(iter(())) if x.requires_grad else net(x, layers)
+    class Spent:
+        def walk(self, x, layers):
+            return next(iter(())) if x.requires_grad else net.walk(x, layers)
 
     with pytest.raises((RuntimeError, StopIteration)):
-        run(optimizer=optimizer, net=spent)
+        run(optimizer=optimizer, net=Spent())
 
 
 def test_a_cost_that_is_not_finite_is_an_error():
-    def blind(x, layers):
-        return {name: x * np.float32(np.nan) for name in layers}
+    class Blind:
+        def walk(self, x, layers):
+            return [(name, x * np.float32(np.nan)) for name in layers]
 
     for optimizer in ("lbfgs", "adam", "gradient_descent"):
         with pytest.raises(ValueError, match="nan"):
-            run(optimizer=optimizer, net=blind)
+            run(optimizer=optimizer, net=Blind())
+
+
+def test_a_strangers_network(device):
+    """Five layers that somebody builds of nn and trains for a moment, asked for what it sees, and used."""
+    x, labels = pictures_of_bars(256)
+    net = nn.Sequential({"conv": nn.Conv2d(3, 8, 5, rng=0), "relu": nn.ReLU(), "pool": nn.AveragePool(2),
+                         "flat": nn.Flatten(), "scores": nn.Dense(8 * 6 * 6, 4, rng=1)})
+    optimizer = md.optim.Adam(net.parameters(), 1e-3)
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = md.losses.cross_entropy(net(x), labels)
+        loss.backward()
+        optimizer.step()
+    seen = net(x[:2], layers=["relu", "scores"])
+    assert {name: a.shape for name, a in seen.items()} == {"relu": (2, 12, 12, 8), "scores": (2, 4)}
+    result = run(net=net, content_layers=["pool"], style_layers=["conv", "relu"])
+    assert result.history[-1]["J"] < 0.7 * result.history[0]["J"]
+
+
+def pictures_of_bars(count):
+    """Bars in one of four places, (count, 16, 16, 3) in 0..255, and which."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.uniform(0, 60, (count, 16, 16, 3)), rng.integers(0, 4, count)
+    for picture, label in zip(x, labels):
+        picture[:, 4 * label:4 * label + 3] += 180
+    return md.tensor(x, dtype="float32"), md.tensor(labels)
+
+
+@pytest.mark.parametrize("net, error, words", [
+    (lambda x, layers: {}, TypeError, "net must be a network of named layers, .* got function, which has no walk"),
+    (nn.ReLU(), TypeError, r".*models.vgg19\(\) or nn.Sequential\(.*\), got ReLU"),
+])
+def test_what_is_no_network_of_named_layers(net, error, words):
+    with pytest.raises(error, match=f"^style transfer: {words}"):
+        run(net=net)
+    with pytest.raises(ValueError, match=r"Sequential: layers \['relu3_1'\] are not among a, b"):
+        run(net=nn.Sequential({"a": nn.ReLU(), "b": nn.Tanh()}))
 
 
 @pytest.mark.parametrize("weights, error, words", [

@@ -2,22 +2,17 @@
 from minidl.kernels import plain
 from minidl.kernels.algorithm import is_plain
 from minidl.kernels.fast import pooling as fast
-from minidl.kernels.fast.selection import relu
 from minidl.kernels.precision import accumulated
 
 
-def max_pool(x, g, find=False, rectified=False):
+def max_pool(x, g, find=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and its switches if it should find them.
 
     The padding is lower than every number.  A switch is 1 + the offset in the window, its number
     in C order, where x first is y; a NaN is the maximum.  It never names the padding, not even
     where all of x in the window is −∞.
-    rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
-    if is_plain():
-        y, switches = plain.max_pool(x, g)
-        return (relu(y), switches * (y > 0)) if rectified else (y, switches)
-    return fast.max_pool(x, g, find, rectified)
+    return plain.max_pool(x, g) if is_plain() else fast.max_pool(x, g, find)
 
 
 def select(x, switch, g):

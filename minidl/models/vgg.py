@@ -1,13 +1,14 @@
-"""VGG-16 and VGG-19 as feature extractors: 3×3 convolutions, ReLUs, and a 2×2 pooling after each of five blocks.
+"""VGG-16 and VGG-19: 3×3 convolutions, each with a ReLU, and a 2×2 pooling after each of five blocks.
 
 Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' authors did to their pictures is done inside.
 """
+import math
+
 import numpy as np
 
-from minidl import ops
 from minidl import weights as weight_files
-from minidl.nn import Module, Parameter
-from minidl.operands import operand
+from minidl.models.pictures import Centred
+from minidl.nn import AveragePool, ConvReLU, MaxPool, Sequential
 from minidl.weights import WeightsError
 
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}         # in each block
@@ -22,72 +23,37 @@ def layer_names(kind):
             for name in [f"{layer}{b}_{i}" for i in range(1, count + 1) for layer in ("conv", "relu")] + [f"pool{b}"]]
 
 
-class Convolution(Module):
-    """3×3 filters and a bias; zero padding keeps the picture's size."""
+class VGG(Sequential):
+    """Blocks of convolutions with their ReLUs, and a pooling after each block.
 
-    def __init__(self, w, b):
-        super().__init__()
-        self.w, self.b = Parameter(w), Parameter(b)
-
-    def forward(self, x, rectified):
-        return ops.conv(x, self.w, self.b, padding=1, rectified=rectified)
-
-
-class VGG(Module):
-    """net(x, layers) → {name: activations}, computed no further than the deepest layer asked for.
-
-    filters: {"conv1_1": (w (3, 3, C, O), b (O,)), …}; mean: what is subtracted from RGB in 0..255.
+    x (N, H, W, 3), RGB in 0..255; the names are mean, conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, …
+    blocks: for each block its filters and biases, [(w (3, 3, C, O), b (O,)), …]; mean: what is subtracted from x.
     pooling: "max", or "average" as Gatys et al. prefer for synthesis.
-    Names: conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, …  The parameters are frozen: no gradient of them is computed.
+    The parameters are frozen: no gradient of them is computed.
     """
 
-    def __init__(self, filters, mean, pooling="max"):
-        super().__init__()
-        if pooling not in ("max", "average"):
+    def __init__(self, blocks, mean, pooling="max"):
+        pools = {"max": MaxPool, "average": AveragePool}
+        if pooling not in pools:
             raise ValueError(f"vgg: pooling must be 'max' or 'average', got {pooling!r}")
-        self.pool = ops.max_pool if pooling == "max" else ops.average_pool
-        self.mean = Parameter(np.asarray(mean, "float32"))
-        self.names = []
-        for name, (w, b) in filters.items():
-            if self.names and name[4] != self.names[-1][4]:
-                self.names.append(f"pool{self.names[-1][4]}")
-            self.names += [name, "relu" + name[4:]]
-            setattr(self, name, Convolution(w, b))
-        self.names.append(f"pool{self.names[-1][4]}")
+        layers = {"mean": Centred("vgg", mean)}
+        for b, block in enumerate(blocks, 1):
+            for i, (weight, bias) in enumerate(block, 1):
+                layers[f"conv{b}_{i}", f"relu{b}_{i}"] = ConvReLU.from_weights(weight, bias, padding=1)
+            layers[f"pool{b}"] = pools[pooling](2)
+        super().__init__(layers)
         self.freeze()
 
-    def forward(self, x, layers):
-        """Activations by name.  x: (N, H, W, 3), RGB in 0..255; raises ValueError for another shape or an unknown layer."""
-        return dict(self.walk(x, layers))
-
     def walk(self, x, layers):
-        """The same as pairs (name, activations), each as soon as it is computed."""
-        x = operand("vgg", x)
-        layers = [layers] if isinstance(layers, str) else list(layers)
-        unknown = [name for name in layers if name not in self.names]
-        if unknown or not layers:
-            raise ValueError(f"vgg: layers {unknown or layers} are not among {', '.join(self.names)}")
-        if x.ndim != 4 or x.shape[-1] != 3:
-            raise ValueError(f"vgg: x must be (N, H, W, 3), RGB in 0..255, got shape {x.shape}")
-        smallest = 2 ** (max(int(name[4]) for name in layers) - 1)
+        """As `Sequential.walk`; raises ValueError where x is too small for the deepest of the layers."""
+        layers = self._known("layers", layers)
+        x = self["mean"].check(x)
+        before = self.part(upto=max(layers, key=self.names.index)).layers.values()
+        smallest = math.prod(layer.window()[1] for layer in before)         # the strides
         if min(x.shape[1:3]) < smallest:
             raise ValueError(f"vgg: a picture of {x.shape[1]} × {x.shape[2]} pixels is too small: {layers} need at least "
                              f"{smallest} × {smallest}")
-        waiting = set(layers)
-        x = x - self.mean
-        for name in self.names:
-            if name.startswith("conv"):
-                rectified = name not in layers                      # takes its ReLU along where nobody looks between
-                x = getattr(self, name)(x, rectified)
-            elif name.startswith("relu"):
-                x = x if rectified else ops.relu(x)
-            else:
-                x = self.pool(x, 2)
-            if name in waiting:
-                yield name, x
-                waiting.remove(name)
-            if not waiting:
-                return
+        return super().walk(x, layers)
 
 
 def vgg19(weights="vgg19", pooling="max"):
@@ -102,63 +68,75 @@ def vgg16(weights, pooling="max"):
 
 def _vgg(kind, weights, pooling):
     path = weight_files.fetch(weights) if weights == "vgg19" else weights
-    filters, mean = read_filters(weight_files.load(path), kind, path)
-    return VGG(filters, mean, pooling)
+    blocks, mean = read_blocks(weight_files.load(path), kind, path)
+    return VGG(blocks, mean, pooling)
 
 
-def read_filters(arrays, kind, path):
-    """({"conv1_1": (w (3, 3, C, O), b), …}, mean of RGB in 0..255) from the arrays of a file; the keys tell its kind.
+def read_blocks(arrays, kind, path):
+    """([[(w (3, 3, C, O), b), …], …], mean of RGB in 0..255) from the arrays of a file; the keys tell its kind.
 
     block1_conv1_W_q, …: 8-bit, Oxford's weights, for BGR minus the mean.  w = table[W_q], and the input channels are
         turned round here, so that the network sees RGB.
     features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  The scale goes into the first filters here.
-    conv1_1.w, …: what `minidl.save` wrote.
+    layers.conv1_1.weight, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
     weight_files.check_numbers(path, arrays)
-    names = [name for name in layer_names(kind) if name.startswith("conv")]
     mean, given = CAFFE_MEAN, sum(getattr(array, "ndim", 0) == 4 or key.endswith("_W_q") for key, array in arrays.items())
     try:
         if "block1_conv1_W_q" in arrays:
-            filters = {name: _eight_bit(arrays, name) for name in names}
-            w, b = filters["conv1_1"]
-            filters["conv1_1"] = w[:, :, ::-1], b
+            blocks = _blocks(kind, lambda b, i, _: _eight_bit(arrays, f"block{b}_conv{i}"))
+            w, bias = blocks[0][0]
+            blocks[0][0] = w[:, :, ::-1], bias
         elif "features.0.weight" in arrays:
-            filters = {name: _torchvision(arrays, name, kind) for name in names}
-            w, b = filters["conv1_1"]
-            filters["conv1_1"] = w / (255 * np.asarray(TORCHVISION_DEVIATION, w.dtype))[:, None], b
+            # before it stand as many ReLUs as convolutions, and the poolings of the blocks before
+            blocks = _blocks(kind, lambda b, i, before: _torchvision(arrays, f"features.{2 * before + b - 1}"))
+            w, bias = blocks[0][0]
+            blocks[0][0] = w / (255 * np.asarray(TORCHVISION_DEVIATION, w.dtype))[:, None], bias
             mean = tuple(255 * m for m in TORCHVISION_MEAN)
         else:
-            filters = {name: (arrays[name + ".w"], arrays[name + ".b"]) for name in names}
-            mean = arrays["mean"]
+            blocks = _blocks(kind, lambda b, i, _: _own(arrays, f"layers.conv{b}_{i}"))
+            mean = arrays["layers.mean.mean"]
     except (KeyError, IndexError) as error:
         raise WeightsError(f"{path}: is not a file of {kind}'s weights: {error} is missing or out of range") from None
-    if given != len(names):
-        raise WeightsError(f"{path}: has {given} convolutions, {kind} has {len(names)}")
+    if given != sum(CONVOLUTIONS[kind]):
+        raise WeightsError(f"{path}: has {given} convolutions, {kind} has {sum(CONVOLUTIONS[kind])}")
     if np.shape(mean) != (3,):
         raise WeightsError(f"{path}: mean has shape {np.shape(mean)}, expected (3,): of red, green and blue")
+    _check_shapes(blocks, kind, path)
+    return [[(np.ascontiguousarray(w, "float32"), bias.astype("float32")) for w, bias in block] for block in blocks], mean
+
+
+def _blocks(kind, read):
+    """read(block, number in it, convolutions before) for every convolution, both counted from 1, as a list of blocks."""
+    counts = CONVOLUTIONS[kind]
+    return [[read(b, i, sum(counts[:b - 1]) + i - 1) for i in range(1, count + 1)] for b, count in enumerate(counts, 1)]
+
+
+def _check_shapes(blocks, kind, path):
     previous = 3
-    for name, (w, b) in filters.items():
-        expected = (3, 3, previous, CHANNELS[int(name[4]) - 1])
-        if w.shape != expected or b.shape != expected[-1:]:
-            raise WeightsError(f"{path}: {name} has filters {w.shape} and bias {b.shape}, {kind} needs {expected} and "
-                               f"{expected[-1:]}")
-        previous = expected[-1]
-    return {name: (np.ascontiguousarray(w, "float32"), b.astype("float32")) for name, (w, b) in filters.items()}, mean
+    for b, (block, channels) in enumerate(zip(blocks, CHANNELS), 1):
+        for i, (w, bias) in enumerate(block, 1):
+            expected = (3, 3, previous, channels)
+            if w.shape != expected or bias.shape != expected[-1:]:
+                raise WeightsError(f"{path}: conv{b}_{i} has filters {w.shape} and bias {bias.shape}, {kind} needs "
+                                   f"{expected} and {expected[-1:]}")
+            previous = channels
 
 
-def _eight_bit(arrays, name):
-    key = f"block{name[4]}_conv{name[6]}"
+def _eight_bit(arrays, key):
     places, table = arrays[key + "_W_q"], arrays[key + "_W_table"]
     if places.dtype != np.uint8 or table.ndim != 1:     # a negative place would count from the end
         raise IndexError(f"{key}_W_q, as bytes into a table,")
     return _channels_last(table[places]), arrays[key + "_b"]
 
 
-def _torchvision(arrays, name, kind):
-    before = sum(CONVOLUTIONS[kind][:int(name[4]) - 1]) + int(name[6]) - 1          # convolutions before this one
-    number = 2 * before + int(name[4]) - 1                                          # and a ReLU each, and the poolings
-    return _channels_last(arrays[f"features.{number}.weight"]), arrays[f"features.{number}.bias"]
+def _torchvision(arrays, key):
+    return _channels_last(arrays[key + ".weight"]), arrays[key + ".bias"]
+
+
+def _own(arrays, key):
+    return arrays[key + ".weight"], arrays[key + ".bias"]
 
 
 def _channels_last(w):

@@ -1,19 +1,19 @@
 """Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
 from minidl import ops
-from minidl.nn.module import Module, changed
+from minidl.nn.module import Pointwise, changed
 from minidl.operands import integers
 from minidl.settings import bounded
 from minidl.tensor import Tensor
 
 
-class ReLU(Module):
+class ReLU(Pointwise):
     """max(x, 0); see `ops.relu`."""
 
     def forward(self, x):
         return ops.relu(x)
 
 
-class LeakyReLU(Module):
+class LeakyReLU(Pointwise):
     """x where x > 0, slope · x elsewhere, slope ≥ 0; see `ops.leaky_relu`.
 
     A slope that is a Parameter, of zero dimensions, is learned (PReLU).
@@ -29,7 +29,7 @@ class LeakyReLU(Module):
         return f"{float(self.slope)}"
 
 
-class ELU(Module):
+class ELU(Pointwise):
     """x where x > 0, alpha · (eˣ − 1) elsewhere, alpha ≥ 0; see `ops.elu`.
 
     An alpha that is a Parameter, of zero dimensions, is learned.
@@ -45,35 +45,35 @@ class ELU(Module):
         return f"{float(self.alpha)}"
 
 
-class GELU(Module):
+class GELU(Pointwise):
     """x Φ(x); see `ops.gelu`."""
 
     def forward(self, x):
         return ops.gelu(x)
 
 
-class Sigmoid(Module):
+class Sigmoid(Pointwise):
     """1 / (1 + e^(−x)); see `ops.sigmoid`."""
 
     def forward(self, x):
         return ops.sigmoid(x)
 
 
-class Tanh(Module):
+class Tanh(Pointwise):
     """Hyperbolic tangent; see `ops.tanh`."""
 
     def forward(self, x):
         return ops.tanh(x)
 
 
-class Softplus(Module):
+class Softplus(Pointwise):
     """log(1 + eˣ); see `ops.softplus`."""
 
     def forward(self, x):
         return ops.softplus(x)
 
 
-class Softmax(Module):
+class Softmax(Pointwise):
     """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.
 
     Losses want the logits before it, not its output.
@@ -85,6 +85,9 @@ class Softmax(Module):
 
     def forward(self, x):
         return ops.softmax(x, self.axis)
+
+    def window(self):
+        return super().window() if self.axis == -1 else None
 
     def details(self):
         return changed(self, axis=-1).removeprefix(", ")

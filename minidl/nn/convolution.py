@@ -1,7 +1,8 @@
 """Convolution layers in 1, 2 and 3 dimensions.  The mathematics stands in `ops/convolution.py`."""
 from minidl import backend, ops
+from minidl.nn.activation import ReLU
 from minidl.nn.initializers import fan_in_uniform, fans
-from minidl.nn.module import Module, Parameter, changed
+from minidl.nn.module import Module, Parameter, changed, given
 from minidl.operands import check_sizes, operand, per_axis
 
 AXES = {1: "(N, T, C)", 2: "(N, H, W, C)", 3: "(N, D, H, W, C)"}
@@ -20,15 +21,43 @@ class _Convolution(Module):
             raise ValueError(f"{name}: groups={groups} must divide in_channels={in_channels} and "
                              f"out_channels={out_channels}")
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.dimensions, 1)
+        kernel = per_axis(name, "kernel_size", kernel_size, self.dimensions, 1)
+        self.kernel_size = self.steps("kernel_size", kernel, 1)
         self.stride = self.steps("stride", stride, 1)
         self.padding = self.steps("padding", padding, 0)
         self.dilation, self.groups = self.steps("dilation", dilation, 1), groups
         # a transposed convolution's filter is that of the convolution which it transposes, from out to in
         channels = (out_channels // groups, in_channels) if self.transposed else (in_channels // groups, out_channels)
-        shape, rng = self.kernel_size + channels, backend.generator(rng)
-        self.weight = Parameter(initializer(shape, rng), dtype=dtype)
+        shape, rng = kernel + channels, backend.generator(rng)
+        start = initializer(shape, rng)             # a Parameter stays itself
+        self.weight = start if isinstance(start, Parameter) else Parameter(start, dtype=dtype)
         self.bias = Parameter(fan_in_uniform((out_channels,), rng, fans(shape)[0]), dtype=dtype) if bias else None
+
+    @classmethod
+    def from_weights(cls, weight, bias=None, **options):
+        """The layer with given weights, in the shapes that the class states: arrays are copied,
+        Parameters shared.
+
+        options: stride, padding, dilation, groups (and output_padding), as the class takes them.
+        Raises ValueError for shapes that do not fit, TypeError for what is no floating-point array.
+        """
+        name, groups = cls.__name__, options.get("groups", 1)
+        weight = given(name, "weight", weight)
+        bias = bias if bias is None else given(name, "bias", bias)
+        if weight.ndim != cls.dimensions + 2:
+            shape = "(*K, O/groups, C)" if cls.transposed else "(*K, C/groups, O)"
+            raise ValueError(f"{name}: weight must be {shape} with {cls.dimensions} sizes K, got "
+                             f"shape {weight.shape}")
+        check_sizes(name, groups=groups)
+        *kernel_size, before, after = weight.shape
+        channels = (after, before * groups) if cls.transposed else (before * groups, after)
+        layer = cls(*channels, kernel_size, bias=False, rng=0, **options,
+                    initializer=lambda shape, rng: weight)          # nothing is drawn
+        if bias is not None and bias.shape != channels[1:]:
+            raise ValueError(f"{name}: bias must have one entry for each of the {channels[1]} "
+                             f"channels that weight {weight.shape} gives, got shape {bias.shape}")
+        layer.bias = bias
+        return layer
 
     def steps(self, name, value, lowest):
         """A setting as one integer, or one for each axis where they differ."""
@@ -47,12 +76,14 @@ class _Convolution(Module):
         """How the filter moves, as the operation's keyword arguments."""
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
 
+    def window(self):
+        return None if self.transposed else (self.kernel_size, self.stride, self.padding, self.dilation)
+
     def forward(self, x):
         return ops.conv(self.check(x), self.weight, self.bias, **self.movement())
 
     def details(self):
-        size = self.kernel_size[0] if len(set(self.kernel_size)) == 1 else self.kernel_size
-        return (f"{self.in_channels}, {self.out_channels}, {size}" + ", bias=False" * (self.bias is None)
+        return (f"{self.in_channels}, {self.out_channels}, {self.kernel_size}" + ", bias=False" * (self.bias is None)
                 + changed(self, stride=1, padding=0, dilation=1, groups=1))
 
 
@@ -87,6 +118,19 @@ class Conv2d(_Convolution):
     initializer both start as PyTorch's.
     """
     dimensions = 2
+
+
+class ConvReLU(Conv2d):
+    """Convolution of images and its positive part in one: y = max(conv(x, weight) + bias, 0).
+
+    See `ops.conv_relu`; shapes, parameters and options are Conv2d's.
+    """
+
+    def forward(self, x):
+        return ops.conv_relu(self.check(x), self.weight, self.bias, **self.movement())
+
+    def unfused(self):
+        return Conv2d.from_weights(self.weight, self.bias, **self.movement()), ReLU()
 
 
 class Conv3d(_Convolution):

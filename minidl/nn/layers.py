@@ -7,7 +7,7 @@ import math
 
 from minidl import backend, ops
 from minidl.nn.initializers import fan_in_uniform, normal
-from minidl.nn.module import Module, Parameter
+from minidl.nn.module import Module, Parameter, Pointwise, given
 from minidl.operands import (
     check_features,
     check_labels,
@@ -20,7 +20,7 @@ from minidl.settings import bounded
 from minidl.tensor import Tensor
 
 
-class Dense(Module):
+class Dense(Pointwise):
     """y = x W + b
 
     x (…, in_features) → y (…, out_features); weight W (in, out), bias b (out,).
@@ -33,6 +33,23 @@ class Dense(Module):
         rng = backend.generator(rng)
         self.weight = Parameter(initializer((in_features, out_features), rng), dtype=dtype)
         self.bias = Parameter(fan_in_uniform((out_features,), rng, in_features), dtype=dtype) if bias else None
+
+    @classmethod
+    def from_weights(cls, weight, bias=None):
+        """The layer with a given W (in, out) and b (out,): arrays are copied, Parameters shared.
+
+        Raises ValueError for other shapes, TypeError for what is no floating-point array.
+        """
+        weight = given(cls.__name__, "weight", weight)
+        bias = bias if bias is None else given(cls.__name__, "bias", bias)
+        if weight.ndim != 2:
+            raise ValueError(f"{cls.__name__}: weight must be (in, out), got shape {weight.shape}")
+        if bias is not None and bias.shape != weight.shape[1:]:
+            raise ValueError(f"{cls.__name__}: bias must have one entry for each of the "
+                             f"{weight.shape[1]} columns of weight, got shape {bias.shape}")
+        layer = cls.__new__(cls)
+        layer.weight, layer.bias = weight, bias
+        return layer
 
     def forward(self, x):
         y = check_features(self, x, self.weight.shape[0]) @ self.weight
@@ -62,7 +79,7 @@ class Embedding(Module):
         return "{}, {}".format(*self.weight.shape)
 
 
-class Dropout(Module):
+class Dropout(Pointwise):
     """In training, each entry is zeroed with probability `rate` and the others are divided by
     1 − rate, so that the expected value stays; afterwards, x itself, whole numbers as floats.
 

@@ -214,6 +214,16 @@ class Module:
             parameter.requires_grad = False
         return self
 
+    def window(self):
+        """(kernel_size, stride, padding, dilation) of the window of x that each output sees, for a
+        layer whose window moves with the output; None for others.  See `Sequential.geometry`."""
+        return None
+
+    def unfused(self):
+        """The layers that this one is, one after the other, with the same parameters: itself, unless
+        several were fused to compute them in one."""
+        return (self,)
+
     def details(self):
         """What stands between the brackets of the module's repr."""
         return ""
@@ -223,6 +233,28 @@ class Module:
         inside = "".join(f"\n{name}: {part!r}" for name, part in self.named_children())
         return (f"{type(self).__name__}({self.details()}"
                 + (indent(inside, "  ") + "\n)" if inside else ")"))
+
+
+class Pointwise(Module):
+    """A module whose outputs at a place depend on the inputs at that place alone."""
+
+    def window(self):
+        return 1, 1, 0, 1
+
+
+def given(owner, name, value):
+    """Weights that somebody gives, as a Parameter: a Parameter is shared, an array copied.
+
+    Raises TypeError for what is no array of floating-point numbers.
+    """
+    if isinstance(value, Parameter):
+        return value
+    if not (backend.is_array(value) or isinstance(value, Tensor)):
+        raise TypeError(f"{owner}: {name} must be an array or a Parameter, "
+                        f"got {type(value).__name__}")
+    if value.dtype.kind != "f":
+        raise TypeError(f"{owner}: {name} must hold floating-point numbers, got {value.dtype}")
+    return Parameter(value)
 
 
 def held(module, path=(), seen=None):

@@ -1,13 +1,13 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
 from minidl import backend, ops
 from minidl.kernels.precision import accumulator
-from minidl.nn.module import Module, Parameter, changed
+from minidl.nn.module import Parameter, Pointwise, changed
 from minidl.operands import check_features, check_sizes
 from minidl.ops.normalization import batch_norm_with_moments
 from minidl.settings import EPS, bounded
 
 
-class BatchNorm(Module):
+class BatchNorm(Pointwise):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, channel by channel, in any number of dimensions.
 
     x (…, features).  In training μ and σ² are the batch's own mean and variance over all axes but the last, and the
@@ -55,7 +55,7 @@ class BatchNorm(Module):
         return f"{self.scale.size}" + changed(self, momentum=0.1, eps=1e-5)
 
 
-class LayerNorm(Module):
+class LayerNorm(Pointwise):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over the last axis, example by example.
 
     x (…, features); scale starts at 1, shift at 0; eps > 0.  Source: Ba, Kiros and Hinton 2016.

@@ -5,10 +5,10 @@ from minidl.operands import per_axis
 
 
 class _Pool(Module):
-    def __init__(self, window, stride=None, padding=0):
-        self.window = self.sizes("window", window, 1)
+    def __init__(self, kernel_size, stride=None, padding=0):
+        self.kernel_size = self.sizes("kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else self.sizes("stride", stride, 1)
         self.padding = self.sizes("padding", padding, 0)
-        self.stride = None if stride is None else self.sizes("stride", stride, 1)
 
     def sizes(self, name, value, lowest):
         """A setting as one integer, or as one for each axis, of which there may be any number."""
@@ -16,26 +16,29 @@ class _Pool(Module):
         values = per_axis(type(self).__name__, name, value, dimensions, lowest)
         return values[0] if len(set(values)) == 1 else values
 
+    def window(self):
+        return self.kernel_size, self.stride, self.padding, 1
+
     def details(self):
-        return f"{self.window}" + changed(self, stride=None, padding=0)
+        return f"{self.kernel_size}" + changed(self, stride=self.kernel_size, padding=0)
 
 
 class MaxPool(_Pool):
     """The largest entry of each window: (N, *S, C) → (N, *P, C); see `ops.max_pool`.
 
-    window, stride, padding: an integer, or one for each axis; stride None: as the window.
-    rectified, when it is called: with the ReLU of it.
+    kernel_size, of the window; stride, padding: an integer, or one for each axis.  stride None: as
+    kernel_size.
     """
 
-    def forward(self, x, rectified=False):
-        return ops.max_pool(x, self.window, self.stride, self.padding, rectified=rectified)
+    def forward(self, x):
+        return ops.max_pool(x, self.kernel_size, self.stride, self.padding)
 
 
 class AveragePool(_Pool):
     """The mean of each window: (N, *S, C) → (N, *P, C); see `ops.average_pool`.  Arguments as MaxPool's."""
 
     def forward(self, x):
-        return ops.average_pool(x, self.window, self.stride, self.padding)
+        return ops.average_pool(x, self.kernel_size, self.stride, self.padding)
 
 
 class GlobalAveragePool(Module):

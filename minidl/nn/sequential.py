@@ -1,52 +1,162 @@
-"""Modules one after the other."""
-from functools import partial
+"""Networks as layers in order, each with a name."""
+from typing import NamedTuple
 
-from minidl.nn.activation import ReLU
 from minidl.nn.module import Module
-from minidl.nn.pooling import MaxPool
-from minidl.recording import is_recording
+
+
+class Window(NamedTuple):
+    """What an output of a layer sees: along an axis, y[p] is made of x[s·p + d·k − pad], 0 ≤ k < kernel_size.
+
+    name, and kind: the layer's, and that of its class.  kernel_size, stride s, padding, dilation d:
+    an integer, or one for each axis where they differ; all None where y[p] sees more than that, or
+    the layer does not say (`Module.window`).
+    """
+    name: str
+    kind: str
+    kernel_size: int | tuple | None
+    stride: int | tuple | None
+    padding: int | tuple | None
+    dilation: int | tuple | None
 
 
 class Sequential(Module):
-    """Modules one after the other: y = f_n(… f_2(f_1(x))).
+    """Layers one after the other: y = f_n(… f_2(f_1(x))).
 
-    Where gradients follow, a max-pool takes the ReLU beside it along: a function f that never falls has
-    max(f(a), f(b)) = f(max(a, b)), so y and the gradients are the same, bit for bit, in fewer passes over memory.
+    layers: Modules, which are named "0", "1", …, or one dictionary from names to Modules.
+
+    net(x)                  the last output
+    net(x, layers=names)    {name: that layer's output}, computed no further than the deepest
+    net.walk(x, names)      the same as pairs, each as soon as it is there
+    net["conv1"], net[0]    a layer;  net[2:5] and net.part(…) a Sequential of the same layers
+
+    A fused layer may answer to several names, {("conv1", "relu1"): ConvReLU(…)}: what it gives is
+    relu1's output.  Where conv1's is asked for, it runs in its parts (`Module.unfused`).  Its
+    parameters go by the first name: layers.conv1.weight.
+    Raises TypeError for what is no Module or no name, ValueError for a name that is given twice, or
+    is none of the network's.
 
     >>> from minidl import nn
-    >>> nn.Sequential(nn.Dense(784, 10, rng=0), nn.Softmax())
+    >>> nn.Sequential({"scores": nn.Dense(784, 10, rng=0), "softmax": nn.Softmax()})
     Sequential(
-      layers.0: Dense(784, 10)
-      layers.1: Softmax()
+      layers.scores: Dense(784, 10)
+      layers.softmax: Softmax()
     )
     """
 
     def __init__(self, *layers):
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Module):
-                hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) else ""
-                raise TypeError(f"Sequential: layer {i} must be a Module, got {layer!r}{hint}")
-        self.layers = list(layers)
+        named = len(layers) == 1 and isinstance(layers[0], dict)
+        self.layers, self.fused = {}, {}            # first name → layer;  first name → all names
+        taken = set()
+        for key, layer in (layers[0] if named else dict(enumerate(layers))).items():
+            names = (key if isinstance(key, tuple) else (key,)) if named else (str(key),)
+            _check(names, layer, taken)
+            taken.update(names)
+            self.layers[names[0]] = layer
+            if len(names) > 1:
+                self.fused[names[0]] = names
 
-    def forward(self, x):
-        for layer in self._order() if is_recording() else self.layers:
+    def forward(self, x, layers=None):
+        if layers is not None:
+            return dict(self.walk(x, layers))
+        for layer in self.layers.values():
             x = layer(x)
         return x
 
-    def _order(self):
-        order = []
-        for layer in self.layers:
-            kinds = {type(layer), type(order[-1])} if order else set()
-            if kinds == {MaxPool, ReLU}:
-                pool = layer if type(layer) is MaxPool else order[-1]
-                order[-1] = partial(pool, rectified=True)
+    def walk(self, x, layers):
+        """Pairs (name, output) of the layers asked for, each as soon as it is computed.
+
+        Nothing is kept here: where no gradient is wanted, an output that was not asked for is freed
+        when the next one is there.
+        """
+        return self._run(x, set(self._known("layers", layers)))
+
+    def _run(self, x, waiting):
+        for names, layer in self._steps(waiting):
+            x = layer(x)
+            if names[-1] in waiting:
+                yield names[-1], x
+                waiting.remove(names[-1])
+                if not waiting:
+                    return
+
+    def part(self, after=None, upto=None):
+        """The layers behind the one named `after` (default: from the first), up to and with `upto`
+        (default: the last), as a Sequential of the same layers: part(upto=n), then part(after=n), is
+        the whole.
+
+        Raises ValueError where `upto` comes before `after`.
+        """
+        cuts = [name for argument, name in (("after", after), ("upto", upto)) if name is not None
+                for name in self._known(argument, [name])]
+        steps = list(self._steps(set(cuts)))
+        ends = {names[-1]: i for i, (names, _) in enumerate(steps, 1)}
+        start, stop = ends.get(after, 0), ends.get(upto, len(steps))
+        if stop < start:
+            raise ValueError(f"{type(self).__name__}: part: {upto!r} comes before {after!r}")
+        return Sequential(dict(steps[start:stop]))
+
+    def _steps(self, cuts=frozenset()):
+        """(names, layer) in order; a fused layer is in its parts where one of the cuts is inside."""
+        for first, layer in self.layers.items():
+            names = self.fused.get(first, (first,))
+            if cuts.isdisjoint(names[:-1]):
+                yield names, layer
             else:
-                order.append(layer)
-        return order
+                yield from (((name,), part) for name, part in zip(names, layer.unfused()))
+
+    @property
+    def names(self):
+        """All names, in order."""
+        return [name for names, _ in self._steps() for name in names]
+
+    def geometry(self):
+        """A Window for each name, in order: what receptive fields are computed from.
+
+        >>> from minidl import nn
+        >>> for window in nn.Sequential({"conv": nn.Conv2d(1, 8, 5, rng=0), "pool": nn.MaxPool(2)}).geometry():
+        ...     print(*window)
+        conv Conv2d 5 1 0 1
+        pool MaxPool 2 2 0 1
+        """
+        return [Window(names[-1], type(layer).__name__, *(layer.window() or (None,) * 4))
+                for names, layer in self._steps(set(self.names))]
+
+    def _known(self, argument, names):
+        """The names as a list; one alone may stand for itself."""
+        given = [names] if isinstance(names, str) else names
+        if not hasattr(given, "__iter__"):
+            raise TypeError(f"{type(self).__name__}: {argument} must be names, got {names!r}")
+        given, known = list(given), self.names
+        unknown = [name for name in given if name not in known]
+        if unknown or not given:
+            raise ValueError(f"{type(self).__name__}: {argument} {unknown or given} are not among "
+                             f"{', '.join(known) or 'its layers, for it has none'}")
+        return given
 
     def __len__(self):
         return len(self.layers)
 
     def __getitem__(self, key):
-        """A layer, or for a slice the Sequential of those layers, with the same parameters."""
-        return Sequential(*self.layers[key]) if isinstance(key, slice) else self.layers[key]
+        """The layer at a position, or that answers to a name; for a slice of positions, a Sequential
+        of those layers, with their names and the same parameters."""
+        if isinstance(key, str):
+            name, = self._known("layer", key)
+            return next(layer for names, layer in self._steps() if name in names)
+        if isinstance(key, slice):
+            return Sequential(dict(list(self._steps())[key]))
+        return list(self.layers.values())[key]
+
+
+def _check(names, layer, taken):
+    """Raise TypeError or ValueError unless these are new names of a Module."""
+    if not all(isinstance(name, str) and name for name in names) or not names:
+        raise TypeError(f"Sequential: a layer's name must be a text, or several a tuple of texts, got {names!r}")
+    label = ", ".join(names)
+    if not isinstance(layer, Module):
+        hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) else ""
+        raise TypeError(f"Sequential: layer {label} must be a Module, got {layer!r}{hint}")
+    if not taken.isdisjoint(names) or len(set(names)) < len(names):
+        raise ValueError(f"Sequential: another layer has a name of {label}")
+    if len(names) > 1 and len(layer.unfused()) != len(names):
+        raise ValueError(f"Sequential: {label} are {len(names)} names, but {layer!r} is "
+                         f"{len(layer.unfused())} layers in one")

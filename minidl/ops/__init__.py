@@ -1,6 +1,6 @@
 """The differentiable operations.  Each stands on one screen of its file: formula, shapes, derivation, code."""
 from minidl.ops.activation import elu, gelu, leaky_relu, relu, sigmoid, softplus, tanh
-from minidl.ops.convolution import conv, conv_input, conv_transpose, conv_weight
+from minidl.ops.convolution import conv, conv_input, conv_relu, conv_transpose, conv_weight
 from minidl.ops.elementwise import (
                                     absolute,
                                     add,

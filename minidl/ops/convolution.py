@@ -23,25 +23,27 @@ from minidl.ops.shape import broadcast_to
 from minidl.tensor import record, with_output
 
 
-def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1, rectified=False):
+def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o]
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩   so   x̄ = conv_input(ȳ, w),  w̄ = conv_weight(x, ȳ),  b̄ = Σ_{n, p} ȳ
-    rectified: the result is relu(y), in one pass over memory instead of two.
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
     """
-    x, w = operand("conv", x), operand("conv", w, "w")
-    b = b if b is None else operand("conv", b, "b")
-    same_device("conv", x=x, w=w, b=b)
-    g = _geometry("conv", x.shape, w.shape, stride, padding, dilation, groups)
-    if b is not None and b.shape != w.shape[-1:]:
-        raise ValueError(f"conv: b of shape {b.shape} must have one entry for each of the {w.shape[-1]} filters")
-    z = _conv(*promoted(*[t for t in (x, w, b) if t is not None]), g=g, rectified=rectified)
-    if not rectified:
-        return z
-    # z has conv's rules, none of which looks at its value, and that is relu(y) already
-    return record(z.data, (z, with_output(lambda gy, y: keep_positive(gy, y))))
+    return _conv(*_arguments("conv", x, w, b, stride, padding, dilation, groups))
+
+
+def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
+    """y = max(z, 0), entry by entry, with z = conv(x, w) + b; arguments, shapes and errors as conv's.
+
+    It is one operation because the positive part costs next to nothing while the sum is at hand.
+    With u = ȳ where y > 0, 0 elsewhere,
+    dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩   so   z̄ = u:   x̄ = conv_input(u, w),  w̄ = conv_weight(x, u),  b̄ = Σ_{n, p} u
+    """
+    x, w, b, g = _arguments("conv_relu", x, w, b, stride, padding, dilation, groups)
+    y = kernels.conv(x.data, w.data, b if b is None else b.data, g, rectified=True)
+    z = _with_rules(y, x, w, b, g)              # which asks for z̄ alone: z itself is never kept
+    return record(y, (z, with_output(lambda gy, y: keep_positive(gy, y))))
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
@@ -117,16 +119,19 @@ def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilat
     return y + b
 
 
-def _conv(x, w, b=None, *, g, rectified=False):
+def _conv(x, w, b, g):
+    return _with_rules(kernels.conv(x.data, w.data, b if b is None else b.data, g), x, w, b, g)
+
+
+def _with_rules(value, x, w, b, g):
+    """The value with the rules of z = conv(x, w) + b beside it, none of which looks at z."""
     if b is None:
-        return record(kernels.conv(x.data, w.data, None, g, rectified),
-                      (x, lambda gy: _conv_input(gy, w, g)), (w, lambda gy: _conv_weight(x, gy, g)))
+        return record(value, (x, lambda gz: _conv_input(gz, w, g)), (w, lambda gz: _conv_weight(x, gz, g)))
 
-    def filter_rule(gy):
-        return _conv_weight_and_bias(x, gy, g) if w.requires_grad else (None, _sum_of_places(gy))
+    def filter_rule(gz):
+        return _conv_weight_and_bias(x, gz, g) if w.requires_grad else (None, _sum_of_places(gz))
 
-    return record(kernels.conv(x.data, w.data, b.data, g, rectified),
-                  (x, lambda gy: _conv_input(gy, w, g)), ((w, b), filter_rule))
+    return record(value, (x, lambda gz: _conv_input(gz, w, g)), ((w, b), filter_rule))
 
 
 def _conv_weight_and_bias(x, u, g):
@@ -142,7 +147,7 @@ def _sum_of_places(u):
 
 def _conv_input(u, w, g):
     return record(kernels.conv_input(u.data, w.data, g),
-                  (u, lambda gx: _conv(gx, w, g=g)), (w, lambda gx: _conv_weight(gx, u, g)))
+                  (u, lambda gx: _conv(gx, w, None, g)), (w, lambda gx: _conv_weight(gx, u, g)))
 
 
 def _conv_weight(x, u, g):
@@ -151,7 +156,21 @@ def _conv_weight(x, u, g):
 
 def _rules_of_weight(x, u, g):
     """w' = conv_weight(x, u)        so   x̄ = conv_input(u, w̄'),   ū = conv(x, w̄')"""
-    return (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, g=g))
+    return (x, lambda gw: _conv_input(u, gw, g)), (u, lambda gw: _conv(x, gw, None, g))
+
+
+def _arguments(operation, x, w, b, stride, padding, dilation, groups):
+    """x, w and b (or None) as Tensors of one dtype, and their Geometry."""
+    x, w = operand(operation, x), operand(operation, w, "w")
+    b = b if b is None else operand(operation, b, "b")
+    same_device(operation, x=x, w=w, b=b)
+    g = _geometry(operation, x.shape, w.shape, stride, padding, dilation, groups)
+    if b is None:
+        return *promoted(x, w), None, g
+    if b.shape != w.shape[-1:]:
+        raise ValueError(f"{operation}: b of shape {b.shape} must have one entry for each of the "
+                         f"{w.shape[-1]} filters")
+    return *promoted(x, w, b), g
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):

@@ -17,21 +17,20 @@ from minidl.tensor import constant, record
 
 @dataclass(frozen=True)
 class Switches:
-    """Where each maximum was found: array (N, *P, C) of 1 + the offset in the window, in C order, and 0 for none;
+    """Where each maximum was found: array (N, *P, C) of 1 + the offset in the window, in C order;
     the windows' Geometry."""
     array: Any
     geometry: Geometry
 
 
-def max_pool(x, window, stride=None, padding=0, *, rectified=False):
+def max_pool(x, window, stride=None, padding=0):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c]; padding counts as −∞, and is at most half the window.
 
     dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
-    rectified: the result is relu(y) = max_pool(relu(x)), in fewer passes; its switches point nowhere where it is 0.
     Raises ValueError where the window is larger than the padded input, or the padding than half the window.
     """
     x = operand("max_pool", x)
-    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording(), rectified)[0]
+    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording())[0]
 
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
@@ -40,9 +39,9 @@ def max_pool_with_switches(x, window, stride=None, padding=0):
     return _max_pool(x, _geometry("max_pool_with_switches", x, window, stride, padding), True)
 
 
-def _max_pool(x, g, find, rectified=False):
+def _max_pool(x, g, find):
     """The switches are found on the way, while the windows are at hand: nothing else need be kept for going back."""
-    value, found = kernels.max_pool(x.data, g, find, rectified)
+    value, found = kernels.max_pool(x.data, g, find)
     switches = Switches(found, g)
     return record(value, (x, lambda gy: unpool(gy, switches))), switches
 

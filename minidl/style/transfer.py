@@ -64,13 +64,19 @@ class Objective:
         self.style_weight = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
         self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
         self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
+        if not hasattr(net, "walk"):
+            raise TypeError(f"{TRANSFER}: net must be a network of named layers, such as models.vgg19() "
+                            f"or nn.Sequential({{name: layer, …}}), got {type(net).__name__}, which has "
+                            "no walk(x, layers)")
         with no_grad():
-            self.content = net(content, content_layers)
-            self.grams = {name: mean_gram(a) for name, a in net(style, style_layers).items()}
+            self.content = dict(net.walk(content, content_layers))
+            self.grams = {name: mean_gram(a) for name, a in net.walk(style, style_layers)}
 
     def __call__(self, generated):
         content, style = {}, {}
-        for name, a in self._walk(generated, [*self.content, *self.grams]):
+        # A cost is made as soon as its activations are there.  The sweep begins with what was made
+        # last, so the gradient of a large early layer does not wait for the deeper ones.
+        for name, a in self.net.walk(generated, [*self.content, *self.grams]):
             if name in self.content:
                 content[name] = content_cost(self.content[name], a)
             if name in self.grams:
@@ -82,11 +88,6 @@ class Objective:
         return {"J": j, "J_content": j_content, "J_style": j_style, "J_variation": j_variation,
                 **{f"content {name}": content[name] for name in self.content},
                 **{f"style {name}": style[name] for name in self.grams}}
-
-    def _walk(self, generated, layers):
-        """Pairs (layer, activations) as they are computed: a cost that is made at once is gone back through late, for the
-        sweep begins with what was made last.  So the gradient of a large early layer does not wait for the rest."""
-        return self.net.walk(generated, layers) if isinstance(self.net, models.VGG) else self.net(generated, layers).items()
 
 
 def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_weight=100.0, style_weight=1.0,
@@ -101,7 +102,8 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
         G := G − η ∂J/∂G, scaled so that the mean step is η pixel values; learning_rate: η.
     content_weight α, style_weight β, variation_weight γ; style_layer_weights: {layer: λ}, adding up to 1.
     init: where G starts: "content", "noise", "mix" (noise_ratio of noise, the rest content; 0.6 by default), or an array.
-    net: `models.vgg19(pooling="average")` by default.
+    net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
+        `models.vgg19(pooling="average")`.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
     Ctrl-C ends the run, and the best picture so far is the result.
     Raises ValueError for settings out of range, layers named twice, pictures that are not in 0..255

@@ -5,7 +5,7 @@ The weights are random, of VGG-19's shapes: time does not depend on their values
 import numpy as np
 
 import minidl as md
-from minidl.models.vgg import CAFFE_MEAN, CHANNELS, VGG, layer_names
+from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, VGG, layer_names
 from minidl.style import Objective
 from minidl.style.transfer import CONTENT_LAYERS, STYLE_LAYERS
 
@@ -33,7 +33,7 @@ class StyleStep(Case):
     def minidl(self):
         content, style, generated = map(md.tensor, self.pictures())
         generated.requires_grad = True
-        net = VGG(random_filters(), CAFFE_MEAN, "average")
+        net = VGG(random_blocks(), CAFFE_MEAN, "average")
         objective = Objective(net, content, style, content_weight=CONTENT_WEIGHT, style_weight=STYLE_WEIGHT,
                               variation_weight=VARIATION_WEIGHT)
         return lambda: md.grad(objective(generated)["J"], generated)[0]
@@ -43,7 +43,8 @@ class StyleStep(Case):
         content, style, generated = (to_torch(picture, layout) for picture in self.pictures())
         generated.requires_grad_()
         mean = to_torch(np.float32(CAFFE_MEAN)[None, None, None])
-        filters = {name: (filters_to_torch(w, layout), to_torch(b)) for name, (w, b) in random_filters().items()}
+        filters = {f"conv{b}_{i}": (filters_to_torch(w, layout), to_torch(bias))
+                   for b, block in enumerate(random_blocks(), 1) for i, (w, bias) in enumerate(block, 1)}
 
         def net(x):
             x, seen = to_layout(x - mean, layout), {}
@@ -83,17 +84,17 @@ class StyleStep(Case):
         return step
 
 
-def random_filters():
-    """{name: (w (3, 3, C, O), b (O,))} to conv5_1, He-normal; the same ones every time."""
-    rng, filters, channels = np.random.default_rng(1), {}, 3
-    for name in layer_names("vgg19"):
-        if name.startswith("conv") and name <= "conv5_1":
-            outputs = CHANNELS[int(name[4]) - 1]
+def random_blocks():
+    """Of each block [(w (3, 3, C, O), b (O,)), …] to conv5_1, He-normal; the same ones every time."""
+    rng, blocks, channels = np.random.default_rng(1), [], 3
+    for count, outputs in zip((*CONVOLUTIONS["vgg19"][:4], 1), CHANNELS):
+        blocks.append([])
+        for _ in range(count):
             w = rng.standard_normal((3, 3, channels, outputs), np.float32)
             w *= np.float32(np.sqrt(2 / (9 * channels)))
-            filters[name] = w, np.zeros(outputs, "float32")
+            blocks[-1].append((w, np.zeros(outputs, "float32")))
             channels = outputs
-    return filters
+    return blocks
 
 
 def cases(quick):

@@ -17,8 +17,13 @@ case("conv", normal(1, 3, 3, 4, 2), normal(2, 2, 2, 2, 1), options={"padding": 1
 case("conv", normal(2, 3, 3, 2), normal(1, 1, 2, 3), words="1x1", linear="each")
 case("conv", normal(1, 1, 1, 2), normal(1, 1, 2, 3), words="pixel", linear="each")
 case("conv", normal(1, 1, 1, 2), normal(3, 3, 2, 2), normal(2), options={"padding": 1}, words="pixel-padded")
-case("conv", normal(1, 4, 4, 2), normal(3, 3, 2, 3), normal(3), options={"padding": 1, "rectified": True}, words="rectified",
-     value=lambda x, w, b, **o: np.maximum(ops.conv(x, w, b, padding=1).numpy(), 0))
+for _x, _w, _options in [((2, 5, 3), (3, 3, 2), {}), ((1, 4, 4, 2), (3, 3, 2, 3), {"padding": 1}),
+                         ((1, 3, 4, 3, 2), (2, 2, 1, 1, 2), {"stride": 2, "groups": 2}),
+                         ((2, 7, 2), (3, 2, 2), {"dilation": 2})]:
+    _value = lambda x, w, b=None, _o=_options: np.maximum(ops.conv(x, w, b, **_o).numpy(), 0)
+    case("conv_relu", normal(*_x), normal(*_w), normal(_w[-1]), options=_options, value=_value, words=f"{len(_x) - 2}d")
+    case("conv_relu", normal(*_x), normal(*_w), options=_options, value=_value, words=f"{len(_x) - 2}d-plain")
+case("conv_relu", normal(1, 1, 1, 2), normal(1, 1, 2, 3), normal(3), words="pixel")
 case("conv_input", normal(1, 2, 3, 3), normal(3, 2, 2, 3), linear="each",
      call=lambda u, w: ops.conv_input(u, w, (4, 4), stride=2, padding=(1, 1)))
 case("conv_input", normal(1, 1, 1, 3), normal(2, 2, 2, 3), args=((2, 2),), words="pixel", linear="each")
@@ -33,10 +38,6 @@ case("conv_transpose", normal(1, 1, 1, 2), normal(2, 2, 3, 2), normal(3), words=
 case("max_pool", distinct(2, 5, 2), args=(2,))
 case("max_pool", distinct(1, 4, 5, 2), options={"window": (3, 2), "stride": (1, 2), "padding": 1})
 case("max_pool", distinct(1, 3, 2, 3, 1), options={"window": 2, "stride": 1})
-case("max_pool", distinct(2, 5, 4, 2), args=(2,), options={"rectified": True}, words="rectified",
-     value=lambda x, *a, **o: ops.relu(ops.max_pool(x, 2)).numpy())
-case("max_pool", distinct(1, 5, 2), options={"window": 3, "stride": 1, "padding": 1, "rectified": True}, words="both",
-     value=lambda x, **o: ops.max_pool(ops.relu(x), 3, 1, 1).numpy())
 case("max_pool", distinct(1, 1, 1, 2), args=(1,), words="pixel", linear="each")
 case("max_pool", distinct(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded")
 case("max_pool_with_switches", distinct(1, 4, 5, 2), call=lambda x: ops.max_pool_with_switches(x, 2, 1, 0)[0])

@@ -101,6 +101,8 @@ case("einsum", normal(2, 0), normal(0, 3), words="empty-inside", call=lambda a, 
 
 pictures = normal(0, 4, 4, 2)
 case("conv", pictures, normal(3, 3, 2, 3), normal(3), value=lambda x, w, b: np.zeros((0, 2, 2, 3)), words="empty", flat=True)
+case("conv_relu", pictures, normal(3, 3, 2, 3), normal(3), value=lambda x, w, b: np.zeros((0, 2, 2, 3)), words="empty",
+     flat=True)
 case("conv_input", normal(0, 2, 2, 3), normal(3, 3, 2, 3), args=((4, 4),), value=lambda u, w: np.zeros((0, 4, 4, 2)),
      words="empty", flat=True)
 case("conv_weight", pictures, normal(0, 2, 2, 3), args=(3,), value=lambda x, u: np.zeros((3, 3, 2, 3)), words="empty")
@@ -120,10 +122,11 @@ case("pixel_shuffle", normal(0, 2, 2, 4), args=(2,), value=lambda x: np.zeros((0
 for _name, _args in {"max_pool": (1,), "average_pool": (1,), "max_pool_with_switches": (1,), "global_average_pool": (),
                      "global_max_pool": (), "upsample": (2, "bilinear"), "resize": (3,), "pixel_shuffle": (1,)}.items():
     refuse(_name, normal(1, 0, 4, 2), args=_args, words="no-pixels")
-refuse("conv", normal(1, 0, 2), normal(1, 2, 2), words="no-pixels")
-refuse("conv", normal(1, 4, 2), normal(0, 2, 2), words="no-taps")
-refuse("conv", normal(1, 4, 0), normal(3, 0, 2), words="no-channels")
-refuse("conv", normal(1, 4, 2), normal(3, 2, 0), words="no-filters")
+for _name in "conv", "conv_relu":
+    refuse(_name, normal(1, 0, 2), normal(1, 2, 2), words="no-pixels")
+    refuse(_name, normal(1, 4, 2), normal(0, 2, 2), words="no-taps")
+    refuse(_name, normal(1, 4, 0), normal(3, 0, 2), words="no-channels")
+    refuse(_name, normal(1, 4, 2), normal(3, 2, 0), words="no-filters")
 
 # --- layers and losses
 
@@ -133,6 +136,7 @@ for _make, _inputs in [
         (lambda dtype: nn.Sequential(nn.Dense(3, 2, dtype=dtype, rng=0), nn.Tanh()), none),
         (lambda dtype: nn.Conv1d(2, 3, 3, dtype=dtype, rng=0), normal(0, 4, 2)),
         (lambda dtype: nn.Conv2d(2, 3, 3, dtype=dtype, rng=0), pictures),
+        (lambda dtype: nn.ConvReLU(2, 3, 3, dtype=dtype, rng=0), pictures),
         (lambda dtype: nn.Conv3d(2, 3, 1, dtype=dtype, rng=0), normal(0, 2, 2, 2, 2)),
         (lambda dtype: nn.ConvTranspose1d(2, 3, 3, dtype=dtype, rng=0), normal(0, 4, 2)),
         (lambda dtype: nn.ConvTranspose2d(2, 3, 3, dtype=dtype, rng=0), pictures),

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.fast.selection import keep_here, rectify
+from minidl.kernels.fast.selection import keep_here
 from minidl.kernels.fast.views import move, pad, windows
 from minidl.kernels.precision import real
 from minidl.kernels.sums import mean
@@ -17,12 +17,11 @@ from minidl.parallel.memory import empty
 from minidl.parallel.threads import everywhere, workspace
 
 
-def max_pool(x, g, find=False, rectified=False):
+def max_pool(x, g, find=False):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches if it should find them.
 
     A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
     the maximum.  It never names the padding, not even where all of x in the window is −∞.
-    rectified: max(y, 0) instead; where that is not positive, the switch is 0 and names no offset.
     """
     lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
     xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
@@ -33,8 +32,6 @@ def max_pool(x, g, find=False, rectified=False):
     def fill(strip):
         planes, best = _planes(seen, strip), y[strip].ravel()           # a view: a strip is one stretch of y
         xp.max(planes, axis=0, out=best)
-        if rectified:
-            rectify(best, out=best)
         if find:
             found = switches[strip].ravel()
             if xp is np:
@@ -45,8 +42,6 @@ def max_pool(x, g, find=False, rectified=False):
                 padding = _planes(outside, strip, "outside")
                 first = ((planes != best) | padding).argmin(0) + 1
                 found[...] = xp.where(best == lowest, first, found)
-            if rectified:
-                found *= best > 0
 
     everywhere(fill, y, others=size)
     return y, switches
