@@ -165,7 +165,8 @@ def broadcast_shape(operation, first, second, arguments=("a", "b")):
 
 def same_device(operation, **tensors):
     """Raise DeviceError unless all Tensors are on one device; None passes."""
-    if len({type(t.data) for t in tensors.values() if t is not None}) < 2:
+    kinds = [type(t.data) for t in tensors.values() if t is not None]
+    if kinds.count(kinds[0]) == len(kinds):
         return
     found = {name: t.device for name, t in tensors.items() if t is not None}
     if len(set(found.values())) > 1:

@@ -67,8 +67,8 @@ class Optimizer:
             gradient = parameter.grad
             if gradient is not None:
                 dtype = parameter.data.dtype
-                w, g = (x.astype(accumulator(dtype), copy=False)
-                        for x in (parameter.data, gradient.data))
+                wide = accumulator(dtype)
+                w, g = parameter.data.astype(wide, copy=False), gradient.data.astype(wide, copy=False)
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
                 for name, value in state.items():

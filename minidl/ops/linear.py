@@ -7,27 +7,36 @@ from minidl.tensor import record
 
 
 def matmul(a, b):
-    """Matrix product  y = a b  of (…, m, k) and (…, k, n), leading axes broadcast; a vector counts as a row or a column.
+    """Matrix product  y = a b  of (…, m, k) and (…, k, n), leading axes broadcast.
 
+    A vector counts as a row on the left, as a column on the right.
     dL = ⟨ȳ, da b + a db⟩ = ⟨ȳ bᵀ, da⟩ + ⟨aᵀ ȳ, db⟩        so   ā = ȳ bᵀ,   b̄ = aᵀ ȳ
+    Raises ValueError for a single number, or where the k differ.
     """
     a, b = operand("matmul", a, "a"), operand("matmul", b, "b")
-    fit = type(a.data) is type(b.data) and a.data.ndim == b.data.ndim == 2 and a.data.shape[1] == b.data.shape[0]
-    if not fit:                                 # as two matrices do, which are looked at no further
-        same_device("matmul", a=a, b=b)
-        if a.ndim == 0 or b.ndim == 0:
-            raise ValueError(f"matmul: operands need at least one axis, got shapes {a.shape} and {b.shape}")
-        if a.ndim == 1:
-            return matmul(reshape(a, (1, -1) if a.size else (1, 0)), b).squeeze(-2 if b.ndim > 1 else 0)
-        if b.ndim == 1:
-            return matmul(a, reshape(b, (-1, 1) if b.size else (0, 1))).squeeze(-1)
-        if a.shape[-1] != b.shape[-2]:
-            raise ValueError(f"matmul: a of shape {a.shape} has {a.shape[-1]} columns, b of shape {b.shape} has "
-                             f"{b.shape[-2]} rows; they must be equal")
-        broadcast_shape("matmul", a.shape[:-2], b.shape[:-2], ("leading axes of a", "leading axes of b"))
+    same_device("matmul", a=a, b=b)
+    left, right = a.data.shape, b.data.shape
+    if len(left) < 2 or len(right) < 2:
+        return _of_vectors(a, b)
+    if left[-1] != right[-2]:
+        raise ValueError(f"matmul: a of shape {left} has {left[-1]} columns, b of shape {right} "
+                         f"has {right[-2]} rows; they must be equal")
+    if left[:-2] != right[:-2]:
+        broadcast_shape("matmul", left[:-2], right[:-2],
+                        ("leading axes of a", "leading axes of b"))
     return record(kernels.matmul(a.data, b.data),
                   (a, lambda gy: matmul(gy, _transposed(b))),
                   (b, lambda gy: matmul(_transposed(a), gy)))
+
+
+def _of_vectors(a, b):
+    """matmul where a or b is a vector: (k,) as (1, k) or (k, 1), an axis that y does not have."""
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError("matmul: operands need at least one axis, "
+                         f"got shapes {a.shape} and {b.shape}")
+    if a.ndim == 1:
+        return matmul(expand_dims(a, 0), b).squeeze(-2 if b.ndim > 1 else 0)
+    return matmul(a, expand_dims(b, 1)).squeeze(-1)
 
 
 def _transposed(x):

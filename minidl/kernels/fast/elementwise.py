@@ -26,8 +26,10 @@ def elementwise(function):
 
     @functools.wraps(function)
     def call(first, *others):
-        if type(first) is not np.ndarray or first.nbytes <= STRIP:
+        if type(first) is not np.ndarray:
             return in_one(first, *others)
+        if first.nbytes <= STRIP:
+            return function(first, *others)
         flat = [x.reshape(-1) if type(x) is np.ndarray else x for x in (first, *others)]
 
         def part(places):
