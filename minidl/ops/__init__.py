@@ -65,6 +65,7 @@ from minidl.ops.reduction import (
                                     mean,
                                     min,
                                     norm,
+                                    normalize,
                                     softmax,
                                     std,
                                     sum,
