@@ -21,11 +21,12 @@ class CharacterEncoder(Sequential):
                              f"{tuple(widths)}")
         layers = {"darkness": Darkness()}
         for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
-            layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False, initializer=he_normal, rng=rng)
+            layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False,
+                                        initializer=he_normal, rng=rng)
             if i <= 3:
-                layers[f"pool{i}"] = MaxPool(2)             # before the rest, which has a quarter to do
+                layers[f"pool{i}"] = MaxPool(2)     # before the rest, which has a quarter to do
             layers |= {f"norm{i}": BatchNorm(width), f"relu{i}": ReLU()}
-        del layers[f"relu{i}"]                              # encodings of both signs
+        del layers[f"relu{i}"]                      # encodings of both signs
         super().__init__(layers | {"flatten": Flatten(), "unit_length": Normalize()})
         self.size = size
 

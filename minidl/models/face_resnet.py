@@ -26,7 +26,8 @@ BLOCKS = {"conv32_1": (32, False), "conv32_2": (32, False), "conv32_3": (32, Fal
 class Residual(Module):
     """y = relu(x + c₂(relu(c₁(x)))): two 3×3 convolutions learn what is to be added to x.
 
-    first, second: their filters and biases.  halves: the first takes every second place, without padding.
+    first, second: their filters and biases.  halves: the first takes every second place, and pads
+    nothing.
     """
 
     def __init__(self, first, second, halves):
@@ -50,8 +51,9 @@ def add_padded(x, y):
 class FaceResNet(Sequential):
     """net(x) → encodings (N, 128), not normalised.  x: (N, 150, 150, 3), RGB in 0..255, a face that fills the picture.
 
-    A 7×7/2 convolution and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left, and a dense layer without
-    bias.  The names are mean, conv32_down, relu32_down, pool, those of the BLOCKS, average, dense.
+    A 7×7/2 convolution and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left,
+    and a dense layer without bias.
+    The names are mean, conv32_down, relu32_down, pool, those of the BLOCKS, average, dense.
     filters: {"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}; dense: (256, 128).  The parameters are frozen.
     Raises ValueError for another shape.
     """
@@ -59,12 +61,13 @@ class FaceResNet(Sequential):
     lowered, mirrored = 0.087, True         # how `faces.encode` shows it a closely cut face
 
     def __init__(self, filters, dense):
+        first = ConvReLU.from_weights(*filters["conv32_down"], stride=2)
         layers = {"mean": Centred("face128", MEAN, 1 / 255, self.size),
-                  ("conv32_down", "relu32_down"): ConvReLU.from_weights(*filters["conv32_down"], stride=2),
-                  "pool": MaxPool(3, 2)}
+                  ("conv32_down", "relu32_down"): first, "pool": MaxPool(3, 2)}
         for name, (_, halves) in BLOCKS.items():
             layers[name] = Residual(filters[name + ".conv1"], filters[name + ".conv2"], halves)
-        super().__init__(layers | {"average": GlobalAveragePool(), "dense": Dense.from_weights(dense)})
+        layers |= {"average": GlobalAveragePool(), "dense": Dense.from_weights(dense)}
+        super().__init__(layers)
         self.freeze()
 
 
@@ -104,7 +107,8 @@ def read_filters(arrays, path):
         if "fc" in arrays:
             filters, dense = {name: _folded(arrays, name.replace(".", "/"), path) for name in names}, arrays["fc"]
         else:
-            filters = {name: tuple(arrays[f"layers.{name}.{part}"] for part in ("weight", "bias")) for name in names}
+            filters = {name: (arrays[f"layers.{name}.weight"], arrays[f"layers.{name}.bias"])
+                       for name in names}
             dense = arrays["layers.dense.weight"]
     except KeyError as error:
         raise WeightsError(f"{path}: is not a file of face128's weights: {error} is missing") from None

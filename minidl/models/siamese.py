@@ -17,14 +17,15 @@ def siamese_encoder(size=72, channels=1, *, border=4, widths=(32, 64, 128, 256),
 class SiameseEncoder(Sequential):
     """f: (N, size, size, channels), pixels in 0..255  →  (N, features), ‖f‖ = 1.
 
-    1. light: `border` pixels are cut off on each side; each picture is brought to mean 0 and deviation 1, so that exposure
-       and contrast are gone.
-    2. conv1, norm1, relu1, conv2, …: a 3×3 convolution of stride 2 to widths[0] channels; then for each further width one
-       of stride 2 and one of stride 1, every one with batch normalisation and a ReLU.  64 pixels become 32, 16, 8, 4.
-    3. flatten, dense, norm, unit_length: one dense layer on all that is left, position by position, batch normalisation,
-       and division by the length.
+    1. light: `border` pixels are cut off on each side; each picture is brought to mean 0 and
+       deviation 1, so that exposure and contrast are gone.
+    2. conv1, norm1, relu1, conv2, …: a 3×3 convolution of stride 2 to widths[0] channels; then for
+       each further width one of stride 2 and one of stride 1, every one with batch normalisation
+       and a ReLU.  64 pixels become 32, 16, 8, 4.
+    3. flatten, dense, norm, unit_length: one dense layer on all that is left, position by position,
+       batch normalisation, and division by the length.
 
-    nonnegative: a ReLU before the division (relu), for the χ² head.  Attributes: size, channels, features.
+    nonnegative: a ReLU before the division, for the χ² head.  Attributes: size, channels, features.
     notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on it.
     With the defaults 1.7 million parameters and 43 million multiplications a picture.
     Raises ValueError for pictures of another shape, TypeError for pixels that are not numbers.
@@ -35,10 +36,11 @@ class SiameseEncoder(Sequential):
         rng = backend.generator(seed)
         layers = {"light": Light(size, channels, border)}
         for i, (before, width, stride) in enumerate(convolutions(channels, widths), 1):
-            layers |= {f"conv{i}": Conv2d(before, width, 3, stride, 1, bias=False, rng=rng),    # batch norm has a bias
+            # without a bias, as batch normalisation has one
+            layers |= {f"conv{i}": Conv2d(before, width, 3, stride, 1, bias=False, rng=rng),
                        f"norm{i}": BatchNorm(width), f"relu{i}": ReLU()}
-        layers |= {"flatten": Flatten(), "dense": Dense(side * side * widths[-1], features, bias=False, rng=rng),
-                   "norm": BatchNorm(features)}
+        dense = Dense(side * side * widths[-1], features, bias=False, rng=rng)
+        layers |= {"flatten": Flatten(), "dense": dense, "norm": BatchNorm(features)}
         if nonnegative:
             layers["relu"] = ReLU()
         super().__init__(layers | {"unit_length": Normalize()})
@@ -48,7 +50,7 @@ class SiameseEncoder(Sequential):
 
 
 class Light(Module):
-    """Pictures without their borders, each brought to mean 0 and deviation 1; see `standard_light`."""
+    """Pictures without their borders, each of mean 0 and deviation 1; see `standard_light`."""
 
     def __init__(self, size, channels, border):
         self.size, self.channels, self.border = size, channels, border
