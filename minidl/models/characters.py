@@ -1,7 +1,8 @@
 """A small convolutional encoder of handwritten characters."""
 from minidl import weights as weight_files
-from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Normalize, Pointwise, ReLU, Sequential
+from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Normalize, ReLU, Sequential
 from minidl.nn.initializers import he_normal
+from minidl.nn.module import Pointwise
 from minidl.weights import WeightsError
 
 

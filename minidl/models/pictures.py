@@ -1,5 +1,5 @@
 """What stands before the first layer of a network that sees pictures."""
-from minidl.nn import Pointwise
+from minidl.nn.module import Pointwise
 from minidl.operands import operand
 from minidl.tensor import tensor
 

@@ -11,8 +11,8 @@ from minidl.nn.convolution import (
                                    ConvTranspose3d,
 )
 from minidl.nn.layers import Dense, Dropout, Embedding, Flatten, Reshape
-from minidl.nn.module import Module, Parameter, Pointwise
+from minidl.nn.module import Module, Parameter
 from minidl.nn.normalization import BatchNorm, LayerNorm, Normalize
 from minidl.nn.pooling import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
-from minidl.nn.sequential import Sequential, Window
+from minidl.nn.sequential import Sequential
 from minidl.nn.summary import summary
