@@ -95,6 +95,8 @@ EXAMPLES = {                        # of the operations that do not simply take 
     "outer": example(normal(3), normal(4)),
     "einsum": example(normal(2, 3), normal(3, 4), call=lambda a, b: ops.einsum("ij,jk->ik", a, b)),
     "conv": example(normal(1, 5, 4, 2), normal(3, 3, 2, 2), normal(2), padding=1),
+    # one channel that is positive everywhere, and one that nowhere is: far from the kink
+    "conv_relu": example(positive(1, 5, 4, 2), positive(3, 3, 2, 2), lambda rng: np.array([0.5, -99.0])),
     "conv_input": example(normal(1, 2, 2, 3), normal(3, 3, 2, 3), shape=(4, 4)),
     "conv_weight": example(normal(1, 5, 4, 2), normal(1, 3, 2, 2), kernel=(3, 3)),
     "conv_transpose": example(normal(1, 3, 2, 2), normal(3, 3, 3, 2), normal(3), stride=2),

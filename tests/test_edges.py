@@ -79,6 +79,7 @@ def test_kinks(device):
 
 def test_norm_and_deviation_at_zero(device):
     assert gradient(ops.norm, [0.0, 0.0], device=device) == [0.0, 0.0]
+    assert gradient(ops.normalize, [0.0, 0.0], device=device) == [1.0, 1.0]         # of x / 1, which it is there
     rows = gradient(lambda x: ops.norm(x, 1), [[0.0, 0.0], [3.0, 4.0]], device=device)
     assert rows[0] == [0.0, 0.0] and rows[1] == pytest.approx([0.6, 0.8])
     assert gradient(ops.std, [5.0, 5.0], device=device) == [0.0, 0.0]
@@ -362,6 +363,7 @@ wrong = {
     "index": (a, (0, 0, 0)), "take": (a, [0], 2), "take_along_axis": (a, np.zeros((1, 1), int), 0),
     "set_at": (a, 0, np.ones(4)), "add_at": (a, 0, np.ones(4)), "scatter": (np.ones(3), [0, 1], (4,)),
     "sum": (a, 2), "mean": (a, (0, 0)), "max": (a, 2), "min": (a, -3), "var": (a, 2), "std": (a, 2), "norm": (a, 2),
+    "normalize": (a, 2),
     "argmax": (a, 2), "argmin": (a, 2), "cumsum": (a, 2), "sum_to": (a, (4,)), "softmax": (a, 2), "log_softmax": (a, 2),
     "logsumexp": (a, 2), "clip": (a,), "leaky_relu": (a, -1.0), "elu": (a, -1.0), "one_hot": (np.array([5]), 3),
     "conv": (picture, np.ones((3, 3, 3, 1))), "conv_relu": (picture, np.ones((3, 3, 3, 1))),

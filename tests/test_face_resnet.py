@@ -148,9 +148,10 @@ def test_every_way_to_name_the_weights(model, tmp_path):
         for name, value in found[0].state_dict().items():
             np.testing.assert_array_equal(net.state_dict()[name].numpy(), value.numpy())
     w, b, scale, shift = (arrays[f"conv64_1/conv2/{part}"] for part in PARTS)
-    np.testing.assert_array_equal(found[0].conv64_1.conv2.w.numpy(), w * scale)
-    np.testing.assert_array_equal(found[0].conv64_1.conv2.b.numpy(), b * scale + shift)
-    assert isinstance(found[0], FaceResNet) and ops.sum(found[0].dense).item() == pytest.approx(arrays["fc"].sum(), rel=1e-3)
+    np.testing.assert_array_equal(found[0]["conv64_1"].conv2.weight.numpy(), w * scale)
+    np.testing.assert_array_equal(found[0]["conv64_1"].conv2.bias.numpy(), b * scale + shift)
+    assert isinstance(found[0], FaceResNet)
+    assert ops.sum(found[0]["dense"].weight).item() == pytest.approx(arrays["fc"].sum(), rel=1e-3)
 
 
 def test_fetched_weights(model, monkeypatch):
@@ -201,7 +202,7 @@ def test_other_networks_are_refused(copy, edit, words):
 
 def test_another_networks_npz_is_refused(model, tmp_path):
     net = face128(model[0])
-    net.conv32_1.conv1.w = md.nn.Parameter(np.zeros((3, 3, 16, 32), "float32"))
+    net["conv32_1"].conv1.weight = md.nn.Parameter(np.zeros((3, 3, 16, 32), "float32"))
     md.save(tmp_path / "other.npz", net)
     with pytest.raises(md.WeightsError, match="conv32_1.conv1 has filters"):
         face128(tmp_path / "other.npz")

@@ -89,7 +89,7 @@ def test_every_loss_and_strategy_trains_on_every_device(device, options):
     made = options.pop("made", encoder)
     f, result = trained(made, **options)
     assert_same(state(f), state(trained(made, **options)[0]))
-    assert np.any(state(f)["dense.weight"] != state(made())["dense.weight"])
+    assert np.any(state(f)["layers.dense.weight"] != state(made())["layers.dense.weight"])
     assert all(np.isfinite(row["loss"]) and 0 <= row["active"] <= 1 for row in result.history)
     assert {p.device for p in f.parameters()} == {device}
     assert (result.head is not None) == (options.get("loss") in ("logistic", "chi_square"))
@@ -103,7 +103,7 @@ class Dropping(nn.Module):
         self.size, self.channels, self.features = 18, 1, 8
 
     def forward(self, x):
-        return md.models.siamese.unit_length(self.drop(self.inner(x)))
+        return md.ops.normalize(self.drop(self.inner(x)))
 
 
 @pytest.mark.parametrize("made, options", [
@@ -272,7 +272,7 @@ class Constant(nn.Module):
         self.w = nn.Parameter(np.ones((1, 8), "float32"))
 
     def forward(self, x):
-        return md.models.siamese.unit_length(ones(x) @ self.w)
+        return md.ops.normalize(ones(x) @ self.w)
 
 
 def ones(x):

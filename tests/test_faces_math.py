@@ -158,7 +158,7 @@ def test_a_nonnegative_encoder_feeds_the_chi_square_head():
 
 
 def test_the_encoder_is_made_from_its_seed_and_learns():
-    first, again, other = (encoder(seed=s).state_dict()["dense.weight"].numpy() for s in (0, 0, 1))
+    first, again, other = (encoder(seed=s).state_dict()["layers.dense.weight"].numpy() for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
     f = encoder()
@@ -189,7 +189,7 @@ def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
     models.save_encoder(path, f, threshold=0.5, seen=["Ann", "Émile"])
     assert models.load_encoder(path).notes == {"threshold": 0.5, "seen": ["Ann", "Émile"]}
     arrays = md.load(path)
-    for change, words in [({"dense.weight": np.zeros((2, 2))}, "dense.weight has shape"),
+    for change, words in [({"layers.dense.weight": np.zeros((2, 2))}, "dense.weight has shape"),
                           ({"siamese_encoder": np.array("{")}, "does not describe a Siamese encoder"),
                           ({"siamese_encoder": np.array('{"depth": 3}')}, "does not describe a Siamese encoder"),
                           ({"siamese_encoder": np.array('[3]')}, "does not describe a Siamese encoder"),
@@ -203,7 +203,7 @@ def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
 
 
 def test_the_encoder_refuses():
-    with pytest.raises(ValueError, match=r"x must be \(N, 18, 18, 1\), pixels in 0..255, got \(2, 18, 18, 3\)"):
+    with pytest.raises(ValueError, match=r"x must be \(N, 18, 18, 1\), pixels in 0..255, got shape \(2, 18, 18, 3\)"):
         encoder()(md.tensor(np.zeros((2, 18, 18, 3))))
     with pytest.raises(ValueError, match="size 8 less two borders of 3 leaves 2 pixels; 2 halvings need at least 4"):
         encoder(size=8, border=3)
@@ -211,6 +211,6 @@ def test_the_encoder_refuses():
 
 def test_a_vector_of_zeros_stays_zero():
     x = md.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
-    y = models.siamese.unit_length(x)
+    y = md.ops.normalize(x)
     np.testing.assert_allclose(y.numpy(), [[0, 0], [0.6, 0.8]])
     assert np.isfinite(md.grad(y.sum(), x)[0].numpy()).all()

@@ -27,7 +27,7 @@ LAYERS = {  # a layer, and the shape of an example
     "GlobalAveragePool": (nn.GlobalAveragePool, (4, 4, 2)),
     "GlobalMaxPool": (nn.GlobalMaxPool, (4, 4, 2)),
     "ReLU": (nn.ReLU, (4,)), "ELU": (nn.ELU, (4,)), "GELU": (nn.GELU, (4,)),
-    "Softmax": (nn.Softmax, (4,)),
+    "Softmax": (nn.Softmax, (4,)), "Normalize": (nn.Normalize, (4,)),
 }
 SELECTING = {"Flatten", "Reshape", "MaxPool", "GlobalMaxPool", "ReLU"}      # integers stay
 

@@ -160,7 +160,7 @@ def test_training_is_reproducible_on_every_device(device, characters):
         history = train(net, characters, steps=3, seed=5, callback=seen.append, **SMALL)
     assert seen[:3] == seen[3:] == history and [step.number for step in history] == [1, 2, 3]
     assert all((a.numpy() == b.numpy()).all() for a, b in zip(nets[0].parameters(), nets[1].parameters()))
-    assert not nets[0].training and nets[0].layers[0].weight.device == device
+    assert not nets[0].training and nets[0]["conv1"].weight.device == device
 
 
 def test_training_helps():

@@ -6,6 +6,7 @@ import pytest
 
 import minidl as md
 from minidl import nn, ops
+from minidl.models.face_resnet import BLOCKS
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
@@ -21,6 +22,17 @@ def small_net(**options):
         "conv1": nn.Conv2d(3, 4, 3, rng=rng, **options), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
         ("conv2", "relu2"): nn.ConvReLU(4, 5, 3, rng=rng, **options),
         ("conv3", "relu3"): nn.ConvReLU(5, 2, 3, rng=rng, **options)})
+
+
+def face_net():
+    """A face ResNet that knows no face."""
+    rng, previous, filters = np.random.default_rng(0), 32, {"conv32_down": (7, 7, 3, 32)}
+    for name, (channels, _) in BLOCKS.items():
+        filters |= {f"{name}.conv1": (3, 3, previous, channels), f"{name}.conv2": (3, 3, channels, channels)}
+        previous = channels
+    filters = {name: (rng.standard_normal(shape, "float32") / shape[0] / shape[2] ** 0.5, np.zeros(shape[3:], "float32"))
+               for name, shape in filters.items()}
+    return md.models.FaceResNet(filters, rng.standard_normal((256, 128), "float32"))
 
 
 NAMES = ["conv1", "relu1", "pool1", "conv2", "relu2", "conv3", "relu3"]
@@ -169,6 +181,24 @@ def test_what_is_no_network(layers, error, words):
 def test_what_a_network_has_not(ask, error, words):
     with pytest.raises(error, match=f"^Sequential: {words}"):
         ask(small_net(), drawn(1, 4, 4, 3))
+
+
+@pytest.mark.parametrize("make, asked", [
+    (lambda: md.models.siamese_encoder(20, widths=(4, 6), features=8, border=2), ["light", "relu2", "norm"]),
+    (lambda: md.models.siamese_encoder(20, widths=(4,), features=8, nonnegative=True), ["conv1", "relu", "unit_length"]),
+    (lambda: md.models.CharacterEncoder(16, (4, 5, 6), rng=0), ["darkness", "pool3", "norm3", "unit_length"]),
+    (face_net, ["mean", "conv32_down", "pool", "conv64_down", "conv256_down_out", "dense"])])
+def test_the_encoders_are_such_networks(make, asked):
+    net = make().eval()
+    x = md.tensor(np.random.default_rng(0).uniform(0, 255, (1, net.size, net.size, net.channels)), dtype="float32")
+    with md.no_grad():
+        seen = net(x, layers=asked)
+        assert list(seen) == asked and set(asked) <= set(net.names)
+        np.testing.assert_array_equal(seen[asked[-1]].numpy() if asked[-1] == net.names[-1] else net(x).numpy(),
+                                      net.part(after=asked[0])(seen[asked[0]]).numpy())
+    names = {name.split(".")[-1] for name in net.state_dict()}
+    assert names <= {"weight", "bias", "scale", "shift", "running_mean", "running_variance", "mean"}
+    assert net.geometry()[0].kind in ("Light", "Darkness", "Centred")
 
 
 # ---- layers of given weights

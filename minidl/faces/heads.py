@@ -2,7 +2,6 @@
 import math
 
 from minidl import backend, ops
-from minidl.models.siamese import unit_length
 from minidl.nn import Module, Parameter
 from minidl.nn.initializers import normal
 from minidl.operands import check_features, check_labels, check_sizes, floating, number, operand
@@ -84,7 +83,7 @@ class CosineClassifier(Module):
         embeddings = check_features(self, embeddings, self.weight.shape[1])
         labels, people = operand("CosineClassifier", labels, "labels"), self.weight.shape[0]
         check_labels("CosineClassifier", labels, people)
-        cosine = unit_length(embeddings) @ unit_length(self.weight).T
+        cosine = ops.normalize(embeddings) @ ops.normalize(self.weight).T
         return self.scale * (cosine - self.margin * ops.one_hot(labels, people, cosine.dtype))
 
     def details(self):

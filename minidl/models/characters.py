@@ -1,17 +1,18 @@
 """A small convolutional encoder of handwritten characters."""
 from minidl import weights as weight_files
-from minidl.models.siamese import unit_length
-from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Module, ReLU, Sequential
+from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Normalize, ReLU, Sequential
 from minidl.nn.initializers import he_normal
+from minidl.nn.module import Pointwise
 from minidl.weights import WeightsError
 
 
-class CharacterEncoder(Module):
+class CharacterEncoder(Sequential):
     """f(x): (N, size, size, 1), dark ink on white in 0..255 → (N, D), of length 1.
 
     Blocks of a 3×3 convolution, batch normalisation and ReLU; three of them halve the picture by max-pooling.  What is left
     of it, with 28 pixels 3 × 3 places, is laid out flat: where a stroke is tells characters apart.
     widths: the channels of each block; D = (size // 8)² · the last of them.
+    The names are darkness, conv1, pool1, norm1, relu1, conv2, …, flatten, unit_length.
     """
     channels = 1
 
@@ -19,15 +20,23 @@ class CharacterEncoder(Module):
         if size < 8 or len(widths) < 3:
             raise ValueError(f"CharacterEncoder: three halvings need a size of 8 or more and three widths, got {size} and "
                              f"{tuple(widths)}")
+        layers = {"darkness": Darkness()}
+        for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
+            layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False,
+                                        initializer=he_normal, rng=rng)
+            if i <= 3:
+                layers[f"pool{i}"] = MaxPool(2)     # before the rest, which has a quarter to do
+            layers |= {f"norm{i}": BatchNorm(width), f"relu{i}": ReLU()}
+        del layers[f"relu{i}"]                      # encodings of both signs
+        super().__init__(layers | {"flatten": Flatten(), "unit_length": Normalize()})
         self.size = size
-        layers = []
-        for i, (before, width) in enumerate(zip((1, *widths), widths)):
-            layers += [Conv2d(before, width, 3, padding=1, bias=False, initializer=he_normal, rng=rng)]
-            layers += [MaxPool(2)] * (i < 3) + [BatchNorm(width), ReLU()]       # pooled first: a quarter to normalise
-        self.layers = Sequential(*layers[:-1], Flatten())                       # encodings of both signs
+
+
+class Darkness(Pointwise):
+    """y = 1 − x / 255: 1 where there is ink, 0 on white paper."""
 
     def forward(self, x):
-        return unit_length(self.layers(1 - x * (1 / 255)))
+        return 1 - x * (1 / 255)
 
 
 def character_encoder(weights):

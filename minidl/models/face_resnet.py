@@ -9,8 +9,8 @@ import numpy as np
 
 from minidl import ops
 from minidl import weights as weight_files
-from minidl.nn import Module, Parameter
-from minidl.operands import operand
+from minidl.models.pictures import Centred
+from minidl.nn import Conv2d, ConvReLU, Dense, GlobalAveragePool, MaxPool, Module, Sequential
 from minidl.weights import WeightsError
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
@@ -23,24 +23,20 @@ BLOCKS = {"conv32_1": (32, False), "conv32_2": (32, False), "conv32_3": (32, Fal
           "conv256_down_out": (256, True)}
 
 
-class Unit(Module):
-    """Convolution and bias.  stride 1 keeps the picture's size by zero padding, stride 2 pads nothing."""
-
-    def __init__(self, w, b, stride):
-        self.w, self.b, self.stride = Parameter(w), Parameter(b), stride
-
-    def forward(self, x):
-        return ops.conv(x, self.w, self.b, stride=self.stride, padding=self.w.shape[0] // 2 if self.stride == 1 else 0)
-
-
 class Residual(Module):
-    """y = relu(x + c₂(relu(c₁(x)))): two 3×3 convolutions learn what is to be added to x."""
+    """y = relu(x + c₂(relu(c₁(x)))): two 3×3 convolutions learn what is to be added to x.
+
+    first, second: their filters and biases.  halves: the first takes every second place, and pads
+    nothing.
+    """
 
     def __init__(self, first, second, halves):
-        self.conv1, self.conv2, self.halves = Unit(*first, stride=2 if halves else 1), Unit(*second, stride=1), halves
+        self.halves = halves
+        self.conv1 = ConvReLU.from_weights(*first, **({"stride": 2} if halves else {"padding": 1}))
+        self.conv2 = Conv2d.from_weights(*second, padding=1)
 
     def forward(self, x):
-        y = self.conv2(ops.relu(self.conv1(x)))
+        y = self.conv2(self.conv1(x))
         return ops.relu(add_padded(ops.average_pool(x, 2), y) if self.halves else x + y)
 
 
@@ -52,10 +48,12 @@ def add_padded(x, y):
     return x + y
 
 
-class FaceResNet(Module):
+class FaceResNet(Sequential):
     """net(x) → encodings (N, 128), not normalised.  x: (N, 150, 150, 3), RGB in 0..255, a face that fills the picture.
 
-    A 7×7/2 unit and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left, and a dense layer without bias.
+    A 7×7/2 convolution and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left,
+    and a dense layer without bias.
+    The names are mean, conv32_down, relu32_down, pool, those of the BLOCKS, average, dense.
     filters: {"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}; dense: (256, 128).  The parameters are frozen.
     Raises ValueError for another shape.
     """
@@ -63,23 +61,14 @@ class FaceResNet(Module):
     lowered, mirrored = 0.087, True         # how `faces.encode` shows it a closely cut face
 
     def __init__(self, filters, dense):
-        self.mean = Parameter(np.asarray(MEAN, "float32"))
-        self.conv32_down = Unit(*filters["conv32_down"], stride=2)
+        first = ConvReLU.from_weights(*filters["conv32_down"], stride=2)
+        layers = {"mean": Centred("face128", MEAN, 1 / 255, self.size),
+                  ("conv32_down", "relu32_down"): first, "pool": MaxPool(3, 2)}
         for name, (_, halves) in BLOCKS.items():
-            setattr(self, name, Residual(filters[name + ".conv1"], filters[name + ".conv2"], halves))
-        self.dense = Parameter(dense)
+            layers[name] = Residual(filters[name + ".conv1"], filters[name + ".conv2"], halves)
+        layers |= {"average": GlobalAveragePool(), "dense": Dense.from_weights(dense)}
+        super().__init__(layers)
         self.freeze()
-
-    def forward(self, x):
-        x = operand("face128", x)
-        if x.shape[1:] != (self.size, self.size, self.channels):
-            raise ValueError(f"face128: x must be (N, {self.size}, {self.size}, {self.channels}), RGB in 0..255, got shape "
-                             f"{x.shape}")
-        x = (x - self.mean) * (1 / 255)
-        x = ops.max_pool(ops.relu(self.conv32_down(x)), 3, 2)
-        for name in BLOCKS:
-            x = getattr(self, name)(x)
-        return ops.global_average_pool(x) @ self.dense
 
 
 def face128(weights="face128"):
@@ -109,7 +98,7 @@ def read_filters(arrays, path):
 
     conv32_1/conv1/conv/filters, …/conv/bias, …/scale/weights γ, …/scale/biases β: face-api's, where a unit is
         y = γ (w * x + b) + β, batch normalisation folded as far as γ and β.  They go into w and b here: wγ and bγ + β.
-    conv32_1.conv1.w, …: what `minidl.save` wrote.
+    layers.conv32_1.conv1.weight, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
     weight_files.check_numbers(path, arrays)
@@ -118,7 +107,9 @@ def read_filters(arrays, path):
         if "fc" in arrays:
             filters, dense = {name: _folded(arrays, name.replace(".", "/"), path) for name in names}, arrays["fc"]
         else:
-            filters, dense = {name: (arrays[name + ".w"], arrays[name + ".b"]) for name in names}, arrays["dense"]
+            filters = {name: (arrays[f"layers.{name}.weight"], arrays[f"layers.{name}.bias"])
+                       for name in names}
+            dense = arrays["layers.dense.weight"]
     except KeyError as error:
         raise WeightsError(f"{path}: is not a file of face128's weights: {error} is missing") from None
     previous, expected = 32, {"conv32_down": (7, 7, 3, 32)}

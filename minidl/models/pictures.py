@@ -1,12 +1,12 @@
 """What stands before the first layer of a network that sees pictures."""
-from minidl.nn import Pointwise
+from minidl.nn.module import Pointwise
 from minidl.operands import operand
 from minidl.tensor import tensor
 
 
 def check_pictures(network, x, size, channels, pixels):
-    """x as a Tensor; raises ValueError, naming the network, unless it is (N, size, size, channels), or of
-    any size where that is None.  pixels: what they are, for the error."""
+    """x as a Tensor; raises ValueError, naming the network, unless it is (N, size, size, channels),
+    or of any size where that is None.  pixels: what they are, for the error."""
     x = operand(network, x)
     sides = ("H", "W") if size is None else (size, size)
     if x.ndim != 4 or x.shape[-1] != channels or size is not None and x.shape[1:3] != sides:
@@ -16,9 +16,9 @@ def check_pictures(network, x, size, channels, pixels):
 
 
 class Centred(Pointwise):
-    """y = (x − mean) · scale for pictures in 0..255, (N, H, W, C); mean (C,), of the pictures that the
-    network learned from.
+    """y = (x − mean) · scale
 
+    x (N, H, W, C), pictures in 0..255; mean (C,), of the pictures that the network learned from.
     size: of the pictures, if they must have one.  Raises ValueError for another shape.
     """
 

@@ -3,7 +3,8 @@ import json
 import math
 
 from minidl import backend, ops, weights
-from minidl.nn import BatchNorm, Conv2d, Dense, Module
+from minidl.models.pictures import check_pictures
+from minidl.nn import BatchNorm, Conv2d, Dense, Flatten, Module, Normalize, ReLU, Sequential
 from minidl.operands import check_sizes, operand
 from minidl.weights import WeightsError
 
@@ -13,14 +14,16 @@ def siamese_encoder(size=72, channels=1, *, border=4, widths=(32, 64, 128, 256),
     return SiameseEncoder(size, channels, border, widths, features, nonnegative, seed)
 
 
-class SiameseEncoder(Module):
+class SiameseEncoder(Sequential):
     """f: (N, size, size, channels), pixels in 0..255  →  (N, features), ‖f‖ = 1.
 
-    1. `border` pixels are cut off on each side; each picture is brought to mean 0 and deviation 1, so that exposure and
-       contrast are gone.
-    2. A 3×3 convolution of stride 2 to widths[0] channels; then for each further width one of stride 2 and one of stride
-       1, every one with batch normalisation and a ReLU.  64 pixels become 32, 16, 8, 4.
-    3. One dense layer on all that is left, position by position, batch normalisation, and division by the length.
+    1. light: `border` pixels are cut off on each side; each picture is brought to mean 0 and
+       deviation 1, so that exposure and contrast are gone.
+    2. conv1, norm1, relu1, conv2, …: a 3×3 convolution of stride 2 to widths[0] channels; then for
+       each further width one of stride 2 and one of stride 1, every one with batch normalisation
+       and a ReLU.  64 pixels become 32, 16, 8, 4.
+    3. flatten, dense, norm, unit_length: one dense layer on all that is left, position by position,
+       batch normalisation, and division by the length.
 
     nonnegative: a ReLU before the division, for the χ² head.  Attributes: size, channels, features.
     notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on it.
@@ -31,26 +34,31 @@ class SiameseEncoder(Module):
     def __init__(self, size, channels, border, widths, features, nonnegative, seed):
         side = last_side(size, channels, border, widths, features)
         rng = backend.generator(seed)
+        layers = {"light": Light(size, channels, border)}
+        for i, (before, width, stride) in enumerate(convolutions(channels, widths), 1):
+            # without a bias, as batch normalisation has one
+            layers |= {f"conv{i}": Conv2d(before, width, 3, stride, 1, bias=False, rng=rng),
+                       f"norm{i}": BatchNorm(width), f"relu{i}": ReLU()}
+        dense = Dense(side * side * widths[-1], features, bias=False, rng=rng)
+        layers |= {"flatten": Flatten(), "dense": dense, "norm": BatchNorm(features)}
+        if nonnegative:
+            layers["relu"] = ReLU()
+        super().__init__(layers | {"unit_length": Normalize()})
         self.settings = {"size": size, "channels": channels, "border": border, "widths": list(widths), "features": features,
                          "nonnegative": nonnegative}
-        self.size, self.channels, self.features = size, channels, features
-        self.border, self.nonnegative, self.notes = border, nonnegative, {}
-        self.stem = Block(channels, widths[0], 2, rng)
-        self.blocks = [Block(i, o, stride, rng) for i, o, stride in later_blocks(widths)]
-        self.dense = Dense(side * side * widths[-1], features, bias=False, rng=rng)
-        self.norm = BatchNorm(features)
+        self.size, self.channels, self.features, self.notes = size, channels, features, {}
+
+
+class Light(Module):
+    """Pictures without their borders, each of mean 0 and deviation 1; see `standard_light`."""
+
+    def __init__(self, size, channels, border):
+        self.size, self.channels, self.border = size, channels, border
 
     def forward(self, x):
-        x = operand("SiameseEncoder", x)
-        if x.shape[1:] != (self.size, self.size, self.channels):
-            raise ValueError(f"{type(self).__name__}: x must be (N, {self.size}, {self.size}, {self.channels}), pixels in "
-                             f"0..255, got {x.shape}")
+        x = check_pictures("SiameseEncoder", x, self.size, self.channels, "pixels in 0..255")
         kept = slice(self.border, self.size - self.border)
-        x = self.stem(standard_light(x[:, kept, kept].astype(self.dense.weight.dtype)))
-        for block in self.blocks:
-            x = block(x)
-        y = self.norm(self.dense(x.reshape(x.shape[0], self.dense.weight.shape[0])))
-        return unit_length(ops.relu(y) if self.nonnegative else y)
+        return standard_light(x[:, kept, kept].astype("float32"))
 
 
 def last_side(size, channels, border, widths, features):
@@ -72,21 +80,10 @@ def last_side(size, channels, border, widths, features):
     return side
 
 
-def later_blocks(widths):
-    """(channels in, channels out, stride) of each block behind the stem."""
-    return [block for before, width in zip(widths, widths[1:])
-            for block in ((before, width, 2), (width, width, 1))]
-
-
-class Block(Module):
-    """y = max(0, BatchNorm(conv(x)))  with 3×3 filters, zero padding and no bias (batch normalisation has one)."""
-
-    def __init__(self, channels, width, stride, rng):
-        self.conv = Conv2d(channels, width, 3, stride, 1, bias=False, rng=rng)
-        self.norm = BatchNorm(width)
-
-    def forward(self, x):
-        return ops.relu(self.norm(self.conv(x)))
+def convolutions(channels, widths):
+    """(channels in, channels out, stride) of each convolution."""
+    return [(channels, widths[0], 2)] + [convolution for before, width in zip(widths, widths[1:])
+                                         for convolution in ((before, width, 2), (width, width, 1))]
 
 
 class Mirrored(Module):
@@ -101,7 +98,7 @@ class Mirrored(Module):
 
     def forward(self, x):
         x = operand("Mirrored", x)
-        return unit_length(self.encoder(x) + self.encoder(ops.flip(x, 2)))
+        return ops.normalize(self.encoder(x) + self.encoder(ops.flip(x, 2)))
 
 
 def save_encoder(path, encoder, **notes):
@@ -177,10 +174,9 @@ def _compare(arrays, size, channels, border, widths, features, nonnegative):
         raise ValueError(
             f"of pictures of {size} pixels it would see the middle {size - 2 * border}"
         )
-    expected = {"stem.conv.weight": (3, 3, channels, widths[0]),
-                "dense.weight": (side * side * widths[-1], features)}
-    for i, (before, width, _) in enumerate(later_blocks(widths)):
-        expected[f"blocks.{i}.conv.weight"] = (3, 3, before, width)
+    expected = {f"layers.conv{i}.weight": (3, 3, before, width)
+                for i, (before, width, _) in enumerate(convolutions(channels, widths), 1)}
+    expected["layers.dense.weight"] = side * side * widths[-1], features
     for name, shape in expected.items():
         if name not in arrays or arrays[name].shape != shape:
             came = f"has shape {arrays[name].shape}" if name in arrays else "is missing"
@@ -191,9 +187,3 @@ def standard_light(x, least=5.0):
     """(x − μ) / (σ + least)  for each picture of (N, H, W, C) by itself; `least`, in pixel values, spares flat ones."""
     x = x - ops.mean(x, (1, 2, 3), keepdims=True)
     return x / (ops.norm(x, (1, 2, 3), keepdims=True) * (1 / (x.size / x.shape[0]) ** 0.5) + least)
-
-
-def unit_length(x):
-    """y = x / ‖x‖ along the last axis; 0 stays 0.        x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖, by composition"""
-    length = ops.norm(x, -1, keepdims=True)
-    return x / ops.where(length == 0, 1.0, length)

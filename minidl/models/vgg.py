@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19: 3×3 convolutions, each with a ReLU, and a 2×2 pooling after each of five blocks.
+"""VGG-16 and VGG-19: 3×3 convolutions with ReLUs, and a 2×2 pooling after each of five blocks.
 
 Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' authors did to their pictures is done inside.
 """
@@ -26,8 +26,10 @@ def layer_names(kind):
 class VGG(Sequential):
     """Blocks of convolutions with their ReLUs, and a pooling after each block.
 
-    x (N, H, W, 3), RGB in 0..255; the names are mean, conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, …
-    blocks: for each block its filters and biases, [(w (3, 3, C, O), b (O,)), …]; mean: what is subtracted from x.
+    x (N, H, W, 3), RGB in 0..255.
+    The names are mean, conv1_1, relu1_1, conv1_2, relu1_2, pool1, conv2_1, ….
+    blocks: for each block its filters and biases, [(w (3, 3, C, O), b (O,)), …].
+    mean: what is subtracted from x.
     pooling: "max", or "average" as Gatys et al. prefer for synthesis.
     The parameters are frozen: no gradient of them is computed.
     """
@@ -39,20 +41,22 @@ class VGG(Sequential):
         layers = {"mean": Centred("vgg", mean)}
         for b, block in enumerate(blocks, 1):
             for i, (weight, bias) in enumerate(block, 1):
-                layers[f"conv{b}_{i}", f"relu{b}_{i}"] = ConvReLU.from_weights(weight, bias, padding=1)
+                layer = ConvReLU.from_weights(weight, bias, padding=1)
+                layers[f"conv{b}_{i}", f"relu{b}_{i}"] = layer
             layers[f"pool{b}"] = pools[pooling](2)
         super().__init__(layers)
         self.freeze()
 
     def walk(self, x, layers):
-        """As `Sequential.walk`; raises ValueError where x is too small for the deepest of the layers."""
+        """As `Sequential.walk`; raises ValueError where x is too small for the deepest layer."""
         layers = self._known("layers", layers)
         x = self["mean"].check(x)
-        before = self.part(upto=max(layers, key=self.names.index)).layers.values()
-        smallest = math.prod(layer.window()[1] for layer in before)         # the strides
+        deepest = max(layers, key=self.names.index)
+        strides = [layer.window()[1] for layer in self.part(upto=deepest)]
+        smallest = math.prod(strides)
         if min(x.shape[1:3]) < smallest:
-            raise ValueError(f"vgg: a picture of {x.shape[1]} × {x.shape[2]} pixels is too small: {layers} need at least "
-                             f"{smallest} × {smallest}")
+            raise ValueError(f"vgg: a picture of {x.shape[1]} × {x.shape[2]} pixels is too small: "
+                             f"{layers} need at least {smallest} × {smallest}")
         return super().walk(x, layers)
 
 
@@ -73,7 +77,7 @@ def _vgg(kind, weights, pooling):
 
 
 def read_blocks(arrays, kind, path):
-    """([[(w (3, 3, C, O), b), …], …], mean of RGB in 0..255) from the arrays of a file; the keys tell its kind.
+    """(blocks, mean) of a VGG from the arrays of a file, whose keys tell its kind.
 
     block1_conv1_W_q, …: 8-bit, Oxford's weights, for BGR minus the mean.  w = table[W_q], and the input channels are
         turned round here, so that the network sees RGB.
@@ -90,7 +94,8 @@ def read_blocks(arrays, kind, path):
             blocks[0][0] = w[:, :, ::-1], bias
         elif "features.0.weight" in arrays:
             # before it stand as many ReLUs as convolutions, and the poolings of the blocks before
-            blocks = _blocks(kind, lambda b, i, before: _torchvision(arrays, f"features.{2 * before + b - 1}"))
+            blocks = _blocks(kind, lambda b, i, before:
+                             _torchvision(arrays, f"features.{2 * before + b - 1}"))
             w, bias = blocks[0][0]
             blocks[0][0] = w / (255 * np.asarray(TORCHVISION_DEVIATION, w.dtype))[:, None], bias
             mean = tuple(255 * m for m in TORCHVISION_MEAN)
@@ -100,17 +105,23 @@ def read_blocks(arrays, kind, path):
     except (KeyError, IndexError) as error:
         raise WeightsError(f"{path}: is not a file of {kind}'s weights: {error} is missing or out of range") from None
     if given != sum(CONVOLUTIONS[kind]):
-        raise WeightsError(f"{path}: has {given} convolutions, {kind} has {sum(CONVOLUTIONS[kind])}")
+        raise WeightsError(f"{path}: has {given} convolutions, {kind} has "
+                           f"{sum(CONVOLUTIONS[kind])}")
     if np.shape(mean) != (3,):
         raise WeightsError(f"{path}: mean has shape {np.shape(mean)}, expected (3,): of red, green and blue")
     _check_shapes(blocks, kind, path)
-    return [[(np.ascontiguousarray(w, "float32"), bias.astype("float32")) for w, bias in block] for block in blocks], mean
+    return [[(np.ascontiguousarray(w, "float32"), bias.astype("float32")) for w, bias in block]
+            for block in blocks], mean
 
 
 def _blocks(kind, read):
-    """read(block, number in it, convolutions before) for every convolution, both counted from 1, as a list of blocks."""
+    """read(block, number in it, convolutions before) of every convolution, as a list of blocks.
+
+    Blocks and the numbers in them are counted from 1, as in the names.
+    """
     counts = CONVOLUTIONS[kind]
-    return [[read(b, i, sum(counts[:b - 1]) + i - 1) for i in range(1, count + 1)] for b, count in enumerate(counts, 1)]
+    return [[read(b, i, sum(counts[:b - 1]) + i - 1) for i in range(1, count + 1)]
+            for b, count in enumerate(counts, 1)]
 
 
 def _check_shapes(blocks, kind, path):
@@ -119,8 +130,8 @@ def _check_shapes(blocks, kind, path):
         for i, (w, bias) in enumerate(block, 1):
             expected = (3, 3, previous, channels)
             if w.shape != expected or bias.shape != expected[-1:]:
-                raise WeightsError(f"{path}: conv{b}_{i} has filters {w.shape} and bias {bias.shape}, {kind} needs "
-                                   f"{expected} and {expected[-1:]}")
+                raise WeightsError(f"{path}: conv{b}_{i} has filters {w.shape} and bias "
+                                   f"{bias.shape}, {kind} needs {expected} and {expected[-1:]}")
             previous = channels
 
 

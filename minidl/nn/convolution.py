@@ -77,13 +77,16 @@ class _Convolution(Module):
         return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
 
     def window(self):
-        return None if self.transposed else (self.kernel_size, self.stride, self.padding, self.dilation)
+        if self.transposed:
+            return None
+        return self.kernel_size, self.stride, self.padding, self.dilation
 
     def forward(self, x):
         return ops.conv(self.check(x), self.weight, self.bias, **self.movement())
 
     def details(self):
-        return (f"{self.in_channels}, {self.out_channels}, {self.kernel_size}" + ", bias=False" * (self.bias is None)
+        return (f"{self.in_channels}, {self.out_channels}, {self.kernel_size}"
+                + ", bias=False" * (self.bias is None)
                 + changed(self, stride=1, padding=0, dilation=1, groups=1))
 
 

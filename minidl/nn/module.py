@@ -220,8 +220,8 @@ class Module:
         return None
 
     def unfused(self):
-        """The layers that this one is, one after the other, with the same parameters: itself, unless
-        several were fused to compute them in one."""
+        """The layers that this one is, one after the other, with the same parameters: itself alone,
+        unless several were fused to compute them in one."""
         return (self,)
 
     def details(self):

@@ -72,3 +72,10 @@ class LayerNorm(Pointwise):
 
     def details(self):
         return f"{self.scale.size}" + changed(self, eps=1e-5)
+
+
+class Normalize(Pointwise):
+    """y = x / ‖x‖ along the last axis: of length 1, but 0 stays 0; see `ops.normalize`."""
+
+    def forward(self, x):
+        return ops.normalize(x)

@@ -5,11 +5,11 @@ from minidl.nn.module import Module
 
 
 class Window(NamedTuple):
-    """What an output of a layer sees: along an axis, y[p] is made of x[s·p + d·k − pad], 0 ≤ k < kernel_size.
+    """What an output of a layer sees: along an axis, y[p] is made of x[s·p + d·k − pad].
 
-    name, and kind: the layer's, and that of its class.  kernel_size, stride s, padding, dilation d:
-    an integer, or one for each axis where they differ; all None where y[p] sees more than that, or
-    the layer does not say (`Module.window`).
+    name: the layer's; kind: that of its class.  kernel_size (0 ≤ k < kernel_size), stride s, padding
+    and dilation d are an integer, or one for each axis where they differ.  All are None where y[p]
+    sees more than a window, or the layer does not say (`Module.window`).
     """
     name: str
     kind: str
@@ -80,15 +80,16 @@ class Sequential(Module):
                     return
 
     def part(self, after=None, upto=None):
-        """The layers behind the one named `after` (default: from the first), up to and with `upto`
-        (default: the last), as a Sequential of the same layers: part(upto=n), then part(after=n), is
-        the whole.
+        """A Sequential of the layers behind the one named `after` (default: from the first), up to and
+        with `upto` (default: to the last).  They are the same layers: part(upto=n), and then
+        part(after=n), is the whole.
 
         Raises ValueError where `upto` comes before `after`.
         """
-        cuts = [name for argument, name in (("after", after), ("upto", upto)) if name is not None
-                for name in self._known(argument, [name])]
-        steps = list(self._steps(set(cuts)))
+        for argument, name in ("after", after), ("upto", upto):
+            if name is not None:
+                self._known(argument, [name])
+        steps = list(self._steps({after, upto}))
         ends = {names[-1]: i for i, (names, _) in enumerate(steps, 1)}
         start, stop = ends.get(after, 0), ends.get(upto, len(steps))
         if stop < start:
@@ -96,7 +97,7 @@ class Sequential(Module):
         return Sequential(dict(steps[start:stop]))
 
     def _steps(self, cuts=frozenset()):
-        """(names, layer) in order; a fused layer is in its parts where one of the cuts is inside."""
+        """(names, layer) in order; a fused layer comes in its parts where a cut is inside of it."""
         for first, layer in self.layers.items():
             names = self.fused.get(first, (first,))
             if cuts.isdisjoint(names[:-1]):
@@ -113,7 +114,8 @@ class Sequential(Module):
         """A Window for each name, in order: what receptive fields are computed from.
 
         >>> from minidl import nn
-        >>> for window in nn.Sequential({"conv": nn.Conv2d(1, 8, 5, rng=0), "pool": nn.MaxPool(2)}).geometry():
+        >>> net = nn.Sequential({"conv": nn.Conv2d(1, 8, 5, rng=0), "pool": nn.MaxPool(2)})
+        >>> for window in net.geometry():
         ...     print(*window)
         conv Conv2d 5 1 0 1
         pool MaxPool 2 2 0 1
@@ -137,8 +139,8 @@ class Sequential(Module):
         return len(self.layers)
 
     def __getitem__(self, key):
-        """The layer at a position, or that answers to a name; for a slice of positions, a Sequential
-        of those layers, with their names and the same parameters."""
+        """The layer at a position, or the one that answers to a name; for a slice of positions, a
+        Sequential of those layers, with their names and the same parameters."""
         if isinstance(key, str):
             name, = self._known("layer", key)
             return next(layer for names, layer in self._steps() if name in names)
@@ -150,7 +152,8 @@ class Sequential(Module):
 def _check(names, layer, taken):
     """Raise TypeError or ValueError unless these are new names of a Module."""
     if not all(isinstance(name, str) and name for name in names) or not names:
-        raise TypeError(f"Sequential: a layer's name must be a text, or several a tuple of texts, got {names!r}")
+        raise TypeError("Sequential: a layer's name must be a text, or several a tuple of texts, "
+                        f"got {names!r}")
     label = ", ".join(names)
     if not isinstance(layer, Module):
         hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) else ""

@@ -61,6 +61,7 @@ from minidl.ops.reduction import (
                                     mean,
                                     min,
                                     norm,
+                                    normalize,
                                     softmax,
                                     std,
                                     sum,

@@ -34,15 +34,15 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
-    """y = max(z, 0), entry by entry, with z = conv(x, w) + b; arguments, shapes and errors as conv's.
+    """y = max(z, 0), entry by entry, with z = conv(x, w) + b; arguments, shapes, errors: as conv's.
 
     It is one operation because the positive part costs next to nothing while the sum is at hand.
     With u = ȳ where y > 0, 0 elsewhere,
-    dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩   so   z̄ = u:   x̄ = conv_input(u, w),  w̄ = conv_weight(x, u),  b̄ = Σ_{n, p} u
+    dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩   so   x̄ = conv_input(u, w),  w̄ = conv_weight(x, u),  b̄ = Σ_{n, p} u
     """
     x, w, b, g = _arguments("conv_relu", x, w, b, stride, padding, dilation, groups)
     y = kernels.conv(x.data, w.data, b if b is None else b.data, g, rectified=True)
-    z = _with_rules(y, x, w, b, g)              # which asks for z̄ alone: z itself is never kept
+    z = _with_rules(y, x, w, b, g)              # whose cotangent is u; z itself is not computed
     return record(y, (z, with_output(lambda gy, y: keep_positive(gy, y))))
 
 
@@ -126,7 +126,8 @@ def _conv(x, w, b, g):
 def _with_rules(value, x, w, b, g):
     """The value with the rules of z = conv(x, w) + b beside it, none of which looks at z."""
     if b is None:
-        return record(value, (x, lambda gz: _conv_input(gz, w, g)), (w, lambda gz: _conv_weight(x, gz, g)))
+        return record(value, (x, lambda gz: _conv_input(gz, w, g)),
+                      (w, lambda gz: _conv_weight(x, gz, g)))
 
     def filter_rule(gz):
         return _conv_weight_and_bias(x, gz, g) if w.requires_grad else (None, _sum_of_places(gz))

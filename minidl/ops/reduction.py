@@ -170,6 +170,16 @@ def norm(x, axis=None, keepdims=False):
                   (x, with_output(rule)))
 
 
+def normalize(x, axis=-1):
+    """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
+
+    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖,  by composition.
+    """
+    x = operand("normalize", x)
+    length = norm(x, normalize_axes("normalize", axis, x.ndim), keepdims=True)
+    return x / where(length == 0, 1, length)
+
+
 def _shift(x, axes):
     """The maximum along the axes as an array that broadcasts against x (0 where it is infinite), for safe exponentials."""
     xp = backend.of(x)

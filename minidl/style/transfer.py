@@ -65,9 +65,9 @@ class Objective:
         self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
         self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
         if not hasattr(net, "walk"):
-            raise TypeError(f"{TRANSFER}: net must be a network of named layers, such as models.vgg19() "
-                            f"or nn.Sequential({{name: layer, …}}), got {type(net).__name__}, which has "
-                            "no walk(x, layers)")
+            raise TypeError(f"{TRANSFER}: net must be a network of named layers, such as "
+                            "models.vgg19() or nn.Sequential({name: layer, …}), "
+                            f"got {type(net).__name__}, which has no walk(x, layers)")
         with no_grad():
             self.content = dict(net.walk(content, content_layers))
             self.grams = {name: mean_gram(a) for name, a in net.walk(style, style_layers)}

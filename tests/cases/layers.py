@@ -56,4 +56,6 @@ layer(lambda dtype: nn.BatchNorm(2, dtype=dtype), normal(2, 3, 2, 2), float32=1e
 layer(lambda dtype: nn.BatchNorm(2, dtype=dtype), normal(1, 3, 2), words="one", float32=1e-4)
 layer(lambda dtype: nn.BatchNorm(2, dtype=dtype).eval(), normal(1, 1, 1, 2), words="eval-pixel")
 layer(lambda dtype: nn.LayerNorm(4, dtype=dtype), normal(3, 4), float32=1e-4)
+layer(lambda dtype: nn.Normalize(), normal(3, 4))
+layer(lambda dtype: nn.Normalize(), normal(1, 4), words="one")
 layer(lambda dtype: nn.LayerNorm(4, dtype=dtype), normal(1, 4), words="one", float32=1e-4)

@@ -20,9 +20,10 @@ case("conv", normal(1, 1, 1, 2), normal(3, 3, 2, 2), normal(2), options={"paddin
 for _x, _w, _options in [((2, 5, 3), (3, 3, 2), {}), ((1, 4, 4, 2), (3, 3, 2, 3), {"padding": 1}),
                          ((1, 3, 4, 3, 2), (2, 2, 1, 1, 2), {"stride": 2, "groups": 2}),
                          ((2, 7, 2), (3, 2, 2), {"dilation": 2})]:
+    _words = "-".join([f"{len(_x) - 2}d", *_options])
     _value = lambda x, w, b=None, _o=_options: np.maximum(ops.conv(x, w, b, **_o).numpy(), 0)
-    case("conv_relu", normal(*_x), normal(*_w), normal(_w[-1]), options=_options, value=_value, words=f"{len(_x) - 2}d")
-    case("conv_relu", normal(*_x), normal(*_w), options=_options, value=_value, words=f"{len(_x) - 2}d-plain")
+    case("conv_relu", normal(*_x), normal(*_w), normal(_w[-1]), options=_options, value=_value, words=_words)
+    case("conv_relu", normal(*_x), normal(*_w), options=_options, value=_value, words=f"{_words}-plain")
 case("conv_relu", normal(1, 1, 1, 2), normal(1, 1, 2, 3), normal(3), words="pixel")
 case("conv_input", normal(1, 2, 3, 3), normal(3, 2, 2, 3), linear="each",
      call=lambda u, w: ops.conv_input(u, w, (4, 4), stride=2, padding=(1, 1)))

@@ -14,6 +14,9 @@ for _options in ({}, {"axis": 0}, {"axis": (0, -1), "keepdims": True}):
     for _name, _value in {"var": np.var, "std": np.std, "logsumexp": special.logsumexp,
                           "norm": lambda x, **o: np.sqrt(np.sum(x * x, **o))}.items():
         case(_name, normal(2, 3, 4), options=_options, value=lambda x, _f=_value, _o=_options: _f(x, **_o))
+case("normalize", normal(3, 4), value=lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True))
+case("normalize", normal(2, 3, 4), args=((0, 2),),
+     value=lambda x: x / np.sqrt(np.sum(x * x, axis=(0, 2), keepdims=True)))
 case("sum", normal(20, 2, 2), args=(0,), linear="each", words="tall",
      adjoint=lambda u: ops.broadcast_to(u, (20, 2, 2)))
 case("sum", normal(2, 3), args=((),), linear="each")

@@ -67,6 +67,7 @@ for _axis in (None, 0, 1):
     case("sum", none, args=(_axis,), words=f"empty-{_axis}")
     case("norm", none, args=(_axis,), value=lambda x, _a=_axis: x.sum(_a), words=f"empty-{_axis}")
 case("cumsum", none, args=(0,), words="empty")
+case("normalize", none, value=lambda x: x, words="empty")
 case("sum_to", none, args=((1, 3),), value=lambda x: np.zeros((1, 3)), words="empty")
 for _name in ("mean", "max", "min", "var", "std", "logsumexp", "softmax", "log_softmax", "argmax", "argmin"):
     _value = {"argmax": None, "argmin": None, "softmax": lambda x: x, "log_softmax": lambda x: x,
@@ -145,7 +146,8 @@ for _make, _inputs in [
     layer(_make, _inputs, words="empty", flat=True)
 for _layer, _inputs in [
         (nn.ReLU(), none), (nn.LeakyReLU(), none), (nn.ELU(), none), (nn.GELU(), none), (nn.Sigmoid(), none),
-        (nn.Tanh(), none), (nn.Softplus(), none), (nn.Softmax(), none), (nn.Dropout(rng=0), none),
+        (nn.Tanh(), none), (nn.Softplus(), none), (nn.Softmax(), none), (nn.Normalize(), none),
+        (nn.Dropout(rng=0), none),
         (nn.Flatten(), pictures), (nn.Reshape(2, 16), pictures), (nn.MaxPool(2), pictures), (nn.AveragePool(2), pictures),
         (nn.GlobalAveragePool(), pictures), (nn.GlobalMaxPool(), pictures)]:
     layer(lambda dtype, _layer=_layer: _layer, _inputs, words="empty")
