@@ -1,4 +1,4 @@
-"""The training room's loop: two players, stops, checkpoints, and runs that go on to the same bits."""
+"""The training room's loop: two players, stops, checkpoints, runs that go on to the same bits."""
 import math
 from pathlib import Path
 import signal
@@ -13,8 +13,7 @@ from minidl import nn, ops, optim
 from minidl.training import EMA, Best, Checkpoint, Diverged, Loop, descend
 from minidl.training import checkpoint as checkpoints
 
-
-# ---- the Dirac GAN: a generator that is a point θ, a discriminator D(x) = ψ x, and all data at 0 -----
+# ---- the Dirac GAN: the generator is a point θ, D(x) = ψ x, and all data are 0 ------------------
 
 class Point(nn.Module):
     def __init__(self, value):
@@ -36,7 +35,8 @@ class Dirac:
         self.theta, self.psi, self.gamma = Point(theta), Point(psi), gamma
         self.down, self.up = make(self.theta.parameters(), rate), make(self.psi.parameters(), rate)
         self.alternating = alternating
-        self.parts = {"generator": self.theta, "discriminator": self.psi, "down": self.down, "up": self.up}
+        self.parts = {"generator": self.theta, "discriminator": self.psi,
+                      "down": self.down, "up": self.up}
 
     def payoff(self):
         return -ops.softplus(-self.psi.value * self.theta.value)
@@ -76,9 +76,10 @@ def test_two_players_turn_in_circles(device):
     game = Dirac(psi=1e-6)
     Loop(game.step, still, 100, parts=game.parts).run()
     place = game.place()
-    assert np.linalg.norm(place) == pytest.approx(1e-6 * math.sqrt(1 + RATE ** 2 / 4) ** 100, rel=1e-5)
+    radius = np.linalg.norm(place)
+    assert radius == pytest.approx(1e-6 * math.sqrt(1 + RATE ** 2 / 4) ** 100, rel=1e-5)
     np.testing.assert_allclose(place, np.linalg.matrix_power(CIRCLE, 100) @ [0, 1e-6], rtol=1e-5)
-    assert np.linalg.norm(place) > 1.1e-6
+    assert radius > 1.1e-6
 
 
 def test_r1_bends_the_circles_inwards(device):
@@ -96,7 +97,8 @@ def test_alternating_steps_are_two_calls(device):
     game = Dirac(psi=1e-6, alternating=True)
     Loop(game.step, still, 50, parts=game.parts).run()
     shears = np.array([[1, 0], [RATE / 2, 1]]) @ [[1, -RATE / 2], [0, 1]]
-    np.testing.assert_allclose(game.place(), np.linalg.matrix_power(shears, 50) @ [0, 1e-6], rtol=1e-5)
+    place = np.linalg.matrix_power(shears, 50) @ [0, 1e-6]
+    np.testing.assert_allclose(game.place(), place, rtol=1e-5)
 
 
 def finished(path=None, steps=12, callback=None, **options):
@@ -116,7 +118,7 @@ def finished(path=None, steps=12, callback=None, **options):
 
 
 def bits(loop):
-    return {f"{name}/{entry}": np.asarray(value.numpy() if isinstance(value, md.Tensor) else value).tobytes()
+    return {f"{name}/{entry}": md.tensor(value).numpy().tobytes()
             for name, part in loop.parts.items() for entry, value in part.state_dict().items()}
 
 
@@ -133,8 +135,9 @@ def test_a_run_goes_on_from_every_step_to_the_same_bytes(tmp_path, error, number
     whole, cut = tmp_path / "whole.npz", tmp_path / "cut.npz"
     _, straight = finished(whole)
     _, loop = finished(cut, callback=raising(error, number))
-    assert loop.stopped == {StopIteration: "stopped by the callback", KeyboardInterrupt: "interrupted"}[error]
-    kept = number if error is KeyboardInterrupt or number == 12 else number // 5 * 5
+    interrupted = error is KeyboardInterrupt
+    assert loop.stopped == ("interrupted" if interrupted else "stopped by the callback")
+    kept = number if interrupted or number == 12 else number // 5 * 5
     assert cut.exists() == (kept > 0)
     taken = []
     _, again = finished(cut, callback=lambda loop: taken.append(loop.t))
@@ -182,8 +185,8 @@ def test_kill_at_any_moment_changes_no_bit(tmp_path):
     """A child is killed with -9, at other places each time, until one comes through."""
     path, whole, started = tmp_path / "run.npz", tmp_path / "whole.npz", []
     for lines in 7, 9, 1, 100:
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True,
-                                 cwd=Path(md.__file__).parents[1])
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE,
+                                 text=True, cwd=Path(md.__file__).parents[1])
         started.append(int(child.stdout.readline()))
         for _ in range(lines - 1):
             if not child.stdout.readline():
@@ -195,7 +198,7 @@ def test_kill_at_any_moment_changes_no_bit(tmp_path):
     assert path.read_bytes() == whole.read_bytes() and started[0] == 1 and started[1] > 5
 
 
-# ---- the loop ---------------------------------------------------------------------------------------
+# ---- the loop ---------------------------------------------------------------------------------
 
 def test_batches_depend_on_the_step_alone():
     asked, seen = [], []
@@ -218,14 +221,17 @@ def test_rows_are_means_and_everybody_is_told():
         events.append(("evaluate", loop.t))
         return {"score": 10 * loop.t}
 
-    loop = Loop(lambda t, x: {"loss": x} | ({"rare": t} if t % 2 else {}), float, 7, every=3, evaluate=evaluate,
+    loop = Loop(lambda t, x: {"loss": x} | ({"rare": t} if t % 2 else {}), float, 7, every=3,
+                evaluate=evaluate,
                 monitor=lambda loop: f"odd {loop.t}" if loop.measures["loss"] == 4 else None,
                 callback=lambda loop: events.append((loop.t, loop.row, loop.warning)))
     history = loop.run()
     assert history == [{"step": 3, "loss": 1.0, "rare": 1.0, "score": 30},
-                       {"step": 6, "loss": 4.0, "rare": 4.0, "score": 60}, {"step": 7, "loss": 6.0, "score": 70}]
-    assert events == [(1, None, None), (2, None, None), ("evaluate", 3), (3, history[0], None), (4, None, None),
-                      (5, None, "odd 5"), ("evaluate", 6), (6, history[1], None), ("evaluate", 7), (7, history[2], None)]
+                       {"step": 6, "loss": 4.0, "rare": 4.0, "score": 60},
+                       {"step": 7, "loss": 6.0, "score": 70}]
+    assert events == [(1, None, None), (2, None, None), ("evaluate", 3), (3, history[0], None),
+                      (4, None, None), (5, None, "odd 5"), ("evaluate", 6), (6, history[1], None),
+                      ("evaluate", 7), (7, history[2], None)]
     assert loop.warnings == ["odd 5"]
     uneven = Loop(lambda t, x: x, float, 9, every=lambda t: t in (1, 4))
     assert [row["step"] for row in uneven.run()] == [1, 4, 9]
@@ -256,10 +262,9 @@ def test_the_schedule_is_for_all_optimisers():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_loss_that_is_not_finite_moves_nobody(tmp_path):
     game, path = Dirac(1.0, 1.0), tmp_path / "run.npz"
-    loop = Loop(game.step, lambda t: math.nan if t == 5 else 0.0, 9, parts=game.parts, every=2, checkpoint=path,
-                owner="train")
     places = []
-    loop.callback = lambda loop: places.append(game.place())
+    loop = Loop(game.step, lambda t: math.nan if t == 5 else 0.0, 9, parts=game.parts, every=2,
+                checkpoint=path, callback=lambda loop: places.append(game.place()), owner="train")
     with pytest.raises(Diverged, match="^train: the loss of player 0 is nan at step 6$") as caught:
         loop.run()
     assert caught.value.step == 6 and isinstance(caught.value, ValueError)
@@ -277,9 +282,10 @@ def test_weights_that_are_not_finite_never_reach_the_file(device, tmp_path):
         return 0.0
 
     for callback in None, raising(KeyboardInterrupt, 7):
-        with pytest.raises(Diverged, match=r"Loop: the run has diverged: numbers in discriminator \(value\) are not "
-                           r"finite after step [78]$"):
-            Loop(step, still, 20, parts=game.parts, every=4, checkpoint=path, callback=callback).run()
+        loop = Loop(step, still, 20, parts=game.parts, every=4, checkpoint=path, callback=callback)
+        with pytest.raises(Diverged, match=r"^Loop: the run has diverged: numbers in discriminator "
+                           r"\(value\) are not finite after step [78]$"):
+            loop.run()
         assert Checkpoint(path, game.parts).load()["t"] == 4 and np.isfinite(game.place()).all()
 
 
@@ -294,26 +300,30 @@ def test_what_a_loop_is_given():
         with pytest.raises(error, match=words):
             Loop(*arguments)
     for options, error, words in [
-        ({"every": 0}, ValueError, "every must be at least 1"), ({"callback": 3}, TypeError, "callback must be a function"),
-        ({"ahead": -1}, ValueError, "ahead must be at least 0"), ({"every": True}, TypeError, "whole number"),
-        ({"parts": {"a/b": Point(1.0)}}, ValueError, "a part's name must be text without '/', got 'a/b'"),
-        ({"parts": {"net": 3}}, TypeError, "part 'net' must have state_dict and load_state_dict, it is a int"),
+        ({"every": 0}, ValueError, "every must be at least 1"),
+        ({"every": True}, TypeError, "every must be a whole number, got True"),
+        ({"callback": 3}, TypeError, "callback must be a function"),
+        ({"ahead": -1}, ValueError, "ahead must be at least 0"),
+        ({"parts": {"a/b": Point(1.0)}}, ValueError,
+         "a part's name must be text without '/', got 'a/b'"),
+        ({"parts": {"net": 3}}, TypeError,
+         "part 'net' must have state_dict and load_state_dict, it is a int"),
     ]:
         with pytest.raises(error, match=words):
             Loop(step, float, 3, **options)
     for given in None, "low", [1.0, 2.0], {"loss": None}:
-        with pytest.raises(TypeError, match="step must return its loss, one number, or a dictionary of numbers"):
+        with pytest.raises(TypeError, match="step must return its loss, one number, or a dict"):
             Loop(lambda t, x, given=given: given, float, 1).run()
     assert Loop(lambda t, x: md.tensor(2.0), float, 1).run() == [{"step": 1, "loss": 2.0}]
 
 
-# ---- checkpoints ------------------------------------------------------------------------------------
+# ---- checkpoints ------------------------------------------------------------------------------
 
 def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     game, _ = finished(path)
-    whole, rng, parts = path.read_bytes(), np.random.default_rng(0), game.parts
-    parts = {name: parts[name] for name in parts} | {"average": EMA(game.theta)}
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    parts = game.parts | {"average": EMA(game.theta)}
     for length in [0, 1, 4, 30, len(whole) - 1, *rng.integers(0, len(whole), 60)]:
         path.write_bytes(whole[:length])
         before = game.place()
@@ -343,7 +353,7 @@ def test_other_files_are_refused(tmp_path):
     path, part = tmp_path / "run.npz", Point(2.0)
     assert Checkpoint(path, {"net": part}).load() is None and checkpoints.read(path) is None
     md.save(path, part)
-    with pytest.raises(md.WeightsError, match="run.npz: is a file of weights, but not a checkpoint"):
+    with pytest.raises(md.WeightsError, match="run.npz: is a file of weights, but not a check"):
         Checkpoint(path, {"net": part}).load()
     path.write_text("something else")
     with pytest.raises(md.WeightsError, match="run.npz"):
@@ -379,9 +389,10 @@ def test_a_run_of_other_settings_is_refused(tmp_path):
 
     asked(margin=0.2, widths=(1, 2), text="x" * 50).save({"t": 3})
     assert asked(margin=0.2, widths=(1, 2), text="x" * 50).load() == {"t": 3}
-    with pytest.raises(ValueError, match=r"Checkpoint: the checkpoint .*run.npz is of another run: margin was 0.2, is 0.3; "
-                       r"widths was \[1, 2\], is None; text was another; more was None, is 1; go on with what it was, name "
-                       "another file, or delete this one to begin anew"):
+    with pytest.raises(ValueError, match=r"Checkpoint: the checkpoint .*run.npz is of another run: "
+                       r"margin was 0.2, is 0.3; widths was \[1, 2\], is None; text was another; "
+                       r"more was None, is 1; go on with what it was, name another file, or delete "
+                       "this one to begin anew"):
         asked(margin=0.3, text="y", more=1).load()
 
 
@@ -406,7 +417,8 @@ def test_a_failed_save_leaves_the_previous_file(tmp_path):
 def test_generators_of_every_kind_go_on(device, tmp_path, kind):
     def net():
         rng = np.random.Generator(getattr(np.random, kind)(5))
-        return nn.Sequential(nn.Dropout(0.5, rng=rng), nn.Dense(40, 2, rng=rng), nn.Dropout(0.5, rng=1))
+        return nn.Sequential(nn.Dropout(0.5, rng=rng), nn.Dense(40, 2, rng=rng),
+                             nn.Dropout(0.5, rng=1))
 
     x, path, first, second = np.ones((3, 40), "float32"), tmp_path / "run.npz", net(), net()
     x = md.tensor(x)
@@ -428,7 +440,8 @@ def test_the_best_state_is_kept(device, tmp_path):
     best = Best(part)
     assert best.state_dict() == {}
     best.restore()
-    for step, (score, better) in enumerate([(1.0, True), (3.0, True), (3.0, False), (math.nan, False), (2.0, False)]):
+    scores = [(1.0, True), (3.0, True), (3.0, False), (math.nan, False), (2.0, False)]
+    for step, (score, better) in enumerate(scores):
         put(part, step + 1.0)
         assert best.look(score, step) == better
         Checkpoint(path, {"net": part, "best": best}).save({})

@@ -62,13 +62,16 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     Adam; η rises over the first hundredth of the steps and falls along a cosine to 0.
     callback(Step) is called after each, and may raise StopIteration to end the run.  Returns the list of them.
     seed: a numpy Generator or an integer.
-    Raises ValueError where there are fewer classes, a character has too few pictures, or the loss or weights
-    are no longer finite.
+    Raises ValueError where there are fewer classes, a character has too few pictures, or the loss
+    or the weights are no longer finite.
     """
     rng, ink = backend.generator(seed), Ink(characters.pictures)
     places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
     _check(characters.names, places, steps, classes, pictures, symmetries)
     optimizer, history = optim.Adam(encoder.parameters(), learning_rate), []
+
+    def rate(t):
+        return learning_rate * warm_up(t - 0.5, steps / 100) * cosine(t + 0.5, steps)
 
     def draw(rng):
         drawn = rng.choice(len(places) * symmetries, classes, replace=False)
@@ -89,8 +92,8 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
 
     encoder.train()
     batches = _InTurn(draw, rng)
-    loop = Loop(step, batches, steps, parts={"encoder": encoder, "optimizer": optimizer}, owner="train",
-                schedule=lambda t: learning_rate * warm_up(t - 0.5, steps / 100) * cosine(t + 0.5, steps), callback=note)
+    loop = Loop(step, batches, steps, parts={"encoder": encoder, "optimizer": optimizer},
+                schedule=rate, callback=note, owner="train")
     loop.run()
     rng.bit_generator.state = batches.states[loop.t]
     if loop.stopped == "interrupted":
@@ -100,9 +103,10 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
 
 
 class _InTurn:
-    """Batches drawn one after the other from one Generator: each call draw(rng) begins where the one before ended.
+    """Batches drawn by draw(rng), one after the other, from (a copy of) one Generator.
 
-    Where that was is remembered, so batch t is the same however often and in whatever order it is asked for.
+    The state in which each begins is remembered, so batch t is the same however often, and in
+    whatever order, it is asked for.
     """
 
     def __init__(self, draw, rng):

@@ -89,14 +89,15 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     run = _Run(encoder, pictures, who, settings, validation, callback)
     loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
                 schedule=run.learning_rate, every=run.is_due, evaluate=run.evaluate, monitor=run.look,
-                callback=run.tell if callback else None, checkpoint=checkpoint, identity=run.identity(), owner="train")
+                callback=run.tell if callback else None, checkpoint=checkpoint,
+                identity=run.identity(), owner="train")
     encoder.train()
     try:
         loop.run()
     except Diverged as error:
         peak = run.stage(error.step - 1).peak
-        raise ValueError(f"{error}; lower the learning rate (at most {peak:g} here), or look for pixels that "
-                         "are not numbers") from None
+        raise ValueError(f"{error}; lower the learning rate (at most {peak:g} here), or look for "
+                         "pixels that are not numbers") from None
     run.best.restore()
     encoder.zero_grad()
     encoder.eval()
@@ -105,7 +106,7 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
 
 @dataclass
 class Stage:
-    """A stretch of steps, first … last − 1, with an objective, its batches, and its peak learning rate."""
+    """Steps first … last − 1: an objective, its batches, its optimisers, its peak learning rate."""
     name: str
     objective: object
     sampler: object
@@ -113,6 +114,7 @@ class Stage:
     steps: int
     peak: float
     monitor: CollapseMonitor | None
+    optimizers: list = field(default_factory=list)
 
     @property
     def last(self):
@@ -123,12 +125,13 @@ class Stage:
         return self.peak * schedules.warm_up_cosine(t - self.first, self.steps, 0.05)
 
     def make_optimizers(self, encoder, weight_decay):
-        """For the encoder and the head: one for what decays, matrices and filters, one for what does not."""
+        """For encoder and head: one for what decays, matrices and filters, one for what does not."""
         modules = [encoder]
         if self.objective.head is not None:
             modules.append(self.objective.head.to(encoder.parameters()[0].device))
         parameters = [p for module in modules for p in module.parameters()]
-        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
+        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted]
+                             for wanted in (True, False))
         self.optimizers = [AdamW(kind, self.peak, weight_decay=decay)
                            for kind, decay in ((matrices, weight_decay), (vectors, 0.0)) if kind]
 
@@ -179,7 +182,8 @@ class _Run:
         """One step down; returns its loss, learning rate and measures."""
         stage, (x, people) = self.stage(t), batch
         embeddings = self.encoder(Tensor(x, device=self.encoder.parameters()[0].device))
-        loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
+        rng = np.random.default_rng([self.settings["seed"], t, 2])
+        loss, measures = stage.objective(embeddings, people, rng)
         value, = descend((loss, *stage.optimizers))
         return {"loss": value, "learning_rate": stage.optimizers[0].learning_rate, **measures}
 
@@ -193,7 +197,7 @@ class _Run:
         return monitor.look(loop.measures["loss"], loop.measures["spread"]) if monitor else None
 
     def evaluate(self, loop):
-        """For a row of the history: the stage, η, and how well the encoder separates the people kept apart."""
+        """For the history: the stage, η, and how well the encoder separates the people kept apart."""
         stage, patience, score = self.stage(loop.t - 1), self.settings["patience"], math.nan
         if self.validation is not None:
             try:
@@ -206,7 +210,8 @@ class _Run:
                 self.best.since = 0     # patience is counted in the second stage
             elif not better and patience is not None and self.best.since >= patience:
                 loop.stopped = f"no better for {self.best.since} measurements"
-        return {"stage": stage.name, "learning_rate": loop.measures["learning_rate"], "validation": score}
+        return {"stage": stage.name, "learning_rate": loop.measures["learning_rate"],
+                "validation": score}
 
     def tell(self, loop):
         """Call the callback."""
@@ -218,9 +223,9 @@ class _Run:
         """All that the steps change, by name."""
         parts = {"encoder": self.encoder, "best": self.best}
         for stage in self.stages:
-            parts |= {f"{stage.name} optimizer{i}": optimizer for i, optimizer in enumerate(stage.optimizers)}
-            parts |= {f"{stage.name} {name}": part
-                      for name, part in (("head", stage.objective.head), ("monitor", stage.monitor)) if part is not None}
+            own = {"head": stage.objective.head, "monitor": stage.monitor}
+            own |= {f"optimizer{i}": optimizer for i, optimizer in enumerate(stage.optimizers)}
+            parts |= {f"{stage.name} {name}": part for name, part in own.items() if part is not None}
         return parts
 
     def identity(self):

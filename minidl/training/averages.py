@@ -18,7 +18,7 @@ class EMA:
     decay: d, 0 ≤ d < 1.  ramp: use min(d, (1 + t) / (10 + t)) in update t = 0, 1, …, so that the
         start, which knows nothing, is forgotten sooner than dᵗ falls.
     `update()` is called after every step.  `average` is the module to evaluate: a copy in `eval()`,
-    its parameters constants; float16 is averaged in float32, as (1 − d)(w − w̄) is too small for it.
+    its parameters constants.  float16 is averaged in float32, as small steps are lost in it.
     Buffers are averaged like parameters: batch norm's running statistics belong to the weights they
     were seen with.  Whole numbers and booleans are copied.
     Raises TypeError for what is no Module.

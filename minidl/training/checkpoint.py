@@ -1,4 +1,4 @@
-"""Where a killed run goes on: all that its next step depends on, in one file, whole or not there."""
+"""Where a killed run goes on: all that its next step depends on, in a file whole or not there."""
 import json
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Checkpoint:
             "generators": {name: _generators(part) for name, part in self.parts.items()}})
 
     def load(self):
-        """Set the parts to what the file says; returns its progress, or None where there is no file.
+        """Set the parts to what the file says; returns its progress, or None without a file.
 
         Raises WeightsError, naming the file, for one that is cut off, damaged, something else, or
         does not fit the parts; ValueError, with what was and what is, for one of other settings.

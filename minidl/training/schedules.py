@@ -64,7 +64,8 @@ def staircase(t, milestones, factor=0.1):
 def inverse_root(t, warm_up_steps):
     """min((t + 1) / W, √(W / (t + 1))), W = warm_up_steps: up a line, then down as 1 / √t.
 
-    It has no end.  Raises ValueError unless 1 ≤ W < ∞.  Source: Vaswani et al. 2017, with a peak of 1.
+    It has no end.  Raises ValueError unless 1 ≤ W < ∞.
+    Source: Vaswani et al. 2017, with a peak of 1.
     """
     ratio = (t + 1) / bounded("inverse_root", "1 ≤ warm_up_steps < inf", warm_up_steps)
     return min(ratio, ratio ** -0.5)
