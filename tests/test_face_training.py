@@ -161,6 +161,25 @@ def test_the_best_state_is_kept_and_patience_ends_the_run():
     assert faces.separation(faces.encode(f, mixed[0]), mixed[1]) == max(scores) > scores[-1]
 
 
+def test_patience_is_counted_in_the_second_stage():
+    """Nothing is learned at all, and so nothing is ever better."""
+    still = {"learning_rate": 0.0, "pretrain_learning_rate": 0.0}
+    result = trained(Flat, validation=APART, steps=20, every=2, patience=3, **still)[1]
+    assert [row["stage"] for row in result.history] == ["softmax"] * 4 + ["triplet"] * 3
+    assert result.best_step == 2 and result.stopped == "no better for 3 measurements"
+
+
+class Flat(nn.Module):
+    """A line through the pixels."""
+    size, channels, features = 18, 1, 8
+
+    def __init__(self):
+        self.dense = nn.Dense(324, 8, rng=0)
+
+    def forward(self, x):
+        return md.models.siamese.unit_length(self.dense(x.reshape((len(x), -1))))
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     trained(checkpoint=path)
@@ -300,6 +319,16 @@ def test_the_monitor_is_quiet_where_it_should_be():
     said = [monitor.look(loss, 0.9) for loss in [0.7] + [0.201] * 9]
     assert [bool(words) for words in said] == [False] * 5 + [True] + [False] * 4
     assert "positives are as far away as negatives (spread 0.900)" in said[5]
+
+
+@pytest.mark.parametrize("cut", [2, 4, 5, 7])
+def test_the_monitor_goes_on_from_its_state(cut):
+    whole, first, second = (faces.CollapseMonitor(0.2, steps=5) for _ in range(3))
+    losses = [0.7] + [0.201] * 9
+    said = [first.look(loss, 0.9) for loss in losses[:cut]]
+    second.load_state_dict(first.state_dict())
+    said += [second.look(loss, 0.9) for loss in losses[cut:]]
+    assert said == [whole.look(loss, 0.9) for loss in losses]
 
 
 def test_measures_by_hand():
