@@ -290,6 +290,7 @@ def test_weights_that_are_not_finite_never_reach_the_file(device, tmp_path):
 
 
 def test_what_a_loop_is_given():
+    assert md.training.Loop is Loop
     step = lambda t, x: 0.0
     for arguments, error, words in [
         (("x", float, 3), TypeError, "Loop: step must be a function, got str"),
@@ -388,7 +389,10 @@ def test_a_run_of_other_settings_is_refused(tmp_path):
         return Checkpoint(path, {"net": part}, identity)
 
     asked(margin=0.2, widths=(1, 2), text="x" * 50).save({"t": 3})
-    assert asked(margin=0.2, widths=(1, 2), text="x" * 50).load() == {"t": 3}
+    assert asked(margin=np.float64(0.2), widths=np.array([1, 2]), text="x" * 50).load() == {"t": 3}
+    asked().save({"score": np.float32(0.5), "place": md.tensor([1.0, 2.0])})
+    assert asked().load() == {"score": 0.5, "place": [1.0, 2.0]}
+    asked(margin=0.2, widths=(1, 2), text="x" * 50).save({})
     with pytest.raises(ValueError, match=r"Checkpoint: the checkpoint .*run.npz is of another run: "
                        r"margin was 0.2, is 0.3; widths was \[1, 2\], is None; text was another; "
                        r"more was None, is 1; go on with what it was, name another file, or delete "
@@ -407,7 +411,7 @@ def test_a_failed_save_leaves_the_previous_file(tmp_path):
     with pytest.raises(TypeError):
         Checkpoint(path, {"net": part}).save({"t": 2})
     broken = False
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError, match="settings and progress are made of numbers.*got object"):
         Checkpoint(path, {"net": part}).save({"t": object()})
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["run.npz"]
     assert Checkpoint(path, {"net": part}).load() == {"t": 1}

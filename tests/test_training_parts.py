@@ -38,6 +38,8 @@ def test_a_player_moves_its_own_weights_alone(device):
     assert x.numpy().tolist() == pytest.approx([1 - 1.5, 2 - 2.4])
     assert y.numpy().tolist() == [3, 4] and y.grad.numpy().tolist() == [7, 8]
     assert frozen.numpy().tolist() == [5, 6]
+    assert descend((x.sum(), optim.SGD(frozen, 0.1)), max_norm=1.0) == [x.sum().item()]
+    assert frozen.numpy().tolist() == [5, 6]
 
 
 def test_several_optimisers_share_a_loss(device):

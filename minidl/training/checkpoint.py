@@ -6,6 +6,7 @@ import numpy as np
 
 from minidl import weights
 from minidl.nn import Module
+from minidl.tensor import Tensor
 from minidl.weights import WeightsError
 
 
@@ -15,8 +16,8 @@ class Checkpoint:
     path: None keeps nothing.
     parts: {name: what changes from step to step}: modules, optimisers, an EMA, whatever has
         state_dict and load_state_dict.  Of modules the numpy Generators are kept, too (Dropout's).
-    identity: {setting: value}, what JSON can hold: a file that was written under other settings is
-        refused.  What is not named may change.
+    identity: {setting: value}: a file that was written under other settings is refused.  What is
+        not named may change.
     owner: what errors begin with.
     The file is a .npz archive of arrays and one text, never pickled.  It is replaced in one step: a
     run that is killed while it writes leaves the previous file.
@@ -25,7 +26,7 @@ class Checkpoint:
 
     def __init__(self, path, parts=None, identity=None, owner="Checkpoint"):
         self.path, self.parts, self.owner = path, dict(parts or {}), owner
-        self.identity = json.loads(json.dumps(identity or {}))      # as in a file: tuples are lists
+        self.identity = json.loads(json.dumps(identity or {}, default=_plain))      # as in a file
         for name, part in self.parts.items():
             if not isinstance(name, str) or not name or "/" in name:
                 raise ValueError(f"{owner}: a part's name must be text without '/', got {name!r}")
@@ -34,7 +35,11 @@ class Checkpoint:
                                 f"it is a {type(part).__name__}")
 
     def save(self, progress):
-        """Write the parts as they are, and `progress`, a dictionary that JSON can hold."""
+        """Write the parts as they are, and `progress`, a dictionary.
+
+        Like the identity, it is made of what JSON can hold: numbers, text, lists and dictionaries.
+        Raises TypeError for anything else, OSError where the file cannot be written.
+        """
         if self.path is None:
             return
         write(self.path, {name: part.state_dict() for name, part in self.parts.items()}, {
@@ -84,7 +89,7 @@ def write(path, states, about):
     """Write {part: {name: array}} and a dictionary that JSON can hold, in one step."""
     arrays = {f"{part}/{name}": value
               for part, state in states.items() for name, value in state.items()}
-    weights.save(path, arrays | {"run": np.array(json.dumps(about, default=_number))})
+    weights.save(path, arrays | {"run": np.array(json.dumps(about, default=_plain))})
 
 
 def read(path):
@@ -129,9 +134,14 @@ def _named_generators(part):
             for attribute, value in vars(module).items() if isinstance(value, np.random.Generator)]
 
 
-def _number(value):
-    """For JSON: numbers and arrays of NumPy, and Tensors of one number."""
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value.item()
+def _plain(value):
+    """For JSON: what it cannot hold, as numbers or lists of them."""
+    if isinstance(value, Tensor):
+        value = value.numpy()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError("Checkpoint: settings and progress are made of numbers, text, lists and "
+                    f"dictionaries, got {type(value).__name__}")
 
 
 def _change(name, was, own):

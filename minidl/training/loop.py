@@ -24,12 +24,12 @@ class Loop:
     parts: {name: what the steps change}: modules, optimisers, an EMA, …; see `Checkpoint`.
     schedule(t): the learning rate of step t, for all optimisers among the parts.  Without it they
         keep their own, or `step` sets them.
-    every: a number of steps, or a function that says of a number of steps whether it is one.
-        After so many, and after the last,
-        - the numbers in all parts must be finite;
+    every: after so many steps each, and after the last one,
+        - the numbers in all parts are looked at: they must be finite;
         - a row goes into `history`: {"step": t}, the means of what was measured since the row
           before, and what evaluate(loop) adds;
         - the checkpoint is written.
+        It may be a function instead: every(t) is true where this is due after t steps.
     evaluate(loop): a dictionary for the row.  It may end the run: `loop.stopped = "why"`.
     monitor(loop): after every step; a line of warning (of a collapse, say), or None.
     callback(loop): after every step.  It may raise StopIteration to end the run, as Ctrl-C does.
