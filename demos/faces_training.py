@@ -26,8 +26,9 @@ from minidl.data import (
     split_people,
 )
 from minidl.data.people import People
-from minidl.faces import checkpoint, plots
+from minidl.faces import plots
 from minidl.models import Mirrored, save_encoder, siamese_encoder
+from minidl.training import checkpoint
 
 
 def _defaults(function, names):
@@ -127,9 +128,9 @@ def _noting_ctrl_c(follow):
 
 def _say_how_to_go_on(path, model):
     """After an interruption, which leaves the model's file as it was."""
-    found = checkpoint.load(path)
+    found = checkpoint.read(path)
     print("nothing is kept of the run; the same command begins anew" if found is None else
-          f"the same command goes on after step {found[1]['t']:,}, from {path}",
+          f"the same command goes on after step {found[1]['progress']['t']:,}, from {path}",
           f"{model} is as it was before" if model.exists() else f"{model} is written at the end",
           sep="; ", file=sys.stderr)
 
@@ -181,9 +182,9 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     """The numbers of steps, in the recipe's proportion, that take so many minutes by the time that a few of each kind
     take; where there is a checkpoint at `path`, those of its run."""
     names = {"pretrain_steps": "softmax", "steps": recipe["loss"]}
-    found = checkpoint.load(path)
+    found = checkpoint.read(path)
     if found is not None:
-        return {name: int(found[1]["run"][name]) for name in names}
+        return {name: int(found[1]["identity"][name]) for name in names}
     few, moments, untrained, watch = 6, {stage: [] for stage in names.values()}, encoder.state_dict(), Stopwatch()
     short = {name: few for name in names if recipe[name]} | {"validation": None}
     tried = work(encoder, **recipe | short,

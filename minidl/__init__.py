@@ -10,7 +10,8 @@ from minidl.operands import operand
 from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
-_ROOMS = ("data", "faces", "models", "style", "testing", "weights")     # imported when first used: `import minidl` is quick
+# imported when first used: `import minidl` is quick
+_ROOMS = ("data", "faces", "models", "style", "testing", "training", "weights")
 
 
 def save(path, module):

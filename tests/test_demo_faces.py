@@ -394,27 +394,27 @@ def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monk
 def test_ctrl_c_before_the_first_checkpoint_leaves_the_model_that_was_there(
         att, tmp_path, capsys, monkeypatch):
     """The key itself, twice in a step: nothing is kept.  Once: that step ends first."""
-    model, stepped = tmp_path / "m.npz", training._Run.step
+    model, stepped = tmp_path / "m.npz", training.descend
     model.write_bytes(b"what was there")
 
     def pressed(times):
-        def step(self, *arguments):
+        def step(*players):
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
-            return stepped(self, *arguments)
+            return stepped(*players)
         return step
 
     command = ["train", "--data", str(att), "--model", str(model), "--output", str(tmp_path),
                *SMALL, "--every", "100"]
     for times, words in ((2, "nothing is kept of the run; the same command begins anew"),
                          (1, "goes on after step 1, from")):
-        monkeypatch.setattr(training._Run, "step", pressed(times))
+        monkeypatch.setattr(training, "descend", pressed(times))
         with pytest.raises(SystemExit) as stopped:
             run(faces.main, command)
         said = capsys.readouterr().err
         assert stopped.value.code == 130 and words in said and "m.npz is as it was before" in said
         assert model.read_bytes() == b"what was there"
-    monkeypatch.setattr(training._Run, "step", stepped)
+    monkeypatch.setattr(training, "descend", stepped)
     faces.main(command)
     assert "training from step 1" in capsys.readouterr().err
     assert md.models.load_encoder(model).notes["seen"]

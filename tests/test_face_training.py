@@ -13,8 +13,8 @@ import pytest
 import minidl as md
 from minidl import faces, nn
 from minidl.data import Augmentation
-from minidl.faces import checkpoint as checkpoints
 from minidl.faces.training import Stage
+from minidl.training import checkpoint as checkpoints
 
 JITTER = Augmentation(shift=0.1, brightness=0.3, occlusion=0.2)
 
@@ -139,7 +139,7 @@ def test_ctrl_c_in_the_callback_loses_no_step(tmp_path):
     for number in 1, 6, 8, 11:
         result = trained(Dropping, validation=APART, checkpoint=path, callback=interrupt)[1]
         assert result.stopped == "interrupted"
-        assert checkpoints.load(path)[1]["t"] == number
+        assert checkpoints.read(path)[1]["progress"]["t"] == number
     assert_same_run(whole, trained(Dropping, validation=APART, checkpoint=path))
 
 
@@ -161,6 +161,25 @@ def test_the_best_state_is_kept_and_patience_ends_the_run():
     assert faces.separation(faces.encode(f, mixed[0]), mixed[1]) == max(scores) > scores[-1]
 
 
+def test_patience_is_counted_in_the_second_stage():
+    """Nothing is learned at all, and so nothing is ever better."""
+    still = {"learning_rate": 0.0, "pretrain_learning_rate": 0.0}
+    result = trained(Flat, validation=APART, steps=20, every=2, patience=3, **still)[1]
+    assert [row["stage"] for row in result.history] == ["softmax"] * 4 + ["triplet"] * 3
+    assert result.best_step == 2 and result.stopped == "no better for 3 measurements"
+
+
+class Flat(nn.Module):
+    """A line through the pixels."""
+    size, channels, features = 18, 1, 8
+
+    def __init__(self):
+        self.dense = nn.Dense(324, 8, rng=0)
+
+    def forward(self, x):
+        return md.models.siamese.unit_length(self.dense(x.reshape((len(x), -1))))
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     trained(checkpoint=path)
@@ -176,8 +195,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
                        "another; go on"):
         trained(lambda: encoder(widths=[4]), checkpoint=path,
                 augmentation=md.data.Augmentation(flip=0.5))
-    for progress in {}, []:
-        checkpoints.save(path, {}, progress)
+    for about in {}, []:
+        checkpoints.write(path, {}, about)
         with pytest.raises(md.WeightsError, match="not a checkpoint"):
             trained(checkpoint=path)
     md.save(path, encoder())
@@ -192,43 +211,45 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     "change",
     [
         {"t": "3"},
-        {"rows": [{"loss": 1.0}]},
+        {"recent": [{"loss": "1"}]},
+        {"recent": [1.0]},
         {"t": -1},
         {"t": 10**9},
         {"t": 2.5},
         {"t": None},
-        {"run": 3},
         {"warnings": None},
-        {"stage": None},
         {"history": 3},
-        {"best_score": "good"},
-        {"since": []},
-        {"monitor": 7},
+        {"history": [3]},
+        {"more": 3},
         "encoder",
-        "optimizer0",
+        "softmax head",
+        "triplet optimizer0",
+        "triplet monitor",
         "best",
+        "another",
     ],
 )
 def test_a_checkpoint_with_wrong_values_is_refused(tmp_path, change):
     path = tmp_path / "run.npz"
     trained(checkpoint=path, validation=APART)
-    parts, progress = checkpoints.load(path)
+    parts, about = checkpoints.read(path)
     if isinstance(change, str):
         parts[change] = {"x": np.ones(3)}
     else:
-        progress |= change
-    checkpoints.save(path, parts, progress)
-    with pytest.raises(ValueError, match="run.npz"):
+        about["progress"] |= change
+    checkpoints.write(path, parts, about)
+    with pytest.raises(md.WeightsError, match="run.npz: does not fit the run that it names"):
         trained(checkpoint=path, validation=APART)
 
 
 def test_kill_in_the_middle_of_a_checkpoint_leaves_one_that_loads(tmp_path):
     """A child writes checkpoints without end and is killed, again and again, at random moments."""
     path, rng = tmp_path / "run.npz", np.random.default_rng(0)
-    program = ("import itertools, sys, numpy as np\nfrom minidl.faces import checkpoint\n"
+    program = ("import itertools, sys, numpy as np\nfrom minidl.training import checkpoint\n"
                "state = {'w': np.random.default_rng(0).random(200_000)}\n"
                "for i in itertools.count():\n"
-               "    checkpoint.save(sys.argv[1], {'encoder': state}, {'t': i})\n"
+               "    checkpoint.write(sys.argv[1], {'encoder': state},\n"
+               "                     {'progress': {'t': i}, 'identity': {}, 'generators': {}})\n"
                "    if i == 0: print('first', flush=True)\n")
     seen = []
     for _ in range(int(os.environ.get("MINIDL_KILLS", 4))):
@@ -239,9 +260,9 @@ def test_kill_in_the_middle_of_a_checkpoint_leaves_one_that_loads(tmp_path):
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-        parts, progress = checkpoints.load(path)
+        parts, about = checkpoints.read(path)
         np.testing.assert_array_equal(parts["encoder"]["w"], np.random.default_rng(0).random(200_000))
-        seen.append(progress["t"])
+        seen.append(about["progress"]["t"])
     assert len(set(seen)) > 1
 
 
@@ -300,6 +321,16 @@ def test_the_monitor_is_quiet_where_it_should_be():
     assert "positives are as far away as negatives (spread 0.900)" in said[5]
 
 
+@pytest.mark.parametrize("cut", [2, 4, 5, 7])
+def test_the_monitor_goes_on_from_its_state(cut):
+    whole, first, second = (faces.CollapseMonitor(0.2, steps=5) for _ in range(3))
+    losses = [0.7] + [0.201] * 9
+    said = [first.look(loss, 0.9) for loss in losses[:cut]]
+    second.load_state_dict(first.state_dict())
+    said += [second.look(loss, 0.9) for loss in losses[cut:]]
+    assert said == [whole.look(loss, 0.9) for loss in losses]
+
+
 def test_measures_by_hand():
     e = np.array([[1.0, 0.0], [0.0, 1.0]])
     found = faces.measure(e, np.array([0.2, 0.4]), np.array([1.0]), np.array([0.0, 0.3]))
@@ -337,7 +368,7 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, va
         trained(validation=validation, checkpoint=path, pretrain_steps=0, learning_rate=1e38,
                 every=1, augmentation=None)
     if path.exists():
-        parts, _ = checkpoints.load(path)
+        parts, _ = checkpoints.read(path)
         assert all(np.isfinite(value).all() for value in parts["encoder"].values())
 
 

@@ -12,7 +12,16 @@ import minidl as md
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Characters, Run
-from minidl.faces.episodes import VIEWS, distances, draw_runs, encode_characters, episode_loss, examine, train
+from minidl.faces.episodes import (
+    VIEWS,
+    _InTurn,
+    distances,
+    draw_runs,
+    encode_characters,
+    episode_loss,
+    examine,
+    train,
+)
 from minidl.models.characters import CharacterEncoder, character_encoder
 from tests.test_demos import fails
 
@@ -177,6 +186,44 @@ def test_training_helps():
 def test_learning_rate_rises_and_falls(characters):
     rates = [step.learning_rate for step in train(small_encoder(), characters, steps=20, seed=0, **SMALL)]
     assert rates[0] < 0.01 and rates[-1] < 0.001 and max(rates) > 0.009 and np.argmax(rates) < 3
+
+
+def test_episodes_depend_on_their_number_alone():
+    """In whatever order they are asked for; and they are what one Generator draws in turn."""
+    draw, rng = lambda rng: rng.normal(size=rng.integers(1, 5)).tolist(), np.random.default_rng(3)
+    start = rng.bit_generator.state
+    expected = [draw(rng) for _ in range(6)]
+    rng.bit_generator.state = start
+    episodes = _InTurn(draw, rng)
+    assert [episodes(t) for t in (4, 0, 5, 5, 2, 1, 3)] == [expected[t] for t in (4, 0, 5, 5, 2, 1, 3)]
+    assert rng.bit_generator.state == start
+
+
+def test_a_generator_goes_on_where_the_steps_ended(characters):
+    """However many episodes were drawn ahead."""
+    def stop(step):
+        if step.number == 2:
+            raise StopIteration
+
+    rngs = [np.random.default_rng(1) for _ in range(3)]
+    two = train(small_encoder(), characters, steps=5, seed=rngs[0], callback=stop, **SMALL)
+    assert len(two) == 2
+    train(small_encoder(), characters, steps=2, seed=rngs[1], **SMALL)
+    assert rngs[0].bit_generator.state == rngs[1].bit_generator.state != rngs[2].bit_generator.state
+
+
+def test_ctrl_c_ends_training(characters):
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small_encoder(), characters, steps=5, seed=0, callback=interrupt, **SMALL)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_training_that_diverges_says_so(characters):
+    with pytest.raises(ValueError, match=r"train: (the loss is nan at|.* not finite after) step \d+$"):
+        train(small_encoder(), characters, steps=4, seed=0, **SMALL | {"learning_rate": 1e38})
 
 
 @pytest.mark.parametrize("options, words", [

@@ -5,6 +5,7 @@ pictures belong.  What it learns is to compare; so it also compares characters o
 Sources: Vinyals et al. 2016 (matching networks), Snell, Swersky and Zemel 2017 (prototypical networks).
 """
 from collections import namedtuple
+import copy
 import math
 
 import numpy as np
@@ -16,6 +17,8 @@ from minidl.faces.identification import one_shot
 from minidl.operands import operand
 from minidl.recording import no_grad
 from minidl.tensor import Tensor
+from minidl.training import Loop, descend
+from minidl.training.schedules import cosine, warm_up
 
 VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.88), (0, 0, 1.13)]
 """(degrees, slant, zoom) of the looks that `encode_characters` takes at a picture."""
@@ -57,34 +60,65 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     Each character, turned by 90°, 180°, 270° and mirrored, makes `symmetries` (1, 4 or 8) classes; an episode is
     `pictures` pictures of each of `classes` of them, each as another hand might have written it (`handwriting`).
     Adam; η rises over the first hundredth of the steps and falls along a cosine to 0.
-    callback(Step) is called after each.  Returns the list of them.  seed: a numpy Generator or an integer.
-    Raises ValueError where there are fewer classes, or a character has too few pictures.
+    callback(Step) is called after each, and may raise StopIteration to end the run.  Returns the list of them.
+    seed: a numpy Generator or an integer.
+    Raises ValueError where there are fewer classes, a character has too few pictures, or the loss
+    or the weights are no longer finite.
     """
     rng, ink = backend.generator(seed), Ink(characters.pictures)
     places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
     _check(characters.names, places, steps, classes, pictures, symmetries)
-    optimizer = optim.Adam(encoder.parameters(), learning_rate)
-    encoder.train()
-    history = []
-    for number in range(1, steps + 1):
-        optimizer.learning_rate = learning_rate * _schedule((number - 0.5) / steps)
+    optimizer, history = optim.Adam(encoder.parameters(), learning_rate), []
+
+    def rate(t):
+        return learning_rate * warm_up(t - 0.5, steps / 100) * cosine(t + 0.5, steps)
+
+    def draw(rng):
         drawn = rng.choice(len(places) * symmetries, classes, replace=False)
         which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False) for c in drawn])
         turns = np.repeat(SYMMETRIES[drawn % symmetries], pictures, axis=0)
-        z = encoder(Tensor(handwriting(ink, which, turns, encoder.size, rng)))
+        return handwriting(ink, which, turns, encoder.size, rng)
+
+    def step(t, x):
+        z = encoder(Tensor(x))
         loss, right = episode_loss(ops.reshape(z, (classes, pictures, z.shape[-1])), scale)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        history.append(Step(number, loss.item(), right, optimizer.learning_rate))
+        value, = descend((loss, optimizer))
+        return {"loss": value, "accuracy": right}
+
+    def note(loop):
+        history.append(Step(loop.t, **loop.measures, learning_rate=optimizer.learning_rate))
         if callback is not None:
             callback(history[-1])
+
+    encoder.train()
+    batches = _InTurn(draw, rng)
+    loop = Loop(step, batches, steps, parts={"encoder": encoder, "optimizer": optimizer},
+                schedule=rate, callback=note, owner="train")
+    loop.run()
+    rng.bit_generator.state = batches.states[loop.t]
+    if loop.stopped == "interrupted":
+        raise KeyboardInterrupt
     encoder.eval()
     return history
 
 
-def _schedule(share):
-    return min(1.0, 100 * share) * (1 + math.cos(math.pi * share)) / 2
+class _InTurn:
+    """Batches drawn by draw(rng), one after the other, from (a copy of) one Generator.
+
+    The state in which each begins is remembered, so batch t is the same however often, and in
+    whatever order, it is asked for.
+    """
+
+    def __init__(self, draw, rng):
+        self.draw, self.rng, self.states = draw, copy.deepcopy(rng), [rng.bit_generator.state]
+
+    def __call__(self, t):
+        for earlier in range(len(self.states) - 1, t):
+            self(earlier)
+        self.rng.bit_generator.state = self.states[t]
+        batch = self.draw(self.rng)
+        self.states[t + 1:t + 2] = [self.rng.bit_generator.state]
+        return batch
 
 
 def _check(names, places, steps, classes, pictures, symmetries):

@@ -43,3 +43,13 @@ class CollapseMonitor:
         return (f"the loss has sat at the margin {self.margin:g} for {len(losses)} steps, and {what} (spread {spread:.3f}): "
                 "the run has collapsed, or does not learn. Start with semi-hard instead of the hardest triplets "
                 "(mining='semi_hard'), pre-train by softmax over people (pretrain_steps), or lower learning_rate")
+
+    def state_dict(self):
+        """The losses that it looks back on, and whether it has warned."""
+        return {"losses": np.array(self.losses), "warned": self.warned}
+
+    def load_state_dict(self, state):
+        """Go on from a state_dict."""
+        self.losses.clear()
+        self.losses.extend(np.asarray(state["losses"], float).tolist())
+        self.warned = bool(state["warned"])

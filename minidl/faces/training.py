@@ -11,8 +11,6 @@ import re
 import numpy as np
 
 from minidl.data.augmentation import FACES
-from minidl.data.batches import prefetch
-from minidl.faces import checkpoint as checkpoints
 from minidl.faces.encoding import encode
 from minidl.faces.evaluation import auc
 from minidl.faces.monitor import CollapseMonitor
@@ -20,6 +18,7 @@ from minidl.faces.objectives import Naming, objective
 from minidl.faces.sampling import PeopleSampler, PictureSampler
 from minidl.optim import AdamW
 from minidl.tensor import Tensor
+from minidl.training import Best, Diverged, Loop, descend, schedules
 
 
 @dataclass(frozen=True)
@@ -87,18 +86,27 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     if every < 1 or steps < 0 or pretrain_steps < 0:
         raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, {steps}, {pretrain_steps}")
     _, who = np.unique(labels, return_inverse=True)
-    run = _Run(encoder, pictures, who, _stages(encoder, who, **settings), settings, validation, checkpoint, callback)
+    run = _Run(encoder, pictures, who, settings, validation, callback)
+    loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
+                schedule=run.learning_rate, every=run.is_due, evaluate=run.evaluate, monitor=run.look,
+                callback=run.tell if callback else None, checkpoint=checkpoint,
+                identity=run.identity(), owner="train")
+    encoder.train()
     try:
-        run.resume()
-        run.go()
-    except (StopIteration, KeyboardInterrupt) as stop:
-        run.result.stopped = "interrupted" if isinstance(stop, KeyboardInterrupt) else "stopped by the callback"
-    return run.finish()
+        loop.run()
+    except Diverged as error:
+        peak = run.stage(error.step - 1).peak
+        raise ValueError(f"{error}; lower the learning rate (at most {peak:g} here), or look for "
+                         "pixels that are not numbers") from None
+    run.best.restore()
+    encoder.zero_grad()
+    encoder.eval()
+    return Result(loop.history, run.best.step or loop.t, run.head(loop.t), loop.warnings, loop.stopped)
 
 
 @dataclass
 class Stage:
-    """A stretch of steps, first … first + steps − 1, with an objective, its batches, and its peak learning rate."""
+    """Steps first … last − 1: an objective, its batches, its optimisers, its peak learning rate."""
     name: str
     objective: object
     sampler: object
@@ -106,12 +114,26 @@ class Stage:
     steps: int
     peak: float
     monitor: CollapseMonitor | None
+    optimizers: list = field(default_factory=list)
+
+    @property
+    def last(self):
+        return self.first + self.steps
 
     def learning_rate(self, t):
         """η at step t, counted over all stages: a warm-up of 5 %, then half a cosine down to 0."""
-        done = t - self.first
-        warm = min(1.0, (done + 1) / max(1, 0.05 * self.steps))
-        return self.peak * warm * 0.5 * (1 + math.cos(math.pi * done / self.steps))
+        return self.peak * schedules.warm_up_cosine(t - self.first, self.steps, 0.05)
+
+    def make_optimizers(self, encoder, weight_decay):
+        """For encoder and head: one for what decays, matrices and filters, one for what does not."""
+        modules = [encoder]
+        if self.objective.head is not None:
+            modules.append(self.objective.head.to(encoder.parameters()[0].device))
+        parameters = [p for module in modules for p in module.parameters()]
+        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted]
+                             for wanted in (True, False))
+        self.optimizers = [AdamW(kind, self.peak, weight_decay=decay)
+                           for kind, decay in ((matrices, weight_decay), (vectors, 0.0)) if kind]
 
 
 def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_person, learning_rate, pretrain_steps,
@@ -131,211 +153,80 @@ def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_pers
     return stages
 
 
-# of what a checkpoint keeps beside the arrays
-KINDS = {"t": int, "since": int, "best_step": int, "best_score": float, "rows": list,
-         "history": list, "warnings": list, "stopped": str}
-MEASURED = {"loss", "learning_rate", "active", "near", "far", "spread"}         # at each step
-
-
 class _Run:
-    """A run of `train`: what changes from step to step, and the loop."""
+    """What `train` gives the loop."""
 
-    def __init__(self, encoder, pictures, who, stages, settings, validation, checkpoint, callback):
-        self.encoder, self.pictures, self.who, self.stages = encoder, pictures, who, stages
-        self.settings, self.validation, self.checkpoint, self.callback = settings, validation, checkpoint, callback
-        self.device = encoder.parameters()[0].device
-        self.total = sum(stage.steps for stage in stages)
-        self.result = Result()
-        self.t, self.best, self.best_score, self.since = 0, None, -math.inf, 0
-        self.rows = []                  # what the steps since the last row of the history measured
-        self.optimizers = []
-
-    def go(self):
-        """All steps that are left."""
+    def __init__(self, encoder, pictures, who, settings, validation, callback):
+        self.encoder, self.pictures, self.who, self.settings = encoder, pictures, who, settings
+        self.validation, self.callback, self.best = validation, callback, Best(encoder)
+        self.stages = _stages(encoder, who, **settings)
         for stage in self.stages:
-            if self.t < stage.first + stage.steps and not self.result.stopped:
-                if not self.optimizers or self.t == stage.first:
-                    self.enter(stage)
-                self.work(stage)
+            stage.make_optimizers(encoder, settings["weight_decay"])
 
-    def enter(self, stage):
-        """New optimisers for the encoder and the stage's head: one for what decays, one for what does not."""
-        if stage.objective.head is not None:
-            stage.objective.head.to(self.device)
-            self.result.head = stage.objective.head if stage.name != "softmax" else None
-        parameters = [p for module in (self.encoder, stage.objective.head) if module is not None
-                      for p in module.parameters()]
-        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
-        self.optimizers = [AdamW(kind, stage.peak, weight_decay=decay)
-                           for kind, decay in ((matrices, self.settings["weight_decay"]), (vectors, 0.0)) if kind]
+    def stage(self, t):
+        """The stage in which step t is."""
+        return next(stage for stage in self.stages if t < stage.last)
 
-    def work(self, stage):
-        """The steps of a stage that are left."""
-        self.encoder.train()
-        for t, x, people in prefetch(self.batches(stage, self.t)):
-            row = self.step(stage, t, x, people)
-            self.rows.append(row)
-            self.t = t + 1
-            full = self.t % self.settings["every"] == 0 or self.t == stage.first + stage.steps
-            warning = stage.monitor.look(row["loss"], row["spread"]) if stage.monitor else None
-            if warning:
-                self.result.warnings.append(warning)
-            if full:
-                self.note(stage)
-            if self.callback is not None:
-                measures = {name: row[name] for name in ("active", "near", "far", "spread")}
-                self.tell(stage, Step(
-                    self.t, self.total, stage.name, row["loss"], row["learning_rate"], measures,
-                    self.result.history[-1] if full else None, warning))
-            if full and self.result.stopped:
-                return
+    def learning_rate(self, t):
+        return self.stage(t).learning_rate(t)
 
-    def tell(self, stage, step):
-        """Call the callback, between two steps: an interruption there loses none of them."""
-        try:
-            self.callback(step)
-        except KeyboardInterrupt:
-            if self.checkpoint is not None:
-                self.check_finite(stage)
-                self.save(stage)
-            raise
+    def batch(self, t):
+        """(pictures, people) of step t.  What is random in it follows from the seed and t."""
+        augmentation, chosen = self.settings["augmentation"], self.stage(t).sampler[t]
+        x = self.pictures[chosen]
+        if augmentation is not None:
+            x = augmentation(x, np.random.default_rng([self.settings["seed"], t, 1]))
+        return np.asarray(x, np.float32), self.who[chosen]
 
-    def batches(self, stage, first):
-        """(t, pictures, people) of every step from `first` on.  What is random in step t follows from the seed and t."""
-        augmentation, seed = self.settings["augmentation"], self.settings["seed"]
-        for t in range(first, stage.first + stage.steps):
-            chosen = stage.sampler[t]
-            x = self.pictures[chosen]
-            if augmentation is not None:
-                x = augmentation(x, np.random.default_rng([seed, t, 1]))
-            yield t, np.asarray(x, np.float32), self.who[chosen]
-
-    def step(self, stage, t, x, people):
+    def step(self, t, batch):
         """One step down; returns its loss, learning rate and measures."""
-        rate = stage.learning_rate(t)
-        embeddings = self.encoder(Tensor(x, device=self.device))
-        loss, measures = stage.objective(embeddings, people, np.random.default_rng([self.settings["seed"], t, 2]))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ValueError(f"train: the loss is {value} at step {t + 1}; lower the learning rate "
-                             f"(at most {stage.peak:g} here), or look for pixels that are not "
-                             "numbers")
-        for optimizer in self.optimizers:
-            optimizer.zero_grad()
-        loss.backward()
-        for optimizer in self.optimizers:
-            optimizer.learning_rate = rate
-            optimizer.step()
-        return {"loss": value, "learning_rate": rate, **measures}
+        stage, (x, people) = self.stage(t), batch
+        embeddings = self.encoder(Tensor(x, device=self.encoder.parameters()[0].device))
+        rng = np.random.default_rng([self.settings["seed"], t, 2])
+        loss, measures = stage.objective(embeddings, people, rng)
+        value, = descend((loss, *stage.optimizers))
+        return {"loss": value, "learning_rate": stage.optimizers[0].learning_rate, **measures}
 
-    def check_finite(self, stage):
-        """Raise ValueError where the run has diverged, before such weights reach the checkpoint."""
-        for part in (self.encoder, stage.objective.head, *self.optimizers):
-            values = () if part is None else part.state_dict().values()
-            arrays = (value.numpy() if isinstance(value, Tensor) else value for value in values)
-            if not all(np.isfinite(array).all() for array in arrays):
-                self.diverged(stage, "weights or their moments")
+    def is_due(self, t):
+        """Whether a row of the history is complete after t steps."""
+        return t % self.settings["every"] == 0 or any(t == stage.last for stage in self.stages)
 
-    def diverged(self, stage, what):
-        raise ValueError(f"train: the run has diverged: {what} are not finite after step {self.t}; "
-                         f"lower the learning rate (at most {stage.peak:g} here)") from None
+    def look(self, loop):
+        """The collapse monitor's warning."""
+        monitor = self.stage(loop.t - 1).monitor
+        return monitor.look(loop.measures["loss"], loop.measures["spread"]) if monitor else None
 
-    def encodings(self, stage):
-        """Of the validation pictures."""
-        try:
-            return encode(self.encoder, self.validation[0])
-        except ValueError:              # which fit the encoder, as was checked at the start
-            self.diverged(stage, "encodings")
-
-    def note(self, stage):
-        """A row of the history, the validation, and the checkpoint."""
-        self.check_finite(stage)
-        rows = self.rows
-        row = {name: float(np.mean([r[name] for r in rows])) for name in rows[0]}
-        row |= {"step": self.t, "stage": stage.name, "learning_rate": rows[-1]["learning_rate"], "validation": math.nan}
+    def evaluate(self, loop):
+        """For the history: the stage, η, and how well the encoder separates the people kept apart."""
+        stage, patience, score = self.stage(loop.t - 1), self.settings["patience"], math.nan
         if self.validation is not None:
-            row["validation"] = separation(self.encodings(stage), self.validation[1])
-            if row["validation"] > self.best_score:
-                self.best, self.best_score, self.since = self.encoder.state_dict(), row["validation"], 0
-                self.result.best_step = self.t
-            elif stage.name != "softmax":
-                self.since += 1
-                if self.settings["patience"] is not None and self.since >= self.settings["patience"]:
-                    self.result.stopped = f"no better for {self.since} measurements"
-        self.result.history.append(row)
-        self.rows = []
-        if self.checkpoint is not None:
-            self.save(stage)
+            try:
+                encodings = encode(self.encoder, self.validation[0])
+            except ValueError:          # the pictures fit the encoder, as was checked at the start
+                raise loop.diverged("encodings") from None
+            score = separation(encodings, self.validation[1])
+            better = self.best.look(score, loop.t)
+            if stage.name == "softmax":
+                self.best.since = 0     # patience is counted in the second stage
+            elif not better and patience is not None and self.best.since >= patience:
+                loop.stopped = f"no better for {self.best.since} measurements"
+        return {"stage": stage.name, "learning_rate": loop.measures["learning_rate"],
+                "validation": score}
 
-    def save(self, stage):
-        """Write the checkpoint."""
-        parts = {"encoder": self.encoder.state_dict(), "generators": checkpoints.generators(self.encoder),
-                 "best": self.best or {}}
-        if stage.objective.head is not None:
-            parts["head"] = stage.objective.head.state_dict()
-        parts |= {f"optimizer{i}": optimizer.state_dict() for i, optimizer in enumerate(self.optimizers)}
-        r, monitor = self.result, stage.monitor
-        checkpoints.save(self.checkpoint, parts, {
-            "run": self.identity(), "t": self.t, "stage": stage.name, "best_score": self.best_score, "since": self.since,
-            "rows": self.rows, "best_step": r.best_step, "history": r.history,
-            "warnings": r.warnings, "stopped": r.stopped,
-            "monitor": [list(monitor.losses), monitor.warned] if monitor else None})
+    def tell(self, loop):
+        """Call the callback."""
+        measures = {name: loop.measures[name] for name in ("active", "near", "far", "spread")}
+        self.callback(Step(loop.t, loop.steps, self.stage(loop.t - 1).name, loop.measures["loss"],
+                           loop.measures["learning_rate"], measures, loop.row, loop.warning))
 
-    def resume(self):
-        """Take up the checkpoint, if there is one."""
-        found = checkpoints.load(self.checkpoint) if self.checkpoint is not None else None
-        if found is None:
-            return
-        parts, progress = found
-        if missing := {"run", "stage", *KINDS} - set(progress):
-            raise checkpoints.WeightsError(f"{self.checkpoint}: is not a checkpoint of this kind of run: it lacks "
-                                           f"{', '.join(sorted(missing))}")
-        own = self.identity()
-        was = progress["run"] if isinstance(progress["run"], dict) else {}
-        if other := [_change(name, was.get(name), own.get(name)) for name in was | own
-                     if was.get(name) != own.get(name)]:
-            raise ValueError(f"train: the checkpoint {self.checkpoint} is of another run: {'; '.join(other)}; go on with "
-                             "what it was, name another file, or delete this one to begin anew")
-        stage = next((s for s in self.stages if s.name == progress["stage"]), None)
-        if stage is None:
-            raise ValueError(f"train: the checkpoint {self.checkpoint} is in an unknown stage, {progress['stage']!r}")
-        try:
-            self.take_up(stage, parts, progress)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise checkpoints.WeightsError(
-                f"{self.checkpoint}: does not fit the run that it names: "
-                f"{type(error).__name__}: {str(error)[:200]}"
-            ) from None
-
-    def take_up(self, stage, parts, progress):
-        """Set everything to what a checkpoint says."""
-        for name, kind in KINDS.items():
-            if type(progress[name]) is not kind:
-                raise ValueError(
-                    f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}"
-                )
-        if not all(isinstance(row, dict) and set(row) == MEASURED and all(
-                isinstance(value, (int, float)) for value in row.values())
-                for row in progress["rows"]):
-            raise ValueError("its rows do not measure " + ", ".join(sorted(MEASURED)))
-        if not 0 <= progress["t"] <= self.total:
-            raise ValueError(f"its step {progress['t']} is none of {self.total}")
-        self.enter(stage)
-        if parts.get("best"):                           # whether it fits shows now, not at the end
-            self.encoder.load_state_dict(parts["best"])
-        self.encoder.load_state_dict(parts["encoder"])
-        checkpoints.restore_generators(self.encoder, parts.get("generators", {}))
-        if stage.objective.head is not None:
-            stage.objective.head.load_state_dict(parts["head"])
-        for i, optimizer in enumerate(self.optimizers):
-            optimizer.load_state_dict(parts[f"optimizer{i}"])
-        if stage.monitor:
-            losses, stage.monitor.warned = progress["monitor"]
-            stage.monitor.losses.extend(losses)
-        self.t, self.best, self.rows = progress["t"], parts.get("best"), progress["rows"]
-        self.best_score, self.since = progress["best_score"], progress["since"]
-        self.result = Result(progress["history"], progress["best_step"], self.result.head, progress["warnings"],
-                             progress["stopped"])
+    def parts(self):
+        """All that the steps change, by name."""
+        parts = {"encoder": self.encoder, "best": self.best}
+        for stage in self.stages:
+            own = {"head": stage.objective.head, "monitor": stage.monitor}
+            own |= {f"optimizer{i}": optimizer for i, optimizer in enumerate(stage.optimizers)}
+            parts |= {f"{stage.name} {name}": part for name, part in own.items() if part is not None}
+        return parts
 
     def identity(self):
         """What a run depends on, as text: its settings, and digests of its pictures and of who is on them."""
@@ -346,22 +237,10 @@ class _Run:
         return settings | {"encoder": repr(self.encoder)} | {
             name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16] for name, array in digests.items()}
 
-    def finish(self):
-        """The encoder in its best state, or its last one where nothing was measured, ready for use."""
-        if self.best:
-            self.encoder.load_state_dict(self.best)
-        else:
-            self.result.best_step = self.t
-        self.encoder.zero_grad()
-        self.encoder.eval()
-        return self.result
-
-
-def _change(name, was, own):
-    """One line on a setting that differs: what it was and is, where that is short."""
-    if max(len(str(was)), len(str(own))) > 40:
-        return f"{name} was another"
-    return f"{name} was {was}, is {own}"
+    def head(self, t):
+        """What was learned beside the encoder in the second stage, after t steps."""
+        stage = self.stage(t - 1) if t else None
+        return stage.objective.head if stage and stage.name != "softmax" else None
 
 
 def separation(embeddings, labels):

@@ -1,0 +1,79 @@
+"""Averages of weights over the steps of a run."""
+import copy
+
+from minidl.kernels.precision import accumulator
+from minidl.nn import Module
+from minidl.settings import bounded
+from minidl.tensor import constant
+
+
+class EMA:
+    """The exponential moving average of a module's weights:
+
+        w̄ ← d w̄ + (1 − d) w,    so after t updates    w̄ = dᵗ w₀ + (1 − d) Σ_{s=1..t} d^(t−s) w_s
+
+    Steps along noisy gradients, or of two players after each other, circle around what they look
+    for.  The average over about the last 1 / (1 − d) steps is nearer to its middle.
+
+    decay: d, 0 ≤ d < 1.  ramp: use min(d, (1 + t) / (10 + t)) in update t = 0, 1, …, so that the
+        start, which knows nothing, is forgotten sooner than dᵗ falls.
+    `update()` is called after every step.  `average` is the module to evaluate: a copy in `eval()`,
+    its parameters constants.  float16 is averaged in float32, as small steps are lost in it.
+    Buffers are averaged like parameters: batch norm's running statistics belong to the weights they
+    were seen with.  Whole numbers and booleans are copied.
+    Raises TypeError for what is no Module.
+    Source: Polyak and Juditsky 1992; for GANs, Karras et al. 2018; the ramp is TensorFlow's.
+
+    >>> from minidl import nn
+    >>> net = nn.Module()
+    >>> net.w = nn.Parameter([0.0, 8.0])
+    >>> ema = EMA(net, decay=0.75)
+    >>> net.w.data = net.w.data + 4
+    >>> ema.update()
+    >>> ema.average.w
+    tensor([1., 9.], float64)
+    """
+
+    def __init__(self, module, decay=0.999, *, ramp=False):
+        if not isinstance(module, Module):
+            raise TypeError(f"EMA: module must be a Module, got {type(module).__name__}")
+        self.module, self.ramp, self.updates = module, ramp, 0
+        self.decay = bounded("EMA", "0 ≤ decay < 1", decay)
+        self.average = copy.deepcopy(module).freeze().eval()
+        for parameter in self.average.parameters():
+            parameter.data = parameter.data.astype(accumulator(parameter.dtype), copy=False)
+
+    def update(self):
+        """Move the average towards the module as it is now."""
+        d = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.ramp else self.decay
+        now = self.module.state_dict()
+        self.average.load_state_dict({
+            name: _moved(average, now[name], d)
+            for name, average in self.average.state_dict().items()})
+        self.updates += 1
+
+    def state_dict(self):
+        """{"updates": t}, and the average's state under "average.name"."""
+        return {"updates": self.updates} | {
+            f"average.{name}": value for name, value in self.average.state_dict().items()}
+
+    def load_state_dict(self, state):
+        """Go on from a state_dict.
+
+        Raises ValueError where it does not fit the module, and changes nothing.
+        """
+        given = dict(state)
+        updates = given.pop("updates", None)
+        if updates is None or constant(updates).dtype.kind not in "iu" or int(updates) < 0:
+            raise ValueError("load_state_dict of EMA: updates must be a whole number ≥ 0, "
+                             f"got {updates}")
+        self.average.load_state_dict(
+            {name.removeprefix("average."): value for name, value in given.items()})
+        self.updates = int(updates)
+
+
+def _moved(average, now, d):
+    """d w̄ + (1 − d) w, as w̄ + (1 − d)(w − w̄): this stays at w̄ = w, however float32 rounds d."""
+    if now.dtype.kind != "f":
+        return now
+    return average + (1 - d) * (now.astype(average.dtype) - average)

@@ -1,0 +1,127 @@
+"""One step down: gradients, clipping, and the optimisers' moves, for one player or several."""
+import math
+
+from minidl import ops
+from minidl.kernels.precision import accumulator
+from minidl.optim import Optimizer
+from minidl.settings import bounded
+from minidl.tensor import Tensor, grad
+
+
+class Diverged(ValueError):
+    """Numbers that are no longer finite: the run ends before they reach its checkpoint.
+
+    step: the number of the step, from 1, or None outside of a Loop.
+    """
+
+    def __init__(self, message, step=None):
+        super().__init__(message)
+        self.step = step
+
+
+def descend(*players, max_norm=None):
+    """All players take one step down, each its own loss Lᵢ by its own weights wᵢ, at the same time:
+
+        gᵢ = ∂Lᵢ/∂wᵢ, all at the present w;    then every wᵢ moves along gᵢ by its optimiser's rule.
+
+    players: tuples (loss, optimizer), or (loss, optimizer, optimizer, …) where several share the
+        weights of one loss, as decayed and undecayed ones.  gᵢ is taken with respect to player i's
+        own parameters alone, so the step of a generator leaves the discriminator's alone.
+        One that the loss does not depend on has gradient 0; a frozen one stays as it is.
+    max_norm: each player's gradient is clipped to this length, see `clip_gradients`.
+    Two calls, one after the other, are alternating steps: the second loss is then computed of
+    weights that the first call has moved.  The parameters have no `.grad` afterwards.
+    Returns the losses, a list of floats.
+    Raises Diverged, and moves nobody, where a loss is not finite (or the length of a gradient that
+    is clipped); TypeError for what is no such tuple; ValueError where a loss is not a single number
+    or depends on nothing that requires a gradient, or two players have one parameter.
+
+    >>> from minidl import optim, tensor
+    >>> x, y = tensor(1.0, requires_grad=True), tensor(2.0, requires_grad=True)
+    >>> descend((x * y, optim.SGD(x, 0.1)), (-x * y, optim.SGD(y, 0.1)))    # x y: x down, y up
+    [2.0, -2.0]
+    >>> round(x.item(), 3), round(y.item(), 3)
+    (0.8, 2.1)
+    """
+    losses, weights = _checked(players)
+    values = [loss.item() for loss in losses]
+    for i, value in enumerate(values):
+        if not math.isfinite(value):
+            which = "the loss" if len(values) == 1 else f"the loss of player {i}"
+            raise Diverged(f"{which} is {value}")
+    gradients = [grad(loss, own) for loss, own in zip(losses, weights)]
+    for own, found in zip(weights, gradients):
+        for w, g in zip(own, found):
+            w.grad = g
+    # Between backward and step: here the gradients of several machines will be summed.
+    if max_norm is not None:
+        for own in weights:
+            norm = clip_gradients(own, max_norm)
+            if not math.isfinite(norm):
+                raise Diverged(f"the length of a gradient is {norm}")
+    optimizers = [optimizer for _, *own in players for optimizer in own]
+    for optimizer in optimizers:
+        optimizer.step()
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    return values
+
+
+def clip_gradients(parameters, max_norm):
+    """Shorten the gradients of all parameters together, where they are longer than max_norm:
+
+        ‖g‖ = √Σ g² over all entries of all of them;    g ← g · min(1, max_norm / ‖g‖)
+
+    The direction stays.  Parameters without a gradient count as 0.  `.grad` becomes another Tensor;
+    nothing is changed in place.  Lengths of float16 are computed in float32, in which they fit.
+    Returns ‖g‖ as it was, a float.  Where it is NaN or infinite there is no such direction: the
+    gradients stay as they are, and the caller decides (`descend` stops).
+    Raises ValueError unless 0 < max_norm < ∞.
+    Source: Pascanu, Mikolov and Bengio 2013.
+    """
+    max_norm = bounded("clip_gradients", "0 < max_norm < inf", max_norm)
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    found = [(w, _wide(w.grad)) for w in parameters if w.grad is not None]
+    norm = math.hypot(*(ops.norm(g).item() for _, g in found))
+    if max_norm < norm < math.inf:
+        for w, g in found:
+            w.grad = g * (max_norm / norm)              # which rounds it to w's type
+    return norm
+
+
+def _wide(g):
+    """A gradient as a constant, in the type in which numbers like it are added up."""
+    g = g.detach()
+    wide = accumulator(g.dtype)
+    return g if wide == g.dtype else g.astype(wide)
+
+
+def _checked(players):
+    """The losses, and for each the parameters that it moves; raises what `descend` says."""
+    losses, weights, seen = [], [], set()
+    for i, player in enumerate(players):
+        if not (isinstance(player, tuple) and len(player) > 1 and isinstance(player[0], Tensor)
+                and all(isinstance(each, Optimizer) for each in player[1:])):
+            raise TypeError("descend: every player is a tuple (loss, optimizer), a Tensor and one "
+                            f"optimizer or more; number {i} is {_kinds(player)}")
+        loss, *optimizers = player
+        own = [w for optimizer in optimizers for w in optimizer.parameters if w.requires_grad]
+        if loss.size != 1 or not loss.requires_grad:
+            raise ValueError(f"descend: the loss of player {i} has shape {loss.shape} and "
+                             f"requires_grad={loss.requires_grad}; expected a single number, "
+                             "computed from parameters outside of no_grad()")
+        if len(seen.union(map(id, own))) < len(seen) + len(own):
+            raise ValueError(f"descend: a parameter of player {i} stands in two optimisers; "
+                             "it would be moved twice")
+        seen.update(map(id, own))
+        losses.append(loss)
+        weights.append(own)
+    if not players:
+        raise TypeError("descend: there is nobody to go down; expected tuples (loss, optimizer)")
+    return losses, weights
+
+
+def _kinds(player):
+    if not isinstance(player, tuple):
+        return f"a {type(player).__name__}"
+    return f"({', '.join(type(each).__name__ for each in player)})"

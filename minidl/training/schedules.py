@@ -1,0 +1,80 @@
+"""Schedules: what share of its peak the learning rate has at step t = 0, 1, 2, …
+
+Each is a plain function of t, and they are put together by multiplying:
+
+    optimizer.learning_rate = 3e-4 * warm_up(t, 100) * cosine(t, 2000)
+
+>>> [round(1e-3 * warm_up_cosine(t, steps=4, share=0.5), 6) for t in range(4)]
+[0.0005, 0.000854, 0.0005, 0.000146]
+"""
+from bisect import bisect
+import math
+
+from minidl.settings import bounded
+
+
+def constant(t):
+    """1"""
+    return 1.0
+
+
+def warm_up(t, steps):
+    """min(1, (t + 1) / steps): up a line, at its top in step number `steps`.
+
+    The first steps go from weights that know nothing, along gradients that change fast.
+    Raises ValueError unless 0 ≤ steps < ∞.  Source: Goyal et al. 2017.
+    """
+    steps = bounded("warm_up", "0 ≤ steps < inf", steps)
+    return (t + 1) / steps if t + 1 < steps else 1.0
+
+
+def linear(t, steps):
+    """max(0, 1 − t / steps): down a line, and 0 after `steps`.
+
+    Raises ValueError unless 0 < steps < ∞.
+    """
+    return max(0.0, 1 - t / bounded("linear", "0 < steps < inf", steps))
+
+
+def cosine(t, steps):
+    """½ (1 + cos(π t / steps)): down half a cosine, flat at both ends, and 0 after `steps`.
+
+    Raises ValueError unless 0 < steps < ∞.  Source: Loshchilov and Hutter 2017.
+    """
+    steps = bounded("cosine", "0 < steps < inf", steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, t / steps)))
+
+
+def exponential(t, half_life):
+    """2^(−t / half_life): half of it every `half_life` steps.
+
+    Raises ValueError unless 0 < half_life < ∞.
+    """
+    return 2.0 ** (-t / bounded("exponential", "0 < half_life < inf", half_life))
+
+
+def staircase(t, milestones, factor=0.1):
+    """factor^n, where n of the milestones (steps, ascending) are not above t.
+
+    Raises ValueError unless 0 < factor ≤ 1.  Source: He et al. 2016.
+    """
+    return bounded("staircase", "0 < factor ≤ 1", factor) ** bisect(milestones, t)
+
+
+def inverse_root(t, warm_up_steps):
+    """min((t + 1) / W, √(W / (t + 1))), W = warm_up_steps: up a line, then down as 1 / √t.
+
+    It has no end.  Raises ValueError unless 1 ≤ W < ∞.
+    Source: Vaswani et al. 2017, with a peak of 1.
+    """
+    ratio = (t + 1) / bounded("inverse_root", "1 ≤ warm_up_steps < inf", warm_up_steps)
+    return min(ratio, ratio ** -0.5)
+
+
+def warm_up_cosine(t, steps, share=0.05):
+    """warm_up(t, share · steps) · cosine(t, steps)
+
+    Raises ValueError unless 0 ≤ share ≤ 1 and 0 < steps < ∞.
+    """
+    share = bounded("warm_up_cosine", "0 ≤ share ≤ 1", share)
+    return warm_up(t, share * steps) * cosine(t, steps)
