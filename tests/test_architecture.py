@@ -29,8 +29,10 @@ READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
 NUMBERS = {
+    "faces/alignment.py": "dlib's mean face",
     "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement needs",
     "faces/copies.py": "how alike two encodings of one picture are",
+    "faces/detection.py": "anchor boxes, as the detectors were trained with them",
     "faces/episodes.py": "views of a character: degrees, slant, zoom",
     "faces/gallery.py": "the longest encoding whose square is a float32",
     "faces/measured.py": "measured shares of strangers",

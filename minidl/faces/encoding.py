@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 from minidl import ops
+from minidl.data.images import check_picture
 from minidl.recording import no_grad
 from minidl.tensor import Tensor
 
@@ -89,13 +90,7 @@ def prepare(image, size, channels, lowered=0):
         encoder trained on faces with room below the chin sees them where it expects them.
     """
     from PIL import Image
-    image = np.asarray(image)
-    if image.dtype != np.uint8 and image.dtype.kind != "f":
-        raise TypeError(f"encode: a picture must be uint8 or floating-point in 0..255, got {image.dtype}")
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)) or 0 in image.shape:
-        raise ValueError("encode: a picture must be (H, W), (H, W, 1) or (H, W, 3) with pixels, "
-                         f"got {image.shape}")
-    planes = np.atleast_3d(image).astype("float32")
+    planes = check_picture("encode", image).astype("float32")
     if channels == 1 and planes.shape[2] == 3:
         planes = planes @ np.float32([[0.299], [0.587], [0.114]])
     missing = max(planes.shape[:2]) - np.array(planes.shape[:2])
