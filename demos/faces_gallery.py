@@ -94,7 +94,8 @@ def _pointed_at(options):
         try:
             return one_face(faces, options.at)
         except ValueError as error:
-            raise ValueError(f"{error}; --at X,Y says which is meant") from None
+            hint = "" if options.at else "; --at X,Y says which is meant"
+            raise ValueError(f"{error}{hint}") from None
     return choose
 
 

@@ -285,11 +285,12 @@ class Gallery:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
         if made_with != own:
-            other = ("this encoder without alignment" if made_with == fingerprint(encoder, aligned=False)
-                     else "this encoder with alignment" if made_with == fingerprint(encoder, aligned=True)
-                     else f"another encoder, or an earlier minidl (fingerprint {made_with[:12]}…, "
-                          f"this one's is {own[:12]}…)")
-            raise weights.WeightsError(f"{path} was made with {other}: its encodings mean nothing "
+            found = f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this " \
+                f"one's is {own[:12]}…)"
+            for align, how in (False, "without"), (True, "with"):
+                if made_with == fingerprint(encoder, align):
+                    found = f"this encoder {how} alignment"
+            raise weights.WeightsError(f"{path} was made with {found}: its encodings mean nothing "
                                        "here; give that encoder, or enroll again")
         return gallery
 

@@ -1,0 +1,263 @@
+"""From a picture to its faces: detect, find the landmarks, align.
+
+    for face in find(load_image("party.jpg")):
+        face.box, face.score, face.landmarks, face.chip()
+"""
+from dataclasses import dataclass, field
+from functools import cache
+import math
+
+import numpy as np
+
+from minidl import backend, models
+from minidl.data.images import check_picture
+from minidl.faces.alignment import chip
+from minidl.faces.boxes import non_maximum_suppression
+from minidl.faces.detection import decode_grid, decode_maps, map_anchors
+from minidl.recording import no_grad
+from minidl.tensor import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face in a picture.
+
+    picture    (H, W, 3) uint8, the whole of it
+    box        (4,): x₀, y₀, x₁, y₁ in its pixels, within its borders
+    score      how sure the detector was, 0..1; None where none found it, and the whole picture is the box
+    landmarks  (68, 2): x and y in its pixels; see `models.face_landmarks`.  They may lie outside.
+    """
+    picture: np.ndarray = field(repr=False)
+    box: np.ndarray
+    score: float | None
+    landmarks: np.ndarray = field(repr=False)
+
+    @property
+    def whole(self):
+        """Whether the whole picture was taken for the face."""
+        return self.score is None
+
+    def chip(self, size=150, padding=0.25):
+        """The face upright in a square, (size, size, 3) float32 in 0..255; see `alignment.chip`."""
+        return chip(self.picture, self.landmarks, size, padding)
+
+    def cut(self):
+        """The box cut out of the picture, as it is: (h, w, 3) uint8."""
+        return cut(self.picture, self.box)[0]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at a picture, by one network and at one scale.
+
+    network: its name in `md.models`;  decode: boxes and scores from its output.
+    size: pixels a side of the square that it sees;  border: the share of that which stays black on each side, so that
+    faces which nearly fill the picture are of the size that it knows.
+    reach: the width in the square of the smallest face that it sees.
+    margins: by which shares of its width and height a box grows, left, top, right and bottom, to frame a face as those
+    were framed from which the landmark network learned.
+    """
+    network: str
+    decode: object
+    size: int
+    border: float
+    reach: int
+    margins: tuple
+
+
+def _read_maps(output):
+    (codes,), (logits,) = output
+    return decode_maps(codes, logits, map_anchors())
+
+
+def _read_grid(output):
+    raw, = output
+    return decode_grid(raw)
+
+
+NEAR = Look("tiny_face_detector", _read_grid, 160, 1 / 6, 36, (0, 0, 0, 0))
+# from near faces to far ones: only the last look is repeated on parts of large pictures
+DETECTORS = {
+    "ssd": (NEAR, Look("ssd_face_detector", _read_maps, 512, 0, 12, (0.15, -0.15, 0.15, 0.10))),
+    "tiny": (NEAR, Look("tiny_face_detector", _read_grid, 416, 0, 36, (0, 0, 0, 0)),
+             Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
+}
+OVERLAP = 0.4                               # IoU of two boxes of one face
+FAINT = 0.1                                 # the score of a face that fills more than half of the picture
+
+
+def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
+    """The faces in a picture, a list of `Face`, the surest first.
+
+    picture: (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255, as `data.load_image` gives it.
+    detector: "ssd", or "tiny", which takes less time and sees less.
+    threshold: of the score, 0..1.  A lower one finds more, and more that is no face.
+    smallest: how wide a face is in pixels that should be found.  Where it would be too small for the networks, parts of
+        the picture are looked at as well as the whole, which takes its time: twice as small, four times as many.
+    whole: what is done with a picture that a face fills, which detectors hardly see as they learned from wider ones.
+        "auto": a face that fills more than half of the picture is the only one in it, and where nothing is found it may
+        be a faint one.  The list is empty where there is none either.
+        True: the whole picture is taken as the box of a face.  False: only what is above the threshold counts.
+    The networks are fetched and loaded when they are first needed.
+    Raises ValueError for another shape, values that are not finite, or other settings, TypeError for another dtype, and
+    packages.FetchError where weights cannot be brought.
+    """
+    if detector not in DETECTORS:
+        raise ValueError(f"find: detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
+    if whole not in ("auto", True, False):
+        raise ValueError(f"find: whole must be 'auto', True or False, got {whole!r}")
+    if not 0 <= threshold <= 1 or not smallest > 0:
+        raise ValueError(f"find: threshold must be in 0..1 and smallest above 0, got {threshold} and {smallest}")
+    picture = _rgb("find", picture)
+    if whole is True:
+        return whole_faces([picture])
+    boxes, scores = frames, _ = filling(picture) if whole else (np.zeros((0, 4)), np.zeros(0))
+    if not (scores > threshold).any():
+        found = detect(picture, DETECTORS[detector], threshold, smallest)
+        boxes, scores, frames = found if len(found[0]) else (boxes, scores, frames)
+    points = landmarks([(picture, frame) for frame in frames])
+    return [Face(picture, box, float(score), own) for box, score, own in zip(boxes, scores, points)]
+
+
+def whole_faces(pictures):
+    """A Face for each picture that shows one and little else: its box is the whole picture."""
+    pictures = [_rgb("find", picture) for picture in pictures]
+    boxes = [np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]) for picture in pictures]
+    return [Face(picture, box, None, points)
+            for picture, box, points in zip(pictures, boxes, landmarks(list(zip(pictures, boxes))))]
+
+
+def aligned(pictures, size=150, padding=0.25):
+    """Chips (N, size, size, 3), float32 in 0..255, of N pictures that each show one face and little else."""
+    chips = [face.chip(size, padding) for face in whole_faces(pictures)]
+    return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
+
+
+def filling(picture):
+    """(box (1, 4), score (1,)) of the face that fills more than half of a picture, or (0, 4) and (0,)."""
+    height, width, _ = picture.shape
+    boxes, scores = detect_in(picture, (0, 0, width, height), NEAR, FAINT)
+    large = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).prod(1) > height * width / 2)
+    surest = large[scores[large].argsort()[-1:]]
+    return boxes[surest], scores[surest]
+
+
+def detect(picture, looks, threshold, smallest):
+    """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture (H, W, 3), uint8, the surest first.
+
+    frames: the boxes grown by their look's margins.
+    """
+    boxes, scores, margins = [], [], []
+    for look in looks:
+        for part in parts(picture, look, smallest) if look is looks[-1] else [(0, 0, *picture.shape[1::-1])]:
+            found, sure = detect_in(picture, part, look, threshold)
+            boxes.append(found)
+            scores.append(sure)
+            margins.append(np.tile(look.margins, (len(found), 1)))
+    boxes, scores, margins = (np.concatenate(lists) for lists in (boxes, scores, margins))
+    kept = non_maximum_suppression(boxes, scores, OVERLAP)
+    boxes, scores, margins = boxes[kept], scores[kept], margins[kept]
+    sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    return boxes, scores, boxes + sizes * margins * [-1, -1, 1, 1]
+
+
+def parts(picture, look, smallest):
+    """x₀, y₀, x₁, y₁ of the parts of a picture that a look is repeated on: the whole, and, where a face `smallest` pixels
+    wide is smaller there than the look's reach, squares in which it is not, which overlap by a quarter or more."""
+    height, width, _ = picture.shape
+    side = math.ceil(look.size * smallest / look.reach)
+
+    def starts(length):
+        beyond = max(length - side, 0)
+        return np.linspace(0, beyond, math.ceil(beyond / (0.75 * side)) + 1).astype(int).tolist()
+
+    whole = [(0, 0, width, height)]
+    if max(width, height) <= side:
+        return whole
+    return whole + [(x, y, min(x + side, width), min(y + side, height)) for y in starts(height) for x in starts(width)]
+
+
+def detect_in(picture, part, look, threshold):
+    """(boxes (N, 4) in pixels of the picture, scores (N,)) that a look at a part of it gives.
+
+    A box that touches an edge of the part where the picture goes on is left out: another part has all of that face.
+    """
+    height, width, _ = picture.shape
+    x0, y0, x1, y1 = part
+    shown, corner, extent = fitted(picture[y0:y1, x0:x1], look.size, look.border)
+    boxes, scores = look.decode(run(look.network, shown[None]))
+    boxes = np.tile(corner + [x0, y0], 2) + boxes * np.tile(extent, 2)
+    inner = np.array([x0 > 0, y0 > 0, x1 < width, y1 < height])
+    reaches = np.concatenate([boxes[:, :2] <= [x0 + 1, y0 + 1], boxes[:, 2:] >= [x1 - 1, y1 - 1]], 1)
+    boxes = boxes.clip(0, [width, height, width, height])
+    kept = (scores > threshold) & ~(reaches & inner).any(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return boxes[kept], scores[kept]
+
+
+def landmarks(places, batch=64):
+    """The 68 points (N, 68, 2), x and y in pixels, of the faces at N places: pairs of a picture and
+    a box."""
+    points = []
+    for start in range(0, len(places), batch):
+        shown, corners, extents = [], [], []
+        for picture, box in places[start:start + batch]:
+            inside, corner = cut(picture, box)
+            view, before, extent = fitted(inside, 112, middle=True)
+            shown.append(view)
+            corners.append(corner + before)
+            extents.append(extent)
+        found = run("face_landmarks", np.stack(shown))
+        points.append(np.stack(corners)[:, None] + found * np.stack(extents)[:, None])
+    return np.concatenate(points) if points else np.zeros((0, 68, 2))
+
+
+def cut(picture, box):
+    """(what is in a box, at least one pixel; the corner (x, y) where it begins).  The box is brought to whole pixels,
+    downwards, and ends where the picture does."""
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = np.floor(box).astype(int)
+    x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+    return picture[y0:max(y1, y0 + 1), x0:max(x1, x0 + 1)], np.array([x0, y0])
+
+
+def fitted(picture, size, border=0, middle=False):
+    """A picture (H, W, 3), uint8, resized to fit into a black square, at its left top or in its middle.
+
+    border: the share of the square's sides that stays black all around.
+    Gives the square, (size, size, 3) float32, and where it lies in the picture: its corner and extent, in pixels (x, y),
+    so that p in 0..1 of the square is at corner + p · extent.  It is resized bilinearly, with the filter widened where it
+    shrinks.
+    """
+    from PIL import Image
+    edge = round(border * size)
+    sides, room = np.array(picture.shape[1::-1]), size - 2 * edge
+    inner = np.maximum(np.rint(room * sides / sides.max()).astype(int), 1)
+    x, y = edge + ((room - inner) // 2 if middle else 0 * inner)
+    shown = np.zeros((size, size, 3), "float32")
+    picture = Image.fromarray(np.ascontiguousarray(picture))
+    shown[y:y + inner[1], x:x + inner[0]] = picture.resize(tuple(inner.tolist()), Image.Resampling.BILINEAR)
+    scale = sides / inner
+    return shown, -scale * [x, y], scale * size
+
+
+def run(name, x):
+    """What the network `models.NAME` says about pictures x (N, S, S, 3), on the host."""
+    with no_grad():
+        output = _network(name, backend.default_device().name)(Tensor(x))
+    return output.numpy() if isinstance(output, Tensor) else [y.numpy() for y in output]
+
+
+@cache
+def _network(name, device):
+    """A network with its published weights, loaded when it is first needed and kept."""
+    return getattr(models, name)().to(device).eval()
+
+
+def _rgb(operation, picture):
+    """A picture as (H, W, 3) uint8."""
+    picture = check_picture(operation, picture)
+    if picture.dtype != np.uint8:
+        if not np.isfinite(picture).all():
+            raise ValueError(f"{operation}: picture has values that are not finite")
+        picture = np.rint(picture.clip(0, 255)).astype("uint8")
+    return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
