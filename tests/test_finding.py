@@ -41,7 +41,6 @@ def stand_ins(monkeypatch):
 
     look = Look("spots", lambda output: output, 128, 0, 4, (0.1, -0.1, 0.2, 0.3))
     monkeypatch.setattr(finding, "run", run)
-    monkeypatch.setattr(finding, "NEAR", replace(look, border=1 / 6))
     monkeypatch.setattr(finding, "DETECTORS", {"ssd": (look,), "tiny": (replace(look, border=1 / 6), look)})
     return seen
 
@@ -77,35 +76,14 @@ def test_landmarks_lie_in_the_grown_box(stand_ins):
 
 def test_whole_pictures(stand_ins):
     picture = np.full((60, 30, 3), 128, "uint8")
-    face, = find(picture, whole=True)
+    face, = find(picture)
     assert face.whole and face.score is None and face.box.tolist() == [0, 0, 30, 60]
     np.testing.assert_allclose(face.landmarks, [-15, 0] + POINTS * 60, atol=1e-6)
-    assert find(picture) == find(picture, whole=False) == []
+    assert find(picture, whole=False) == []
     found = len(stand_ins)
     assert find(painted(60, 30, (5, 5, 20, 20)), whole=True)[0].whole
     assert [name for name, _ in stand_ins[found:]] == ["face_landmarks"]         # no detector was asked
     assert not find(painted(60, 30, (5, 5, 20, 20)))[0].whole
-
-
-def test_a_face_that_fills_the_picture(stand_ins, monkeypatch):
-    """A sure one is the only one.  A faint one is one where there is no other, if it is so large."""
-    def sees(less):
-        monkeypatch.setattr(finding, "NEAR", Look("near", lambda output: (output[0], output[1] - less), 128, 1 / 6, 4,
-                                                  (0,) * 4))
-
-    both = painted(100, 100, (10, 5, 90, 95), (0, 0, 8, 8))
-    sees(0)
-    face, = find(both)
-    np.testing.assert_allclose(face.box, (10, 5, 90, 95), atol=2)
-    assert not face.whole and [name for name, _ in stand_ins] == ["near", "face_landmarks"]
-    assert len(find(both, whole=False)) == 2
-    assert len(find(painted(100, 100, (10, 5, 60, 95), (0, 0, 8, 8)))) == 2             # less than half
-    sees(0.7)
-    assert len(find(both)) == 2
-    face, = find(both, threshold=0.99)
-    assert face.score == pytest.approx(0.5 + 5 / 11 - 0.7)
-    sees(0.9)
-    assert find(both, threshold=0.99) == []
 
 
 def test_small_faces_in_large_pictures(stand_ins):
@@ -168,7 +146,7 @@ def test_cutting_ends_at_the_border():
 @pytest.mark.parametrize("shape", [(40, 30), (40, 30, 1), (40, 30, 3), (1, 1, 3), (1, 1), (1, 500)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
-    face, = find(np.full(shape, 100, dtype), whole=True)
+    face, = find(np.full(shape, 100, dtype))
     assert face.picture.shape == (*shape[:2], 3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
     assert np.isfinite(face.landmarks).all() and face.chip(20).shape == (20, 20, 3)
 
@@ -278,8 +256,8 @@ def test_the_astronaut(real_nets, detector, box, score, points):
 def test_a_painting_has_no_face(real_nets):
     picture = load_image(IMAGES / "starry_night.jpg")
     for detector in ("ssd", "tiny"):
-        assert find(picture, detector) == []
-    assert find(picture, whole=True)[0].whole
+        assert find(picture, detector, whole=False) == []
+    assert find(picture)[0].whole
 
 
 def test_a_face_near_and_far(real_nets):

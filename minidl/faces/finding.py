@@ -83,7 +83,6 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.4                               # IoU of two boxes of one face
-FAINT = 0.1                                 # the score of a face that fills more than half of the picture
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -94,10 +93,9 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     threshold: of the score, 0..1.  A lower one finds more, and more that is no face.
     smallest: how wide a face is in pixels that should be found.  Where it would be too small for the networks, parts of
         the picture are looked at as well as the whole, which takes its time: twice as small, four times as many.
-    whole: what is done with a picture that a face fills, which detectors hardly see as they learned from wider ones.
-        "auto": a face that fills more than half of the picture is the only one in it, and where nothing is found it may
-        be a faint one.  The list is empty where there is none either.
-        True: the whole picture is taken as the box of a face.  False: only what is above the threshold counts.
+    whole: what is done with a picture that a face fills, which detectors may miss as they learned from wider ones.
+        "auto": where nothing is found, the whole picture is taken as the box of a face.
+        True: it is taken so at once.  False: never; the list may be empty.
     The networks are fetched and loaded when they are first needed.
     Raises ValueError for another shape, values that are not finite, or other settings, TypeError for another dtype, and
     packages.FetchError where weights cannot be brought.
@@ -111,10 +109,9 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     picture = _rgb("find", picture)
     if whole is True:
         return whole_faces([picture])
-    boxes, scores = frames, _ = filling(picture) if whole else (np.zeros((0, 4)), np.zeros(0))
-    if not (scores > threshold).any():
-        found = detect(picture, DETECTORS[detector], threshold, smallest)
-        boxes, scores, frames = found if len(found[0]) else (boxes, scores, frames)
+    boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
+    if not len(boxes) and whole:
+        return whole_faces([picture])
     points = landmarks([(picture, frame) for frame in frames])
     return [Face(picture, box, float(score), own) for box, score, own in zip(boxes, scores, points)]
 
@@ -131,15 +128,6 @@ def aligned(pictures, size=150, padding=0.25):
     """Chips (N, size, size, 3), float32 in 0..255, of N pictures that each show one face and little else."""
     chips = [face.chip(size, padding) for face in whole_faces(pictures)]
     return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
-
-
-def filling(picture):
-    """(box (1, 4), score (1,)) of the face that fills more than half of a picture, or (0, 4) and (0,)."""
-    height, width, _ = picture.shape
-    boxes, scores = detect_in(picture, (0, 0, width, height), NEAR, FAINT)
-    large = np.flatnonzero((boxes[:, 2:] - boxes[:, :2]).prod(1) > height * width / 2)
-    surest = large[scores[large].argsort()[-1:]]
-    return boxes[surest], scores[surest]
 
 
 def detect(picture, looks, threshold, smallest):
