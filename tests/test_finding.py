@@ -8,12 +8,13 @@ import pytest
 import minidl as md
 from minidl.data import load_image
 from minidl.faces import finding
+from minidl.faces.alignment import MEAN_FACE
 from minidl.faces.finding import NEAR, Face, Look, aligned, cut, detect, find, fitted, landmarks, parts, whole_faces
 from minidl.files import cache_folder
 from minidl.models.face_resnet import FaceResNet
 
 IMAGES = pathlib.Path(__file__).parent.parent / "demos" / "images"
-POINTS = np.random.default_rng(0).uniform(0.2, 0.8, (68, 2))
+POINTS = 0.2 + 0.6 * np.concatenate([np.random.default_rng(0).random((17, 2)), MEAN_FACE])
 
 
 def spots(x):
@@ -86,6 +87,14 @@ def test_whole_pictures(stand_ins):
     assert not find(painted(60, 30, (5, 5, 20, 20)))[0].whole
 
 
+def test_a_picture_without_a_face_is_none(stand_ins, monkeypatch):
+    """Points that lie anyhow: only who says that it is a face gets one."""
+    monkeypatch.setattr(finding, "run", lambda name, x: np.random.default_rng(0).random((1, 68, 2))
+                        if name == "face_landmarks" else spots(x))
+    picture = np.full((60, 30, 3), 128, "uint8")
+    assert find(picture) == [] and find(picture, whole=True)[0].whole
+
+
 def test_small_faces_in_large_pictures(stand_ins):
     """8 pixels in a picture of 600: found in parts of it alone, once, also where a part's edge runs through it."""
     places = [(x, y, x + 8, y + 8) for x, y in ((3, 5), (250, 310), (124, 200), (300, 592), (592, 100))]
@@ -146,7 +155,7 @@ def test_cutting_ends_at_the_border():
 @pytest.mark.parametrize("shape", [(40, 30), (40, 30, 1), (40, 30, 3), (1, 1, 3), (1, 1), (1, 500)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
-    face, = find(np.full(shape, 100, dtype))
+    face, = find(np.full(shape, 100, dtype), whole=True)
     assert face.picture.shape == (*shape[:2], 3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
     assert np.isfinite(face.landmarks).all() and face.chip(20).shape == (20, 20, 3)
 
@@ -256,8 +265,8 @@ def test_the_astronaut(real_nets, detector, box, score, points):
 def test_a_painting_has_no_face(real_nets):
     picture = load_image(IMAGES / "starry_night.jpg")
     for detector in ("ssd", "tiny"):
-        assert find(picture, detector, whole=False) == []
-    assert find(picture)[0].whole
+        assert find(picture, detector) == []
+    assert find(picture, whole=True)[0].whole
 
 
 def test_a_face_near_and_far(real_nets):

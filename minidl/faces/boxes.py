@@ -6,13 +6,15 @@ import numpy as np
 
 
 def intersection_over_union(a, b):
-    """IoU = |A ∩ B| / |A ∪ B|  of all pairs: a (N, 4), b (M, 4) → (N, M), from 0 (apart) to 1 (the same).
+    """IoU = |A ∩ B| / |A ∪ B|  of all pairs, from 0 (apart) to 1 (the same).
 
-    The intersection is the box from the larger of both left top corners to the smaller of both right bottom ones, if
-    that is a box;  |A ∪ B| = |A| + |B| − |A ∩ B|.  0 where both are empty.
+    a (N, 4), b (M, 4) → (N, M).  The intersection begins at the larger left and top, and ends at
+    the smaller right and bottom, if that is a box;  |A ∪ B| = |A| + |B| − |A ∩ B|.  0 where both
+    are empty.
     """
     a, b = _boxes("intersection_over_union", a), _boxes("intersection_over_union", b)
-    start, end = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    start = np.maximum(a[:, None, :2], b[:, :2])
+    end = np.minimum(a[:, None, 2:], b[:, 2:])
     intersection = (end - start).clip(0).prod(-1)
     area, other = ((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(-1) for boxes in (a, b))
     union = area[:, None] + other - intersection
@@ -30,7 +32,8 @@ def non_maximum_suppression(boxes, scores, overlap):
     """
     boxes, scores = _boxes("non_maximum_suppression", boxes), np.asarray(scores, "float64")
     if scores.shape != boxes.shape[:1] or not np.isfinite(scores).all():
-        raise ValueError(f"non_maximum_suppression: {len(boxes)} boxes need as many finite scores, got {scores.shape}")
+        raise ValueError(f"non_maximum_suppression: {len(boxes)} boxes need as many finite scores, "
+                         f"got {scores.shape}")
     if not 0 <= overlap <= 1:
         raise ValueError(f"non_maximum_suppression: overlap must be in 0..1, got {overlap}")
     left, kept = np.argsort(-scores, kind="stable"), []

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data.images import check_picture
-from minidl.faces.alignment import chip
+from minidl.faces.alignment import chip, misfit
 from minidl.faces.boxes import non_maximum_suppression
 from minidl.faces.detection import decode_grid, decode_maps, map_anchors
 from minidl.recording import no_grad
@@ -24,8 +24,8 @@ class Face:
 
     picture    (H, W, 3) uint8, the whole of it
     box        (4,): x₀, y₀, x₁, y₁ in its pixels, within its borders
-    score      how sure the detector was, 0..1; None where none found it, and the whole picture is the box
-    landmarks  (68, 2): x and y in its pixels; see `models.face_landmarks`.  They may lie outside.
+    score      how sure the detector was, 0..1; None where the whole picture was taken for the face
+    landmarks  (68, 2): x and y in its pixels, perhaps outside; see `models.face_landmarks`
     """
     picture: np.ndarray = field(repr=False)
     box: np.ndarray
@@ -51,11 +51,12 @@ class Look:
     """One way to look at a picture, by one network and at one scale.
 
     network: its name in `md.models`;  decode: boxes and scores from its output.
-    size: pixels a side of the square that it sees;  border: the share of that which stays black on each side, so that
-    faces which nearly fill the picture are of the size that it knows.
+    size: pixels a side of the square that it sees.
+    border: the share of the side that stays black on each side, so that faces which nearly fill the
+        picture have a size that it knows.
     reach: the width in the square of the smallest face that it sees.
-    margins: by which shares of its width and height a box grows, left, top, right and bottom, to frame a face as those
-    were framed from which the landmark network learned.
+    margins: by which shares of its width and height a box grows, left, top, right and bottom, to
+        frame a face as those were framed from which the landmark network learned.
     """
     network: str
     decode: object
@@ -78,66 +79,79 @@ def _read_grid(output):
 NEAR = Look("tiny_face_detector", _read_grid, 160, 1 / 6, 36, (0, 0, 0, 0))
 # from near faces to far ones: only the last look is repeated on parts of large pictures
 DETECTORS = {
-    "ssd": (NEAR, Look("ssd_face_detector", _read_maps, 512, 0, 12, (0.15, -0.15, 0.15, 0.10))),
-    "tiny": (NEAR, Look("tiny_face_detector", _read_grid, 416, 0, 36, (0, 0, 0, 0)),
+    "ssd": (NEAR,
+            Look("ssd_face_detector", _read_maps, 512, 0, 12, (0.15, -0.15, 0.15, 0.10))),
+    "tiny": (NEAR,
+             Look("tiny_face_detector", _read_grid, 416, 0, 36, (0, 0, 0, 0)),
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.4                               # IoU of two boxes of one face
+LARGEST_MISFIT = 0.12                       # of a face that no detector found
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     """The faces in a picture, a list of `Face`, the surest first.
 
-    picture: (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255, as `data.load_image` gives it.
+    picture: (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255, as `data.load_image`
+        gives it.
     detector: "ssd", or "tiny", which takes less time and sees less.
     threshold: of the score, 0..1.  A lower one finds more, and more that is no face.
-    smallest: how wide a face is in pixels that should be found.  Where it would be too small for the networks, parts of
-        the picture are looked at as well as the whole, which takes its time: twice as small, four times as many.
-    whole: what is done with a picture that a face fills, which detectors may miss as they learned from wider ones.
-        "auto": where nothing is found, the whole picture is taken as the box of a face.
-        True: it is taken so at once.  False: never; the list may be empty.
+    smallest: how wide a face is, in pixels, that should be found.  Where that is too small for the
+        detector, parts of the picture are looked at beside the whole.  That takes its time: of half
+        the width four times as many.
+    whole: what is done with a picture that a face fills, which detectors may miss.
+        "auto": where nothing is found, the whole picture is taken as the box of a face, unless its
+            landmarks lie unlike a face's (`alignment.misfit`).
+        True: it is taken so at once, whatever it shows.  False: never.
+    The list is empty where there is no face.
     The networks are fetched and loaded when they are first needed.
-    Raises ValueError for another shape, values that are not finite, or other settings, TypeError for another dtype, and
-    packages.FetchError where weights cannot be brought.
+    Raises ValueError for another shape, values that are not finite, or other settings, TypeError
+    for another dtype, and packages.FetchError where weights cannot be brought.
     """
     if detector not in DETECTORS:
         raise ValueError(f"find: detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
     if whole not in ("auto", True, False):
         raise ValueError(f"find: whole must be 'auto', True or False, got {whole!r}")
     if not 0 <= threshold <= 1 or not smallest > 0:
-        raise ValueError(f"find: threshold must be in 0..1 and smallest above 0, got {threshold} and {smallest}")
+        raise ValueError("find: threshold must be in 0..1 and smallest above 0, "
+                         f"got {threshold} and {smallest}")
     picture = _rgb("find", picture)
     if whole is True:
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
     if not len(boxes) and whole:
-        return whole_faces([picture])
+        return [face for face in whole_faces([picture]) if misfit(face.landmarks) <= LARGEST_MISFIT]
     points = landmarks([(picture, frame) for frame in frames])
-    return [Face(picture, box, float(score), own) for box, score, own in zip(boxes, scores, points)]
+    return [Face(picture, box, float(score), own)
+            for box, score, own in zip(boxes, scores, points)]
 
 
 def whole_faces(pictures):
     """A Face for each picture that shows one and little else: its box is the whole picture."""
     pictures = [_rgb("find", picture) for picture in pictures]
     boxes = [np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]) for picture in pictures]
-    return [Face(picture, box, None, points)
-            for picture, box, points in zip(pictures, boxes, landmarks(list(zip(pictures, boxes))))]
+    points = landmarks(list(zip(pictures, boxes)))
+    return [Face(picture, box, None, own) for picture, box, own in zip(pictures, boxes, points)]
 
 
 def aligned(pictures, size=150, padding=0.25):
-    """Chips (N, size, size, 3), float32 in 0..255, of N pictures that each show one face and little else."""
+    """The chips of pictures that each show one face and little else.
+
+    N pictures → (N, size, size, 3) float32 in 0..255.
+    """
     chips = [face.chip(size, padding) for face in whole_faces(pictures)]
     return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
 
 
 def detect(picture, looks, threshold, smallest):
-    """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture (H, W, 3), uint8, the surest first.
+    """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture, the surest first.
 
-    frames: the boxes grown by their look's margins.
+    picture: (H, W, 3) uint8.  frames: the boxes, grown by their look's margins.
     """
     boxes, scores, margins = [], [], []
     for look in looks:
-        for part in parts(picture, look, smallest) if look is looks[-1] else [(0, 0, *picture.shape[1::-1])]:
+        everything = parts(picture, look, smallest)
+        for part in everything if look is looks[-1] else everything[:1]:
             found, sure = detect_in(picture, part, look, threshold)
             boxes.append(found)
             scores.append(sure)
@@ -150,8 +164,11 @@ def detect(picture, looks, threshold, smallest):
 
 
 def parts(picture, look, smallest):
-    """x₀, y₀, x₁, y₁ of the parts of a picture that a look is repeated on: the whole, and, where a face `smallest` pixels
-    wide is smaller there than the look's reach, squares in which it is not, which overlap by a quarter or more."""
+    """The parts of a picture that are looked at, as x₀, y₀, x₁, y₁: the whole is the first.
+
+    Where a face `smallest` pixels wide is below the look's reach there, squares follow in which it
+    is not.  They overlap by a quarter or more.
+    """
     height, width, _ = picture.shape
     side = math.ceil(look.size * smallest / look.reach)
 
@@ -162,13 +179,15 @@ def parts(picture, look, smallest):
     whole = [(0, 0, width, height)]
     if max(width, height) <= side:
         return whole
-    return whole + [(x, y, min(x + side, width), min(y + side, height)) for y in starts(height) for x in starts(width)]
+    return whole + [(x, y, min(x + side, width), min(y + side, height))
+                    for y in starts(height) for x in starts(width)]
 
 
 def detect_in(picture, part, look, threshold):
     """(boxes (N, 4) in pixels of the picture, scores (N,)) that a look at a part of it gives.
 
-    A box that touches an edge of the part where the picture goes on is left out: another part has all of that face.
+    A box that touches an edge of the part where the picture goes on is left out: another part has
+    all of that face.
     """
     height, width, _ = picture.shape
     x0, y0, x1, y1 = part
@@ -176,21 +195,25 @@ def detect_in(picture, part, look, threshold):
     boxes, scores = look.decode(run(look.network, shown[None]))
     boxes = np.tile(corner + [x0, y0], 2) + boxes * np.tile(extent, 2)
     inner = np.array([x0 > 0, y0 > 0, x1 < width, y1 < height])
-    reaches = np.concatenate([boxes[:, :2] <= [x0 + 1, y0 + 1], boxes[:, 2:] >= [x1 - 1, y1 - 1]], 1)
+    touches = np.concatenate([boxes[:, :2] <= [x0 + 1, y0 + 1],
+                              boxes[:, 2:] >= [x1 - 1, y1 - 1]], 1)
     boxes = boxes.clip(0, [width, height, width, height])
-    kept = (scores > threshold) & ~(reaches & inner).any(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+    kept = (scores > threshold) & ~(touches & inner).any(1)
+    kept &= (boxes[:, 2:] > boxes[:, :2]).all(1)
     return boxes[kept], scores[kept]
 
 
 def landmarks(places, batch=64):
-    """The 68 points (N, 68, 2), x and y in pixels, of the faces at N places: pairs of a picture and
-    a box."""
+    """The 68 points (N, 68, 2), x and y in pixels, of faces at N places.
+
+    places: pairs of a picture (H, W, 3), uint8, and a box in it.
+    """
     points = []
     for start in range(0, len(places), batch):
         shown, corners, extents = [], [], []
         for picture, box in places[start:start + batch]:
             inside, corner = cut(picture, box)
-            view, before, extent = fitted(inside, 112, middle=True)
+            view, before, extent = fitted(inside, models.FaceLandmarks.size, middle=True)
             shown.append(view)
             corners.append(corner + before)
             extents.append(extent)
@@ -200,8 +223,10 @@ def landmarks(places, batch=64):
 
 
 def cut(picture, box):
-    """(what is in a box, at least one pixel; the corner (x, y) where it begins).  The box is brought to whole pixels,
-    downwards, and ends where the picture does."""
+    """(what is in a box, at least one pixel; the corner (x, y) where it begins).
+
+    The box is brought to whole pixels, downwards, and ends where the picture does.
+    """
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = np.floor(box).astype(int)
     x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
@@ -209,12 +234,13 @@ def cut(picture, box):
 
 
 def fitted(picture, size, border=0, middle=False):
-    """A picture (H, W, 3), uint8, resized to fit into a black square, at its left top or in its middle.
+    """A picture (H, W, 3), uint8, resized to fit into a black square.
 
-    border: the share of the square's sides that stays black all around.
-    Gives the square, (size, size, 3) float32, and where it lies in the picture: its corner and extent, in pixels (x, y),
-    so that p in 0..1 of the square is at corner + p · extent.  It is resized bilinearly, with the filter widened where it
-    shrinks.
+    middle: it lies in the middle of the square, else at the left top.
+    border: the share of the square's side that stays black on each side.
+    Gives the square, (size, size, 3) float32, and where it lies in the picture: corner and extent,
+    in pixels (x, y), so that p in 0..1 of the square is at corner + p · extent.
+    It is resized bilinearly, with the filter widened where it shrinks.
     """
     from PIL import Image
     edge = round(border * size)
@@ -223,7 +249,8 @@ def fitted(picture, size, border=0, middle=False):
     x, y = edge + ((room - inner) // 2 if middle else 0 * inner)
     shown = np.zeros((size, size, 3), "float32")
     picture = Image.fromarray(np.ascontiguousarray(picture))
-    shown[y:y + inner[1], x:x + inner[0]] = picture.resize(tuple(inner.tolist()), Image.Resampling.BILINEAR)
+    resized = picture.resize(tuple(inner.tolist()), Image.Resampling.BILINEAR)
+    shown[y:y + inner[1], x:x + inner[0]] = resized
     scale = sides / inner
     return shown, -scale * [x, y], scale * size
 

@@ -1,4 +1,4 @@
-"""What the nets of the package @vladmandic/face-api share: where their weights are, and layers that several have."""
+"""What the nets of the package @vladmandic/face-api share: their weights, and a kind of layer."""
 from pathlib import Path
 
 from minidl import weights as weight_files
@@ -7,10 +7,12 @@ from minidl.weights import WeightsError
 
 
 class Separable(Module):
-    """A convolution in two: y = pointwise(depthwise(x)).  x (N, H, W, in) → (N, ⌈H/stride⌉, ⌈W/stride⌉, out)
+    """A convolution in two: y = pointwise(depthwise(x)).
 
-    depthwise: each channel is convolved on its own, 3×3; pointwise: channels are mixed at each place, 1×1, and a bias is
-    added.  That costs 9 C + C O multiplications a place where a full convolution costs 9 C O.
+    x (N, H, W, C) → (N, ⌈H/stride⌉, ⌈W/stride⌉, O).
+    depthwise: each channel is convolved on its own, 3×3.  pointwise: channels are mixed at each
+    place, 1×1, and a bias is added.  That costs 9 C + C O multiplications a place, where a full
+    convolution costs 9 C O.
     Source: Howard et al. 2017 (MobileNet).
     """
 
@@ -33,17 +35,18 @@ def depthwise_filter(w):
 
 
 def separable_arrays(arrays, own, theirs):
-    """The parameters of a Separable named `own` from the arrays of a file, where it is named `theirs`."""
+    """The parameters of a Separable named `own` from a file's arrays, where it is `theirs`."""
     return {f"{own}.depthwise.weight": depthwise_filter(arrays[f"{theirs}/depthwise_filter"]),
             f"{own}.pointwise.weight": arrays[f"{theirs}/pointwise_filter"],
             f"{own}.pointwise.bias": arrays[f"{theirs}/bias"]}
 
 
 def read(network, net, weights, translate):
-    """`net`, frozen, with weights: fetched once, where `weights` is the name `network`; or those at a path, to the folder
-    `model/` of the package, to a .json or .bin in it, or to what `minidl.save` wrote.
+    """`net`, frozen, with weights.
 
-    translate(arrays): the parameters by their names in `net`, from the arrays of the package's file.
+    weights: the name `network`, whose file is fetched once; or a path, to the folder `model/` of
+        the package, to a .json or .bin in it, or to what `minidl.save` wrote.
+    translate(arrays): the parameters by their names in `net`, from the package's arrays.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
     path = weight_files.fetch(network) if weights == network else find_weights(network, weights)
@@ -56,14 +59,16 @@ def read(network, net, weights, translate):
             arrays = means | translate(arrays)
         net.load_state_dict(arrays)
     except KeyError as error:
-        raise WeightsError(f"{path}: is not a file of {network}'s weights: {error} is missing") from None
+        raise WeightsError(
+            f"{path}: is not a file of {network}'s weights: {error} is missing") from None
     except ValueError as error:
-        raise WeightsError(f"{path}: is not a file of {network}'s weights: {str(error)[:300]}") from None
+        raise WeightsError(
+            f"{path}: is not a file of {network}'s weights: {str(error)[:300]}") from None
     return net.freeze()
 
 
 def find_weights(network, path):
-    """The file to load, where `path` names a folder with the network's manifest in it, or the .bin beside that."""
+    """The file to load, where `path` names a folder with the network's manifest, or its .bin."""
     path, manifest = Path(path), weight_files.FILES[network]["name"]
     if path.is_dir():
         path = path / manifest
@@ -72,6 +77,7 @@ def find_weights(network, path):
     elif path.suffix == ".bin" and path.is_file():
         manifest = path.with_name(path.stem + "-weights_manifest.json")
         if not manifest.is_file():
-            raise FileNotFoundError(f"{network}: {path} needs {manifest.name} beside it, which says what is in it")
+            raise FileNotFoundError(
+                f"{network}: {path} needs {manifest.name} beside it, which says what is in it")
         path = manifest
     return path

@@ -1,8 +1,8 @@
 """Landmarks by regression: a small convolutional network says where 68 points of a face are.
 
-Source: face-api (Mühler 2018), whose weights it has; its blocks follow Huang et al. 2017 (DenseNet), with sums where
-those join channels; the 68 points are those of Sagonas et al. 2013:
-    0–16 jaw, 17–26 brows, 27–35 nose, 36–41 and 42–47 eyes, 48–67 lips; left in the picture before right.
+Source: face-api (Mühler 2018), whose weights it has.  Its blocks follow Huang et al. 2017
+(DenseNet), with sums where those join channels.  The 68 points are those of Sagonas et al. 2013, left in the
+picture before right: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 and 42–47 eyes, 48–67 lips.
 """
 from minidl import ops
 from minidl.models.face_api import Separable, read, separable_arrays
@@ -10,16 +10,17 @@ from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, Dense, GlobalAveragePool, Module, Reshape, Sequential
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
-CHANNELS = 32, 64, 128, 256                             # after each block; each halves the picture's sides
+CHANNELS = 32, 64, 128, 256                             # after each block, which halves the sides
 
 
 class SummingBlock(Module):
     """Convolutions of which each sees the sum of all before it:
 
-        y₀ = relu(c₀(x)),        yⱼ = relu(y₀ + c₁(y₀) + … + cⱼ(yⱼ₋₁)),        the last yⱼ is given
+        y₀ = relu(c₀(x)),   yⱼ = relu(y₀ + c₁(y₀) + … + cⱼ(yⱼ₋₁)),   and the last yⱼ is given.
 
-    c₀ halves the sides, and goes from in_channels to out_channels: a full convolution for colours, else a Separable.
-    The other count − 1 are Separables.  (N, H, W, in_channels) → (N, ⌈H/2⌉, ⌈W/2⌉, out_channels)
+    (N, H, W, in_channels) → (N, ⌈H/2⌉, ⌈W/2⌉, out_channels).
+    c₀ halves the sides.  It is a full convolution of colours, else a Separable, as the other
+    count − 1 are.
     """
 
     def __init__(self, in_channels, out_channels, count):
@@ -37,36 +38,43 @@ class SummingBlock(Module):
 
 
 class FaceLandmarks(Sequential):
-    """net(x) → (N, 68, 2): x and y of the points, in 0..1 of the picture.  x: (N, 112, 112, 3), RGB in 0..255, a face.
+    """net(x) → (N, 68, 2): x and y of the points, in 0..1 of the picture, perhaps outside.
 
+    x: (N, 112, 112, 3), RGB in 0..255, a face and a little around it.
     The names are mean, block0, block1, …, average, dense, points.
-    blocks: how many SummingBlocks, of `count` convolutions each.  The output is linear: points may lie outside.
-    The mean over the places that are left is what the dense layer sees.  Raises ValueError for another shape.
+    blocks: how many SummingBlocks, of `count` convolutions each.
+    Raises ValueError for another shape.
     """
     size, channels = 112, 3
 
     def __init__(self, blocks, count):
-        layers, before = {"mean": Centred("face_landmarks", MEAN, 1 / 255, self.size)}, self.channels
+        layers = {"mean": Centred("face_landmarks", MEAN, 1 / 255, self.size)}
+        before = self.channels
         for b, after in enumerate(CHANNELS[:blocks]):
             layers[f"block{b}"] = SummingBlock(before, after, count)
             before = after
-        super().__init__(layers | {"average": GlobalAveragePool(), "dense": Dense(before, 136, rng=0),
-                                   "points": Reshape(68, 2)})
+        layers |= {"average": GlobalAveragePool(), "dense": Dense(before, 136, rng=0),
+                   "points": Reshape(68, 2)}
+        super().__init__(layers)
 
 
 def face_landmarks(weights="face_landmarks"):
-    """The landmark network with pre-trained weights: "face_landmarks" (fetched once), or a path, as `face128` takes it."""
+    """The landmark network with pre-trained weights.
+
+    weights: "face_landmarks" (fetched once), or a path, as `face128` takes it.
+    """
     return _landmarks("face_landmarks", weights, 4, 4)
 
 
 def tiny_face_landmarks(weights="tiny_face_landmarks"):
-    """A landmark network of a quarter the size, which takes half the time and errs by a tenth more."""
+    """A landmark network a quarter the size: it takes half the time, and errs by a tenth more."""
     return _landmarks("tiny_face_landmarks", weights, 3, 3)
 
 
 def _landmarks(network, weights, blocks, count):
     def translate(arrays):
-        state = {"layers.dense.weight": arrays["fc/weights"], "layers.dense.bias": arrays["fc/bias"],
+        state = {"layers.dense.weight": arrays["fc/weights"],
+                 "layers.dense.bias": arrays["fc/bias"],
                  "layers.block0.convs.0.weight": arrays["dense0/conv0/filters"],
                  "layers.block0.convs.0.bias": arrays["dense0/conv0/bias"]}
         for b in range(blocks):

@@ -1,6 +1,7 @@
-"""A face detector of 190,000 weights: six convolutions and a grid of cells, each with five anchor boxes.
+"""A face detector of 190,000 weights: seven convolutions, and a grid of cells with anchor boxes.
 
-Source: face-api (Mühler 2018), after Redmon and Farhadi 2017 (YOLO9000).  `faces.detection` says what its output means.
+Source: face-api (Mühler 2018), after Redmon and Farhadi 2017 (YOLO9000).
+`faces.detection` says what its output means.
 """
 from minidl.models.face_api import Separable, read, separable_arrays
 from minidl.models.pictures import Centred
@@ -12,24 +13,30 @@ ANSWERS = 25                                            # of a cell: five anchor
 
 
 class TinyFaceDetector(Sequential):
-    """net(x) → (N, n, n, 25), n = S/32: what `faces.detection.decode_grid` reads.  x: (N, S, S, 3), RGB in 0..255.
+    """net(x) → (N, n, n, 25), n = S / 32: what `faces.detection.decode_grid` reads.
 
-    The names are mean, conv0, leaky0, pool0, conv1, leaky1, pool1, …, conv5, leaky5, pool5, answers.
-    S: any multiple of 32; what is large in the square is found with a small S, what is small with a large one.
+    x: (N, S, S, 3), RGB in 0..255, S any multiple of 32.  Faces that fill much of the square are
+    found with a small S, little ones with a large S.
+    The names are mean, conv0, leaky0, pool0, conv1, leaky1, pool1, …, pool5, answers.
     conv0 is a full convolution, and pads nothing; the others are Separable.  pool5 has stride 1.
     """
 
     def __init__(self):
-        layers = {"mean": Centred("tiny_face_detector", MEAN, 1 / 255), "conv0": Conv2d(3, CHANNELS[0], 3, rng=0)}
+        layers = {"mean": Centred("tiny_face_detector", MEAN, 1 / 255),
+                  "conv0": Conv2d(3, CHANNELS[0], 3, rng=0)}
         for i, after in enumerate(CHANNELS):
             if i:
                 layers[f"conv{i}"] = Separable(CHANNELS[i - 1], after)
-            layers |= {f"leaky{i}": LeakyReLU(0.1), f"pool{i}": MaxPool(2, 1 if i == 5 else 2, "same")}
+            layers |= {f"leaky{i}": LeakyReLU(0.1),
+                       f"pool{i}": MaxPool(2, 1 if i == 5 else 2, "same")}
         super().__init__(layers | {"answers": Conv2d(CHANNELS[-1], ANSWERS, 1, rng=0)})
 
 
 def tiny_face_detector(weights="tiny_face_detector"):
-    """The tiny detector with pre-trained weights: "tiny_face_detector" (fetched once), or a path, as `face128` takes it."""
+    """The tiny detector with pre-trained weights.
+
+    weights: "tiny_face_detector" (fetched once), or a path, as `face128` takes it.
+    """
     return read("tiny_face_detector", TinyFaceDetector(), weights, _translate)
 
 

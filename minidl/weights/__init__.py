@@ -21,8 +21,9 @@ FILES = {
     },
 }
 
-# Nets for faces, as face-api's authors published them (MIT), most of them in 8 bits.  One archive has all; whichever is
-# fetched first brings the others along.  name: two files, their sizes and SHA-256
+# Nets for faces, as face-api's authors published them (MIT), most of them in 8 bits.  One archive
+# has them all: whichever is fetched first brings the others along.
+# name: its manifest and its numbers, with their sizes and SHA-256
 FACE_API = {
     # dlib's face ResNet (King 2017, public domain)
     "face128": [
@@ -55,25 +56,21 @@ FACE_API = {
 
 def _of_face_api(name):
     """The arguments of packages.fetch for one of FACE_API."""
-    own, others = FACE_API[name], [file for other, pair in FACE_API.items() if other != name for file in pair]
-    (manifest, size, sha256), binary = own
-    folder = "package/model/"
+    def member(file, size, sha256):
+        return file, f"package/model/{file}", sha256, size
 
-    def wanted(file):
-        return file[0], folder + file[0], file[2], file[1]
-
+    manifest, numbers = (member(*file) for file in FACE_API[name])
+    others = [member(*file) for other, files in FACE_API.items() if other != name for file in files]
     return {
-        "name": manifest,
+        **dict(zip(("name", "member", "sha256", "size"), manifest)),
         "requirement": "@vladmandic/face-api@1.7.15",
         "client": "npm",
-        "member": folder + manifest,
-        "sha256": sha256,
-        "size": size,
-        "beside": [wanted(binary)],
-        "along": [wanted(file) for file in others],
+        "beside": [numbers],
+        "along": others,
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
-        "hint": f"or unpack npm's package @vladmandic/face-api and give the path of its folder model/: {name}(weights=PATH)",
+        "hint": "or unpack npm's package @vladmandic/face-api and give the path of its folder "
+                f"model/: {name}(weights=PATH), or in the environment variable MINIDL_CACHE",
     }
 
 
