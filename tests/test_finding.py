@@ -95,6 +95,14 @@ def test_a_picture_without_a_face_is_none(stand_ins, monkeypatch):
     assert find(picture) == [] and find(picture, whole=True)[0].whole
 
 
+def test_nothing_is_looked_for_beside_a_face_that_fills_the_picture(stand_ins):
+    large, small = (10, 5, 90, 95), (0, 0, 8, 8)
+    assert len(find(painted(100, 100, large, small), "tiny")) == 2                  # the first look sees both
+    assert [name for name, _ in stand_ins] == ["spots", "face_landmarks"]
+    find(painted(100, 100, (10, 5, 60, 95), small), "tiny")                         # less than half
+    assert [name for name, _ in stand_ins[2:]] == ["spots", "spots", "face_landmarks"]
+
+
 def test_small_faces_in_large_pictures(stand_ins):
     """8 pixels in a picture of 600: found in parts of it alone, once, also where a part's edge runs through it."""
     places = [(x, y, x + 8, y + 8) for x, y in ((3, 5), (250, 310), (124, 200), (300, 592), (592, 100))]

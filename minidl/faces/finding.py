@@ -147,9 +147,12 @@ def detect(picture, looks, threshold, smallest):
     """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture, the surest first.
 
     picture: (H, W, 3) uint8.  frames: the boxes, grown by their look's margins.
+    A face that fills more than half of the picture is the last that is looked for.
     """
     boxes, scores, margins = [], [], []
     for look in looks:
+        if any((found[:, 2:] - found[:, :2]).prod(1).max(initial=0) > picture[..., 0].size / 2 for found in boxes):
+            break
         everything = parts(picture, look, smallest)
         for part in everything if look is looks[-1] else everything[:1]:
             found, sure = detect_in(picture, part, look, threshold)
