@@ -600,8 +600,16 @@ def test_save_and_load(tmp_path, device):
 def test_another_encoders_gallery_is_refused(tmp_path):
     gallery = on_a_line()
     gallery.save(tmp_path / "g.npz")
-    with pytest.raises(md.WeightsError, match=r"g.npz was made with another encoder or by an earlier minidl \(fingerprint .{12}…, .*enroll again"):
+    with pytest.raises(md.WeightsError, match=r"made with another encoder or by an earlier minidl "
+                       r"\(fingerprint .{12}…, .*enroll again"):
         Gallery.load(tmp_path / "g.npz", Encoder(width=2, seed=1))
+    gallery.encoder.aligned = True
+    with pytest.raises(md.WeightsError, match="g.npz was made with this encoder without alignment"):
+        Gallery.load(tmp_path / "g.npz", gallery.encoder)
+    gallery.save(tmp_path / "g.npz")
+    gallery.encoder.aligned = False
+    with pytest.raises(md.WeightsError, match="g.npz was made with this encoder with alignment"):
+        Gallery.load(tmp_path / "g.npz", gallery.encoder)
 
 
 def test_cut_off_and_damaged_galleries_are_refused(tmp_path):

@@ -140,3 +140,13 @@ def fingerprint(encoder, align=None):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
+
+
+def whose(made_with, encoder):
+    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it is
+    shown pictures now."""
+    for align, how in (True, "with"), (False, "without"):
+        if made_with == fingerprint(encoder, align):
+            return f"this encoder {how} alignment"
+    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's is "
+            f"{fingerprint(encoder)[:12]}…)")

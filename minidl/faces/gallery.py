@@ -17,7 +17,7 @@ from minidl.data.people import check_name, composed
 from minidl.faces.answers import Match, Verification
 from minidl.faces.calibration import Impostors
 from minidl.faces.copies import copies
-from minidl.faces.encoding import encode, fingerprint
+from minidl.faces.encoding import encode, fingerprint, whose
 from minidl.faces.measured import measured
 from minidl.kernels import two_nearest
 
@@ -285,13 +285,9 @@ class Gallery:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
         if made_with != own:
-            found = f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this " \
-                f"one's is {own[:12]}…)"
-            for align, how in (False, "without"), (True, "with"):
-                if made_with == fingerprint(encoder, align):
-                    found = f"this encoder {how} alignment"
-            raise weights.WeightsError(f"{path} was made with {found}: its encodings mean nothing "
-                                       "here; give that encoder, or enroll again")
+            raise weights.WeightsError(
+                f"{path} was made with {whose(made_with, encoder)}: its encodings mean "
+                "nothing here; give that encoder, or enroll again")
         return gallery
 
     @classmethod
