@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data.images import check_picture
-from minidl.faces.alignment import chip, misfit
+from minidl.faces.alignment import chip
 from minidl.faces.boxes import non_maximum_suppression
 from minidl.faces.detection import decode_grid, decode_maps, map_anchors
 from minidl.recording import no_grad
@@ -86,7 +86,7 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.4                               # IoU of two boxes of one face
-LARGEST_MISFIT = 0.12                       # of a face that no detector found
+FAINT = 0.05                                # the least score of a face that fills the picture
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -100,8 +100,8 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         detector, parts of the picture are looked at beside the whole.  That takes its time: of half
         the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
-        "auto": where nothing is found, the whole picture is taken as the box of a face, unless its
-            landmarks lie unlike a face's (`alignment.misfit`).
+        "auto": where nothing is found, the whole picture is taken as the box of a face, if a face
+            that fills it is seen at least faintly.
         True: it is taken so at once, whatever it shows.  False: never.
     The list is empty where there is no face.
     The networks are fetched and loaded when they are first needed.
@@ -120,7 +120,8 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
     if not len(boxes) and whole:
-        return [face for face in whole_faces([picture]) if misfit(face.landmarks) <= LARGEST_MISFIT]
+        faint, _ = detect_in(picture, (0, 0, *picture.shape[1::-1]), NEAR, FAINT)
+        return whole_faces([picture] if fills(picture, faint) else [])
     points = landmarks([(picture, frame) for frame in frames])
     return [Face(picture, box, float(score), own)
             for box, score, own in zip(boxes, scores, points)]
@@ -151,7 +152,7 @@ def detect(picture, looks, threshold, smallest):
     """
     boxes, scores, margins = [], [], []
     for look in looks:
-        if any((found[:, 2:] - found[:, :2]).prod(1).max(initial=0) > picture[..., 0].size / 2 for found in boxes):
+        if any(fills(picture, found) for found in boxes):
             break
         everything = parts(picture, look, smallest)
         for part in everything if look is looks[-1] else everything[:1]:
@@ -164,6 +165,12 @@ def detect(picture, looks, threshold, smallest):
     boxes, scores, margins = boxes[kept], scores[kept], margins[kept]
     sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     return boxes, scores, boxes + sizes * margins * [-1, -1, 1, 1]
+
+
+def fills(picture, boxes):
+    """Whether one of the boxes (N, 4) is more than half of the picture."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return bool((2 * sizes.prod(1) > np.prod(picture.shape[:2])).any())
 
 
 def parts(picture, look, smallest):
