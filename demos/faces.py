@@ -48,8 +48,9 @@ def main(arguments=None):
     options.left_out = []
     figures = COMMANDS[name][0](options)
     skipped = list(dict.fromkeys(options.left_out))
-    write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed,
-                              "skipped": [{"picture": str(one.path), "reason": one.reason} for one in skipped]})
+    write_json(options.json, {
+        **figures, "model": str(options.model), "seed": options.seed,
+        "skipped": [{"picture": str(one.path), "reason": one.reason} for one in skipped]})
     if skipped:
         print(*(f"left out: {one}" for one in skipped),
               f"left out, as said above: {len(skipped):,}; all else was used", sep="\n",
@@ -139,17 +140,21 @@ def _model_option(add):
 
 
 def _no_align(add):
-    add("--no-align", action="store_true", help="to compare: look at whole pictures as they are, which must show one face "
-        "each, closely cut; not at the faces in them, brought upright")
+    add("--no-align", action="store_true",
+        help="to compare: look at whole pictures as they are, which must show one face each, "
+        "closely cut; not at the faces in them, brought upright")
 
 
 def _detector(add):
-    add("--detector", choices=list(DETECTORS), default="ssd", help="tiny takes a third of the time and misses more")
-    add("--whole", action="store_true", help="every picture shows one face and little else: look for no other")
+    add("--detector", choices=list(DETECTORS), default="ssd",
+        help="tiny takes a third of the time and misses more")
+    add("--whole", action="store_true",
+        help="every picture shows one face and little else: look for no other")
 
 
 def _at(add):
-    add("--at", type=point, metavar="X,Y", help="which face is meant, where the picture shows several: a pixel in it")
+    add("--at", type=point, metavar="X,Y",
+        help="which face is meant, where the picture shows several: a pixel in it")
 
 
 def _gallery_option(add):
@@ -170,7 +175,8 @@ def _train_files(add):
 
 
 def _align(add):
-    add("--align", action="store_true", help="learn from faces that are found and brought upright, and later look at such")
+    add("--align", action="store_true",
+        help="learn from faces that are found and brought upright, and later look at such")
 
 
 def _recipe(add):
@@ -230,8 +236,10 @@ def _far(add):
 
 
 COMMANDS = {            # name: (what it does, how it is described, its options)
-    None: (_everything, __doc__, [_data_or_drawn, _pairs, _crop, _align, _no_align, _detector, _recipe]),
-    "train": (_train, "Train an encoder on a folder of people.", [_data, _train_files, _crop, _align, _detector, _recipe]),
+    None: (_everything, __doc__,
+           [_data_or_drawn, _pairs, _crop, _align, _no_align, _detector, _recipe]),
+    "train": (_train, "Train an encoder on a folder of people.",
+              [_data, _train_files, _crop, _align, _detector, _recipe]),
     "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
     "enroll": (enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
                "`identify`.", [_gallery_option, _enrolled, _at]),

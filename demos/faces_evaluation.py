@@ -100,7 +100,8 @@ def _recognition(encodings, names, figures, options):
 
 
 def _thresholds(model):
-    """(τ of a gallery of this encoder for pairs, τ as a function of how many pictures are enrolled, or None)."""
+    """(τ of this encoder's galleries for pairs, τ as a function of how many pictures are enrolled
+    or None)."""
     known = model.impostors or measured(model.encoder)
     if known is None:
         return model.threshold, None
@@ -134,10 +135,10 @@ def _open_set(encodings, names, threshold, following, options):
     if len(people) <= report.STRANGERS or counts.max() < 2:
         return None
     rows = report.open_set_growth(encodings, names, rules, seed=options.seed)
-    say(options, f"strangers ({rows[0]['strangers']:,} of them) and other pictures of the K people enrolled from one picture "
-        f"each, mean of 20 draws:",
-        f"  at τ {threshold:.3f}, for pairs" + ("" if following is None else
-                                                f"{'':29}at τ that follows K, for 1 % of strangers"),
+    say(options, f"{rows[0]['strangers']:,} strangers, and other pictures of the K people enrolled "
+        "from one picture each (mean of 20 draws):",
+        f"  at τ {threshold:.3f}, for pairs"
+        + ("" if following is None else f"{'':29}at τ that follows K, for 1 % of strangers"),
         "     K   strangers named  1 − (1 − FAR)^K  found  wrong"
         + ("" if following is None else "       τ   strangers named  found  wrong"))
     for size in dict.fromkeys(row["enrolled"] for row in rows):
@@ -184,15 +185,16 @@ def show(model, options):
     for (name, number), claimed in zip(shown, enrolled):
         view, picture = see(name, number)
         verified.append((picture, name, gallery.verify(view, claimed)))
-    plots.answers(options.output / "faces.png", [(name, see(name, 0)[1]) for name in enrolled], identified, verified)
+    plots.answers(options.output / "faces.png", [(name, see(name, 0)[1]) for name in enrolled],
+                  identified, verified)
     return {"threshold": gallery.threshold, "enrolled": enrolled,
             "identified": [[name, found.name] for _, name, found in identified],
             "verified": [[name, said.claimed, said.accepted] for _, name, said in verified]}
 
 
 def find_astronaut(options):
-    """The face in a real photograph, drawn as a strip: box, landmarks, chip.  None where the networks, which nothing
-    else here needs, cannot be fetched."""
+    """The face in a real photograph, drawn as a strip: box, landmarks, chip.  None where the
+    networks, which nothing else here needs, cannot be fetched."""
     path = Path(__file__).parent / "images" / "astronaut.jpg"
     try:
         face, = find(load_image(path), options.detector)
@@ -204,7 +206,8 @@ def find_astronaut(options):
 
 
 def _albums(model, people, rng):
-    """{name: faces on the first pictures} of so many people as are shown, who have two that can be used."""
+    """{name: faces on the first pictures} of so many people as are shown, who have two that can be
+    used."""
     albums, counts = {}, np.bincount(people.labels)
     for label in rng.permutation(np.flatnonzero(counts > 1)):
         first = np.searchsorted(people.labels, label)

@@ -10,9 +10,9 @@ from demos.faces_model import model_of, say, usable
 from minidl.data import balanced_pairs, read_people
 from minidl.data.people import LeftOut, check_name, composed, find_pictures, shown
 from minidl.faces import Gallery, Impostors
+from minidl.faces.calibration import judge, per_comparison
 from minidl.faces.choosing import middle, one_face
 from minidl.faces.drawing import draw_faces
-from minidl.faces.calibration import judge, per_comparison
 from minidl.faces.measured import measured
 from minidl.weights import WeightsError
 
@@ -55,7 +55,8 @@ def enroll(options):
     _warn(gallery, calibrated)
     return {"enrolled": added, "enrolled_before": again, "people": len(gallery),
             "faces": [{"picture": str(paths[place.path]), "name": name, **_place(place)}
-                      for place, name in zip(places, names)], "threshold": gallery.threshold, "calibrated": calibrated,
+                      for place, name in zip(places, names)],
+            "threshold": gallery.threshold, "calibrated": calibrated,
             "seconds": watch.seconds}
 
 
@@ -105,8 +106,9 @@ def _answers(gallery, paths, places, found):
     calibrated = _calibrated(gallery)
     _warn(gallery, calibrated)
     unknown = {} if calibrated else {"false_accept_rate": None}
-    return {"answers": [{"picture": str(paths[place.path]), **_place(place), **vars(said), **unknown}
-                        for place, said in zip(places, found)], "calibrated": calibrated}
+    answers = [{"picture": str(paths[place.path]), **_place(place), **vars(said), **unknown}
+               for place, said in zip(places, found)]
+    return {"answers": answers, "calibrated": calibrated}
 
 
 def _place(place):
@@ -254,8 +256,8 @@ def _explained(options, model, new=False):
     try:
         yield
     except WeightsError as error:
-        raise ValueError(f"{error}; --model and --no-align say which encoder, here {options.model}, "
-                         + ("aligned" if model.aligned else "not aligned")) from None
+        here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
+        raise ValueError(f"{error}; --model and --no-align say which encoder, here {here}") from None
 
 
 def _files(options):

@@ -1,4 +1,4 @@
-"""What the commands of demos.faces share: an encoder by its name, and the faces in pictures as it wants to see them."""
+"""What the commands of demos.faces share: an encoder by its name, and faces as it wants to see them."""
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,9 @@ FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends
 
 @dataclass(frozen=True)
 class Place:
-    """Where a face is: in which of the paths, its box (x₀, y₀, x₁, y₁) in pixels of the picture as it is shown to the
-    encoder, and the detector's score, None where the whole picture was taken for the face."""
+    """Where a face is: in which of the paths; its box (x₀, y₀, x₁, y₁) in pixels of the picture, or
+    of its middle where it is cropped; and the detector's score, None where the whole picture was
+    taken for the face."""
     path: int
     box: tuple
     score: float | None
@@ -33,13 +34,14 @@ class Model:
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
-    align: False shows it whole pictures, as they are; None what suits it: face128 is shown the faces that are found in
-        them, upright, and so is an encoder that was trained on such.
+    align: False shows it whole pictures, as they are; None what suits it: face128 is shown the
+        faces that are found in them, upright, and so is an encoder that was trained on such.
     detector, whole: see `faces.find`.
     left_out: a list to which LeftOut is added for every picture that cannot be read.
     """
 
-    def __init__(self, name, crop=None, quiet=False, left_out=None, align=None, detector="ssd", whole="auto"):
+    def __init__(self, name, crop=None, quiet=False, left_out=None, align=None, detector="ssd",
+                 whole="auto"):
         path, notes = Path(name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from demos import faces
+from demos import faces, faces_model
 import minidl as md
-from minidl.data import load_image, save_image
+from minidl.data import load_image, save_image, write_drawn_faces
 from minidl.files import cache_folder
 from minidl.weights import FILES
 from tests.test_demos import fails
@@ -136,3 +136,23 @@ def test_aligned_and_unaligned_are_not_mixed(gallery, tmp_path, capsys):
     assert "or enroll again; --model and --no-align say which encoder, here face128, aligned" in said
     said = fails(capsys, faces.main, "identify", ASTRONAUT, "--no-align", *options, gallery)
     assert "g.npz was made with this encoder with alignment: " in said and "here face128, not aligned" in said
+
+
+def test_an_encoder_of_aligned_faces(tmp_path, capsys):
+    """It is trained on chips, and shown chips later, also in galleries; its file says so."""
+    write_drawn_faces(tmp_path / "people", 8, 3, 40, seed=5)
+    options = ["--output", tmp_path, "--whole"]
+    call("train", "--align", "--data", tmp_path / "people", "--model", tmp_path / "m.npz", "--size", "24", "--steps", "2",
+         "--pretrain-steps", "2", "--every", "2", "--people", "4", *options)
+    assert md.models.load_encoder(tmp_path / "m.npz").notes["aligned"] is True
+    picture = next((tmp_path / "people").glob("*/*.jpg"))
+    options += ["--model", tmp_path / "m.npz", "--gallery", tmp_path / "g.npz"]
+    call("enroll", "Ann", picture, *options)
+    _, figures = call("identify", picture, *options)
+    assert figures["answers"][0]["distance"] < 1e-5
+    model = faces_model.Model(tmp_path / "m.npz", whole=True)
+    face, = model.see(picture)
+    expected = md.faces.encode(model.encoder, [face.chip(24)], align=False)
+    np.testing.assert_allclose(md.faces.Gallery.load(tmp_path / "g.npz", model.encoder).encodings, expected, atol=1e-5)
+    capsys.readouterr()
+    assert "without alignment" not in fails(capsys, faces.main, "list", *options, "--no-align")

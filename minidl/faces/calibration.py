@@ -94,8 +94,9 @@ class Impostors:
         """
         couples = min(len(distances), people * (people - 1) // 2)
         if couples < LEAST:
-            raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; at "
-                             f"least {LEAST} pairs of two people are needed, and thirty people are wise")
+            raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; "
+                             f"at least {LEAST} pairs of two people are needed, and thirty people "
+                             "are wise")
         if couples < FEW:
             from scipy.stats import t
             n = min(couples, 2 * people)

@@ -7,7 +7,7 @@ from minidl.data.images import save_image
 from minidl.faces.boxes import intersection_over_union
 
 KNOWN, UNKNOWN = "#117733", "#bb5500"               # somebody was named; nobody was
-SIDES = 800, 1920                                   # pixels: a picture is drawn at least, at most so large
+SIDES = 800, 1920                                   # pixels that a picture is drawn wide or high
 
 
 def draw_faces(path, picture, boxes, texts, known):
@@ -23,7 +23,8 @@ def draw_faces(path, picture, boxes, texts, known):
     image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(planes, (*planes.shape[:2], 3))))
     longer = max(image.size)
     scale = np.clip(longer, *SIDES) / longer
-    image = image.resize([max(1, round(scale * side)) for side in image.size], Image.Resampling.LANCZOS)
+    sides = [max(1, round(scale * side)) for side in image.size]
+    image = image.resize(sides, Image.Resampling.LANCZOS)
     boxes = scale * np.asarray(boxes, "float64").reshape(-1, 4)
     pen, unit = ImageDraw.Draw(image), max(image.size) / 100
     font, width = _font(round(2.2 * unit)), max(2, round(0.3 * unit))
@@ -37,16 +38,16 @@ def draw_faces(path, picture, boxes, texts, known):
 
 
 def _places(boxes, texts, pen, font, size):
-    """Where each text goes, as boxes: below its face, above, beside it, or in it; where it covers least of the
-    other faces, of its own, and of the texts already there."""
+    """Where each text goes, as boxes: below its face, above, beside it, or in it; where it covers
+    least of the faces and of the texts already there."""
     taken = []
     for i, text in enumerate(texts):
         x0, y0, x1, y1 = boxes[i]
         *_, wide, high = pen.multiline_textbbox((0, 0), text, font=font)
         margin = max(size) / 125
         wide, high = wide + margin, high + margin
-        corners = [(x0, y1), (x0, y0 - high), (x1 - wide, y1), (x1 - wide, y0 - high), (x1, y0), (x0 - wide, y0),
-                   (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
+        corners = [(x0, y1), (x0, y0 - high), (x1 - wide, y1), (x1 - wide, y0 - high), (x1, y0),
+                   (x0 - wide, y0), (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
         corners = np.clip(corners, 0, np.maximum(np.array(size) - [wide, high], 0))
         places = np.concatenate([corners, corners + [wide, high]], 1)
         hidden = intersection_over_union(places, np.concatenate([boxes, *taken])).sum(1)

@@ -200,11 +200,13 @@ def finding(path, face, title="From a photograph to what the encoder sees"):
     for axes in whole, near:
         axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=RIGHT, linewidth=2)
     wide, high = 0.35 * (x1 - x0), 0.35 * (y1 - y0)
-    near.plot(*face.landmarks.T, "o", color="white", markeredgecolor="black", markersize=4, markeredgewidth=0.7)
+    near.plot(*face.landmarks.T, "o", color="white", markeredgecolor="black", markersize=4,
+              markeredgewidth=0.7)
     near.set(xlim=(x0 - wide, x1 + wide), ylim=(y1 + high, y0 - high))
     upright.imshow(np.rint(face.chip()).astype("uint8"))
     said = "the whole picture" if face.whole else f"found with score {face.score:.2f}"
-    for axes, text in (whole, f"box: {said}"), (near, "68 landmarks"), (upright, "chip: upright, all faces in one place"):
+    for axes, text in ((whole, f"box: {said}"), (near, "68 landmarks"),
+                       (upright, "chip: upright, all faces in one place")):
         axes.set_axis_off()
         axes.set_title(text)
     figure.suptitle(title)

@@ -55,18 +55,19 @@ def recognition(encodings, labels, far=0.01):
 
 
 def open_set_growth(encodings, labels, rules, draws=20, seed=0):
-    """1:K as a gallery grows, K people enrolled from one picture each: a list of dictionaries, one a K and rule.
+    """1:K as a gallery grows: strangers and known people, K of these enrolled from one picture each.
 
     encodings (N, D) on the host, labels (N,).  rules: {name: τ as a function of K}.
-    In each draw K of the people with two pictures are enrolled and their other pictures asked; the strangers, one picture
-    each, are a third of all people, and no fewer than ten.  Means over the draws:
-    enrolled, rule, threshold       K, the rule's name and its τ there
-    strangers, known                how many pictures of them are asked in a draw
-    strangers_named                 the share of strangers for whom anybody is within τ
-    expected                        1 − (1 − F)^K, F the share of all pairs of two people within τ: what would come if
-                                    the comparisons of a stranger were independent; it is more than what comes where some
-                                    strangers resemble many people
-    known_found, known_wrong        the share of the pictures asked that get the right name, and another
+    In each draw K of the people with two pictures are enrolled, and their other pictures asked.  The
+    strangers, one picture each, are a third of all people, and no fewer than ten.
+    A list of dictionaries, one for each K and rule, with means over the draws:
+    enrolled, rule, threshold   K, the rule's name, and its τ there
+    strangers, known            how many pictures of them are asked in a draw
+    strangers_named             the share of strangers for whom anybody is within τ
+    expected                    1 − (1 − F)^K, F the share of a stranger's comparisons within τ: what
+                                would come if these were independent.  Less comes where some
+                                strangers resemble many people.
+    known_found, known_wrong    the share of the known who get the right name, and another
     Raises ValueError unless ten people can be strangers and one of the others has two pictures.
     """
     encodings, labels = np.asarray(encodings), np.asarray(labels)
@@ -75,27 +76,32 @@ def open_set_growth(encodings, labels, rules, draws=20, seed=0):
     strangers = max(STRANGERS, len(people) // 3)
     most = min(len(several), len(people) - strangers)
     if most < 1:
-        raise ValueError(f"open_set_growth: needs {STRANGERS} strangers and somebody with two pictures, got "
-                         f"{len(people)} people, {len(several)} with two pictures")
+        raise ValueError(f"open_set_growth: needs {STRANGERS} strangers and somebody with two "
+                         f"pictures, got {len(people)} people, {len(several)} with two pictures")
     sizes = [size for size in SIZES if size <= most]
     rng, rows = np.random.default_rng(seed), {}
     for _ in range(draws):
-        mixed = rng.permutation(len(labels))                        # everybody's pictures in another order
-        first = mixed[np.unique(person[mixed], return_index=True)[1]]       # (people,): one picture each
+        mixed = rng.permutation(len(labels))
+        first = mixed[np.unique(person[mixed], return_index=True)[1]]       # of everybody, a picture
         enrolled = rng.permutation(several)[:sizes[-1]]
-        unknown = rng.permutation(np.setdiff1d(np.arange(len(people)), enrolled))[:strangers]
+        unknown = np.setdiff1d(np.arange(len(people)), enrolled)
         asked = np.setdiff1d(np.flatnonzero(np.isin(person, enrolled)), first[enrolled])
-        near, far = (np.sqrt(squared_distances(encodings[queries], encodings[first[enrolled]]).numpy())
-                     for queries in (asked, first[unknown]))
+        known, strange = (
+            np.sqrt(squared_distances(encodings[queries], encodings[first[enrolled]]).numpy())
+            for queries in (asked, first[rng.permutation(unknown)[:strangers]]))
         for size in sizes:
             own = np.isin(person[asked], enrolled[:size])
-            right = enrolled[near[own, :size].argmin(1)] == person[asked[own]]
-            nearest, others = near[own, :size].min(1), far[:, :size]
+            near, others = known[own, :size], strange[:, :size]
+            right = enrolled[near.argmin(1)] == person[asked[own]]
             for name, rule in rules.items():
                 tau = rule(size)
-                rows.setdefault((size, name), []).append([
-                    len(nearest), np.mean(others.min(1) <= tau), 1 - (1 - np.mean(far <= tau)) ** size,
-                    np.mean(right & (nearest <= tau)), np.mean(~right & (nearest <= tau))])
-    names = "known", "strangers_named", "expected", "known_found", "known_wrong"
-    return [{"enrolled": size, "rule": name, "threshold": float(rules[name](size)), "strangers": strangers}
-            | dict(zip(names, np.mean(values, 0).tolist())) for (size, name), values in rows.items()]
+                accepted = near.min(1) <= tau
+                rows.setdefault((size, name), []).append({
+                    "known": len(near), "strangers_named": np.mean(others.min(1) <= tau),
+                    "expected": 1 - (1 - np.mean(others <= tau)) ** size,
+                    "known_found": np.mean(right & accepted),
+                    "known_wrong": np.mean(~right & accepted)})
+    return [{"enrolled": size, "rule": name, "threshold": float(rules[name](size)),
+             "strangers": strangers}
+            | {key: float(np.mean([draw[key] for draw in drawn])) for key in drawn[0]}
+            for (size, name), drawn in rows.items()]
