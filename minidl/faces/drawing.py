@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 
 from minidl.data.images import save_image
-from minidl.faces.boxes import intersection_over_union
 
 KNOWN, UNKNOWN = "#117733", "#bb5500"               # somebody was named; nobody was
 SIDES = 800, 1920                                   # pixels that a picture is drawn wide or high
@@ -16,7 +15,8 @@ def draw_faces(path, picture, boxes, texts, known):
     picture: (H, W), (H, W, 1) or (H, W, 3), uint8.  boxes: (N, 4), x₀ y₀ x₁ y₁ in its pixels.
     texts: N texts, of one line or more, each put where it hides no face, as far as there is room.
     known: N booleans: green for a face that was named, orange for another.
-    Small pictures are enlarged, large ones shrunk, so that the writing can be read.
+    Small pictures are enlarged, large ones shrunk, so that the writing can be read; it is smaller
+    where faces are small.
     """
     from PIL import Image, ImageDraw
     planes = np.atleast_3d(np.asarray(picture))
@@ -27,7 +27,8 @@ def draw_faces(path, picture, boxes, texts, known):
     image = image.resize(sides, Image.Resampling.LANCZOS)
     boxes = scale * np.asarray(boxes, "float64").reshape(-1, 4)
     pen, unit = ImageDraw.Draw(image), max(image.size) / 100
-    font, width = _font(round(2.2 * unit)), max(2, round(0.3 * unit))
+    usual = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 0
+    font, width = _font(np.clip(usual / 7, 1.3 * unit, 2.2 * unit)), max(2, round(0.3 * unit))
     for box, named in zip(boxes, known):
         pen.rectangle(box.tolist(), outline=KNOWN if named else UNKNOWN, width=width)
     for place, text, named in zip(_places(boxes, texts, pen, font, image.size), texts, known):
@@ -50,9 +51,15 @@ def _places(boxes, texts, pen, font, size):
                    (x0 - wide, y0), (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
         corners = np.clip(corners, 0, np.maximum(np.array(size) - [wide, high], 0))
         places = np.concatenate([corners, corners + [wide, high]], 1)
-        hidden = intersection_over_union(places, np.concatenate([boxes, *taken])).sum(1)
-        taken.append(places[[hidden.argmin()]])
+        taken.append(places[[_hidden(places, np.concatenate([boxes, *taken])).argmin()]])
     return np.concatenate([boxes[:0], *taken])
+
+
+def _hidden(places, boxes):
+    """How much of the boxes (M, 4), in pixels, each of the places (N, 4) would hide: (N,)."""
+    start = np.maximum(places[:, None, :2], boxes[None, :, :2])
+    end = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
+    return (end - start).clip(0).prod(-1).sum(1)
 
 
 def _font(size):
