@@ -8,9 +8,12 @@
 
     python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]      (or --data FOLDER: everybody in it)
     python -m demos.faces calibrate --gallery FILE --data FOLDER [--far 0.01] [--pairs FILE.csv]
-    python -m demos.faces identify  --gallery FILE who.jpg [another.jpg, FOLDER …]
+    python -m demos.faces identify  --gallery FILE party.jpg [another.jpg, FOLDER …]    who is everybody in it?
     python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
     python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
+
+Faces are found in the pictures and brought upright, for face128 and for encoders of `train --align`.
+Others are shown whole pictures, each of one face.
 
 A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they are: "face128", the
 pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the columns image_a,image_b,same.
@@ -247,7 +250,7 @@ COMMANDS = {            # name: (what it does, how it is described, its options)
                   "`identify`.\nThe threshold then follows from --far and from how many pictures "
                   "are enrolled.",
                   [_gallery_option, _data, _pairs, _far]),
-    "identify": (identify, "Who is it? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
+    "identify": (identify, "Who is everybody in these pictures? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
     "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked, _at]),
     "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
     "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
