@@ -192,7 +192,7 @@ def _spaced(name):
 
 
 def finding(path, face, title="From a photograph to what the encoder sees"):
-    """A strip: the photograph with a Face's box, its landmarks, and its chip."""
+    """Side by side: the photograph with a Face's box, its landmarks, and its chip."""
     figure, (whole, near, upright) = _panels(1, 3, (12, 4.6))
     x0, y0, x1, y1 = face.box
     whole.imshow(face.picture)
