@@ -94,7 +94,7 @@ def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padd
 
 @pytest.mark.parametrize("budget", [1, 10_000, 300_000])
 def test_winograd_in_strips(budget):
-    x, filters = drawn(2, 23, 18, 5), winograd.panels(drawn(3, 3, 5, 4), winograd.F4, False)
+    x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4), winograd.F4, False)
     for padding in ((0, 0), (1, 2)):
         strips, whole = (winograd.correlate(x, filters, (winograd.F4.output, winograd.F4.input), None, padding, winograd.F4,
                                             budget=size) for size in (budget, 2 ** 30))
@@ -149,7 +149,7 @@ def test_winograd_matrices_of_the_adjoint_turn_the_filter_around():
 
 
 @pytest.mark.parametrize("transform, options", [
-    (winograd.shared, [()]), (winograd.panels, [(winograd.F4, False), (winograd.F4, True), (winograd.F2, True)])])
+    (winograd.shared, [()]), (winograd.transformed, [(winograd.F4, False), (winograd.F4, True), (winograd.F2, True)])])
 def test_transformed_filters_are_remembered_as_long_as_the_array_lives(monkeypatch, transform, options):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "1")       # a thread that has not woken up yet would hold w for that moment
 

@@ -17,7 +17,7 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.parallel.memory import pitch
+from minidl.parallel.memory import empty, pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
 LOCKED = 500                # elements of a result up to which NumPy copies and multiplies under the interpreter's lock,
@@ -243,22 +243,48 @@ def even(length, pieces):
     return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
-def deal(strips, xp, each=1):
-    """The strips as some lists for each thread, each a contiguous run, so that what is summed up never depends on chance."""
-    return [strips[part] for part in even(len(strips), min(len(strips), each * number_of_threads()) if xp is np else 1)]
+def deal(strips, xp):
+    """The strips as a list for each thread: contiguous, so that sums never depend on chance."""
+    pieces = min(len(strips), number_of_threads()) if xp is np else 1
+    return [strips[part] for part in even(len(strips), pieces)]
+
+
+def in_strips(job, images, rows, bytes_per_row, xp, budget, cost=1):
+    """job(strip) for all strips.  cost: it takes so many times as long as to copy its bytes."""
+    threads = hands(cost * images * rows * bytes_per_row)
+    share(job, strips(images, rows, bytes_per_row, xp, budget, threads), xp, threads)
+
+
+def sum_over(job, strips, shape, dtype, xp, threads=None):
+    """Σ of the arrays that job(strip, out) writes, of that shape."""
+    def total(mine):
+        first, *others = mine
+        result = empty(shape, dtype, xp)
+        job(first, result)
+        for strip in others:
+            part = workspace(xp, "part", shape, dtype)
+            job(strip, part)
+            result += part
+        return result
+
+    if not strips:
+        return xp.zeros(shape, dtype)
+    result, *others = share(total, deal(strips, xp), xp, threads)
+    for other in others:
+        result += other
+    return result
 
 
 def everywhere(fill, array, whole_images=False, others=1):
     """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
-    whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
+    whole_images: do not cut images into rows, because what fill writes for one row overlaps the
+    next.
     others: how many arrays of the strip's size fill needs beside it.
     """
-    xp, budget = backend.of(array), max(1, 2 ** 21 // (1 + others))
-    images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
-    threads = hands(images * rows * per_row * (1 + others))
+    images, rows = array.shape[:2]
+    per_row = math.prod(array.shape[2:]) * array.dtype.itemsize
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget, threads)]
-    else:
-        todo = strips(images, rows, per_row, xp, budget, threads)
-    share(fill, todo, xp, threads)
+        rows, per_row = 1, rows * per_row
+    in_strips((lambda strip: fill((strip[0], slice(None)))) if whole_images else fill,
+              images, rows, (1 + others) * per_row, backend.of(array), 2 ** 21)

@@ -35,7 +35,7 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.kernels.fast.product import by_panels, in_panels, matmul, multiply
+from minidl.kernels.fast.product import matmul, multiply
 from minidl.kernels.fast.selection import rectify
 from minidl.kernels.fast.views import lines, move, strided
 from minidl.parallel.memory import empty, pitch
@@ -238,19 +238,20 @@ def evaluate(matrix, taps):
 
 
 def _filters(w, form, places, adjoint):
-    """Transformed filters in panels (s², P, C, O/P), of the adjoint from O to C, and (Aᵀ, Bᵀ) for both axes."""
+    """Transformed filters (s², C, O), of the adjoint (s², O, C), and (Aᵀ, Bᵀ) for both axes."""
     few = tiles(form, places) < MANY and backend.of(w) is np
     if form is F4 and math.prod(w.shape[2:]) > LARGE and few:
-        whole = shared(w)[:, None]
-        return (whole.swapaxes(2, 3), ADJOINT) if adjoint else (whole, (F4.output, F4.input))
-    return panels(w, form, adjoint), (form.output, form.input)
+        whole = shared(w)
+        return (whole.swapaxes(1, 2), ADJOINT) if adjoint else (whole, (F4.output, F4.input))
+    return transformed(w, form, adjoint), (form.output, form.input)
 
 
 @once
-def panels(w, form, adjoint):
-    """Filters (3, 3, C, O) → (s², P, C, O/P), of the adjoint with O and C exchanged; see product.by_panels."""
+def transformed(w, form, adjoint):
+    """Filters (3, 3, C, O) → (s², C, O), of the adjoint with O and C exchanged."""
     taps = w.reshape(TAPS ** 2, *w.shape[2:])
-    return evaluate(form.filter, in_panels(taps[::-1].swapaxes(1, 2) if adjoint else taps))
+    taps = backend.of(w).ascontiguousarray(taps[::-1].swapaxes(1, 2)) if adjoint else taps
+    return evaluate(form.filter, taps)
 
 
 @once
@@ -274,13 +275,13 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False, budget=2 
     from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // form.tile), -(-width // form.tile)
-    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[1] * filters.shape[3], form.side ** 2
+    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[2], form.side ** 2
     y = empty((images, rows, form.tile, columns, form.tile, outputs), x.dtype, xp)
 
     def contract(values, u, some, part, out):
-        many, each = values.shape[1] // channels, u.shape[1] * u.shape[3]
+        many, each = values.shape[1] // channels, u.shape[2]
         m = workspace(xp, "products", (positions, many * each), x.dtype, apart=True)
-        by_panels(values.reshape(positions, many, channels), u, m.reshape(positions, many, each))
+        multiply(values.reshape(positions, many, channels), u, m.reshape(positions, many, each))
         interpolate(from_products, m, b if b is None else b[out], rectified, y[some, part, ..., out])
 
     def by_tiles(strip):
@@ -290,9 +291,8 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False, budget=2 
         multiply(to_values, cut(x[some], part, columns, padding, form.tile, form.side), values)
         contract(values, filters, some, part, slice(None))
 
-    def by_outputs(piece):
-        u, out = piece
-        contract(values, u, slice(0, images), slice(0, rows), out)
+    def by_outputs(out):
+        contract(values, filters[..., out], slice(0, images), slice(0, rows), out)
 
     if FEW * images * rows * columns >= outputs:
         per_row = positions * columns * (2 * channels + 2 * outputs) * x.itemsize
@@ -300,16 +300,8 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False, budget=2 
     else:
         values = empty((positions, images * rows * columns * channels), x.dtype, xp, apart=True)
         transform(to_values, x, rows, columns, padding, form.tile, form.side, values)
-        share(by_outputs, _pieces(filters, number_of_threads()), xp)
+        share(by_outputs, even(outputs, min(outputs, number_of_threads())), xp)
     return y.reshape(images, rows * form.tile, columns * form.tile, outputs)[:, :height, :width]
-
-
-def _pieces(filters, count):
-    """So many pieces of filters in panels, and the outputs that they make, as slices."""
-    panels, width = filters.shape[1], filters.shape[3]
-    if panels == 1:
-        return [(filters[..., part], part) for part in even(width, min(width, count))]
-    return [(filters[:, part], slice(width * part.start, width * part.stop)) for part in even(panels, min(panels, count))]
 
 
 def transform(matrix, x, rows, columns, padding, tile, side, values):
