@@ -11,10 +11,9 @@ from minidl import kernels
 from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.fast import winograd
 from minidl.kernels.fast.fold import fold
-from minidl.kernels.fast.views import lines, move, pad
+from minidl.kernels.fast.views import lines, pad
 from minidl.kernels.geometry import Geometry
 from minidl.parallel import threads
-from minidl.parallel.threads import LOCKED
 
 
 @pytest.mark.parametrize("g, channels", [
@@ -156,16 +155,3 @@ def test_padded_strips_of_equal_shape_do_not_see_each_other(monkeypatch, threads
             g, whole = (Geometry(s, (3, 3), (1, 1), p, (1, 1), 1) for s, p in
                         ((sizes, (padding, 1)), (padded.shape[1:3], (0, 0))))
             close(kernels.conv(x, w, None, g), kernels.conv(padded, w, None, whole), tolerance)
-
-
-@pytest.mark.parametrize("channels", [1, 3, 8, 20])
-@pytest.mark.parametrize("places", [1, 7, LOCKED + 1])
-def test_places_are_moved_whole(places, channels):
-    """Few or many, from rows that are apart, and to another dtype."""
-    source = drawn(places, 3, channels + 2)[..., :channels].swapaxes(0, 1)
-    target = np.zeros(source.shape, "float32")
-    move(source, target)
-    assert (target == source).all()
-    wide = np.zeros(target.shape)
-    move(target, wide)
-    assert (wide == source).all()

@@ -23,10 +23,10 @@ from minidl.kernels.fast.columns import BUDGET, GATHERED, SHORT, columns, short
 from minidl.kernels.fast.fold import fold
 from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import lines, move, windows
+from minidl.kernels.fast.views import copy, lines, windows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, hands, in_strips, strips, sum_over
+from minidl.parallel.threads import hands, in_strips, strips, sum_over
 
 NARROW = 8          # fewer channels than that, and so many times fewer than before: col2im
 
@@ -121,7 +121,7 @@ def _by_remainders(u, w, g):
             flat = Geometry(u.shape[1:-1], part.shape[:-2], (1,) * len(at), padding, dilation,
                             g.groups)
             y = _correlate(u, _flipped(part, g), None, flat, output=target.shape[1:-1])
-            _copy(y, target)
+            copy(y, target)
     return x
 
 
@@ -137,10 +137,6 @@ def _remainders(kernel, stride, padding, dilation):
             yield slice(taps[0], None, stride // step), at, reach - first, dilation // step
         else:
             yield slice(0), at, 0, 1
-
-
-def _copy(source, target):
-    everywhere(lambda strip: move(source[strip], target[strip]), target)
 
 
 def conv_weight(x, u, g, bias=False):

@@ -12,7 +12,6 @@ import numpy as np
 from minidl.kernels.fast.columns import BUDGET, GATHERED
 from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import move
 from minidl.parallel.memory import empty
 from minidl.parallel.threads import in_strips, workspace
 
@@ -55,8 +54,8 @@ def fold(u, w, b, g, rectified=False):
         target = x[images, rows]
         for remainder in np.ndindex(*g.stride):
             own, at = zip(*map(_landing, remainder, g.stride, wanted))
-            move(np.moveaxis(sums[(*remainder, ..., *own)], (0, 1), (-2, -1)),
-                 target[(slice(None), *at)])
+            part = sums[(*remainder, ..., *own)]
+            target[(slice(None), *at)] = np.moveaxis(part, (0, 1), (-2, -1))
 
     per_row = math.prod(x.shape[2:]) * u.itemsize * math.prod(g.kernel) // math.prod(g.stride)
     budget = 2 * BUDGET + 4 * reach[0] * per_row        # few places are then needed by two strips
