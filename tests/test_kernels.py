@@ -77,7 +77,7 @@ def test_fold_is_what_its_formula_says(data):
     b, strips, budget = rng.standard_normal(groups * channels), threads.strips, data.draw(st.sampled_from([500, 2 ** 22]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minidl.parallel.threads.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
-        patch.setattr("minidl.kernels.fast.product.LONG", data.draw(st.sampled_from([1, 1000])))
+        patch.setattr("minidl.kernels.fast.product.SMALL", data.draw(st.sampled_from([1000, 10 ** 6])))
         expected = folded(u, w, b, g)
         np.testing.assert_allclose(fold(u, w, b, g), expected, atol=1e-11)
         np.testing.assert_allclose(fold(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)

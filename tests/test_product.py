@@ -47,15 +47,14 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
 
 
 @given(sizes=st.tuples(*[st.integers(0, 12)] * 4), small=st.integers(1, 200),
-       lengths=st.tuples(*[st.integers(1, 4)] * 2), long=st.integers(1, 8), turned=st.booleans(),
-       apart=st.booleans())
-def test_pieces_of_every_size(sizes, small, lengths, long, turned, apart):
+       lengths=st.tuples(*[st.integers(1, 4)] * 2), turned=st.booleans(), apart=st.booleans())
+def test_pieces_of_every_size(sizes, small, lengths, turned, apart):
     """Small numbers in place of the module's; whole numbers, which leave no room for rounding."""
     stack, m, k, n = sizes
     a, b = np.rint(drawn(stack, m, k) * 9), np.rint(drawn(stack, k, n, seed=1) * 9)
     a = a.swapaxes(1, 2).copy().swapaxes(1, 2) if turned else a
     with pytest.MonkeyPatch.context() as patched:
-        values = {"SMALL": small, "ROWS": lengths[0], "DEPTH": lengths[1], "LONG": long}
+        values = {"SMALL": small, "ROWS": lengths[0], "DEPTH": lengths[1]}
         for name, value in values.items():
             patched.setattr(product, name, value)
         for second in b, b.swapaxes(1, 2).copy().swapaxes(1, 2):

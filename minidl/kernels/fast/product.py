@@ -12,7 +12,6 @@ ON_ONE_THREAD = 2 ** 18     # multiplications below which BLAS stays on one thre
 FOR_THREADS = 2 ** 24       # multiplications from which waking our own threads pays
 SMALL = 10 ** 6             # multiplications up to which OpenBLAS multiplies without copying first
 ROWS, DEPTH = 64, 128       # of m and of k that a small product takes
-LONG = 1000                 # of m or k that is worth cutting
 
 
 def matmul(a, b):
@@ -69,22 +68,29 @@ def multiply(a, b, out):
     """
     if type(out) is not np.ndarray:
         return backend.matmul(a, b, out)
-    if out.shape[-2] < out.shape[-1]:                       # yᵀ = bᵀ aᵀ: then m ≥ n
-        return multiply(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2))
     (m, k), n = a.shape[-2:], b.shape[-1]
-    if k >= LONG and m * n * DEPTH <= SMALL:                # a sum over pieces of k
+    if m * k * n <= SMALL:
+        np.matmul(a, b, out=out)
+    elif k == max(m, k, n) and m * n * DEPTH <= SMALL:      # a sum over pieces of k
         first, second = _stack(a.swapaxes(-1, -2), DEPTH).swapaxes(-1, -2), _stack(b, DEPTH)
         np.add.reduce(np.matmul(first, second), axis=-3, out=out)
         whole = k // DEPTH * DEPTH
         out += a[..., whole:] @ b[..., whole:, :]
-    elif m >= LONG and k * n * ROWS <= SMALL:               # pieces of m
-        if a.strides[-1] == b.strides[-2] == a.itemsize:    # k is the inner axis of both: slow
-            b = np.ascontiguousarray(b)
-        np.matmul(_stack(a, ROWS), b[..., None, :, :], out=_stack(out, ROWS))
-        whole = m // ROWS * ROWS
-        np.matmul(a[..., whole:, :], b, out=out[..., whole:, :])
+    elif m >= n and k * n * ROWS <= SMALL:
+        _by_rows(a, b, out)
+    elif n > m and k * m * ROWS <= SMALL:
+        _by_rows(b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2))
     else:
         np.matmul(a, b, out=out)
+
+
+def _by_rows(a, b, out):
+    """In pieces of m.  Where k is the inner axis of both, small products are slow: b is copied."""
+    if a.strides[-1] == b.strides[-2] == a.itemsize:
+        b = np.ascontiguousarray(b)
+    np.matmul(_stack(a, ROWS), b[..., None, :, :], out=_stack(out, ROWS))
+    whole = a.shape[-2] // ROWS * ROWS
+    np.matmul(a[..., whole:, :], b, out=out[..., whole:, :])
 
 
 def _stack(x, rows):

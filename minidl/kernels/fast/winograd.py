@@ -64,6 +64,7 @@ BY_OUTPUTS = 4          # times as many outputs as tiles: threads share the outp
 SHARED = 2 ** 16        # pairs of channels from which filters serve both directions,
 SHARED_TILES = 256      # where there are fewer tiles
 BUDGET = 2 ** 22        # bytes of a strip
+PANEL = 64              # columns of filters that lie in one piece
 
 
 class Form:
@@ -236,20 +237,26 @@ def evaluate(matrix, taps):
 
 
 def _filters(w, form, places, adjoint):
-    """Transformed filters (s², C, O), of the adjoint (s², O, C), and (Aᵀ, Bᵀ) for both axes."""
+    """Transformed filters in panels, of the adjoint from O to C, and (Aᵀ, Bᵀ) for both axes."""
     large = math.prod(w.shape[2:]) > SHARED and backend.of(w) is np
     if form is F4 and large and tiles(form, places) < SHARED_TILES:
-        whole = shared(w)
-        return (whole.swapaxes(1, 2), ADJOINT) if adjoint else (whole, (F4.output, F4.input))
+        whole = shared(w)[:, None]
+        return (whole.swapaxes(2, 3), ADJOINT) if adjoint else (whole, (F4.output, F4.input))
     return transformed(w, form, adjoint), (form.output, form.input)
 
 
 @once
 def transformed(w, form, adjoint):
-    """Filters (3, 3, C, O) → (s², C, O), of the adjoint with O and C exchanged."""
-    taps = w.reshape(TAPS ** 2, *w.shape[2:])
-    taps = backend.of(w).ascontiguousarray(taps[::-1].swapaxes(1, 2)) if adjoint else taps
-    return evaluate(form.filter, taps)
+    """Filters (3, 3, C, O) → (s², P, C, O/P), of the adjoint with O and C exchanged.
+
+    A panel of PANEL columns lies in one piece, for few rows at a time to be multiplied with it.
+    """
+    xp, taps = backend.of(w), w.reshape(TAPS ** 2, *w.shape[2:])
+    taps = taps[::-1].swapaxes(1, 2) if adjoint else taps
+    _, inputs, outputs = taps.shape
+    width = outputs if outputs % PANEL or xp is not np else PANEL
+    panels = taps.reshape(TAPS ** 2, inputs, outputs // width, width).swapaxes(1, 2)
+    return evaluate(form.filter, xp.ascontiguousarray(panels))
 
 
 @once
@@ -264,7 +271,7 @@ def shared(w):
 def correlate(x, filters, matrices, b, padding, form, rectified=False):
     """y[n, p, o] = Σ_{k, c} x[n, p + k − pad, c] w[k, c, o] + b[o]  for x (N, H, W, C).
 
-    filters: transformed.  matrices: (Aᵀ, Bᵀ) for both axes.
+    filters: transformed, in panels.  matrices: (Aᵀ, Bᵀ) for both axes.
     Many tiles are transformed and multiplied a strip at a time.  Few tiles are multiplied, all of
     them, with the filters of some outputs at a time.  So what is large is read once.  A strip that
     meets large filters is large too, as they are read again for each.
@@ -273,14 +280,14 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
     from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // form.tile), -(-width // form.tile)
-    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[2], form.side ** 2
+    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[1] * filters.shape[3], form.side ** 2
     y = empty((images, rows, form.tile, columns, form.tile, outputs), x.dtype, xp)
 
-    def contract(values, some, part, out):
-        u, many = filters[..., out], values.shape[1] // channels
-        each = u.shape[2]
-        m = workspace(xp, "products", (positions, many * each), x.dtype, apart=True)
-        multiply(values.reshape(positions, many, channels), u, m.reshape(positions, many, each))
+    def contract(values, u, some, part, out):
+        many, (_, count, _, width) = values.shape[1] // channels, u.shape
+        m = workspace(xp, "products", (positions, many * count * width), x.dtype, apart=True)
+        multiply(values.reshape(positions, 1, many, channels), u,
+                 m.reshape(positions, many, count, width).swapaxes(1, 2))
         interpolate(from_products, m, b if b is None else b[out], rectified,
                     y[some, part, ..., out])
 
@@ -291,7 +298,11 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
         values = workspace(xp, "transformed", shape, x.dtype, apart=True)
         tiles = cut(x[some], part, columns, padding, form.tile, form.side)
         multiply(to_values, tiles, values)
-        contract(values, some, part, slice(None))
+        contract(values, filters, some, part, slice(None))
+
+    def by_outputs(piece):
+        u, out = piece
+        contract(values, u, slice(0, images), slice(0, rows), out)
 
     if BY_OUTPUTS * images * rows * columns >= outputs:
         per_row = positions * columns * 2 * (channels + outputs) * x.itemsize
@@ -301,10 +312,18 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
         shape = positions, images * rows * columns * channels
         values = empty(shape, x.dtype, xp, apart=True)
         transform(to_values, x, rows, columns, padding, form.tile, form.side, values)
-        pieces = even(outputs, min(outputs, number_of_threads()))
-        share(lambda out: contract(values, slice(0, images), slice(0, rows), out), pieces, xp)
+        share(by_outputs, _pieces(filters, number_of_threads()), xp)
     y = y.reshape(images, rows * form.tile, columns * form.tile, outputs)
     return y[:, :height, :width]
+
+
+def _pieces(filters, count):
+    """So many pieces of filters in panels, and the outputs that they make, as slices."""
+    _, panels, _, width = filters.shape
+    if panels == 1:
+        return [(filters[..., part], part) for part in even(width, min(width, count))]
+    return [(filters[:, part], slice(width * part.start, width * part.stop))
+            for part in even(panels, min(panels, count))]
 
 
 def transform(matrix, x, rows, columns, padding, tile, side, values):
