@@ -402,7 +402,7 @@ def test_the_threshold_of_face128_follows_from_the_start_and_is_not_calibrated()
     assert not gallery.calibrated and repr(gallery).endswith(", not calibrated)")
     answer, = gallery.identify_encodings(10 * np.eye(1, 128))
     assert answer.false_accept_rate is None and repr(answer).endswith("; not calibrated>")
-    encoder.dense.data = encoder.dense.data + 1e-6
+    encoder["dense"].weight.data = encoder["dense"].weight.data + 1e-6
     assert measured(encoder) is None
 
 
