@@ -11,7 +11,7 @@ from minidl import kernels
 from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.fast import winograd
 from minidl.kernels.fast.fold import fold
-from minidl.kernels.fast.views import lines, pad
+from minidl.kernels.fast.views import pad, padded_rows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel import threads
 
@@ -94,7 +94,7 @@ def test_lines_of_padded_pictures(data):
         x[(slice(None),) + cut], [(0, 0), *((max(before, 0), max(after, 0)) for before, after in widths), (0, 0)]))
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, padded.shape[1])] * 2)))
     images = slice(*sorted(data.draw(st.tuples(*[st.integers(0, 3)] * 2))))
-    np.testing.assert_array_equal(lines(x, images, slice(first, last), widths), padded[images, first:last])
+    np.testing.assert_array_equal(padded_rows(x, images, slice(first, last), widths), padded[images, first:last])
 
 
 @settings(deadline=None)

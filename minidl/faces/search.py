@@ -6,7 +6,7 @@ the chosen are computed again from q − g.
 """
 import numpy as np
 
-from minidl.parallel.threads import number_of_threads, share
+from minidl.parallel.threads import number_of_threads, parallel_map
 
 ALIKE = 1e-5                    # of its length: what the batch it was in changes in an encoding
 ROWS, QUERIES, NUMBERS = 16384, 64, 2 ** 18         # at most, in a part: 2¹⁸ float32 are 1 MB, which a core's cache holds
@@ -21,7 +21,7 @@ def nearest_people(queries, encodings, squares, people):
     hands = number_of_threads() if len(queries) * len(encodings) > 2 ** 16 else 1       # threads are not worth less
     rows = min(ROWS, NUMBERS // min(max(len(queries), 1), QUERIES), -(-len(encodings) // hands))
     parts = [slice(start, start + rows) for start in range(0, len(encodings), rows)]
-    found = share(lambda part: _two_nearest(queries, encodings, squares, people, part), parts, np)
+    found = parallel_map(lambda part: _two_nearest(queries, encodings, squares, people, part), parts, np)
     candidates = np.concatenate(found, 1)       # (Q, 2 · parts): rows, or −1
     return _merge(queries, encodings, people, candidates)
 

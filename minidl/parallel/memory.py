@@ -106,12 +106,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def empty(shape, dtype, xp=np, apart=False):
-    """An uninitialised array, as numpy.empty gives.  apart: with rows (along the last axis) that
+def empty(shape, dtype, xp=np, pitched=False):
+    """An uninitialised array, as numpy.empty gives.  pitched: with rows (along the last axis) that
     are `pitch` apart.
     """
     dtype = np.dtype(dtype)
-    if apart:
+    if pitched:
         return empty((*shape[:-1], pitch(shape[-1], dtype, xp)), dtype, xp)[..., :shape[-1]]
     size = math.prod(shape) * dtype.itemsize
     if xp is not np or size < LARGE:

@@ -197,7 +197,7 @@ PIECES = [
           [on(kernels.matmul, (512, 512), (512, 512)), CONVNET], time.perf_counter),
     Piece("threads", "threads", "much work, more than one core", {"$MINIDL_NUM_THREADS": "1"},
           [VGG, STYLE, SIAMESE], time.perf_counter),
-    Piece("threads woken where it pays", "threads.hands", "little work", {"threads.WORTHWHILE": 0},
+    Piece("threads woken where it pays", "threads.threads_for", "little work", {"threads.WORTHWHILE": 0},
           [contraction("conv", (4, 14, 14, 8), 3, 8), switches((4, 32, 32, 16))],
           time.perf_counter),
     Piece("memory used again", "memory", "results of 1 MB or more", {"memory.LARGE": NEVER},

@@ -23,10 +23,10 @@ from minidl.kernels.fast.columns import BUDGET, GATHERED, SHORT, columns, short
 from minidl.kernels.fast.fold import fold
 from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import copy, lines, windows
+from minidl.kernels.fast.views import copy, padded_rows, windows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import hands, in_strips, strips, sum_over, workspace
+from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
 
 NARROW = 8          # fewer channels than that, and so many times fewer than before: col2im
 OVERLAP = 32        # outputs up to which adding up over the first axis costs less than gathering
@@ -178,7 +178,7 @@ def _by_columns(x, u, g, bias):
         multiply(matrices.swapaxes(1, 2), of_strip, product)
 
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * groups * x.itemsize
-    threads = hands(GATHERED * len(x) * rows * per_row)
+    threads = threads_for(GATHERED * len(x) * rows * per_row)
     todo = strips(len(x), rows, per_row, xp, BUDGET + 4 * size, threads)    # beside what is summed
     found = sum_over(add, todo, shape, x.dtype, xp, threads)
     w = found[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels, groups * outputs)
@@ -208,7 +208,7 @@ def _seen(x, strip, g, output):
     first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
     ends = [s * (places - 1) + r for s, places, r in zip(g.stride, output, reach)]
     widths = [(p, end - p - n) for p, end, n in zip(g.padding, ends, g.sizes)]
-    return lines(x, images, slice(first, last), widths)
+    return padded_rows(x, images, slice(first, last), widths)
 
 
 def _correlate(x, w, b, g, rectified=False, output=None):

@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import even, share
+from minidl.parallel.threads import even, parallel_map
 
 STRIP = 2 ** 20         # bytes
 
@@ -41,7 +41,7 @@ def entrywise(update):
                     arrays[name][part] = value
             return own
 
-        own, *_ = share(move, even(w.size, math.ceil(w.nbytes / STRIP)), np)
+        own, *_ = parallel_map(move, even(w.size, math.ceil(w.nbytes / STRIP)), np)
         for name, value in own.items():
             state[name] = value if isinstance(value, int) else arrays[name].reshape(w.shape)
         return moved.reshape(w.shape)

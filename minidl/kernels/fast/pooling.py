@@ -16,7 +16,7 @@ from minidl.kernels.fast.views import pad, windows
 from minidl.kernels.precision import real
 from minidl.kernels.sums import mean
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, workspace
+from minidl.parallel.threads import parallel_for, workspace
 
 
 def max_pool(x, g, find=False, rectified=False):
@@ -52,7 +52,7 @@ def max_pool(x, g, find=False, rectified=False):
             if rectified:
                 found *= best > 0
 
-    everywhere(fill, y, others=size)
+    parallel_for(fill, y, others=size)
     return y, switches
 
 
@@ -88,7 +88,7 @@ def select(x, switch, g):
         kept = keep_here(planes, _named(switch[strip], g))
         xp.sum(kept, axis=0, dtype=y.dtype, out=y[strip].ravel())
 
-    everywhere(fill, y, others=math.prod(g.kernel))
+    parallel_for(fill, y, others=math.prod(g.kernel))
     return y
 
 
@@ -121,7 +121,7 @@ def window_mean(x, g):
         planes = _planes(seen, strip)
         y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
 
-    everywhere(fill, y, others=math.prod(g.kernel))
+    parallel_for(fill, y, others=math.prod(g.kernel))
     return y
 
 
@@ -161,7 +161,7 @@ def _fold(u, g, contributions):
                 part = places[offset]
                 part += planes[offset]
 
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
+    parallel_for(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
     return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
 
 

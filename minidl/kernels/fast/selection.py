@@ -3,7 +3,7 @@ much to do.
 """
 from minidl import backend
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, workspace
+from minidl.parallel.threads import parallel_for, workspace
 
 MUCH = 2 ** 16      # elements that are worth sharing
 
@@ -27,7 +27,7 @@ def add_transpose(x):
     xp = backend.of(x)
     if xp is not backend.CPU.module:
         return x + x.swapaxes(-1, -2)
-    apart = workspace(xp, "apart", x.shape, x.dtype, apart=True)
+    apart = workspace(xp, "apart", x.shape, x.dtype, pitched=True)
     apart[...] = x
     return x + apart.swapaxes(-1, -2)
 
@@ -109,5 +109,5 @@ def _elementwise(function, first, *others):
     def fill(strip):
         function(first[strip], *(x[strip] for x in others), result[strip])
 
-    everywhere(fill, result)
+    parallel_for(fill, result)
     return result

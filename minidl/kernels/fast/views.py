@@ -4,7 +4,7 @@ channels moved at once.
 from minidl import backend
 from minidl.kernels.geometry import output_size
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, in_strips, workspace
+from minidl.parallel.threads import in_strips, parallel_for, workspace
 
 
 def pad(x, widths, value=0):
@@ -28,7 +28,7 @@ def pad(x, widths, value=0):
     return padded
 
 
-def lines(x, images, rows, widths):
+def padded_rows(x, images, rows, widths):
     """Some images and rows, as slices, of pad(x, widths): a view, or where something is added, a
     copy in the workspace.
     """
@@ -77,4 +77,4 @@ def copy(source, target):
     def fill(strip):
         target[strip] = source[strip]
 
-    everywhere(fill, target)
+    parallel_for(fill, target)
