@@ -36,7 +36,8 @@ def test_columns_in_strips(monkeypatch, g, channels, images, strip_size):
             kernels.conv_weight(x, u, g)
 
     strips = threads.strips
-    monkeypatch.setattr("minidl.parallel.threads.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    for module in "parallel.threads", "kernels.fast.convolution":
+        monkeypatch.setattr(f"minidl.{module}.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
     x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
     found = {}

@@ -22,6 +22,9 @@ from minidl.parallel.memory import empty, pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes that are copied in the time that it takes to wake a thread
 
+CACHE = 2 ** 21             # bytes of workspace that stay in a core's cache
+ON_GPU = 2 ** 28            # bytes of a strip there, where each costs a kernel launch
+
 _local = threading.local()
 
 
@@ -226,7 +229,7 @@ def workspace(xp, name, shape, dtype, pitched=False):
     return whole if step == length else whole[..., :length]
 
 
-def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
+def strips(images, rows, bytes_per_row, xp, budget=CACHE, threads=None):
     """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of
     workspace where possible.
 
@@ -236,7 +239,7 @@ def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
     """
     if images == 0:
         return []
-    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, 2 ** 28)
+    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, ON_GPU)
     pieces = _multiple(images * rows * bytes_per_row / budget, threads)
     if pieces <= images:
         return [(part, slice(0, rows)) for part in even(images, pieces)]
@@ -300,4 +303,4 @@ def parallel_for(fill, array, whole_images=False, others=1):
     if whole_images:
         rows, per_row = 1, rows * per_row
     in_strips((lambda strip: fill((strip[0], slice(None)))) if whole_images else fill,
-              images, rows, (1 + others) * per_row, backend.of(array), 2 ** 21)
+              images, rows, (1 + others) * per_row, backend.of(array), CACHE)

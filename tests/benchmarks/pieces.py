@@ -180,7 +180,7 @@ PIECES = [
     Piece("the bias as one more tap", "", "few channels", {"convolution.short": never},
           [FIRST, contraction("conv_weight", (96, 64, 64, 1), 3, 32, bias=True)]),
     Piece("col2im", "fold convolution._narrow", "few channels come out",
-          {"convolution.NARROW": NEVER, "convolution.SHORT": 0},
+          {"convolution.FEW_OUTPUTS": NEVER, "convolution.SHORT": 0},
           [contraction("conv_input", (1, 256, 256, 3), 3, 64),
            contraction("conv_input", (64, 64, 64, 3), 4, 64, stride=2), GAN]),
     Piece("strides by remainders", "convolution._by_remainders convolution._remainders",

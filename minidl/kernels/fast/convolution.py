@@ -28,7 +28,7 @@ from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
 from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
 
-NARROW = 8          # fewer channels than that, and so many times fewer than before: col2im
+FEW_OUTPUTS = 8     # fewer than that, and so many times fewer than inputs: col2im
 OVERLAP = 32        # outputs up to which adding up over the first axis costs less than gathering
 
 
@@ -54,7 +54,7 @@ def _planar(volumes, other, channels, g):
 def _narrow(channels, g, xp):
     """Whether so few channels come out, for g with strides of 1, that col2im is sooner."""
     before, after = channels
-    return (after < NARROW <= before / after and math.prod(g.kernel) > 1 and g.groups == 1
+    return (after < FEW_OUTPUTS <= before / after and math.prod(g.kernel) > 1 and g.groups == 1
             and set(g.stride) == {1} and min(g.padding) >= 0 and xp is np)
 
 

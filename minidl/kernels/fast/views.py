@@ -4,7 +4,7 @@ channels moved at once.
 from minidl import backend
 from minidl.kernels.geometry import output_size
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import in_strips, parallel_for, workspace
+from minidl.parallel.threads import CACHE, in_strips, parallel_for, workspace
 
 
 def pad(x, widths, value=0):
@@ -24,7 +24,7 @@ def pad(x, widths, value=0):
         images, _ = strip
         surround(padded[images], x[images], corner, value)
 
-    in_strips(fill, len(x), 1, padded[:1].nbytes, backend.of(x), 2 ** 21)
+    in_strips(fill, len(x), 1, padded[:1].nbytes, backend.of(x), CACHE)
     return padded
 
 

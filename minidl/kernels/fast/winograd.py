@@ -339,7 +339,7 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
         multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
     per_row = len(values) * each * x.itemsize
-    in_strips(fill, len(x), rows, per_row, xp, budget=2 ** 60, cost=3)      # one for each thread
+    in_strips(fill, len(x), rows, per_row, xp, budget=math.inf, cost=3)      # one for each thread
 
 
 def interpolate(from_products, m, b, rectified, y):
