@@ -3,8 +3,8 @@
 A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.
 The strips run on a few Python threads: NumPy releases the interpreter lock inside copies and
 products, and while several strips run, BLAS is held to one thread each, so that cores are not
-fought over.  Whoever is free takes the next strip.  Where strips are summed up, `partition` says which
-go together, by their number alone, so a run can be repeated bit for bit.
+fought over.  Whoever is free takes the next strip.  Where strips are summed up, `partition` says
+which go together, by their number alone, so a run can be repeated bit for bit.
 """
 from collections import deque
 import functools
@@ -211,8 +211,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def workspace(xp, name, shape, dtype, pitched=False):
-    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until
-    the next request.
+    """An uninitialised array: on the CPU this thread's buffer of that name, until asked again.
 
     pitched: with rows (along the last axis) that are `memory.pitch` apart.
     """
@@ -230,8 +229,7 @@ def workspace(xp, name, shape, dtype, pitched=False):
 
 
 def strips(images, rows, bytes_per_row, xp, budget=CACHE, threads=None):
-    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of
-    workspace where possible.
+    """Slices (of images, of rows) that cover all, of at most `budget` bytes where possible.
 
     A strip is several whole images or some rows of one, so it is one contiguous stretch of the
     result.  Their sizes are even, and every thread gets as many as the others.  On a GPU the
@@ -294,8 +292,7 @@ def sum_over(job, strips, shape, dtype, xp, threads=None):
 def parallel_for(fill, array, whole_images=False, others=1):
     """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
-    whole_images: do not cut images into rows, because what fill writes for one row overlaps the
-    next.
+    whole_images: do not cut images into rows, where what fill writes for one overlaps the next.
     others: how many arrays of the strip's size fill needs beside it.
     """
     images, rows = array.shape[:2]

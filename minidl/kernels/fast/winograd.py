@@ -30,7 +30,7 @@ p of w' with every other sign turned.  So the transformed filters of the convolu
 adjoint too, in another order, and where they would take much memory, they do.  The signs go into
 the inputs and outputs.
 
-Source: Winograd 1980; Lavin and Gray 2016.  The points are those found best by Barabasz et al. 2020.
+Source: Winograd 1980; Lavin and Gray 2016.  The points are from Barabasz et al. 2020.
 """
 import functools
 import math
@@ -280,7 +280,8 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
     from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // form.tile), -(-width // form.tile)
-    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[1] * filters.shape[3], form.side ** 2
+    images, channels, positions = len(x), x.shape[-1], form.side ** 2
+    outputs = filters.shape[1] * filters.shape[3]
     y = empty((images, rows, form.tile, columns, form.tile, outputs), x.dtype, xp)
 
     def contract(values, u, some, part, out):
@@ -327,9 +328,7 @@ def _pieces(filters, count):
 
 
 def transform(matrix, x, rows, columns, padding, tile, side, values):
-    """matrix @ tiles (side², tiles · C) for all the tiles, rows × columns of each picture, by all
-    threads.
-    """
+    """values = matrix @ tiles (side², tiles · C), rows × columns of each picture, in threads."""
     xp, each = backend.of(x), columns * x.shape[-1]
 
     def fill(strip):
@@ -343,11 +342,9 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
 
 
 def interpolate(from_products, m, b, rectified, y):
-    """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O):
-    Aᵀ along both axes.
+    """y (n, rows, m, columns, m, O) = Aᵀ along both axes of the products m (s², tiles · O).
 
-    The bias is added to the products at the point 1, where Aᵀ has a column of ones: so every
-    output gets it once.
+    The bias is added at the point 1, where Aᵀ has a column of ones: every output gets it once.
     """
     xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
     shape = tile ** 2, images * rows * columns * outputs
@@ -362,9 +359,7 @@ def interpolate(from_products, m, b, rectified, y):
 
 
 def cut(x, part, columns, padding, tile, side):
-    """The tiles (side², tiles · C), a tile apart and overlapping, in some tile rows of the
-    pictures x (n, H, W, C).
-    """
+    """The overlapping tiles (side², tiles · C) in some tile rows of pictures x (n, H, W, C)."""
     xp, (above, left), overlap, rows = backend.of(x), padding, side - tile, part.stop - part.start
     first, right = part.start * tile, columns * tile + overlap - left - x.shape[2]
     seen = slice(first, first + rows * tile + overlap)
