@@ -12,7 +12,7 @@ from minidl import kernels
 from minidl.kernels.algorithm import ALGORITHMS
 from minidl.kernels.fast import winograd
 from minidl.kernels.fast.fold import fold
-from minidl.kernels.fast.views import lines, pad
+from minidl.kernels.fast.views import pad, padded_rows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel import threads
 
@@ -37,7 +37,8 @@ def test_columns_in_strips(monkeypatch, g, channels, images, strip_size):
             kernels.conv_weight(x, u, g)
 
     strips = threads.strips
-    monkeypatch.setattr("minidl.parallel.threads.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    for module in "parallel.threads", "kernels.fast.convolution":
+        monkeypatch.setattr(f"minidl.{module}.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
     x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
     found = {}
@@ -95,7 +96,7 @@ def test_lines_of_padded_pictures(data):
         x[(slice(None),) + cut], [(0, 0), *((max(before, 0), max(after, 0)) for before, after in widths), (0, 0)]))
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, padded.shape[1])] * 2)))
     images = slice(*sorted(data.draw(st.tuples(*[st.integers(0, 3)] * 2))))
-    np.testing.assert_array_equal(lines(x, images, slice(first, last), widths), padded[images, first:last])
+    np.testing.assert_array_equal(padded_rows(x, images, slice(first, last), widths), padded[images, first:last])
 
 
 @settings(deadline=None)

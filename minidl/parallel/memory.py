@@ -26,15 +26,11 @@ np.empty(LESSON, np.uint8)
 
 
 class _Block(np.ndarray):
-    """Memory.  NumPy makes a view refer to the plain array that owns its memory, past the one in
-    between; not to this.
-    """
+    """Memory.  A view refers to the plain array that owns its memory, past others; not to this."""
 
 
 class _Lent(np.ndarray):
-    """A block on loan: all arrays in it refer to this object, and when the last one is gone, the
-    block goes back.
-    """
+    """A block on loan: all arrays in it refer to this, and it goes back with the last of them."""
 
     def __del__(self):
         if type(self.base) is _Block:               # and not a part of another loan
@@ -62,9 +58,7 @@ class Pool:
             return block.view(_Lent)
 
     def take(self, size):
-        """A dead block that serves, or None.  Between any two steps garbage may be collected, and
-        blocks come and go.
-        """
+        """A dead block that serves, or None.  Collected garbage may give blocks back meanwhile."""
         fitting = sorted(s for s in list(self.free) if size <= s <= ROOM * size)
         for found in [size] if self.free.get(size) else fitting:
             blocks = self.free.get(found)
@@ -106,12 +100,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def empty(shape, dtype, xp=np, apart=False):
-    """An uninitialised array, as numpy.empty gives.  apart: with rows (along the last axis) that
+def empty(shape, dtype, xp=np, pitched=False):
+    """An uninitialised array, as numpy.empty gives.  pitched: with rows (along the last axis) that
     are `pitch` apart.
     """
     dtype = np.dtype(dtype)
-    if apart:
+    if pitched:
         return empty((*shape[:-1], pitch(shape[-1], dtype, xp)), dtype, xp)[..., :shape[-1]]
     size = math.prod(shape) * dtype.itemsize
     if xp is not np or size < LARGE:

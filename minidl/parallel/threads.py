@@ -3,8 +3,8 @@
 A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.
 The strips run on a few Python threads: NumPy releases the interpreter lock inside copies and
 products, and while several strips run, BLAS is held to one thread each, so that cores are not
-fought over.  Whoever is free takes the next strip.  Where strips are summed up, `deal` says which
-go together, by their number alone, so a run can be repeated bit for bit.
+fought over.  Whoever is free takes the next strip.  Where strips are summed up, `partition` says
+which go together, by their number alone, so a run can be repeated bit for bit.
 """
 from collections import deque
 import functools
@@ -22,6 +22,9 @@ from minidl.parallel.memory import empty, pitch
 
 WORTHWHILE = 3 * 2 ** 19    # bytes that are copied in the time that it takes to wake a thread
 
+CACHE = 2 ** 21             # bytes of workspace that stay in a core's cache
+ON_GPU = 2 ** 28            # bytes of a strip there, where each costs a kernel launch
+
 _local = threading.local()
 
 
@@ -37,13 +40,13 @@ def number_of_threads():
     return int(asked)
 
 
-def hands(work):
+def threads_for(work):
     """How many threads it pays to wake, for that many bytes to copy, or what takes as long."""
     threads = number_of_threads()
     return threads if work > threads * WORTHWHILE else 1
 
 
-def share(job, items, xp, threads=None):
+def parallel_map(job, items, xp, threads=None):
     """[job(item) for item in items], on the CPU side by side on so many threads, by default all.
 
     This thread begins with the first item, its helpers with the last, as soon as they have woken
@@ -74,7 +77,7 @@ def share(job, items, xp, threads=None):
                 finally:
                     done.put(i)
 
-        team = _helpers.team(helpers)
+        team = _helpers.borrow(helpers)
         try:
             for helper in team:
                 helper.tasks.put(lambda: work(waiting.pop))
@@ -82,13 +85,13 @@ def share(job, items, xp, threads=None):
             for _ in items:
                 done.get()
         finally:
-            _helpers.back(team)
+            _helpers.give_back(team)
         if errors:
             raise errors.pop()
         return results
 
 
-def alone(job):
+def with_one_blas_thread(job):
     """job(), on this thread, with BLAS held to one thread."""
     with _OneBlasThread():
         return job()
@@ -113,7 +116,7 @@ class _Helpers:
     def __init__(self):
         self.lock, self.idle, self.made = threading.Lock(), [], []
 
-    def team(self, size):
+    def borrow(self, size):
         """So many, if there are: those that were busy last, with what is in their caches."""
         with self.lock:
             if len(_OneBlasThread.inside) == 1 and len(self.idle) < len(self.made):
@@ -129,7 +132,7 @@ class _Helpers:
             team, self.idle = self.idle[rest:], self.idle[:rest]
             return team
 
-    def back(self, team):
+    def give_back(self, team):
         with self.lock:
             self.idle += team
 
@@ -207,17 +210,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def workspace(xp, name, shape, dtype, apart=False):
-    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until
-    the next request.
+def workspace(xp, name, shape, dtype, pitched=False):
+    """An uninitialised array: on the CPU this thread's buffer of that name, until asked again.
 
-    apart: with rows (along the last axis) that are `memory.pitch` apart.
+    pitched: with rows (along the last axis) that are `memory.pitch` apart.
     """
     if xp is not np:
         return xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
     *others, length = shape
-    step = pitch(length, dtype, xp) if apart else length
+    step = pitch(length, dtype, xp) if pitched else length
     needed = math.prod(others) * step * dtype.itemsize
     buffer = _local.__dict__.get(name)
     if buffer is None or buffer.nbytes < needed:
@@ -226,9 +228,8 @@ def workspace(xp, name, shape, dtype, apart=False):
     return whole if step == length else whole[..., :length]
 
 
-def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
-    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of
-    workspace where possible.
+def strips(images, rows, bytes_per_row, xp, budget=CACHE, threads=None):
+    """Slices (of images, of rows) that cover all, of at most `budget` bytes where possible.
 
     A strip is several whole images or some rows of one, so it is one contiguous stretch of the
     result.  Their sizes are even, and every thread gets as many as the others.  On a GPU the
@@ -236,7 +237,7 @@ def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
     """
     if images == 0:
         return []
-    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, 2 ** 28)
+    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, ON_GPU)
     pieces = _multiple(images * rows * bytes_per_row / budget, threads)
     if pieces <= images:
         return [(part, slice(0, rows)) for part in even(images, pieces)]
@@ -256,7 +257,7 @@ def even(length, pieces):
     return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
-def deal(strips, xp):
+def partition(strips, xp):
     """The strips as a list for each thread: contiguous, so that sums never depend on chance."""
     pieces = min(len(strips), number_of_threads()) if xp is np else 1
     return [strips[part] for part in even(len(strips), pieces)]
@@ -264,8 +265,8 @@ def deal(strips, xp):
 
 def in_strips(job, images, rows, bytes_per_row, xp, budget, cost=1):
     """job(strip) for all strips.  cost: it takes so many times as long as to copy its bytes."""
-    threads = hands(cost * images * rows * bytes_per_row)
-    share(job, strips(images, rows, bytes_per_row, xp, budget, threads), xp, threads)
+    threads = threads_for(cost * images * rows * bytes_per_row)
+    parallel_map(job, strips(images, rows, bytes_per_row, xp, budget, threads), xp, threads)
 
 
 def sum_over(job, strips, shape, dtype, xp, threads=None):
@@ -282,17 +283,16 @@ def sum_over(job, strips, shape, dtype, xp, threads=None):
 
     if not strips:
         return xp.zeros(shape, dtype)
-    result, *others = share(total, deal(strips, xp), xp, threads)
+    result, *others = parallel_map(total, partition(strips, xp), xp, threads)
     for other in others:
         result += other
     return result
 
 
-def everywhere(fill, array, whole_images=False, others=1):
+def parallel_for(fill, array, whole_images=False, others=1):
     """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
-    whole_images: do not cut images into rows, because what fill writes for one row overlaps the
-    next.
+    whole_images: do not cut images into rows, where what fill writes for one overlaps the next.
     others: how many arrays of the strip's size fill needs beside it.
     """
     images, rows = array.shape[:2]
@@ -300,4 +300,4 @@ def everywhere(fill, array, whole_images=False, others=1):
     if whole_images:
         rows, per_row = 1, rows * per_row
     in_strips((lambda strip: fill((strip[0], slice(None)))) if whole_images else fill,
-              images, rows, (1 + others) * per_row, backend.of(array), 2 ** 21)
+              images, rows, (1 + others) * per_row, backend.of(array), CACHE)

@@ -38,7 +38,7 @@ def columns(view, groups, ones=False):
         return gathered.reshape(groups, math.prod(places), taps)
     seen = seen.transpose(0, *range(spatial + 2, seen.ndim), *range(1, spatial + 2))
     shape = groups, taps + ones, math.prod(places)
-    gathered = workspace(xp, "columns", shape, view.dtype, apart=True)
+    gathered = workspace(xp, "columns", shape, view.dtype, pitched=True)
     gathered[:, :taps].reshape(seen.shape)[...] = seen          # a view: the last axis is cut
     gathered[:, taps:] = 1
     return gathered.swapaxes(1, 2)

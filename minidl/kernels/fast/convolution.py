@@ -23,12 +23,13 @@ from minidl.kernels.fast.columns import BUDGET, GATHERED, SHORT, columns, short
 from minidl.kernels.fast.fold import fold
 from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import copy, lines, windows
+from minidl.kernels.fast.views import copy, padded_rows, windows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import hands, in_strips, strips, sum_over
+from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
 
-NARROW = 8          # fewer channels than that, and so many times fewer than before: col2im
+FEW_OUTPUTS = 8     # fewer than that, and so many times fewer than inputs: col2im
+OVERLAP = 32        # outputs up to which adding up over the first axis costs less than gathering
 
 
 def _winograd(pictures, other, sizes, channels, g):
@@ -53,7 +54,7 @@ def _planar(volumes, other, channels, g):
 def _narrow(channels, g, xp):
     """Whether so few channels come out, for g with strides of 1, that col2im is sooner."""
     before, after = channels
-    return (after < NARROW <= before / after and math.prod(g.kernel) > 1 and g.groups == 1
+    return (after < FEW_OUTPUTS <= before / after and math.prod(g.kernel) > 1 and g.groups == 1
             and set(g.stride) == {1} and min(g.padding) >= 0 and xp is np)
 
 
@@ -167,16 +168,37 @@ def _by_columns(x, u, g, bias):
 
     def add(strip, product):
         seen = _seen(x, strip, g, g.output)
+        if _overlapping(g, channels, outputs, xp):
+            for k, rows in enumerate(_rows(seen, g)):
+                parts = np.matmul(rows.swapaxes(1, 2), u[strip].reshape(*rows.shape[:2], outputs))
+                np.add.reduce(parts, out=product[0].reshape(g.kernel[0], -1, outputs)[k])
+            return
         matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), groups, ones)
         of_strip = u[strip].reshape(-1, groups, outputs).swapaxes(0, 1)
         multiply(matrices.swapaxes(1, 2), of_strip, product)
 
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * groups * x.itemsize
-    threads = hands(GATHERED * len(x) * rows * per_row)
+    threads = threads_for(GATHERED * len(x) * rows * per_row)
     todo = strips(len(x), rows, per_row, xp, BUDGET + 4 * size, threads)    # beside what is summed
     found = sum_over(add, todo, shape, x.dtype, xp, threads)
     w = found[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels, groups * outputs)
     return w, found[0, taps].copy() if ones else None           # that keeps nothing of w̄ alive
+
+
+def _overlapping(g, channels, outputs, xp):
+    """Whether to gather along all axes but the first, whose taps see the same in other rows."""
+    return (xp is np and g.groups == 1 and len(g.kernel) > 1 and g.kernel[0] > 2
+            and g.stride[0] == 1 and outputs <= OVERLAP and not short(g.kernel, channels, xp))
+
+
+def _rows(seen, g):
+    """For each tap along the first axis the columns of the others: (n, P₁·P₂, K₂·C)."""
+    view = windows(seen, (1, *g.kernel[1:]), g.stride, (1, *g.dilation[1:]))
+    n, rows, *others = view.shape[:len(g.kernel) + 1]
+    matrices = columns(view, 1).reshape(n, rows * math.prod(others), -1)
+    reach, step = g.dilation[0] * (g.kernel[0] - 1), g.dilation[0] * math.prod(others)
+    for k in range(g.kernel[0]):
+        yield matrices[:, k * step:k * step + (rows - reach) * math.prod(others)]
 
 
 def _seen(x, strip, g, output):
@@ -186,7 +208,7 @@ def _seen(x, strip, g, output):
     first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
     ends = [s * (places - 1) + r for s, places, r in zip(g.stride, output, reach)]
     widths = [(p, end - p - n) for p, end, n in zip(g.padding, ends, g.sizes)]
-    return lines(x, images, slice(first, last), widths)
+    return padded_rows(x, images, slice(first, last), widths)
 
 
 def _correlate(x, w, b, g, rectified=False, output=None):
@@ -201,11 +223,21 @@ def _correlate(x, w, b, g, rectified=False, output=None):
     if ones:
         w, b = xp.concatenate([w, b[None]]), None
     filters = w.reshape(len(w), groups, each).swapaxes(0, 1)
+    overlapping = _overlapping(g, channels, outputs, xp)
 
     def fill(strip):
-        view = windows(_seen(x, strip, g, output), g.kernel, g.stride, g.dilation)
-        matrices, out = columns(view, groups, ones), y[strip]
-        multiply(matrices, filters, out.reshape(-1, groups, each).swapaxes(0, 1))
+        seen, out = _seen(x, strip, g, output), y[strip]
+        if overlapping:
+            flat = out.reshape(len(out), -1, outputs)
+            product = workspace(np, "product", flat.shape, flat.dtype)
+            for k, rows in enumerate(_rows(seen, g)):
+                tap = filters[0].reshape(g.kernel[0], -1, outputs)[k]
+                multiply(rows, tap, product if k else flat)
+                if k:
+                    flat += product
+        else:
+            matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), groups, ones)
+            multiply(matrices, filters, out.reshape(-1, groups, each).swapaxes(0, 1))
         if b is not None:
             shift(out, b)
         if rectified:

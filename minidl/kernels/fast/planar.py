@@ -1,21 +1,19 @@
-"""Convolutions that become planar ones, with 3×3 taps side by side, which Winograd's algorithm
-serves.
+"""Convolutions that become planar ones, with 3×3 taps side by side, for Winograd's algorithm.
 
 In three dimensions, what the filter sees along the first axis is taken for more channels:
 
-    x'[(n, p), i, j, (k, c)] = x[n, s·p + d·k − pad, i, j, c]        w'[l, m, (k, c), o] = w[k, l,
-    m, c, o]
+    x'[(n, p), i, j, (k, c)] = x[n, s·p + d·k − pad, i, j, c]
+    w'[l, m, (k, c), o]      = w[k, l, m, c, o]
 
 A filter whose taps lie d apart stays on a grid of places d apart.  Each of the d² grids is a
-picture:
+picture, and u and y likewise, without padding:
 
-    x'[(n, r, r'), q, q', c] = x[n, d·q + r − pad, d·q' + r' − pad, c]        and u and y likewise,
-    without padding
+    x'[(n, r, r'), q, q', c] = x[n, d·q + r − pad, d·q' + r' − pad, c]
 
 With both, T(x, w, u) = T(x', w', u').  So conv and conv_weight are those of x', w' and u', and so
-is conv_input with strides of 1, which is a conv.  It costs a copy of x, with K₁ times the
-channels, and where there are grids, of u or y. Where x' is large, it is made a slab at a time:
-some images, or some slices of one.
+is conv_input with strides of 1, which is a conv.  It costs a copy of x, with K₁ times the channels,
+and where there are grids, of u or y.  A large x' is made a slab at a time: some images, or some
+slices of one.
 """
 import math
 
@@ -39,9 +37,7 @@ def applies(first, second, g):
 
 
 def pays(images, channels, g):
-    """Whether it is faster than the direct product, for so many channels in and out: the slices
-    count as inputs.
-    """
+    """Whether it is faster than the direct product: the slices count as channels."""
     slices, sizes = images * math.prod(g.output[:-2]), g.output[-2:]
     tiles = slices * math.prod(step * -(-n // (step * winograd.F4.tile))
                                for step, n in zip(g.dilation[-2:], sizes))
@@ -51,9 +47,7 @@ def pays(images, channels, g):
 
 
 def conv(x, w, b, g, rectified=False):
-    """y (N, *P, O) from x (N, *S, C), w (*K, C, O) and b (O,) or None; rectified: its positive
-    part.
-    """
+    """y (N, *P, O) from x (N, *S, C), w (*K, C, O) and b (O,) or None; rectified: max(y, 0)."""
     seen = _seen(x, g)
     first, *others = slabs = _slabs(seen, g)
     if not others:

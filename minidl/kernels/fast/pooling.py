@@ -2,9 +2,8 @@
 
 Everything goes through `_seen`, the view (*K, N, *P, C) whose entry at an offset k of the window
 is another element of x at every place.  It is copied, a strip of places at a time, into planes,
-one for each offset, that stay in the cache and lie
-without gaps: what is then done with all planes together are few long operations.  Strips are
-shared between threads.
+one for each offset, that stay in the cache and lie without gaps: what is then done with all planes
+together are few long operations.  Strips are shared between threads.
 """
 import math
 
@@ -16,12 +15,11 @@ from minidl.kernels.fast.views import pad, windows
 from minidl.kernels.precision import real
 from minidl.kernels.sums import mean
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, workspace
+from minidl.parallel.threads import parallel_for, workspace
 
 
 def max_pool(x, g, find=False):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], padded with the lowest number;  and the switches
-    if it should find them.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches if it should find them.
 
     A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
     the maximum.  It never names the padding, not even where all of x in the window is −∞.
@@ -47,13 +45,14 @@ def max_pool(x, g, find=False):
                 first = ((planes != best) | padding).argmin(0) + 1
                 found[...] = xp.where(best == lowest, first, found)
 
-    everywhere(fill, y, others=size)
+    parallel_for(fill, y, others=size)
     return y, switches
 
 
 def _find(planes, best, found):
-    """found = 1 + the number of planes before the first that is best:  1 + m₀ (1 + m₁ (1 + m₂ …)),
-    where mₖ says that plane k is neither that nor NaN.  NumPy's argmax takes ten times as long.
+    """found = 1 + the number of planes before the first that is best: 1 + m₀ (1 + m₁ (1 + m₂ …)),
+
+    where mₖ says that plane k is neither that nor NaN.  NumPy's argmax takes five times as long.
     """
     planes = planes[:-1]
     missing = np.not_equal(planes, best, out=workspace(np, "missing", planes.shape, bool))
@@ -83,7 +82,7 @@ def select(x, switch, g):
         kept = keep_here(planes, _named(switch[strip], g))
         xp.sum(kept, axis=0, dtype=y.dtype, out=y[strip].ravel())
 
-    everywhere(fill, y, others=math.prod(g.kernel))
+    parallel_for(fill, y, others=math.prod(g.kernel))
     return y
 
 
@@ -116,7 +115,7 @@ def window_mean(x, g):
         planes = _planes(seen, strip)
         y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
 
-    everywhere(fill, y, others=math.prod(g.kernel))
+    parallel_for(fill, y, others=math.prod(g.kernel))
     return y
 
 
@@ -132,8 +131,7 @@ def spread(u, g):
 
 
 def _fold(u, g, contributions):
-    """Zeros of x's shape, to which contributions(strip), a plane for each offset of the window,
-    are added where they belong.
+    """Zeros of x's shape, and contributions(strip), a plane for each offset, where they belong.
 
     Where the windows tile the picture, nothing is added up: it is what stands there.
     """
@@ -156,14 +154,12 @@ def _fold(u, g, contributions):
                 part = places[offset]
                 part += planes[offset]
 
-    everywhere(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
+    parallel_for(fill, u, whole_images=g.stride[0] < g.kernel[0], others=math.prod(g.kernel))
     return out[(slice(None),) + tuple(slice(p, p + n) for n, p in zip(g.sizes, g.padding))]
 
 
 def _seen(x, g):
-    """View (*K, N, *P, C) of a padded array: at each offset of the window, what stands there at
-    every place.
-    """
+    """View (*K, N, *P, C) of a padded array: what stands at each offset, at every place."""
     axes = len(g.kernel)
     view = windows(x, g.kernel, g.stride, g.dilation)                   # (N, *P, *K, C)
     return view.transpose(*range(axes + 1, 2 * axes + 1), *range(axes + 1), -1)

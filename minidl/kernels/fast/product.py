@@ -6,7 +6,7 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.precision import NARROW, accumulated
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import alone, even, number_of_threads, share
+from minidl.parallel.threads import even, number_of_threads, parallel_map, with_one_blas_thread
 
 ON_ONE_THREAD = 2 ** 18     # multiplications below which BLAS stays on one thread anyway
 FOR_THREADS = 2 ** 24       # multiplications from which waking our own threads pays
@@ -27,7 +27,7 @@ def matmul(a, b):
         return a @ b
     single = math.prod(a.shape[:-2]) == math.prod(b.shape[:-2]) == 1
     if work < FOR_THREADS or number_of_threads() == 1 or not single:
-        return alone(lambda: a @ b)
+        return with_one_blas_thread(lambda: a @ b)
     y = _shared(a.reshape(a.shape[-2:]), b.reshape(b.shape[-2:]))
     return y.reshape(max(a.shape[:-2], b.shape[:-2], key=len) + y.shape)
 
@@ -55,7 +55,7 @@ def _shared(a, b):
     else:
         columns = y
     parts = even(len(a), min(len(a), number_of_threads()))
-    share(lambda part: multiply(a[part], b, columns[part]), parts, np)
+    parallel_map(lambda part: multiply(a[part], b, columns[part]), parts, np)
     return y
 
 

@@ -1,9 +1,7 @@
-"""Selecting, rectifying and adding: one pass over memory, shared between threads where there is
-much to do.
-"""
+"""Selecting, rectifying and adding: one pass over memory, in threads where there is much to do."""
 from minidl import backend
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, workspace
+from minidl.parallel.threads import parallel_for, workspace
 
 MUCH = 2 ** 16      # elements that are worth sharing
 
@@ -21,15 +19,13 @@ def add(a, b):
 
 
 def add_transpose(x):
-    """x + xᵀ of the last two axes.  On the CPU, columns are read from a copy whose rows are
-    `memory.pitch` apart.
-    """
+    """x + xᵀ of the last two axes.  The CPU reads columns from a copy with padded rows."""
     xp = backend.of(x)
     if xp is not backend.CPU.module:
         return x + x.swapaxes(-1, -2)
-    apart = workspace(xp, "apart", x.shape, x.dtype, apart=True)
-    apart[...] = x
-    return x + apart.swapaxes(-1, -2)
+    padded = workspace(xp, "padded", x.shape, x.dtype, pitched=True)
+    padded[...] = x
+    return x + padded.swapaxes(-1, -2)
 
 
 def keep(u, mask):
@@ -81,9 +77,7 @@ def keep_here(u, mask, out=None):
 
 
 def choose_here(a, mask, b, out=None):
-    """a where the mask holds, else b, of one shape and dtype: the bits of b, and turned those in
-    which a differs.
-    """
+    """a where the mask holds, else b: the bits of b, and turned those in which a differs."""
     xp, bits = backend.of(a), _bits(a)
     if bits is None:
         return xp.add(xp.where(mask, a, b), 0, out=out)
@@ -99,9 +93,7 @@ def _bits(x):
 
 
 def _elementwise(function, first, *others):
-    """function(first, *others, out) of arrays of one shape, a strip at a time; out is None where
-    it is all in one.
-    """
+    """function(first, *others, out) of arrays of one shape, in strips; or once, with out=None."""
     if first.size < MUCH or first.ndim < 2 or any(x.shape != first.shape for x in others):
         return function(first, *others, None)
     result = empty(first.shape, first.dtype, backend.of(first))
@@ -109,5 +101,5 @@ def _elementwise(function, first, *others):
     def fill(strip):
         function(first[strip], *(x[strip] for x in others), result[strip])
 
-    everywhere(fill, result)
+    parallel_for(fill, result)
     return result

@@ -1,16 +1,12 @@
-"""Views and copies of arrays (N, *S, C): the windows that a filter sees, borders around, many
-channels moved at once.
-"""
+"""Views and copies of arrays (N, *S, C): the windows that a filter sees, and borders around."""
 from minidl import backend
 from minidl.kernels.geometry import output_size
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, in_strips, workspace
+from minidl.parallel.threads import CACHE, in_strips, parallel_for, workspace
 
 
 def pad(x, widths, value=0):
-    """x (N, *S, C) with (before, after) added along each spatial axis; a negative width cuts off
-    instead.
-    """
+    """x (N, *S, C) with (before, after) added along each axis; a negative width cuts off."""
     cut = tuple(slice(max(-before, 0), n - max(-after, 0))
                 for n, (before, after) in zip(x.shape[1:-1], widths))
     x, grow = x[(slice(None),) + cut], [(max(before, 0), max(after, 0)) for before, after in widths]
@@ -24,14 +20,12 @@ def pad(x, widths, value=0):
         images, _ = strip
         surround(padded[images], x[images], corner, value)
 
-    in_strips(fill, len(x), 1, padded[:1].nbytes, backend.of(x), 2 ** 21)
+    in_strips(fill, len(x), 1, padded[:1].nbytes, backend.of(x), CACHE)
     return padded
 
 
-def lines(x, images, rows, widths):
-    """Some images and rows, as slices, of pad(x, widths): a view, or where something is added, a
-    copy in the workspace.
-    """
+def padded_rows(x, images, rows, widths):
+    """Images and rows, as slices, of pad(x, widths): a view, or a copy in the workspace."""
     (above, _), *sides = widths
     spans = [(rows.start - above, rows.stop - above)]               # among x's own places
     spans += [(-before, n + after) for n, (before, after) in zip(x.shape[2:-1], sides)]
@@ -52,9 +46,7 @@ def surround(padded, x, corner, value):
 
 
 def windows(x, kernel, stride, dilation):
-    """View (N, *places, *kernel, C) of x (N, *S, C): what the filter sees at each place.  No
-    element is copied.
-    """
+    """What the filter sees at each place of x (N, *S, C): a view (N, *places, *kernel, C)."""
     places = [output_size(n, k, s, 0, d)
               for n, k, s, d in zip(x.shape[1:-1], kernel, stride, dilation)]
     image, *steps, channel = x.strides
@@ -63,9 +55,7 @@ def windows(x, kernel, stride, dilation):
 
 
 def strided(x, shape, strides):
-    """View of x of that shape, whose elements lie `strides` bytes apart.  (as_strided takes NumPy
-    eight times as long.)
-    """
+    """View of x of that shape and strides.  (NumPy's as_strided takes eight times as long.)"""
     xp = backend.of(x)
     if xp is backend.CPU.module and x.flags.c_contiguous:
         return xp.ndarray(shape, x.dtype, x, strides=strides)
@@ -77,4 +67,4 @@ def copy(source, target):
     def fill(strip):
         target[strip] = source[strip]
 
-    everywhere(fill, target)
+    parallel_for(fill, target)

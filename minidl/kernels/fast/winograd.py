@@ -30,7 +30,7 @@ p of w' with every other sign turned.  So the transformed filters of the convolu
 adjoint too, in another order, and where they would take much memory, they do.  The signs go into
 the inputs and outputs.
 
-Source: Winograd 1980; Lavin and Gray 2016.  The points are those found best by Barabasz et al. 2020.
+Source: Winograd 1980; Lavin and Gray 2016.  The points are from Barabasz et al. 2020.
 """
 import functools
 import math
@@ -41,13 +41,13 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.fast.product import matmul, multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import lines, strided
+from minidl.kernels.fast.views import padded_rows, strided
 from minidl.parallel.memory import empty, pitch
 from minidl.parallel.threads import (
     even,
     in_strips,
     number_of_threads,
-    share,
+    parallel_map,
     strips,
     sum_over,
     workspace,
@@ -181,9 +181,9 @@ def conv_weight(x, u, g):
     def add(strip, product):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
-        v = workspace(xp, "transformed", (positions, many * channels), x.dtype, apart=True)
+        v = workspace(xp, "transformed", (positions, many * channels), x.dtype, pitched=True)
         multiply(to_values, cut(x[some], part, columns, g.padding, F4.tile, F4.side), v)
-        m = workspace(xp, "products", (positions, many * outputs), x.dtype, apart=True)
+        m = workspace(xp, "products", (positions, many * outputs), x.dtype, pitched=True)
         multiply(from_products, cut(u[some], part, columns, (0, 0), F4.tile, F4.tile), m)
         multiply(v.reshape(positions, many, channels).transpose(0, 2, 1),
                  m.reshape(positions, many, outputs), product)
@@ -232,7 +232,7 @@ def evaluate(matrix, taps):
     values = empty((len(matrix), *taps.shape[1:]), taps.dtype, xp)
     taps, flat = taps.reshape(TAPS ** 2, -1), values.reshape(len(matrix), -1)
     parts = even(flat.shape[1], number_of_threads() if xp is np else 1)
-    share(lambda part: multiply(matrix, taps[:, part], flat[:, part]), parts, xp)
+    parallel_map(lambda part: multiply(matrix, taps[:, part], flat[:, part]), parts, xp)
     return values
 
 
@@ -280,12 +280,13 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
     from_products, to_values = (placed(matrix, backend.device_of(x).name) for matrix in matrices)
     height, width = (n + 2 * p - TAPS + 1 for n, p in zip(x.shape[1:3], padding))
     rows, columns = -(-height // form.tile), -(-width // form.tile)
-    images, channels, outputs, positions = len(x), x.shape[-1], filters.shape[1] * filters.shape[3], form.side ** 2
+    images, channels, positions = len(x), x.shape[-1], form.side ** 2
+    outputs = filters.shape[1] * filters.shape[3]
     y = empty((images, rows, form.tile, columns, form.tile, outputs), x.dtype, xp)
 
     def contract(values, u, some, part, out):
         many, (_, count, _, width) = values.shape[1] // channels, u.shape
-        m = workspace(xp, "products", (positions, many * count * width), x.dtype, apart=True)
+        m = workspace(xp, "products", (positions, many * count * width), x.dtype, pitched=True)
         multiply(values.reshape(positions, 1, many, channels), u,
                  m.reshape(positions, many, count, width).swapaxes(1, 2))
         interpolate(from_products, m, b if b is None else b[out], rectified,
@@ -295,7 +296,7 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
         some, part = strip
         many = (some.stop - some.start) * (part.stop - part.start) * columns
         shape = positions, many * channels
-        values = workspace(xp, "transformed", shape, x.dtype, apart=True)
+        values = workspace(xp, "transformed", shape, x.dtype, pitched=True)
         tiles = cut(x[some], part, columns, padding, form.tile, form.side)
         multiply(to_values, tiles, values)
         contract(values, filters, some, part, slice(None))
@@ -307,12 +308,12 @@ def correlate(x, filters, matrices, b, padding, form, rectified=False):
     if BY_OUTPUTS * images * rows * columns >= outputs:
         per_row = positions * columns * 2 * (channels + outputs) * x.itemsize
         budget = BUDGET + filters.nbytes // 4
-        share(by_tiles, strips(images, rows, per_row, xp, budget), xp)
+        parallel_map(by_tiles, strips(images, rows, per_row, xp, budget), xp)
     else:
         shape = positions, images * rows * columns * channels
-        values = empty(shape, x.dtype, xp, apart=True)
+        values = empty(shape, x.dtype, xp, pitched=True)
         transform(to_values, x, rows, columns, padding, form.tile, form.side, values)
-        share(by_outputs, _pieces(filters, number_of_threads()), xp)
+        parallel_map(by_outputs, _pieces(filters, number_of_threads()), xp)
     y = y.reshape(images, rows * form.tile, columns * form.tile, outputs)
     return y[:, :height, :width]
 
@@ -327,9 +328,7 @@ def _pieces(filters, count):
 
 
 def transform(matrix, x, rows, columns, padding, tile, side, values):
-    """matrix @ tiles (side², tiles · C) for all the tiles, rows × columns of each picture, by all
-    threads.
-    """
+    """values = matrix @ tiles (side², tiles · C), rows × columns of each picture, in threads."""
     xp, each = backend.of(x), columns * x.shape[-1]
 
     def fill(strip):
@@ -339,19 +338,17 @@ def transform(matrix, x, rows, columns, padding, tile, side, values):
         multiply(matrix, cut(x[some], part, columns, padding, tile, side), values[:, own])
 
     per_row = len(values) * each * x.itemsize
-    in_strips(fill, len(x), rows, per_row, xp, budget=2 ** 60, cost=3)      # one for each thread
+    in_strips(fill, len(x), rows, per_row, xp, budget=math.inf, cost=3)      # one for each thread
 
 
 def interpolate(from_products, m, b, rectified, y):
-    """y (n, rows, m, columns, m, O), the outputs of tiles, from their products m (s², tiles · O):
-    Aᵀ along both axes.
+    """y (n, rows, m, columns, m, O) = Aᵀ along both axes of the products m (s², tiles · O).
 
-    The bias is added to the products at the point 1, where Aᵀ has a column of ones: so every
-    output gets it once.
+    The bias is added at the point 1, where Aᵀ has a column of ones: every output gets it once.
     """
     xp, (images, rows, tile, columns, _, outputs) = backend.of(y), y.shape
     shape = tile ** 2, images * rows * columns * outputs
-    s = workspace(xp, "outputs", shape, m.dtype, apart=True)
+    s = workspace(xp, "outputs", shape, m.dtype, pitched=True)
     if b is not None:
         at_one = m[ONE * (math.isqrt(len(m)) + 1)].reshape(-1, outputs)
         at_one += b
@@ -362,16 +359,14 @@ def interpolate(from_products, m, b, rectified, y):
 
 
 def cut(x, part, columns, padding, tile, side):
-    """The tiles (side², tiles · C), a tile apart and overlapping, in some tile rows of the
-    pictures x (n, H, W, C).
-    """
+    """The overlapping tiles (side², tiles · C) in some tile rows of pictures x (n, H, W, C)."""
     xp, (above, left), overlap, rows = backend.of(x), padding, side - tile, part.stop - part.start
     first, right = part.start * tile, columns * tile + overlap - left - x.shape[2]
     seen = slice(first, first + rows * tile + overlap)
-    padded = lines(x, slice(None), seen, [(above, 0), (left, right)])
+    padded = padded_rows(x, slice(None), seen, [(above, 0), (left, right)])
     image, down, along, channel = padded.strides
     shape = side, side, len(x), rows, columns, x.shape[3]
-    tiles = workspace(xp, "tiles", (side ** 2, math.prod(shape[2:])), x.dtype, apart=True)
+    tiles = workspace(xp, "tiles", (side ** 2, math.prod(shape[2:])), x.dtype, pitched=True)
     seen = strided(padded, shape, (down, along, image, tile * down, tile * along, channel))
     tiles.reshape(shape)[...] = seen
     return tiles
