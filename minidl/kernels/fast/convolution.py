@@ -22,6 +22,7 @@ Measured, moving an element costs as much as some 10 multiplications inside a ma
                                         and for few places, where turning all filters is more work
     Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
                                         the same with a copy: 3×3×3, and taps that lie apart        planar.py, `pays`
+    each channel on its own             groups = channels: sums of shifted products                 depthwise.py
 """
 import math
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.algorithm import algorithm
-from minidl.kernels.fast import planar, winograd
+from minidl.kernels.fast import depthwise, planar, winograd
 from minidl.kernels.fast.channels import add_up, add_up_here, shift
 from minidl.kernels.fast.columns import (
     BUDGET,
@@ -83,6 +84,8 @@ def conv(x, w, b, g, rectified=False):
     rectified: max(y, 0) instead.
     """
     channels = w.shape[-2:]
+    if depthwise.applies(x, w.shape, g):
+        return depthwise.conv(x, w, b, g, rectified)
     if form := _winograd(x, w, g.output, channels, g):
         return winograd.conv(x, w, b, g, form, rectified)
     if _planar(x, w, channels, g):
@@ -95,6 +98,8 @@ def conv(x, w, b, g, rectified=False):
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] w[k, c, o] over all p, k, o with s·p + d·k − pad = i"""
     xp, channels = backend.of(u), w.shape[:-3:-1]               # (O, C)
+    if depthwise.applies(u, w.shape, g):
+        return depthwise.conv_input(u, w, g)
     if form := _winograd(u, w, g.sizes, channels, g):
         return winograd.conv_input(u, w, g, form)
     if set(g.stride) != {1}:
@@ -128,7 +133,9 @@ def conv_weight(x, u, g, bias=False):
     bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o],  which is like one tap more, whose input is 1 everywhere.
     """
     channels, outputs = x.shape[-1], u.shape[-1]
-    if _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
+    if depthwise.applies(x, (channels // g.groups, outputs), g):
+        w = depthwise.conv_weight(x, u, g)
+    elif _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
         w = winograd.conv_weight(x, u, g)
     elif _planar(x, u, (channels, outputs), g):
         w = planar.conv_weight(x, u, g)
