@@ -1,9 +1,10 @@
 """Threads for kernels on the CPU.
 
-A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.  The strips run on a
-few Python threads: NumPy releases the interpreter lock inside copies and products, and while several strips run, BLAS is
-held to one thread each, so that cores are not fought over.  Whoever is free takes the next strip.  Where strips are summed
-up, `deal` says which go together, by their number alone, so a run can be repeated bit for bit.
+A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.
+The strips run on a few Python threads: NumPy releases the interpreter lock inside copies and
+products, and while several strips run, BLAS is held to one thread each, so that cores are not
+fought over.  Whoever is free takes the next strip.  Where strips are summed up, `deal` says which
+go together, by their number alone, so a run can be repeated bit for bit.
 """
 from collections import deque
 import functools
@@ -17,11 +18,9 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.parallel.memory import pitch
+from minidl.parallel.memory import empty, pitch
 
-WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
-LOCKED = 500                # elements of a result up to which NumPy copies and multiplies under the interpreter's lock,
-                            # however large they are or long the sums; `dot` never does
+WORTHWHILE = 3 * 2 ** 19    # bytes that are copied in the time that it takes to wake a thread
 
 _local = threading.local()
 
@@ -29,15 +28,17 @@ _local = threading.local()
 def number_of_threads():
     """MINIDL_NUM_THREADS, by default the cores that this process may use."""
     asked = os.environ.get("MINIDL_NUM_THREADS")
+    if asked is None and hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return os.cpu_count() or 1
     if not (asked.isascii() and asked.isdigit()) or int(asked) < 1:
         raise ValueError(f"MINIDL_NUM_THREADS must be a positive integer, got {asked!r}")
     return int(asked)
 
 
 def hands(work):
-    """How many threads are worth their waking, for that many bytes to copy, or what takes as long."""
+    """How many threads it pays to wake, for that many bytes to copy, or what takes as long."""
     threads = number_of_threads()
     return threads if work > threads * WORTHWHILE else 1
 
@@ -45,9 +46,10 @@ def hands(work):
 def share(job, items, xp, threads=None):
     """[job(item) for item in items], on the CPU side by side on so many threads, by default all.
 
-    This thread begins with the first item, its helpers with the last, as soon as they have woken up: so each comes back to
-    what it has in its cache.  After an error in a job nothing more is begun, but what was begun is waited for: nobody writes
-    any more into what the caller throws away.
+    This thread begins with the first item, its helpers with the last, as soon as they have woken
+    up: so each comes back to what it has in its cache.  After an error in a job nothing more is
+    begun, but what was begun is waited for: nobody writes any more into what the caller throws
+    away.
     """
     if xp is not np:
         return [job(item) for item in items]
@@ -55,7 +57,8 @@ def share(job, items, xp, threads=None):
         helpers = min(threads or number_of_threads(), len(items)) - 1
         if helpers < 1:
             return [job(item) for item in items]
-        results, waiting, done, errors = [None] * len(items), deque(enumerate(items)), SimpleQueue(), []
+        waiting, done = deque(enumerate(items)), SimpleQueue()
+        results, errors = [None] * len(items), []
 
         def work(take):
             while waiting:
@@ -92,7 +95,7 @@ def alone(job):
 
 
 class _Helper(threading.Thread):
-    """A thread that does one task after another.  (A ThreadPoolExecutor takes 20 µs longer for each.)"""
+    """A thread that does one task after another, 20 µs sooner than a ThreadPoolExecutor's."""
 
     def __init__(self):
         super().__init__(name="minidl", daemon=True)
@@ -111,10 +114,10 @@ class _Helpers:
         self.lock, self.idle, self.made = threading.Lock(), [], []
 
     def team(self, size):
-        """So many, if there are: those that were busy last, whose workspaces may still be in a cache."""
+        """So many, if there are: those that were busy last, with what is in their caches."""
         with self.lock:
             if len(_OneBlasThread.inside) == 1 and len(self.idle) < len(self.made):
-                self.idle = list(self.made)                 # nobody else works: somebody was torn out, and gave none back
+                self.idle = list(self.made)     # nobody else works: one was interrupted
             while len(self.idle) < size and len(self.made) < number_of_threads():
                 try:
                     helper = _Helper()
@@ -135,13 +138,14 @@ _helpers = _Helpers()
 
 
 class _OneBlasThread:
-    """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
+    """Holds BLAS to one thread while anybody is inside; the last to leave puts back what was.
 
-    Those inside are known by weak references: whom Ctrl-C tears out before they can leave, nobody waits for, once its
-    traceback is gone.
+    Those inside are known by weak references: whoever is interrupted by Ctrl-C before leaving is
+    not waited for, once the traceback is gone.
     """
     lock = threading.Lock()
-    inside, found = [], []          # references to all that are inside; (choose, number of threads) of each BLAS before
+    inside = []         # references to all that are inside
+    found = []          # (choose, number of threads) of each BLAS before
 
     def __enter__(self):
         with self.lock:
@@ -170,25 +174,30 @@ def blas():
 
 @functools.cache
 def _switches():
-    """For each of them, the functions that give and choose its number of threads.
+    """For each BLAS that is loaded, the functions that give and choose its number of threads.
 
-    OpenBLAS's own, where it has threads of its own: threadpoolctl gives it to the first thread that asks and then ignores
-    all others, and takes as long for each kernel as a small one.
+    OpenBLAS's own, where it has threads of its own: threadpoolctl gives it to the first thread
+    that asks and then ignores all others, and takes as long for each kernel as a small one.
     """
-    return [_openblas(library) or (library.get_num_threads, library.set_num_threads) for library in blas()]
+    return [_openblas(library) or (library.get_num_threads, library.set_num_threads)
+            for library in blas()]
 
 
 def _openblas(library):
-    """The two functions of an OpenBLAS with threads of its own, whose names distributions prefix and suffix; else None."""
+    """The two functions of an OpenBLAS with threads of its own; else None.
+
+    Distributions give their names a prefix and a suffix.
+    """
     affixes = itertools.product(("", "scipy_"), ("", "64_", "_64"))
-    pairs = [[f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")] for prefix, suffix in affixes]
+    pairs = [[f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+             for prefix, suffix in affixes]
     own = getattr(library, "threading_layer", None) == "pthreads"
     found = [pair for pair in pairs if own and all(hasattr(library.dynlib, name) for name in pair)]
     return [getattr(library.dynlib, name) for name in found[0]] if found else None
 
 
 def _after_fork():
-    """A forked process has this one's objects but not its threads: whoever is inside does not come out."""
+    """A forked process has this one's objects but not its threads, so nobody leaves."""
     global _helpers
     _helpers, _OneBlasThread.lock = _Helpers(), threading.Lock()
     _OneBlasThread.inside.clear()
@@ -199,7 +208,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def workspace(xp, name, shape, dtype, apart=False):
-    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until the next request.
+    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until
+    the next request.
 
     apart: with rows (along the last axis) that are `memory.pitch` apart.
     """
@@ -217,10 +227,12 @@ def workspace(xp, name, shape, dtype, apart=False):
 
 
 def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
-    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
+    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of
+    workspace where possible.
 
-    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Their sizes are
-    even, and every thread gets as many as the others.  On a GPU the budget is larger: there a strip is a kernel launch.
+    A strip is several whole images or some rows of one, so it is one contiguous stretch of the
+    result.  Their sizes are even, and every thread gets as many as the others.  On a GPU the
+    budget is larger: there a strip is a kernel launch.
     """
     if images == 0:
         return []
@@ -229,7 +241,8 @@ def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
     if pieces <= images:
         return [(part, slice(0, rows)) for part in even(images, pieces)]
     of_one = _multiple(pieces / images, 1 if images % threads == 0 else threads)
-    return [(slice(n, n + 1), part) for n in range(images) for part in even(rows, min(of_one, rows))]
+    return [(slice(n, n + 1), part)
+            for n in range(images) for part in even(rows, min(of_one, rows))]
 
 
 def _multiple(x, n):
@@ -243,22 +256,48 @@ def even(length, pieces):
     return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
-def deal(strips, xp, each=1):
-    """The strips as some lists for each thread, each a contiguous run, so that what is summed up never depends on chance."""
-    return [strips[part] for part in even(len(strips), min(len(strips), each * number_of_threads()) if xp is np else 1)]
+def deal(strips, xp):
+    """The strips as a list for each thread: contiguous, so that sums never depend on chance."""
+    pieces = min(len(strips), number_of_threads()) if xp is np else 1
+    return [strips[part] for part in even(len(strips), pieces)]
+
+
+def in_strips(job, images, rows, bytes_per_row, xp, budget, cost=1):
+    """job(strip) for all strips.  cost: it takes so many times as long as to copy its bytes."""
+    threads = hands(cost * images * rows * bytes_per_row)
+    share(job, strips(images, rows, bytes_per_row, xp, budget, threads), xp, threads)
+
+
+def sum_over(job, strips, shape, dtype, xp, threads=None):
+    """Σ of the arrays that job(strip, out) writes, of that shape."""
+    def total(mine):
+        first, *others = mine
+        result = empty(shape, dtype, xp)
+        job(first, result)
+        for strip in others:
+            part = workspace(xp, "part", shape, dtype)
+            job(strip, part)
+            result += part
+        return result
+
+    if not strips:
+        return xp.zeros(shape, dtype)
+    result, *others = share(total, deal(strips, xp), xp, threads)
+    for other in others:
+        result += other
+    return result
 
 
 def everywhere(fill, array, whole_images=False, others=1):
     """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
-    whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
+    whole_images: do not cut images into rows, because what fill writes for one row overlaps the
+    next.
     others: how many arrays of the strip's size fill needs beside it.
     """
-    xp, budget = backend.of(array), max(1, 2 ** 21 // (1 + others))
-    images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
-    threads = hands(images * rows * per_row * (1 + others))
+    images, rows = array.shape[:2]
+    per_row = math.prod(array.shape[2:]) * array.dtype.itemsize
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget, threads)]
-    else:
-        todo = strips(images, rows, per_row, xp, budget, threads)
-    share(fill, todo, xp, threads)
+        rows, per_row = 1, rows * per_row
+    in_strips((lambda strip: fill((strip[0], slice(None)))) if whole_images else fill,
+              images, rows, (1 + others) * per_row, backend.of(array), 2 ** 21)
