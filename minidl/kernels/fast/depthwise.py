@@ -3,9 +3,9 @@
     y[n, p, c] = Σ_k x[n, s·p + d·k − pad, c] · w[k, c]
 
 Nothing is summed over channels, so there is no matrix product to make of it.  What the taps see is
-one view of x, and einsum multiplies and adds in one pass.  (`multiply`, then `add`, would move three
-times as much.)  It goes through strips that stay in the cache; and with stride 1 through long rows,
-of some places beside each other with all their channels.
+one view of x, and einsum multiplies and adds in one pass.  (`multiply`, then `add`, would move
+three times as much.)  It goes through strips that stay in the cache; and with stride 1 through long
+rows, of some places beside each other with all their channels.
 """
 import itertools
 import math
@@ -59,7 +59,7 @@ def conv_weight(x, u, g):
 
     Of a strip about MANY rows are added up one after the other, for each tap of the last axis by
     itself: for all together einsum takes twice as long.  With stride 1 a row is a long one, else it
-    is all places beside each other.  `total` adds up what stands in the sum of rows, and the strips.
+    is all places beside each other.  `total` adds up what the sum of rows holds, and the strips.
     """
     (*others, last), (*_, places, channels) = g.kernel, u.shape
     if not u.size:
@@ -74,7 +74,8 @@ def conv_weight(x, u, g):
             view = _rows(_taps(x, strip, g, g.output), part, together)
             rows, w = _rows(of_u, part, together), np.empty((*g.kernel, channels), u.dtype)
             for j in range(last):
-                sums = np.einsum(f"{k}{p}qr,{p}qr->{k}{row}", view[(*[slice(None)] * len(k), j)], rows)
+                of_tap = view[(*[slice(None)] * len(k), j)]
+                sums = np.einsum(f"{k}{p}qr,{p}qr->{k}{row}", of_tap, rows)
                 w[..., j, :] = total(sums.reshape(*others, -1, channels), (len(k),))
             found.append(w)
         return found

@@ -45,7 +45,7 @@ def lines(x, images, rows, widths):
 
 
 def seen(x, strip, g, output):
-    """The images and rows of the padded x that a strip of the result looks at, of so many places."""
+    """The part of x, padded, that a strip (images, rows) of the result looks at; output: its sizes."""
     images, rows = strip
     reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
     first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
