@@ -233,6 +233,28 @@ def per_axis(operation, name, value, ndim, lowest):
     return values
 
 
+def sides(operation, padding, ndim):
+    """Padding as (before, after) for each spatial axis, or "same".
+
+    padding: "same", an integer, or for each axis an integer or such a pair; not negative.
+    """
+    if isinstance(padding, str) and padding == "same":
+        return padding
+    try:
+        each = (padding,) * ndim if hasattr(padding, "__index__") else tuple(padding)
+        pairs = tuple((p, p) if hasattr(p, "__index__") else tuple(p) for p in each)
+        pairs = tuple(tuple(width.__index__() for width in pair) for pair in pairs)
+        fits = len(pairs) == ndim and all(len(pair) == 2 and min(pair) >= 0 for pair in pairs)
+        error = None if fits else ValueError
+    except (TypeError, AttributeError):
+        error = ValueError if isinstance(padding, str) else TypeError
+    if error:
+        axes = f"each of the {ndim} axes" if ndim > 1 else "the axis"
+        raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer or "
+                    f"(before, after), or \"same\", got {padding!r}")
+    return pairs
+
+
 def check_labels(operation, labels, classes):
     """Raise TypeError unless the labels are integers, ValueError unless in 0 … classes−1."""
     if labels.dtype.kind not in "iu":

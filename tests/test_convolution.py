@@ -107,7 +107,7 @@ def test_errors_say_what_does_not_fit():
         ops.conv(np.zeros((1, 8, 2, 1)), np.zeros((5, 5, 1, 1)), padding=1)
     with pytest.raises(ValueError, match="^conv: b of shape"):
         ops.conv(np.zeros((1, 8, 1)), np.zeros((3, 1, 2)), np.zeros(3))
-    for name, value in ("stride", 1.5), ("padding", "same"), ("dilation", None):
+    for name, value in ("stride", 1.5), ("padding", 1.5), ("dilation", None):
         with pytest.raises(TypeError, match=f"^conv: {name}"):
             ops.conv(np.zeros((1, 8, 1)), np.zeros((3, 1, 2)), **{name: value})
     u = np.zeros((1, 5, 1))

@@ -21,6 +21,7 @@ import math
 import numpy as np
 
 from minidl import backend
+from minidl.kernels.precision import lowest
 from minidl.kernels.sums import mean
 
 
@@ -57,8 +58,7 @@ def max_pool(x, g):
     The padding is lower than every number, and no switch names it.
     """
     xp = backend.of(x)
-    lowest = -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
-    taps = _taps(padded(x, g, lowest), g)                               # (|K|, N, *P, C)
+    taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)
     inside = _taps(padded(xp.ones_like(x, dtype=bool), g, False), g)
     y = taps.max(0)
     best = (taps == y) | (taps != taps)                                 # a NaN is the maximum

@@ -1,5 +1,6 @@
 """In which type numbers are computed: decided here, and nowhere else."""
 import functools
+import math
 
 import numpy as np
 
@@ -22,6 +23,13 @@ NARROW = ({"e": np.dtype("float32")} | dict.fromkeys("?bhilq", np.dtype("int64")
 def real(dtype):
     """The type of fractions made of numbers of a type, as their mean: float64 for whole ones."""
     return np.dtype("float64") if dtype.kind in "iub" else dtype
+
+
+def lowest(dtype):
+    """The number of a type that is below all others: −∞, the first whole number, or False."""
+    if dtype.kind == "f":
+        return -math.inf
+    return int(np.iinfo(dtype).min) if dtype.kind in "iu" else False
 
 
 def accumulated(arrays):

@@ -3,6 +3,7 @@ from minidl import backend, ops
 from minidl.nn.activation import ReLU
 from minidl.nn.initializers import fan_in_uniform, fans
 from minidl.nn.module import Module, Parameter, changed, given
+from minidl.nn.windows import padding_of, padding_seen, shortest
 from minidl.operands import check_sizes, operand, per_axis
 
 AXES = {1: "(N, T, C)", 2: "(N, H, W, C)", 3: "(N, D, H, W, C)"}
@@ -24,7 +25,8 @@ class _Convolution(Module):
         kernel = per_axis(name, "kernel_size", kernel_size, self.dimensions, 1)
         self.kernel_size = self.steps("kernel_size", kernel, 1)
         self.stride = self.steps("stride", stride, 1)
-        self.padding = self.steps("padding", padding, 0)
+        self.padding = (self.steps("padding", padding, 0) if self.transposed
+                        else padding_of(name, padding, self.dimensions))
         self.dilation, self.groups = self.steps("dilation", dilation, 1), groups
         # a transposed convolution's filter is that of the convolution which it transposes, from out to in
         channels = (out_channels // groups, in_channels) if self.transposed else (in_channels // groups, out_channels)
@@ -61,8 +63,7 @@ class _Convolution(Module):
 
     def steps(self, name, value, lowest):
         """A setting as one integer, or one for each axis where they differ."""
-        values = per_axis(type(self).__name__, name, value, self.dimensions, lowest)
-        return values[0] if len(set(values)) == 1 else values
+        return shortest(per_axis(type(self).__name__, name, value, self.dimensions, lowest))
 
     def check(self, x):
         """x as a Tensor; raises ValueError, naming the layer, unless it has the right axes and channels."""
@@ -79,7 +80,8 @@ class _Convolution(Module):
     def window(self):
         if self.transposed:
             return None
-        return self.kernel_size, self.stride, self.padding, self.dilation
+        padding = padding_seen(self.kernel_size, self.stride, self.padding, self.dilation)
+        return self.kernel_size, self.stride, padding, self.dilation
 
     def forward(self, x):
         return ops.conv(self.check(x), self.weight, self.bias, **self.movement())
@@ -116,8 +118,11 @@ class Conv2d(_Convolution):
     x (N, H, W, in_channels) → y (N, H', W', out_channels), where along each axis
     n' = floor((n + 2·padding − dilation·(kernel_size − 1) − 1) / stride) + 1.
     weight (kernel_size, kernel_size, in_channels / groups, out_channels), bias (out_channels,).
-    kernel_size, stride, padding, dilation: an integer, or one for each axis.  groups: blocks of channels that are
-    convolved on their own.  Weights are drawn by `initializer`, biases uniformly from ±1/√fan_in; with the default
+    kernel_size, stride, padding, dilation: an integer, or one for each axis.  padding may also be
+    (before, after) for an axis, or "same", with which n' = ceil(n / stride); see `ops/padding.py`.
+    groups: blocks of channels that are convolved on their own.  groups = in_channels = out_channels
+    is depthwise convolution.
+    Weights are drawn by `initializer`, biases uniformly from ±1/√fan_in; with the default
     initializer both start as PyTorch's.
     """
     dimensions = 2

@@ -310,5 +310,5 @@ def _name(path):
 
 def changed(layer, **defaults):
     """The attributes of those names that differ from their defaults, for a repr: ", stride=2"."""
-    return "".join(f", {name}={getattr(layer, name)}" for name, default in defaults.items()
+    return "".join(f", {name}={getattr(layer, name)!r}" for name, default in defaults.items()
                    if getattr(layer, name) != default)

@@ -1,6 +1,7 @@
 """Pooling layers, for 1, 2 or 3 spatial axes.  The mathematics stands in `ops/pooling.py`."""
 from minidl import ops
 from minidl.nn.module import Module, changed
+from minidl.nn.windows import padding_of, padding_seen, shortest
 from minidl.operands import per_axis
 
 
@@ -8,26 +9,30 @@ class _Pool(Module):
     def __init__(self, kernel_size, stride=None, padding=0):
         self.kernel_size = self.sizes("kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else self.sizes("stride", stride, 1)
-        self.padding = self.sizes("padding", padding, 0)
+        self.padding = padding_of(type(self).__name__, padding, _axes(padding))
 
     def sizes(self, name, value, lowest):
         """A setting as one integer, or as one for each axis, of which there may be any number."""
-        dimensions = len(value) if hasattr(value, "__len__") else 1
-        values = per_axis(type(self).__name__, name, value, dimensions, lowest)
-        return values[0] if len(set(values)) == 1 else values
+        return shortest(per_axis(type(self).__name__, name, value, _axes(value), lowest))
 
     def window(self):
-        return self.kernel_size, self.stride, self.padding, 1
+        padding = padding_seen(self.kernel_size, self.stride, self.padding)
+        return self.kernel_size, self.stride, padding, 1
 
     def details(self):
         return f"{self.kernel_size}" + changed(self, stride=self.kernel_size, padding=0)
+
+
+def _axes(value):
+    return len(value) if hasattr(value, "__len__") and not isinstance(value, str) else 1
 
 
 class MaxPool(_Pool):
     """The largest entry of each window: (N, *S, C) → (N, *P, C); see `ops.max_pool`.
 
     kernel_size, of the window; stride, padding: an integer, or one for each axis.  stride None: as
-    kernel_size.
+    kernel_size.  padding may also be (before, after) for an axis, or "same", with which
+    P = ceil(S / stride).
     """
 
     def forward(self, x):

@@ -8,14 +8,17 @@ class Window(NamedTuple):
     """What an output of a layer sees: along an axis, y[p] is made of x[s·p + d·k − pad].
 
     name: the layer's; kind: that of its class.  kernel_size (0 ≤ k < kernel_size), stride s, padding
-    and dilation d are an integer, or one for each axis where they differ.  All are None where y[p]
-    sees more than a window, or the layer does not say (`Module.window`).
+    and dilation d are an integer, or one for each axis where they differ.  An axis that is padded
+    otherwise after than before has the padding (before, after), and pad is the first; a tuple of one
+    stands for all axes.  "same" stands where the padding depends on the size of x, because a stride
+    is above 1 (`ops/padding.py`).
+    All are None where y[p] sees more than a window, or the layer does not say (`Module.window`).
     """
     name: str
     kind: str
     kernel_size: int | tuple | None
     stride: int | tuple | None
-    padding: int | tuple | None
+    padding: int | tuple | str | None
     dilation: int | tuple | None
 
 

@@ -12,12 +12,13 @@ gives the other two: the set {conv, conv_input, conv_weight} is closed under dif
 Shapes, channels last: x (N, *S, C), w (*K, C/groups, O), u and y (N, *P, O), with P = floor((S + 2·pad − d·(K−1) − 1)/s) + 1
 along each axis.  As everywhere in deep learning, "convolution" is cross-correlation: the filter is not mirrored.
 stride, padding, dilation: an integer, or one per spatial axis.  groups: channels are cut into that many blocks, each with
-its own filters.
+its own filters.  The padding of conv and conv_relu may differ before and after, or be "same": see padding.py.
 """
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes
 from minidl.operands import operand, per_axis, promoted, same_device
 from minidl.ops.activation import keep_positive
+from minidl.ops.padding import evened, widths
 from minidl.ops.reduction import sum
 from minidl.ops.shape import broadcast_to
 from minidl.tensor import record, with_output
@@ -27,6 +28,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o]
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
+    padding: an integer, or for each axis an integer or (before, after), of which pad is the first; or "same", for
+    P = ceil(S/s).
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩   so   x̄ = conv_input(ȳ, w),  w̄ = conv_weight(x, ȳ),  b̄ = Σ_{n, p} ȳ
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
     """
@@ -165,6 +168,8 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
     x, w = operand(operation, x), operand(operation, w, "w")
     b = b if b is None else operand(operation, b, "b")
     same_device(operation, x=x, w=w, b=b)
+    if not hasattr(padding, "__index__"):
+        x, padding = _evened(operation, x, w.shape, stride, padding, dilation)
     g = _geometry(operation, x.shape, w.shape, stride, padding, dilation, groups)
     if b is None:
         return *promoted(x, w), None, g
@@ -172,6 +177,13 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
         raise ValueError(f"{operation}: b of shape {b.shape} must have one entry for each of the "
                          f"{w.shape[-1]} filters")
     return *promoted(x, w, b), g
+
+
+def _evened(operation, x, w_shape, stride, padding, dilation):
+    """x and the padding of both its sides."""
+    n = _spatial(operation, x.shape, w_shape)
+    stride, dilation = per_axis(operation, "stride", stride, n, 1), per_axis(operation, "dilation", dilation, n, 1)
+    return evened(x, widths(operation, padding, x.shape[1:-1], w_shape[:-2], stride, dilation))
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):

@@ -1,15 +1,20 @@
 """Pooling over windows, in 1, 2 and 3 dimensions, channels last: x (N, *S, C) → y (N, *P, C).
 
 P = floor((S + 2·pad − K) / s) + 1 along each axis.  window, stride, padding: an integer, or one per spatial axis; the
-stride is by default the window.  Average pooling is linear, and max pooling is linear once its switches are fixed, so
-both come in adjoint pairs: average-pool with spreading, select with unpool.
+stride is by default the window.  The padding of max_pool and average_pool may differ before and after, (before, after)
+for an axis, or be "same", for P = ceil(S / s): see padding.py.
+
+Average pooling is linear, and max pooling is linear once its switches are fixed, so both come in adjoint pairs:
+average-pool with spreading, select with unpool.
 """
 from dataclasses import dataclass
 from typing import Any
 
 from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes
+from minidl.kernels.precision import lowest
 from minidl.operands import operand, per_axis, same_device
+from minidl.ops.padding import evened, widths
 from minidl.ops.reduction import max, mean
 from minidl.recording import is_recording
 from minidl.tensor import constant, record
@@ -30,13 +35,23 @@ def max_pool(x, window, stride=None, padding=0):
     Raises ValueError where the window is larger than the padded input, or the padding than half the window.
     """
     x = operand("max_pool", x)
-    return _max_pool(x, _geometry("max_pool", x, window, stride, padding), x.requires_grad and is_recording())[0]
+    window, stride, pairs, places = _windows("max_pool", x, window, stride, padding)
+    # What is added stands after x only, where no switch finds it, as a tie goes to the first.
+    pairs = [(before, after if after > before else before) for before, after in pairs]
+    x, padding = evened(x, pairs, lowest(x.dtype))
+    y, _ = _max_pool(x, _geometry(x, window, stride, padding), x.requires_grad and is_recording())
+    return y if y.shape[1:-1] == places else y[(slice(None), *map(slice, places))]
 
 
 def max_pool_with_switches(x, window, stride=None, padding=0):
-    """(max_pool(x), its Switches), for going back with `unpool`.  Source: Zeiler and Fergus 2013."""
+    """(max_pool(x), its Switches), for going back with `unpool`; padding is the same before and after.
+
+    Source: Zeiler and Fergus 2013.
+    """
     x = operand("max_pool_with_switches", x)
-    return _max_pool(x, _geometry("max_pool_with_switches", x, window, stride, padding), True)
+    padding = per_axis("max_pool_with_switches", "padding", padding, len(_spatial_axes("max_pool_with_switches", x)), 0)
+    window, stride, *_ = _windows("max_pool_with_switches", x, window, stride, padding)
+    return _max_pool(x, _geometry(x, window, stride, padding), True)
 
 
 def _max_pool(x, g, find):
@@ -66,13 +81,15 @@ def unpool(u, switches):
 
 
 def average_pool(x, window, stride=None, padding=0):
-    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]; padding counts as zeros.
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]; padding counts as zeros (TensorFlow leaves it out of the mean).
 
     dL = ⟨ȳ, mean dx⟩        so   x̄ = each ȳ / |K| spread over its window
     Raises ValueError as max_pool does.
     """
     x = operand("average_pool", x)
-    return _window_mean(x, _geometry("average_pool", x, window, stride, padding))
+    window, stride, pairs, _ = _windows("average_pool", x, window, stride, padding)
+    x, padding = evened(x, pairs)
+    return _window_mean(x, _geometry(x, window, stride, padding))
 
 
 def _window_mean(x, g):
@@ -103,12 +120,17 @@ def _spatial_axes(operation, x):
     return tuple(range(1, x.ndim - 1))
 
 
-def _geometry(operation, x, window, stride, padding):
+def _windows(operation, x, window, stride, padding):
+    """window, stride, the padding (before, after) and the places *P, for each spatial axis; checked."""
     n = len(_spatial_axes(operation, x))
     window = per_axis(operation, "window", window, n, 1)
     stride = window if stride is None else per_axis(operation, "stride", stride, n, 1)
-    padding = per_axis(operation, "padding", padding, n, 0)
-    if any(2 * p > k for p, k in zip(padding, window)):
+    pairs = widths(operation, padding, x.shape[1:-1], window, stride, (1,) * n)
+    if any(2 * p > k for pair, k in zip(pairs, window) for p in pair):
         raise ValueError(f"{operation}: padding {padding} is more than half the window {window}")
-    output_sizes(operation, x.shape[1:-1], window, stride, padding, (1,) * n)
-    return Geometry(x.shape[1:-1], window, stride, padding, (1,) * n, 1)
+    padded = [before + size + after for size, (before, after) in zip(x.shape[1:-1], pairs)]
+    return window, stride, pairs, output_sizes(operation, padded, window, stride, (0,) * n, (1,) * n)
+
+
+def _geometry(x, window, stride, padding):
+    return Geometry(x.shape[1:-1], window, stride, padding, (1,) * len(window), 1)

@@ -54,18 +54,18 @@ class Piece:
 
 # cases
 
-def contraction(what, shape, kernel, outputs, stride=1, dilation=1, bias=False):
+def contraction(what, shape, kernel, outputs, stride=1, dilation=1, groups=1, bias=False):
     """One of the three contractions with filters of kernelⁿ taps, padded to keep the sizes."""
     axes = len(shape) - 2
-    options = {"stride": stride, "dilation": dilation}
+    options = {"stride": stride, "dilation": dilation, "groups": groups}
     name = f"{what} {_times(shape)} → {outputs}, {_times([kernel] * axes)}"
     name += "".join(f", {key} {value}" for key, value in options.items() if value > 1)
 
     def make():
         padding = dilation * (kernel - 1) // 2
-        g = Geometry(shape[1:-1], *[(n,) * axes for n in (kernel, stride, padding, dilation)], 1)
+        g = Geometry(shape[1:-1], *[(n,) * axes for n in (kernel, stride, padding, dilation)], groups)
         x, u = normal(shape), normal((shape[0], *g.output, outputs), 1)
-        w, b = normal((*g.kernel, shape[-1], outputs), 2), normal((outputs,), 3) if bias else None
+        w, b = normal((*g.kernel, shape[-1] // groups, outputs), 2), normal((outputs,), 3) if bias else None
 
         def both():
             new = w.copy()                      # as in training: filters that were not seen before
@@ -168,6 +168,9 @@ PIECES = [
     Piece("planar", "planar", "3×3×3, and 3×3 with dilation", {"convolution._planar": never},
           [contraction("conv", (2, 16, 32, 32, 32), 3, 64),
            contraction("conv", (8, 64, 64, 64), 3, 64, dilation=2)]),
+    Piece("depthwise", "depthwise", "groups = channels = filters", {"depthwise.applies": never},
+          [contraction(what, (1, 64, 64, 256), 3, 256, groups=256)
+           for what in ("conv", "conv_input", "conv_weight")]),
     Piece("im2col in strips", "columns", "wherever nothing below or above acts",
           {"columns.BUDGET": 2 ** 40, "convolution.BUDGET": 2 ** 40},
           [STRIDED, contraction("conv_weight", (32, 56, 56, 128), 3, 128, stride=2)]),

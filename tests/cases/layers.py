@@ -43,7 +43,10 @@ for _n, _shape in {1: (2, 4, 2), 2: (1, 3, 3, 2), 3: (1, 2, 2, 3, 2)}.items():
 
 layer(lambda dtype: nn.ConvReLU(2, 3, 2, padding=1, dtype=dtype, rng=0), normal(1, 3, 3, 2))
 layer(lambda dtype: nn.ConvReLU(2, 3, 1, bias=False, dtype=dtype, rng=0), normal(1, 1, 1, 2), words="pixel")
+layer(lambda dtype: nn.ConvReLU(2, 2, 3, 2, "same", dtype=dtype, rng=0), normal(1, 4, 3, 2), words="same")
 layer(lambda dtype: nn.MaxPool(2), distinct(2, 4, 5, 2))
+layer(lambda dtype: nn.MaxPool(2, padding="same"), distinct(1, 4, 5, 2), words="same")
+layer(lambda dtype: nn.AveragePool(2, padding=((0, 1), 0)), normal(1, 3, 4, 2), words="after", linear="each")
 layer(lambda dtype: nn.AveragePool(2, stride=1, padding=1), normal(2, 4, 3, 2), linear="each")
 layer(lambda dtype: nn.GlobalAveragePool(), normal(2, 3, 2, 4), linear="each")
 layer(lambda dtype: nn.GlobalMaxPool(), distinct(2, 3, 2, 4))

@@ -25,6 +25,14 @@ for _x, _w, _options in [((2, 5, 3), (3, 3, 2), {}), ((1, 4, 4, 2), (3, 3, 2, 3)
     case("conv_relu", normal(*_x), normal(*_w), normal(_w[-1]), options=_options, value=_value, words=_words)
     case("conv_relu", normal(*_x), normal(*_w), options=_options, value=_value, words=f"{_words}-plain")
 case("conv_relu", normal(1, 1, 1, 2), normal(1, 1, 2, 3), normal(3), words="pixel")
+for _x, _w, _options in [((2, 5, 3), (3, 3, 2), {"padding": ((2, 0),)}),
+                         ((1, 4, 6, 2), (3, 3, 1, 2), {"groups": 2, "stride": 2}),
+                         ((1, 3, 4, 5, 1), (2, 3, 2, 1, 2), {"stride": (1, 2, 1)}),
+                         ((1, 7, 4, 1), (2, 2, 1, 2), {"dilation": 3})]:
+    _options = {"padding": "same", **_options}
+    case("conv", normal(*_x), normal(*_w), options=_options, linear="each")
+    case("conv_relu", normal(*_x), normal(*_w), normal(_w[-1]), options=_options,
+         value=lambda x, w, b, _o=_options: np.maximum(ops.conv(x, w, b, **_o).numpy(), 0))
 case("conv_input", normal(1, 2, 3, 3), normal(3, 2, 2, 3), linear="each",
      call=lambda u, w: ops.conv_input(u, w, (4, 4), stride=2, padding=(1, 1)))
 case("conv_input", normal(1, 1, 1, 3), normal(2, 2, 2, 3), args=((2, 2),), words="pixel", linear="each")
@@ -41,6 +49,12 @@ case("max_pool", distinct(1, 4, 5, 2), options={"window": (3, 2), "stride": (1, 
 case("max_pool", distinct(1, 3, 2, 3, 1), options={"window": 2, "stride": 1})
 case("max_pool", distinct(1, 1, 1, 2), args=(1,), words="pixel", linear="each")
 case("max_pool", distinct(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded")
+for _options in {"window": 2, "padding": "same"}, {"window": 3, "stride": 1, "padding": ((1, 0), (0, 1))}:
+    case("max_pool", distinct(1, 4, 5, 2), options=_options)
+    case("average_pool", normal(1, 4, 5, 2), options=_options, linear="each")
+for _x in (2, 5, 2), (1, 2, 3, 5, 1):
+    case("max_pool", distinct(*_x), options={"window": 2, "padding": "same"}, words=f"same-{len(_x) - 2}d")
+    case("average_pool", normal(*_x), options={"window": 2, "padding": "same"}, linear="each", words=f"same-{len(_x) - 2}d")
 case("max_pool_with_switches", distinct(1, 4, 5, 2), call=lambda x: ops.max_pool_with_switches(x, 2, 1, 0)[0])
 case("max_pool_with_switches", distinct(1, 1, 1, 2), call=lambda x: ops.max_pool_with_switches(x, 1)[0], words="pixel")
 case("unpool", normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2), linear="each",

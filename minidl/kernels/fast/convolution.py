@@ -7,6 +7,7 @@ as much as some 10 multiplications inside a matrix product.  That decides how it
     col2im      multiply, then add up: moves 2·K·O, for few channels after          fold.py
     Winograd    3×3, stride 1: a quarter of the multiplications                     winograd.py
                 3×3×3, and taps that lie apart: the same with a copy                planar.py
+    depthwise   groups = channels: no product of matrices, but sums of shifted ones depthwise.py
 
 In conv_input with strides each output meets every s-th tap only: so it is s convolutions.
 """
@@ -17,13 +18,13 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.algorithm import algorithm
-from minidl.kernels.fast import planar, winograd
+from minidl.kernels.fast import depthwise, planar, winograd
 from minidl.kernels.fast.channels import add_up, shift
 from minidl.kernels.fast.columns import BUDGET, GATHERED, SHORT, columns, short
 from minidl.kernels.fast.fold import fold
 from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import copy, padded_rows, windows
+from minidl.kernels.fast.views import copy, seen, windows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
 from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
@@ -79,7 +80,8 @@ def conv_input(u, w, g):
     if form := _winograd(u, w, g.sizes, channels, g):
         return winograd.conv_input(u, w, g, form)
     if set(g.stride) != {1}:
-        return fold(u, w, None, g) if xp is np and w.shape[-2] < SHORT else _by_remainders(u, w, g)
+        few = w.shape[-2] < SHORT and not depthwise.applies(u, w.shape, g)
+        return fold(u, w, None, g) if xp is np and few else _by_remainders(u, w, g)
     if _planar(u, w, channels, _around(g)):
         return planar.conv(u, _flipped(w, g), None, _around(g))
     if _narrow(channels, g, xp):
@@ -151,6 +153,8 @@ def conv_weight(x, u, g, bias=False):
         w = winograd.conv_weight(x, u, g)
     elif _planar(x, u, channels, g):
         w = planar.conv_weight(x, u, g)
+    elif depthwise.applies(x, (channels[0] // g.groups, channels[1]), g):
+        w = depthwise.conv_weight(x, u, g)
     else:
         w, b = _by_columns(x, u, g, bias)
         if b is not None:
@@ -167,13 +171,13 @@ def _by_columns(x, u, g, bias):
     shape = groups, taps + ones, outputs
 
     def add(strip, product):
-        seen = _seen(x, strip, g, g.output)
+        places = seen(x, strip, g, g.output)
         if _overlapping(g, channels, outputs, xp):
-            for k, rows in enumerate(_rows(seen, g)):
+            for k, rows in enumerate(_rows(places, g)):
                 parts = np.matmul(rows.swapaxes(1, 2), u[strip].reshape(*rows.shape[:2], outputs))
                 np.add.reduce(parts, out=product[0].reshape(g.kernel[0], -1, outputs)[k])
             return
-        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), groups, ones)
+        matrices = columns(windows(places, g.kernel, g.stride, g.dilation), groups, ones)
         of_strip = u[strip].reshape(-1, groups, outputs).swapaxes(0, 1)
         multiply(matrices.swapaxes(1, 2), of_strip, product)
 
@@ -191,9 +195,9 @@ def _overlapping(g, channels, outputs, xp):
             and g.stride[0] == 1 and outputs <= OVERLAP and not short(g.kernel, channels, xp))
 
 
-def _rows(seen, g):
+def _rows(places, g):
     """For each tap along the first axis the columns of the others: (n, P₁·P₂, K₂·C)."""
-    view = windows(seen, (1, *g.kernel[1:]), g.stride, (1, *g.dilation[1:]))
+    view = windows(places, (1, *g.kernel[1:]), g.stride, (1, *g.dilation[1:]))
     n, rows, *others = view.shape[:len(g.kernel) + 1]
     matrices = columns(view, 1).reshape(n, rows * math.prod(others), -1)
     reach, step = g.dilation[0] * (g.kernel[0] - 1), g.dilation[0] * math.prod(others)
@@ -201,19 +205,14 @@ def _rows(seen, g):
         yield matrices[:, k * step:k * step + (rows - reach) * math.prod(others)]
 
 
-def _seen(x, strip, g, output):
-    """The images and rows of the padded x that a strip of the result looks at."""
-    images, rows = strip
-    reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
-    first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
-    ends = [s * (places - 1) + r for s, places, r in zip(g.stride, output, reach)]
-    widths = [(p, end - p - n) for p, end, n in zip(g.padding, ends, g.sizes)]
-    return padded_rows(x, images, slice(first, last), widths)
-
-
 def _correlate(x, w, b, g, rectified=False, output=None):
-    """The convolution by columns, at so many places; negative padding cuts off."""
+    """The convolution at so many places, by columns or channel by channel.
+
+    Negative padding cuts off.
+    """
     xp, groups, outputs, output = backend.of(x), g.groups, w.shape[-1], output or g.output
+    if depthwise.applies(x, w.shape, g):
+        return depthwise.conv(x, w, b, g, rectified, output)
     channels, each = w.shape[-2], outputs // groups
     y = empty((len(x), *output, outputs), x.dtype, xp)
     per_row = math.prod(output[1:]) * math.prod(w.shape[:-1]) * groups * x.itemsize
@@ -226,17 +225,17 @@ def _correlate(x, w, b, g, rectified=False, output=None):
     overlapping = _overlapping(g, channels, outputs, xp)
 
     def fill(strip):
-        seen, out = _seen(x, strip, g, output), y[strip]
+        places, out = seen(x, strip, g, output), y[strip]
         if overlapping:
             flat = out.reshape(len(out), -1, outputs)
             product = workspace(np, "product", flat.shape, flat.dtype)
-            for k, rows in enumerate(_rows(seen, g)):
+            for k, rows in enumerate(_rows(places, g)):
                 tap = filters[0].reshape(g.kernel[0], -1, outputs)[k]
                 multiply(rows, tap, product if k else flat)
                 if k:
                     flat += product
         else:
-            matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), groups, ones)
+            matrices = columns(windows(places, g.kernel, g.stride, g.dilation), groups, ones)
             multiply(matrices, filters, out.reshape(-1, groups, each).swapaxes(0, 1))
         if b is not None:
             shift(out, b)

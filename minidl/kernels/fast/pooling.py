@@ -12,7 +12,7 @@ import numpy as np
 from minidl import backend
 from minidl.kernels.fast.selection import keep_here
 from minidl.kernels.fast.views import pad, windows
-from minidl.kernels.precision import real
+from minidl.kernels.precision import lowest, real
 from minidl.kernels.sums import mean
 from minidl.parallel.memory import empty
 from minidl.parallel.threads import parallel_for, workspace
@@ -24,9 +24,8 @@ def max_pool(x, g, find=False):
     A switch is 1 + the offset in the window, its number in C order, where x first is y; a NaN is
     the maximum.  It never names the padding, not even where all of x in the window is −∞.
     """
-    kind = x.dtype.kind
-    lowest = -math.inf if kind == "f" else np.iinfo(x.dtype).min if kind in "iu" else False
-    xp, seen, size = backend.of(x), _seen(_padded(x, g, lowest), g), math.prod(g.kernel)
+    least = lowest(x.dtype)
+    xp, seen, size = backend.of(x), _seen(_padded(x, g, least), g), math.prod(g.kernel)
     y = empty(x.shape[:1] + g.output + x.shape[-1:], x.dtype, xp)
     switches = xp.empty(y.shape, "uint8" if size < 256 else "int32") if find else None
     outside = _outside(x, g) if find and any(g.padding) else None
@@ -40,10 +39,10 @@ def max_pool(x, g, find=False):
                 _find(planes, best, found)
             else:
                 found[...] = planes.argmax(0) + 1
-            if outside is not None and (best == lowest).any():
+            if outside is not None and (best == least).any():
                 padding = _planes(outside, strip, "outside")
                 first = ((planes != best) | padding).argmin(0) + 1
-                found[...] = xp.where(best == lowest, first, found)
+                found[...] = xp.where(best == least, first, found)
 
     parallel_for(fill, y, others=size)
     return y, switches

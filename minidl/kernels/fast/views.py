@@ -38,6 +38,16 @@ def padded_rows(x, images, rows, widths):
     return padded
 
 
+def seen(x, strip, g, output):
+    """The part of x, padded, that a strip (images, rows) of the result looks at; output: its sizes."""
+    images, rows = strip
+    reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
+    first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
+    ends = [s * (places - 1) + r for s, places, r in zip(g.stride, output, reach)]
+    widths = [(p, end - p - n) for p, end, n in zip(g.padding, ends, g.sizes)]
+    return padded_rows(x, images, slice(first, last), widths)
+
+
 def surround(padded, x, corner, value):
     """padded = x from the corner on, and a value all around."""
     inside = tuple([slice(before, before + n) for before, n in zip(corner, x.shape[1:-1])])
