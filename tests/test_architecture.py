@@ -29,13 +29,19 @@ READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
 NUMBERS = {
+    "faces/alignment.py": "dlib's mean face",
     "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement needs",
     "faces/copies.py": "how alike two encodings of one picture are",
+    "faces/detection.py": "anchor boxes, as the detectors were trained with them",
     "faces/episodes.py": "views of a character: degrees, slant, zoom",
+    "faces/finding.py": "the sizes at which each detector knows faces, and how boxes are framed",
     "faces/gallery.py": "the longest encoding whose square is a float32",
     "faces/measured.py": "measured shares of strangers",
+    "models/face_landmarks.py": "the architecture, and the mean colour of its training",
     "models/face_resnet.py": "the architecture, and the mean colour of its training",
     "models/pictures.py": "the architecture, and the mean colour of its training",
+    "models/ssd_face_detector.py": "the architecture",
+    "models/tiny_face_detector.py": "the architecture, and the mean colour of its training",
     "models/vgg.py": "the architecture, and the mean colours of its training",
     "nn/convolution.py": "names of axes",
     "ops/activation.py": "where the normal density is 0 in float64",

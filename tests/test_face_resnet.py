@@ -10,9 +10,10 @@ import minidl as md
 from minidl import ops
 from minidl.files import cache_folder
 from minidl.models import face128
-from minidl.models.face_resnet import BLOCKS, MANIFEST, MEAN, FaceResNet, Residual, add_padded
+from minidl.models.face_resnet import BLOCKS, MEAN, FaceResNet, Residual, add_padded
 from minidl.testing import gradcheck
 
+MANIFEST = md.weights.FILES["face128"]["name"]
 UNITS = {"conv32_down": (7, 7, 3, 32)}
 for before, (name, (channels, _)) in zip([32, *(c for c, _ in BLOCKS.values())], BLOCKS.items()):
     UNITS |= {f"{name}/conv1": (3, 3, before, channels), f"{name}/conv2": (3, 3, channels, channels)}

@@ -471,6 +471,22 @@ def test_npm_brings_two_files_once(node_toy, capsys):
     assert node_toy.fetch() == path and path.with_name("toy.json").read_bytes() == b"{}"
 
 
+def test_what_comes_along_is_kept_but_not_asked_for(node_toy):
+    """Two nets in one archive: whichever is asked for first brings the other."""
+    files_ = [("toy.bin", "package/w.bin", node_toy.arguments["sha256"], len(CONTENT)),
+              ("toy.json", "package/w.json", hashlib.sha256(b"{}").hexdigest(), 2)]
+    node_toy.failure(beside=[], along=[("toy.json", "package/w.json", "0" * 64, 2)])
+    path = node_toy.fetch(beside=[], along=files_[1:])
+    other = path.with_name("toy.json")
+    assert other.read_bytes() == b"{}"
+    name, member, sha256, size = files_[1]
+    arguments = {"name": name, "member": member, "sha256": sha256, "size": size, "beside": [], "along": files_[:1]}
+    assert node_toy.fetch(**arguments) == other and node_toy.log.read_text().count("called") == 2
+    other.unlink()
+    assert node_toy.fetch(beside=[], along=files_[1:]) == path and not other.exists()       # it is not missed
+    assert node_toy.fetch(**arguments) == other and node_toy.log.read_text().count("called") == 3
+
+
 def test_what_npm_brought_is_not_what_was_expected(node_toy):
     assert "toy-toy-1.0.tgz has SHA-256" in node_toy.failure(archive_sha256="0" * 64)
     assert "package/w.bin has SHA-256" in node_toy.failure(sha256="0" * 64)

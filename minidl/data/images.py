@@ -251,13 +251,24 @@ def _quantize(values):
     return np.rint(values.clip(0, 255)).astype(np.uint8)
 
 
+def check_picture(operation, picture):
+    """A picture as an array (H, W, 1) or (H, W, 3).
+
+    Raises ValueError unless it is (H, W), (H, W, 1) or (H, W, 3) with pixels, TypeError unless it is
+    uint8 or floating-point; `operation` is named.
+    """
+    picture = np.asarray(picture)
+    _check_kind(operation, picture)
+    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,)) or 0 in picture.shape:
+        raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with pixels, "
+                         f"got {picture.shape}")
+    return np.atleast_3d(picture)
+
+
 def _bytes(picture):
     """What Pillow can encode: uint8 (H, W, 3) or (H, W)."""
-    picture = np.asarray(picture)
-    _check_kind("save_image", picture)
-    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,)) or 0 in picture.shape:
-        raise ValueError(f"save_image: picture must be (H, W, 3), (H, W) or (H, W, 1), got {picture.shape}")
-    if picture.shape[2:] == (1,):
+    picture = check_picture("save_image", picture)
+    if picture.shape[2] == 1:
         picture = picture[..., 0]
     if picture.dtype == np.uint8:
         return picture

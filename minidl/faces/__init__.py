@@ -1,6 +1,8 @@
-"""Faces: a Siamese encoder is trained, then used: who is it, and is it who they say?"""
+"""Faces: they are found and aligned; an encoder is trained, then used: who is it, and is it who they say?"""
 from minidl.faces import plots, report
+from minidl.faces.alignment import chip, chip_transform, similarity
 from minidl.faces.answers import Match, Verification
+from minidl.faces.boxes import intersection_over_union, non_maximum_suppression
 from minidl.faces.calibration import Calibration, Impostors, calibrate
 from minidl.faces.distances import distance, squared_distances
 from minidl.faces.encoding import encode, fingerprint, prepare
@@ -17,6 +19,7 @@ from minidl.faces.evaluation import (
     val_at_far,
     wilson_interval,
 )
+from minidl.faces.finding import Face, aligned, find
 from minidl.faces.gallery import Gallery
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.identification import OneShot, OpenSet, cmc, draw_one_shot, one_shot, open_set, rank_one

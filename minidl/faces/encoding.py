@@ -6,23 +6,28 @@ import threading
 import numpy as np
 
 from minidl import ops
+from minidl.data.images import check_picture
+from minidl.faces.finding import Face, whole_faces
 from minidl.recording import no_grad
 from minidl.tensor import Tensor
 
 _lock, _in_use = threading.Lock(), {}       # id of a module -> (its own mode, how many use it)
 
 
-def encode(encoder, images, batch=64):
-    """f(x) of pictures: (N, D) float32 on the host.
+def encode(encoder, images, batch=64, align=None):
+    """f(x) of pictures of faces: (N, D) float32 on the host.
 
     encoder: a Module from (N, size, size, channels), pixels in 0..255, to (N, D), with attributes
         size, channels  of the pictures that it takes
+        aligned         False unless it says otherwise: see `align`
         lowered         0 unless it says otherwise: see `prepare`
         mirrored        False unless it says otherwise.  True: a face and its mirror image are one
                         person, and pose and light differ from one to the other, so the mean of
                         both, (f(x) + f(x mirrored)) / 2, is steadier.
-    images: pictures of any sizes, (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in
-        0..255; see `prepare`.
+    images: faces that `find` found, and pictures that each show one face and little else, of any
+        sizes, (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255.
+    align: whether the encoder sees a face's chip, upright and in its place (`alignment.chip`), or
+        its box as it is (`prepare`).  None: as the encoder says.
     No gradients are kept, and the encoder works as in use (Dropout and BatchNorm); its mode is put
     back afterwards.  Several threads may encode at once.
     Raises ValueError for a picture of another shape or an encoding that is not finite, TypeError
@@ -30,11 +35,17 @@ def encode(encoder, images, batch=64):
     """
     images, encodings = list(images), []
     device = next((p.device for p in encoder.parameters()), None)
-    lowered, mirrored = _habits(encoder)
+    own, lowered, mirrored = _habits(encoder)
+    align = own if align is None else align
     with _as_in_use(encoder), no_grad():
         for start in range(0, len(images), batch):
-            pictures = [prepare(image, encoder.size, encoder.channels, lowered)
-                        for image in images[start:start + batch]]
+            shown = images[start:start + batch]
+            if align:
+                shown = [face.chip(encoder.size) for face in _faces(shown)]
+            else:
+                shown = [image.cut() if isinstance(image, Face) else image for image in shown]
+            pictures = [prepare(image, encoder.size, encoder.channels, 0 if align else lowered)
+                        for image in shown]
             x = Tensor(np.stack(pictures), device=device)
             y = encoder(x)
             if mirrored:
@@ -48,9 +59,16 @@ def encode(encoder, images, batch=64):
     return encodings
 
 
+def _faces(images):
+    """A Face for each of the images: a picture is one as a whole."""
+    whole = iter(whole_faces([image for image in images if not isinstance(image, Face)]))
+    return [image if isinstance(image, Face) else next(whole) for image in images]
+
+
 def _habits(encoder):
-    """(lowered, mirrored), how an encoder wants to be shown pictures."""
-    return getattr(encoder, "lowered", 0), getattr(encoder, "mirrored", False)
+    """(aligned, lowered, mirrored), how an encoder wants to be shown pictures."""
+    return (getattr(encoder, "aligned", False), getattr(encoder, "lowered", 0),
+            getattr(encoder, "mirrored", False))
 
 
 @contextlib.contextmanager
@@ -89,13 +107,7 @@ def prepare(image, size, channels, lowered=0):
         encoder trained on faces with room below the chin sees them where it expects them.
     """
     from PIL import Image
-    image = np.asarray(image)
-    if image.dtype != np.uint8 and image.dtype.kind != "f":
-        raise TypeError(f"encode: a picture must be uint8 or floating-point in 0..255, got {image.dtype}")
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)) or 0 in image.shape:
-        raise ValueError("encode: a picture must be (H, W), (H, W, 1) or (H, W, 3) with pixels, "
-                         f"got {image.shape}")
-    planes = np.atleast_3d(image).astype("float32")
+    planes = check_picture("encode", image).astype("float32")
     if channels == 1 and planes.shape[2] == 3:
         planes = planes @ np.float32([[0.299], [0.587], [0.114]])
     missing = max(planes.shape[:2]) - np.array(planes.shape[:2])
@@ -117,9 +129,11 @@ def fingerprint(encoder):
     training they cannot.
     """
     shown = f"{encoder.size} {encoder.channels}"
-    lowered, mirrored = _habits(encoder)
+    aligned, lowered, mirrored = _habits(encoder)
     if lowered or mirrored:
         shown += f" {lowered} {mirrored}"
+    if aligned:
+        shown += " aligned"
     digest = hashlib.sha256(f"{type(encoder).__name__} {shown}".encode())
     for name, value in encoder.state_dict().items():
         array = value.numpy()

@@ -3,18 +3,16 @@
 Source: King 2017 (dlib's face recognition model), after He et al. 2016; it was trained with a pairwise hinge on three
 million pictures, and two encodings nearer than 0.6 (Euclidean) were meant to be one person.
 """
-from pathlib import Path
-
 import numpy as np
 
 from minidl import ops
 from minidl import weights as weight_files
+from minidl.models.face_api import find_weights
 from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, ConvReLU, Dense, GlobalAveragePool, MaxPool, Module, Sequential
 from minidl.weights import WeightsError
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
-MANIFEST = weight_files.FILES["face128"]["name"]
 # every block's channels, and whether it halves the picture: 35 → 17 → 8 → 4 → 2 pixels a side
 BLOCKS = {"conv32_1": (32, False), "conv32_2": (32, False), "conv32_3": (32, False),
           "conv64_down": (64, True), "conv64_1": (64, False), "conv64_2": (64, False), "conv64_3": (64, False),
@@ -58,7 +56,8 @@ class FaceResNet(Sequential):
     Raises ValueError for another shape.
     """
     size, channels = 150, 3
-    lowered, mirrored = 0.087, True         # how `faces.encode` shows it a closely cut face
+    # how `faces.encode` shows it a face: aligned; or else, closely cut, a little lowered
+    aligned, lowered, mirrored = True, 0.087, True
 
     def __init__(self, filters, dense):
         first = ConvReLU.from_weights(*filters["conv32_down"], stride=2)
@@ -74,23 +73,8 @@ class FaceResNet(Sequential):
 def face128(weights="face128"):
     """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder `model/` of the package
     @vladmandic/face-api, to the .bin or the .json of its face recognition model, or to what `minidl.save` wrote."""
-    path = weight_files.fetch(weights) if weights == "face128" else find_weights(weights)
+    path = weight_files.fetch(weights) if weights == "face128" else find_weights("face128", weights)
     return FaceResNet(*read_filters(weight_files.load(path), path))
-
-
-def find_weights(path):
-    """The file to load, where `path` names a folder with face-api's manifest in it, or the .bin beside that."""
-    path = Path(path)
-    if path.is_dir():
-        path = path / MANIFEST
-        if not path.is_file():
-            raise FileNotFoundError(f"face128: there is no {MANIFEST} in {path.parent}")
-    elif path.suffix == ".bin" and path.is_file():
-        manifest = path.with_name(path.stem + "-weights_manifest.json")
-        if not manifest.is_file():
-            raise FileNotFoundError(f"face128: {path} needs {manifest.name} beside it, which says what is in it")
-        path = manifest
-    return path
 
 
 def read_filters(arrays, path):

@@ -19,21 +19,62 @@ FILES = {
         "archive_size": 18_522_929,
         "hint": "give the path of a weight file instead, such as torchvision's vgg19-dcbb9e9d.pth: vgg19(weights=PATH)",
     },
-    # dlib's face ResNet (King 2017, public domain), as face-api's authors converted it (MIT), most of it in 8 bits
-    "face128": {
-        "name": "face_recognition_model-weights_manifest.json",
+}
+
+# Nets for faces, as face-api's authors published them (MIT), most of them in 8 bits.  One archive
+# has them all: whichever is fetched first brings the others along.
+# name: its manifest and its numbers, with their sizes and SHA-256
+FACE_API = {
+    # dlib's face ResNet (King 2017, public domain)
+    "face128": [
+        ("face_recognition_model-weights_manifest.json", 19_615,
+         "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b"),
+        ("face_recognition_model.bin", 6_444_032,
+         "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589")],
+    "ssd_face_detector": [
+        ("ssd_mobilenetv1_model-weights_manifest.json", 28_233,
+         "888f744dffbc84f5f060d1f8427d9742341943a2dfaaf9205d10029b7e7a2955"),
+        ("ssd_mobilenetv1_model.bin", 5_616_957,
+         "2835640602d53718aa6ae9a42896327eaa21beefed056c218d32ca7d79e1e2f8")],
+    "tiny_face_detector": [
+        ("tiny_face_detector_model-weights_manifest.json", 3_219,
+         "5d1af4849ac48d5b985f4a9b16010c512353ddd6fcc63d50fd0bc9e9e64296e5"),
+        ("tiny_face_detector_model.bin", 193_321,
+         "b7503ce7df31039b1c43316a9b865cab6a70dd748cc602d3fa28b551503c3871")],
+    "face_landmarks": [
+        ("face_landmark_68_model-weights_manifest.json", 8_485,
+         "ca4886639f86e99b39fed0c155f81b63317225773bd9616716e887b0153389c9"),
+        ("face_landmark_68_model.bin", 356_840,
+         "4611ef65c87d836d03d684b30eec4d195d8b219fa1dd58fc58945831c6b9299b")],
+    "tiny_face_landmarks": [
+        ("face_landmark_68_tiny_model-weights_manifest.json", 4_806,
+         "9a1a5dd19fd814fd5095c3cb58f8e0d3193b8c5b9a6715b30a69d559aea31ad4"),
+        ("face_landmark_68_tiny_model.bin", 77_224,
+         "b98e9f2f7da76f8a6dda9741a36ed485b224b889d552de2b2c1bb16217f67bfc")],
+}
+
+
+def _of_face_api(name):
+    """The arguments of packages.fetch for one of FACE_API."""
+    def member(file, size, sha256):
+        return file, f"package/model/{file}", sha256, size
+
+    manifest, numbers = (member(*file) for file in FACE_API[name])
+    others = [member(*file) for other, files in FACE_API.items() if other != name for file in files]
+    return {
+        **dict(zip(("name", "member", "sha256", "size"), manifest)),
         "requirement": "@vladmandic/face-api@1.7.15",
         "client": "npm",
-        "member": "package/model/face_recognition_model-weights_manifest.json",
-        "sha256": "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b",
-        "size": 19_615,
-        "beside": [("face_recognition_model.bin", "package/model/face_recognition_model.bin",
-                    "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589", 6_444_032)],
+        "beside": [numbers],
+        "along": others,
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
-        "hint": "or unpack npm's package @vladmandic/face-api and give the path of its folder model/: face128(weights=PATH)",
-    },
-}
+        "hint": "or unpack npm's package @vladmandic/face-api and give the path of its folder "
+                f"model/: {name}(weights=PATH), or in the environment variable MINIDL_CACHE",
+    }
+
+
+FILES |= {name: _of_face_api(name) for name in FACE_API}
 
 
 # where in a file which bytes stand, what it then is, and what one can do
