@@ -169,15 +169,12 @@ def test_patience_is_counted_in_the_second_stage():
     assert result.best_step == 2 and result.stopped == "no better for 3 measurements"
 
 
-class Flat(nn.Module):
-    """A line through the pixels."""
+class Flat(nn.Sequential):
+    """A matrix on the pixels; without batch norm, whose statistics move although nothing is learned."""
     size, channels, features = 18, 1, 8
 
     def __init__(self):
-        self.dense = nn.Dense(324, 8, rng=0)
-
-    def forward(self, x):
-        return md.models.siamese.unit_length(self.dense(x.reshape((len(x), -1))))
+        super().__init__(nn.Flatten(), nn.Dense(324, 8, rng=0), nn.Normalize())
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
@@ -370,6 +367,19 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, va
     if path.exists():
         parts, _ = checkpoints.read(path)
         assert all(np.isfinite(value).all() for value in parts["encoder"].values())
+
+
+def test_encodings_that_are_not_finite_end_the_run(tmp_path):
+    """The weights are, but what the encoder makes of them in use is not."""
+    class Overflowing(Flat):
+        def forward(self, x):
+            return super().forward(x) * (1 if self.training else math.inf)
+
+    path = tmp_path / "run.npz"
+    with pytest.raises(ValueError, match="train: the run has diverged: encodings are not finite after "
+                       r"step 4; lower the learning rate \(at most 0.002 here\)"):
+        trained(Overflowing, validation=APART, checkpoint=path)
+    assert not path.exists()
 
 
 def test_training_refuses():

@@ -1,6 +1,6 @@
 """A training step of a small convolutional network: 128 grey pictures of 28 × 28 pixels, ten classes, SGD.
 
-    conv 1→16, ReLU, max-pool, conv 16→32, ReLU, max-pool, dense 1568→128, ReLU, dense 128→10, cross-entropy
+    conv 1→16, max-pool, ReLU, conv 16→32, max-pool, ReLU, dense 1568→128, ReLU, dense 128→10, cross-entropy
 """
 import numpy as np
 
@@ -22,8 +22,8 @@ class ConvNet(Case):
     def net(self):
         rng = np.random.default_rng(2)
         return nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1, rng=rng), nn.ReLU(), nn.MaxPool(2),
-            nn.Conv2d(16, 32, 3, padding=1, rng=rng), nn.ReLU(), nn.MaxPool(2),
+            nn.Conv2d(1, 16, 3, padding=1, rng=rng), nn.MaxPool(2), nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1, rng=rng), nn.MaxPool(2), nn.ReLU(),
             nn.Flatten(), nn.Dense(1568, 128, rng=rng), nn.ReLU(), nn.Dense(128, 10, rng=rng))
 
     def parameters(self):
@@ -55,8 +55,8 @@ class ConvNet(Case):
         from torch import nn
         images, labels = (to_torch(array, layout) for array in self.data())
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(1, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Conv2d(16, 32, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
             nn.Flatten(), nn.Linear(1568, 128), nn.ReLU(), nn.Linear(128, 10))
         net = to_layout(copy_parameters(self.net(), net), layout)
         optimizer = torch.optim.SGD(net.parameters(), RATE, fused=True)
@@ -81,8 +81,8 @@ class ConvNet(Case):
 
         def step():
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters
-            x = max_pool(relu(conv_nd(images, w1, stride=1, padding=1) + b1.reshape(1, -1, 1, 1)), (2, 2), 2)
-            x = max_pool(relu(conv_nd(x, w2, stride=1, padding=1) + b2.reshape(1, -1, 1, 1)), (2, 2), 2)
+            x = relu(max_pool(conv_nd(images, w1, stride=1, padding=1) + b1.reshape(1, -1, 1, 1), (2, 2), 2))
+            x = relu(max_pool(conv_nd(x, w2, stride=1, padding=1) + b2.reshape(1, -1, 1, 1), (2, 2), 2))
             loss = softmax_crossentropy(relu(x.reshape(BATCH, -1) @ w3 + b3) @ w4 + b4, labels)
             loss.backward()
             for w in parameters:
@@ -101,8 +101,8 @@ class ConvNet(Case):
 
         def step():
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters
-            x = F.pooling(F.relu(F.conv2d(images, w1, b1, pad=1)), 2, 2)
-            x = F.pooling(F.relu(F.conv2d(x, w2, b2, pad=1)), 2, 2)
+            x = F.relu(F.pooling(F.conv2d(images, w1, b1, pad=1), 2, 2))
+            x = F.relu(F.pooling(F.conv2d(x, w2, b2, pad=1), 2, 2))
             loss = F.softmax_cross_entropy(F.linear(F.relu(F.linear(F.flatten(x), w3, b3)), w4, b4), labels)
             loss.backward()
             for w in parameters:
@@ -121,8 +121,8 @@ class ConvNet(Case):
 
         def step():
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters
-            x = sp.maxpool2d(sp.leaky_relu(sp.conv2d(images, w1) + b1, 0), 2, 2, strides=(2, 2))
-            x = sp.maxpool2d(sp.leaky_relu(sp.conv2d(x, w2) + b2, 0), 2, 2, strides=(2, 2))
+            x = sp.leaky_relu(sp.maxpool2d(sp.conv2d(images, w1) + b1, 2, 2, strides=(2, 2)), 0)
+            x = sp.leaky_relu(sp.maxpool2d(sp.conv2d(x, w2) + b2, 2, 2, strides=(2, 2)), 0)
             x = sp.leaky_relu(sp.matmul(sp.reshape(x, (BATCH, -1)), w3) + b3, 0)
             loss = sp.cross_entropy(sp.softmax(sp.matmul(x, w4) + b4), labels) * scale
             sp.sgd_step(parameters, sp.get_gradients(loss), RATE)
@@ -143,11 +143,11 @@ class ConvNet(Case):
         def conv(x, w, b):
             x = anp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "constant")
             y = convolve(x, w[:, :, ::-1, ::-1], axes=([2, 3], [2, 3]), dot_axes=([1], [1]), mode="valid")
-            return anp.maximum(y + b[:, None, None], 0)
+            return y + b[:, None, None]
 
         def pool(x):
             n, channels, height, width = x.shape
-            return anp.max(x.reshape(n, channels, height // 2, 2, width // 2, 2), axis=(3, 5))
+            return anp.maximum(anp.max(x.reshape(n, channels, height // 2, 2, width // 2, 2), axis=(3, 5)), 0)
 
         def cost(parameters):
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters

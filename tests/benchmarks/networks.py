@@ -11,7 +11,7 @@ from .libraries import copy_parameters, load, to_layout, to_torch
 class Siamese(Case):
     """32 triplets of grey 64 × 64 pictures, embedded in one batch of 96; Adam.
 
-    conv, batch norm, ReLU five times, max-pool after the first four, mean over the places, dense → 128, length 1
+    conv, batch norm, ReLU five times, max-pool before the first four ReLUs, mean over the places, dense → 128, length 1
     """
     name, section, big = "Siamese, training step", "training", True
     size, widths = 64, (1, 32, 64, 64, 128, 128)
@@ -22,9 +22,9 @@ class Siamese(Case):
     def net(self):
         rng, layers = np.random.default_rng(1), []
         for i, (c, o) in enumerate(zip(self.widths, self.widths[1:])):
-            layers += [nn.Conv2d(c, o, 3, padding=1, bias=False, rng=rng), nn.BatchNorm(o), nn.ReLU()]
-            layers += [nn.MaxPool(2)] if i < 4 else [nn.GlobalAveragePool(), nn.Dense(o, 128, rng=rng)]
-        return nn.Sequential(*layers)
+            layers += [nn.Conv2d(c, o, 3, padding=1, bias=False, rng=rng), nn.BatchNorm(o)]
+            layers += [nn.MaxPool(2)] * (i < 4) + [nn.ReLU()]
+        return nn.Sequential(*layers, nn.GlobalAveragePool(), nn.Dense(o, 128, rng=rng))
 
     def minidl(self):
         x, net = md.tensor(self.pictures()), self.net()
@@ -46,8 +46,9 @@ class Siamese(Case):
         from torch import nn
         layers = []
         for i, (c, o) in enumerate(zip(self.widths, self.widths[1:])):
-            layers += [nn.Conv2d(c, o, 3, padding=1, bias=False), nn.BatchNorm2d(o), nn.ReLU()]
-            layers += [nn.MaxPool2d(2)] if i < 4 else [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(o, 128)]
+            layers += [nn.Conv2d(c, o, 3, padding=1, bias=False), nn.BatchNorm2d(o)]
+            layers += [nn.MaxPool2d(2)] * (i < 4) + [nn.ReLU()]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(o, 128)]
         net = to_layout(copy_parameters(self.net(), nn.Sequential(*layers)), layout)
         x = to_torch(self.pictures(), layout)
         optimizer = torch.optim.Adam(net.parameters(), 1e-3, fused=True)
