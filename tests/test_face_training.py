@@ -369,6 +369,19 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, va
         assert all(np.isfinite(value).all() for value in parts["encoder"].values())
 
 
+def test_encodings_that_are_not_finite_end_the_run(tmp_path):
+    """The weights are, but what the encoder makes of them in use is not."""
+    class Overflowing(Flat):
+        def forward(self, x):
+            return super().forward(x) * (1 if self.training else math.inf)
+
+    path = tmp_path / "run.npz"
+    with pytest.raises(ValueError, match="train: the run has diverged: encodings are not finite after "
+                       r"step 4; lower the learning rate \(at most 0.002 here\)"):
+        trained(Overflowing, validation=APART, checkpoint=path)
+    assert not path.exists()
+
+
 def test_training_refuses():
     x, labels = SEEN
     for options, words in [

@@ -10,12 +10,11 @@ import pytest
 import minidl as md
 from minidl import kernels
 from minidl.kernels.algorithm import ALGORITHMS
-from minidl.kernels.fast import convolution, winograd
+from minidl.kernels.fast import winograd
 from minidl.kernels.fast.fold import fold
-from minidl.kernels.fast.views import lines, move, pad
+from minidl.kernels.fast.views import pad, padded_rows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel import threads
-from minidl.parallel.threads import LOCKED
 
 
 @pytest.mark.parametrize("g, channels", [
@@ -31,26 +30,23 @@ from minidl.parallel.threads import LOCKED
     (Geometry((12, 9, 9), (5, 2, 3), (1, 1, 1), (1, 0, 1), (1, 1, 1), 1), (3, 4))])
 @pytest.mark.parametrize("images", [1, 5])
 @pytest.mark.parametrize("strip_size", [2 ** 21, 3000])
-def test_columns_that_overlap_in_memory(monkeypatch, g, channels, images, strip_size):
-    """They are what all columns are, wherever strips cut the pictures."""
+def test_columns_in_strips(monkeypatch, g, channels, images, strip_size):
+    """They are what is defined, wherever strips cut the pictures."""
     def all_three():
         return kernels.conv(x, w, b, g), kernels.conv(x, w, None, g, rectified=True), kernels.conv_input(u, w, g), \
             kernels.conv_weight(x, u, g)
 
     strips = threads.strips
-    monkeypatch.setattr("minidl.kernels.fast.columns.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
+    for module in "parallel.threads", "kernels.fast.convolution":
+        monkeypatch.setattr(f"minidl.{module}.strips", lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
     x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1], seed=2)
-    found, chosen = {}, []
-    for name in "by_row", "by_tap":
-        monkeypatch.setattr(convolution, name, lambda *a, f=getattr(convolution, name): chosen.append(f) or f(*a))
+    found = {}
     for algorithm in "plain", "strips":
-        assert not chosen
         monkeypatch.setenv("MINIDL_CONV", algorithm)
         found[algorithm] = all_three()
-    assert chosen
-    for all_columns, overlapping in zip(*found.values(), strict=True):
-        close(overlapping, all_columns)
+    for defined, in_strips in zip(*found.values(), strict=True):
+        close(in_strips, defined)
 
 
 def folded(u, w, b, g):
@@ -69,7 +65,7 @@ def folded(u, w, b, g):
 
 @given(data=st.data())
 def test_fold_is_what_its_formula_says(data):
-    """Whatever the geometry, and wherever strips cut the pictures; in panels too."""
+    """Whatever the geometry, and wherever strips cut the pictures."""
     def several(low, high):
         return data.draw(st.tuples(*[st.integers(low, high)] * axes))
 
@@ -82,8 +78,8 @@ def test_fold_is_what_its_formula_says(data):
     u, w = rng.standard_normal((2, *g.output, groups * outputs)), rng.standard_normal((*kernel, channels, groups * outputs))
     b, strips, budget = rng.standard_normal(groups * channels), threads.strips, data.draw(st.sampled_from([500, 2 ** 22]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minidl.kernels.fast.columns.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
-        patch.setattr("minidl.kernels.fast.product.TURN", data.draw(st.sampled_from([1, 1000])))
+        patch.setattr("minidl.parallel.threads.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
+        patch.setattr("minidl.kernels.fast.product.SMALL", data.draw(st.sampled_from([1000, 10 ** 6])))
         expected = folded(u, w, b, g)
         np.testing.assert_allclose(fold(u, w, b, g), expected, atol=1e-11)
         np.testing.assert_allclose(fold(u, w, None, g, True), np.maximum(expected - b, 0), atol=1e-11)
@@ -100,7 +96,7 @@ def test_lines_of_padded_pictures(data):
         x[(slice(None),) + cut], [(0, 0), *((max(before, 0), max(after, 0)) for before, after in widths), (0, 0)]))
     first, last = sorted(data.draw(st.tuples(*[st.integers(0, padded.shape[1])] * 2)))
     images = slice(*sorted(data.draw(st.tuples(*[st.integers(0, 3)] * 2))))
-    np.testing.assert_array_equal(lines(x, images, slice(first, last), widths), padded[images, first:last])
+    np.testing.assert_array_equal(padded_rows(x, images, slice(first, last), widths), padded[images, first:last])
 
 
 @settings(deadline=None)
@@ -161,19 +157,6 @@ def test_padded_strips_of_equal_shape_do_not_see_each_other(monkeypatch, threads
             g, whole = (Geometry(s, (3, 3), (1, 1), p, (1, 1), 1) for s, p in
                         ((sizes, (padding, 1)), (padded.shape[1:3], (0, 0))))
             close(kernels.conv(x, w, None, g), kernels.conv(padded, w, None, whole), tolerance)
-
-
-@pytest.mark.parametrize("channels", [1, 3, 8, 20])
-@pytest.mark.parametrize("places", [1, 7, LOCKED + 1])
-def test_places_are_moved_whole(places, channels):
-    """Few or many, from rows that are apart, and to another dtype."""
-    source = drawn(places, 3, channels + 2)[..., :channels].swapaxes(0, 1)
-    target = np.zeros(source.shape, "float32")
-    move(source, target)
-    assert (target == source).all()
-    wide = np.zeros(target.shape)
-    move(target, wide)
-    assert (wide == source).all()
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (5, 4, 2, 3), (1, 2, 3, 4, 1)])

@@ -106,7 +106,7 @@ def test_batch_norm_in_float16_follows_in_float32(device):
      "Conv2d: stride must be an integer ≥ 1 or 2 of them, got 0"),
     (lambda: nn.Conv2d(1, 1, 3, padding=-1, rng=0), ValueError,
      "Conv2d: padding must be an integer ≥ 0"),
-    (lambda: nn.Conv2d(1, 1, 3, padding="same", rng=0), TypeError,
+    (lambda: nn.Conv2d(1, 1, 3, padding=1.5, rng=0), TypeError,
      "Conv2d: padding must be an integer"),
     (lambda: nn.Conv1d(1, 1, 3, dilation=(1, 1), rng=0), ValueError,
      "Conv1d: dilation must be an integer ≥ 1 or 1"),

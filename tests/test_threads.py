@@ -49,10 +49,10 @@ def test_blas_threads_are_left_as_they_were(monkeypatch):
 
     before, inside = counts(), []
     monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
-    threads.share(lambda i: i or inside.extend(counts()), [0, 1], np)
+    threads.parallel_map(lambda i: i or inside.extend(counts()), [0, 1], np)
     assert counts() == before and 1 in inside      # SciPy may bring a BLAS of its own, which no kernel uses
     with pytest.raises(ZeroDivisionError):
-        threads.share(lambda i: 1 / i, [0, 1], np)
+        threads.parallel_map(lambda i: 1 / i, [0, 1], np)
     assert counts() == before
 
 
@@ -97,7 +97,7 @@ def test_after_an_error_what_was_begun_is_waited_for_and_nothing_else_begun(monk
         ended.append(i)
 
     with pytest.raises(ZeroDivisionError):
-        threads.share(job, range(5), np)
+        threads.parallel_map(job, range(5), np)
     assert ended == [4]
 
 
@@ -106,12 +106,12 @@ def test_helpers_are_used_again_and_share_in_their_turn(monkeypatch):
         return sum(isinstance(thread, threads._Helper) for thread in threading.enumerate())
 
     def inner(i):
-        return threads.share(lambda j: (i, j), range(4), np)
+        return threads.parallel_map(lambda j: (i, j), range(4), np)
 
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     before, expected = helpers(), [[(i, j) for j in range(4)] for i in range(5)]
     for _ in range(50):
-        assert threads.share(inner, range(5), np) == expected
+        assert threads.parallel_map(inner, range(5), np) == expected
     assert helpers() <= max(before, 3)
 
 
@@ -149,13 +149,13 @@ def test_who_is_torn_out_is_not_waited_for(monkeypatch):
 
     def torn_out():
         threads._OneBlasThread().__enter__()
-        assert threads._helpers.team(1)
+        assert threads._helpers.borrow(1)
 
-    threads.share(lambda i: i, range(4), np)
+    threads.parallel_map(lambda i: i, range(4), np)
     torn_out()
     assert {library.num_threads for library in threads.blas()} == {1}
     both = threading.Barrier(2, timeout=20)
-    threads.share(lambda i: both.wait(), range(2), np)
+    threads.parallel_map(lambda i: both.wait(), range(2), np)
     assert [library.num_threads for library in threads.blas()] == before
 
 
@@ -166,7 +166,7 @@ def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     monkeypatch.setattr(threads, "_helpers", threads._Helpers())
     monkeypatch.setattr(threads, "_Helper", refused)
-    assert threads.share(lambda i: i, range(5), np) == list(range(5))
+    assert threads.parallel_map(lambda i: i, range(5), np) == list(range(5))
 
 
 def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):

@@ -24,7 +24,8 @@ def test_winograd_equals_the_direct_product(monkeypatch, sizes, channels, paddin
     close(kernels.conv_input(u, w, g), exact.astype("float32"))
     exact = kernels.conv_weight(x.astype("float64"), u.astype("float64"), g)
     close(kernels.conv_weight(x, u, g), exact.astype("float32"))
-    close(winograd.conv_weight(x, u, g, budget=1), exact.astype("float32"))
+    monkeypatch.setattr(winograd, "BUDGET", 1)
+    close(winograd.conv_weight(x, u, g), exact.astype("float32"))
 
 
 def test_what_is_remembered_of_a_dead_array_is_not_another_ones():
@@ -93,12 +94,14 @@ def test_winograd_with_few_tiles_equals_the_direct_product(sizes, channels, padd
 
 
 @pytest.mark.parametrize("budget", [1, 10_000, 300_000])
-def test_winograd_in_strips(budget):
-    x, filters = drawn(2, 23, 18, 5), winograd.panels(drawn(3, 3, 5, 4), winograd.F4, False)
+def test_winograd_in_strips(monkeypatch, budget):
+    x, filters = drawn(2, 23, 18, 5), winograd.transformed(drawn(3, 3, 5, 4), winograd.F4, False)
+    matrices, found = (winograd.F4.output, winograd.F4.input), []
     for padding in ((0, 0), (1, 2)):
-        strips, whole = (winograd.correlate(x, filters, (winograd.F4.output, winograd.F4.input), None, padding, winograd.F4,
-                                            budget=size) for size in (budget, 2 ** 30))
-        close(strips, whole)
+        for size in (budget, 2 ** 30):
+            monkeypatch.setattr(winograd, "BUDGET", size)
+            found.append(winograd.correlate(x, filters, matrices, None, padding, winograd.F4))
+        close(*found[-2:])
 
 
 @pytest.mark.parametrize("channels", [(32, 96), (64, 128), (40, 72), (7, 65)])
@@ -111,7 +114,7 @@ def test_winograd_with_filters_that_serve_both_directions(monkeypatch, channels)
         return winograd.conv(x, w, b, g, winograd.F4, True), winograd.conv_input(u, w, g, winograd.F4)
 
     apart = both()
-    monkeypatch.setattr(winograd, "LARGE", 0)
+    monkeypatch.setattr(winograd, "SHARED", 0)
     for shared, own in zip(both(), apart):
         close(shared, own)
     assert any(key[0] == id(w) for key in winograd.shared.found)
@@ -149,7 +152,7 @@ def test_winograd_matrices_of_the_adjoint_turn_the_filter_around():
 
 
 @pytest.mark.parametrize("transform, options", [
-    (winograd.shared, [()]), (winograd.panels, [(winograd.F4, False), (winograd.F4, True), (winograd.F2, True)])])
+    (winograd.shared, [()]), (winograd.transformed, [(winograd.F4, False), (winograd.F4, True), (winograd.F2, True)])])
 def test_transformed_filters_are_remembered_as_long_as_the_array_lives(monkeypatch, transform, options):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "1")       # a thread that has not woken up yet would hold w for that moment
 

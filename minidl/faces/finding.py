@@ -85,7 +85,7 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 416, 0, 36, (0, 0, 0, 0)),
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
-OVERLAP = 0.4                               # IoU of two boxes of one face
+OVERLAP = 0.3                               # IoU of two frames of one face
 FAINT = 0.05                                # the least score of a face that fills the picture
 
 
@@ -150,21 +150,18 @@ def detect(picture, looks, threshold, smallest):
     picture: (H, W, 3) uint8.  frames: the boxes, grown by their look's margins.
     A face that fills more than half of the picture is the last that is looked for.
     """
-    boxes, scores, margins = [], [], []
+    found = []
     for look in looks:
-        if any(fills(picture, found) for found in boxes):
+        if any(fills(picture, boxes) for boxes, _, _ in found):
             break
         everything = parts(picture, look, smallest)
         for part in everything if look is looks[-1] else everything[:1]:
-            found, sure = detect_in(picture, part, look, threshold)
-            boxes.append(found)
-            scores.append(sure)
-            margins.append(np.tile(look.margins, (len(found), 1)))
-    boxes, scores, margins = (np.concatenate(lists) for lists in (boxes, scores, margins))
-    kept = non_maximum_suppression(boxes, scores, OVERLAP)
-    boxes, scores, margins = boxes[kept], scores[kept], margins[kept]
-    sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    return boxes, scores, boxes + sizes * margins * [-1, -1, 1, 1]
+            boxes, scores = detect_in(picture, part, look, threshold)
+            sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+            found.append((boxes, scores, boxes + sizes * np.array(look.margins) * [-1, -1, 1, 1]))
+    boxes, scores, frames = map(np.concatenate, zip(*found))
+    kept = non_maximum_suppression(frames, scores, OVERLAP)     # frames of two looks are alike
+    return boxes[kept], scores[kept], frames[kept]
 
 
 def fills(picture, boxes):

@@ -9,7 +9,10 @@ def output_size(n, window, stride, padding, dilation=1):
 
 
 def same_padding(n, window, stride, dilation=1):
-    """(before, after) with which the window fits ceil(n / stride) times, an odd one after: TensorFlow's "SAME"."""
+    """(before, after) with which the window fits ceil(n / stride) times; an odd one after.
+
+    It is TensorFlow's "SAME".
+    """
     places, reach = -(-n // stride), dilation * (window - 1) + 1
     missing = max((places - 1) * stride + reach - n, 0)
     return missing // 2, missing - missing // 2

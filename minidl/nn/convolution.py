@@ -118,9 +118,11 @@ class Conv2d(_Convolution):
     x (N, H, W, in_channels) → y (N, H', W', out_channels), where along each axis
     n' = floor((n + 2·padding − dilation·(kernel_size − 1) − 1) / stride) + 1.
     weight (kernel_size, kernel_size, in_channels / groups, out_channels), bias (out_channels,).
-    kernel_size, stride, padding, dilation: an integer, or one for each axis.  padding may also be (before, after) for an
-    axis, or "same", with which n' = ceil(n / stride); see `ops/padding.py`.  groups: blocks of channels that are
-    convolved on their own.  Weights are drawn by `initializer`, biases uniformly from ±1/√fan_in; with the default
+    kernel_size, stride, padding, dilation: an integer, or one for each axis.  padding may also be
+    (before, after) for an axis, or "same", with which n' = ceil(n / stride); see `ops/padding.py`.
+    groups: blocks of channels that are convolved on their own.  groups = in_channels = out_channels
+    is depthwise convolution.
+    Weights are drawn by `initializer`, biases uniformly from ±1/√fan_in; with the default
     initializer both start as PyTorch's.
     """
     dimensions = 2

@@ -74,7 +74,7 @@ class Sequential(Module):
         return self._run(x, set(self._known("layers", layers)))
 
     def _run(self, x, waiting):
-        for names, layer in self._steps(waiting):
+        for names, layer in self._steps(frozenset(waiting)):
             x = layer(x)
             if names[-1] in waiting:
                 yield names[-1], x

@@ -1,4 +1,4 @@
-"""Settings of layers whose window moves over x, as they are kept, shown, and told to `Sequential.geometry`."""
+"""Settings of layers whose window moves over x, as they are kept, shown, and told to others."""
 from minidl.kernels.geometry import same_padding
 from minidl.operands import sides
 
@@ -9,7 +9,7 @@ def shortest(values):
 
 
 def padding_of(owner, padding, axes):
-    """Padding in the shortest form: "same", an integer, or for each axis an integer or (before, after)."""
+    """Padding in the shortest form: "same", an integer, or one or (before, after) for each axis."""
     pairs = sides(owner, padding, axes)
     if pairs == "same":
         return pairs
@@ -17,7 +17,7 @@ def padding_of(owner, padding, axes):
 
 
 def padding_seen(kernel_size, stride, padding, dilation=1):
-    """The padding in numbers, or "same" where they depend on the size of x, as soon as a stride is above 1."""
+    """The padding in numbers, or "same" where these depend on the size of x: for strides above 1."""
     settings = kernel_size, stride, dilation
     axes = max(len(setting) if isinstance(setting, tuple) else 1 for setting in settings)
     each = [setting if isinstance(setting, tuple) else (setting,) * axes for setting in settings]

@@ -2,7 +2,7 @@
 from minidl import backend, kernels
 from minidl.operands import broadcast_shape, integers, normalize_axes, operand, same_device
 from minidl.ops.reduction import sum
-from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
+from minidl.ops.shape import broadcast_to, expand_dims, moveaxis
 from minidl.tensor import record
 
 

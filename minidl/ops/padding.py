@@ -1,11 +1,11 @@
 """Padding of convolution and pooling that is more on one side of an axis than on the other.
 
-padding: an integer; for each spatial axis an integer or a pair (before, after); or "same", as TensorFlow pads:
+padding: an integer; or for each spatial axis an integer or a pair (before, after); or "same",
 
-    P = ceil(S / s),   before + after = max((P − 1)·s + d·(K − 1) + 1 − S, 0),   the odd one after
+    P = ceil(S / s),   before + after = max((P − 1)·s + d·(K − 1) + 1 − S, 0),   the odd one after,
 
-Windows move over an array with as much on both sides.  What is more on one side is added to x first, which is an
-operation with a rule of its own (`ops.pad`), so that every rule and adjoint follows by composition.
+as TensorFlow pads.  The kernels pad both sides alike.  What is more on one side is added to x first,
+by `pad`, an operation with a rule of its own: so every rule and adjoint follows by composition.
 """
 from minidl.kernels.geometry import same_padding
 from minidl.operands import sides
@@ -19,7 +19,12 @@ def widths(operation, padding, sizes, window, stride, dilation):
 
 
 def evened(x, pairs, value=0):
-    """x (N, *S, C) with what is more on one side of an axis added as so many values, and the padding of both sides."""
+    """x with what is more on one side of an axis added to it, and the padding left for both sides.
+
+    x (N, *S, C), pairs: (before, after) for each of *S.
+    """
     both = tuple(min(pair) for pair in pairs)
     more = [(before - least, after - least) for (before, after), least in zip(pairs, both)]
-    return pad(x, [(0, 0), *more, (0, 0)], value=value) if any(map(any, more)) else x, both
+    if any(map(any, more)):
+        x = pad(x, [(0, 0), *more, (0, 0)], value=value)
+    return x, both

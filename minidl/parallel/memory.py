@@ -1,12 +1,13 @@
 """Memory for large results on the CPU, used again.
 
-The system gives large arrays fresh pages and takes them back, and clearing a page costs more than writing it.  A network
-asks for the same few sizes all the time: so the memory of a dead array is kept for the next one that it is large enough
-for, though not much too large.  Dead memory makes way where a new block would otherwise take more than was in use at once
-before, and it is bounded.
+The system gives large arrays fresh pages and takes them back, and clearing a page costs more than
+writing it.  A network asks for the same few sizes all the time: so the memory of a dead array is
+kept for the next one that it is large enough for, though not much too large.  Dead memory makes
+way where a new block would otherwise take more than was in use at once before, and it is bounded.
 
-Smaller arrays are left to the C library.  That of Linux gives memory back at once, too, except for sizes up to the largest
-that it has seen die.  So it is shown one, which nobody writes to, of the largest size that it learns from.
+Smaller arrays are left to the C library.  That of Linux gives memory back at once, too, except for
+sizes up to the largest that it has seen die.  So it is shown one, which nobody writes to, of the
+largest size that it learns from.
 """
 from collections import OrderedDict
 import math
@@ -18,18 +19,18 @@ import numpy as np
 LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
-ROOM = 4                # times as large as what is asked for: the largest block that serves
-LESSON = 2 ** 25 - 2 ** 14          # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
+ROOM = 3                # times as large as what is asked for: the largest block that serves
+LESSON = 2 ** 25 - 2 ** 14  # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
 
 np.empty(LESSON, np.uint8)
 
 
 class _Block(np.ndarray):
-    """Memory.  NumPy makes a view refer to the plain array that owns its memory, past the one in between; not to this."""
+    """Memory.  A view refers to the plain array that owns its memory, past others; not to this."""
 
 
 class _Lent(np.ndarray):
-    """A block on loan: all arrays in it refer to this object, and when the last one is gone, the block goes back."""
+    """A block on loan: all arrays in it refer to this, and it goes back with the last of them."""
 
     def __del__(self):
         if type(self.base) is _Block:               # and not a part of another loan
@@ -38,11 +39,13 @@ class _Lent(np.ndarray):
 
 class Pool:
     """free: dead blocks by their number of bytes, the size that was not used for the longest first.
-    dead, lent, most: bytes that are dead, that are lent, and that were lent at once at most, where new blocks were made."""
+    dead, lent, most: bytes that are dead, that are lent, and that were lent at once at most, where
+    new blocks were made.
+    """
 
     def __init__(self):
         self.free, self.dead, self.lent, self.most = OrderedDict(), 0, 0, 0
-        self.lock = threading.RLock()               # a block may go back at any moment, here too: while garbage is collected
+        self.lock = threading.RLock()       # garbage may be collected here, and give blocks back
 
     def lend(self, size):
         with self.lock:
@@ -55,8 +58,9 @@ class Pool:
             return block.view(_Lent)
 
     def take(self, size):
-        """A dead block that serves, or None.  Between any two steps garbage may be collected, and blocks come and go."""
-        for found in [size] if self.free.get(size) else sorted(s for s in list(self.free) if size <= s <= ROOM * size):
+        """A dead block that serves, or None.  Collected garbage may give blocks back meanwhile."""
+        fitting = sorted(s for s in list(self.free) if size <= s <= ROOM * size)
+        for found in [size] if self.free.get(size) else fitting:
             blocks = self.free.get(found)
             if blocks:
                 block = blocks.pop()
@@ -96,10 +100,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def empty(shape, dtype, xp=np, apart=False):
-    """An uninitialised array, as numpy.empty gives.  apart: with rows (along the last axis) that are `pitch` apart."""
+def empty(shape, dtype, xp=np, pitched=False):
+    """An uninitialised array, as numpy.empty gives.  pitched: with rows (along the last axis) that
+    are `pitch` apart.
+    """
     dtype = np.dtype(dtype)
-    if apart:
+    if pitched:
         return empty((*shape[:-1], pitch(shape[-1], dtype, xp)), dtype, xp)[..., :shape[-1]]
     size = math.prod(shape) * dtype.itemsize
     if xp is not np or size < LARGE:
@@ -108,10 +114,12 @@ def empty(shape, dtype, xp=np, apart=False):
 
 
 def pitch(length, dtype, xp):
-    """Elements from one row to the next where rows of that length are read side by side: an odd number of cache lines.
+    """Elements from one row to the next where rows of that length are read side by side: an odd
+    number of cache lines.
 
-    A cache has few places for lines whose addresses differ by a multiple of a power of two, and networks like such sizes:
-    products with such matrices were measured to take up to 1.6 times as long.
+    A cache has few places for lines whose addresses differ by a multiple of a power of two, and
+    networks like such sizes: products with such matrices were measured to take up to 1.6 times as
+    long.
     """
     line = LINE // dtype.itemsize
     return (-(-length // line) | 1) * line if xp is np else length

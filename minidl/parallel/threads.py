@@ -1,9 +1,10 @@
 """Threads for kernels on the CPU.
 
-A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.  The strips run on a
-few Python threads: NumPy releases the interpreter lock inside copies and products, and while several strips run, BLAS is
-held to one thread each, so that cores are not fought over.  Whoever is free takes the next strip.  Where strips are summed
-up, `deal` says which go together, by their number alone, so a run can be repeated bit for bit.
+A kernel cuts its work into strips, small enough that a strip's workspace stays in a core's cache.
+The strips run on a few Python threads: NumPy releases the interpreter lock inside copies and
+products, and while several strips run, BLAS is held to one thread each, so that cores are not
+fought over.  Whoever is free takes the next strip.  Where strips are summed up, `partition` says
+which go together, by their number alone, so a run can be repeated bit for bit.
 """
 from collections import deque
 import functools
@@ -17,11 +18,12 @@ import weakref
 import numpy as np
 
 from minidl import backend
-from minidl.parallel.memory import pitch
+from minidl.parallel.memory import empty, pitch
 
-WORTHWHILE = 3 * 2 ** 19    # bytes: what could be copied in the time that it takes to wake a thread, and to wait for it
-LOCKED = 500                # elements of a result up to which NumPy copies and multiplies under the interpreter's lock,
-                            # however large they are or long the sums; `dot` never does
+WORTHWHILE = 3 * 2 ** 19    # bytes that are copied in the time that it takes to wake a thread
+
+CACHE = 2 ** 21             # bytes of workspace that stay in a core's cache
+ON_GPU = 2 ** 28            # bytes of a strip there, where each costs a kernel launch
 
 _local = threading.local()
 
@@ -29,25 +31,28 @@ _local = threading.local()
 def number_of_threads():
     """MINIDL_NUM_THREADS, by default the cores that this process may use."""
     asked = os.environ.get("MINIDL_NUM_THREADS")
+    if asked is None and hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return os.cpu_count() or 1
     if not (asked.isascii() and asked.isdigit()) or int(asked) < 1:
         raise ValueError(f"MINIDL_NUM_THREADS must be a positive integer, got {asked!r}")
     return int(asked)
 
 
-def hands(work):
-    """How many threads are worth their waking, for that many bytes to copy, or what takes as long."""
+def threads_for(work):
+    """How many threads it pays to wake, for that many bytes to copy, or what takes as long."""
     threads = number_of_threads()
     return threads if work > threads * WORTHWHILE else 1
 
 
-def share(job, items, xp, threads=None):
+def parallel_map(job, items, xp, threads=None):
     """[job(item) for item in items], on the CPU side by side on so many threads, by default all.
 
-    This thread begins with the first item, its helpers with the last, as soon as they have woken up: so each comes back to
-    what it has in its cache.  After an error in a job nothing more is begun, but what was begun is waited for: nobody writes
-    any more into what the caller throws away.
+    This thread begins with the first item, its helpers with the last, as soon as they have woken
+    up: so each comes back to what it has in its cache.  After an error in a job nothing more is
+    begun, but what was begun is waited for: nobody writes any more into what the caller throws
+    away.
     """
     if xp is not np:
         return [job(item) for item in items]
@@ -55,7 +60,8 @@ def share(job, items, xp, threads=None):
         helpers = min(threads or number_of_threads(), len(items)) - 1
         if helpers < 1:
             return [job(item) for item in items]
-        results, waiting, done, errors = [None] * len(items), deque(enumerate(items)), SimpleQueue(), []
+        waiting, done = deque(enumerate(items)), SimpleQueue()
+        results, errors = [None] * len(items), []
 
         def work(take):
             while waiting:
@@ -71,7 +77,7 @@ def share(job, items, xp, threads=None):
                 finally:
                     done.put(i)
 
-        team = _helpers.team(helpers)
+        team = _helpers.borrow(helpers)
         try:
             for helper in team:
                 helper.tasks.put(lambda: work(waiting.pop))
@@ -79,20 +85,20 @@ def share(job, items, xp, threads=None):
             for _ in items:
                 done.get()
         finally:
-            _helpers.back(team)
+            _helpers.give_back(team)
         if errors:
             raise errors.pop()
         return results
 
 
-def alone(job):
+def with_one_blas_thread(job):
     """job(), on this thread, with BLAS held to one thread."""
     with _OneBlasThread():
         return job()
 
 
 class _Helper(threading.Thread):
-    """A thread that does one task after another.  (A ThreadPoolExecutor takes 20 µs longer for each.)"""
+    """A thread that does one task after another, 20 µs sooner than a ThreadPoolExecutor's."""
 
     def __init__(self):
         super().__init__(name="minidl", daemon=True)
@@ -110,11 +116,11 @@ class _Helpers:
     def __init__(self):
         self.lock, self.idle, self.made = threading.Lock(), [], []
 
-    def team(self, size):
-        """So many, if there are: those that were busy last, whose workspaces may still be in a cache."""
+    def borrow(self, size):
+        """So many, if there are: those that were busy last, with what is in their caches."""
         with self.lock:
             if len(_OneBlasThread.inside) == 1 and len(self.idle) < len(self.made):
-                self.idle = list(self.made)                 # nobody else works: somebody was torn out, and gave none back
+                self.idle = list(self.made)     # nobody else works: one was interrupted
             while len(self.idle) < size and len(self.made) < number_of_threads():
                 try:
                     helper = _Helper()
@@ -126,7 +132,7 @@ class _Helpers:
             team, self.idle = self.idle[rest:], self.idle[:rest]
             return team
 
-    def back(self, team):
+    def give_back(self, team):
         with self.lock:
             self.idle += team
 
@@ -135,13 +141,14 @@ _helpers = _Helpers()
 
 
 class _OneBlasThread:
-    """Holds BLAS to one thread while anybody is inside, and puts back what was there when the last one leaves.
+    """Holds BLAS to one thread while anybody is inside; the last to leave puts back what was.
 
-    Those inside are known by weak references: whom Ctrl-C tears out before they can leave, nobody waits for, once its
-    traceback is gone.
+    Those inside are known by weak references: whoever is interrupted by Ctrl-C before leaving is
+    not waited for, once the traceback is gone.
     """
     lock = threading.Lock()
-    inside, found = [], []          # references to all that are inside; (choose, number of threads) of each BLAS before
+    inside = []         # references to all that are inside
+    found = []          # (choose, number of threads) of each BLAS before
 
     def __enter__(self):
         with self.lock:
@@ -170,25 +177,30 @@ def blas():
 
 @functools.cache
 def _switches():
-    """For each of them, the functions that give and choose its number of threads.
+    """For each BLAS that is loaded, the functions that give and choose its number of threads.
 
-    OpenBLAS's own, where it has threads of its own: threadpoolctl gives it to the first thread that asks and then ignores
-    all others, and takes as long for each kernel as a small one.
+    OpenBLAS's own, where it has threads of its own: threadpoolctl gives it to the first thread
+    that asks and then ignores all others, and takes as long for each kernel as a small one.
     """
-    return [_openblas(library) or (library.get_num_threads, library.set_num_threads) for library in blas()]
+    return [_openblas(library) or (library.get_num_threads, library.set_num_threads)
+            for library in blas()]
 
 
 def _openblas(library):
-    """The two functions of an OpenBLAS with threads of its own, whose names distributions prefix and suffix; else None."""
+    """The two functions of an OpenBLAS with threads of its own; else None.
+
+    Distributions give their names a prefix and a suffix.
+    """
     affixes = itertools.product(("", "scipy_"), ("", "64_", "_64"))
-    pairs = [[f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")] for prefix, suffix in affixes]
+    pairs = [[f"{prefix}openblas_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+             for prefix, suffix in affixes]
     own = getattr(library, "threading_layer", None) == "pthreads"
     found = [pair for pair in pairs if own and all(hasattr(library.dynlib, name) for name in pair)]
     return [getattr(library.dynlib, name) for name in found[0]] if found else None
 
 
 def _after_fork():
-    """A forked process has this one's objects but not its threads: whoever is inside does not come out."""
+    """A forked process has this one's objects but not its threads, so nobody leaves."""
     global _helpers
     _helpers, _OneBlasThread.lock = _Helpers(), threading.Lock()
     _OneBlasThread.inside.clear()
@@ -198,16 +210,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def workspace(xp, name, shape, dtype, apart=False):
-    """An uninitialised array, on the CPU a piece of this thread's buffer of that name, valid until the next request.
+def workspace(xp, name, shape, dtype, pitched=False):
+    """An uninitialised array: on the CPU this thread's buffer of that name, until asked again.
 
-    apart: with rows (along the last axis) that are `memory.pitch` apart.
+    pitched: with rows (along the last axis) that are `memory.pitch` apart.
     """
     if xp is not np:
         return xp.empty(shape, dtype)
     dtype = np.dtype(dtype)
     *others, length = shape
-    step = pitch(length, dtype, xp) if apart else length
+    step = pitch(length, dtype, xp) if pitched else length
     needed = math.prod(others) * step * dtype.itemsize
     buffer = _local.__dict__.get(name)
     if buffer is None or buffer.nbytes < needed:
@@ -216,20 +228,22 @@ def workspace(xp, name, shape, dtype, apart=False):
     return whole if step == length else whole[..., :length]
 
 
-def strips(images, rows, bytes_per_row, xp, budget=2 ** 20, threads=None):
-    """Slices (of images, of rows) that cover everything, each with at most `budget` bytes of workspace where possible.
+def strips(images, rows, bytes_per_row, xp, budget=CACHE, threads=None):
+    """Slices (of images, of rows) that cover all, of at most `budget` bytes where possible.
 
-    A strip is several whole images or some rows of one, so it is one contiguous stretch of the result.  Their sizes are
-    even, and every thread gets as many as the others.  On a GPU the budget is larger: there a strip is a kernel launch.
+    A strip is several whole images or some rows of one, so it is one contiguous stretch of the
+    result.  Their sizes are even, and every thread gets as many as the others.  On a GPU the
+    budget is larger: there a strip is a kernel launch.
     """
     if images == 0:
         return []
-    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, 2 ** 28)
+    threads, budget = (threads or number_of_threads(), budget) if xp is np else (1, ON_GPU)
     pieces = _multiple(images * rows * bytes_per_row / budget, threads)
     if pieces <= images:
         return [(part, slice(0, rows)) for part in even(images, pieces)]
     of_one = _multiple(pieces / images, 1 if images % threads == 0 else threads)
-    return [(slice(n, n + 1), part) for n in range(images) for part in even(rows, min(of_one, rows))]
+    return [(slice(n, n + 1), part)
+            for n in range(images) for part in even(rows, min(of_one, rows))]
 
 
 def _multiple(x, n):
@@ -243,22 +257,47 @@ def even(length, pieces):
     return [slice(*ends) for ends in zip(cuts, cuts[1:])]
 
 
-def deal(strips, xp, each=1):
-    """The strips as some lists for each thread, each a contiguous run, so that what is summed up never depends on chance."""
-    return [strips[part] for part in even(len(strips), min(len(strips), each * number_of_threads()) if xp is np else 1)]
+def partition(strips, xp):
+    """The strips as a list for each thread: contiguous, so that sums never depend on chance."""
+    pieces = min(len(strips), number_of_threads()) if xp is np else 1
+    return [strips[part] for part in even(len(strips), pieces)]
 
 
-def everywhere(fill, array, whole_images=False, others=1):
+def in_strips(job, images, rows, bytes_per_row, xp, budget, cost=1):
+    """job(strip) for all strips.  cost: it takes so many times as long as to copy its bytes."""
+    threads = threads_for(cost * images * rows * bytes_per_row)
+    parallel_map(job, strips(images, rows, bytes_per_row, xp, budget, threads), xp, threads)
+
+
+def sum_over(job, strips, shape, dtype, xp, threads=None):
+    """Σ of the arrays that job(strip, out) writes, of that shape."""
+    def total(mine):
+        first, *others = mine
+        result = empty(shape, dtype, xp)
+        job(first, result)
+        for strip in others:
+            part = workspace(xp, "part", shape, dtype)
+            job(strip, part)
+            result += part
+        return result
+
+    if not strips:
+        return xp.zeros(shape, dtype)
+    result, *others = parallel_map(total, partition(strips, xp), xp, threads)
+    for other in others:
+        result += other
+    return result
+
+
+def parallel_for(fill, array, whole_images=False, others=1):
     """fill(strip) for strips that cover an array (N, rows, …): array[strip] is one of them.
 
-    whole_images: do not cut images into rows, because what fill writes for one row overlaps the next.
+    whole_images: do not cut images into rows, where what fill writes for one overlaps the next.
     others: how many arrays of the strip's size fill needs beside it.
     """
-    xp, budget = backend.of(array), max(1, 2 ** 21 // (1 + others))
-    images, rows, per_row = array.shape[0], array.shape[1], math.prod(array.shape[2:]) * array.dtype.itemsize
-    threads = hands(images * rows * per_row * (1 + others))
+    images, rows = array.shape[:2]
+    per_row = math.prod(array.shape[2:]) * array.dtype.itemsize
     if whole_images:
-        todo = [(n, slice(None)) for n, _ in strips(images, 1, rows * per_row, xp, budget, threads)]
-    else:
-        todo = strips(images, rows, per_row, xp, budget, threads)
-    share(fill, todo, xp, threads)
+        rows, per_row = 1, rows * per_row
+    in_strips((lambda strip: fill((strip[0], slice(None)))) if whole_images else fill,
+              images, rows, (1 + others) * per_row, backend.of(array), CACHE)

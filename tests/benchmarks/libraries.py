@@ -13,7 +13,7 @@ import minidl as md
 from minidl import backend
 
 NAMES = {"minidl": "minidl", "torch": "PyTorch", "mygrad": "MyGrad", "dezero": "DeZero", "smallpebble": "SmallPebble",
-         "autograd": "autograd"}            # module: how it is written
+         "autograd": "autograd", "numpy": "NumPy"}          # module: how it is written
 ON_GPU = ("minidl", "torch")
 LAYOUTS = ("default", "channels-last")      # PyTorch's memory layouts
 

@@ -6,7 +6,7 @@ import platform
 import numpy as np
 from threadpoolctl import threadpool_info
 
-OTHERS = ("MyGrad", "DeZero", "SmallPebble", "autograd")
+OTHERS = ("MyGrad", "DeZero", "SmallPebble", "autograd", "NumPy")
 
 
 def machine(versions, threads, device):
@@ -39,7 +39,8 @@ def describe(machine):
     """The machine in a sentence."""
     where = f"{machine['threads']} threads on {machine['cores']} cores of {machine['cpu']}"
     where += "" if machine["device"] == "cpu" else f", {machine['device']}"
-    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items() if name != "minidl")
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items()
+                          if name not in ("minidl", "numpy"))
     return f"{where}; Python {machine['python']}, NumPy {machine['numpy']} with {machine['blas']}, {libraries}."
 
 

@@ -11,7 +11,7 @@ import math
 from minidl import backend
 from minidl.kernels.precision import accumulated
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import alone, hands, share, strips, workspace
+from minidl.parallel.threads import parallel_map, strips, threads_for, with_one_blas_thread, workspace
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
@@ -57,7 +57,7 @@ def moments(x):
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
     # alone: else BLAS's own threads go on spinning, and the next convolution takes 1.4 times as long
-    near = alone(lambda: _mean(x[:max(1, len(x) // PART)], channels))
+    near = with_one_blas_thread(lambda: _mean(x[:max(1, len(x) // PART)], channels))
     m = _repeated(near, x)
 
     def of(part):
@@ -106,7 +106,7 @@ def _is_far(m, x, channels):
     if not x.size or _on_gpu(x):
         return True
     some = x[:max(1, len(x) // SAMPLE)]
-    apart = alone(lambda: _sum(abs(some - _repeated(m, x)), channels))
+    apart = with_one_blas_thread(lambda: _sum(abs(some - _repeated(m, x)), channels))
     scatter = apart / (some.size // channels)
     return not (abs(m) <= FAR * scatter).all()
 
@@ -188,10 +188,10 @@ def _total(of, x, shape, work=1):
 
 def _parts(x, work=1):
     """Slices of rows.  work: what is done with an element of x takes so many times as long as to copy it."""
-    per_row, threads = x.shape[1] * x.itemsize, hands(work * x.nbytes)
+    per_row, threads = x.shape[1] * x.itemsize, threads_for(work * x.nbytes)
     return [rows for _, rows in strips(min(1, len(x)), len(x), per_row, backend.of(x), BUDGET, threads)]
 
 
 def _in_strips(job, x, work=1):
     """Results of job(slice of rows), in order."""
-    return share(job, _parts(x, work), backend.of(x), hands(work * x.nbytes))
+    return parallel_map(job, _parts(x, work), backend.of(x), threads_for(work * x.nbytes))

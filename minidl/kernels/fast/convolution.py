@@ -1,65 +1,47 @@
-"""The trilinear form of convolution, and its three contractions, for arrays of any device.
+"""The three contractions of convolution (see plain.py), sooner, for arrays of any device.
 
-    T(x, w, u) = Σ  x[n, s·p + d·k − pad, c] · w[k, c, o] · u[n, p, o]        over n, p, k, c, o
+What a contraction costs beside its K·C·O multiplications a place is what it moves: an element costs
+as much as some 10 multiplications inside a matrix product.  That decides how it is done:
 
-x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) the result's space; p and k run over places and
-over the filter, s is the stride, d the dilation.  Leaving one factor out and summing over its partners gives
+    im2col      gather what the filter sees, then multiply: moves K·C       `_correlate`, columns.py
+    col2im      multiply, then add up: moves 2·K·O, for few channels after          fold.py
+    Winograd    3×3, stride 1: a quarter of the multiplications                     winograd.py
+                3×3×3, and taps that lie apart: the same with a copy                planar.py
+    depthwise   groups = channels: no product of matrices, but sums of shifted ones depthwise.py
 
-    conv         y[n, p, o]  from x and w
-    conv_input   x̄[n, i, c]  from u and w
-    conv_weight  w̄[k, c, o]  from x and u
-
-Each is a matrix product with `columns`, the matrix whose row p is what the filter sees at place p.  It would be K times
-larger than x, so it is gathered a strip at a time, into a workspace that stays in the cache.
-
-What a contraction costs beside its K·C·O multiplications a place is what it moves, and that decides how it is done.
-Measured, moving an element costs as much as some 10 multiplications inside a matrix product (30 with three channels):
-
-    gather, then multiply   moves K·C   the rule                                                    `_correlate`
-                                  K·C/K₁ where rows of the filter overlap, with few outputs         columns.py, `row_pays`
-    multiply, then add up         2·K·O where there are far fewer outputs than channels             fold.py
-                                  2·K·C in conv_input with strides, as its taps are scattered;
-                                        and for few places, where turning all filters is more work
-    Winograd                            3×3, stride 1: a quarter of the multiplications             winograd.py, `choose`
-                                        the same with a copy: 3×3×3, and taps that lie apart        planar.py, `pays`
+In conv_input with strides each output meets every s-th tap only: so it is s convolutions.
 """
+import itertools
 import math
 
 import numpy as np
 
 from minidl import backend
 from minidl.kernels.algorithm import algorithm
-from minidl.kernels.fast import planar, winograd
-from minidl.kernels.fast.channels import add_up, add_up_here, shift
-from minidl.kernels.fast.columns import (
-    BUDGET,
-    by_row,
-    by_tap,
-    columns,
-    in_strips,
-    row_pays,
-    strips_of_columns,
-    takes_ones,
-    tap_pays,
-)
+from minidl.kernels.fast import depthwise, planar, winograd
+from minidl.kernels.fast.channels import add_up, shift
+from minidl.kernels.fast.columns import BUDGET, GATHERED, SHORT, columns, short
 from minidl.kernels.fast.fold import fold
-from minidl.kernels.fast.product import by_panels, in_panels, multiply, panels_pay
+from minidl.kernels.fast.product import multiply
 from minidl.kernels.fast.selection import rectify
-from minidl.kernels.fast.views import lines, windows
+from minidl.kernels.fast.views import copy, seen, windows
 from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import deal, share, workspace
+from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
 
-NARROW = 8          # times as many inputs as outputs
-FEW_OUTPUTS = 8     # and in two dimensions fewer outputs than that: measured
-FEW_PLACES = 128    # below which turning the filters around would be most of the work
+FEW_OUTPUTS = 8     # fewer than that, and so many times fewer than inputs: col2im
+OVERLAP = 32        # outputs up to which adding up over the first axis costs less than gathering
 
 
 def _winograd(pictures, other, sizes, channels, g):
-    """The form of Winograd's algorithm that contracts these arrays, or None.  sizes of the result; channels in and out."""
+    """The form of Winograd's algorithm that contracts these arrays, or None.
+
+    sizes of the result; channels in and out.
+    """
     chosen = algorithm()
     if chosen in ("auto", "winograd") and winograd.applies(pictures, other, g):
-        return winograd.choose((len(pictures), *sizes), channels, backend.of(pictures), wherever=chosen == "winograd")
+        places, xp = (len(pictures), *sizes), backend.of(pictures)
+        return winograd.choose(places, channels, xp, wherever=chosen == "winograd")
     return None
 
 
@@ -71,14 +53,14 @@ def _planar(volumes, other, channels, g):
 
 
 def _narrow(channels, g, xp):
-    """Whether there are so many fewer channels afterwards that it is better to multiply first."""
+    """Whether so few channels come out, for g with strides of 1, that col2im is sooner."""
     before, after = channels
-    return (NARROW * after <= before and (after < FEW_OUTPUTS or len(g.kernel) != 2) and math.prod(g.kernel) > 1
-            and g.groups == 1 and set(g.stride) == {1} and in_strips(xp))
+    return (after < FEW_OUTPUTS <= before / after and math.prod(g.kernel) > 1 and g.groups == 1
+            and set(g.stride) == {1} and min(g.padding) >= 0 and xp is np)
 
 
 def conv(x, w, b, g, rectified=False):
-    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  g: the Geometry, b (O,) or None.
+    """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] w[k, c, o] + b[o];  b (O,) or None.
 
     rectified: max(y, 0) instead.
     """
@@ -87,9 +69,9 @@ def conv(x, w, b, g, rectified=False):
         return winograd.conv(x, w, b, g, form, rectified)
     if _planar(x, w, channels, g):
         return planar.conv(x, w, b, g, rectified)
-    if _narrow(channels, g, backend.of(x)):
-        return fold(x, _turned(w, g), b, _around(g), rectified)
-    return _correlate(x, w, b, g, rectified)
+    if _narrow(channels, _around(g), backend.of(x)):
+        return fold(x, _flipped(w, g), b, _around(g), rectified)
+    return _correlate(x, w, b, g, rectified=rectified)
 
 
 def conv_input(u, w, g):
@@ -98,164 +80,167 @@ def conv_input(u, w, g):
     if form := _winograd(u, w, g.sizes, channels, g):
         return winograd.conv_input(u, w, g, form)
     if set(g.stride) != {1}:
-        return fold(u, w, None, g)
+        few = w.shape[-2] < SHORT and not depthwise.applies(u, w.shape, g)
+        return fold(u, w, None, g) if xp is np and few else _by_remainders(u, w, g)
     if _planar(u, w, channels, _around(g)):
-        return planar.conv(u, _turned(w, g), None, _around(g))
-    if u[..., 0].size < FEW_PLACES and xp is backend.CPU.module or _narrow(channels, g, xp):
+        return planar.conv(u, _flipped(w, g), None, _around(g))
+    if _narrow(channels, g, xp):
         return fold(u, w, None, g)
-    return _correlate(u, _turned(w, g), None, _around(g))
+    return _correlate(u, _flipped(w, g), None, _around(g))
 
 
-def _turned(w, g):
-    """For stride 1 conv_input is a convolution and conv a conv_input, with these filters (*K, O/groups, C), whose taps come
-    in reverse order; for one group a view."""
+def _flipped(w, g):
+    """The filters (*K, O/groups, C) with which conv_input of stride 1 is a convolution.
+
+    Their taps come in reverse order; for one group it is a view.
+    """
     xp, channels, outputs = backend.of(w), w.shape[-2], w.shape[-1] // g.groups
-    split = w.reshape(*g.kernel, channels, g.groups, outputs)
+    split = w.reshape(*w.shape[:-1], g.groups, outputs)
     turned = xp.flip(xp.swapaxes(split, -1, -3), tuple(range(len(g.kernel))))
-    return turned.reshape(*g.kernel, outputs, g.groups * channels)
+    return turned.reshape(*w.shape[:-2], outputs, g.groups * channels)
 
 
 def _around(g):
-    """The Geometry with which the filters of `_turned` convolve, for stride 1: on each side as much padding as a filter
-    reaches further than the given one."""
+    """The Geometry of that convolution: as much padding as a filter reaches over the given one."""
     padding = tuple(d * (k - 1) - p for d, k, p in zip(g.dilation, g.kernel, g.padding))
     return Geometry(g.output, g.kernel, g.stride, padding, g.dilation, g.groups)
+
+
+def _by_remainders(u, w, g):
+    """conv_input with strides.  With  d·k = s·j + r,  where r is the remainder,
+
+        x̄[n, s·q + r − pad, c] = Σ u[n, q − j, o] w[k, c, o]        over the taps k of remainder r
+
+    is a convolution of stride 1, for each r, with those taps in reverse order.
+    """
+    x = empty((len(u), *g.sizes, w.shape[-2] * g.groups), u.dtype, backend.of(u))
+    axes = map(_remainders, g.kernel, g.stride, g.padding, g.dilation)
+    for each in itertools.product(*axes):
+        taps, at, padding, dilation = zip(*each)
+        part, target = w[taps], x[(slice(None), *at)]
+        if 0 in part.shape:
+            target[...] = 0
+        if 0 not in part.shape + target.shape:
+            flat = Geometry(u.shape[1:-1], part.shape[:-2], (1,) * len(at), padding, dilation,
+                            g.groups)
+            y = _correlate(u, _flipped(part, g), None, flat, output=target.shape[1:-1])
+            copy(y, target)
+    return x
+
+
+def _remainders(kernel, stride, padding, dilation):
+    """For each r along one axis: its taps and its places in x̄, and the padding and dilation."""
+    for r in range(stride):
+        taps = [k for k in range(kernel) if dilation * k % stride == r]
+        first = -((r - padding) // stride)                      # the least q
+        at = slice(stride * first + r - padding, None, stride)
+        step = math.gcd(stride, dilation)
+        if taps:
+            reach = dilation // step * (len(taps) - 1) + dilation * taps[0] // stride
+            yield slice(taps[0], None, stride // step), at, reach - first, dilation // step
+        else:
+            yield slice(0), at, 0, 1
 
 
 def conv_weight(x, u, g, bias=False):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] u[n, p, o]
 
-    bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o],  which is like one tap more, whose input is 1 everywhere.
+    bias: the pair of it and  b̄[o] = Σ_{n, p} u[n, p, o].  Where columns of x are gathered along
+    the places, that is like one tap more, whose input is 1 everywhere.
     """
-    channels, outputs = x.shape[-1], u.shape[-1]
-    if _winograd(u, x, g.output, (channels, outputs), g) is winograd.F4:              # the sum over few places is no work
+    channels = x.shape[-1], u.shape[-1]
+    if _winograd(u, x, g.output, channels, g) is winograd.F4:   # the sum over few places is no work
         w = winograd.conv_weight(x, u, g)
-    elif _planar(x, u, (channels, outputs), g):
+    elif _planar(x, u, channels, g):
         w = planar.conv_weight(x, u, g)
+    elif depthwise.applies(x, (channels[0] // g.groups, channels[1]), g):
+        w = depthwise.conv_weight(x, u, g)
     else:
-        ones, taps = bias and g.groups == 1, math.prod(g.kernel) * channels // g.groups
-        summed = _add_up_strips(x, u, g, taps, ones)                        # (G, K·C/G, O/G) → (*K, C/G, O)
-        w = summed[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels // g.groups, outputs)
-        if ones:
-            return w, summed[0, taps].copy()        # that keeps nothing of w̄ alive
+        w, b = _by_columns(x, u, g, bias)
+        if b is not None:
+            return w, b
     return (w, add_up(u)) if bias else w
 
 
-def _add_up_strips(x, u, g, taps, ones):
-    """w̄ (G, K·C/G, O/G), taps = K·C/G;  ones: of one group, with b̄ as a further row."""
-    xp, (rows, *others), outputs = backend.of(x), g.output, u.shape[-1] // g.groups
-    shape = g.groups, taps + ones, outputs
-    size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * g.groups * x.itemsize
-    tapwise = in_strips(xp) and tap_pays(g.kernel, g.stride, taps, outputs, rows * math.prod(others))
-    as_tap = ones and not tapwise and takes_ones(g.kernel, x.shape[-1], xp)
+def _by_columns(x, u, g, bias):
+    """w̄, and b̄ or None."""
+    xp, groups, (rows, *others) = backend.of(x), g.groups, g.output
+    channels, outputs = x.shape[-1] // groups, u.shape[-1] // groups
+    ones = bias and groups == 1 and short(g.kernel, channels, xp)
+    taps = math.prod(g.kernel) * channels
+    shape = groups, taps + ones, outputs
 
-    def total(mine):
-        sum_of_mine = empty(shape, x.dtype, xp)
-        for i, (images, rows) in enumerate(mine):
-            product = workspace(xp, "product", shape, x.dtype) if i else sum_of_mine
-            seen = lines(x, images, _reach(rows, g.stride, g.kernel, g.dilation), [(p, p) for p in g.padding])
-            of_strip = u[images, rows]
-            if tapwise:
-                _weight_by_tap(seen, of_strip, g, product[:, :taps])
-            else:
-                _weight_by_columns(seen, of_strip, g, as_tap, product[:, :taps + as_tap])
-            if ones and not as_tap:
-                product[0, taps] = add_up_here(of_strip)
-            if i:
-                sum_of_mine += product
-        return sum_of_mine
+    def add(strip, product):
+        places = seen(x, strip, g, g.output)
+        if _overlapping(g, channels, outputs, xp):
+            for k, rows in enumerate(_rows(places, g)):
+                parts = np.matmul(rows.swapaxes(1, 2), u[strip].reshape(*rows.shape[:2], outputs))
+                np.add.reduce(parts, out=product[0].reshape(g.kernel[0], -1, outputs)[k])
+            return
+        matrices = columns(windows(places, g.kernel, g.stride, g.dilation), groups, ones)
+        of_strip = u[strip].reshape(-1, groups, outputs).swapaxes(0, 1)
+        multiply(matrices.swapaxes(1, 2), of_strip, product)
 
-    budget = BUDGET * (g.kernel[0] if tapwise else 1) + 4 * size        # a strip is large beside what it is summed up into
-    todo, threads = strips_of_columns(len(x), rows, per_row, xp, budget)
-    dealt = deal(todo, xp, each=3 if size < 2 ** 18 else 1)        # finer, for who is free, where a sum takes little memory
-    summed, *others = share(total, dealt, xp, threads) if todo else [xp.zeros(shape, x.dtype)]
-    for other in others:
-        summed += other
-    return summed
+    size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * groups * x.itemsize
+    threads = threads_for(GATHERED * len(x) * rows * per_row)
+    todo = strips(len(x), rows, per_row, xp, BUDGET + 4 * size, threads)    # beside what is summed
+    found = sum_over(add, todo, shape, x.dtype, xp, threads)
+    w = found[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels, groups * outputs)
+    return w, found[0, taps].copy() if ones else None           # that keeps nothing of w̄ alive
 
 
-def _weight_by_columns(seen, u, g, as_tap, w):
-    """w (G, K·C/G, O/G) of a strip u (n, *P, O), from the lines that it sees, by `columns`."""
-    matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap)
-    multiply(matrices.swapaxes(1, 2), u.reshape(-1, g.groups, w.shape[-1]).swapaxes(0, 1), w)
+def _overlapping(g, channels, outputs, xp):
+    """Whether to gather along all axes but the first, whose taps see the same in other rows."""
+    return (xp is np and g.groups == 1 and len(g.kernel) > 1 and g.kernel[0] > 2
+            and g.stride[0] == 1 and outputs <= OVERLAP and not short(g.kernel, channels, xp))
 
 
-def _weight_by_tap(seen, u, g, w):
-    """The same by `by_tap`, whose matrices give the rows of w that belong to one row of taps, for each image."""
-    matrices = by_tap(seen, g.kernel, g.stride, g.dilation, g.groups)                       # (K₁, G, n, K₂·C/G, P₁·P₂)
-    places = u.reshape(len(u), -1, g.groups, w.shape[-1]).transpose(2, 0, 1, 3)             # (G, n, P₁·P₂, O/G)
-    parts = workspace(np, "parts of images", matrices.shape[:-1] + w.shape[-1:], w.dtype)
-    multiply(matrices, places, parts)
-    np.add.reduce(parts, axis=2, out=w.reshape(g.groups, g.kernel[0], -1, w.shape[-1]).swapaxes(0, 1))
+def _rows(places, g):
+    """For each tap along the first axis the columns of the others: (n, P₁·P₂, K₂·C)."""
+    view = windows(places, (1, *g.kernel[1:]), g.stride, (1, *g.dilation[1:]))
+    n, rows, *others = view.shape[:len(g.kernel) + 1]
+    matrices = columns(view, 1).reshape(n, rows * math.prod(others), -1)
+    reach, step = g.dilation[0] * (g.kernel[0] - 1), g.dilation[0] * math.prod(others)
+    for k in range(g.kernel[0]):
+        yield matrices[:, k * step:k * step + (rows - reach) * math.prod(others)]
 
 
-def _reach(rows, stride, kernel, dilation):
-    """The rows of the padded input that rows of the result look at."""
-    return slice(stride[0] * rows.start, stride[0] * (rows.stop - 1) + dilation[0] * (kernel[0] - 1) + 1)
+def _correlate(x, w, b, g, rectified=False, output=None):
+    """The convolution at so many places, by columns or channel by channel.
 
-
-def _correlate(x, w, b, g, rectified=False):
-    """The convolution; negative padding cuts off."""
-    xp, taps, outputs, (rows, *others) = backend.of(x), math.prod(w.shape[:-1]), w.shape[-1], g.output
-    y = empty((len(x), *g.output, outputs), x.dtype, xp)
-    rowwise = (in_strips(xp) and g.dilation[0] == 1
-               and row_pays(g.kernel, g.stride, taps, outputs // g.groups, len(x) * math.prod(others)))
-    fill = (_by_row if rowwise else _by_columns)(w, b, g, y[..., 0].size)
-    per_row = math.prod(others) * taps * g.groups * x.itemsize
-    budget = BUDGET * (g.kernel[0] if rowwise else 1) + w.nbytes // 4       # large filters are read again for each strip
-    todo, threads = strips_of_columns(len(x), rows, per_row, xp, budget)
-
-    def work(strip):
-        images, rows = strip
-        seen = lines(x, images, _reach(rows, g.stride, g.kernel, g.dilation), [(p, p) for p in g.padding])
-        fill(seen, y[strip])
-        if rectified:
-            rectify(y[strip], out=y[strip])
-
-    share(work, todo, xp, threads)
-    return y
-
-
-def _by_columns(w, b, g, places):
-    """fill(seen, y): a strip y (n, *P, O) of the convolution from the lines that it sees, by `columns`."""
-    xp, outputs = backend.of(w), w.shape[-1]
-    as_tap = b is not None and g.groups == 1 and takes_ones(g.kernel, w.shape[-2], xp)
+    Negative padding cuts off.
+    """
+    xp, groups, outputs, output = backend.of(x), g.groups, w.shape[-1], output or g.output
+    if depthwise.applies(x, w.shape, g):
+        return depthwise.conv(x, w, b, g, rectified, output)
+    channels, each = w.shape[-2], outputs // groups
+    y = empty((len(x), *output, outputs), x.dtype, xp)
+    per_row = math.prod(output[1:]) * math.prod(w.shape[:-1]) * groups * x.itemsize
+    budget = BUDGET + w.nbytes // 4                     # large filters are read for each strip
+    ones = b is not None and groups == 1 and short(g.kernel, channels, xp)
     w = w.reshape(-1, outputs)
-    if as_tap:
+    if ones:
         w, b = xp.concatenate([w, b[None]]), None
-    filters, contract = _right_factor(w, g.groups, places)
+    filters = w.reshape(len(w), groups, each).swapaxes(0, 1)
+    overlapping = _overlapping(g, channels, outputs, xp)
 
-    def fill(seen, y):
-        matrices = columns(windows(seen, g.kernel, g.stride, g.dilation), g.groups, as_tap)
-        contract(matrices, filters, y.reshape(-1, g.groups, outputs // g.groups).swapaxes(0, 1))
+    def fill(strip):
+        places, out = seen(x, strip, g, output), y[strip]
+        if overlapping:
+            flat = out.reshape(len(out), -1, outputs)
+            product = workspace(np, "product", flat.shape, flat.dtype)
+            for k, rows in enumerate(_rows(places, g)):
+                tap = filters[0].reshape(g.kernel[0], -1, outputs)[k]
+                multiply(rows, tap, product if k else flat)
+                if k:
+                    flat += product
+        else:
+            matrices = columns(windows(places, g.kernel, g.stride, g.dilation), groups, ones)
+            multiply(matrices, filters, out.reshape(-1, groups, each).swapaxes(0, 1))
         if b is not None:
-            shift(y, b)
-    return fill
+            shift(out, b)
+        if rectified:
+            rectify(out, out=out)
 
-
-def _by_row(w, b, g, places):
-    """The same by `by_row`, whose matrices give one row of places each, of all images."""
-    outputs = w.shape[-1]
-    filters, contract = _right_factor(w.reshape(-1, outputs), g.groups, places)
-    of_row = 0 if b is None else np.tile(b, math.prod(g.output[1:]))
-
-    def fill(seen, y):
-        n, rows, *_ = y.shape
-        by_rows = y.swapaxes(0, 1)                                              # (P₁, n, *P₂, O)
-        product = by_rows if n == 1 else workspace(np, "product", by_rows.shape, y.dtype)
-        matrices = by_row(seen, g.kernel, g.stride, g.dilation, g.groups)       # (P₁, groups, n·P₂, K·C/groups)
-        parts = product.reshape(rows, -1, g.groups, outputs // g.groups).swapaxes(1, 2)
-        if g.groups == 1:
-            matrices, parts = matrices[:, 0], parts[:, 0]
-        contract(matrices, filters, parts)
-        if n > 1 or b is not None:
-            np.add(product.reshape(rows, n, -1), of_row, out=by_rows.reshape(rows, n, -1))
-    return fill
-
-
-def _right_factor(w, groups, places):
-    """w (K·C/groups, O) for so many places to meet it: (groups, K·C/groups, O/groups) or panels; and the product with it."""
-    taps, outputs = w.shape
-    if groups == 1 and in_strips(backend.of(w)) and panels_pay(places, taps):
-        return in_panels(w.reshape(1, taps, outputs)), by_panels
-    return w.reshape(taps, groups, outputs // groups).swapaxes(0, 1), multiply
+    in_strips(fill, len(x), output[0], per_row, xp, budget, GATHERED)
+    return y

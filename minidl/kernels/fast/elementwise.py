@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import even, share
+from minidl.parallel.threads import even, parallel_map
 
 STRIP = 2 ** 20         # bytes
 
@@ -42,7 +42,7 @@ def elementwise(function):
             for result, made in zip(results, part(places)):
                 result.reshape(-1)[places] = made
 
-        share(fill, even(first.size, math.ceil(first.nbytes / STRIP)), np)
+        parallel_map(fill, even(first.size, math.ceil(first.nbytes / STRIP)), np)
         return tuple(results) if len(results) > 1 else results[0]
 
     return call

@@ -7,7 +7,7 @@ from q − x.
 """
 import numpy as np
 
-from minidl.parallel.threads import number_of_threads, share
+from minidl.parallel.threads import number_of_threads, parallel_map
 
 ROWS, QUERIES = 16384, 64       # at most, in a part
 NUMBERS = 2 ** 18               # of a part: 2¹⁸ float32 are 1 MB, which a core's cache holds
@@ -24,7 +24,7 @@ def two_nearest(queries, points, squares, groups):
     threads = number_of_threads() if len(queries) * len(points) > WORTH_THREADS else 1
     rows = min(ROWS, NUMBERS // min(max(len(queries), 1), QUERIES), -(-len(points) // threads))
     parts = [slice(start, start + rows) for start in range(0, len(points), rows)]
-    found = share(lambda part: _of_part(queries, points, squares, groups, part), parts, np)
+    found = parallel_map(lambda part: _of_part(queries, points, squares, groups, part), parts, np)
     return _merged(queries, points, groups, np.concatenate(found, 1))
 
 

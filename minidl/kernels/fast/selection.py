@@ -1,12 +1,9 @@
-"""Selecting, rectifying and adding: one pass over memory, shared between threads where there is much to do."""
-import math
-
+"""Selecting, rectifying and adding: one pass over memory, in threads where there is much to do."""
 from minidl import backend
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import everywhere, workspace
+from minidl.parallel.threads import parallel_for, workspace
 
 MUCH = 2 ** 16      # elements that are worth sharing
-SOME = 2 ** 13      # elements from which NumPy's clip is faster than its maximum with a number
 
 
 def relu(x):
@@ -22,17 +19,17 @@ def add(a, b):
 
 
 def add_transpose(x):
-    """x + xᵀ of the last two axes.  On the CPU, columns are read from a copy whose rows are `memory.pitch` apart."""
+    """x + xᵀ of the last two axes.  The CPU reads columns from a copy with padded rows."""
     xp = backend.of(x)
     if xp is not backend.CPU.module:
         return x + x.swapaxes(-1, -2)
-    apart = workspace(xp, "apart", x.shape, x.dtype, apart=True)
-    apart[...] = x
-    return x + apart.swapaxes(-1, -2)
+    padded = workspace(xp, "padded", x.shape, x.dtype, pitched=True)
+    padded[...] = x
+    return x + padded.swapaxes(-1, -2)
 
 
 def keep(u, mask):
-    """u where the mask holds, and 0 elsewhere; an infinity or NaN that is not kept leaves no trace."""
+    """u where the mask holds, and 0 elsewhere, also where u is infinite or NaN."""
     return _elementwise(keep_here, u, mask)
 
 
@@ -62,11 +59,8 @@ def leak(u, y, slope):
 
 
 def rectify(x, out=None):
-    """`relu` in one piece.  NumPy's clip starts slowly, but then takes a third of the time of its maximum with a number."""
-    xp = backend.of(x)
-    if xp is backend.CPU.module and x.dtype.kind == "f" and x.size >= SOME:
-        return xp.clip(x, 0.0, math.inf, out=out)
-    return xp.maximum(x, x.dtype.type(0), out=out)
+    """`relu` in one piece."""
+    return backend.of(x).maximum(x, x.dtype.type(0), out=out)
 
 
 def keep_here(u, mask, out=None):
@@ -78,11 +72,12 @@ def keep_here(u, mask, out=None):
     if bits is None:
         kept = xp.where(mask, u, 0)
         return kept if out is None else xp.add(kept, 0, out=out)
-    return xp.multiply(u.view(bits), mask, out=None if out is None else out.view(bits)).view(u.dtype)
+    out = None if out is None else out.view(bits)
+    return xp.multiply(u.view(bits), mask, out=out).view(u.dtype)
 
 
 def choose_here(a, mask, b, out=None):
-    """a where the mask holds, else b, of one shape and dtype: the bits of b, and turned those in which a differs."""
+    """a where the mask holds, else b: the bits of b, and turned those in which a differs."""
     xp, bits = backend.of(a), _bits(a)
     if bits is None:
         return xp.add(xp.where(mask, a, b), 0, out=out)
@@ -98,7 +93,7 @@ def _bits(x):
 
 
 def _elementwise(function, first, *others):
-    """function(first, *others, out) of arrays of one shape, a strip at a time; out is None where it is all in one."""
+    """function(first, *others, out) of arrays of one shape, in strips; or once, with out=None."""
     if first.size < MUCH or first.ndim < 2 or any(x.shape != first.shape for x in others):
         return function(first, *others, None)
     result = empty(first.shape, first.dtype, backend.of(first))
@@ -106,5 +101,5 @@ def _elementwise(function, first, *others):
     def fill(strip):
         function(first[strip], *(x[strip] for x in others), result[strip])
 
-    everywhere(fill, result)
+    parallel_for(fill, result)
     return result
