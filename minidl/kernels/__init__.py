@@ -1,13 +1,13 @@
 """Work on arrays, behind the operations: no Tensor is known here, and no derivative is taken here.
 
     plain.py            what convolution and pooling are: their definition, one tap at a time
-    convolution.py      the door to convolution: by the definition, or sooner
+    convolution.py      the door to convolution: by the definition, or faster
     pooling.py          the door to pooling
     precision.py        in which type numbers are computed
     sums.py             sums that keep their digits
     interpolation.py    linear interpolation
     geometry.py         sizes
-    fast/               the same sooner; its README says what each piece gains
+    fast/               the same, faster; its README says what each piece gains
 """
 from minidl.kernels import sums
 from minidl.kernels.convolution import conv, conv_input, conv_weight

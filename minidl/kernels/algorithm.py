@@ -7,10 +7,10 @@ ALGORITHMS = ("auto", "plain", "strips", "winograd")
 def algorithm():
     """MINIDL_CONV:
 
-    plain       as `plain.py` defines it, on every device
+    plain       as `plain.py` defines it
 
-    and on the CPU, in fast/
-    strips      a strip at a time on all threads
+    and in fast/
+    strips      im2col or col2im, on the CPU a strip at a time on all threads
     winograd    F(4×4, 3×3) wherever it applies, else strips
     auto        (default) winograd where it pays, else strips
 

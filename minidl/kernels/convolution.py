@@ -1,6 +1,6 @@
 """The door to the three contractions of convolution, for arrays of any device.
 
-`plain.py` defines them.  `fast/` computes the same sooner; MINIDL_CONV=plain asks for the
+`plain.py` defines them.  `fast/` computes the same faster; MINIDL_CONV=plain asks for the
 definition itself.  float16 is added up in float32.
 """
 from minidl.kernels import plain

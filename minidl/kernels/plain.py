@@ -2,19 +2,25 @@
 
     T(x, w, u) = Σ  x[n, s·p + d·k − pad, c] · w[k, c, o] · u[n, p, o]        over n, p, k, c, o
 
-x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) the result's space.  Hold one
-tap k of the filter fixed, and let the place p run: what the tap sees in the padded input is a regular
-grid, with steps of the stride s, that begins at d·k.  That is a slice, `seen(k)`, and what is left of
-the sum is a product of matrices, (places, C) times (C, O):
+x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) an array like the output.
+k runs over the taps of the filter and p over the positions of the output; k, p, the stride s, the
+dilation d and pad have one entry for each spatial axis.  Where an index of x is outside of 0 … S − 1,
+x counts as 0: it is padded.  With groups, the channels are cut into that many blocks, each with its
+own filters: output o meets the channels  ⌊o · groups / O⌋ · C/groups + c  of x.
 
-    conv           y           += x[seen(k)]  w[k]        for each tap k
-    conv_input     x[seen(k)]  += u  w[k]ᵀ                transposed convolution
-    conv_weight    w[k]         = x[seen(k)]ᵀ  u
+Hold one tap k fixed, and let the position p run: what the tap sees in the padded input, called
+`wide` here, is a regular grid, with steps of the stride s, that begins at d·k.  That is a slice,
+`seen(k, g)`, and what is left of the sum is a product of matrices, (positions, C) times (C, O):
 
-The three lines are each other's derivatives.  Everything else in this package computes the same sooner:
-by gathering what all taps see into one matrix and multiplying once (im2col), by multiplying first and
-adding up where the taps point (col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  It
-is tested against this file, which MINIDL_CONV=plain chooses.
+    conv           y              += wide[seen(k)]  w[k]        for each tap k
+    conv_input     wide[seen(k)]  += u  w[k]ᵀ                   transposed convolution
+    conv_weight    w[k]            = wide[seen(k)]ᵀ  u
+
+The three lines are each other's derivatives.  g, a Geometry (geometry.py), holds the sizes S, K and
+P, s, pad, d and groups.  The files in fast/ compute the same faster: by gathering what all taps see
+into one matrix and multiplying once (im2col), by multiplying first and adding up where the taps point
+(col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  They are tested against this
+file, which MINIDL_CONV=plain chooses.
 """
 import math
 
@@ -27,28 +33,28 @@ from minidl.kernels.sums import mean
 
 def conv(x, w, b, g):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o];  b (O,) or None."""
-    xp, x = backend.of(x), padded(x, g)
-    y = xp.zeros((len(x), *g.output, w.shape[-1]), x.dtype)
+    wide = padded(x, g)
+    y = backend.of(x).zeros((len(x), *g.output, w.shape[-1]), x.dtype)
     for k in np.ndindex(*g.kernel):
-        y += _joined(_by_group(x[seen(k, g)], g) @ _by_group(w[k], g), y.shape)
+        y += _joined(_by_group(wide[seen(k, g)], g) @ _by_group(w[k], g), y.shape)
     return y if b is None else y + b
 
 
 def conv_input(u, w, g):
     """x̄[n, i, c] = Σ u[n, p, o] · w[k, c, o]  over all p, k, o with s·p + d·k − pad = i."""
-    x = _room(u, w.shape[-2] * g.groups, g)
+    wide = _room(u, w.shape[-2] * g.groups, g)
     for k in np.ndindex(*g.kernel):
         at = seen(k, g)
-        x[at] += _joined(_by_group(u, g) @ _by_group(w[k], g).swapaxes(1, 2), x[at].shape)
-    return x[_inside(g)]
+        wide[at] += _joined(_by_group(u, g) @ _by_group(w[k], g).swapaxes(1, 2), wide[at].shape)
+    return wide[_inside(g)]
 
 
 def conv_weight(x, u, g):
     """w̄[k, c, o] = Σ_{n, p} x[n, s·p + d·k − pad, c] · u[n, p, o]."""
-    xp, x = backend.of(x), padded(x, g)
-    w = xp.zeros((*g.kernel, x.shape[-1] // g.groups, u.shape[-1]), x.dtype)
+    wide = padded(x, g)
+    w = backend.of(x).zeros((*g.kernel, x.shape[-1] // g.groups, u.shape[-1]), x.dtype)
     for k in np.ndindex(*g.kernel):
-        w[k] = _joined(_by_group(x[seen(k, g)], g).swapaxes(1, 2) @ _by_group(u, g), w[k].shape)
+        w[k] = _joined(_by_group(wide[seen(k, g)], g).swapaxes(1, 2) @ _by_group(u, g), w[k].shape)
     return w
 
 

@@ -2,15 +2,21 @@
 
     T(x, w, u) = Σ  x[n, s·p + d·k − pad, c] · w[k, c, o] · u[n, p, o]        over n, p, k, c, o
 
-It is linear in each of its three arguments, so leaving one out gives a contraction, and differentiating a contraction
-gives the other two: the set {conv, conv_input, conv_weight} is closed under differentiation, to any order.
+It is linear in each of its three arguments.  So it is an inner product with what the other two make:
+
+    T(x, w, u) = ⟨u, conv(x, w)⟩ = ⟨x, conv_input(u, w)⟩ = ⟨w, conv_weight(x, u)⟩        for all x, w, u
+
+That says that conv_input is the adjoint (the transpose) of x ↦ conv(x, w), and conv_weight that of
+w ↦ conv(x, w).  Differentiating one of the three gives the other two: the set is closed under
+differentiation, to any order.
 
     y = conv(x, w)           dL = ⟨ȳ, dy⟩ = T(dx, w, ȳ) + T(x, dw, ȳ)    so   x̄ = conv_input(ȳ, w)  w̄ = conv_weight(x, ȳ)
     x' = conv_input(u, w)    dL = T(x̄', w, du) + T(x̄', dw, u)            so   ū = conv(x̄', w)       w̄ = conv_weight(x̄', u)
     w' = conv_weight(x, u)   dL = T(dx, w̄', u) + T(x, w̄', du)            so   x̄ = conv_input(u, w̄') ū = conv(x, w̄')
 
 Shapes, channels last: x (N, *S, C), w (*K, C/groups, O), u and y (N, *P, O), with P = floor((S + 2·pad − d·(K−1) − 1)/s) + 1
-along each axis.  As everywhere in deep learning, "convolution" is cross-correlation: the filter is not mirrored.
+along each axis.  p, k, s, d and pad have one entry for each spatial axis; where an index of x is outside of 0 … S − 1, x
+counts as 0.  As everywhere in deep learning, "convolution" is cross-correlation: the filter is not mirrored.
 stride, padding, dilation: an integer, or one per spatial axis.  groups: channels are cut into that many blocks, each with
 its own filters.  The padding of conv and conv_relu may differ before and after, or be "same": see padding.py.
 """
@@ -39,14 +45,16 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
 def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """y = max(z, 0), entry by entry, with z = conv(x, w) + b; arguments, shapes, errors: as conv's.
 
-    It is one operation because the positive part costs next to nothing while the sum is at hand.
+    It is one operation because ReLU is almost free while the sum is in the cache.
     With u = ȳ where y > 0, 0 elsewhere,
     dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩   so   x̄ = conv_input(u, w),  w̄ = conv_weight(x, u),  b̄ = Σ_{n, p} u
+    Where y > 0 does not change with small steps, so ȳ ↦ u is linear, and its own adjoint.
     """
     x, w, b, g = _arguments("conv_relu", x, w, b, stride, padding, dilation, groups)
     y = kernels.conv(x.data, w.data, b if b is None else b.data, g, rectified=True)
-    z = _with_rules(y, x, w, b, g)              # whose cotangent is u; z itself is not computed
-    return record(y, (z, with_output(lambda gy, y: keep_positive(gy, y))))
+    # z stands in for conv(x, w) + b: its rules never look at its array, which is y here
+    z = _with_rules(y, x, w, b, g)
+    return record(y, (z, with_output(keep_positive)))
 
 
 def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):

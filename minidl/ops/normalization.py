@@ -14,10 +14,10 @@ from minidl.tensor import constant, record, with_output
 def standardize(x, axis, eps=1e-5):
     """y = (x − μ) r along the axes, with the mean μ and r = 1/√(σ² + ε), σ² the mean squared deviation.
 
-    With m elements a group and ⟨·⟩ the mean over them:
-        dμ = ⟨dx⟩,   dσ² = 2⟨(x − μ) dx⟩,   dr = −r³ dσ² / 2 = −r² ⟨y dx⟩
-        dy = (dx − ⟨dx⟩) r + (x − μ) dr = r (dx − ⟨dx⟩ − y ⟨y dx⟩)
-    This map is symmetric, so      x̄ = r (ȳ − ⟨ȳ⟩ − y ⟨y ȳ⟩)
+    With m elements a group and E the mean over them:
+        dμ = E[dx],   dσ² = 2 E[(x − μ) dx],   dr = −r³ dσ² / 2 = −r² E[y dx]
+        dy = (dx − E[dx]) r + (x − μ) dr = r (dx − E[dx] − y E[y dx])
+    The matrix of dx ↦ dy is symmetric, so ȳ ↦ x̄ is the same map:   x̄ = r (ȳ − E[ȳ] − y E[y ȳ])
     """
     eps = number("standardize", "eps", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
@@ -25,25 +25,26 @@ def standardize(x, axis, eps=1e-5):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
     m = math.prod(x.shape[a] for a in axes)
     mean = kernels.sums.mean(x.data, axes)
-    deviation = x.data - mean
-    variance = kernels.sums.total(deviation * deviation, axes).reshape(mean.shape) / m
+    centred = x.data - mean
+    variance = kernels.sums.total(centred * centred, axes).reshape(mean.shape) / m
 
     def rule(gy, y):
         r = 1 / sqrt(var(x, axes, keepdims=True) + eps)
         means = [sum(u, axes, keepdims=True) / m for u in (gy, y * gy)]
         return r * (gy - means[0] - y * means[1])
 
-    return record(deviation / backend.of(x.data).sqrt(variance + eps), (x, with_output(rule)))
+    return record(centred / backend.of(x.data).sqrt(variance + eps), (x, with_output(rule)))
 
 
 def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     """y = γ x̂ + β  per channel, the last axis, with x̂ = (x − μ) r and r = 1/√(σ² + ε).
 
     x (…, C), scale γ, shift β, mean μ and variance σ² each (C,).
-    mean, variance given: those, in evaluation the running statistics.
-    None (training): the batch's own, over all axes but the last, which depend on x.  The values are
-    those of `standardize(x, axes, eps) * scale + shift`; with m values a channel and ⟨·⟩ their mean,
-        dy = x̂ dγ + dβ + γ r (dx − ⟨dx⟩ − x̂ ⟨x̂ dx⟩)
+    mean and variance, if given, are used (in evaluation: the running statistics); see `_affine`.
+    None (training): those of the batch, over all axes but the last.  They depend on x, hence the two
+    further terms of dy.  The values are those of `standardize(x, axes, eps) * scale + shift`; with m
+    values a channel and E their mean,
+        dy = x̂ dγ + dβ + γ r (dx − E[dx] − x̂ E[x̂ dx])
     so   β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ,   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)
     Raises ValueError where the shapes do not fit, or a channel has one value in training.
     Source: Ioffe and Szegedy 2015.
@@ -58,17 +59,18 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     return rounded(_affine(x, scale / sqrt(variance + eps), shift, mean), dtype)
 
 
-def _affine(x, a, c, m):
-    """y = a ⊙ (x − m) + c,  channel by channel: x (…, C), a, c and m (C,).
+def _affine(x, a, c, mean):
+    """y = a ⊙ (x − μ) + c,  channel by channel: x (…, C), a, c and μ (C,).
 
-    dy = da ⊙ (x − m) + a ⊙ (dx − dm) + dc        so   x̄ = a ⊙ ȳ,   and, summed over the places,
-    ā = ȳ ⊙ (x − m),   c̄ = ȳ,   m̄ = −a ⊙ ȳ
+    dy = da ⊙ (x − μ) + a ⊙ (dx − dμ) + dc
+    so   x̄ = a ⊙ ȳ,   and, summed by the sweep over all axes but the last,
+    ā = ȳ ⊙ (x − μ),   c̄ = ȳ,   μ̄ = −a ⊙ ȳ
     """
-    return record(kernels.channels.affine(x.data, a.data, c.data, m.data),
+    return record(kernels.channels.affine(x.data, a.data, c.data, mean.data),
                   (x, lambda gy: gy * a),
-                  (a, lambda gy: gy * (x - m)),
+                  (a, lambda gy: gy * (x - mean)),
                   (c, lambda gy: gy),
-                  (m, lambda gy: -(gy * a)))
+                  (mean, lambda gy: -(gy * a)))
 
 
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
@@ -98,7 +100,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
 def _batch_norm_rule(gy, x, scale, eps):
     """x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m),   γ̄ = Σ x̂ ȳ,   β̄ = Σ ȳ:  see `batch_norm`.
 
-    Where no gradient of it is wanted, a kernel computes the same, reading x and ȳ twice.
+    Without create_graph a kernel computes the same, reading x and ȳ twice.
     """
     axes, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
     normal, r = standardize(x, axes, eps), 1 / sqrt(var(x, axes) + eps)

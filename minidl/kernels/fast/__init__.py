@@ -1,1 +1,1 @@
-"""What computes sooner what the files above define; README.md says what each piece gains."""
+"""Faster versions of what plain.py defines; README.md says what each piece gains."""

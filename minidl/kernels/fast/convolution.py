@@ -1,15 +1,17 @@
 """The three contractions of convolution (see plain.py), sooner, for arrays of any device.
 
-What a contraction costs beside its K·C·O multiplications a place is what it moves: an element costs
-as much as some 10 multiplications inside a matrix product.  That decides how it is done:
+Besides its K·C·O multiplications a position, a contraction costs memory traffic: to move an element
+takes as long as some 10 multiplications inside a matrix product.  That decides how it is done:
 
     im2col      gather what the filter sees, then multiply: moves K·C       `_correlate`, columns.py
-    col2im      multiply, then add up: moves 2·K·O, for few channels after          fold.py
+    col2im      multiply, then add up: moves 2·K·O, where few channels come out     fold.py
     Winograd    3×3, stride 1: a quarter of the multiplications                     winograd.py
                 3×3×3, and taps that lie apart: the same with a copy                planar.py
     depthwise   groups = channels: no product of matrices, but sums of shifted ones depthwise.py
 
-In conv_input with strides each output meets every s-th tap only: so it is s convolutions.
+With strides, x̄[i] of conv_input meets only the taps k with d·k ≡ i + pad (mod s).  So there is one
+convolution of stride 1 for each remainder on each axis, and their results are interleaved in x̄; on
+the CPU with few channels it is col2im.
 """
 import itertools
 import math
@@ -29,7 +31,7 @@ from minidl.kernels.geometry import Geometry
 from minidl.parallel.memory import empty
 from minidl.parallel.threads import in_strips, strips, sum_over, threads_for, workspace
 
-FEW_OUTPUTS = 8     # fewer than that, and so many times fewer than inputs: col2im
+FEW_OUTPUTS = 8     # col2im if O < 8 and C ≥ 8·O
 OVERLAP = 32        # outputs up to which adding up over the first axis costs less than gathering
 
 
