@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from minidl.faces.alignment import MEAN_FACE, STEADY, bilinear, chip, chip_transform, sampled, similarity
+from minidl.faces.alignment import MEAN_FACE, STEADY, bilinear, chip, chip_transform, misfit, sampled, similarity
 
 NAMES = st.floats(-100, 100)
 
@@ -142,6 +142,20 @@ def test_a_chip_does_not_change_as_the_picture_turns(angle, scale):
     first, second = chip_transform(points), chip_transform(carried(turned, points))
     np.testing.assert_allclose(second[:, :2], turned[:, :2] @ first[:, :2], atol=1e-9)
     np.testing.assert_allclose(second[:, 2], carried(turned, first[None, :, 2])[0], atol=1e-9)
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 100))
+def test_how_unlike_a_face_points_lie(angle, scale):
+    """0 for the mean face however it lies; and one point that is moved by m mean faces gives m / √33,
+    less what the similarity makes up for."""
+    transform = matrix(scale, angle, (5, -9))
+    points = landmarks(transform, 1)
+    assert misfit(points) == pytest.approx(0, abs=1e-9)
+    moved = points.copy()
+    moved[30] = carried(transform, MEAN_FACE[None, 13] + [0, 0.3])[0]
+    assert 0.9 * 0.3 / 33 ** 0.5 < misfit(moved) < 0.3 / 33 ** 0.5
+    assert misfit(points * [-1, 1]) > 0.1                   # a mirrored face has its points elsewhere
+    assert misfit(np.ones((68, 2))) == np.inf
 
 
 def test_black_outside():

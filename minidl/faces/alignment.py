@@ -98,6 +98,20 @@ def chip_transform(landmarks, size=150, padding=0.25):
     return similarity(mean[STEADY - 17], np.asarray(landmarks)[STEADY])
 
 
+def misfit(landmarks):
+    """How unlike a face's the landmarks lie: the root mean square of the STEADY points' distances
+    from the mean face, after the best similarity, in widths of the unit square that it fills.
+
+    Of faces 0.03, seldom 0.08, however they are turned in the picture; of points that a network
+    gives where there is no face mostly above 0.12.  Infinite where all points are in one place.
+    """
+    transform, mean = chip_transform(landmarks, 1, 0), MEAN_FACE[STEADY - 17]
+    carried = mean @ transform[:, :2].T + transform[:, 2]
+    distances = np.linalg.norm(carried - np.asarray(landmarks)[STEADY], axis=1)
+    scale = math.hypot(transform[0, 0], transform[1, 0])
+    return math.sqrt(np.mean(distances ** 2)) / scale if scale else math.inf
+
+
 def chip(picture, landmarks, size=150, padding=0.25):
     """An aligned face, the eyes level: (size, size, C) float32 in 0..255.
 

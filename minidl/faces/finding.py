@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data.images import check_picture
-from minidl.faces.alignment import chip
+from minidl.faces.alignment import chip, misfit
 from minidl.faces.boxes import non_maximum_suppression
 from minidl.faces.detection import decode_grid, decode_maps, map_anchors
 from minidl.recording import no_grad
@@ -86,7 +86,8 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.3                               # IoU of two frames of one face
-FAINT = 0.05                                # the least score of a face that fills the picture
+# of a face that fills the picture, where no detector is sure of one: its least score, most misfit
+FAINT, LARGEST_MISFIT = 0.005, 0.07
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -100,8 +101,8 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         detector, parts of the picture are looked at beside the whole.  That takes its time: of half
         the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
-        "auto": where nothing is found, the whole picture is taken as the box of a face, if a face
-            that fills it is seen at least faintly.
+        "auto": where nothing is found, the whole picture is taken as the box of a face, if one that
+            fills it is seen at least faintly, and its landmarks lie like a face's (`misfit`).
         True: it is taken so at once, whatever it shows.  False: never.
     The list is empty where there is no face.
     The networks are fetched and loaded when they are first needed.
@@ -121,7 +122,8 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
     if not len(boxes) and whole:
         faint, _ = detect_in(picture, (0, 0, *picture.shape[1::-1]), NEAR, FAINT)
-        return whole_faces([picture] if fills(picture, faint) else [])
+        faces = whole_faces([picture]) if fills(picture, faint) else []
+        return [face for face in faces if misfit(face.landmarks) <= LARGEST_MISFIT]
     points = landmarks([(picture, frame) for frame in frames])
     return [Face(picture, box, float(score), own)
             for box, score, own in zip(boxes, scores, points)]
