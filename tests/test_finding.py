@@ -93,6 +93,8 @@ def test_a_picture_without_a_face_is_none(stand_ins, monkeypatch):
                         if name == "face_landmarks" else spots(x))
     picture = np.full((60, 30, 3), 128, "uint8")
     assert find(picture) == [] and find(picture, whole=True)[0].whole
+    picture = painted(60, 30, (5, 5, 20, 20))
+    assert find(picture) == [] and len(finding.detect(picture, finding.DETECTORS["ssd"], 0.5, 80)[0])
 
 
 def test_small_faces_in_large_pictures(stand_ins):

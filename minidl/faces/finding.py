@@ -86,7 +86,8 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.3                               # IoU of two frames of one face
-LARGEST_MISFIT = 0.12                       # of a face that no detector found
+# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture
+MISFIT, MISFIT_OF_WHOLE = 0.2, 0.12
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -100,10 +101,10 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         detector, parts of the picture are looked at beside the whole.  That takes its time: of half
         the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
-        "auto": where nothing is found, the whole picture is taken as the box of a face, unless its
-            landmarks lie unlike a face's (`alignment.misfit`).
+        "auto": where nothing is found, the whole picture is taken as the box of a face.
         True: it is taken so at once, whatever it shows.  False: never.
-    The list is empty where there is no face.
+    A box in which the landmarks lie unlike a face's (`alignment.misfit`) is left out.  The list is
+    empty where there is no face.
     The networks are fetched and loaded when they are first needed.
     Raises ValueError for another shape, values that are not finite, or other settings, TypeError
     for another dtype, and packages.FetchError where weights cannot be brought.
@@ -119,11 +120,12 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     if whole is True:
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
-    if not len(boxes) and whole:
-        return [face for face in whole_faces([picture]) if misfit(face.landmarks) <= LARGEST_MISFIT]
     points = landmarks([(picture, frame) for frame in frames])
-    return [Face(picture, box, float(score), own)
-            for box, score, own in zip(boxes, scores, points)]
+    faces = [Face(picture, box, float(score), own)
+             for box, score, own in zip(boxes, scores, points) if misfit(own) <= MISFIT]
+    if faces or not whole:
+        return faces
+    return [face for face in whole_faces([picture]) if misfit(face.landmarks) <= MISFIT_OF_WHOLE]
 
 
 def whole_faces(pictures):
