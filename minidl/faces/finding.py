@@ -86,8 +86,9 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.3                               # IoU of two frames of one face
-# of a face that fills the picture, where no detector is sure of one: its least score, most misfit
-FAINT, LARGEST_MISFIT = 0.005, 0.07
+# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture
+MISFIT, MISFIT_OF_WHOLE = 0.2, 0.07
+FAINT = 0.005                               # the least score of a face that is a whole picture
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -102,9 +103,10 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
         "auto": where nothing is found, the whole picture is taken as the box of a face, if one that
-            fills it is seen at least faintly, and its landmarks lie like a face's (`misfit`).
+            fills it is seen at least faintly.
         True: it is taken so at once, whatever it shows.  False: never.
-    The list is empty where there is no face.
+    A box in which the landmarks lie unlike a face's (`alignment.misfit`) is left out.  The list is
+    empty where there is no face.
     The networks are fetched and loaded when they are first needed.
     Raises ValueError for another shape, values that are not finite, or other settings, TypeError
     for another dtype, and packages.FetchError where weights cannot be brought.
@@ -120,13 +122,14 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     if whole is True:
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
-    if not len(boxes) and whole:
-        faint, _ = detect_in(picture, (0, 0, *picture.shape[1::-1]), NEAR, FAINT)
-        faces = whole_faces([picture]) if fills(picture, faint) else []
-        return [face for face in faces if misfit(face.landmarks) <= LARGEST_MISFIT]
     points = landmarks([(picture, frame) for frame in frames])
-    return [Face(picture, box, float(score), own)
-            for box, score, own in zip(boxes, scores, points)]
+    faces = [Face(picture, box, float(score), own)
+             for box, score, own in zip(boxes, scores, points) if misfit(own) <= MISFIT]
+    if faces or not whole:
+        return faces
+    faint, _ = detect_in(picture, (0, 0, *picture.shape[1::-1]), NEAR, FAINT)
+    faces = whole_faces([picture]) if fills(picture, faint) else []
+    return [face for face in faces if misfit(face.landmarks) <= MISFIT_OF_WHOLE]
 
 
 def whole_faces(pictures):
