@@ -250,7 +250,8 @@ COMMANDS = {            # name: (what it does, how it is described, its options)
                   "`identify`.\nThe threshold then follows from --far and from how many pictures "
                   "are enrolled.",
                   [_gallery_option, _data, _pairs, _far]),
-    "identify": (identify, "Who is everybody in these pictures? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
+    "identify": (identify, "Who is everybody in these pictures? (1:K)  `calibrate` first.",
+                 [_gallery_option, _asked]),
     "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked, _at]),
     "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
     "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),

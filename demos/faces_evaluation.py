@@ -138,7 +138,7 @@ def _open_set(encodings, names, threshold, following, options):
     say(options, f"{rows[0]['strangers']:,} strangers, and other pictures of the K people enrolled "
         "from one picture each (mean of 20 draws):",
         f"  at τ {threshold:.3f}, for pairs"
-        + ("" if following is None else f"{'':29}at τ that follows K, for 1 % of strangers"),
+        + ("" if following is None else f"{'':29}at τ that follows K"),
         "     K   strangers named  1 − (1 − FAR)^K  found  wrong"
         + ("" if following is None else "       τ   strangers named  found  wrong"))
     for size in dict.fromkeys(row["enrolled"] for row in rows):

@@ -95,7 +95,7 @@ def _pointed_at(options):
         try:
             return one_face(faces, options.at)
         except ValueError as error:
-            hint = "" if options.at else "; --at X,Y says which is meant"
+            hint = "; --at X,Y says which is meant" if options.name and not options.at else ""
             raise ValueError(f"{error}{hint}") from None
     return choose
 

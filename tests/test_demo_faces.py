@@ -159,6 +159,9 @@ def test_a_folder_is_enrolled_and_calibrated(known, tmp_path):
     figures = call("calibrate", "--gallery", gallery, "--data", people,
                    "--pairs", tmp_path / "pairs.csv", *common)
     assert figures["impostors"]["pairs"] == 40
+    write_pairs(tmp_path / "few.csv", pairs_of(everybody, 20, 0), people)
+    few = call("calibrate", "--gallery", gallery, "--data", people, "--pairs", tmp_path / "few.csv", *common)
+    assert few["impostors"]["pairs"] == 10 and few["calibrated"] and few["same_pairs"] == 10
     assert figures["false_accept_rate"] == 0.99                                 # as stated before
 
 
@@ -349,6 +352,10 @@ def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, 
     folder, figures = story
     common, people = known
     again = call("evaluate", "--data", people, *common)
+    judged = again["judged"]
+    assert judged["different_pairs"] + judged["same_pairs"] == again["pairs"] and "unaligned" not in again
+    low, high = judged["false_accept_interval"]
+    assert low <= judged["false_accept_rate"] <= high and again["open_set"] is None             # 8 people are too few
     assert again["accuracy"] == figures["evaluation"]["accuracy"] and again["auc"] == figures["evaluation"]["auc"]
     everybody = read_people(people)
     write_pairs(tmp_path / "all.csv", pairs_of(everybody, 40, 0), people)

@@ -10,6 +10,7 @@ from demos import faces, faces_model
 import minidl as md
 from minidl.data import load_image, save_image, write_drawn_faces
 from minidl.files import cache_folder
+from minidl.packages import FetchError
 from minidl.weights import FILES
 from tests.test_demos import fails
 
@@ -156,3 +157,32 @@ def test_an_encoder_of_aligned_faces(tmp_path, capsys):
     np.testing.assert_allclose(md.faces.Gallery.load(tmp_path / "g.npz", model.encoder).encodings, expected, atol=1e-5)
     capsys.readouterr()
     assert "without alignment" not in fails(capsys, faces.main, "list", *options, "--no-align")
+
+
+def test_evaluation_beside_unaligned(tmp_path, capsys):
+    """Of a folder of real faces: chips of one, moved and lit in ways that make twelve people of her."""
+    face, = md.faces.find(load_image(ASTRONAUT))
+    chip = face.chip(112)
+    for i in range(12):
+        for j in range(2):
+            path = tmp_path / "people" / f"p{i:02}" / f"{j}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_image(path, np.roll(chip * (0.5 + 0.04 * i), j, 1))
+    faces.main(["evaluate", "--data", str(tmp_path / "people"), "--whole", "--count", "24", "--output", str(tmp_path),
+                "--json", str(tmp_path / "f.json")])
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["pairs"] == figures["unaligned"]["pairs"] == 24 and figures["judged"]["false_accepts"] == 12
+    assert [(row["enrolled"], row["rule"]) for row in figures["open_set"]] == [
+        (1, "pairs"), (1, "following"), (2, "pairs"), (2, "following")]
+    assert all(row["strangers_named"] == 1 for row in figures["open_set"])
+    said = capsys.readouterr().out
+    assert "without alignment, whole pictures as they are:" in said and "1 − (1 − FAR)^K" in said
+
+
+def test_networks_that_cannot_be_fetched_are_no_pictures_fault(gallery, tmp_path, capsys, monkeypatch):
+    def fetch(*_, **__):
+        raise FetchError("no network")
+
+    monkeypatch.setattr(faces_model, "find", fetch)
+    assert fails(capsys, faces.main, "identify", ASTRONAUT, ASTRONAUT, "--gallery", gallery, "--output",
+                 tmp_path) == "no network\n"

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import backend
 from ..files import atomic_write, open_file
+from ..packages import FetchError
 from .images import FORMATS, list_images, load_image
 
 PAIRS_HEADER = ["image_a", "image_b", "same"]
@@ -209,12 +210,15 @@ def load_picture(path, size=None):
 
 def load_usable(paths, load=load_image):
     """(pictures, indices, left out): of those that can be read, the pictures and their places in
-    `paths`; the others as LeftOut."""
+    `paths`; the others as LeftOut.  What `load` could not fetch is an error: no picture is to
+    blame."""
     pictures, indices, left_out = [], [], []
     for i, path in enumerate(paths):
         try:
             pictures.append(load(path))
             indices.append(i)
+        except FetchError:
+            raise
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{path} ")
             left_out.append(LeftOut(path, reason))
