@@ -201,7 +201,7 @@ def test_face128_says_by_what_it_goes(tmp_path, att, capsys):
     """Where its weights are in the cache."""
     if not (cache_folder() / FILES["face128"]["name"]).exists():
         pytest.skip("face128 is not in the cache; fetch it with md.weights.fetch")
-    options = ["--gallery", str(tmp_path / "g.npz"), "--output", str(tmp_path)]
+    options = ["--gallery", str(tmp_path / "g.npz"), "--output", str(tmp_path), "--whole"]
     picture = str(att / "s1" / "1.pgm")
     for command in (["enroll", "Ann", picture], ["identify", picture],
                     ["verify", "Ann", picture], ["list"]):
