@@ -84,8 +84,8 @@ class Sequential(Module):
 
     def part(self, after=None, upto=None):
         """A Sequential of the layers behind the one named `after` (default: from the first), up to and
-        with `upto` (default: to the last).  They are the same layers: part(upto=n), and then
-        part(after=n), is the whole.
+        with `upto` (default: to the last): part(upto=n), and then part(after=n), is the whole.
+        They are the same layers, or of a fused one that is cut, its parts with the same parameters.
 
         Raises ValueError where `upto` comes before `after`.
         """
@@ -142,8 +142,9 @@ class Sequential(Module):
         return len(self.layers)
 
     def __getitem__(self, key):
-        """The layer at a position, or the one that answers to a name; for a slice of positions, a
-        Sequential of those layers, with their names and the same parameters."""
+        """The layer at a position, or the one that answers to a name (each name of a fused layer
+        gives the whole of it); for a slice of positions, a Sequential of those layers, with their
+        names and the same parameters."""
         if isinstance(key, str):
             name, = self._known("layer", key)
             return next(layer for names, layer in self._steps() if name in names)
