@@ -165,6 +165,12 @@ def share(lowest=0, whole=False):
     return number
 
 
+def point(text):
+    """An option's type: "X,Y", two numbers."""
+    x, y = map(float, text.split(","))
+    return x, y
+
+
 class Stopwatch:
     """Seconds since it was made."""
 

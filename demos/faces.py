@@ -8,9 +8,12 @@
 
     python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]      (or --data FOLDER: everybody in it)
     python -m demos.faces calibrate --gallery FILE --data FOLDER [--far 0.01] [--pairs FILE.csv]
-    python -m demos.faces identify  --gallery FILE who.jpg [another.jpg, FOLDER …]
+    python -m demos.faces identify  --gallery FILE party.jpg [another.jpg, FOLDER …]    who is everybody in it?
     python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
     python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
+
+Faces are found in the pictures and brought upright, for face128 and for encoders of `train --align`.
+Others are shown whole pictures, each of one face.
 
 A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they are: "face128", the
 pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the columns image_a,image_b,same.
@@ -24,12 +27,13 @@ import argparse
 from pathlib import Path
 import sys
 
-from demos.command_line import Parser, above, run, share, start, write_json
-from demos.faces_evaluation import evaluate, show
+from demos.command_line import Parser, above, point, run, share, start, write_json
+from demos.faces_evaluation import evaluate, find_astronaut, show
 from demos.faces_gallery import calibrate, enroll, identify, list_people, remove, rename, verify
 from demos.faces_model import model_of, say
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
 from minidl.data import write_drawn_faces
+from minidl.faces.finding import DETECTORS
 from minidl.faces.mining import STRATEGIES
 from minidl.faces.objectives import LOSSES
 
@@ -46,12 +50,13 @@ def main(arguments=None):
     start(options)
     options.left_out = []
     figures = COMMANDS[name][0](options)
-    left_out = [str(one) for one in dict.fromkeys(options.left_out)]
-    write_json(options.json, {**figures, "model": str(options.model), "seed": options.seed,
-                              "left_out": left_out})
-    if left_out:
-        print(*(f"left out: {line}" for line in left_out),
-              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
+    skipped = list(dict.fromkeys(options.left_out))
+    write_json(options.json, {
+        **figures, "model": str(options.model), "seed": options.seed,
+        "skipped": [{"picture": str(one.path), "reason": one.reason} for one in skipped]})
+    if skipped:
+        print(*(f"left out: {one}" for one in skipped),
+              f"left out, as said above: {len(skipped):,}; all else was used", sep="\n",
               file=sys.stderr)
         return 1
 
@@ -72,6 +77,8 @@ def _everything(options):
     model = model_of(options)
     figures["evaluation"] = evaluate(model, options)
     figures["answers"] = show(model, options)
+    if drawn:
+        figures["photograph"] = find_astronaut(options)
     say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are "
         "beside it; try:",
         f"  python -m demos.faces identify --gallery {options.output}/gallery.npz "
@@ -131,6 +138,26 @@ def _crop(add):
 def _model_option(add):
     add("--model", default="face128", metavar="FILE", help="a file that train wrote; or face128, pre-trained")
     _crop(add)
+    _no_align(add)
+    _detector(add)
+
+
+def _no_align(add):
+    add("--no-align", action="store_true",
+        help="to compare: look at whole pictures as they are, which must show one face each, "
+        "closely cut; not at the faces in them, brought upright")
+
+
+def _detector(add):
+    add("--detector", choices=list(DETECTORS), default="ssd",
+        help="tiny takes a third of the time and misses more")
+    add("--whole", action="store_true",
+        help="every picture shows one face and little else: look for no other")
+
+
+def _at(add):
+    add("--at", type=point, metavar="X,Y",
+        help="which face is meant, where the picture shows several: a pixel in it")
 
 
 def _gallery_option(add):
@@ -148,6 +175,11 @@ def _train_files(add):
     add("--model", required=True, metavar="FILE", help="where the encoder is written (.npz)")
     add("--exclude-pairs", type=Path, metavar="FILE.csv", help="learn nothing from the people in these pairs, so that "
         "evaluate may ask them")
+
+
+def _align(add):
+    add("--align", action="store_true",
+        help="learn from faces that are found and brought upright, and later look at such")
 
 
 def _recipe(add):
@@ -207,17 +239,19 @@ def _far(add):
 
 
 COMMANDS = {            # name: (what it does, how it is described, its options)
-    None: (_everything, __doc__, [_data_or_drawn, _pairs, _crop, _recipe]),
-    "train": (_train, "Train an encoder on a folder of people.", [_data, _train_files, _crop, _recipe]),
+    None: (_everything, __doc__,
+           [_data_or_drawn, _pairs, _crop, _align, _no_align, _detector, _recipe]),
+    "train": (_train, "Train an encoder on a folder of people.",
+              [_data, _train_files, _crop, _align, _detector, _recipe]),
     "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
     "enroll": (enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
-               "`identify`.", [_gallery_option, _enrolled]),
+               "`identify`.", [_gallery_option, _enrolled, _at]),
     "calibrate": (calibrate, "Measure how near other people come on your own pictures, before "
                   "`identify`.\nThe threshold then follows from --far and from how many pictures "
                   "are enrolled.",
                   [_gallery_option, _data, _pairs, _far]),
-    "identify": (identify, "Who is it? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
-    "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked]),
+    "identify": (identify, "Who is everybody in these pictures? (1:K)  `calibrate` first.", [_gallery_option, _asked]),
+    "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked, _at]),
     "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
     "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
     "rename": (rename, "Give a person another name.", [_gallery_option, _name, _new_name]),

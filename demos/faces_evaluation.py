@@ -5,9 +5,14 @@ import sys
 import numpy as np
 
 from demos.command_line import Stopwatch
-from minidl.data import names_of, pairs_of, read_pairs, read_people
+from demos.faces_model import say
+from minidl.data import load_image, names_of, pairs_of, read_pairs, read_people
 from minidl.data.people import load_usable
-from minidl.faces import Impostors, plots, report
+from minidl.faces import Impostors, find, plots, report
+from minidl.faces.calibration import judge
+from minidl.faces.choosing import one_face
+from minidl.faces.measured import measured
+from minidl.packages import FetchError
 
 ENROLLED, STRANGERS = 7, 2      # people in the picture
 LEAST, MEASURED = 15, 400       # people, and pictures of them, to see how near others come
@@ -22,11 +27,16 @@ def evaluate(model, options):
     distances, pairs, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
     _print_verification(figures, options.quiet)
+    threshold, following = _thresholds(model)
+    figures["judged"] = _judge(distances, pairs.same, threshold, options)
+    if model.aligned:
+        figures["unaligned"] = _unaligned(model, pairs, options)
     named = names_of(pairs)
     if named is not None:
         name_of = dict(zip(pairs.a + pairs.b, named[0] + named[1]))
         names = np.array([name_of[path] for path in paths])
         _recognition(encodings, names, figures, options)
+        figures["open_set"] = _open_set(encodings, names, threshold, following, options)
     _draw(model, pairs, distances, figures, options)
     return figures
 
@@ -89,6 +99,59 @@ def _recognition(encodings, names, figures, options):
                   f"{found['detection_rate']:.1%} of the known recognized")
 
 
+def _thresholds(model):
+    """(τ of this encoder's galleries for pairs, τ as a function of how many pictures are enrolled
+    or None)."""
+    known = model.impostors or measured(model.encoder)
+    if known is None:
+        return model.threshold, None
+    rate = model.gallery().false_accept_rate
+    return known.threshold(rate), lambda enrolled: known.threshold(rate, enrolled)
+
+
+def _judge(distances, same, threshold, options):
+    """What a gallery's own τ does on the pairs, which were not asked for it."""
+    found = judge(distances, same, threshold)
+    say(options, "with a gallery's τ for pairs: " + "; ".join(str(found).splitlines()))
+    return {"threshold": threshold} | {
+        name: getattr(found, name) for name in (
+            "false_accepts", "different_pairs", "false_accept_rate", "false_accept_interval",
+            "false_refusals", "same_pairs", "false_refusal_rate", "false_refusal_interval")}
+
+
+def _unaligned(model, pairs, options):
+    """The same pairs, by whole pictures."""
+    distances, pairs, *_ = model.unaligned().distances(pairs)
+    figures = report.verification(distances, pairs.same)
+    say(options, "without alignment, whole pictures as they are:")
+    _print_verification(figures, options.quiet)
+    return figures
+
+
+def _open_set(encodings, names, threshold, following, options):
+    """Strangers and known people as the gallery grows; None where there are too few people."""
+    rules = {"pairs": lambda enrolled: threshold} | ({"following": following} if following else {})
+    people, counts = np.unique(names, return_counts=True)
+    if len(people) <= report.STRANGERS or counts.max() < 2:
+        return None
+    rows = report.open_set_growth(encodings, names, rules, seed=options.seed)
+    say(options, f"{rows[0]['strangers']:,} strangers, and other pictures of the K people enrolled "
+        "from one picture each (mean of 20 draws):",
+        f"  at τ {threshold:.3f}, for pairs"
+        + ("" if following is None else f"{'':29}at τ that follows K, for 1 % of strangers"),
+        "     K   strangers named  1 − (1 − FAR)^K  found  wrong"
+        + ("" if following is None else "       τ   strangers named  found  wrong"))
+    for size in dict.fromkeys(row["enrolled"] for row in rows):
+        one, *other = (row for row in rows if row["enrolled"] == size)
+        line = (f"{size:6,}{one['strangers_named']:16.1%}{one['expected']:17.1%}"
+                f"{one['known_found']:9.1%}{one['known_wrong']:7.1%}")
+        for row in other:
+            line += (f"{row['threshold']:10.3f}{row['strangers_named']:15.1%}"
+                     f"{row['known_found']:10.1%}{row['known_wrong']:7.1%}")
+        say(options, line)
+    return rows
+
+
 def _draw(model, pairs, distances, figures, options):
     folder, threshold = options.output, figures["threshold"]
     plots.roc_curve(folder / "roc.png", {Path(options.model).stem: (distances, pairs.same)})
@@ -105,38 +168,58 @@ def show(model, options):
     strangers = list(albums)[len(enrolled):]
 
     def see(name, number):
-        return albums[name][min(number, len(albums[name]) - 1)]
+        face = albums[name][min(number, len(albums[name]) - 1)]
+        return model.view(face), face.picture if face.whole else face.cut()
 
     gallery = _gallery(model, people.only(set(people.names) - albums.keys()), rng)
     for name in enrolled:
-        gallery.enroll(name, see(name, 0))
+        gallery.enroll(name, see(name, 0)[0])
     gallery.save(options.output / "gallery.npz")
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
-    identified = [(see(name, 1), name, gallery.identify(see(name, 1))) for name in asked]
     impostors = strangers + enrolled
     shown = [(claimed, 2) if i % 2 == 0 else (impostors[i // 2], 3) for i, claimed in enumerate(enrolled)]
-    verified = [(see(name, number), name, gallery.verify(see(name, number), claimed))
-                for (name, number), claimed in zip(shown, enrolled)]
-    plots.answers(options.output / "faces.png", [(name, see(name, 0)) for name in enrolled], identified, verified)
+    identified, verified = [], []
+    for name in asked:
+        view, picture = see(name, 1)
+        identified.append((picture, name, gallery.identify(view)))
+    for (name, number), claimed in zip(shown, enrolled):
+        view, picture = see(name, number)
+        verified.append((picture, name, gallery.verify(view, claimed)))
+    plots.answers(options.output / "faces.png", [(name, see(name, 0)[1]) for name in enrolled],
+                  identified, verified)
     return {"threshold": gallery.threshold, "enrolled": enrolled,
             "identified": [[name, found.name] for _, name, found in identified],
             "verified": [[name, said.claimed, said.accepted] for _, name, said in verified]}
 
 
+def find_astronaut(options):
+    """The face in a real photograph, drawn as a strip: box, landmarks, chip.  None where the
+    networks, which nothing else here needs, cannot be fetched."""
+    path = Path(__file__).parent / "images" / "astronaut.jpg"
+    try:
+        face, = find(load_image(path), options.detector)
+    except FetchError as error:
+        print(f"no face is looked for in {path.name}: {error}", file=sys.stderr)
+        return None
+    plots.finding(options.output / "astronaut.png", face)
+    return {"box": face.box.tolist(), "score": face.score}
+
+
 def _albums(model, people, rng):
-    """{name: the first pictures} of so many people as are shown, who have two that can be read."""
+    """{name: faces on the first pictures} of so many people as are shown, who have two that can be
+    used."""
     albums, counts = {}, np.bincount(people.labels)
     for label in rng.permutation(np.flatnonzero(counts > 1)):
         first = np.searchsorted(people.labels, label)
         paths = people.paths[first:first + min(counts[label], 4)]
-        pictures, _, left_out = load_usable(paths, model.read)
+        found, _, left_out = load_usable(paths, lambda path: model.chosen(path, one_face)[0])
         model.left_out += left_out
-        if len(pictures) > 1:
-            albums[people.names[label]] = pictures
+        if len(found) > 1:
+            albums[people.names[label]] = found
         if len(albums) == ENROLLED + STRANGERS:
             break
     if not albums:
-        raise ValueError(f"{people.folder}: nobody has two pictures that can be read")
+        raise ValueError(f"{people.folder}: nobody has two pictures that can be used")
     return albums
 
 
@@ -146,7 +229,8 @@ def _gallery(model, people, rng):
     gallery.false_accept_rate = SHOWN_RATE
     if len(people.names) >= LEAST:
         chosen = people.take(np.sort(rng.permutation(len(people.paths))[:MEASURED]))
-        encodings, used = model.encode(chosen.paths)
-        gallery.impostors = Impostors.measure(encodings, chosen.labels[used])
+        encodings, places = model.encode(chosen.paths)
+        labels = chosen.labels[[place.path for place in places]]
+        gallery.impostors = Impostors.measure(encodings, labels)
         gallery.threshold = None
     return gallery

@@ -11,6 +11,8 @@ from minidl.data import balanced_pairs, read_people
 from minidl.data.people import LeftOut, check_name, composed, find_pictures, shown
 from minidl.faces import Gallery, Impostors
 from minidl.faces.calibration import judge, per_comparison
+from minidl.faces.choosing import middle, one_face
+from minidl.faces.drawing import draw_faces
 from minidl.faces.measured import measured
 from minidl.weights import WeightsError
 
@@ -20,6 +22,8 @@ MOST_PICTURES = 8               # of anybody: nobody with hundreds of them decid
 def enroll(options):
     if (options.data is None) == (options.name is None) or options.name and not options.pictures:
         raise ValueError("enroll: give a NAME and one PICTURE or more, or else --data FOLDER")
+    if options.at and len(options.pictures) != 1:
+        raise ValueError(f"--at is a place in one PICTURE, got {len(options.pictures)}")
     if options.name:
         options.name = check_name("enroll", options.name)
     model = model_of(options)
@@ -34,15 +38,15 @@ def enroll(options):
         paths = _files(options)
         names = [options.name] * len(paths)
     watch = Stopwatch()
-    encodings, used = model.encode(paths)
-    names = [names[i] for i in used]
+    encodings, places = model.encode(paths, _pointed_at(options))
+    names = [names[place.path] for place in places]
     options.gallery.parent.mkdir(parents=True, exist_ok=True)
     with _changed(options, model, new=model.gallery()) as gallery:
         _check_crop(options, gallery, model.crop)       # somebody else may have made it since
         held = gallery.enroll_encodings(names, encodings)
     added, again = held.count(None), sum(name == holder for name, holder in zip(names, held))
-    options.left_out += [LeftOut(paths[i], f"it is enrolled as {holder}")
-                         for i, name, holder in zip(used, names, held)
+    options.left_out += [LeftOut(paths[place.path], f"it is enrolled as {holder}")
+                         for place, name, holder in zip(places, names, held)
                          if holder not in (None, name)]
     calibrated = _calibrated(gallery)
     say(options, f"{shown(options.gallery)}: pictures added: {added:,}"
@@ -50,6 +54,8 @@ def enroll(options):
         + f"; people in it: {len(gallery):,}; {_costs(gallery, calibrated)}")
     _warn(gallery, calibrated)
     return {"enrolled": added, "enrolled_before": again, "people": len(gallery),
+            "faces": [{"picture": str(paths[place.path]), "name": name, **_place(place)}
+                      for place, name in zip(places, names)],
             "threshold": gallery.threshold, "calibrated": calibrated,
             "seconds": watch.seconds}
 
@@ -58,36 +64,83 @@ def identify(options):
     model = model_of(options)
     gallery, paths = _gallery(options, model), _files(options)
     watch = Stopwatch()
-    encodings, used = model.encode(paths)
+    encodings, places = model.encode(paths, list)
     encoded = watch.seconds
     found = gallery.identify_encodings(encodings)
     searched = watch.seconds - encoded
-    for i, match in zip(used, found):
+    for place, match in zip(places, found):
         said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
-        say(options, f"{shown(paths[i])}: {said}{_distances(match)})")
-    return _answers(gallery, paths, used, found) | {"encoding_seconds": encoded,
-                                                    "search_seconds": searched}
+        say(options, f"{_where(paths, places, place)}: {said}{_distances(match)})")
+    drawn = _draw(options, model, paths, places, found)
+    return _answers(gallery, paths, places, found) | {
+        "pictures": drawn, "encoding_seconds": encoded, "search_seconds": searched}
 
 
 def verify(options):
     model = model_of(options)
     gallery, paths = _gallery(options, model), _files(options)
-    pictures, used = model.read_usable(paths)
-    found = [gallery.verify(picture, options.name) for picture in pictures]
-    for i, said in zip(used, found):
+    if options.at and len(paths) != 1:
+        raise ValueError(f"--at is a place in one PICTURE, got {len(paths)}")
+    faces, places = model.see_usable(paths, _pointed_at(options))
+    found = [gallery.verify(model.view(face), options.name) for face in faces]
+    for place, said in zip(places, found):
         answer = "yes," if said else "no, not"
-        say(options, f"{shown(paths[i])}: {answer} {said.claimed} ({_distances(said)})")
-    return _answers(gallery, paths, used, found)
+        say(options, f"{shown(paths[place.path])}: {answer} {said.claimed} ({_distances(said)})")
+    return _answers(gallery, paths, places, found)
 
 
-def _answers(gallery, paths, used, found):
+def _pointed_at(options):
+    """A function from faces to the one that the options mean."""
+    def choose(faces):
+        try:
+            return one_face(faces, options.at)
+        except ValueError as error:
+            hint = "" if options.at else "; --at X,Y says which is meant"
+            raise ValueError(f"{error}{hint}") from None
+    return choose
+
+
+def _answers(gallery, paths, places, found):
     """Figures of Matches or Verifications; no rate is promised for what was not measured, and that
     is said."""
     calibrated = _calibrated(gallery)
     _warn(gallery, calibrated)
     unknown = {} if calibrated else {"false_accept_rate": None}
-    return {"answers": [vars(said) | unknown | {"picture": str(paths[i])}
-                        for i, said in zip(used, found)], "calibrated": calibrated}
+    answers = [{"picture": str(paths[place.path]), **_place(place), **vars(said), **unknown}
+               for place, said in zip(places, found)]
+    return {"answers": answers, "calibrated": calibrated}
+
+
+def _place(place):
+    return {"box": place.box, "score": place.score}
+
+
+def _where(paths, places, place):
+    """A picture's name, and where in it the face is, if there are several."""
+    several = sum(other.path == place.path for other in places) > 1
+    return shown(paths[place.path]) + (f", face at {middle(place.box)}" if several else "")
+
+
+def _draw(options, model, paths, places, found):
+    """Every picture with its faces and who they are, into the output folder: the files' names."""
+    drawn = {}
+    for i in dict.fromkeys(place.path for place in places):
+        name = f"{paths[i].stem}_faces"
+        count = sum(other.startswith(name) for other in drawn)
+        here = [(place, match) for place, match in zip(places, found) if place.path == i]
+        path = options.output / f"{name}{f'_{count + 1}' if count else ''}.png"
+        draw_faces(path, model.read(paths[i]), [place.box for place, _ in here],
+                   [_label(match) for _, match in here], [bool(match.name) for _, match in here])
+        drawn[path.stem] = str(path)
+    say(options, f"drawn: {', '.join(map(shown, list(drawn.values())[:3]))}"
+        + (f" and {len(drawn) - 3:,} more" if len(drawn) > 3 else ""))
+    return list(drawn.values())
+
+
+def _label(match):
+    if match.name:
+        return f"{match.name}\n{match.distance:.2f} ≤ {match.threshold:.2f}"
+    return f"not recognized\n{match.nearest}? {match.distance:.2f} > {match.threshold:.2f}"
 
 
 def calibrate(options):
@@ -106,10 +159,10 @@ def calibrate(options):
     each = per_comparison(gallery.false_accept_rate, pictures)
     say(options, f"{shown(options.gallery)}: {_costs(gallery, calibrated)}; τ was {before:.4f}",
         f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
-        f"down to {impostors.rates[0]:g} a comparison, and τ is for {each:.2g}"
-        + (": extrapolated" if each < impostors.rates[0] else "")
-        + ("; with fewer than 30 people the share may be several times the stated"
-           if impostors.people < 30 else ""))
+        f"down to {impostors.least_rate:.2g} a comparison, and τ is for {each:.2g}"
+        + ("" if each >= impostors.least_rate else
+           ": extrapolated; more people would allow a larger τ, which knows more of those enrolled"
+           if impostors.people < 30 else ": extrapolated"))
     _warn(gallery, calibrated)
     figures = {"threshold": tau, "threshold_before": before, "impostors": vars(impostors),
                "false_accept_rate": gallery.false_accept_rate,
@@ -129,8 +182,8 @@ def _measure(options, model):
         people = {pairs.person(path) for path in [*pairs.a, *pairs.b]}
         return Impostors.of_pairs(distances[~pairs.same], len(people)), distances, pairs.same
     people = unseen(model, options, with_second=0).first(MOST_PICTURES)
-    encodings, used = model.encode(people.paths)
-    labels = people.labels[used]
+    encodings, places = model.encode(people.paths)
+    labels = people.labels[[place.path for place in places]]
     impostors = Impostors.measure(encodings, labels)
     if len(np.unique(labels)) == len(labels):
         return impostors, np.zeros(0), np.zeros(0, bool)
@@ -170,7 +223,7 @@ def rename(options):
 def _gallery(options, model):
     """The gallery in the file, to be asked.  From then on the model cuts pictures as the enrolled
     ones were cut."""
-    with _explained(options):
+    with _explained(options, model):
         gallery = Gallery.load(options.gallery, model.encoder)
     _check_crop(options, gallery, options.crop)
     if gallery.crop is not None:
@@ -190,20 +243,21 @@ def _check_crop(options, gallery, crop):
 def _changed(options, model, new=None):
     """The gallery in the file, to be changed in a `with` block: read again when it is our turn,
     saved at the end.  new: the one to begin with where there is none yet."""
-    with _explained(options, new is not None):
+    with _explained(options, model, new is not None):
         with Gallery.changed(options.gallery, model.encoder, new) as gallery:
             yield gallery
 
 
 @contextlib.contextmanager
-def _explained(options, new=False):
+def _explained(options, model, new=False):
     """Says what may help where there is no gallery, or one of another encoder."""
     if not new and not options.gallery.exists():
         raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
     try:
         yield
     except WeightsError as error:
-        raise ValueError(f"{error}; --model says which encoder, here {options.model}") from None
+        here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
+        raise ValueError(f"{error}; --model and --no-align say which encoder, here {here}") from None
 
 
 def _files(options):

@@ -1,4 +1,5 @@
-"""What the commands of demos.faces share: an encoder by its name, and pictures as it wants to see them."""
+"""What the commands of demos.faces share: an encoder by its name, and faces as it wants to see them."""
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +7,24 @@ import numpy as np
 from demos.command_line import counting
 from minidl.data import crop_middle, load_image
 from minidl.data.people import composed, load_usable
-from minidl.faces import Gallery, Impostors, encode, prepare
+from minidl.faces import Face, Gallery, Impostors, encode, find, prepare
+from minidl.faces.choosing import one_face
 from minidl.models import Mirrored, face128, load_encoder
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
-FACE128 = {"threshold": 0.6}        # what its author recommends (King 2017)
+HELD = 16_000_000                   # pixels of pictures that wait to be encoded
+FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends (King 2017)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a face is: in which of the paths; its box (x₀, y₀, x₁, y₁) in pixels of the picture, or
+    of its middle where it is cropped; and the detector's score, None where the whole picture was
+    taken for the face."""
+    path: int
+    box: tuple
+    score: float | None
 
 
 class Model:
@@ -21,10 +34,14 @@ class Model:
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
+    align: False shows it whole pictures, as they are; None what suits it: face128 is shown the
+        faces that are found in them, upright, and so is an encoder that was trained on such.
+    detector, whole: see `faces.find`.
     left_out: a list to which LeftOut is added for every picture that cannot be read.
     """
 
-    def __init__(self, name, crop=None, quiet=False, left_out=None):
+    def __init__(self, name, crop=None, quiet=False, left_out=None, align=None, detector="ssd",
+                 whole="auto"):
         path, notes = Path(name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
@@ -39,10 +56,21 @@ class Model:
             if not 0 < noted <= 1:
                 raise ValueError(f"crop must be a share above 0, got {noted}")
             self.crop = noted if crop is None else crop
+            self.encoder.aligned = notes.get("aligned", False) is True and align is not False
             self.gallery()                          # which looks at the threshold
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: its notes are not those of `train`: {error}") from None
         self.quiet, self.left_out = quiet, [] if left_out is None else left_out
+        self.name, self.detector, self.whole = name, detector, whole
+
+    @property
+    def aligned(self):
+        """Whether it is shown faces that were found and brought upright, not whole pictures."""
+        return self.encoder.aligned
+
+    def unaligned(self):
+        """The same, shown whole pictures."""
+        return Model(self.name, self.crop, self.quiet, [], align=False)
 
     def gallery(self):
         """An empty gallery for this encoder; where nothing is known of other people, it has the τ
@@ -56,35 +84,69 @@ class Model:
         """A picture file as this encoder is shown it: uint8 (H, W, 3)."""
         return crop_middle(load_image(path), self.crop)
 
-    def read_usable(self, paths):
-        """(pictures, their places in `paths`) of those that can be read; the others go to left_out.
+    def see(self, path):
+        """The faces in a picture file.  An encoder that is not shown aligned faces is shown the
+        whole picture, as one."""
+        picture = self.read(path)
+        if self.aligned:
+            return find(picture, self.detector, whole=self.whole)
+        return [Face(picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]), None, None)]
 
+    def chosen(self, path, choose):
+        """The faces in a picture file that are wanted: a list, of the one or several that `choose`
+        takes of those found."""
+        found = self.see(path)
+        if not found:
+            raise ValueError("no face was found in it; where it shows one and little else, --whole "
+                             "takes it for that")
+        wanted = choose(found)
+        return wanted if isinstance(wanted, list) else [wanted]
+
+    def view(self, face):
+        """A face as `encode` takes it for this encoder."""
+        return face if self.aligned else face.picture
+
+    def see_usable(self, paths, choose=one_face):
+        """(faces, their Places) of the picture files that can be used; the others go to left_out.
+
+        choose: see `chosen`.
         Raises ValueError where there are none.
         """
-        pictures, places, left_out = load_usable(paths, self.read)
-        return pictures, usable(places, paths, left_out, self.left_out)
+        found, used, left_out = load_usable(paths, lambda path: self.chosen(path, choose))
+        usable(used, paths, left_out, self.left_out)
+        faces = [(face, i) for i, several in zip(used, found) for face in several]
+        return [face for face, _ in faces], [_place(face, i) for face, i in faces]
 
-    def encode(self, paths, batch=64):
-        """(encodings (N, D), their places in `paths`) of the picture files that can be read, a
-        batch at a time; the others go to left_out.  Raises ValueError where there are none."""
-        encodings, used, left_out = [], [], []
+    def encode(self, paths, choose=one_face, batch=64):
+        """(encodings (N, D), their Places) of the faces in picture files, a batch at a time; files
+        that cannot be used go to left_out.  choose, and errors: see `see_usable`."""
+        encodings, places, left_out, waiting = [], [], [], []
+
+        def encode_waiting():
+            if waiting:
+                encodings.append(encode(self.encoder, map(self.view, waiting)))
+                waiting.clear()
+
         with counting(len(paths), "looking at pictures", self.quiet or len(paths) <= batch) as bar:
-            for start in range(0, len(paths), batch):
-                pictures, places, others = load_usable(paths[start:start + batch], self.read)
-                if pictures:
-                    encodings.append(encode(self.encoder, pictures))
-                used += [start + place for place in places]
+            for i, path in enumerate(paths):
+                found, _, others = load_usable([path], lambda path: self.chosen(path, choose))
+                faces = sum(found, [])
+                waiting += faces
+                places += [_place(face, i) for face in faces]
                 left_out += others
-                bar.update(len(pictures) + len(others))
-        used = usable(used, paths, left_out, self.left_out)
-        return np.concatenate(encodings), used
+                if len(waiting) >= batch or sum(face.picture.size for face in waiting) > HELD:
+                    encode_waiting()
+                bar.update()
+            encode_waiting()
+        usable(places, paths, left_out, self.left_out)
+        return np.concatenate(encodings), places
 
     def distances(self, pairs):
         """Of Pairs: Euclidean distances (M,); the pairs whose pictures can both be read; the
         pictures seen, each once, as paths, and their encodings (N, D)."""
         paths = sorted({*pairs.a, *pairs.b})
-        encodings, used = self.encode(paths)
-        paths = [paths[i] for i in used]
+        encodings, places = self.encode(paths)
+        paths = [paths[place.path] for place in places]
         place = {path: i for i, path in enumerate(paths)}
         pairs = pairs.take([i for i, (a, b) in enumerate(zip(pairs.a, pairs.b))
                             if a in place and b in place])
@@ -94,7 +156,13 @@ class Model:
 
 def model_of(options):
     """The Model that the options name."""
-    return Model(options.model, options.crop, options.quiet, options.left_out)
+    return Model(options.model, options.crop, options.quiet, options.left_out,
+                 False if options.no_align else None, options.detector,
+                 True if options.whole else "auto")
+
+
+def _place(face, path):
+    return Place(path, tuple(np.round(face.box, 1).tolist()), face.score)
 
 
 def say(options, *lines):
@@ -103,15 +171,21 @@ def say(options, *lines):
         print(*lines, sep="\n")
 
 
-def read_prepared(paths, size, channels, crop, quiet, left_out):
+def read_prepared(paths, size, channels, crop, quiet, left_out, align=None):
     """(pictures, their places in `paths`): picture files as an encoder of that size takes them, for
-    training: uint8 (N, size, size, channels).  Those that cannot be read go to left_out."""
+    training: uint8 (N, size, size, channels).  Those that cannot be used go to left_out.
+    align: a function from a picture to the one Face in it, which is brought upright; or None."""
     pictures, used, others = np.empty((len(paths), size, size, channels), np.uint8), [], []
+
+    def read(path):
+        picture = crop_middle(load_image(path), crop)
+        return prepare(picture if align is None else align(picture).chip(size), size, channels)
+
     with counting(len(paths), "reading pictures", quiet) as bar:
         for i, path in enumerate(paths):
-            found, _, out = load_usable([path])
+            found, _, out = load_usable([path], read)
             if found:
-                pictures[len(used)] = np.rint(prepare(crop_middle(*found, crop), size, channels))
+                pictures[len(used)] = np.rint(*found)
                 used.append(i)
             others += out
             bar.update()

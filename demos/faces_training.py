@@ -27,6 +27,7 @@ from minidl.data import (
 )
 from minidl.data.people import People
 from minidl.faces import plots
+from minidl.faces.choosing import one_face
 from minidl.models import Mirrored, save_encoder, siamese_encoder
 from minidl.training import checkpoint
 
@@ -99,7 +100,7 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     times = {"training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor}
     notes = _notes(encoder, validation, parts.validation.labels, options.seed)
     seen = sorted(parts.training.names + parts.validation.names)
-    save_encoder(model, encoder, crop=crop, seen=seen, **notes)
+    save_encoder(model, encoder, crop=crop, seen=seen, aligned=options.align, **notes)
     path.unlink(missing_ok=True)
     _draw_history(result.history, options.output / "training.png")
     return _figures(parts, encoder, recipe, result) | times | {"threshold": notes["threshold"]}
@@ -153,9 +154,17 @@ def _read(parts, part, encoder, crop, options):
     """The pictures of a part, which keeps those that can be read."""
     people = getattr(parts, part)
     pictures, used = read_prepared(people.paths, encoder.size, encoder.channels, crop,
-                                   options.quiet, options.left_out)
+                                   options.quiet, options.left_out, _find_one(options))
     setattr(parts, part, people.take(used))
     return pictures
+
+
+def _find_one(options):
+    """With --align, a function from a picture to the one face in it; else None."""
+    if not options.align:
+        return None
+    whole = True if options.whole else "auto"
+    return lambda picture: one_face(faces.find(picture, options.detector, whole=whole))
 
 
 def _parts(options):

@@ -59,14 +59,33 @@ def test_normal_distances_are_continued_as_what_they_are():
 
 def test_measuring_takes_all_pairs_of_two_people():
     """On a line, two pictures each; those of two people count once, those of one not at all."""
-    places, labels = np.cumsum(np.arange(14.0)), np.repeat(list("ABCDEFG"), 2)
-    with pytest.raises(ValueError, match="60 pairs of 6 people are too few; at least seven"):
-        Impostors.measure(places[:12, None], labels[:12])
+    places, labels = np.cumsum(np.arange(66.0)), np.repeat(np.arange(33), 2)
+    with pytest.raises(ValueError, match="12 pairs of 3 people are too few; at least 5 pairs"):
+        Impostors.measure(places[:6, None], labels[:6])
     found = Impostors.measure(places[:, None], labels)
     apart = [b - a for i, a in enumerate(places) for j, b in enumerate(places) if i // 2 < j // 2]
-    assert found.people == 7 and found.pairs == len(apart) == 4 * 21
-    assert found.rates == (0.3, 0.5, 0.7, 0.9)              # 21 couples, 5 of them below the first
+    assert found.people == 33 and found.pairs == len(apart) == 4 * 528
+    assert found.rates == tuple(rate for rate in RATES if rate >= 0.01)     # 528 couples
     assert found.distances == pytest.approx(np.quantile(apart, found.rates))
+    assert found.least_rate == 5 / 528
+
+
+def test_few_pairs_are_a_sample_of_a_normal_distribution():
+    """From 10 pairs, drawn again and again: the stated rate is kept on average, however small."""
+    rng, few = np.random.default_rng(0), []
+    for rate in 0.1, 0.01:
+        for _ in range(2000):
+            found = Impostors.of_pairs(rng.normal(0.8, 0.1, 10), 20)
+            few.append(NormalDist(0.8, 0.1).cdf(found.threshold(rate)))
+        assert np.mean(few[-2000:]) == pytest.approx(rate, rel=0.1)
+    assert found.people == 20 and found.pairs == 10 and found.least_rate == 0.5
+
+
+def test_the_median_of_few_pairs_is_their_mean():
+    found = Impostors.of_pairs([0.6, 0.7, 0.8, 0.9, 1.0], 5)
+    assert found.threshold(0.5) == pytest.approx(0.8)
+    # Student's t with 4 degrees of freedom is −1.5332 at 0.1 in the tables
+    assert found.threshold(0.1) == pytest.approx(0.8 - 1.5332 * 0.1581139 * np.sqrt(1.2), abs=1e-4)
 
 
 def test_strangers_are_named_as_often_as_stated():

@@ -219,8 +219,8 @@ def test_a_summing_block_by_hand():
     for conv, factor in zip(block.convs, (1, 2, -5)):
         middle = np.zeros((3, 3, 1, 1), "float32")
         middle[1, 1] = factor
-        conv.depthwise.weight, conv.pointwise.weight = (
-            md.nn.Parameter(middle), md.nn.Parameter(np.ones((1, 1, 1, 1), "float32")))
+        conv.depthwise.weight = md.nn.Parameter(middle)
+        conv.pointwise.weight = md.nn.Parameter(np.ones((1, 1, 1, 1), "float32"))
         conv.pointwise.bias = md.nn.Parameter(np.float32([1 if factor == -5 else 0]))
     for x, expected in ((2.0, 0), (-3, 1), (0.05, 3 * 0.05 - 5 * 0.15 + 1)):
         np.testing.assert_allclose(block(md.tensor(np.full((1, 1, 1, 1), x, "float32"))).item(), expected, atol=1e-6)

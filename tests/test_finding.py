@@ -75,7 +75,14 @@ def test_landmarks_lie_in_the_grown_box(stand_ins):
     assert face.chip(40).shape == (40, 40, 3)
 
 
-def test_whole_pictures(stand_ins):
+def near(monkeypatch, share, score):
+    """The nearest look sees so wide a box in the middle of its square."""
+    box = np.array([[0.5 - share / 2, 0, 0.5 + share / 2, 1]])
+    monkeypatch.setattr(finding, "NEAR", Look("near", lambda _: (box, np.array([score])), 160, 1 / 6, 36, (0,) * 4))
+
+
+def test_whole_pictures(stand_ins, monkeypatch):
+    near(monkeypatch, 1, 0.06)
     picture = np.full((60, 30, 3), 128, "uint8")
     face, = find(picture)
     assert face.whole and face.score is None and face.box.tolist() == [0, 0, 30, 60]
@@ -89,10 +96,29 @@ def test_whole_pictures(stand_ins):
 
 def test_a_picture_without_a_face_is_none(stand_ins, monkeypatch):
     """Points that lie anyhow: only who says that it is a face gets one."""
+    near(monkeypatch, 1, 0.06)
     monkeypatch.setattr(finding, "run", lambda name, x: np.random.default_rng(0).random((1, 68, 2))
                         if name == "face_landmarks" else spots(x))
     picture = np.full((60, 30, 3), 128, "uint8")
     assert find(picture) == [] and find(picture, whole=True)[0].whole
+    picture = painted(60, 30, (5, 5, 20, 20))
+    assert find(picture) == [] and len(finding.detect(picture, finding.DETECTORS["ssd"], 0.5, 80)[0])
+
+
+@pytest.mark.parametrize("share, score", [(1, 0.004), (0.3, 0.4)])
+def test_a_face_that_fills_the_picture_must_be_seen(stand_ins, monkeypatch, share, score):
+    """Faintly is enough, but it must be more than half of the picture."""
+    near(monkeypatch, share, score)
+    picture = np.full((60, 60, 3), 128, "uint8")
+    assert find(picture) == [] and find(picture, whole=True)[0].whole
+
+
+def test_nothing_is_looked_for_beside_a_face_that_fills_the_picture(stand_ins):
+    large, small = (10, 5, 90, 95), (0, 0, 8, 8)
+    assert len(find(painted(100, 100, large, small), "tiny")) == 2                  # the first look sees both
+    assert [name for name, _ in stand_ins] == ["spots", "face_landmarks"]
+    find(painted(100, 100, (10, 5, 60, 95), small), "tiny")                         # less than half
+    assert [name for name, _ in stand_ins[2:]] == ["spots", "spots", "face_landmarks"]
 
 
 def test_small_faces_in_large_pictures(stand_ins):

@@ -9,6 +9,7 @@ from minidl.faces.evaluation import best_threshold, check_pairs, val_at_far, wil
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 LEAST = 5                       # couples below a distance, for its rate to count as measured
+FEW = 500                       # couples, of whom not even a rate of 0.01 counts as measured
 PICTURES = 2000                 # of so many all pairs are measured, two million; of more, a draw
 
 
@@ -39,9 +40,9 @@ class Impostors:
     Between the measured rates F is a straight line over z = Φ⁻¹(F), the normal distribution's
     quantile.  Below the smallest it goes on with the mean slope of the rates up to 0.1: d² is a sum
     of many squared differences, so that d is nearly normal.  That is an extrapolation.  Of face128,
-    at r = 0.01 and K = 40, measured on 30 people with one picture each it gave 1.4 % on average of
-    150 draws, and 3.1 % in the worst tenth of them; on 60 people 1.2 and 2.6 %, on 10 people 7 and
-    21 %.
+    aligned, at r = 0.01 and K = 40, measured on 60 people with one picture each it named 1.6 % of
+    strangers on average of 150 draws, and 4.0 % in the worst tenth of them; on 30 people 0.6 and
+    1.3 %, on 10 people 0.4 and 1.3 %, on 10 pairs 0.8 and 0.7 % (see `of_pairs`).
     Source: Phillips, Grother and Micheals 2011 (false positive identification rate).
     """
     rates: tuple
@@ -67,7 +68,7 @@ class Impostors:
     def measure(cls, encodings, labels):
         """From encodings (N, D) of pictures of the people `labels` (N,): all pairs of two people.
 
-        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 7 people.
+        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 4 people.
         """
         from scipy.spatial.distance import pdist
         encodings, labels = np.asarray(encodings), np.asarray(labels)
@@ -84,14 +85,31 @@ class Impostors:
         """From the distances (N,) of pairs of two different people, of so many people in all.
 
         Pairs of the same two people are alike: it is the couples of people, n (n − 1) / 2, that say
-        how small a rate can be seen.
+        how small a rate can be seen.  Where they are fewer than FEW, d is taken as normal, and that
+        its mean and deviation are known only from n pairs, μ̂ ± σ̂, counts as well:
+            F(μ̂ + σ̂ √(1 + 1/n) t) = P(T ≤ t)        T Student's with n − 1 degrees of freedom
+        Couples that share a person are alike too: n is at most twice the number of people, by
+        which the stated rates were kept with face128.  So few people make τ small, not the share
+        of strangers large.        Source: Student 1908.
         """
         couples = min(len(distances), people * (people - 1) // 2)
-        measured = [rate for rate in RATES if rate * couples >= LEAST]
-        if len(measured) < 4:
+        if couples < LEAST:
             raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; "
-                             "at least seven people are needed, and thirty are wise")
+                             f"at least {LEAST} pairs of two people are needed, and thirty people "
+                             "are wise")
+        if couples < FEW:
+            from scipy.stats import t
+            n = min(couples, 2 * people)
+            spread = np.std(distances, ddof=1) * math.sqrt(1 + 1 / n)
+            expected = np.mean(distances) + spread * t.ppf(RATES, n - 1)
+            return cls(RATES, np.maximum(expected, 0).tolist(), people, len(distances))
+        measured = [rate for rate in RATES if rate * couples >= LEAST]
         return cls(measured, np.quantile(distances, measured).tolist(), people, len(distances))
+
+    @property
+    def least_rate(self):
+        """The smallest rate that so few pairs can show; below it, F is extrapolated."""
+        return LEAST / min(self.pairs, self.people * (self.people - 1) // 2)
 
     def threshold(self, rate, comparisons=1):
         """The τ at which a share `rate` of strangers is named, each compared with K pictures."""

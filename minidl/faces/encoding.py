@@ -121,18 +121,18 @@ def prepare(image, size, channels, lowered=0):
     return np.repeat(planes, channels // planes.shape[2], 2)
 
 
-def fingerprint(encoder):
+def fingerprint(encoder, align=None):
     """SHA-256, as hexadecimal digits, of all that decides an encoder's encodings: its kind, how it
     is shown pictures, its parameters and buffers.
 
     Two encoders with one fingerprint give encodings that can be compared; after one more step of
-    training they cannot.
+    training they cannot.  align: as in `encode`.
     """
     shown = f"{encoder.size} {encoder.channels}"
-    aligned, lowered, mirrored = _habits(encoder)
+    own, lowered, mirrored = _habits(encoder)
     if lowered or mirrored:
         shown += f" {lowered} {mirrored}"
-    if aligned:
+    if own if align is None else align:
         shown += " aligned"
     digest = hashlib.sha256(f"{type(encoder).__name__} {shown}".encode())
     for name, value in encoder.state_dict().items():
@@ -140,3 +140,13 @@ def fingerprint(encoder):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
     return digest.hexdigest()
+
+
+def whose(made_with, encoder):
+    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it is
+    shown pictures now."""
+    for align, how in (True, "with"), (False, "without"):
+        if made_with == fingerprint(encoder, align):
+            return f"this encoder {how} alignment"
+    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's is "
+            f"{fingerprint(encoder)[:12]}…)")

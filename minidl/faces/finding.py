@@ -85,8 +85,10 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 416, 0, 36, (0, 0, 0, 0)),
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
-OVERLAP = 0.4                               # IoU of two boxes of one face
-LARGEST_MISFIT = 0.12                       # of a face that no detector found
+OVERLAP = 0.3                               # IoU of two frames of one face
+# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture
+MISFIT, MISFIT_OF_WHOLE = 0.2, 0.07
+FAINT = 0.005                               # the least score of a face that is a whole picture
 
 
 def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
@@ -100,10 +102,11 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         detector, parts of the picture are looked at beside the whole.  That takes its time: of half
         the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
-        "auto": where nothing is found, the whole picture is taken as the box of a face, unless its
-            landmarks lie unlike a face's (`alignment.misfit`).
+        "auto": where nothing is found, the whole picture is taken as the box of a face, if one that
+            fills it is seen at least faintly.
         True: it is taken so at once, whatever it shows.  False: never.
-    The list is empty where there is no face.
+    A box in which the landmarks lie unlike a face's (`alignment.misfit`) is left out.  The list is
+    empty where there is no face.
     The networks are fetched and loaded when they are first needed.
     Raises ValueError for another shape, values that are not finite, or other settings, TypeError
     for another dtype, and packages.FetchError where weights cannot be brought.
@@ -119,11 +122,14 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     if whole is True:
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
-    if not len(boxes) and whole:
-        return [face for face in whole_faces([picture]) if misfit(face.landmarks) <= LARGEST_MISFIT]
     points = landmarks([(picture, frame) for frame in frames])
-    return [Face(picture, box, float(score), own)
-            for box, score, own in zip(boxes, scores, points)]
+    faces = [Face(picture, box, float(score), own)
+             for box, score, own in zip(boxes, scores, points) if misfit(own) <= MISFIT]
+    if faces or not whole:
+        return faces
+    faint, _ = detect_in(picture, (0, 0, *picture.shape[1::-1]), NEAR, FAINT)
+    faces = whole_faces([picture]) if fills(picture, faint) else []
+    return [face for face in faces if misfit(face.landmarks) <= MISFIT_OF_WHOLE]
 
 
 def whole_faces(pictures):
@@ -147,20 +153,26 @@ def detect(picture, looks, threshold, smallest):
     """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture, the surest first.
 
     picture: (H, W, 3) uint8.  frames: the boxes, grown by their look's margins.
+    A face that fills more than half of the picture is the last that is looked for.
     """
-    boxes, scores, margins = [], [], []
+    found = []
     for look in looks:
+        if any(fills(picture, boxes) for boxes, _, _ in found):
+            break
         everything = parts(picture, look, smallest)
         for part in everything if look is looks[-1] else everything[:1]:
-            found, sure = detect_in(picture, part, look, threshold)
-            boxes.append(found)
-            scores.append(sure)
-            margins.append(np.tile(look.margins, (len(found), 1)))
-    boxes, scores, margins = (np.concatenate(lists) for lists in (boxes, scores, margins))
-    kept = non_maximum_suppression(boxes, scores, OVERLAP)
-    boxes, scores, margins = boxes[kept], scores[kept], margins[kept]
-    sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    return boxes, scores, boxes + sizes * margins * [-1, -1, 1, 1]
+            boxes, scores = detect_in(picture, part, look, threshold)
+            sizes = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+            found.append((boxes, scores, boxes + sizes * np.array(look.margins) * [-1, -1, 1, 1]))
+    boxes, scores, frames = map(np.concatenate, zip(*found))
+    kept = non_maximum_suppression(frames, scores, OVERLAP)     # frames of two looks are alike
+    return boxes[kept], scores[kept], frames[kept]
+
+
+def fills(picture, boxes):
+    """Whether one of the boxes (N, 4) is more than half of the picture."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return bool((2 * sizes.prod(1) > np.prod(picture.shape[:2])).any())
 
 
 def parts(picture, look, smallest):

@@ -17,7 +17,7 @@ from minidl.data.people import check_name, composed
 from minidl.faces.answers import Match, Verification
 from minidl.faces.calibration import Impostors
 from minidl.faces.copies import copies
-from minidl.faces.encoding import encode, fingerprint
+from minidl.faces.encoding import encode, fingerprint, whose
 from minidl.faces.measured import measured
 from minidl.kernels import two_nearest
 
@@ -286,9 +286,8 @@ class Gallery:
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
         if made_with != own:
             raise weights.WeightsError(
-                f"{path} was made with another encoder (fingerprint {made_with[:12]}…, this one's "
-                f"is {own[:12]}…): its encodings mean nothing here; give that encoder, or enroll "
-                "again")
+                f"{path} was made with {whose(made_with, encoder)}: its encodings mean "
+                "nothing here; give that encoder, or enroll again")
         return gallery
 
     @classmethod

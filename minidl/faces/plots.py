@@ -191,6 +191,28 @@ def _spaced(name):
     return str(name).replace("_", " ")
 
 
+def finding(path, face, title="From a photograph to what the encoder sees"):
+    """Side by side: the photograph with a Face's box, its landmarks, and its chip."""
+    figure, (whole, near, upright) = _panels(1, 3, (12, 4.6))
+    x0, y0, x1, y1 = face.box
+    whole.imshow(face.picture)
+    near.imshow(face.picture)
+    for axes in whole, near:
+        axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=RIGHT, linewidth=2)
+    wide, high = 0.35 * (x1 - x0), 0.35 * (y1 - y0)
+    near.plot(*face.landmarks.T, "o", color="white", markeredgecolor="black", markersize=4,
+              markeredgewidth=0.7)
+    near.set(xlim=(x0 - wide, x1 + wide), ylim=(y1 + high, y0 - high))
+    upright.imshow(np.rint(face.chip()).astype("uint8"))
+    said = "the whole picture" if face.whole else f"found with score {face.score:.2f}"
+    for axes, text in ((whole, f"box: {said}"), (near, "68 landmarks"),
+                       (upright, "chip: upright, all faces in one place")):
+        axes.set_axis_off()
+        axes.set_title(text)
+    figure.suptitle(title)
+    return _write(path, figure)
+
+
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
     """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k nearest."""
     figure, (axes,) = _panels(1, 1, (7.5, 5))

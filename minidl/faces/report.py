@@ -5,6 +5,9 @@ from minidl.faces.distances import squared_distances
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, ten_fold, val_at_far
 from minidl.faces.identification import cmc, open_set
 
+SIZES = 1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560      # of galleries
+STRANGERS = 10                  # people who are not enrolled, at least
+
 
 def verification(distances, same, fars=(0.1, 0.01, 0.001)):
     """1:1, of pairs: distances (N,), same (N,).  A dictionary of
@@ -49,3 +52,56 @@ def recognition(encodings, labels, far=0.01):
         detected, alarms, _ = open_set(distances[:, ::2], labels[asked], labels[enrolled[::2]]).at_false_alarm_rate(far)
         figures |= {"detection_rate": detected, "at_false_alarm_rate": alarms}
     return figures
+
+
+def open_set_growth(encodings, labels, rules, draws=20, seed=0):
+    """1:K as a gallery grows: strangers and known people, K of these enrolled from one picture each.
+
+    encodings (N, D) on the host, labels (N,).  rules: {name: τ as a function of K}.
+    In each draw K of the people with two pictures are enrolled, and their other pictures asked.  The
+    strangers, one picture each, are a third of all people, and no fewer than ten.
+    A list of dictionaries, one for each K and rule, with means over the draws:
+    enrolled, rule, threshold   K, the rule's name, and its τ there
+    strangers, known            how many pictures of them are asked in a draw
+    strangers_named             the share of strangers for whom anybody is within τ
+    expected                    1 − (1 − F)^K, F the share of a stranger's comparisons within τ: what
+                                would come if these were independent.  Less comes where some
+                                strangers resemble many people.
+    known_found, known_wrong    the share of the known who get the right name, and another
+    Raises ValueError unless ten people can be strangers and one of the others has two pictures.
+    """
+    encodings, labels = np.asarray(encodings), np.asarray(labels)
+    people, person, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(counts > 1)
+    strangers = max(STRANGERS, len(people) // 3)
+    most = min(len(several), len(people) - strangers)
+    if most < 1:
+        raise ValueError(f"open_set_growth: needs {STRANGERS} strangers and somebody with two "
+                         f"pictures, got {len(people)} people, {len(several)} with two pictures")
+    sizes = [size for size in SIZES if size <= most]
+    rng, rows = np.random.default_rng(seed), {}
+    for _ in range(draws):
+        mixed = rng.permutation(len(labels))
+        first = mixed[np.unique(person[mixed], return_index=True)[1]]       # of everybody, a picture
+        enrolled = rng.permutation(several)[:sizes[-1]]
+        unknown = np.setdiff1d(np.arange(len(people)), enrolled)
+        asked = np.setdiff1d(np.flatnonzero(np.isin(person, enrolled)), first[enrolled])
+        known, strange = (
+            np.sqrt(squared_distances(encodings[queries], encodings[first[enrolled]]).numpy())
+            for queries in (asked, first[rng.permutation(unknown)[:strangers]]))
+        for size in sizes:
+            own = np.isin(person[asked], enrolled[:size])
+            near, others = known[own, :size], strange[:, :size]
+            right = enrolled[near.argmin(1)] == person[asked[own]]
+            for name, rule in rules.items():
+                tau = rule(size)
+                accepted = near.min(1) <= tau
+                rows.setdefault((size, name), []).append({
+                    "known": len(near), "strangers_named": np.mean(others.min(1) <= tau),
+                    "expected": 1 - (1 - np.mean(others <= tau)) ** size,
+                    "known_found": np.mean(right & accepted),
+                    "known_wrong": np.mean(~right & accepted)})
+    return [{"enrolled": size, "rule": name, "threshold": float(rules[name](size)),
+             "strangers": strangers}
+            | {key: float(np.mean([draw[key] for draw in drawn])) for key in drawn[0]}
+            for (size, name), drawn in rows.items()]

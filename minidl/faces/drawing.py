@@ -1,0 +1,72 @@
+"""A photograph with what was found in it: a box around each face, and beside it who that is."""
+from pathlib import Path
+
+import numpy as np
+
+from minidl.data.images import save_image
+
+KNOWN, UNKNOWN = "#117733", "#bb5500"               # somebody was named; nobody was
+SIDES = 800, 1920                                   # pixels that a picture is drawn wide or high
+
+
+def draw_faces(path, picture, boxes, texts, known):
+    """Write a picture with its faces marked, as a PNG; gives its path.
+
+    picture: (H, W), (H, W, 1) or (H, W, 3), uint8.  boxes: (N, 4), x₀ y₀ x₁ y₁ in its pixels.
+    texts: N texts, of one line or more, each put where it hides no face, as far as there is room.
+    known: N booleans: green for a face that was named, orange for another.
+    Small pictures are enlarged, large ones shrunk, so that the writing can be read; it is smaller
+    where faces are small.
+    """
+    from PIL import Image, ImageDraw
+    planes = np.atleast_3d(np.asarray(picture))
+    image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(planes, (*planes.shape[:2], 3))))
+    longer = max(image.size)
+    scale = np.clip(longer, *SIDES) / longer
+    sides = [max(1, round(scale * side)) for side in image.size]
+    image = image.resize(sides, Image.Resampling.LANCZOS)
+    boxes = scale * np.asarray(boxes, "float64").reshape(-1, 4)
+    pen, unit = ImageDraw.Draw(image), max(image.size) / 100
+    usual = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 0
+    font, width = _font(np.clip(usual / 7, 1.3 * unit, 2.2 * unit)), max(2, round(0.3 * unit))
+    for box, named in zip(boxes, known):
+        pen.rectangle(box.tolist(), outline=KNOWN if named else UNKNOWN, width=width)
+    for place, text, named in zip(_places(boxes, texts, pen, font, image.size), texts, known):
+        pen.rectangle(place.tolist(), fill=KNOWN if named else UNKNOWN)
+        pen.multiline_text(place[:2] + unit * 0.4, text, font=font, fill="white")
+    save_image(path, np.asarray(image))
+    return Path(path)
+
+
+def _places(boxes, texts, pen, font, size):
+    """Where each text goes, as boxes: below its face, above, beside it, or in it; where it covers
+    least of the faces and of the texts already there."""
+    taken = []
+    for i, text in enumerate(texts):
+        x0, y0, x1, y1 = boxes[i]
+        *_, wide, high = pen.multiline_textbbox((0, 0), text, font=font)
+        margin = max(size) / 125
+        wide, high = wide + margin, high + margin
+        corners = [(x0, y1), (x0, y0 - high), (x1 - wide, y1), (x1 - wide, y0 - high), (x1, y0),
+                   (x0 - wide, y0), (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
+        corners = np.clip(corners, 0, np.maximum(np.array(size) - [wide, high], 0))
+        places = np.concatenate([corners, corners + [wide, high]], 1)
+        taken.append(places[[_hidden(places, np.concatenate([boxes, *taken])).argmin()]])
+    return np.concatenate([boxes[:0], *taken])
+
+
+def _hidden(places, boxes):
+    """How much of the boxes (M, 4), in pixels, each of the places (N, 4) would hide: (N,)."""
+    start = np.maximum(places[:, None, :2], boxes[None, :, :2])
+    end = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
+    return (end - start).clip(0).prod(-1).sum(1)
+
+
+def _font(size):
+    """Matplotlib's, which has the letters of most alphabets, or else the one that Pillow brings."""
+    from PIL import ImageFont
+    try:
+        from matplotlib import get_data_path
+        return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+    except (ImportError, OSError):
+        return ImageFont.load_default(size)
