@@ -276,12 +276,13 @@ def _scaled_by_root(g, s, rho, rest, eps):
 
 
 class Adam(Optimizer):
-    """Moving averages of the gradient and of its square, freed of their start at 0.
+    """Moving averages of the gradient and of its square, bias-corrected: they start at 0.
 
     g ← g + λ w
-    m ← β₁ m + (1 − β₁) g,          v ← β₂ v + (1 − β₂) g²       0 ≤ β < 1
+    m ← β₁ m + (1 − β₁) g,          v ← β₂ v + (1 − β₂) g²
     m̂ = m / (1 − β₁ᵗ),              v̂ = v / (1 − β₂ᵗ)            at step t = 1, 2, …
     w ← w − η m̂ / (√v̂ + ε)
+    betas: (β₁, β₂), each 0 ≤ β < 1.
     Source: Kingma and Ba 2015.
     """
     remembers = ("step", "mean", "square")
@@ -296,19 +297,20 @@ class Adam(Optimizer):
 
     def update(self, w, g, state):
         beta1, beta2 = self.betas
-        t = state["step"] = state.get("step", 0) + 1
-        w, state["mean"], state["square"] = _adam_step(
-            w, g, *self.remembered(state, g), beta1, beta2, 1 - beta1, 1 - beta2,
-            1 - beta1 ** t, 1 - beta2 ** t, self.learning_rate, self.eps)
+        state["step"] = t = state.get("step", 0) + 1
+        w, m, v = _adam_step(w, g, *self.remembered(state, g), beta1, beta2, 1 - beta1, 1 - beta2,
+                             1 - beta1 ** t, 1 - beta2 ** t, self.learning_rate, self.eps)
+        state["mean"], state["square"] = m, v
         return w
 
 
 @elementwise
-def _adam_step(w, g, m, v, beta1, beta2, beta1_rest, beta2_rest, beta1_sum, beta2_sum, eta, eps):
-    """w, m and v after the step; rest is 1 − β, sum is 1 − βᵗ."""
-    m = beta1 * m + beta1_rest * g
-    v = beta2 * v + beta2_rest * (g * g)
-    m_hat, v_hat = m / beta1_sum, v / beta2_sum
+def _adam_step(w, g, m, v, beta1, beta2, rest1, rest2, correction1, correction2, eta, eps):
+    """w, m and v after the step; rest is 1 − β, correction is 1 − βᵗ."""
+    m = beta1 * m + rest1 * g
+    v = beta2 * v + rest2 * (g * g)
+    m_hat = m / correction1
+    v_hat = v / correction2
     return w - eta * m_hat / (v_hat ** 0.5 + eps), m, v
 
 

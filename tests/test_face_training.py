@@ -109,16 +109,17 @@ class Dropping(nn.Module):
 @pytest.mark.parametrize("made, options", [
     (encoder, {}), (Dropping, {"mining": "random"}), (encoder, {"loss": "logistic", "pretrain_steps": 4})])
 @pytest.mark.parametrize("killed_at", [1, 6, 8, 9, 15])
-def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, made, options, killed_at):
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path, made, options, killed_at):
     whole = trained(made, validation=APART, **options)
 
-    def stop(step):
+    def kill(step):
         if step.number == killed_at:
-            raise StopIteration
+            raise RuntimeError("killed")
 
     path = tmp_path / "run.npz"
-    cut = trained(made, validation=APART, checkpoint=path, callback=stop, **options)[1]
-    assert cut.stopped == "stopped by the callback" and path.exists() == (killed_at >= 4)
+    with pytest.raises(RuntimeError, match="killed"):
+        trained(made, validation=APART, checkpoint=path, callback=kill, **options)
+    assert path.exists() == (killed_at >= 4)
     numbers = []
     again = trained(made, validation=APART, checkpoint=path, callback=lambda step: numbers.append(step.number), **options)
     assert numbers[0] == killed_at // 4 * 4 + 1                     # from the last checkpoint on
@@ -129,16 +130,18 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, made, options, killed_
     assert_same_run(whole, finished) and not isinstance(numbers[-1], int)     # a finished run has no step left
 
 
-def test_ctrl_c_in_the_callback_loses_no_step(tmp_path):
+@pytest.mark.parametrize("error, words", [
+    (KeyboardInterrupt, "interrupted"), (StopIteration, "stopped by the callback")])
+def test_a_run_that_the_callback_ends_loses_no_step(tmp_path, error, words):
     """The checkpoint is written between two steps, and the history's means are of all of them."""
     def interrupt(step):
         if step.number == number:
-            raise KeyboardInterrupt
+            raise error
 
     whole, path = trained(Dropping, validation=APART), tmp_path / "run.npz"
     for number in 1, 6, 8, 11:
         result = trained(Dropping, validation=APART, checkpoint=path, callback=interrupt)[1]
-        assert result.stopped == "interrupted"
+        assert result.stopped == words
         assert checkpoints.read(path)[1]["progress"]["t"] == number
     assert_same_run(whole, trained(Dropping, validation=APART, checkpoint=path))
 

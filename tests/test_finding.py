@@ -194,7 +194,8 @@ def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
     ({"detector": "yolo"}, ValueError, "detector must be one of ssd, tiny, got 'yolo'"),
     ({"threshold": 1.5}, ValueError, "threshold must be in 0..1"),
     ({"threshold": float("nan")}, ValueError, "threshold"),
-    ({"smallest": 0}, ValueError, "smallest above 0"),
+    ({"smallest": 7}, ValueError, "smallest at least 8 pixels, got 0.5 and 7"),
+    ({"smallest": float("inf")}, ValueError, "smallest"),
     ({"whole": "yes"}, ValueError, "whole must be 'auto', True or False, got 'yes'"),
 ])
 def test_what_is_refused(stand_ins, arguments, error, words):
@@ -261,6 +262,14 @@ def test_the_fingerprint_tells_aligned_encoders_from_others():
     bare = Encoder(False)
     del bare.aligned
     assert md.faces.fingerprint(bare) in prints
+
+
+@pytest.mark.parametrize("align", [True, False])
+def test_what_is_no_picture_is_named_by_the_operation(stand_ins, align):
+    with pytest.raises(ValueError, match=r"encode: picture must be .* got \(9, 9, 4\)"):
+        md.faces.encode(Encoder(align), [np.zeros((9, 9, 4), "uint8")])
+    with pytest.raises(ValueError, match="aligned: picture must be"):
+        aligned([np.zeros(4, "uint8")])
 
 
 # With the published networks

@@ -104,7 +104,7 @@ def test_it_computes_no_further_and_keeps_nothing():
 
 def test_parts_are_the_same_layers():
     net, x = small_net(), drawn(1, 4, 4, 3)
-    assert net["pool1"] is net[2] and net["conv2"] is net["relu2"] is net[3]
+    assert net["pool1"] is net[2] and net["relu2"] is net[3] and type(net["conv2"]) is nn.Conv2d
     cut = net[2:4]
     assert cut.names == ["pool1", "conv2", "relu2"] and cut[0] is net[2] and cut[1] is net[3]
     for name in NAMES:
@@ -244,3 +244,25 @@ def test_a_layer_of_given_weights(name, settings, options, device):
 def test_weights_that_make_no_layer(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_names_are_asked_for_in_python():
+    net = nn.Sequential({("conv", "relu"): nn.ConvReLU(3, 2, 3, rng=0), "pool": nn.MaxPool(2)})
+    assert "conv" in net and "relu" in net and "pool" in net and "conv2" not in net
+    x = md.tensor(np.random.default_rng(0).standard_normal((1, 8, 8, 3), "float32"))
+    for name in ("conv", "relu"):
+        np.testing.assert_array_equal(net[name](x).numpy(), net(x, layers=[name])[name].numpy())
+    assert net["conv"].weight is net["relu"].weight
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"dtype": "float64"}, "dtype is given by the weight"), ({"rng": 1}, "rng is given by the weight"),
+    ({"kernel_size": 3}, "kernel_size is given")])
+def test_given_weights_decide(options, words):
+    with pytest.raises(TypeError, match=words):
+        nn.Conv2d.from_weights(np.ones((3, 3, 2, 4), "float32"), **options)
+
+
+def test_given_weights_have_one_type():
+    with pytest.raises(ValueError, match="one dtype, got float32 and float64"):
+        nn.Conv2d.from_weights(np.ones((3, 3, 2, 4), "float32"), np.zeros(4))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minidl as md
-from minidl import nn
+from minidl import nn, style
 from minidl.models import VGG
 from minidl.style import (
     content_cost,
@@ -368,7 +368,7 @@ def pictures_of_bars(count):
 def test_what_is_no_network_of_named_layers(net, error, words):
     with pytest.raises(error, match=f"^style transfer: {words}"):
         run(net=net)
-    with pytest.raises(ValueError, match=r"Sequential: layers \['relu3_1'\] are not among a, b"):
+    with pytest.raises(ValueError, match=r"content_layers \['relu3_1'\] are not among the layers of net: a, b"):
         run(net=nn.Sequential({"a": nn.ReLU(), "b": nn.Tanh()}))
 
 
@@ -396,3 +396,36 @@ def test_wrong_pictures(tmp_path):
         transfer(np.zeros((5, 5)), np.zeros((5, 5, 3)), net=small_net())
     with pytest.raises(OSError, match="missing.png"):
         transfer(tmp_path / "missing.png", np.zeros((32, 32, 3), "uint8"), net=small_net())
+
+
+def own_net(*more):
+    return nn.Sequential({"conv1": nn.Conv2d(3, 4, 3, rng=0), "norm1": nn.BatchNorm(4), "drop": nn.Dropout(0.5, rng=0),
+                          "relu1": nn.ReLU()})
+
+
+def two_pictures():
+    return (np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype("uint8") for seed in (0, 1))
+
+
+def test_a_network_is_used_as_after_eval_and_left_as_it_was():
+    net = own_net()
+    net.layers["drop"].training = False
+    before = net.state_dict()
+    result = style.transfer(*two_pictures(), size=16, steps=2, net=net, content_layers=["relu1"], style_layers=["conv1"])
+    assert result.history[0]["J_content"] == 0                      # G starts as the content
+    assert net.training and net["norm1"].training and not net["drop"].training
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), before[name].numpy())
+
+
+@pytest.mark.parametrize("options, error, words", [
+    ({"style_layers": {"conv1": 0.9, "relu1": 0.1}}, TypeError, "weights go into style_layer_weights"),
+    ({"content_layers": ["relu4_2"]}, ValueError,
+     r"content_layers \['relu4_2'\] are not among the layers of net: conv1, norm1"),
+    ({"content": [[0, 1]]}, TypeError, "content must be a path or an array"),
+    ({"style": np.array([[["a"] * 3]])}, TypeError, "style must be a path or an array .* got of <U1")])
+def test_what_a_user_of_an_own_network_gets_wrong(options, error, words):
+    content, painting = two_pictures()
+    given = {"content": content, "style": painting, "content_layers": ["relu1"], "style_layers": ["conv1"]} | options
+    with pytest.raises(error, match=words):
+        style.transfer(**given, size=16, steps=1, net=own_net())

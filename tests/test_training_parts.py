@@ -282,13 +282,15 @@ def test_what_stands_still_stays_and_small_steps_are_kept(device):
         ema.update()
     np.testing.assert_array_equal(ema.average.w.numpy(), net.w.numpy())
     narrow = nn.Module()
-    narrow.w = nn.Parameter([1.0], dtype="float16")
+    narrow.w, narrow.seen = nn.Parameter([1.0], dtype="float16"), np.ones(1, "float16")
     ema = EMA(narrow, 0.999)
-    narrow.load_state_dict({"w": [1.25]})
+    narrow.load_state_dict({"w": [1.25], "seen": [1.25]})
     for _ in range(10):
         ema.update()
-    assert narrow.w.dtype == np.float16 and ema.average.w.dtype == np.float32
-    assert ema.average.w.item() == pytest.approx(1.25 - 0.25 * 0.999 ** 10, rel=1e-6)
+    assert narrow.w.dtype == narrow.seen.dtype == np.float16
+    for value in ema.average.w.numpy(), ema.average.seen:
+        assert value.dtype == np.float32
+        assert value == pytest.approx(1.25 - 0.25 * 0.999 ** 10, rel=1e-6)
 
 
 def test_averages_are_saved_and_resumed(device, tmp_path):

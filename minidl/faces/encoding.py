@@ -61,7 +61,8 @@ def encode(encoder, images, batch=64, align=None):
 
 def _faces(images):
     """A Face for each of the images: a picture is one as a whole."""
-    whole = iter(whole_faces([image for image in images if not isinstance(image, Face)]))
+    pictures = [image for image in images if not isinstance(image, Face)]
+    whole = iter(whole_faces(pictures, "encode"))
     return [image if isinstance(image, Face) else next(whole) for image in images]
 
 

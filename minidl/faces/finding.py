@@ -98,9 +98,9 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         gives it.
     detector: "ssd", or "tiny", which takes less time and sees less.
     threshold: of the score, 0..1.  A lower one finds more, and more that is no face.
-    smallest: how wide a face is, in pixels, that should be found.  Where that is too small for the
-        detector, parts of the picture are looked at beside the whole.  That takes its time: of half
-        the width four times as many.
+    smallest: how wide a face is, in pixels, that should be found, 8 or more.  Where that is too
+        small for the detector, parts of the picture are looked at beside the whole.  That takes its
+        time: of half the width four times as many.
     whole: what is done with a picture that a face fills, which detectors may miss.
         "auto": where nothing is found, the whole picture is taken as the box of a face, if one that
             fills it is seen at least faintly.
@@ -115,8 +115,8 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
         raise ValueError(f"find: detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
     if whole not in ("auto", True, False):
         raise ValueError(f"find: whole must be 'auto', True or False, got {whole!r}")
-    if not 0 <= threshold <= 1 or not smallest > 0:
-        raise ValueError("find: threshold must be in 0..1 and smallest above 0, "
+    if not 0 <= threshold <= 1 or not 8 <= smallest < math.inf:
+        raise ValueError("find: threshold must be in 0..1 and smallest at least 8 pixels, "
                          f"got {threshold} and {smallest}")
     picture = _rgb("find", picture)
     if whole is True:
@@ -132,9 +132,12 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     return [face for face in faces if misfit(face.landmarks) <= MISFIT_OF_WHOLE]
 
 
-def whole_faces(pictures):
-    """A Face for each picture that shows one and little else: its box is the whole picture."""
-    pictures = [_rgb("find", picture) for picture in pictures]
+def whole_faces(pictures, operation="find"):
+    """A Face for each picture that shows one and little else: its box is the whole picture.
+
+    operation: which errors name.
+    """
+    pictures = [_rgb(operation, picture) for picture in pictures]
     boxes = [np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]) for picture in pictures]
     points = landmarks(list(zip(pictures, boxes)))
     return [Face(picture, box, None, own) for picture, box, own in zip(pictures, boxes, points)]
@@ -145,7 +148,7 @@ def aligned(pictures, size=150, padding=0.25):
 
     N pictures → (N, size, size, 3) float32 in 0..255.
     """
-    chips = [face.chip(size, padding) for face in whole_faces(pictures)]
+    chips = [face.chip(size, padding) for face in whole_faces(pictures, "aligned")]
     return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
 
 

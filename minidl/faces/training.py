@@ -67,9 +67,9 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
         measurements in a row brought nothing better.
     checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
         bit (on the same device, and number of threads).
-    callback(Step): after every step; it may raise StopIteration to end the run, as Ctrl-C does.
-        Where it raises KeyboardInterrupt, the checkpoint is written first; Ctrl-C in the middle of
-        a step leaves the one before.
+    callback(Step): after every step.  It may raise StopIteration or KeyboardInterrupt to end the run;
+        then the checkpoint is written first.  Ctrl-C ends it, too; in the middle of a step it leaves
+        the last checkpoint.
     Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or
     pictures, or a loss, weights or encodings that are no longer finite, before they reach the
     checkpoint; WeightsError for a checkpoint that cannot be read.

@@ -44,6 +44,10 @@ class _Convolution(Module):
         Raises ValueError for shapes that do not fit, TypeError for what is no floating-point array.
         """
         name, groups = cls.__name__, options.get("groups", 1)
+        if unknown := sorted(options.keys() - {"stride", "padding", "dilation", "groups",
+                                               "output_padding"}):
+            raise TypeError(f"{name}: from_weights takes weight, bias, and how the filter moves; "
+                            f"{unknown[0]} is given by the weight")
         weight = given(name, "weight", weight)
         bias = bias if bias is None else given(name, "bias", bias)
         if weight.ndim != cls.dimensions + 2:
@@ -58,6 +62,9 @@ class _Convolution(Module):
         if bias is not None and bias.shape != channels[1:]:
             raise ValueError(f"{name}: bias must have one entry for each of the {channels[1]} "
                              f"channels that weight {weight.shape} gives, got shape {bias.shape}")
+        if bias is not None and bias.dtype != weight.dtype:
+            raise ValueError(f"{name}: weight and bias must have one dtype, got {weight.dtype} and "
+                             f"{bias.dtype}")
         layer.bias = bias
         return layer
 

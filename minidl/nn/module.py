@@ -23,6 +23,7 @@ moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
 """
 from collections import UserList, deque
 from collections.abc import Mapping, Set, ValuesView
+from contextlib import contextmanager
 from functools import partial
 from reprlib import recursive_repr
 from textwrap import indent
@@ -255,6 +256,18 @@ def given(owner, name, value):
     if value.dtype.kind != "f":
         raise TypeError(f"{owner}: {name} must hold floating-point numbers, got {value.dtype}")
     return Parameter(value)
+
+
+@contextmanager
+def evaluating(module):
+    """Within `with evaluating(net):` all its parts behave as after `eval()`; then as before."""
+    before = [(part, part.training) for _, part, _ in module._walk()]
+    module.eval()
+    try:
+        yield module
+    finally:
+        for part, mode in before:
+            vars(part)["training"] = mode
 
 
 def held(module, path=(), seen=None):

@@ -84,8 +84,8 @@ class Sequential(Module):
 
     def part(self, after=None, upto=None):
         """A Sequential of the layers behind the one named `after` (default: from the first), up to and
-        with `upto` (default: to the last).  They are the same layers: part(upto=n), and then
-        part(after=n), is the whole.
+        with `upto` (default: to the last): part(upto=n), and then part(after=n), is the whole.
+        They are the same layers, or of a fused one that is cut, its parts with the same parameters.
 
         Raises ValueError where `upto` comes before `after`.
         """
@@ -141,12 +141,19 @@ class Sequential(Module):
     def __len__(self):
         return len(self.layers)
 
+    def __contains__(self, name):
+        """Whether a layer has that name."""
+        return name in self.names
+
     def __getitem__(self, key):
-        """The layer at a position, or the one that answers to a name; for a slice of positions, a
-        Sequential of those layers, with their names and the same parameters."""
+        """The layer of a name, or at a position; for a slice of positions, a Sequential of those
+        layers, with their names and the same parameters.
+
+        A fused layer has one position.  An inner name of it gives that part alone.
+        """
         if isinstance(key, str):
             name, = self._known("layer", key)
-            return next(layer for names, layer in self._steps() if name in names)
+            return next(layer for names, layer in self._steps({name}) if names[-1] == name)
         if isinstance(key, slice):
             return Sequential(dict(list(self._steps())[key]))
         return list(self.layers.values())[key]

@@ -1,6 +1,6 @@
 """A network as a table."""
 from minidl import backend
-from minidl.nn.module import Parameter, held
+from minidl.nn.module import Parameter, evaluating, held
 from minidl.recording import no_grad
 from minidl.tensor import Tensor, tensor
 
@@ -53,16 +53,14 @@ def _trace(model, x):
         vars(module)["forward"] = noting                    # of a frozen dataclass, too
 
     modules = model.named_modules()
-    modes = [module.training for _, module in modules]
     for name, module in modules:
         shadow(name, module)
     try:
-        with no_grad():
-            model.eval()(x)
+        with no_grad(), evaluating(model):
+            model(x)
     finally:
-        for (_, module), mode in zip(modules, modes):
+        for _, module in modules:
             del vars(module)["forward"]
-            vars(module)["training"] = mode
     return rows
 
 

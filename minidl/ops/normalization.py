@@ -123,8 +123,8 @@ def _channelwise(operation, x, **vectors):
 
     float16 is computed in float32.
     """
-    x = floating(operation, x)
-    vectors = {name: floating(operation, v, name) for name, v in vectors.items()}
+    x = operand(operation, x)
+    vectors = {name: operand(operation, v, name) for name, v in vectors.items()}
     same_device(operation, x=x, **vectors)
     if x.ndim < 2 or x.shape[-1] == 0:
         raise ValueError(f"{operation}: x must be (N, …, C) with at least one channel, "
@@ -133,7 +133,7 @@ def _channelwise(operation, x, **vectors):
         if v.shape != x.shape[-1:]:
             raise ValueError(f"{operation}: {name} of shape {v.shape} must have one entry per "
                              f"channel of x {x.shape}")
-    tensors = promoted(x, *vectors.values())
+    tensors = [floating(operation, v) for v in promoted(x, *vectors.values())]
     dtype = tensors[0].dtype
     return [rounded(v, kernels.accumulator(dtype)) for v in tensors], dtype
 

@@ -89,6 +89,9 @@ def check_layers(operation, argument, layers):
     Raises TypeError for what is no list of names, ValueError where there are none, or one is named
     twice: it would be counted once, and all the others for less than was asked.
     """
+    if isinstance(layers, dict):
+        raise TypeError(f"{operation}: {argument} must be a list of names of layers, got a "
+                        "dictionary; weights go into style_layer_weights")
     try:
         names = None if isinstance(layers, str) else tuple(layers)
     except TypeError:

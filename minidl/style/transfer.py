@@ -1,13 +1,16 @@
 """Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one and the style of
 another in it."""
+from contextlib import nullcontext
 from dataclasses import dataclass
 import math
 from numbers import Integral
+import os
 
 import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image, resize
+from minidl.nn.module import Module, evaluating
 from minidl.optim import SGD, Adam, minimize_lbfgs
 from minidl.recording import no_grad
 from minidl.settings import bounded
@@ -68,6 +71,8 @@ class Objective:
             raise TypeError(f"{TRANSFER}: net must be a network of named layers, such as "
                             "models.vgg19() or nn.Sequential({name: layer, …}), "
                             f"got {type(net).__name__}, which has no walk(x, layers)")
+        _check_known(net, "content_layers", content_layers)
+        _check_known(net, "style_layers", style_layers)
         with no_grad():
             self.content = dict(net.walk(content, content_layers))
             self.grams = {name: mean_gram(a) for name, a in net.walk(style, style_layers)}
@@ -103,7 +108,7 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
     content_weight α, style_weight β, variation_weight γ; style_layer_weights: {layer: λ}, adding up to 1.
     init: where G starts: "content", "noise", "mix" (noise_ratio of noise, the rest content; 0.6 by default), or an array.
     net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
-        `models.vgg19(pooling="average")`.
+        `models.vgg19(pooling="average")`.  It is used as after `eval()`, and left as it was.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
     Ctrl-C ends the run, and the best picture so far is the result.
     Raises ValueError for settings out of range, layers named twice, pictures that are not in 0..255
@@ -120,10 +125,7 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
     content, style = _to_picture("content", content, size), _to_picture("style", style, size)
     if isinstance(init, str) and init == "content" and not variation_weight:
         _check_different(content, style)
-    objective = Objective(net, content, style, content_layers=content_layers, style_layers=style_layers,
-                          style_layer_weights=style_layer_weights, content_weight=content_weight,
-                          style_weight=style_weight, variation_weight=variation_weight)
-    history = []
+    start, history = _starting_picture(content, init, noise_ratio, seed), []
 
     def evaluate(generated):
         costs = objective(generated)
@@ -134,13 +136,17 @@ def transfer(content, style, *, size=256, steps=100, optimizer="lbfgs", content_
         if callback is not None:
             callback(Evaluation(number, history[-1], picture))
 
-    start = _starting_picture(content, init, noise_ratio, seed)
-    if optimizer == "lbfgs":
-        found = minimize_lbfgs(evaluate, start, evaluations=steps, bounds=(0.0, 255.0), callback=report, history=30,
-                               first_step=1.0, ftol=0.0, gtol=0.0)
-        return Result(to_image(found.x), history, found.interrupted)
-    best, interrupted = _descend(evaluate, start, steps, optimizer, learning_rate, report)
-    return Result(to_image(best), history, interrupted)
+    with evaluating(net) if isinstance(net, Module) else nullcontext():
+        objective = Objective(net, content, style, content_layers=content_layers,
+                              style_layers=style_layers, style_layer_weights=style_layer_weights,
+                              content_weight=content_weight, style_weight=style_weight,
+                              variation_weight=variation_weight)
+        if optimizer == "lbfgs":
+            found = minimize_lbfgs(evaluate, start, evaluations=steps, bounds=(0.0, 255.0),
+                                   callback=report, history=30, first_step=1.0, ftol=0.0, gtol=0.0)
+            return Result(to_image(found.x), history, found.interrupted)
+        best, interrupted = _descend(evaluate, start, steps, optimizer, learning_rate, report)
+        return Result(to_image(best), history, interrupted)
 
 
 def _descend(evaluate, start, steps, optimizer, learning_rate, report):
@@ -215,6 +221,14 @@ def _check_init(init, noise_ratio, seed):
         backend.generator(seed)
 
 
+def _check_known(net, argument, layers):
+    """Raise ValueError where the net has names, and some layers are not among them."""
+    unknown = [name for name in layers if name not in getattr(net, "names", layers)]
+    if unknown:
+        raise ValueError(f"{TRANSFER}: {argument} {unknown} are not among the layers of net: "
+                         f"{', '.join(net.names)}")
+
+
 def _check_different(content, style):
     if content.shape == style.shape and (content.data == style.data).all():
         raise ValueError(f"{TRANSFER}: content and style are one picture, from which G starts, so "
@@ -240,8 +254,12 @@ def _to_picture(name, picture, size):
     """A path or an array (H, W, 3) as a Tensor (1, H, W, 3), float32 in 0..255, its longer side `size`."""
     if isinstance(picture, Tensor):
         picture = picture.numpy()
-    if not isinstance(picture, np.ndarray):
+    if isinstance(picture, (str, os.PathLike)):
         picture = load_image(picture, size)
+    elif not isinstance(picture, np.ndarray) or picture.dtype.kind not in "fiub":
+        kind = f"of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise TypeError(f"{TRANSFER}: {name} must be a path or an array (H, W, 3) of numbers, got "
+                        f"{kind}; numpy.asarray makes an array of a Pillow image")
     elif picture.ndim != 3 or picture.shape[-1] != 3:
         raise ValueError(f"{TRANSFER}: {name} must be (H, W, 3), got shape {picture.shape}")
     else:

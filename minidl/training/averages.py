@@ -10,13 +10,14 @@ from minidl.tensor import constant
 class EMA:
     """The exponential moving average of a module's weights:
 
-        w̄ ← d w̄ + (1 − d) w,    so after t updates    w̄ = dᵗ w₀ + (1 − d) Σ_{s=1..t} d^(t−s) w_s
+        w̄ ← d w̄ + (1 − d) w,    so after t updates without ramp
+        w̄ = dᵗ w₀ + (1 − d) Σ_{s=1..t} d^(t−s) w_s
 
-    Steps along noisy gradients, or of two players after each other, circle around what they look
-    for.  The average over about the last 1 / (1 − d) steps is nearer to its middle.
+    Noisy steps scatter around the minimum, and two players circle around their equilibrium.  The
+    mean over about the last 1 / (1 − d) steps is nearer to it.
 
     decay: d, 0 ≤ d < 1.  ramp: use min(d, (1 + t) / (10 + t)) in update t = 0, 1, …, so that the
-        start, which knows nothing, is forgotten sooner than dᵗ falls.
+        weights of the start, which know nothing, lose their influence faster.
     `update()` is called after every step.  `average` is the module to evaluate: a copy in `eval()`,
     its parameters constants.  float16 is averaged in float32, as small steps are lost in it.
     Buffers are averaged like parameters: batch norm's running statistics belong to the weights they
@@ -40,8 +41,9 @@ class EMA:
         self.module, self.ramp, self.updates = module, ramp, 0
         self.decay = bounded("EMA", "0 ≤ decay < 1", decay)
         self.average = copy.deepcopy(module).freeze().eval()
-        for parameter in self.average.parameters():
-            parameter.data = parameter.data.astype(accumulator(parameter.dtype), copy=False)
+        for _, array, put in self.average._state():
+            if array.dtype.kind == "f":
+                put(array.astype(accumulator(array.dtype), copy=False))
 
     def update(self):
         """Move the average towards the module as it is now."""

@@ -50,20 +50,23 @@ def descend(*players, max_norm=None):
             which = "the loss" if len(values) == 1 else f"the loss of player {i}"
             raise Diverged(f"{which} is {value}")
     gradients = [grad(loss, own) for loss, own in zip(losses, weights)]
-    for own, found in zip(weights, gradients):
-        for w, g in zip(own, found):
-            w.grad = g
-    # Between backward and step: here the gradients of several machines will be summed.
-    if max_norm is not None:
-        for own in weights:
-            norm = clip_gradients(own, max_norm)
-            if not math.isfinite(norm):
-                raise Diverged(f"the length of a gradient is {norm}")
     optimizers = [optimizer for _, *own in players for optimizer in own]
-    for optimizer in optimizers:
-        optimizer.step()
-    for optimizer in optimizers:
-        optimizer.zero_grad()
+    try:
+        for own, found in zip(weights, gradients):
+            for w, g in zip(own, found):
+                w.grad = g
+        # The one place between the gradients and the step: with several machines, their gradients
+        # would be summed here.
+        if max_norm is not None:
+            for own in weights:
+                norm = clip_gradients(own, max_norm)
+                if not math.isfinite(norm):
+                    raise Diverged(f"the length of a gradient is {norm}")
+        for optimizer in optimizers:
+            optimizer.step()
+    finally:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
     return values
 
 

@@ -19,25 +19,26 @@ class Loop:
         dictionary {name: number}.
     batch(t): the batch of step t.  It follows from t (and a seed) alone, as what is drawn from
         `np.random.default_rng([seed, t])` does.  So a thread can draw the next `ahead` of them
-        during a step, several machines can share them out, and a run that was cut off goes on
+        during a step, several machines could share them out, and a run that was cut off goes on
         with those that would have come.
     parts: {name: what the steps change}: modules, optimisers, an EMA, …; see `Checkpoint`.
     schedule(t): the learning rate of step t, for all optimisers among the parts.  Without it they
         keep their own, or `step` sets them.
-    every: after so many steps each, and after the last one,
+    every: after so many steps each, and after step number `steps`,
         - the numbers in all parts are looked at: they must be finite;
         - a row goes into `history`: {"step": t}, the means of what was measured since the row
           before, and what evaluate(loop) adds;
         - the checkpoint is written.
         It may be a function instead: every(t) is true where this is due after t steps.
-    evaluate(loop): a dictionary for the row.  It may end the run: `loop.stopped = "why"`.
+    evaluate(loop): a dictionary for the row.  It may end the run for good: `loop.stopped = "why"`
+        goes into the checkpoint, and `run` then takes no further step.
     monitor(loop): after every step; a line of warning (of a collapse, say), or None.
-    callback(loop): after every step.  It may raise StopIteration to end the run, as Ctrl-C does.
-        Where it raises KeyboardInterrupt, the checkpoint is written first; Ctrl-C in the middle of
-        a step leaves the one before.
+    callback(loop): after every step.  It may raise StopIteration or KeyboardInterrupt to end the run;
+        then the checkpoint is written first.  Ctrl-C ends it, too; in the middle of a step it leaves
+        the last checkpoint, which is up to `every` steps old.
     checkpoint: a path.  Where that file exists, `run` goes on from there, to the same bits (on the
         same device, and number of threads).
-    identity: the settings under which alone it does so.
+    identity: the run's settings; a checkpoint with other ones is refused.
     owner: what errors begin with.
 
     To read, in callbacks:
@@ -142,12 +143,12 @@ class Loop:
         """Call the callback, between two steps: an interruption there loses none of them."""
         try:
             self.callback(self)
-        except StopIteration:
-            self.stopped = "stopped by the callback"
-        except KeyboardInterrupt:
+        except (StopIteration, KeyboardInterrupt) as stop:
             self.check_finite()
             self.save()
-            raise
+            if isinstance(stop, KeyboardInterrupt):
+                raise
+            self.stopped = "stopped by the callback"
 
     def check_finite(self):
         """Raise Diverged where a part holds numbers that are not finite."""
