@@ -26,9 +26,10 @@ def draw_faces(path, picture, boxes, texts, known):
     sides = [max(1, round(scale * side)) for side in image.size]
     image = image.resize(sides, Image.Resampling.LANCZOS)
     boxes = scale * np.asarray(boxes, "float64").reshape(-1, 4)
-    pen, unit = ImageDraw.Draw(image), max(image.size) / 100
+    pen, unit = ImageDraw.Draw(image), np.sqrt(np.prod(image.size)) / 85
     usual = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 0
-    font, width = _font(np.clip(usual / 7, 1.3 * unit, 2.2 * unit)), max(2, round(0.3 * unit))
+    font = _font(np.clip(usual / 7, max(16, 1.3 * unit), max(16, 2.2 * unit)))
+    width = max(2, round(0.3 * unit))
     for box, named in zip(boxes, known):
         pen.rectangle(box.tolist(), outline=KNOWN if named else UNKNOWN, width=width)
     for place, text, named in zip(_places(boxes, texts, pen, font, image.size), texts, known):
@@ -45,7 +46,7 @@ def _places(boxes, texts, pen, font, size):
     for i, text in enumerate(texts):
         x0, y0, x1, y1 = boxes[i]
         *_, wide, high = pen.multiline_textbbox((0, 0), text, font=font)
-        margin = max(size) / 125
+        margin = np.sqrt(np.prod(size)) / 105
         wide, high = wide + margin, high + margin
         corners = [(x0, y1), (x0, y0 - high), (x1 - wide, y1), (x1 - wide, y0 - high), (x1, y0),
                    (x0 - wide, y0), (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
