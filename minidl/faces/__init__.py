@@ -4,7 +4,9 @@ from minidl.faces.alignment import chip, chip_transform, similarity
 from minidl.faces.answers import Match, Verification
 from minidl.faces.boxes import intersection_over_union, non_maximum_suppression
 from minidl.faces.calibration import Calibration, Impostors, calibrate
+from minidl.faces.choosing import one_face
 from minidl.faces.distances import distance, squared_distances
+from minidl.faces.drawing import draw_faces
 from minidl.faces.encoding import encode, fingerprint, prepare
 from minidl.faces.evaluation import (
     OperatingPoint,
