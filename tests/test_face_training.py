@@ -95,6 +95,12 @@ def test_every_loss_and_strategy_trains_on_every_device(device, options):
     assert (result.head is not None) == (options.get("loss") in ("logistic", "chi_square"))
 
 
+def test_no_steps_leave_the_encoder_as_it_was():
+    f, result = trained(pretrain_steps=0, steps=0)
+    assert_same(state(f), state(encoder()))
+    assert result.history == [] and result.head is None
+
+
 class Dropping(nn.Module):
     """An encoder with a generator of its own: its state belongs to a checkpoint."""
 

@@ -1,5 +1,6 @@
 """The training room's loop: two players, stops, checkpoints, runs that go on to the same bits."""
 import math
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -18,6 +19,11 @@ from minidl.training import checkpoint as checkpoints
 class Point(nn.Module):
     def __init__(self, value):
         self.value = nn.Parameter(value, dtype="float64")
+
+
+class Stateless(Point):
+    def state_dict(self):
+        return [self.value]
 
 
 def put(point, value):
@@ -244,9 +250,24 @@ def test_evaluate_may_end_a_run_for_good(tmp_path):
     taken = []
     for _ in range(2):
         loop = Loop(lambda t, x: taken.append(t) or 0.0, float, 9, every=2, evaluate=evaluate,
-                    checkpoint=tmp_path / "run.npz")
+                    parts={"point": Point(1.0)}, checkpoint=tmp_path / "run.npz")
         loop.run()
         assert (loop.t, loop.stopped) == (4, "good enough") and taken == [0, 1, 2, 3]
+
+
+def test_a_callback_may_say_why_it_ends_the_run(tmp_path):
+    """The checkpoint is written first, and the run goes on from there."""
+    def callback(loop):
+        if loop.t == 3:
+            loop.stopped = "enough for today"
+
+    whole, path = tmp_path / "whole.npz", tmp_path / "run.npz"
+    finished(whole)
+    _, loop = finished(path, callback=callback)
+    assert (loop.t, loop.stopped, loop.history) == (3, "enough for today", [])
+    assert Checkpoint(path, loop.parts).load()["t"] == 3
+    _, again = finished(path)
+    assert (again.t, again.stopped) == (12, "") and path.read_bytes() == whole.read_bytes()
 
 
 def test_the_schedule_is_for_all_optimisers():
@@ -286,12 +307,89 @@ def test_weights_that_are_not_finite_never_reach_the_file(device, tmp_path):
         assert Checkpoint(path, game.parts).load()["t"] == 4 and np.isfinite(game.place()).all()
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_returned_loss_that_is_not_finite_is_not_noted(tmp_path, bad):
+    """Another measure may be NaN: of nothing."""
+    path, parts = tmp_path / "run.npz", {"point": Point(1.0)}
+    for wrap in (lambda loss: loss), (lambda loss: {"near": math.nan, "loss": loss}):
+        loop = Loop(lambda t, x, wrap=wrap: wrap(bad if t == 3 else 0.0), float, 9, parts=parts,
+                    every=2, checkpoint=path)
+        with pytest.raises(Diverged, match=f"^Loop: the loss is {bad} at step 4$") as caught:
+            loop.run()
+        assert caught.value.step == 4 and len(loop.history) == 1
+        progress = Checkpoint(path, parts).load()
+        assert progress["t"] == 2 and progress["recent"] == []
+        path.unlink()
+
+
+class Masked(Point):
+    """With an attention mask."""
+
+    def __init__(self):
+        super().__init__([1.0, 2.0])
+        self.mask = md.tensor([0.0, -math.inf, 0.0]).data
+
+
+def test_an_infinity_of_the_start_may_stay(device, tmp_path):
+    net, path = Masked(), tmp_path / "run.npz"
+    average, best = EMA(net, 0.5), Best(net)
+    down, changed = optim.Adam(net.parameters(), 0.1), []
+
+    def step(t, x):
+        loss, = descend((ops.square(net.value).sum(), down))
+        average.update()
+        best.look(-loss, t)
+        if t + 1 in changed:
+            put_into(net, changed[t + 1])
+        return loss
+
+    def put_into(net, mask):
+        net.load_state_dict({"value": net.value, "mask": np.array(mask)})
+
+    parts = {"net": net, "down": down, "average": average, "best": best}
+    for steps in 3, 6:                                      # the second goes on from the file
+        assert len(Loop(step, float, steps, parts=parts, every=1, checkpoint=path).run()) == steps
+    for mask in [0.0, 0.0, -math.inf], [0.0, math.inf, 0.0], [0.0, math.nan, 0.0]:
+        changed = {8: mask}
+        put_into(net, [0.0, -math.inf, 0.0])
+        with pytest.raises(Diverged, match=r"numbers in net \(mask\) are not finite after step 8"):
+            Loop(step, float, 9, parts=parts, every=1, checkpoint=path).run()
+    assert Checkpoint(path, parts).load()["t"] == 7
+
+
+def test_a_checkpoint_that_cannot_be_written_is_noticed_before_the_first_step(tmp_path):
+    taken, point = [], Point(1.0)
+    (tmp_path / "file").write_text("")
+    bad = [("none/run.npz", "there is no folder .*none"), ("~/run.npz", "there is no folder .*~"),
+           ("file/run.npz", "there is no folder .*file"), (".", "directory|not a file")]
+    if hasattr(os, "geteuid") and os.geteuid():             # root may write anywhere
+        (tmp_path / "closed").mkdir(mode=0o500)
+        bad.append(("closed/run.npz", "no file can be made in .*closed"))
+    for name, words in bad:
+        loop = Loop(lambda t, x: taken.append(t) or 0.0, float, 9, parts={"point": point},
+                    checkpoint=f"{tmp_path}/{name}")
+        with pytest.raises(OSError, match=words):
+            loop.run()
+    assert taken == []
+
+
+def test_batches_that_end_too_early():
+    few = iter([1.0, 2.0])
+    for ahead in 0, 2:
+        loop = Loop(lambda t, x: x, lambda t: next(few), 9, ahead=ahead)
+        with pytest.raises(ValueError, match=r"^Loop: batch\(t\) must give a batch for every t < 9, it "
+                           f"raised StopIteration for {2 if ahead == 0 else 0}$"):
+            loop.run()
+
+
 def test_what_a_loop_is_given():
     assert md.training.Loop is Loop
     step = lambda t, x: 0.0
     for arguments, error, words in [
         (("x", float, 3), TypeError, "Loop: step must be a function, got str"),
         ((step, [1, 2], 3), TypeError, "Loop: batch must be a function, got list"),
+        ((step, md.data.batches(np.ones((4, 2)), batch_size=2), 3), TypeError,
+         r"got batches; write a function of the step, as lambda t: x\[np.random"),
         ((step, float, -1), ValueError, "Loop: steps must be at least 0, got -1"),
         ((step, float, 2.0), TypeError, "Loop: steps must be a whole number, got 2.0"),
     ]:
@@ -306,9 +404,36 @@ def test_what_a_loop_is_given():
          "a part's name must be text without '/', got 'a/b'"),
         ({"parts": {"net": 3}}, TypeError,
          "part 'net' must have state_dict and load_state_dict, it is a int"),
+        ({"parts": {"net": Stateless(1.0)}}, TypeError, r"state_dict\(\) of part 'net' must give a "
+         "dictionary from names to arrays, got list"),
+        ({"parts": [Point(1.0)]}, TypeError,
+         "Loop: parts must be a dictionary from names to what the steps change, got list"),
+        ({"parts": Point(1.0)}, TypeError, "Loop: parts must be a dictionary .* got Point"),
+        ({"checkpoint": "run.npz"}, ValueError, "Loop: a checkpoint holds the parts, and there are "
+         "none; name what the steps change, as parts="),
+        ({"checkpoint": "run.npz", "parts": {}}, ValueError, "there are none"),
+        ({"checkpoint": 3}, TypeError, "Loop: checkpoint must be a path, got int"),
+        ({"schedule": float}, ValueError, "Loop: .* there is no optimiser among the parts"),
+        ({"schedule": float, "parts": {"point": Point(1.0)}}, ValueError, "no optimiser among"),
+        ({"identity": [3]}, TypeError, "Loop: identity must be a dictionary .*got list"),
+        ({"identity": {"rate": object()}}, TypeError, "Loop: rate in identity is nothing that JSON "
+         "can hold"),
+        ({"identity": {"sizes": {(1, 2): 3}}}, TypeError, "Loop: sizes in identity is nothing"),
+        ({"identity": {3: 1}}, TypeError, "Loop: names in identity must be text, got 3"),
+        ({"identity": {"rate": math.nan}}, ValueError, "Loop: rate in identity must not hold NaN"),
+        ({"identity": {"rates": [1.0, np.float32("nan")]}}, ValueError, "must not hold NaN"),
     ]:
         with pytest.raises(error, match=words):
             Loop(step, float, 3, **options)
+    assert Loop(step, float, 3, identity={"bound": math.inf}).file.identity == {"bound": math.inf}
+    for given in None, [("score", 1.0)]:
+        with pytest.raises(TypeError, match="Loop: evaluate must return a dictionary for the row"):
+            Loop(step, float, 3, evaluate=lambda loop, given=given: given).run()
+    for given in 3, ["collapsed"], False:
+        with pytest.raises(TypeError, match="Loop: monitor must return a line of warning or None"):
+            Loop(step, float, 3, monitor=lambda loop, given=given: given).run()
+    with pytest.raises(TypeError, match="Loop: stopped must say why, in text, got bool"):
+        Loop(step, float, 3, evaluate=lambda loop: vars(loop).update(stopped=True) or {}).run()
     for given in None, "low", [1.0, 2.0], {"loss": None}:
         with pytest.raises(TypeError, match="step must return its loss, one number, or a dict"):
             Loop(lambda t, x, given=given: given, float, 1).run()

@@ -143,15 +143,19 @@ def test_clipping_by_hand(device):
     assert clip_gradients([zero, leaf(1.0)], 1) == 0 and zero.grad.item() == 0
 
 
-def test_float16_is_clipped_in_float32(device):
+def test_narrow_numbers_are_clipped_in_float64(device):
     """60,000 · √4096 is 3.84 million; the factor, 2.6e-7, has two binary digits in float16."""
     w, = with_gradients(np.full(4096, 60000.0), dtype="float16")
     assert clip_gradients(w, 1.0) == pytest.approx(3.84e6, rel=1e-4)
     assert w.grad.dtype == np.float16
     np.testing.assert_allclose(w.grad.numpy().astype("float32"), 1 / 64, rtol=1e-3)
-    large, = with_gradients([3e30, 4e30], dtype="float32")      # whose squares are not
-    assert clip_gradients(large, 1.0) == pytest.approx(5e30, rel=1e-6)
-    np.testing.assert_allclose(large.grad.numpy(), [0.6, 0.8], rtol=1e-6)
+    for size in 1e30, 8e37:                                     # 5 · 8e37 is no float32
+        for leaves in (with_gradients([3 * size, 4 * size], dtype="float32"),
+                       with_gradients([3 * size], [4 * size], dtype="float32")):
+            assert clip_gradients(leaves, 1.0) == pytest.approx(5 * size, rel=1e-6)
+            found = np.concatenate([w.grad.numpy() for w in leaves])
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, [0.6, 0.8], rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -171,6 +175,21 @@ def test_bounds_that_are_none(bound, error):
     with pytest.raises(error, match="clip_gradients: max_norm must be"):
         clip_gradients([w], bound)
     assert w.grad.item() == 3
+
+
+def test_what_is_clipped():
+    net = nn.Dense(2, 1, rng=0)
+    for given, kind in (net, "Dense"), (optim.SGD(net.parameters(), 0.1), "SGD"), ([net], "Dense"), \
+                       (None, "NoneType"), ([1.0], "float"):
+        with pytest.raises(TypeError, match=r"clip_gradients: parameters must be Tensors, as "
+                           rf"net.parameters\(\) or optimizer.parameters give them, got {kind}$"):
+            clip_gradients(given, 1.0)
+    for create_graph in False, True:
+        gradients = md.grad(md.ops.square(net(np.ones((3, 2), "float32"))).sum(), net.parameters(),
+                            create_graph=create_graph)
+        with pytest.raises(ValueError, match="clip_gradients: .* are they the gradients?"):
+            clip_gradients(gradients, 1.0)
+    assert clip_gradients(net.freeze().parameters(), 1.0) == 0
 
 
 # ---- schedules ----------------------------------------------------------------------------------
@@ -202,6 +221,17 @@ def test_schedules_by_hand(schedule, arguments, expected):
 def test_settings_of_schedules_are_checked(schedule, arguments):
     with pytest.raises(ValueError, match=f"({schedule.__name__}|cosine): .* must be in"):
         schedule(0, *arguments)
+
+
+@pytest.mark.parametrize("milestones, error, words", [
+    ([5, 3], ValueError, "milestones must ascend, got \\[5, 3\\]"), ((3, 3), ValueError, "ascend"),
+    ([-1], ValueError, "milestone must be in"), ([math.nan], ValueError, "milestone must be in"),
+    (3, TypeError, "milestones must be a sequence of steps, got int"), ({3, 5}, TypeError, "got set"),
+    ({3: 0.1}, TypeError, "got dict"), ("35", TypeError, "got str"), (["3"], TypeError, "milestone")])
+def test_milestones_ascend(milestones, error, words):
+    with pytest.raises(error, match=f"^staircase: .*{words}"):
+        schedules.staircase(0, milestones)
+    assert schedules.staircase(4, np.array([2, 4]), 0.5) == 0.25
 
 
 # ---- averages -----------------------------------------------------------------------------------
@@ -330,4 +360,28 @@ def test_averages_of_something_else():
             ema.load_state_dict(state | change)
     with pytest.raises(ValueError, match="updates must be a whole number ≥ 0, got None"):
         ema.load_state_dict({name: value for name, value in state.items() if name != "updates"})
+    assert ema.updates == 0 and all((before[n] == v).all() for n, v in values(ema.average).items())
+
+
+def test_equal_infinities_stay_and_large_numbers_meet(device):
+    """∞ − ∞ would be NaN, and 3e38 + 3e38 is no float32."""
+    net = nn.Module()
+    net.mask = md.tensor([0.0, -math.inf, math.inf], dtype="float32").data
+    net.w = nn.Parameter([3e38, 1.0], dtype="float32")
+    ema = EMA(net, 0.5)
+    net.load_state_dict({"w": [-3e38, 2.0], "mask": net.mask})
+    ema.update()
+    assert values(ema.average)["mask"].tolist() == [0, -math.inf, math.inf]
+    assert values(ema.average)["w"].tolist() == [0, 1.5]
+
+
+def test_an_average_of_other_weights():
+    net = Counted()
+    ema = EMA(net)
+    before = values(ema.average)
+    for change in (lambda: setattr(net, "more", nn.Parameter([1.0])), lambda: delattr(net, "dense")):
+        change()
+        with pytest.raises(ValueError, match="EMA: the module must have the parameters and buffers "
+                           "that it had when its average began, .*more came or went"):
+            ema.update()
     assert ema.updates == 0 and all((before[n] == v).all() for n, v in values(ema.average).items())

@@ -88,7 +88,8 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     _, who = np.unique(labels, return_inverse=True)
     run = _Run(encoder, pictures, who, settings, validation, callback)
     loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
-                schedule=run.learning_rate, every=run.is_due, evaluate=run.evaluate, monitor=run.look,
+                schedule=run.learning_rate if run.stages else None, every=run.is_due,
+                evaluate=run.evaluate, monitor=run.look,
                 callback=run.tell if callback else None, checkpoint=checkpoint,
                 identity=run.identity(), owner="train")
     encoder.train()

@@ -1,6 +1,7 @@
 """Averages of weights over the steps of a run."""
 import copy
 
+from minidl import ops
 from minidl.kernels.precision import accumulator
 from minidl.nn import Module
 from minidl.settings import bounded
@@ -46,12 +47,16 @@ class EMA:
                 put(array.astype(accumulator(array.dtype), copy=False))
 
     def update(self):
-        """Move the average towards the module as it is now."""
+        """Move the average towards the module as it is now.
+
+        Raises ValueError where the module has gained or lost parameters or buffers since the start.
+        """
         d = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.ramp else self.decay
-        now = self.module.state_dict()
-        self.average.load_state_dict({
-            name: _moved(average, now[name], d)
-            for name, average in self.average.state_dict().items()})
+        was, now = self.average.state_dict(), self.module.state_dict()
+        if others := sorted(was.keys() ^ now.keys()):
+            raise ValueError("EMA: the module must have the parameters and buffers that it had when "
+                             f"its average began, {', '.join(others)} came or went")
+        self.average.load_state_dict({name: _moved(was[name], now[name], d) for name in was})
         self.updates += 1
 
     def state_dict(self):
@@ -75,7 +80,12 @@ class EMA:
 
 
 def _moved(average, now, d):
-    """d w̄ + (1 − d) w, as w̄ + (1 − d)(w − w̄): this stays at w̄ = w, however float32 rounds d."""
+    """d w̄ + (1 − d) w, as w̄ + (1 − d)(w − w̄): this stays at w̄ = w, however float32 rounds d.
+
+    Where w̄ = w both are taken as 0 in the difference: ∞ − ∞ is NaN, and an attention mask holds −∞.
+    """
     if now.dtype.kind != "f":
         return now
-    return average + (1 - d) * (now.astype(average.dtype) - average)
+    now = now.astype(average.dtype)
+    w, old = ((1 - d) * ops.where(now == average, 0, each) for each in (now, average))
+    return average + (w - old)

@@ -1,12 +1,14 @@
 """Where a killed run goes on: all that its next step depends on, in a file whole or not there."""
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
-from minidl import weights
+from minidl import backend, files, weights
 from minidl.nn import Module
-from minidl.tensor import Tensor
+from minidl.tensor import Tensor, constant
+from minidl.training.checks import of_kind
 from minidl.weights import WeightsError
 
 
@@ -17,22 +19,35 @@ class Checkpoint:
     parts: {name: what changes from step to step}: modules, optimisers, an EMA, whatever has
         state_dict and load_state_dict.  Of modules the numpy Generators are kept, too (Dropout's).
     identity: {setting: value}: a file that was written under other settings is refused.  What is
-        not named may change.
+        not named may change.  It is made of what JSON can hold, and NaN is none of it.
     owner: what errors begin with.
     The file is a .npz archive of arrays and one text, never pickled.  It is replaced in one step: a
     run that is killed while it writes leaves the previous file.
-    Raises TypeError for a part that has no state, ValueError for a name that is empty or has a "/".
+    Raises TypeError for what is none of these, and for a part that has no state; ValueError for a
+    name that is empty or has a "/", and for NaN in the identity.
     """
 
     def __init__(self, path, parts=None, identity=None, owner="Checkpoint"):
-        self.path, self.parts, self.owner = path, dict(parts or {}), owner
-        self.identity = json.loads(json.dumps(identity or {}, default=_plain))      # as in a file
+        parts, identity = ({} if given is None else given for given in (parts, identity))
+        of_kind(f"{owner}: checkpoint must be a path", path, str, os.PathLike, type(None))
+        of_kind(f"{owner}: parts must be a dictionary from names to what the steps change", parts, dict)
+        of_kind(f"{owner}: identity must be a dictionary from names to settings", identity, dict)
+        self.path, self.parts, self.owner = path, dict(parts), owner
+        self.identity = {name: _as_in_a_file(owner, name, value) for name, value in identity.items()}
         for name, part in self.parts.items():
             if not isinstance(name, str) or not name or "/" in name:
                 raise ValueError(f"{owner}: a part's name must be text without '/', got {name!r}")
             if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
                 raise TypeError(f"{owner}: part {name!r} must have state_dict and load_state_dict, "
                                 f"it is a {type(part).__name__}")
+            of_kind(f"{owner}: state_dict() of part {name!r} must give a dictionary from names to "
+                    "arrays", part.state_dict(), dict)
+
+    def try_to_write(self):
+        """Raise OSError if no file can be written there."""
+        if self.path is not None:
+            with files.locked(self.path):               # which makes a file beside it
+                pass
 
     def save(self, progress):
         """Write the parts as they are, and `progress`, a dictionary.
@@ -69,6 +84,14 @@ class Checkpoint:
                 _restore(part, *before[name])
             raise self.misfit(error) from None
         return about["progress"]
+
+    def not_finite(self):
+        """(part, entry, array on the host) of the arrays in the parts that are not all finite."""
+        for name, part in self.parts.items():
+            for entry, value in part.state_dict().items():
+                value = value if isinstance(value, Tensor) else constant(value)
+                if value.dtype.kind == "f" and not backend.of(value.data).isfinite(value.data).all():
+                    yield name, entry, value.numpy()
 
     def misfit(self, error):
         """The WeightsError for a file whose contents do not fit the run that it names."""
@@ -113,6 +136,22 @@ def read(path):
         raise WeightsError(f"{path}: is a file of weights, but not a checkpoint of a training "
                            "run") from None
     return states, about
+
+
+def _as_in_a_file(owner, name, value):
+    """A setting as JSON gives it back."""
+    if not isinstance(name, str):
+        raise TypeError(f"{owner}: names in identity must be text, got {name!r}")
+    try:
+        text = json.dumps(value, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{owner}: {name} in identity is nothing that JSON can hold: "
+                        f"{error}") from None
+    setting, again = (json.loads(text, parse_constant=float) for _ in range(2))
+    if setting != again:
+        raise ValueError(f"{owner}: {name} in identity must not hold NaN, which equals nothing, not "
+                         "even itself")
+    return setting
 
 
 def _restore(part, state, generators):

@@ -2,7 +2,7 @@
 import math
 
 from minidl import ops
-from minidl.kernels.precision import accumulator
+from minidl.nn import Parameter
 from minidl.optim import Optimizer
 from minidl.settings import bounded
 from minidl.tensor import Tensor, grad
@@ -76,27 +76,46 @@ def clip_gradients(parameters, max_norm):
         ‖g‖ = √Σ g² over all entries of all of them;    g ← g · min(1, max_norm / ‖g‖)
 
     The direction stays.  Parameters without a gradient count as 0.  `.grad` becomes another Tensor;
-    nothing is changed in place.  Lengths of float16 are computed in float32, in which they fit.
+    nothing is changed in place.  All is computed in float64: the length of float32 numbers may be
+    none of float32.
     Returns ‖g‖ as it was, a float.  Where it is NaN or infinite there is no such direction: the
     gradients stay as they are, and the caller decides (`descend` stops).
-    Raises ValueError unless 0 < max_norm < ∞.
+    Raises ValueError unless 0 < max_norm < ∞, and for gradients in the place of the parameters;
+    TypeError for what are no Tensors.
     Source: Pascanu, Mikolov and Bengio 2013.
     """
     max_norm = bounded("clip_gradients", "0 < max_norm < inf", max_norm)
-    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    found = [(w, _wide(w.grad)) for w in parameters if w.grad is not None]
-    norm = math.hypot(*(ops.norm(g).item() for _, g in found))
+    found = [w for w in _parameters(parameters) if w.grad is not None]
+    norm = math.hypot(*(ops.norm(_wide(w.grad)).item() for w in found))
     if max_norm < norm < math.inf:
-        for w, g in found:
-            w.grad = g * (max_norm / norm)              # which rounds it to w's type
+        for w in found:
+            w.grad = _wide(w.grad) * (max_norm / norm)      # which rounds it to w's type
     return norm
 
 
 def _wide(g):
-    """A gradient as a constant, in the type in which numbers like it are added up."""
-    g = g.detach()
-    wide = accumulator(g.dtype)
-    return g if wide == g.dtype else g.astype(wide)
+    """A gradient as a constant in float64."""
+    return g.detach().astype("float64")
+
+
+def _parameters(given):
+    """The parameters as a list; raises what `clip_gradients` says."""
+    given = [given] if isinstance(given, Tensor) else given
+    parameters = list(given) if hasattr(given, "__iter__") else [given]
+    for each in parameters:
+        if not isinstance(each, Tensor):
+            raise TypeError("clip_gradients: parameters must be Tensors, as net.parameters() or "
+                            f"optimizer.parameters give them, got {type(each).__name__}")
+    if parameters and not any(map(_may_have_gradient, parameters)):
+        raise ValueError("clip_gradients: expected parameters, whose .grad is clipped, got Tensors "
+                         "that never have one; are they the gradients?")
+    return parameters
+
+
+def _may_have_gradient(w):
+    """Whether w is a leaf that requires a gradient, or a parameter, be it frozen."""
+    result = w.node is not None and w.node.inputs
+    return isinstance(w, Parameter) or w.grad is not None or (w.requires_grad and not result)
 
 
 def _checked(players):

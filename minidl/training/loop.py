@@ -1,11 +1,12 @@
 """The loop: draw a batch, take a step, note how it went, keep a checkpoint, and again."""
+import math
+
 import numpy as np
 
-from minidl import backend
 from minidl.data.batches import prefetch
 from minidl.optim import Optimizer
-from minidl.tensor import Tensor, constant
 from minidl.training.checkpoint import Checkpoint
+from minidl.training.checks import function, of_kind, progress_of, whole
 from minidl.training.descent import Diverged
 
 # what a checkpoint keeps of a Loop, beside its parts
@@ -21,11 +22,13 @@ class Loop:
         `np.random.default_rng([seed, t])` does.  So a thread can draw the next `ahead` of them
         during a step, several machines could share them out, and a run that was cut off goes on
         with those that would have come.
-    parts: {name: what the steps change}: modules, optimisers, an EMA, …; see `Checkpoint`.
-    schedule(t): the learning rate of step t, for all optimisers among the parts.  Without it they
-        keep their own, or `step` sets them.
+    parts: {name: what the steps change}: modules, optimisers, an EMA, …; see `Checkpoint`.  A
+        checkpoint holds these, and needs one at least.
+    schedule(t): the learning rate of step t, for all optimisers among the parts; there must be one.
+        Without a schedule they keep their own, or `step` sets them.
     every: after so many steps each, and after step number `steps`,
-        - the numbers in all parts are looked at: they must be finite;
+        - the numbers in all parts are looked at: they must be finite.  An infinity that was there
+          when `run` began, as in an attention mask, may stay;
         - a row goes into `history`: {"step": t}, the means of what was measured since the row
           before, and what evaluate(loop) adds;
         - the checkpoint is written.
@@ -33,9 +36,10 @@ class Loop:
     evaluate(loop): a dictionary for the row.  It may end the run for good: `loop.stopped = "why"`
         goes into the checkpoint, and `run` then takes no further step.
     monitor(loop): after every step; a line of warning (of a collapse, say), or None.
-    callback(loop): after every step.  It may raise StopIteration or KeyboardInterrupt to end the run;
-        then the checkpoint is written first.  Ctrl-C ends it, too; in the middle of a step it leaves
-        the last checkpoint, which is up to `every` steps old.
+    callback(loop): after every step.  To end the run it may raise StopIteration or KeyboardInterrupt,
+        or say why: `loop.stopped = "why"`.  Then the checkpoint is written first, and the next `run`
+        goes on.  Ctrl-C ends it, too; in the middle of a step it leaves the last checkpoint, which
+        is up to `every` steps old.
     checkpoint: a path.  Where that file exists, `run` goes on from there, to the same bits (on the
         same device, and number of threads).
     identity: the run's settings; a checkpoint with other ones is refused.
@@ -55,16 +59,24 @@ class Loop:
     def __init__(self, step, batch, steps, *, parts=None, schedule=None, every=100, evaluate=None,
                  monitor=None, callback=None, checkpoint=None, identity=None, ahead=2,
                  owner="Loop"):
-        self.owner, self.steps = owner, _whole(owner, "steps", steps, 0)
-        self.ahead = _whole(owner, "ahead", ahead, 0)
-        self.every = every if callable(every) else _whole(owner, "every", every, 1)
-        self.step, self.batch = _function(owner, "step", step), _function(owner, "batch", batch)
+        self.owner, self.steps = owner, whole(owner, "steps", steps, 0)
+        self.ahead = whole(owner, "ahead", ahead, 0)
+        self.every = every if callable(every) else whole(owner, "every", every, 1)
+        self.step = function(owner, "step", step)
+        self.batch = function(owner, "batch", batch, "; write a function of the step, as lambda t: "
+                              "x[np.random.default_rng([seed, t]).integers(len(x), size=64)]")
         self.schedule, self.evaluate, self.monitor, self.callback = (
-            None if function is None else _function(owner, name, function)
-            for name, function in [("schedule", schedule), ("evaluate", evaluate),
-                                   ("monitor", monitor), ("callback", callback)])
+            None if given is None else function(owner, name, given)
+            for name, given in [("schedule", schedule), ("evaluate", evaluate),
+                                ("monitor", monitor), ("callback", callback)])
         self.file = Checkpoint(checkpoint, parts, identity, owner)
         self.parts = self.file.parts
+        if checkpoint is not None and not self.parts:
+            raise ValueError(f"{owner}: a checkpoint holds the parts, and there are none; name what "
+                             "the steps change, as parts={'net': net, 'adam': adam}")
+        if self.schedule and not self.optimizers():
+            raise ValueError(f"{owner}: schedule sets the learning rate of the optimisers among the "
+                             "parts, and there is no optimiser among the parts")
         self.t, self.measures, self.row, self.warning = 0, {}, None, None
         self.recent = []                                    # the measures since the last row
         self.history, self.warnings, self.stopped = [], [], ""
@@ -73,19 +85,21 @@ class Loop:
         """Take the steps that are left; returns the history.
 
         Raises Diverged (a ValueError) where a loss or a part is no longer finite, before such
-        numbers reach the checkpoint; and what `Checkpoint.load` raises.
+        numbers reach the history or the checkpoint; OSError where that cannot be written; and what
+        `Checkpoint.load` raises.
         """
         self.stopped = ""
         self.resume()
+        if self.t < self.steps and not self.stopped:
+            self.file.try_to_write()
+        self.infinite = [array for *_, array in self.file.not_finite()]
         try:
             for t, batch in self.batches_left():
                 self.set_learning_rate(t)
                 self.measures = self.take(t, batch)
                 self.recent.append(self.measures)
                 self.t = t + 1
-                self.warning = self.monitor(self) if self.monitor else None
-                if self.warning:
-                    self.warnings.append(self.warning)
+                self.warning = self.warn()
                 self.row = self.note() if self.row_is_due() else None
                 if self.callback:
                     self.call_back()
@@ -98,15 +112,24 @@ class Loop:
     def batches_left(self):
         """(t, batch) of all steps that are left."""
         left = range(0) if self.stopped else range(self.t, self.steps)
-        drawn = ((t, self.batch(t)) for t in left)
+        drawn = ((t, self.draw(t)) for t in left)
         return prefetch(drawn, self.ahead) if self.ahead else drawn
+
+    def draw(self, t):
+        try:
+            return self.batch(t)
+        except StopIteration:
+            raise ValueError(f"{self.owner}: batch(t) must give a batch for every t < {self.steps}, "
+                             f"it raised StopIteration for {t}") from None
+
+    def optimizers(self):
+        return [part for part in self.parts.values() if isinstance(part, Optimizer)]
 
     def set_learning_rate(self, t):
         """Give the schedule's η to the optimisers."""
         if self.schedule:
-            for part in self.parts.values():
-                if isinstance(part, Optimizer):
-                    part.learning_rate = self.schedule(t)
+            for optimizer in self.optimizers():
+                optimizer.learning_rate = self.schedule(t)
 
     def take(self, t, batch):
         """Take a step; returns what it measured, {name: float}."""
@@ -116,10 +139,22 @@ class Loop:
             raise Diverged(f"{self.owner}: {error} at step {t + 1}", t + 1) from None
         try:
             measured = measured if isinstance(measured, dict) else {"loss": measured}
-            return {name: float(value) for name, value in measured.items()}
+            measures = {name: float(value) for name, value in measured.items()}
         except (TypeError, ValueError):
             raise TypeError(f"{self.owner}: step must return its loss, one number, or a dictionary "
                             f"of numbers, got {measured!r}") from None
+        loss = measures.get("loss", 0.0)
+        if not math.isfinite(loss):                     # another measure may be NaN: of nothing
+            raise Diverged(f"{self.owner}: the loss is {loss} at step {t + 1}", t + 1)
+        return measures
+
+    def warn(self):
+        """The monitor's warning of the step, or None."""
+        warning = of_kind(f"{self.owner}: monitor must return a line of warning or None",
+                          self.monitor(self) if self.monitor else None, str, type(None))
+        if warning:
+            self.warnings.append(warning)
+        return warning
 
     def row_is_due(self):
         due = self.every(self.t) if callable(self.every) else self.t % self.every == 0
@@ -133,30 +168,34 @@ class Loop:
                                       if name in measures])) for name in names}
         row = {"step": self.t} | means
         if self.evaluate:
-            row |= self.evaluate(self)
+            row |= of_kind(f"{self.owner}: evaluate must return a dictionary for the row",
+                           self.evaluate(self), dict)
         self.history.append(row)
         self.recent = []
         self.save()
         return row
 
     def call_back(self):
-        """Call the callback, between two steps: an interruption there loses none of them."""
+        """Call the callback, between two steps: when it ends the run, none of them is lost."""
+        for_good = self.stopped                         # by evaluate; only this goes into the file
         try:
             self.callback(self)
-        except (StopIteration, KeyboardInterrupt) as stop:
+        except StopIteration:
+            self.stopped = "stopped by the callback"
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+        if self.stopped != for_good:
+            why, self.stopped = self.stopped, for_good
             self.check_finite()
             self.save()
-            if isinstance(stop, KeyboardInterrupt):
-                raise
-            self.stopped = "stopped by the callback"
+            self.stopped = why
 
     def check_finite(self):
-        """Raise Diverged where a part holds numbers that are not finite."""
-        for name, part in self.parts.items():
-            for entry, value in part.state_dict().items():
-                array = (value if isinstance(value, Tensor) else constant(value)).data
-                if array.dtype.kind == "f" and not backend.of(array).isfinite(array).all():
-                    raise self.diverged(f"numbers in {name} ({entry})")
+        """Raise Diverged where a part holds numbers that are not finite, and were not so before."""
+        for name, entry, array in self.file.not_finite():
+            if not any(array.shape == before.shape and (np.isfinite(array) | (array == before)).all()
+                       for before in self.infinite):
+                raise self.diverged(f"numbers in {name} ({entry})")
 
     def diverged(self, what):
         """The error to raise where something is not finite after the last step."""
@@ -165,6 +204,7 @@ class Loop:
 
     def save(self):
         """Write the checkpoint."""
+        of_kind(f"{self.owner}: stopped must say why, in text", self.stopped, str)
         self.file.save({name: getattr(self, name) for name in PROGRESS})
 
     def resume(self):
@@ -172,36 +212,6 @@ class Loop:
         progress = self.file.load()
         if progress is not None:
             try:
-                _check_progress(progress, self.steps)
+                vars(self).update(progress_of(progress, PROGRESS, self.steps))
             except (TypeError, ValueError) as error:
                 raise self.file.misfit(error) from None
-            vars(self).update(progress)
-
-
-def _check_progress(progress, steps):
-    """Raise ValueError or TypeError for what `save` did not write."""
-    if progress.keys() != PROGRESS.keys():
-        raise ValueError(f"its progress has {', '.join(progress)}; expected {', '.join(PROGRESS)}")
-    for name, kind in PROGRESS.items():
-        if type(progress[name]) is not kind:
-            raise TypeError(f"its {name} is {str(progress[name])[:40]!r}, expected {kind.__name__}")
-    if not all(isinstance(row, dict) for row in progress["history"] + progress["recent"]):
-        raise TypeError("its rows are no dictionaries")
-    if not all(type(value) is float for row in progress["recent"] for value in row.values()):
-        raise TypeError("its measures are no numbers")
-    if not 0 <= progress["t"] <= steps:
-        raise ValueError(f"its step {progress['t']} is none of {steps}")
-
-
-def _whole(owner, name, value, least):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{owner}: {name} must be at least {least}, got {value}")
-    return int(value)
-
-
-def _function(owner, name, value):
-    if not callable(value):
-        raise TypeError(f"{owner}: {name} must be a function, got {type(value).__name__}")
-    return value

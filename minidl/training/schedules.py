@@ -8,7 +8,10 @@ Each is a plain function of t, and they are put together by multiplying:
 [0.0005, 0.000854, 0.0005, 0.000146]
 """
 from bisect import bisect
+from itertools import pairwise
 import math
+
+import numpy as np
 
 from minidl.settings import bounded
 
@@ -56,9 +59,16 @@ def exponential(t, half_life):
 def staircase(t, milestones, factor=0.1):
     """factor^n, where n of the milestones (steps, ascending) are not above t.
 
-    Raises ValueError unless 0 < factor ≤ 1.  Source: He et al. 2016.
+    Raises TypeError for milestones that are no sequence of numbers, ValueError unless they ascend
+    from 0 or more, and unless 0 < factor ≤ 1.  Source: He et al. 2016.
     """
-    return bounded("staircase", "0 < factor ≤ 1", factor) ** bisect(milestones, t)
+    if not isinstance(milestones, (list, tuple, range, np.ndarray)):
+        raise TypeError("staircase: milestones must be a sequence of steps, got "
+                        f"{type(milestones).__name__}")
+    steps = [bounded("staircase", "0 ≤ milestone < inf", step) for step in milestones]
+    if not all(a < b for a, b in pairwise(steps)):
+        raise ValueError(f"staircase: milestones must ascend, got {milestones}")
+    return bounded("staircase", "0 < factor ≤ 1", factor) ** bisect(steps, t)
 
 
 def inverse_root(t, warm_up_steps):
