@@ -45,18 +45,18 @@ def similarity(source, target):
 
         w ≈ a z + b,        |a| the scale, arg a the angle, b the shift,
 
-    and we want the least  L = Σ |a zₙ + b − wₙ|².
+    and we want the least  L = Σ |a zₙ + b − wₙ|².  With conj(z) = x − iy,
 
-        dL = 2 Re Σ (a zₙ + b − wₙ)* db = 0         so   b = w̄ − a z̄
+        dL = 2 Re Σ conj(a zₙ + b − wₙ) db = 0      so   b = mean(w) − a mean(z):
 
-    with the means z̄ and w̄: centre goes to centre.  That leaves z and w less their means, and
+    centre goes to centre.  Replace z and w by their deviations from the means; then
 
-        dL = 2 Re Σ (a zₙ − wₙ)* zₙ da = 0          so   a = Σ zₙ* wₙ / Σ |zₙ|².
+        dL = 2 Re Σ conj(a zₙ − wₙ) zₙ da = 0       so   a = Σ conj(zₙ) wₙ / Σ |zₙ|².
 
-    A mirror would be a z*, which no a gives.  As a matrix, a z + b is
+    A reflection, z ↦ conj(z), cannot be written as a z + b.  As a matrix, a z + b is
     [[Re a, −Im a, Re b], [Im a, Re a, Im b]].
-    Raises ValueError unless both are as many finite points, of which two of `source` differ.
-    Source: Umeyama 1991, whose solution in any dimension this is for two.
+    Raises ValueError unless both hold the same number of finite points, and two of `source` differ.
+    Source: Umeyama 1991; this is the two-dimensional case of his solution.
     """
     z, w = _points("source", source), _points("target", target)
     if z.shape != w.shape:
@@ -65,7 +65,7 @@ def similarity(source, target):
     spread = np.vdot(z - centre, z - centre).real
     if not spread > 0:
         raise ValueError("similarity: two points of source must differ, or no angle follows")
-    a = np.vdot(z - centre, w - goal) / spread          # vdot(z, w) = Σ z* w
+    a = np.vdot(z - centre, w - goal) / spread          # vdot(z, w) = Σ conj(z) w
     b = goal - a * centre
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
@@ -99,10 +99,10 @@ def chip_transform(landmarks, size=150, padding=0.25):
 
 
 def misfit(landmarks):
-    """How unlike a face's the landmarks lie: the root mean square of the STEADY points' distances
-    from the mean face, after the best similarity, in widths of the unit square that it fills.
+    """How far the landmarks are from a face's shape: the root mean square of the STEADY points'
+    distances from the mean face, after the best similarity, in widths of the square that it fills.
 
-    Of faces 0.03, seldom 0.08, however they are turned in the picture; of points that a network
+    For faces about 0.03, seldom 0.08, however they are turned in the picture; of points that a network
     gives where there is no face mostly above 0.12.  Infinite where all points are in one place.
     """
     transform, mean = chip_transform(landmarks, 1, 0), MEAN_FACE[STEADY - 17]
