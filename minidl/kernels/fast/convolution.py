@@ -185,6 +185,8 @@ def _by_columns(x, u, g, bias):
 
     size, per_row = math.prod(shape) * x.itemsize, math.prod(others) * taps * groups * x.itemsize
     threads = threads_for(GATHERED * len(x) * rows * per_row)
+    if _overlapping(g, channels, outputs, xp):
+        per_row //= g.kernel[0]
     todo = strips(len(x), rows, per_row, xp, BUDGET + 4 * size, threads)    # beside what is summed
     found = sum_over(add, todo, shape, x.dtype, xp, threads)
     w = found[:, :taps].swapaxes(0, 1).reshape(*g.kernel, channels, groups * outputs)
@@ -225,6 +227,8 @@ def _correlate(x, w, b, g, rectified=False, output=None):
         w, b = xp.concatenate([w, b[None]]), None
     filters = w.reshape(len(w), groups, each).swapaxes(0, 1)
     overlapping = _overlapping(g, channels, outputs, xp)
+    if overlapping:
+        per_row //= g.kernel[0]                         # as many rows more in a strip
 
     def fill(strip):
         places, out = seen(x, strip, g, output), y[strip]
