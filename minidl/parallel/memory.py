@@ -19,7 +19,7 @@ import numpy as np
 LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
-ROOM = 3                # times as large as what is asked for: the largest block that serves
+ROOM = 4                # times as large as what is asked for: the largest block that serves
 LESSON = 2 ** 25 - 2 ** 14  # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
 
 np.empty(LESSON, np.uint8)
