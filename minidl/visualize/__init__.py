@@ -1,0 +1,2 @@
+"""What do deep ConvNets learn?  What a unit sees, and what makes it most active."""
+from minidl.visualize.fields import ReceptiveField, receptive_fields
