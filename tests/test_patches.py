@@ -104,6 +104,31 @@ def test_every_place_by_its_crop():
             np.testing.assert_allclose(again[position], a[place], rtol=1e-5, atol=1e-6)
 
 
+def test_vgg_and_the_pooling_grid():
+    """Its aligned crop gives a unit of VGG-19 its activation; the box alone, cut anywhere, does not."""
+    rng, before, blocks = np.random.default_rng(0), 3, []
+    for count in md.models.vgg.CONVOLUTIONS["vgg19"]:
+        blocks.append([])
+        for _ in range(count):
+            weight = rng.normal(0, (2 / 9 / before) ** 0.5, (3, 3, before, 8)).astype("float32")
+            blocks[-1].append((weight, np.zeros(8, "float32")))
+            before = 8
+    net = md.models.VGG(blocks, (120.0, 110.0, 100.0))
+    pictures = [rng.integers(0, 256, (170 + 13 * i, 200 - 7 * i, 3)).astype("uint8") for i in range(3)]
+    run = lambda pixels, layer: net(md.tensor(pixels[None], dtype="float32"), layer)[layer].numpy()[0]
+    for layer in "relu2_2", "relu3_1", "relu4_1", "relu5_1":
+        inside, wrong = 0, 0
+        for unit, patches in top_patches(net, pictures, layer, k=2).patches.items():
+            for patch in patches:
+                crop, position = patch.crop(pictures[patch.picture])
+                assert run(crop, layer)[(*position, unit)] == pytest.approx(patch.activation, rel=1e-5)
+                if all(low >= 0 and high <= n for (low, high), n in zip(patch.box, pictures[patch.picture].shape)):
+                    box = patch.shown(pictures[patch.picture])
+                    inside += 1
+                    wrong += np.abs(run(box, layer)[..., unit] - patch.activation).min() > 1e-3 * patch.activation
+        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1", "relu4_1")), layer
+
+
 def test_padding_is_shown():
     weight = np.ones((3, 3, 3, 1), "float32")
     net = nn.Sequential({"conv": nn.Conv2d.from_weights(weight, padding=1)})
@@ -182,5 +207,5 @@ def test_bad_input(options, error, words):
     arguments = {"net": small_net(), "pictures": drawn_pictures(1), "layer": "relu1"} | options
     with pytest.raises(error, match=f"^top_patches: {words}"):
         top_patches(**arguments)
-    with pytest.raises(TypeError, match="receptive_fields: net must be a nn.Sequential"):
+    with pytest.raises(TypeError, match="top_patches: net must be a nn.Sequential"):
         top_patches(nn.ReLU(), drawn_pictures(1), "relu")

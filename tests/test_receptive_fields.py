@@ -90,6 +90,21 @@ def test_a_gradient_reaches_the_box(case, data):
                 assert (found[0], found[-1]) == (low, high - 1)
 
 
+@given(small_nets(), st.data())
+def test_an_aligned_crop_gives_the_same_value(case, data):
+    """Anywhere in a picture: in its corners, where a box is half padding, and where strides leave the last pixels out."""
+    ndim, net = case
+    field = receptive_fields(net)[net.names[-1]]
+    sizes = [size + data.draw(st.integers(0, 6)) for size, *_ in field.along(ndim)]
+    x = np.random.default_rng(0).random((1, *sizes, 1))
+    y = net(md.tensor(x)).numpy()
+    drawn = tuple(data.draw(st.integers(0, n - 1)) for n in y.shape[1:-1])
+    for position in drawn, (0,) * ndim, tuple(n - 1 for n in y.shape[1:-1]):
+        crop, place = field.aligned(position, sizes)
+        again = net(md.tensor(x[(0, *(slice(*bounds) for bounds in crop))][None])).numpy()
+        np.testing.assert_allclose(again[(0, *place, 0)], y[(0, *position, 0)], rtol=1e-12)
+
+
 def test_axes_that_differ():
     net = nn.Sequential({"conv": nn.Conv2d(1, 1, (3, 5), stride=(1, 2), padding=((0, 1), 2), rng=0),
                          "pool": nn.AveragePool(2, padding=((1, 0),))})

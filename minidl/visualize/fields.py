@@ -1,11 +1,11 @@
 """Receptive fields: which pixels a unit sees.
 
-Along an axis, output p of a layer is made of the inputs s·p + d·k − pad, 0 ≤ k < K: the first and the
-last are (K − 1)·d apart.  Let neighbouring inputs see pixels that lie `jump` apart, each `size` of
-them, and let input 0 have its middle at pixel `start`.  Then for the outputs
+Along an axis, output p of a layer is made of the inputs s·p + d·k − pad, 0 ≤ k < K: the first and
+the last are (K − 1)·d apart.  Let each input see `size` pixels, neighbours lie `jump` pixels apart,
+and input 0 have its middle at pixel `start`.  Then for the outputs
 
-    size'  = size + (K − 1)·d·jump                  from the first input's first pixel to the last's last
-    start' = start + ((K − 1)·d / 2 − pad)·jump     the middle between output 0's first and last input
+    size'  = size + (K − 1)·d·jump                 from the first input's box to the last's
+    start' = start + ((K − 1)·d / 2 − pad)·jump    between output 0's first input and its last
     jump'  = jump·s
 
 beginning with pixels: size 1, jump 1, start 0.  So unit i sees the pixels from
@@ -21,6 +21,7 @@ Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutiona
 from typing import NamedTuple
 
 from minidl.nn import Sequential
+from minidl.nn.windows import shortest
 
 
 class ReceptiveField(NamedTuple):
@@ -38,8 +39,8 @@ class ReceptiveField(NamedTuple):
         return list(zip(*(each(value, axes) for value in self)))
 
     def box(self, position):
-        """((low, high), …), what the unit at a position (one index for each axis) sees: from low up
-        to, without, high.  It may reach beyond the picture, into the padding."""
+        """((low, high), …): the unit at a position (an index for each axis) sees the pixels
+        low ≤ i < high.  They may reach beyond the picture, into the padding."""
         box = []
         for i, (size, jump, start) in zip(position, self.along(len(position))):
             low = int(start + i * jump - (size - 1) / 2)
@@ -47,7 +48,7 @@ class ReceptiveField(NamedTuple):
         return tuple(box)
 
     def aligned(self, position, sizes):
-        """(crop, where the unit is in it): what of a picture gives the unit the same value by itself.
+        """(crop, where the unit is in it): what of a picture gives the unit its value by itself.
 
         sizes: the picture's, none below the field's.  crop: ((low, high), …) within the picture.
 
@@ -80,14 +81,19 @@ def receptive_fields(net):
     >>> receptive_fields(net)["pool"]
     ReceptiveField(size=6, jump=2, start=2.5)
     """
-    if not isinstance(net, Sequential):
-        raise TypeError("receptive_fields: net must be a nn.Sequential, whose layers have names, "
-                        f"got {type(net).__name__}")
+    check_net("receptive_fields", net)
     field, fields = ReceptiveField(1, 1, 0.0), {}
     for window in net.geometry():
         field = _behind(field, window)
         fields[window.name] = field
     return fields
+
+
+def check_net(operation, net):
+    """Raise TypeError unless the network is a Sequential, whose layers have names."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"{operation}: net must be a nn.Sequential, whose layers have names, "
+                        f"got {type(net).__name__}")
 
 
 def _behind(field, window):
@@ -102,7 +108,7 @@ def _behind(field, window):
         before = padding[0] if isinstance(padding, tuple) else padding      # of (before, after)
         reach = (kernel - 1) * dilation
         found.append((size + reach * jump, jump * stride, start + (reach / 2 - before) * jump))
-    return ReceptiveField(*(values[0] if len(set(values)) == 1 else values for values in zip(*found)))
+    return ReceptiveField(*map(shortest, zip(*found)))
 
 
 def each(value, axes):

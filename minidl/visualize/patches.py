@@ -1,7 +1,7 @@
 """Which patches of which pictures make a unit most active (Zeiler and Fergus 2013).
 
-A unit u of a layer is a channel: one filter, moved over the picture.  Its activation a[p, u] at place
-p depends on the box of pixels that p sees, and on nothing else.  Over many pictures,
+A unit u of a layer is a channel: one filter, moved over the picture.  Its activation a[p, u] at
+place p depends on the box of pixels that p sees, and on nothing else.  Over many pictures,
 
     the k largest of   max_p a[p, u]     (one for each picture, so that they show different things)
 
@@ -39,13 +39,13 @@ class Patch(NamedTuple):
 
     @property
     def box(self):
-        """((low, high), …): the pixels that the unit sees, from low up to, without, high.  Below 0,
-        and beyond the last, it sees padding."""
+        """((low, high), …): along each axis the unit sees the pixels low ≤ i < high.  Below 0, and
+        beyond the last, they are padding."""
         return self.field.box(self.position)
 
     def crop(self, picture):
-        """(pixels, position): a part of the picture in which the unit, at that position, has the same
-        activation; see `ReceptiveField.aligned`.  picture: as `top_patches` took it."""
+        """(pixels, position): a part of the picture in which the unit, at that position, has the
+        same activation; see `ReceptiveField.aligned`.  picture: as `top_patches` took it."""
         picture = pixels("crop", picture)
         crop, position = self.field.aligned(self.position, picture.shape[:-1])
         return picture[tuple(slice(*bounds) for bounds in crop)], position
@@ -54,12 +54,14 @@ class Patch(NamedTuple):
         """The pixels in the box, an array of the box's sizes; where the unit sees padding stands
         `padding`, a value or one for each channel."""
         picture = pixels("shown", picture)
-        shown = np.empty([high - low for low, high in self.box] + [picture.shape[-1]], picture.dtype)
+        sizes = [high - low for low, high in self.box]
+        shown = np.empty((*sizes, picture.shape[-1]), picture.dtype)
         shown[...] = padding
-        inside = [(max(low, 0), max(min(high, n), 0)) for (low, high), n in zip(self.box, picture.shape)]
-        there = tuple(slice(first - low, max(last - low, 0))
-                      for (first, last), (low, _) in zip(inside, self.box))
-        shown[there] = picture[tuple(slice(*bounds) for bounds in inside)]
+        pixels_there = [range(max(low, 0), min(high, n))
+                        for (low, high), n in zip(self.box, picture.shape)]
+        places = [[pixel - low for pixel in there]
+                  for there, (low, _) in zip(pixels_there, self.box)]
+        shown[np.ix_(*places)] = picture[np.ix_(*pixels_there)]
         return shown
 
 
@@ -83,8 +85,8 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True):
     pictures: a folder, or an iterable of arrays (*S, C) and paths, each at its own size.  They are
         taken one after the other, and none is kept.  (For progress, give tqdm(pictures).)
     layer: its name.  units: integers, by default all of the layer.
-    one_per_picture: a unit's patches are all of different pictures; otherwise several may be of one,
-        and they may overlap.
+    one_per_picture: a unit's patches are all of different pictures; otherwise several may be of
+        one, and they may overlap.
     Skipped are pictures that cannot be read, that the network refuses, that are smaller than the
     layer's receptive field, and in which activations are not finite.
     Raises ValueError for an unknown layer or unit, for a layer that has no receptive field (None in
@@ -93,19 +95,19 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True):
         found = top_patches(net, paths, "relu3_1", units=[7])
         tiles = [patch.shown(patch.name, padding=128) for patch in found.patches[7]]
     """
-    fields = receptive_fields(net)
     check_layer("top_patches", net, layer)
     check_sizes("top_patches", k=k)
     units = None if units is None else integers("top_patches", "units", units)
-    if fields[layer] is None:
-        raise ValueError(f"top_patches: a unit of {layer!r} sees more than a window of the picture; "
-                         "there is no patch to cut")
+    field = receptive_fields(net)[layer]
+    if field is None:
+        raise ValueError(f"top_patches: a unit of {layer!r} sees more than a window of the "
+                         "picture; there is no patch to cut")
     table, number, skipped = None, -1, []
     for number, picture in enumerate(_stream(pictures)):
         is_path = isinstance(picture, (str, os.PathLike))
         name = os.fspath(picture) if is_path else f"pictures[{number}]"
         try:
-            a = _activations(net, pixels("top_patches", picture), layer, fields[layer])
+            a = _activations(net, pixels("top_patches", picture), layer, field)
         except (OSError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             skipped.append(reason if name in reason else f"{name}: {reason}")
@@ -115,12 +117,13 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True):
         table = _merged(table, _Table(*found, np.full(found[0].shape, number),
                                       np.full(found[0].shape, name, object)), k)
     if table is None:
-        raise ValueError("top_patches: there are no pictures" if number < 0 else
-                         f"top_patches: none of the {number + 1} pictures can be used; {skipped[0]}")
-    patches = {unit: [Patch(a.item(), int(picture), name, tuple(map(int, position)), fields[layer])
+        raise ValueError("top_patches: " + (
+            f"none of the {len(skipped)} pictures can be used; {skipped[0]}" if skipped else
+            "there are no pictures"))
+    patches = {unit: [Patch(a.item(), int(picture), name, tuple(map(int, position)), field)
                       for a, position, picture, name in zip(*rows)]
                for unit, *rows in zip(units, *table)}
-    return TopPatches(layer, fields[layer], patches, number + 1 - len(skipped), skipped)
+    return TopPatches(layer, field, patches, number + 1 - len(skipped), skipped)
 
 
 class _Table(NamedTuple):
@@ -180,8 +183,8 @@ def _merged(table, found, k):
     if table is not None:
         found = _Table(*(np.concatenate(both, axis=1) for both in zip(table, found)))
     order = _order(found.activations)[:, :k]
-    return _Table(*(np.take_along_axis(column, order.reshape(order.shape + (1,) * (column.ndim - 2)), 1)
-                    for column in found))
+    rows = np.arange(len(order))[:, None]
+    return _Table(*(column[rows, order] for column in found))
 
 
 def _order(values):

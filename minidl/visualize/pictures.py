@@ -4,6 +4,7 @@ import os
 from minidl.data import load_image
 from minidl.operands import operand
 from minidl.tensor import tensor
+from minidl.visualize.fields import check_net
 
 
 def pixels(operation, picture):
@@ -28,6 +29,8 @@ def batch_of_one(net, array, requires_grad=False):
 
 
 def check_layer(operation, net, layer):
-    """Raise ValueError unless the network has a layer of that name."""
+    """Raise ValueError unless the network has a layer of that name, TypeError for another kind of
+    network."""
+    check_net(operation, net)
     if layer not in net:
         raise ValueError(f"{operation}: layer {layer!r} is none of {', '.join(net.names)}")
