@@ -15,7 +15,7 @@ def relu(x):
     The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
     """
     x = operand("relu", x)
-    return record(kernels.relu(x.data), (x, with_output(lambda gy, y: keep_positive(gy, y))))
+    return record(kernels.relu(x.data), (x, with_output(keep_positive)))
 
 
 def keep_positive(u, y):

@@ -1,0 +1,4 @@
+"""What do deep ConvNets learn?  What a unit sees, and what makes it most active."""
+from minidl.visualize.fields import ReceptiveField, receptive_fields
+from minidl.visualize.patches import Patch, TopPatches, top_patches
+from minidl.visualize.projection import deconvnet, project

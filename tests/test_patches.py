@@ -1,0 +1,211 @@
+"""The strongest patches: against brute force, cut out and run again, with everything outside of them changed."""
+import weakref
+
+import numpy as np
+import pytest
+
+import minidl as md
+from minidl import nn
+from minidl.data import save_image
+from minidl.visualize import receptive_fields, top_patches
+
+pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
+
+
+def small_net(ndim=2, channels=3):
+    """Two strides, so that a crop which is not aligned to them gives other values; dilation and padding."""
+    rng, conv = np.random.default_rng(0), {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim]
+    return nn.Sequential({
+        "conv1": conv(channels, 4, 3, padding=1, rng=rng), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
+        "conv2": conv(4, 5, 3, padding=2, dilation=2, rng=rng), "norm": nn.BatchNorm(5), "relu2": nn.ReLU(),
+        "pool2": nn.MaxPool(3, 2, 1), "conv3": conv(5, 6, 2, padding=((1, 0),) * ndim, rng=rng),
+        "flatten": nn.Flatten()})
+
+
+def drawn_pictures(count, ndim=2, channels=3, low=26, high=40):
+    rng = np.random.default_rng(1)
+    return [rng.normal(0, 1, (*rng.integers(low, high, ndim), channels)).astype("float32") for _ in range(count)]
+
+
+def brute_force(net, pictures, layer, k, one_per_picture=True):
+    """{unit: [(activation, picture, position), …]}: all activations of all pictures, sorted."""
+    found = {}
+    net.eval()
+    for number, picture in enumerate(pictures):
+        a = net(md.tensor(picture[None]), layer)[layer].numpy()[0]
+        for unit in range(a.shape[-1]):
+            rows = sorted(((float(a[place + (unit,)]), number, place) for place in np.ndindex(a.shape[:-1])),
+                          key=lambda row: (-row[0], row[2]))
+            found.setdefault(unit, []).extend(rows[:1 if one_per_picture else k])
+    return {unit: sorted(rows, key=lambda row: (-row[0], row[1:]))[:k] for unit, rows in found.items()}
+
+
+def rows(found):
+    return {unit: [(patch.activation, patch.picture, patch.position) for patch in patches]
+            for unit, patches in found.patches.items()}
+
+
+@pytest.mark.parametrize("layer", ["relu1", "relu2", "conv3"])
+@pytest.mark.parametrize("one_per_picture", [True, False])
+def test_they_are_those_of_brute_force(layer, one_per_picture):
+    net, pictures = small_net(), drawn_pictures(24)
+    found = top_patches(net, iter(pictures), layer, k=5, one_per_picture=one_per_picture)
+    assert rows(found) == brute_force(net, pictures, layer, 5, one_per_picture)
+    assert (found.layer, found.field, found.pictures, found.skipped) == (layer, receptive_fields(net)[layer], 24, [])
+    if one_per_picture:
+        assert all(len({patch.picture for patch in patches}) == 5 for patches in found.patches.values())
+        order = np.random.default_rng(2).permutation(24)
+        shuffled = rows(top_patches(net, [pictures[i] for i in order], layer, k=5))
+        assert rows(found) == {unit: [(a, order[number], place) for a, number, place in these]
+                               for unit, these in shuffled.items()}
+
+
+def test_ties_go_to_the_first_picture_and_place():
+    net = nn.Sequential({"relu": nn.ReLU(), "pool": nn.MaxPool(2)})
+    pictures = [np.full((6, 4, 1), value, "float32") for value in (0, 1, 1, 0, 1)]
+    found = top_patches(net, pictures, "pool", k=4)
+    assert rows(found)[0] == [(1, 1, (0, 0)), (1, 2, (0, 0)), (1, 4, (0, 0)), (0, 0, (0, 0))]
+    several = top_patches(net, pictures, "pool", k=8, one_per_picture=False)
+    assert rows(several) == brute_force(net, pictures, "pool", 8, one_per_picture=False)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_a_patch_by_itself(ndim):
+    """Its aligned crop gives its activation; everything outside its box may change, and it stays."""
+    net, pictures, rng = small_net(ndim).eval(), drawn_pictures(8, ndim), np.random.default_rng(3)
+    padded = 0
+    for layer in "relu1", "pool1", "relu2", "conv3":
+        found = top_patches(net, pictures, layer, k=3)
+        for unit, patches in found.patches.items():
+            for patch in patches:
+                picture = pictures[patch.picture]
+                crop, position = patch.crop(picture)
+                again = net(md.tensor(crop[None]), layer)[layer].numpy()[(0, *position, unit)]
+                assert again == pytest.approx(patch.activation, rel=1e-5, abs=1e-6)
+                other = rng.normal(0, 1, picture.shape).astype("float32")
+                inside = tuple(slice(max(low, 0), high) for low, high in patch.box)
+                other[inside] = picture[inside]
+                again = net(md.tensor(other[None]), layer)[layer].numpy()[(0, *patch.position, unit)]
+                assert again == pytest.approx(patch.activation, rel=1e-5, abs=1e-6)
+                padded += any(low < 0 or high > n for (low, high), n in zip(patch.box, picture.shape))
+    assert padded
+
+
+def test_every_place_by_its_crop():
+    """In every corner of pictures of many sizes: also where a stride leaves the last pixels out."""
+    net = small_net().eval()
+    field = receptive_fields(net)["conv3"]
+    for picture in drawn_pictures(4):
+        a = net(md.tensor(picture[None]), "conv3")["conv3"].numpy()[0]
+        for place in np.ndindex(a.shape[:-1]):
+            crop, position = field.aligned(place, picture.shape[:-1])
+            part = picture[tuple(slice(*bounds) for bounds in crop)]
+            again = net(md.tensor(part[None]), "conv3")["conv3"].numpy()[0]
+            np.testing.assert_allclose(again[position], a[place], rtol=1e-5, atol=1e-6)
+
+
+def test_vgg_and_the_pooling_grid():
+    """Its aligned crop gives a unit of VGG-19 its activation; the box alone, cut anywhere, does not."""
+    rng, before, blocks = np.random.default_rng(0), 3, []
+    for count in md.models.vgg.CONVOLUTIONS["vgg19"]:
+        blocks.append([])
+        for _ in range(count):
+            weight = rng.normal(0, (2 / 9 / before) ** 0.5, (3, 3, before, 8)).astype("float32")
+            blocks[-1].append((weight, np.zeros(8, "float32")))
+            before = 8
+    net = md.models.VGG(blocks, (120.0, 110.0, 100.0))
+    pictures = [rng.integers(0, 256, (170 + 13 * i, 200 - 7 * i, 3)).astype("uint8") for i in range(3)]
+    run = lambda pixels, layer: net(md.tensor(pixels[None], dtype="float32"), layer)[layer].numpy()[0]
+    for layer in "relu2_2", "relu3_1", "relu4_1", "relu5_1":
+        inside, wrong = 0, 0
+        for unit, patches in top_patches(net, pictures, layer, k=2).patches.items():
+            for patch in patches:
+                crop, position = patch.crop(pictures[patch.picture])
+                assert run(crop, layer)[(*position, unit)] == pytest.approx(patch.activation, rel=1e-5)
+                if all(low >= 0 and high <= n for (low, high), n in zip(patch.box, pictures[patch.picture].shape)):
+                    box = patch.shown(pictures[patch.picture])
+                    inside += 1
+                    wrong += np.abs(run(box, layer)[..., unit] - patch.activation).min() > 1e-3 * patch.activation
+        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1", "relu4_1")), layer
+
+
+def test_padding_is_shown():
+    weight = np.ones((3, 3, 3, 1), "float32")
+    net = nn.Sequential({"conv": nn.Conv2d.from_weights(weight, padding=1)})
+    picture = np.zeros((5, 6, 3), "uint8")
+    picture[4, 0] = 200
+    patch, = top_patches(net, [picture], "conv", [0], k=2).patches[0]
+    assert patch == (600, 0, "pictures[0]", (3, 0), (3, 1, 0)) and patch.box == ((2, 5), (-1, 2))
+    shown = patch.shown(picture, padding=(255, 0, 9))
+    assert shown.dtype == np.uint8 and shown.shape == (3, 3, 3)
+    assert (shown[:, 0] == (255, 0, 9)).all() and (shown[:, 1:] == picture[2:5, :2]).all()
+    far = patch._replace(position=(40, 40))
+    assert (far.shown(picture, padding=7) == 7).all()
+
+
+def test_files_and_a_folder(tmp_path):
+    net, rng, paths = small_net(), np.random.default_rng(4), []
+    for i in range(4):
+        paths.append(tmp_path / f"{i}.png")
+        save_image(paths[-1], rng.integers(0, 256, (30 + i, 33, 3)).astype("uint8"))
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    save_image(tmp_path / "3.png", np.zeros((30, 5, 3), "uint8"))
+    found = top_patches(net, tmp_path, "relu2", units=[3, 1, 3], k=9)
+    assert list(found.patches) == [3, 1] and found.pictures == 2
+    one, other = found.skipped
+    assert one.startswith(f"{tmp_path / '1.png'} is not a usable picture: ")
+    assert other == f"{tmp_path / '3.png'}: 30 × 5 is smaller than what a unit of 'relu2' sees, 12 × 12"
+    assert {patch.name for patch in found.patches[3]} == {str(tmp_path / "0.png"), str(tmp_path / "2.png")}
+    patch = found.patches[3][0]
+    assert patch.shown(patch.name).shape == (12, 12, 3)
+    assert rows(top_patches(net, paths, "relu2", [3])) == rows(top_patches(net, tmp_path, "relu2", [3]))
+
+
+def test_what_is_skipped_is_named_and_counted():
+    net, pictures = small_net(), drawn_pictures(3)
+    holes = pictures[0].copy()
+    holes[3, 3] = np.nan
+    bad = [None, pictures[0][..., :2], pictures[0][0, 0], holes, "missing.png"]
+    found = top_patches(net, [bad[0], pictures[0], *bad[1:], *pictures[1:]], "relu1", k=2)
+    assert found.pictures == 3 and [line.split(":")[0] for line in found.skipped] == [
+        "pictures[0]", "pictures[2]", "pictures[3]", "pictures[4]", "[Errno 2] No such file or directory"]
+    assert all("\n" not in line for line in found.skipped) and "missing.png" in found.skipped[-1]
+    assert [patch.activation for patch in found.patches[0]] == [
+        row[0] for row in brute_force(net, pictures, "relu1", 2)[0]]
+
+
+def test_the_table_does_not_grow():
+    """Pictures, and what was computed from them, are gone when the next but one is taken."""
+    seen, rng = [], np.random.default_rng(0)
+
+    def stream():
+        for _ in range(6):
+            assert all(reference() is None for reference in seen[:-1])
+            picture = rng.normal(0, 1, (20, 20, 3)).astype("float32")
+            seen.append(weakref.ref(picture))
+            yield picture
+            del picture
+
+    top_patches(small_net(), stream(), "relu1", k=9)
+    assert len(seen) == 6
+
+
+@pytest.mark.parametrize("options, error, words", [
+    ({"layer": "relu9"}, ValueError, r"layer 'relu9' is none of conv1, relu1, "),
+    ({"layer": "flatten"}, ValueError, "a unit of 'flatten' sees more than a window"),
+    ({"units": [2, 4, -1]}, ValueError, r"layer 'relu1' has the units 0 to 3, got \[4, -1\]"),
+    ({"units": []}, ValueError, "layer 'relu1' has the units 0 to 3, got none"),
+    ({"units": "edges"}, TypeError, "units must be an integer or several"),
+    ({"k": 0}, ValueError, "k must be an integer ≥ 1"),
+    ({"pictures": []}, ValueError, "there are no pictures"),
+    ({"pictures": 3}, TypeError, "pictures must be a folder, or arrays and paths, got int"),
+    ({"pictures": [np.zeros((2, 40, 3))]}, ValueError,
+     r"none of the 1 pictures can be used; pictures\[0\]: 2 × 40 is smaller than what a unit of 'relu1' sees, 3 × 3"),
+])
+def test_bad_input(options, error, words):
+    arguments = {"net": small_net(), "pictures": drawn_pictures(1), "layer": "relu1"} | options
+    with pytest.raises(error, match=f"^top_patches: {words}"):
+        top_patches(**arguments)
+    with pytest.raises(TypeError, match="top_patches: net must be a nn.Sequential"):
+        top_patches(nn.ReLU(), drawn_pictures(1), "relu")
