@@ -399,8 +399,16 @@ def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monk
     assert not (tmp_path / "cut.checkpoint.npz").exists()
 
 
+@pytest.fixture
+def ctrl_c():
+    """The key's own effect, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_before_the_first_checkpoint_leaves_the_model_that_was_there(
-        att, tmp_path, capsys, monkeypatch):
+        att, tmp_path, capsys, monkeypatch, ctrl_c):
     """The key itself, twice in a step: nothing is kept.  Once: that step ends first."""
     model, stepped = tmp_path / "m.npz", training.descend
     model.write_bytes(b"what was there")
