@@ -190,7 +190,8 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
 def _evened(operation, x, w_shape, stride, padding, dilation):
     """x and the padding of both its sides."""
     n = _spatial(operation, x.shape, w_shape)
-    stride, dilation = per_axis(operation, "stride", stride, n, 1), per_axis(operation, "dilation", dilation, n, 1)
+    stride = per_axis(operation, "stride", stride, n, 1)
+    dilation = per_axis(operation, "dilation", dilation, n, 1)
     return evened(x, widths(operation, padding, x.shape[1:-1], w_shape[:-2], stride, dilation))
 
 

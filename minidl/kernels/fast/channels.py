@@ -26,11 +26,6 @@ def add_up(x):
     return _total(lambda part: _sum(x[part], channels), x, channels, work=1 / 2)       # read once, nothing written
 
 
-def add_up_here(x):
-    """`add_up` in one piece, on this thread."""
-    return _sum(_rows(x), x.shape[-1])
-
-
 @accumulated(arrays=2)
 def sums(u, x, m):
     """Σ u and Σ u ⊙ (x − m) over all axes but the last: (2, C), with m (C,)."""
@@ -172,7 +167,10 @@ def _repeated(vector, x):
 
 
 def _sum(rows, channels):
-    """Σ over rows and over the k of each: (C,).  dot, which lets other threads run: see threads.LOCKED."""
+    """Σ over rows and over the k of each: (C,).
+
+    By dot, which lets other threads run: NumPy's own sums of few results hold the interpreter.
+    """
     xp = backend.of(rows)
     if rows.dtype.char not in "fd":                     # no BLAS
         return rows.reshape(-1, channels).sum(0)
