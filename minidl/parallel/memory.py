@@ -19,7 +19,8 @@ import numpy as np
 LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
-ROOM = 4                # times as large as what is asked for: the largest block that serves
+ROOM = 4                # the largest block that serves is smaller than so many times what is asked for:
+                        # a pooled array does not take the block of the array that was pooled 2×2
 LESSON = 2 ** 25 - 2 ** 14  # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
 
 np.empty(LESSON, np.uint8)
@@ -59,7 +60,7 @@ class Pool:
 
     def take(self, size):
         """A dead block that serves, or None.  Collected garbage may give blocks back meanwhile."""
-        fitting = sorted(s for s in list(self.free) if size <= s <= ROOM * size)
+        fitting = sorted(s for s in list(self.free) if size <= s < ROOM * size)
         for found in [size] if self.free.get(size) else fitting:
             blocks = self.free.get(found)
             if blocks:

@@ -176,7 +176,9 @@ def _by_columns(x, u, g, bias):
         places = seen(x, strip, g, g.output)
         if _overlapping(g, channels, outputs, xp):
             for k, rows in enumerate(_rows(places, g)):
-                parts = np.matmul(rows.swapaxes(1, 2), u[strip].reshape(*rows.shape[:2], outputs))
+                rows = rows.swapaxes(1, 2)
+                parts = workspace(np, "parts", (*rows.shape[:2], outputs), x.dtype)
+                np.matmul(rows, u[strip].reshape(len(rows), -1, outputs), out=parts)
                 np.add.reduce(parts, out=product[0].reshape(g.kernel[0], -1, outputs)[k])
             return
         matrices = columns(windows(places, g.kernel, g.stride, g.dilation), groups, ones)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.kernels.fast.selection import keep_here
-from minidl.kernels.fast.views import pad, windows
+from minidl.kernels.fast.views import move, pad, windows
 from minidl.kernels.precision import lowest, real
 from minidl.kernels.sums import mean
 from minidl.parallel.memory import empty
@@ -147,7 +147,7 @@ def _fold(u, g, contributions):
         places = seen[(slice(None),) * len(g.kernel) + strip]
         planes = contributions(strip).reshape(places.shape)
         if tiling:
-            places[...] = planes
+            move(planes, places)
         else:
             for offset in np.ndindex(*g.kernel):
                 part = places[offset]
@@ -168,7 +168,7 @@ def _planes(seen, strip, name="planes"):
     """What is seen in a strip of places, copied into the workspace of that name: (|K|, …)."""
     part = seen[(slice(None),) * ((seen.ndim - 2) // 2) + strip]
     planes = workspace(backend.of(seen), name, part.shape, seen.dtype)
-    planes[...] = part
+    move(part, planes)
     return planes.reshape(math.prod(part.shape[:(seen.ndim - 2) // 2]), -1)
 
 
