@@ -491,7 +491,7 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "{people}", "--far",
       "0"], "got 0"),
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "{bad}/single"],
-     "1 pairs of 2 people are too few; at least 5 pairs"),
+     "pictures of 2 people make 1 couples of two people; at least 5"),
     (["remove", "--gallery", "{bad}/none/g.npz", "--model", "{model}", "Ann"], "`enroll` makes"),
     (["train", "--data", "{bad}/few", "--model", "m.npz", "--steps", 0, "--pretrain-steps", 0], "nothing to train"),
     (["train", "--data", "x", "--model", "m.npz", "--apart", 2],

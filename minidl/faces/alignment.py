@@ -40,18 +40,21 @@ STEADY = np.array([*range(27, 55), *range(60, 65)])
 def similarity(source, target):
     """The rotation, scale and shift that carry points nearest to others.
 
-    source, target: (N, 2), as x and y → M (2, 3), target ≈ M (x, y, 1)ᵀ.
+    source, target: (N, 2), as x and y → M (2, 3); for each point target ≈ M (x, y, 1)ᵀ.
     With points as complex numbers z = x + iy and w, a similarity without mirror is
 
         w ≈ a z + b,        |a| the scale, arg a the angle, b the shift,
 
     and we want the least  L = Σ |a zₙ + b − wₙ|².  With conj(z) = x − iy,
 
-        dL = 2 Re Σ conj(a zₙ + b − wₙ) db = 0      so   b = mean(w) − a mean(z):
+        dL = 2 Re (Σ conj(a zₙ + b − wₙ) db) = 0    so   b = mean(w) − a mean(z):
 
-    centre goes to centre.  Replace z and w by their deviations from the means; then
+    the real part is 0 for every complex db only if the sum is.  So centre goes to centre.
+    Replace z and w by their deviations from the means; then
 
-        dL = 2 Re Σ conj(a zₙ − wₙ) zₙ da = 0       so   a = Σ conj(zₙ) wₙ / Σ |zₙ|².
+        dL = 2 Re (Σ conj(a zₙ − wₙ) zₙ da) = 0     so   a = Σ conj(zₙ) wₙ / Σ |zₙ|²,
+
+    where that sum, too, is 0, and so is its conjugate.
 
     A reflection, z ↦ conj(z), cannot be written as a z + b.  As a matrix, a z + b is
     [[Re a, −Im a, Re b], [Im a, Re a, Im b]].
@@ -102,8 +105,9 @@ def misfit(landmarks):
     """How far the landmarks are from a face's shape: the root mean square of the STEADY points'
     distances from the mean face, after the best similarity, in widths of the square that it fills.
 
-    For faces about 0.03, seldom 0.08, however they are turned in the picture; of points that a network
-    gives where there is no face mostly above 0.12.  Infinite where all points are in one place.
+    For faces about 0.03, seldom above 0.08, however they are turned in the picture; of points that
+    a network gives where there is no face mostly above 0.12.  Infinite where all points are in one
+    place.
     """
     transform, mean = chip_transform(landmarks, 1, 0), MEAN_FACE[STEADY - 17]
     carried = mean @ transform[:, :2].T + transform[:, 2]

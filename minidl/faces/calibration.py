@@ -29,7 +29,8 @@ class Impostors:
     rates, distances: rising; F(distances[i]) = rates[i].   people, pairs: how many were measured.
 
     A stranger who is compared with K enrolled pictures is named unless all K refuse.  With F(τ) for
-    each comparison alone, that is 1 − (1 − F(τ))^K, and a stated false accept rate r is kept by
+    each comparison alone, as if they were independent, the share of strangers who are named is
+    1 − (1 − F(τ))^K, and a stated false accept rate r is kept by
 
         F(τ) = 1 − (1 − r)^(1/K)        for r = 0.01 and K = 40:  F(τ) = 0.00025
 
@@ -41,8 +42,9 @@ class Impostors:
     quantile.  Below the smallest it goes on with the mean slope of the rates up to 0.1: d² is a sum
     of many squared differences, so that d is nearly normal.  That is an extrapolation.  Of face128,
     aligned, at r = 0.01 and K = 40, measured on 60 people with one picture each it named 1.6 % of
-    strangers on average of 150 draws, and 4.0 % in the worst tenth of them; on 30 people 0.6 and
-    1.3 %, on 10 people 0.4 and 1.3 %, on 10 pairs 0.8 and 0.7 % (see `of_pairs`).
+    strangers on average of 150 draws, and 4.0 % at the 90th percentile of the draws; on 30 people
+    0.6 and 1.3 %, on 10 people 0.4 and 1.3 %, on 10 pairs 0.8 and 0.7 % (see `of_pairs`; a mean
+    above the 90th percentile: few draws, and those by far, name many).
     Source: Phillips, Grother and Micheals 2011 (false positive identification rate).
     """
     rates: tuple
@@ -85,18 +87,18 @@ class Impostors:
         """From the distances (N,) of pairs of two different people, of so many people in all.
 
         Pairs of the same two people are alike: it is the couples of people, n (n − 1) / 2, that say
-        how small a rate can be seen.  Where they are fewer than FEW, d is taken as normal, and that
-        its mean and deviation are known only from n pairs, μ̂ ± σ̂, counts as well:
+        how small a rate can be seen.  Where they are fewer than FEW, d is taken as normal.  That
+        its mean and deviation are only estimated, from n pairs, μ̂ and σ̂, counts as well:
             F(μ̂ + σ̂ √(1 + 1/n) t) = P(T ≤ t)        T Student's with n − 1 degrees of freedom
-        Couples that share a person are alike too: n is at most twice the number of people, by
-        which the stated rates were kept with face128.  So few people make τ small, not the share
-        of strangers large.        Source: Student 1908.
+        n is the number of couples, or twice the number of people if that is less: couples that
+        share a person are alike too.  (Twice is empirical: with it face128 kept the stated rates.)
+        So few people make τ small, not the share of strangers large.        Source: Student 1908.
         """
         couples = min(len(distances), people * (people - 1) // 2)
         if couples < LEAST:
-            raise ValueError(f"Impostors: {len(distances)} pairs of {people} people are too few; "
-                             f"at least {LEAST} pairs of two people are needed, and thirty people "
-                             "are wise")
+            raise ValueError(f"calibrate: pictures of {people} people make {couples} couples of "
+                             f"two people; at least {LEAST} are needed (4 people), and twenty "
+                             "people are wise")
         if couples < FEW:
             from scipy.stats import t
             n = min(couples, 2 * people)
@@ -130,11 +132,11 @@ class Impostors:
         return -math.expm1(comparisons * math.log1p(-NormalDist().cdf(z)))
 
     def hold_for(self, encodings, labels):
-        """Whether these people come no nearer to each other than those measured: False where half
-        of their pairs lie within what holds 30 % of the measured.
+        """Whether these people come no nearer to each other than those measured: F at the median
+        of their distances is 0.3 or more.
 
-        Other pictures than those crowd together (faces that do not fill them, above all), and so do
-        relatives.  Fewer than 20 people are too few to say: True.
+        It is less where their pictures are of another kind (faces that do not fill them, above
+        all), and of relatives.  Fewer than 20 people are too few to say: True.
         """
         if len(np.unique(labels)) < 20:
             return True
@@ -191,7 +193,8 @@ def calibrate(distances, same, far=None):
     """The τ for pairs (1:1) that accepts as many pairs of one person as a false accept rate of at
     most `far` allows; a Calibration.  For 1:K, see Impostors.
 
-    distances: (N,) between the pictures of each pair; same: (N,) booleans, whether they are one person.
+    distances: (N,) between the pictures of each pair; same: (N,) booleans, whether they are of one
+        person.
     far: the share of pairs of two people that may be accepted; None takes the τ of the highest
         accuracy instead, which is wiser with a few dozen pairs: M pairs of two people cannot tell
         rates below 1/M.

@@ -2,7 +2,7 @@
 
 A detector looks once.  Each cell of its last feature maps has a few anchor boxes, of the sizes and
 shapes that faces have.  For each of them it says how likely it holds a face (the lecture's p_c) and
-how the face's box differs from it (b_x, b_y, b_w, b_h).
+how the face's box (b_x, b_y, b_w, b_h) differs from it, as numbers t.
 Boxes here are x₀, y₀, x₁, y₁ in 0..1 of the square that the network saw.
 Sources: Redmon and Farhadi 2017 (YOLO9000), Liu et al. 2016 (SSD), Huang et al. 2017 (SSD with
 MobileNet).
@@ -26,7 +26,7 @@ def decode_grid(raw, anchors=GRID_ANCHORS):
 
         p_c = σ(t_o)
         b_x = (c + σ(t_x)) / n,   b_y = (r + σ(t_y)) / n        the centre stays in its cell
-        b_w = p_w exp(t_w) / n,   b_h = p_h exp(t_h) / n        of t = 0 the anchor itself
+        b_w = p_w exp(t_w) / n,   b_h = p_h exp(t_h) / n        for t = 0 the anchor itself
 
     Boxes come by row, column and anchor.
     """

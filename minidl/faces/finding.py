@@ -86,7 +86,8 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.3                               # IoU of two frames of one face
-# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture
+# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture: a detector
+# is seldom wrong, so it is believed where landmarks are doubtful
 MISFIT, MISFIT_OF_WHOLE = 0.2, 0.07
 FAINT = 0.005                               # the least score of a face that is a whole picture
 
@@ -96,15 +97,17 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
 
     picture: (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255, as `data.load_image`
         gives it.
-    detector: "ssd", or "tiny", which takes less time and sees less.
+    detector: "ssd", or "tiny", a smaller network that misses more of the small faces.
     threshold: of the score, 0..1.  A lower one finds more, and more that is no face.
     smallest: how wide a face is, in pixels, that should be found, 8 or more.  Where that is too
-        small for the detector, parts of the picture are looked at beside the whole.  That takes its
-        time: of half the width four times as many.
+        small for the detector in the whole picture, parts of it are looked at as well, and half the
+        width needs four times as many.  In a small picture smaller faces are found anyway.
     whole: what is done with a picture that a face fills, which detectors may miss.
         "auto": where nothing is found, the whole picture is taken as the box of a face, if one that
             fills it is seen at least faintly.
         True: it is taken so at once, whatever it shows.  False: never.
+        The score of such a Face is None.
+    Faces may be tilted by some 30°: turn a picture that lies on its side.
     A box in which the landmarks lie unlike a face's (`alignment.misfit`) is left out.  The list is
     empty where there is no face.
     The networks are fetched and loaded when they are first needed.
@@ -113,13 +116,13 @@ def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
     """
     if detector not in DETECTORS:
         raise ValueError(f"find: detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
-    if whole not in ("auto", True, False):
+    if not (whole == "auto" or isinstance(whole, (bool, np.bool_))):
         raise ValueError(f"find: whole must be 'auto', True or False, got {whole!r}")
     if not 0 <= threshold <= 1 or not 8 <= smallest < math.inf:
         raise ValueError("find: threshold must be in 0..1 and smallest at least 8 pixels, "
                          f"got {threshold} and {smallest}")
     picture = _rgb("find", picture)
-    if whole is True:
+    if whole and whole != "auto":
         return whole_faces([picture])
     boxes, scores, frames = detect(picture, DETECTORS[detector], threshold, smallest)
     points = landmarks([(picture, frame) for frame in frames])
@@ -156,7 +159,8 @@ def detect(picture, looks, threshold, smallest):
     """(boxes (N, 4), scores (N,), frames (N, 4)) of the faces in a picture, the surest first.
 
     picture: (H, W, 3) uint8.  frames: the boxes, grown by their look's margins.
-    A face that fills more than half of the picture is the last that is looked for.
+    Looks come from near faces to far ones.  After one that found a face of more than half of the
+    picture the others are left out.
     """
     found = []
     for look in looks:
@@ -261,7 +265,7 @@ def fitted(picture, size, border=0, middle=False):
     edge = round(border * size)
     sides, room = np.array(picture.shape[1::-1]), size - 2 * edge
     inner = np.maximum(np.rint(room * sides / sides.max()).astype(int), 1)
-    x, y = edge + ((room - inner) // 2 if middle else 0 * inner)
+    x, y = edge + (room - inner) // 2 if middle else (edge, edge)
     shown = np.zeros((size, size, 3), "float32")
     picture = Image.fromarray(np.ascontiguousarray(picture))
     resized = picture.resize(tuple(inner.tolist()), Image.Resampling.BILINEAR)
@@ -289,5 +293,8 @@ def _rgb(operation, picture):
     if picture.dtype != np.uint8:
         if not np.isfinite(picture).all():
             raise ValueError(f"{operation}: picture has values that are not finite")
+        if 0 < picture.max(initial=0) <= 1:
+            raise ValueError(f"{operation}: picture must be in 0..255, and its largest value is "
+                             f"{picture.max():.4g}; multiply it by 255")
         picture = np.rint(picture.clip(0, 255)).astype("uint8")
     return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))

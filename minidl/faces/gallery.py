@@ -31,10 +31,13 @@ class Gallery:
     """People and the encodings of their pictures, by one encoder.
 
         gallery = Gallery(models.face128())
-        gallery.enroll("Ann", picture)
-        gallery.verify(other_picture, "Ann")        # <Ann: 0.412 ≤ 0.5701; not calibrated>
+        face, = find(picture)                       # where there is more than a face in it
+        gallery.enroll("Ann", face)
+        gallery.verify(other_picture, "Ann")        # <Ann: 0.412 ≤ 0.5825; not calibrated>
         gallery.identify(other_picture)
 
+    A picture is what `encode` takes: a `Face` that `find` has found, or an array that one face
+    fills.  Nobody is looked for here: of a photograph with more in it, the whole is encoded.
     τ is the largest distance that counts as one person.  A stranger is compared with all pictures
     enrolled, so τ must fall as the gallery grows:
         threshold           None: τ follows, for each question, from false_accept_rate and from how
