@@ -2,3 +2,4 @@
 from minidl.visualize.fields import ReceptiveField, receptive_fields
 from minidl.visualize.patches import Patch, TopPatches, top_patches
 from minidl.visualize.projection import deconvnet, project
+from minidl.visualize.synthesis import strength, synthesize
