@@ -66,7 +66,8 @@ def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0
                 if step < start_steps:
                     change_rule(a, keep_positive, _raising, since=seen)
                 J = ops.max(a) + ops.mean(a) + ops.norm(ops.relu(a))
-                c.grad, = grad(-J, [c])
+                up, = grad(J, [c])
+                c.grad = -up                            # optimisers go down
                 optimizer.step()
                 if callback is not None:
                     callback(step, J.item())
