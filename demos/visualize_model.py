@@ -1,0 +1,148 @@
+"""What the commands of demos.visualize share: a network by its name, its pictures, its strongest patches."""
+from functools import lru_cache
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from demos.command_line import progress
+from minidl.data import drawn_characters, list_images, load_image, photographs
+from minidl.files import cache_folder
+from minidl.models import character_encoder, face128, load_encoder, vgg16, vgg19
+from minidl.visualize import load_patches, receptive_fields, save_patches, top_patches
+from minidl.weights import WeightsError
+
+EVERY = 25                          # pictures after which what was found so far is written
+CHARACTERS = 200                    # that are drawn for an encoder of characters
+READERS = {"siamese": load_encoder, "characters": character_encoder, "vgg19": vgg19, "vgg16": vgg16,
+           "face128": face128}
+
+
+class Subject:
+    """A network that is looked at.
+
+    name: "vgg19" or "face128", pre-trained; or a file that demos.faces or demos.one_shot trained, or of VGG's weights.
+    data: a folder of pictures, or None for what suits the network; quick: of these, few.
+    size: the longer side in pixels that larger pictures are brought to; None: none.
+    """
+
+    def __init__(self, name, data=None, quick=False, size=None, seed=0):
+        self.name, self.net, self.size = name, read_net(name), size
+        self.channels = getattr(self.net, "channels", 3)
+        self.fields = {layer: field for layer, field in receptive_fields(self.net).items() if field is not None}
+        self.drawn = {}
+        if data is not None:
+            self.names = [str(path) for path in list_images(data)]
+            if not self.names:
+                raise ValueError(f"--data {data}: there are no pictures in this folder")
+        elif self.channels == 1:
+            found = drawn_characters(4, CHARACTERS // (20 if quick else 4) // 4, 4, seed=seed)
+            self.drawn = {f"drawn{i}": picture[..., None] for i, picture in enumerate(found.pictures)}
+            self.names = list(self.drawn)
+        else:
+            sets = ["tabler"] if self.fixed else ["foolbox"] if quick else []
+            paths = photographs(*sets)
+            if self.fixed:                          # portraits
+                paths = [path for path in paths if path.name.startswith(("male-", "female-"))][:20 if quick else None]
+            self.names = list(map(str, paths))
+        self.read = lru_cache(256)(self._read)
+
+    @property
+    def fixed(self):
+        """The size that the network's pictures must have, None for any."""
+        return getattr(self.net, "size", None)
+
+    def _read(self, name):
+        """A picture as the network is shown it."""
+        picture = self.drawn[name] if name in self.drawn else load_image(name)
+        if self.size is not None and max(picture.shape[:2]) > self.size:
+            from minidl.data import resize
+            picture = resize(picture, self.size)
+        if not self.fixed:
+            return picture
+        from minidl.faces import find
+        from minidl.faces.encoding import prepare
+        if getattr(self.net, "aligned", False):
+            faces = find(picture, whole="auto")
+            if not faces:
+                raise ValueError(f"{name}: no face was found in it")
+            picture = max(faces, key=lambda face: np.prod(face.box[2:] - face.box[:2])).chip(self.fixed)
+        return np.rint(prepare(picture, self.fixed, self.channels)).astype(np.uint8)
+
+    def stream(self):
+        """(name, picture) of all; what cannot be read comes as its error says, and is skipped."""
+        for name in self.names:
+            try:
+                yield name, self.read(name)
+            except (OSError, ValueError) as error:
+                yield name, error
+
+    def check(self, layer, windowed=True):
+        """Raise ValueError for a layer that it does not have, or whose units see more than a window."""
+        if layer not in self.net:
+            raise ValueError(f"--layer {layer} is none of {', '.join(self.net.names)}")
+        if windowed and layer not in self.fields:
+            raise ValueError(f"--layer {layer}: its units see more than a window of the picture; those of "
+                             f"{', '.join(self.fields)} do not")
+
+    def top(self, layers, k=9, inside=False, quiet=False):
+        """{layer: TopPatches} of all units, from the cache as far as they are there.
+
+        Ctrl-C leaves in the cache what was found; the same command goes on from there.
+        """
+        folder, key = cache_folder() / "visualize", self._key(k, inside)
+        folder.mkdir(exist_ok=True)
+        paths = {layer: folder / f"{key}-{layer}.json" for layer in layers}
+        found = _cached(paths)
+        done = next(iter(found.values())).taken if found else 0
+        bar = progress(len(self.names), f"looking at pictures with {self.name}", quiet or done == len(self.names))
+        bar.update(done)
+        try:
+            for end in [*range(done + EVERY, len(self.names), EVERY), len(self.names)] if done < len(self.names) else []:
+                stream = (item for item, _ in zip(self.stream(), range(end)))
+                found = top_patches(self.net, stream, layers, k=k, inside=inside, earlier=found or None,
+                                    callback=lambda number: bar.update())
+                for layer, path in paths.items():
+                    save_patches(path, found[layer])
+                if any(one.interrupted for one in found.values()):
+                    raise KeyboardInterrupt
+        finally:
+            bar.close()
+        return found
+
+    def _key(self, k, inside):
+        """SHA-256 of all that decides what is found."""
+        digest = hashlib.sha256(f"{k} {inside} {self.size}".encode())
+        for name, value in self.net.state_dict().items():
+            digest.update(name.encode() + np.ascontiguousarray(value.numpy()).tobytes())
+        for name in self.names:
+            if name in self.drawn:
+                digest.update(self.drawn[name].tobytes())
+            else:
+                state = Path(name).stat()
+                digest.update(f"{name} {state.st_size} {state.st_mtime_ns}".encode())
+        return digest.hexdigest()[:24]
+
+
+def _cached(paths):
+    """What the cache has of these layers, {} unless it has all, to the same picture."""
+    try:
+        found = {layer: load_patches(path)._replace(interrupted=False) for layer, path in paths.items()}
+    except (OSError, ValueError):
+        return {}
+    return found if len({one.taken for one in found.values()}) == 1 else {}
+
+
+def read_net(name):
+    """The network of that name, or in that file: it is asked each kind that minidl knows."""
+    if name in ("vgg19", "face128"):
+        return READERS[name](name)
+    refused = []
+    if not Path(name).exists():
+        raise ValueError(f"--model {name}: there is no such file; by name are known vgg19 and face128")
+    for read in READERS.values():
+        try:
+            return read(name)
+        except (WeightsError, ValueError) as error:
+            refused.append(str(error))
+    raise ValueError(f"--model {name}: no network of these was found in it: {', '.join(READERS)}; {refused[0]}")
