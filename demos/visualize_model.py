@@ -1,12 +1,12 @@
 """What the commands of demos.visualize share: a network by its name, its pictures, its strongest patches."""
-from functools import lru_cache
+from functools import lru_cache, partial
 import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from demos.command_line import progress
-from minidl.data import drawn_characters, list_images, load_image, photographs
+from minidl.data import drawn_characters, list_images, load_image, photographs, resize
 from minidl.files import cache_folder
 from minidl.models import character_encoder, face128, load_encoder, vgg16, vgg19
 from minidl.visualize import load_patches, receptive_fields, save_patches, top_patches
@@ -56,7 +56,6 @@ class Subject:
         """A picture as the network is shown it."""
         picture = self.drawn[name] if name in self.drawn else load_image(name)
         if self.size is not None and max(picture.shape[:2]) > self.size:
-            from minidl.data import resize
             picture = resize(picture, self.size)
         if not self.fixed:
             return picture
@@ -69,13 +68,9 @@ class Subject:
             picture = max(faces, key=lambda face: np.prod(face.box[2:] - face.box[:2])).chip(self.fixed)
         return np.rint(prepare(picture, self.fixed, self.channels)).astype(np.uint8)
 
-    def stream(self):
-        """(name, picture) of all; what cannot be read comes as its error says, and is skipped."""
-        for name in self.names:
-            try:
-                yield name, self.read(name)
-            except (OSError, ValueError) as error:
-                yield name, error
+    def stream(self, stop):
+        """(name, function that reads it) of the first pictures."""
+        return [(name, partial(self.read, name)) for name in self.names[:stop]]
 
     def check(self, layer, windowed=True):
         """Raise ValueError for a layer that it does not have, or whose units see more than a window."""
@@ -99,8 +94,7 @@ class Subject:
         bar.update(done)
         try:
             for end in [*range(done + EVERY, len(self.names), EVERY), len(self.names)] if done < len(self.names) else []:
-                stream = (item for item, _ in zip(self.stream(), range(end)))
-                found = top_patches(self.net, stream, layers, k=k, inside=inside, earlier=found or None,
+                found = top_patches(self.net, self.stream(end), layers, k=k, inside=inside, earlier=found or None,
                                     callback=lambda number: bar.update())
                 for layer, path in paths.items():
                     save_patches(path, found[layer])

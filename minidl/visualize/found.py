@@ -103,12 +103,14 @@ def _parsed(content):
     if content.pop("top_patches") != 1:
         raise ValueError("another version")
     field = ReceptiveField(*(tuple(v) if isinstance(v, list) else v for v in content["field"]))
+    numbers = [v for value in field for v in (value if isinstance(value, tuple) else (value,))]
     axes = max(len(v) if isinstance(v, tuple) else 1 for v in field)
     patches = {int(unit): [_patch(*row, field, axes) for row in rows]
                for unit, rows in content["patches"].items()}
     found = TopPatches(**content | {"field": field, "patches": patches})
     if not (isinstance(found.layer, str) and type(found.pictures) is int and type(found.k) is int
-            and isinstance(found.skipped, list) and len({len(p) for p in patches.values()}) == 1):
+            and isinstance(found.skipped, list) and len({len(p) for p in patches.values()}) <= 1
+            and all(type(number) in (int, float) for number in numbers)):
         raise ValueError("its entries are not of their kinds")
     return found
 

@@ -29,8 +29,9 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True, 
     """The k patches that make units of a layer most active, as `TopPatches`.
 
     net: a `nn.Sequential`; it is run as after `eval()`.
-    pictures: a folder, or an iterable of arrays (*S, C), of paths, and of (name, array), each at its
-        own size.  They are taken one after the other, and none is kept.
+    pictures: a folder, or an iterable of arrays (*S, C), of paths, and of (name, array) or (name,
+        function that reads it), each at its own size.  They are taken one after the other, and none
+        is kept.
     layer: its name, or several: then {layer: TopPatches}, in one pass over the pictures.
     units: integers, by default all of the layer.
     one_per_picture: a unit's patches are all of different pictures; otherwise several may be of
@@ -104,7 +105,7 @@ def _named(item, number):
 def _look(net, searches, number, name, picture):
     """Run the network on a picture, once, and let every search take what it wants, or skip it."""
     try:
-        picture = pixels("top_patches", picture)
+        picture = pixels("top_patches", picture() if callable(picture) else picture)
         wanted = [search for search in searches.values() if search.fits(name, picture)]
         outputs = dict(net.walk(batch_of_one(net, picture), [search.layer for search in wanted])
                        ) if wanted else {}

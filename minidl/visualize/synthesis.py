@@ -112,9 +112,9 @@ def _of_unit(operation, a, layer, unit):
 
 def _shape(net, size, channels):
     """(sizes of the axes, channels) of a picture for the network, where none are given its own."""
-    size = size or getattr(net, "size", None) or 128
+    size = getattr(net, "size", 128) if size is None else size
     sizes = (size, size) if isinstance(size, int) else integers("synthesize", "size", size)
-    channels = channels or getattr(net, "channels", 3)
+    channels = getattr(net, "channels", 3) if channels is None else channels
     check_sizes("synthesize", channels=channels, **{f"size[{i}]": n for i, n in enumerate(sizes)})
     if len(sizes) > 3:
         raise ValueError(f"synthesize: size must be of 1 to 3 axes, got {size}")
