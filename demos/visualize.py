@@ -20,6 +20,7 @@ import numpy as np
 
 from demos.command_line import Parser, Stopwatch, above, counting, run, start, write_json
 from demos.visualize_model import Subject
+import minidl as md
 from minidl import visualize
 from minidl.data import load_image, save_image
 
@@ -87,7 +88,7 @@ def _patches(subject, layers, options):
     if headings:
         _save(options, "patches.png", visualize.draw_sheet(_title(subject, found, "patches | deconvnet"), headings))
     figures = [_figures(found[layer], layer, unit) for layer in layers for unit in units[layer]]
-    return {"units": figures, "layer": layers[0], "pictures": found[layers[0]].pictures,
+    return {"units": figures, "pictures": found[layers[0]].pictures,
             "skipped": found[layers[0]].skipped}
 
 
@@ -151,15 +152,16 @@ def _everything(subject, layers, options):
 def _honesty(subject, layer, after, options):
     """A sheet: the strongest patches of three units, brought back by the network and by the same with its upper layers
     drawn anew; with the deconvnet the two look alike, with the gradient they do not."""
-    found = subject.top(_usual_layers(subject) if layer in _usual_layers(subject) else [layer],
-                        inside=not options.padding, quiet=options.quiet)[layer]
+    found = subject.top([layer], inside=not options.padding, quiet=options.quiet)[layer]
+    before = layer.replace("relu", "conv")              # a ReLU that is shut in the other network would hide all
+    before = before if before in subject.net else layer
     other, rows, figures = visualize.drawn_anew(subject.net, after, options.seed), [], []
     for unit in _units(found, options, options.count):
         patch = found.patches[unit][0]
         picture = subject.read(patch.name)
         shown, words = [patch.shown(picture, visualize.GREY)], f"unit {unit}, {Path(patch.name).stem}:"
         for rule in "deconvnet", "guided", "gradient":
-            trained, redrawn, rank = visualize.compare(subject.net, other, patch, picture, layer, unit, rule)
+            trained, redrawn, rank = visualize.compare(subject.net, other, patch, picture, before, unit, rule)
             shown += [visualize.contrast(trained), visualize.contrast(redrawn)]
             figures.append({"layer": layer, "unit": unit, "rule": rule, "after": after, "rank_correlation": rank})
             words += f"  {rule} ρ = {rank:.2f}"
@@ -180,7 +182,6 @@ def _honesty(subject, layer, after, options):
 def _count(subject, layer):
     """How many units a layer has."""
     side = subject.fixed or 32
-    import minidl as md
     with md.no_grad():
         x = md.tensor(np.zeros((1, side, side, subject.channels), "float32"))
         return subject.net.eval()(x, layers=[layer])[layer].shape[-1]

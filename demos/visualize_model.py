@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demos.command_line import progress
+from demos.command_line import counting
 from minidl.data import drawn_characters, list_images, load_image, photographs, resize
 from minidl.files import cache_folder
 from minidl.models import character_encoder, face128, load_encoder, vgg16, vgg19
@@ -88,20 +88,28 @@ class Subject:
         folder, key = cache_folder() / "visualize", self._key(k, inside)
         folder.mkdir(exist_ok=True)
         paths = {layer: folder / f"{key}-{layer}.json" for layer in layers}
-        found = _cached(paths)
-        done = next(iter(found.values())).taken if found else 0
-        bar = progress(len(self.names), f"looking at pictures with {self.name}", quiet or done == len(self.names))
-        bar.update(done)
-        try:
-            for end in [*range(done + EVERY, len(self.names), EVERY), len(self.names)] if done < len(self.names) else []:
+        cached = {layer: found for layer, path in paths.items() if (found := _cached(path)) is not None}
+        whole = {layer: found for layer, found in cached.items() if found.taken == len(self.names)}
+        waiting = [layer for layer in layers if layer not in whole]
+        found = {layer: cached[layer] for layer in waiting if layer in cached}
+        if len(found) < len(waiting) or len({one.taken for one in found.values()}) > 1:
+            found = {}                              # they begin together
+        if waiting:
+            found = self._look(waiting, found, paths, k, inside, quiet)
+        return {layer: (whole | found)[layer] for layer in layers}
+
+    def _look(self, layers, found, paths, k, inside, quiet):
+        """{layer: TopPatches} of all pictures, in one pass, from where `found` ends; kept in the paths now and then."""
+        done, count = next(iter(found.values())).taken if found else 0, len(self.names)
+        with counting(count, f"looking at pictures with {Path(self.name).name}", quiet) as bar:
+            bar.update(done)
+            for end in [*range(done + EVERY, count, EVERY), count]:
                 found = top_patches(self.net, self.stream(end), layers, k=k, inside=inside, earlier=found or None,
                                     callback=lambda number: bar.update())
-                for layer, path in paths.items():
-                    save_patches(path, found[layer])
-                if any(one.interrupted for one in found.values()):
+                for layer in layers:
+                    save_patches(paths[layer], found[layer])
+                if found[layers[0]].interrupted:
                     raise KeyboardInterrupt
-        finally:
-            bar.close()
         return found
 
     def _key(self, k, inside):
@@ -118,13 +126,12 @@ class Subject:
         return digest.hexdigest()[:24]
 
 
-def _cached(paths):
-    """What the cache has of these layers, {} unless it has all, to the same picture."""
+def _cached(path):
+    """The TopPatches in a file of the cache; None where it is not there, or damaged."""
     try:
-        found = {layer: load_patches(path)._replace(interrupted=False) for layer, path in paths.items()}
+        return load_patches(path)._replace(interrupted=False)
     except (OSError, ValueError):
-        return {}
-    return found if len({one.taken for one in found.values()}) == 1 else {}
+        return None
 
 
 def read_net(name):

@@ -53,8 +53,9 @@ def compare(net, other, patch, picture, layer, unit, rule="deconvnet"):
     """(D, D', ρ): a patch's activation brought back by the one network and by the other, each over
     the patch's box, and their rank correlation there.
 
-    The same signal goes down both, the patch's activation at its place; how active the unit of the
-    other network is does not matter.  The rest as in `patch_projection`.
+    The same signal goes down both: the patch's activation at its place, however active the other
+    network's unit is.  (Under the rules "gradient" and "guided" a ReLU that is shut lets nothing
+    through: name the layer before it.)  The rest as in `patch_projection`.
     """
     a, b = (patch_projection(each, patch, picture, layer, unit, rule) for each in (net, other))
     return a, b, rank_correlation(a, b)
