@@ -1,5 +1,5 @@
 """What the commands of demos.visualize share: a network by its name, its pictures, its strongest patches."""
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 import hashlib
 from pathlib import Path
 
@@ -30,22 +30,25 @@ class Subject:
         self.name, self.net, self.size = name, read_net(name), size
         self.channels = getattr(self.net, "channels", 3)
         self.fields = {layer: field for layer, field in receptive_fields(self.net).items() if field is not None}
-        self.drawn = {}
-        if data is not None:
-            self.names = [str(path) for path in list_images(data)]
-            if not self.names:
-                raise ValueError(f"--data {data}: there are no pictures in this folder")
-        elif self.channels == 1:
-            found = drawn_characters(4, CHARACTERS // (20 if quick else 4) // 4, 4, seed=seed)
-            self.drawn = {f"drawn{i}": picture[..., None] for i, picture in enumerate(found.pictures)}
-            self.names = list(self.drawn)
-        else:
-            sets = ["tabler"] if self.fixed else ["foolbox"] if quick else []
-            paths = photographs(*sets)
-            if self.fixed:                          # portraits
-                paths = [path for path in paths if path.name.startswith(("male-", "female-"))][:20 if quick else None]
-            self.names = list(map(str, paths))
+        self.data, self.quick, self.seed, self.drawn = data, quick, seed, {}
         self.read = lru_cache(256)(self._read)
+
+    @cached_property
+    def names(self):
+        """Of the pictures: paths, or of characters that are drawn."""
+        if self.data is not None:
+            names = [str(path) for path in list_images(self.data)]
+            if not names:
+                raise ValueError(f"--data {self.data}: there are no pictures in this folder")
+            return names
+        if self.channels == 1:
+            found = drawn_characters(4, CHARACTERS // (20 if self.quick else 4) // 4, 4, seed=self.seed)
+            self.drawn = {f"drawn{i}": picture[..., None] for i, picture in enumerate(found.pictures)}
+            return list(self.drawn)
+        paths = photographs(*["tabler"] if self.fixed else ["foolbox"] if self.quick else [])
+        if self.fixed:                                  # such networks look at faces: portraits
+            paths = [path for path in paths if path.name.startswith(("male-", "female-"))][:20 if self.quick else None]
+        return list(map(str, paths))
 
     @property
     def fixed(self):
