@@ -20,7 +20,6 @@ import numpy as np
 
 from demos.command_line import Parser, Stopwatch, above, counting, run, start, write_json
 from demos.visualize_model import Subject
-import minidl as md
 from minidl import visualize
 from minidl.data import load_image, save_image
 
@@ -36,7 +35,7 @@ def main(arguments=None):
     subject = Subject(options.model, options.data, options.quick, options.size, options.seed)
     layers = options.layer or _usual_layers(subject)
     for layer in layers:
-        subject.check(layer, windowed=options.command != "dream")
+        subject.check(layer, options.units or [], windowed=options.command != "dream")
     watch = Stopwatch()
     figures = {"patches": _patches, "units": _sheet, "dream": _dream, None: _everything}[options.command](
         subject, layers, options)
@@ -130,8 +129,8 @@ def _dream(subject, layers, options):
     """Synthetic pictures, a file for each unit."""
     figures = []
     for layer in layers:
-        count = _count(subject, layer)
-        units = options.units or sorted(np.random.default_rng(options.seed).permutation(count)[:options.count].tolist())
+        drawn = np.random.default_rng(options.seed).permutation(subject.count(layer))[:options.count]
+        units = options.units or sorted(drawn.tolist())
         for unit in units:
             _, strength, seconds = _synthetic(subject, layer, unit, options)
             figures.append({"layer": layer, "unit": unit, "synthetic": strength, "synthesis_seconds": seconds})
@@ -179,20 +178,9 @@ def _honesty(subject, layer, after, options):
 
 # ---- what they share
 
-def _count(subject, layer):
-    """How many units a layer has."""
-    side = subject.fixed or 32
-    with md.no_grad():
-        x = md.tensor(np.zeros((1, side, side, subject.channels), "float32"))
-        return subject.net.eval()(x, layers=[layer])[layer].shape[-1]
-
-
 def _units(found, options, count=None):
     """The units asked for; else so many drawn of those that are active somewhere; else all."""
     if options.units is not None:
-        unknown = [unit for unit in options.units if unit not in found.patches]
-        if unknown:
-            raise ValueError(f"--units {unknown[0]}: layer {found.layer} has the units 0 to {len(found.patches) - 1}")
         return options.units
     if count is None:
         return list(found.patches)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from demos.command_line import counting
+import minidl as md
 from minidl.data import drawn_characters, list_images, load_image, photographs, resize
 from minidl.files import cache_folder
 from minidl.models import character_encoder, face128, load_encoder, vgg16, vgg19
@@ -75,13 +76,23 @@ class Subject:
         """(name, function that reads it) of the first pictures."""
         return [(name, partial(self.read, name)) for name in self.names[:stop]]
 
-    def check(self, layer, windowed=True):
-        """Raise ValueError for a layer that it does not have, or whose units see more than a window."""
+    def check(self, layer, units, windowed=True):
+        """Raise ValueError for a layer or units that it does not have, or units that see more than a window."""
         if layer not in self.net:
             raise ValueError(f"--layer {layer} is none of {', '.join(self.net.names)}")
         if windowed and layer not in self.fields:
             raise ValueError(f"--layer {layer}: its units see more than a window of the picture; those of "
                              f"{', '.join(self.fields)} do not")
+        unknown = [unit for unit in units if not 0 <= unit < self.count(layer)]
+        if unknown:
+            raise ValueError(f"--units {unknown[0]}: layer {layer} has the units 0 to {self.count(layer) - 1}")
+
+    def count(self, layer):
+        """How many units a layer has."""
+        side = self.fixed or 32
+        with md.no_grad():
+            x = md.tensor(np.zeros((1, side, side, self.channels), "float32"))
+            return self.net.eval()(x, layers=[layer])[layer].shape[-1]
 
     def top(self, layers, k=9, inside=False, quiet=False):
         """{layer: TopPatches} of all units, from the cache as far as they are there.

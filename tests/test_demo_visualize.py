@@ -138,7 +138,8 @@ def test_pictures_are_reduced_only_when_asked(folder):
     (["--units", "edges"], "--units"), (["--nonsense"], "--nonsense"),
 ])
 def test_mistakes_are_one_line(folder, capsys, arguments, words):
-    given = ["patches", "--model", folder / "encoder.npz", "--data", folder / "pictures", "--output", folder / "out"]
+    given = ["patches", "--model", folder / "encoder.npz", "--data", folder / "pictures", "--output", folder / "out",
+             "--quiet"]
     assert words in fails(capsys, visualize.main, *given, *arguments)
 
 
@@ -153,5 +154,5 @@ def test_more_mistakes(folder, capsys):
     assert "none of the 1 pictures can be used" in fails(capsys, visualize.main, *given, "--data", tiny)
     assert "no network of these was found in it" in fails(capsys, visualize.main, "--model", folder / "other.npz",
                                                           "--output", folder / "out")
-    assert "layer 'relu1' has the units 0 to 2, got 7" in fails(
+    assert "--units 7: layer relu1 has the units 0 to 2" in fails(
         capsys, visualize.main, "dream", *given, "--layer", "relu1", "--units", 7, "--steps", 1)
