@@ -126,16 +126,20 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
 
 
 def _dream(subject, layers, options):
-    """Synthetic pictures, a file for each unit."""
-    figures = []
+    """Synthetic pictures, a file for each unit, and all on one sheet."""
+    figures, rows = [], []
     for layer in layers:
         drawn = np.random.default_rng(options.seed).permutation(subject.count(layer))[:options.count]
         units = options.units or sorted(drawn.tolist())
+        rows.append((layer, []))
         for unit in units:
-            _, strength, seconds = _synthetic(subject, layer, unit, options)
+            picture, strength, seconds = _synthetic(subject, layer, unit, options)
+            rows[-1][1].append((f"unit {unit}: {strength:.4g}", picture))
             figures.append({"layer": layer, "unit": unit, "synthetic": strength, "synthesis_seconds": seconds})
             if not options.quiet:
                 print(f"{options.output}/{layer}_{unit:04}.png: activation {strength:.4g}, {seconds:.1f} s")
+    _save(options, "dream.png", visualize.draw_rows(
+        f"{Path(subject.name).name}: what units look for, and how active they are", rows))
     return {"units": figures}
 
 
@@ -158,16 +162,15 @@ def _honesty(subject, layer, after, options):
     for unit in _units(found, options, options.count):
         patch = found.patches[unit][0]
         picture = subject.read(patch.name)
-        shown, words = [patch.shown(picture, visualize.GREY)], f"unit {unit}, {Path(patch.name).stem}:"
+        shown = [(f"what it sees: {Path(patch.name).stem}", patch.shown(picture, visualize.GREY))]
         for rule in "deconvnet", "guided", "gradient":
             trained, redrawn, rank = visualize.compare(subject.net, other, patch, picture, before, unit, rule)
-            shown += [visualize.contrast(trained), visualize.contrast(redrawn)]
+            shown += [(rule, visualize.contrast(trained)), (f"drawn anew: {rank:.2f}", visualize.contrast(redrawn))]
             figures.append({"layer": layer, "unit": unit, "rule": rule, "after": after, "rank_correlation": rank})
-            words += f"  {rule} ρ = {rank:.2f}"
-        rows.append((words, shown))
+        rows.append((f"unit {unit}", shown))
     _save(options, "drawn_anew.png", visualize.draw_rows(
-        f"{layer}: patch | deconvnet, trained and with all layers behind {after} drawn anew | guided, the same | gradient",
-        rows))
+        f"{layer}: three ways back, each beside the same with all layers behind {after} drawn anew, and their rank "
+        "correlation", rows))
     if not options.quiet:
         for rule in "deconvnet", "guided", "gradient":
             ranks = [one["rank_correlation"] for one in figures if one["rule"] == rule]

@@ -106,7 +106,7 @@ def test_units_and_dreams(folder, capsys):
     assert (folder / "out" / "units.png").exists()
     figures = run(folder, "--layer", "dense", "--units", 4, "--steps", 2, command="dream", data=False)
     assert [(one["layer"], one["unit"]) for one in figures["units"]] == [("dense", 4)]
-    assert (folder / "out" / "dense_0004.png").exists()
+    assert (folder / "out" / "dense_0004.png").exists() and (folder / "out" / "dream.png").exists()
 
 
 def test_an_encoder_of_characters(folder):

@@ -54,10 +54,12 @@ def draw_sheet(title, layers, columns=3):
 
 
 def draw_rows(title, rows):
-    """A sheet of rows (words, [picture, …]), all pictures at one size; uint8 (H, W, 3)."""
+    """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W, 3)."""
     parts = [_text([(title, 15, INK)], 28)]
-    for words, pictures in rows:
-        parts += [_text([(words, 12, INK)], 18), _beside([tile(p, 2 * TILE) for p in pictures], GAP)]
+    for heading, pictures in rows:
+        cells = [_below([tile(picture, 2 * TILE), _text([(caption, 11, INK)], 18, 2 * TILE)], 0)
+                 for caption, picture in pictures]
+        parts += [_text([(heading, 13, INK)], 22), _beside(cells, 3 * GAP)]
     return _below(parts, 2)
 
 
