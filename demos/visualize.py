@@ -10,6 +10,8 @@
 
     --model vgg19, face128, or a file: of VGG's weights, or what demos.faces and demos.one_shot have trained
 
+Exit codes: 0; 1, some pictures of --data were left out, each is named on stderr, and the rest was used; 2, a mistake.
+
 The first run looks at all photographs once, for all units of the layers, and keeps a table of the strongest places in the
 cache; later ones start from there.  Ctrl-C keeps what was found; the same command goes on.
 """
@@ -40,8 +42,12 @@ def main(arguments=None):
     figures = {"patches": _patches, "units": _sheet, "dream": _dream, None: _everything}[options.command](
         subject, layers, options)
     write_json(options.json, {**figures, "model": options.model, "seed": options.seed, "seconds": watch.seconds})
-    if figures.get("skipped") and not options.quiet:
-        print(f"{len(figures['skipped'])} pictures were skipped, the first: {figures['skipped'][0]}", file=sys.stderr)
+    skipped = figures.get("skipped", [])
+    if skipped:
+        named = skipped if options.data else skipped[:1]        # of our own photographs some are small, and that is known
+        print(*(f"left out: {line}" for line in named), f"left out: {len(skipped):,} of "
+              f"{len(subject.names):,} pictures (for a layer, or for all); the rest was used", sep="\n", file=sys.stderr)
+        return 1 if options.data else None
 
 
 def _options(arguments):
@@ -88,7 +94,7 @@ def _patches(subject, layers, options):
         _save(options, "patches.png", visualize.draw_sheet(_title(subject, found, "patches | deconvnet"), headings))
     figures = [_figures(found[layer], layer, unit) for layer in layers for unit in units[layer]]
     return {"units": figures, "pictures": found[layers[0]].pictures,
-            "skipped": found[layers[0]].skipped}
+            "skipped": _skipped(found)}
 
 
 def _sheet(subject, layers, options, name="units.png", chosen=True):
@@ -120,8 +126,7 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
     if not options.quiet and ratios:
         print(f"synthetic pictures against the best real patch: {beaten:.0%} of {len(ratios)} units at least as active, "
               f"median {np.median(ratios):.2f} times, {np.mean([one['synthesis_seconds'] for one in figures]):.1f} s each")
-    first = found[layers[0]]
-    return {"units": figures, "pictures": first.pictures, "skipped": first.skipped,
+    return {"units": figures, "pictures": found[layers[0]].pictures, "skipped": _skipped(found),
             "share_at_least_real": beaten, "median_ratio": float(np.median(ratios)) if ratios else None}
 
 
@@ -220,6 +225,11 @@ def _figures(found, layer, unit):
     return {"layer": layer, "unit": unit, "patches": [
         {"activation": patch.activation, "picture": patch.name, "row": patch.position[0], "column": patch.position[1],
          "box": patch.box} for patch in found.patches[unit]]}
+
+
+def _skipped(found):
+    """The lines of all layers, each once."""
+    return list(dict.fromkeys(line for one in found.values() for line in one.skipped))
 
 
 def _heading(subject, layer):

@@ -32,7 +32,7 @@ def run(folder, *arguments, model="encoder.npz", data=True, command=None):
     data = ["--data", folder / "pictures"] if data else []
     given = [*([command] if command else []), "--model", folder / model, *data, "--output", folder / "out",
              "--json", folder / "figures.json", *arguments]
-    visualize.main([str(argument) for argument in given])
+    assert visualize.main([str(argument) for argument in given]) == (1 if data else None)
     return json.loads((folder / "figures.json").read_text())
 
 
@@ -41,7 +41,8 @@ def test_patches_as_figures(folder, capsys):
     assert [one["unit"] for one in figures["units"]] == [3, 1] and figures["pictures"] == 6
     line, = figures["skipped"]
     assert line.startswith(f"{folder / 'pictures' / 'bad.png'} is not a usable picture")
-    assert "1 pictures were skipped, the first: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"left out: {line}\n" in said and "left out: 1 of 7 pictures" in said
     net = load_encoder(folder / "encoder.npz")
     subject = visualize_model.Subject(str(folder / "encoder.npz"), folder / "pictures")
     pictures = [(name, subject.read(name)) for name in subject.names if "bad" not in name]
