@@ -201,7 +201,7 @@ def _synthetic(subject, layer, unit, options):
     watch, field = Stopwatch(), subject.fields.get(layer)
     seen = np.max(field.size) if field is not None else LARGEST
     size = subject.fixed or int(min(LARGEST, SMALLEST + seen))
-    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or (100 if size < 100 else 60),
+    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or (100 if size < 100 else 48),
                                    channels=subject.channels, rng=options.seed)
     path, seconds = options.output / f"{layer}_{unit:04}.png", watch.seconds
     save_image(path, picture)
