@@ -26,7 +26,12 @@ from minidl import visualize
 from minidl.data import load_image, save_image
 
 VGG_LAYERS = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
-CHOSEN = {"relu1_1": [0, 1, 2], "relu2_1": [0, 1, 2], "relu3_1": [0, 1, 2], "relu4_1": [0, 1, 2], "relu5_1": [0, 1, 2]}
+CHOSEN = {                          # of VGG-19, because what they see is easily named
+    "relu1_1": [10, 24, 32],        # edges, red
+    "relu2_1": [49, 88, 118],       # borders of blue, stripes, corners
+    "relu3_1": [5, 140, 163],       # zigzags, letters, balls
+    "relu4_1": [2, 358, 470],       # tails, beads, almonds
+    "relu5_1": [2, 93, 100]}        # fruit, faces, heaps
 SMALLEST, LARGEST = 48, 128         # pixels of synthetic pictures
 DRAWN_ANEW = "relu3_1"              # of VGG-19: the layers behind it are drawn anew
 
