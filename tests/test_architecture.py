@@ -47,6 +47,7 @@ NUMBERS = {
     "models/vgg.py": "the architecture, and the mean colours of its training",
     "nn/convolution.py": "names of axes",
     "ops/activation.py": "where the normal density is 0 in float64",
+    "visualize/sheet.py": "how large tiles and letters are drawn",
     "style/transfer.py": "learning rates, and how far a resized picture overshoots",
 }
 

@@ -7,7 +7,7 @@ import pytest
 import minidl as md
 from minidl import nn
 from minidl.data import save_image
-from minidl.visualize import receptive_fields, top_patches
+from minidl.visualize import TopPatches, load_patches, receptive_fields, save_patches, top_patches
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
@@ -189,6 +189,133 @@ def test_the_table_does_not_grow():
 
     top_patches(small_net(), stream(), "relu1", k=9)
     assert len(seen) == 6
+
+
+def test_two_hundred_pictures_of_many_sizes():
+    """All units, as a full sort of all activations has them."""
+    net, rng = small_net(), np.random.default_rng(5)
+    pictures = [rng.normal(0, 1, (*rng.integers(12, 24, 2), 3)).astype("float32") for _ in range(200)]
+    found, rows_of = top_patches(net, pictures, ["relu1", "relu2"]), {}
+    for number, picture in enumerate(pictures):
+        with md.no_grad():
+            outputs = net.eval()(md.tensor(picture[None]), ["relu1", "relu2"])
+        for layer, a in outputs.items():
+            a = a.numpy()[0]
+            for unit in range(a.shape[-1]):
+                place = np.unravel_index(a[..., unit].argmax(), a.shape[:-1])
+                rows_of.setdefault((layer, unit), []).append(
+                    (float(a[(*place, unit)]), number, tuple(map(int, place))))
+    for layer, one in found.items():
+        assert rows(one) == {unit: sorted(rows_of[layer, unit], key=lambda row: (-row[0], row[1]))[:9]
+                             for unit in one.patches}
+    assert len(rows_of) == 9
+
+
+def test_several_layers_in_one_pass():
+    net, pictures = small_net(), [*drawn_pictures(3), np.zeros((8, 8, 3), "float32"), *drawn_pictures(2)]
+    found = top_patches(net, iter(pictures), ["conv3", "relu1"], k=3)
+    assert list(found) == ["conv3", "relu1"]
+    for layer, one in found.items():
+        assert one == top_patches(net, pictures, layer, k=3)
+    line, = found["conv3"].skipped
+    assert line.startswith("pictures[3]: 8 × 8 is smaller than what a unit of 'conv3' sees, ")
+    assert (found["conv3"].pictures, found["relu1"].pictures, found["relu1"].taken) == (5, 6, 6)
+    with pytest.raises(ValueError, match="top_patches: layer 'relu9' is none of"):
+        top_patches(net, pictures, ["relu1", "relu9"])
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_places_inside_of_the_picture(ndim):
+    net, pictures = small_net(ndim), drawn_pictures(4, ndim, low=18, high=24)
+    for layer in "relu1", "relu2":
+        field, expected = receptive_fields(net)[layer], {}
+        for number, picture in enumerate(pictures):
+            a = net.eval()(md.tensor(picture[None]), layer)[layer].numpy()[0]
+            inside = [place for place in np.ndindex(a.shape[:-1]) if all(
+                low >= 0 and high <= n for (low, high), n in zip(field.box(place), picture.shape))]
+            for unit in range(a.shape[-1]):
+                expected.setdefault(unit, []).append(max(
+                    ((float(a[place + (unit,)]), number, place) for place in inside), key=lambda row: row[0]))
+        found = top_patches(net, pictures, layer, inside=True)
+        assert rows(found) == {unit: sorted(these, key=lambda row: (-row[0], row[1])) for unit, these in expected.items()}
+        assert len(inside) < a[..., 0].size
+
+
+def test_names_of_the_stream():
+    pictures = drawn_pictures(2)
+    found = top_patches(small_net(), [("first", pictures[0]), ("bad", None), pictures[1]], "relu1")
+    assert {patch.name for patch in found.patches[0]} == {"first", "pictures[2]"}
+    assert found.skipped == ["bad: top_patches: picture must be a Tensor or an array, got NoneType"]
+
+    def fail():
+        raise OSError("it is\nno picture")
+
+    read = top_patches(small_net(), [("first", lambda: pictures[0]), ("bad", fail), pictures[1]], "relu1")
+    assert read.patches == found.patches and read.skipped == ["bad: it is no picture"]
+
+
+def test_interrupted_and_resumed(tmp_path):
+    """What was interrupted anywhere, kept in a file, and went on, is what one call gives."""
+    net, pictures = small_net(), [*drawn_pictures(6), np.zeros((3, 3, 3), "float32"), *drawn_pictures(3)]
+    whole = top_patches(net, pictures, ["relu2", "conv3"], k=3)
+    for last in 1, 4, 7, 9:
+        counted = []
+
+        def stop(number, last=last, counted=counted):
+            counted.append(number)
+            if number == last:
+                raise KeyboardInterrupt
+
+        found = top_patches(net, pictures, ["relu2", "conv3"], k=3, callback=stop)
+        assert counted == list(range(1, last + 1))
+        assert all(one.interrupted and one.taken == last for one in found.values())
+        for layer, one in found.items():
+            save_patches(tmp_path / layer, one)
+            assert load_patches(tmp_path / layer) == one
+        found = {layer: load_patches(tmp_path / layer) for layer in found}
+        assert top_patches(net, pictures, ["relu2", "conv3"], k=3, earlier=found) == whole
+    first = top_patches(net, pictures[:4], "relu2", [2, 0], k=3)
+    assert top_patches(net, pictures, "relu2", [2, 0], k=3, earlier=first).patches == {
+        unit: whole["relu2"].patches[unit] for unit in (2, 0)}
+
+
+def test_interrupted_at_once(tmp_path):
+    def stream():
+        raise KeyboardInterrupt
+        yield
+
+    net, pictures = small_net(), drawn_pictures(2)
+    found = top_patches(net, stream(), "relu1")
+    assert found.interrupted and found.patches == {} and found.taken == 0
+    save_patches(tmp_path / "nothing", found)
+    later = top_patches(net, pictures, "relu1", earlier=load_patches(tmp_path / "nothing"))
+    assert later == top_patches(net, pictures, "relu1")
+
+
+def test_an_earlier_call_that_does_not_fit():
+    net, pictures = small_net(), drawn_pictures(2)
+    found = top_patches(net, pictures, "relu1", [0, 1], k=2)
+    for arguments, words in ({"layer": "relu2"}, "earlier is of relu1, asked for is relu2"), (
+            {"k": 3}, "earlier has 2 patches of the units"), ({"units": [1, 0]}, "earlier has 2 patches of the units"):
+        with pytest.raises(ValueError, match=f"^top_patches: {words}"):
+            top_patches(net, pictures, **{"layer": "relu1", "units": [0, 1], "k": 2, "earlier": found} | arguments)
+
+
+def test_a_file_of_patches_that_is_damaged(tmp_path):
+    path = tmp_path / "found.json"
+    found = top_patches(small_net(), drawn_pictures(2), "relu1", [1])
+    save_patches(path, found)
+    whole = path.read_text()
+    assert load_patches(path) == found and isinstance(load_patches(path), TopPatches)
+    for text in ("", whole[:-9], "[]", "{}", "[" * 100_000, whole.replace('"top_patches": 1', '"top_patches": 2'),
+                 whole.replace('"pictures": 2', '"pictures": "two"'), whole.replace('"pictures[0]"', "3"),
+                 whole.replace('"1": [[', '"1": [[NaN, '), whole.replace('"field": [3', '"field": ["3"')):
+        assert text != whole
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"found\.json is no file of save_patches, or damaged: "):
+            load_patches(path)
+    with pytest.raises(OSError):
+        load_patches(tmp_path / "missing.json")
 
 
 @pytest.mark.parametrize("options, error, words", [

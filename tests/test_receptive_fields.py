@@ -135,3 +135,33 @@ def test_the_aligned_crop():
 def test_the_room_is_there():
     code = "import minidl as md; md.visualize.receptive_fields; dir(md).index('visualize')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("halves", [False, True])
+@pytest.mark.parametrize("size", [9, 12, 15])
+def test_a_residual_block(halves, size):
+    """A gradient reaches the box; where nothing is negative and the ends are near no border, its corners."""
+    ones = np.ones((3, 3, 2, 2), "float32"), np.zeros(2, "float32")
+    net = nn.Sequential({"first": nn.Conv2d(2, 2, 3, 2, rng=0), "block": md.models.face_resnet.Residual(ones, ones, halves)})
+    field = receptive_fields(net)["block"]
+    assert field == ((15, 4, 3), (11, 2, 1))[not halves]
+    x = md.tensor(np.random.default_rng(0).random((1, 4 * size, 4 * size, 2)), requires_grad=True, dtype="float32")
+    net["first"].weight.data = abs(net["first"].weight.data)
+    y = net(x)
+    for place in np.ndindex(*y.shape[1:3]):
+        reached = md.grad(y[(0, *place, 0)], x)[0].numpy()[0].any(-1)
+        box = field.box(place)
+        outside = reached.copy()
+        outside[tuple(slice(max(low, 0), high) for low, high in box)] = False
+        assert not outside.any()
+        if all(low >= 0 and high <= 4 * size for low, high in box):
+            assert reached[box[0][0], box[1][0]] and reached[box[0][1] - 1, box[1][1] - 1]
+
+
+def test_the_encoders_have_fields():
+    """The border that SiameseEncoder cuts off shifts what its units see; face128 goes on to its last block."""
+    fields = receptive_fields(md.models.siamese_encoder(40, border=4, widths=(2, 2), features=3))
+    assert fields["light"] == (1, 1, 4) and fields["conv1"].box((0, 0)) == ((3, 6), (3, 6))
+    assert fields["relu2"] == (7, 4, 4) and fields["relu3"] == (15, 4, 4) and fields["flatten"] is None
+    fields = receptive_fields(md.models.CharacterEncoder(rng=0))
+    assert fields["relu3"] == (22, 8, 3.5) and fields["conv4"] == (38, 8, 3.5)

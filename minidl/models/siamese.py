@@ -60,6 +60,11 @@ class Light(Module):
         kept = slice(self.border, self.size - self.border)
         return standard_light(x[:, kept, kept].astype("float32"))
 
+    def window(self):
+        """Its place in the picture, which begins `border` pixels before: a negative padding.  That
+        a picture's mean and deviation come from all of it is left aside."""
+        return 1, 1, -self.border, 1
+
 
 def last_side(size, channels, border, widths, features):
     """How many pixels a side the dense layer sees; ValueError for settings that make no encoder."""

@@ -12,7 +12,6 @@ Where activations are equal, the picture that came first goes first, then the pl
 in C order.  A stable sort does just that.
 """
 import os
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,118 +19,71 @@ from minidl.data import list_images
 from minidl.nn.module import evaluating
 from minidl.operands import check_sizes, integers
 from minidl.recording import no_grad
-from minidl.visualize.fields import ReceptiveField, receptive_fields
+from minidl.visualize.fields import receptive_fields
+from minidl.visualize.found import Patch, TopPatches
 from minidl.visualize.pictures import batch_of_one, check_layer, pixels
 
 
-class Patch(NamedTuple):
-    """Where a unit was active.
-
-    activation: how much.  picture: the number of the picture in the stream, from 0; name: its path,
-    or "pictures[3]".  position: of the unit in the layer's output, an index for each axis.
-    field: the layer's ReceptiveField.
-    """
-    activation: float
-    picture: int
-    name: str
-    position: tuple
-    field: ReceptiveField
-
-    @property
-    def box(self):
-        """((low, high), …): along each axis the unit sees the pixels low ≤ i < high.  Below 0, and
-        beyond the last, they are padding."""
-        return self.field.box(self.position)
-
-    def crop(self, picture):
-        """(pixels, position): a part of the picture in which the unit, at that position, has the
-        same activation; see `ReceptiveField.aligned`.  picture: as `top_patches` took it."""
-        picture = pixels("crop", picture)
-        crop, position = self.field.aligned(self.position, picture.shape[:-1])
-        return picture[tuple(slice(*bounds) for bounds in crop)], position
-
-    def shown(self, picture, padding=0):
-        """The pixels in the box, an array of the box's sizes; where the unit sees padding stands
-        `padding`, a value or one for each channel."""
-        picture = pixels("shown", picture)
-        sizes = [high - low for low, high in self.box]
-        shown = np.empty((*sizes, picture.shape[-1]), picture.dtype)
-        shown[...] = padding
-        pixels_there = [range(max(low, 0), min(high, n))
-                        for (low, high), n in zip(self.box, picture.shape)]
-        places = [[pixel - low for pixel in there]
-                  for there, (low, _) in zip(pixels_there, self.box)]
-        shown[np.ix_(*places)] = picture[np.ix_(*pixels_there)]
-        return shown
-
-
-class TopPatches(NamedTuple):
-    """What `top_patches` found.
-
-    patches: {unit: [Patch, …]}, the strongest first.  pictures: how many were looked at.
-    skipped: a line for each that was not, its name and why.
-    """
-    layer: str
-    field: ReceptiveField
-    patches: dict
-    pictures: int
-    skipped: list
-
-
-def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True):
+def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True, inside=False,
+                earlier=None, callback=None):
     """The k patches that make units of a layer most active, as `TopPatches`.
 
     net: a `nn.Sequential`; it is run as after `eval()`.
-    pictures: a folder, or an iterable of arrays (*S, C) and paths, each at its own size.  They are
-        taken one after the other, and none is kept.  (For progress, give tqdm(pictures).)
-    layer: its name.  units: integers, by default all of the layer.
+    pictures: a folder, or an iterable of arrays (*S, C), of paths, and of (name, array) or (name,
+        function that reads it), each at its own size.  They are taken one after the other, and none
+        is kept.
+    layer: its name, or several: then {layer: TopPatches}, in one pass over the pictures.
+    units: integers, by default all of the layer.
     one_per_picture: a unit's patches are all of different pictures; otherwise several may be of
         one, and they may overlap.
+    inside: only places whose box lies in the picture, so that no padding is seen.
+    callback(number): after each picture, how many were taken (for a bar of progress).
+    earlier: what an interrupted call gave: the pictures that it took are passed over, and the rest
+        is added.  Ctrl-C gives what was found so far, which says `interrupted`.
     Skipped are pictures that cannot be read, that the network refuses, that are smaller than the
     layer's receptive field, and in which activations are not finite.
     Raises ValueError for an unknown layer or unit, for a layer that has no receptive field (None in
-    `receptive_fields`), and where no picture is left; TypeError for what is no such argument.
+    `receptive_fields`), for an `earlier` of other layers, units or k, and where no picture is left;
+    TypeError for what is no such argument.
 
         found = top_patches(net, paths, "relu3_1", units=[7])
         tiles = [patch.shown(patch.name, padding=128) for patch in found.patches[7]]
     """
-    check_layer("top_patches", net, layer)
     check_sizes("top_patches", k=k)
     units = None if units is None else integers("top_patches", "units", units)
-    field = receptive_fields(net)[layer]
-    if field is None:
-        raise ValueError(f"top_patches: a unit of {layer!r} sees more than a window of the "
-                         "picture; there is no patch to cut")
-    table, number, skipped = None, -1, []
-    for number, picture in enumerate(_stream(pictures)):
-        is_path = isinstance(picture, (str, os.PathLike))
-        name = os.fspath(picture) if is_path else f"pictures[{number}]"
-        try:
-            a = _activations(net, pixels("top_patches", picture), layer, field)
-        except (OSError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            skipped.append(reason if name in reason else f"{name}: {reason}")
-            continue
-        units = _checked(units, layer, a.shape[-1])
-        found = _strongest_places(a[..., units], 1 if one_per_picture else k)
-        table = _merged(table, _Table(*found, np.full(found[0].shape, number),
-                                      np.full(found[0].shape, name, object)), k)
-    if table is None:
-        raise ValueError("top_patches: " + (
-            f"none of the {len(skipped)} pictures can be used; {skipped[0]}" if skipped else
-            "there are no pictures"))
-    patches = {unit: [Patch(a.item(), int(picture), name, tuple(map(int, position)), field)
-                      for a, position, picture, name in zip(*rows)]
-               for unit, *rows in zip(units, *table)}
-    return TopPatches(layer, field, patches, number + 1 - len(skipped), skipped)
+    layers = [layer] if isinstance(layer, str) else list(layer)
+    for name in layers:
+        check_layer("top_patches", net, name)
+    fields, earlier = receptive_fields(net), _by_layer(earlier)
+    searches = {name: _Search(name, fields[name], units, k, one_per_picture, inside,
+                              earlier.get(name)) for name in layers}
+    taken, interrupted = _taken(searches, earlier), False
+    try:
+        with no_grad(), evaluating(net):
+            for number, item in enumerate(_stream(pictures)):
+                if number >= taken:
+                    _look(net, searches, number, *_named(item, number))
+                    if callback is not None:
+                        callback(number + 1)
+    except KeyboardInterrupt:
+        interrupted = True
+    found = {name: search.found(interrupted) for name, search in searches.items()}
+    return found[layer] if isinstance(layer, str) else found
 
 
-class _Table(NamedTuple):
-    """For each of U units its rows, the strongest first."""
-    activations: np.ndarray                 # (U, rows)
-    positions: np.ndarray                   # (U, rows, axes)
-    pictures: np.ndarray                    # (U, rows), their numbers
-    names: np.ndarray                       # (U, rows)
+def _by_layer(earlier):
+    if earlier is None:
+        return {}
+    return {earlier.layer: earlier} if isinstance(earlier, TopPatches) else dict(earlier)
+
+
+def _taken(searches, earlier):
+    """How many pictures an earlier call took of the stream; ValueError where it was another call."""
+    counts = {found.taken for found in earlier.values()}
+    if earlier and (set(earlier) != set(searches) or len(counts) > 1):
+        raise ValueError(f"top_patches: earlier is of {', '.join(earlier)}, asked for is "
+                         f"{', '.join(searches)}")
+    return max(counts, default=0)
 
 
 def _stream(pictures):
@@ -143,18 +95,108 @@ def _stream(pictures):
     return pictures
 
 
-def _activations(net, picture, layer, field):
-    """a (*P, U) of a picture (*S, C); raises ValueError as `top_patches` says for skipped ones."""
-    sizes = picture.shape[:-1]
-    smallest = [size for size, *_ in field.along(len(sizes))]
-    if any(n < size for n, size in zip(sizes, smallest)):
-        raise ValueError(f"{_times(sizes)} is smaller than what a unit of {layer!r} sees, "
-                         f"{_times(smallest)}")
-    with no_grad(), evaluating(net):
-        a = net(batch_of_one(net, picture), layers=[layer])[layer].numpy()[0]
-    if not np.isfinite(a).all():
-        raise ValueError(f"activations of {layer!r} are not finite")
-    return a
+def _named(item, number):
+    """(name, picture) of an item of the stream."""
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+        return item
+    return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"pictures[{number}]", item
+
+
+def _look(net, searches, number, name, picture):
+    """Run the network on a picture, once, and let every search take what it wants, or skip it."""
+    try:
+        picture = pixels("top_patches", picture() if callable(picture) else picture)
+        wanted = [search for search in searches.values() if search.fits(name, picture)]
+        outputs = dict(net.walk(batch_of_one(net, picture), [search.layer for search in wanted])
+                       ) if wanted else {}
+    except (OSError, TypeError, ValueError) as error:
+        for search in searches.values():
+            search.skip(name, error)
+        return
+    for search in wanted:
+        search.take(name, number, outputs[search.layer].numpy()[0], picture.shape[:-1])
+
+
+class _Search:
+    """The strongest places of units of one layer, so far."""
+
+    def __init__(self, layer, field, units, k, one_per_picture, inside, earlier):
+        if field is None:
+            raise ValueError(f"top_patches: a unit of {layer!r} sees more than a window of the "
+                             "picture; there is no patch to cut")
+        self.layer, self.field, self.units, self.k = layer, field, units, k
+        self.rows, self.inside = 1 if one_per_picture else k, inside
+        self.table, self.pictures, self.skipped = None, 0, []
+        if earlier is not None:
+            self._go_on(earlier)
+
+    def _go_on(self, earlier):
+        units = list(earlier.patches)
+        if earlier.k != self.k or units and self.units not in (None, tuple(units)):
+            raise ValueError(f"top_patches: earlier has {earlier.k} patches of the units "
+                             f"{units[:9]} …, asked for are {self.k} of {self.units or 'all'}")
+        self.pictures, self.skipped = earlier.pictures, list(earlier.skipped)
+        if units:
+            self.units = units
+            columns = zip(*(zip(*((p.activation, p.position, p.picture, p.name) for p in patches))
+                            for patches in earlier.patches.values()))
+            a, positions, pictures, names = map(list, columns)
+            self.table = [np.array(a), np.array(positions), np.array(pictures),
+                          np.array(names, object)]
+
+    def fits(self, name, picture):
+        """Whether a picture is as large as the field; skips it otherwise."""
+        sizes = picture.shape[:-1]
+        smallest = [size for size, *_ in self.field.along(len(sizes))]
+        if all(n >= size for n, size in zip(sizes, smallest)):
+            return True
+        self.skip(name, f"{_times(sizes)} is smaller than what a unit of {self.layer!r} sees, "
+                  f"{_times(smallest)}")
+        return False
+
+    def skip(self, name, reason):
+        reason = " ".join(str(reason).split())
+        self.skipped.append(reason if name in reason else f"{name}: {reason}")
+
+    def take(self, name, number, a, sizes):
+        """Take the strongest places of a (*P, U) into the table."""
+        if not np.isfinite(a).all():
+            return self.skip(name, f"activations of {self.layer!r} are not finite")
+        self.units = _checked(self.units, self.layer, a.shape[-1])
+        a, corner = a[..., self.units], 0
+        if self.inside:
+            window, corner = self._inside(a.shape[:-1], sizes)
+            a = a[window]
+            if a.size == 0:
+                return self.skip(name, f"no unit of {self.layer!r} sees pixels alone in it")
+        values, positions = _strongest_places(a, self.rows)
+        new = [values, positions + corner, np.full(values.shape, number),
+               np.full(values.shape, name, object)]
+        self.table = _merged(self.table, new, self.k)
+        self.pictures += 1
+        return None
+
+    def _inside(self, places, sizes):
+        """(slices of the places whose box lies in the picture, the first of them)."""
+        window, first = [], []
+        for count, n, (size, jump, _), (low, _) in zip(
+                places, sizes, self.field.along(len(sizes)), self.field.box((0,) * len(sizes))):
+            start = max(0, -(low // jump))
+            window.append(slice(start, max(start, min(count, (n - size - low) // jump + 1))))
+            first.append(start)
+        return tuple(window), first
+
+    def found(self, interrupted):
+        if self.table is None and not interrupted:
+            raise ValueError("top_patches: " + (
+                f"none of the {len(self.skipped)} pictures can be used; {self.skipped[0]}"
+                if self.skipped else "there are no pictures"))
+        patches = {} if self.table is None else {
+            unit: [Patch(a.item(), int(picture), name, tuple(map(int, position)), self.field)
+                   for a, position, picture, name in zip(*rows)]
+            for unit, *rows in zip(self.units, *self.table)}
+        return TopPatches(self.layer, self.field, patches, self.pictures, self.skipped, self.k,
+                          interrupted)
 
 
 def _times(sizes):
@@ -179,12 +221,16 @@ def _strongest_places(a, rows):
 
 
 def _merged(table, found, k):
-    """The first k rows of both, the strongest first; of equal ones those that were there before."""
+    """The first k rows of both, the strongest first; of equal ones those that were there before.
+
+    A table: activations (U, rows), positions (U, rows, axes), numbers and names of pictures
+    (U, rows), for each of U units its rows, the strongest first.
+    """
     if table is not None:
-        found = _Table(*(np.concatenate(both, axis=1) for both in zip(table, found)))
-    order = _order(found.activations)[:, :k]
+        found = [np.concatenate(both, axis=1) for both in zip(table, found)]
+    order = _order(found[0])[:, :k]
     rows = np.arange(len(order))[:, None]
-    return _Table(*(column[rows, order] for column in found))
+    return [column[rows, order] for column in found]
 
 
 def _order(values):

@@ -37,11 +37,12 @@ RULES = {"gradient": keep_positive,
          "guided": lambda gy, y: keep_positive(relu(gy), y)}
 
 
-def deconvnet(net, picture, layer, unit, position, rule="deconvnet"):
+def deconvnet(net, picture, layer, unit, position, rule="deconvnet", activation=None):
     """D(s), where s has one activation, of a unit at a position, and is 0 elsewhere; see `project`.
 
     unit: its number; position: an index for each axis of the layer's places, one alone may stand
-    for itself.  With the rule "gradient" this is activation · ∂activation/∂picture.
+    for itself.  activation: to be brought back in the place of the one that it has.
+    With the rule "gradient" this is activation · ∂activation/∂picture.
     Raises ValueError where the layer has no such unit or place.
     Source: Zeiler and Fergus 2013.
     """
@@ -52,7 +53,7 @@ def deconvnet(net, picture, layer, unit, position, rule="deconvnet"):
         raise ValueError(f"deconvnet: layer {layer!r} has the units 0 to {a.shape[-1] - 1} at the "
                          f"places {a.shape[1:-1]}, got unit {unit} at {position}")
     signal = np.zeros_like(values)
-    signal[place] = values[place]
+    signal[place] = values[place] if activation is None else activation
     return _back(a, x, signal, rule)
 
 
@@ -73,6 +74,23 @@ def project(net, picture, layer, signal, rule="deconvnet"):
         raise ValueError(f"project: signal has shape {signal.shape}, layer {layer!r} gives "
                          f"{a.shape[1:]}")
     return _back(a, x, signal[None], rule)
+
+
+def patch_projection(net, patch, picture, layer, unit, rule="deconvnet"):
+    """A patch's activation (`found.Patch`) brought back, over the patch's box: an array of the box's
+    sizes, 0 where the unit saw padding.  picture: as `top_patches` took it.
+
+    It is computed from the patch's aligned crop alone; of networks that take one size of picture
+    (an attribute `size`), from all of it.
+    """
+    picture = pixels("patch_projection", picture)
+    corner, position = patch.field.aligned(patch.position, picture.shape[:-1])
+    if getattr(net, "size", None):
+        corner, position = [(0, n) for n in picture.shape[:-1]], patch.position
+    part = tuple(slice(*bounds) for bounds in corner)
+    found = np.zeros(picture.shape, "float32")
+    found[part] = deconvnet(net, picture[part], layer, unit, position, rule, patch.activation)
+    return patch.shown(found)
 
 
 def _run(operation, net, picture, layer, rule):

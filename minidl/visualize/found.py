@@ -1,0 +1,124 @@
+"""Patches that were found, each with its place; and the file in which they are kept."""
+import json
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl.files import atomic_write, open_file
+from minidl.visualize.fields import ReceptiveField
+from minidl.visualize.pictures import pixels
+
+
+class Patch(NamedTuple):
+    """Where a unit was active.
+
+    activation: how much.  picture: the number of the picture in the stream, from 0; name: its path,
+    or "pictures[3]", or as the stream names it.  position: of the unit in the layer's output, an
+    index for each axis.  field: the layer's ReceptiveField.
+    """
+    activation: float
+    picture: int
+    name: str
+    position: tuple
+    field: ReceptiveField
+
+    @property
+    def box(self):
+        """((low, high), …): along each axis the unit sees the pixels low ≤ i < high.  Below 0, and
+        beyond the last, they are padding."""
+        return self.field.box(self.position)
+
+    def crop(self, picture):
+        """(pixels, position): a part of the picture in which the unit, at that position, has the
+        same activation; see `ReceptiveField.aligned`.  picture: as `top_patches` took it."""
+        picture = pixels("crop", picture)
+        crop, position = self.field.aligned(self.position, picture.shape[:-1])
+        return picture[tuple(slice(*bounds) for bounds in crop)], position
+
+    def shown(self, picture, padding=0):
+        """The pixels in the box, an array of the box's sizes; where the unit sees padding stands
+        `padding`, a value or one for each channel."""
+        picture = pixels("shown", picture)
+        sizes = [high - low for low, high in self.box]
+        shown = np.empty((*sizes, picture.shape[-1]), picture.dtype)
+        shown[...] = padding
+        pixels_there = [range(max(low, 0), min(high, n))
+                        for (low, high), n in zip(self.box, picture.shape)]
+        places = [[pixel - low for pixel in there]
+                  for there, (low, _) in zip(pixels_there, self.box)]
+        shown[np.ix_(*places)] = picture[np.ix_(*pixels_there)]
+        return shown
+
+
+class TopPatches(NamedTuple):
+    """What `top_patches` found.
+
+    patches: {unit: [Patch, …]}, the strongest first.  pictures: how many were looked at.
+    skipped: a line for each that was not, its name and why.  k: how many patches were asked for.
+    interrupted: whether Ctrl-C ended it before the pictures ended.
+    """
+    layer: str
+    field: ReceptiveField
+    patches: dict
+    pictures: int
+    skipped: list
+    k: int = 9
+    interrupted: bool = False
+
+    @property
+    def taken(self):
+        """How many pictures of the stream were taken, with those that were skipped."""
+        return self.pictures + len(self.skipped)
+
+
+def save_patches(path, found):
+    """Write a TopPatches to a file of JSON, in one step; `load_patches` reads it.
+
+    Raises OSError where it cannot be written.
+    """
+    units = {str(unit): [[p.activation, p.picture, p.name, p.position] for p in patches]
+             for unit, patches in found.patches.items()}
+    content = {"top_patches": 1} | found._asdict() | {"patches": units}
+    with atomic_write(path) as file:
+        file.write(json.dumps(content).encode())
+
+
+def load_patches(path):
+    """The TopPatches in a file of `save_patches`.
+
+    Raises ValueError, naming the file, where it is damaged or another, OSError where it cannot be
+    opened.
+    """
+    with open_file(path) as file:
+        text = file.read()
+    try:
+        return _parsed(json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is no file of save_patches, or damaged: "
+                         f"{type(error).__name__}: {str(error)[:200]}") from None
+
+
+def _parsed(content):
+    if content.pop("top_patches") != 1:
+        raise ValueError("another version")
+    field = ReceptiveField(*(tuple(v) if isinstance(v, list) else v for v in content["field"]))
+    numbers = [v for value in field for v in (value if isinstance(value, tuple) else (value,))]
+    axes = max(len(v) if isinstance(v, tuple) else 1 for v in field)
+    patches = {int(unit): [_patch(*row, field, axes) for row in rows]
+               for unit, rows in content["patches"].items()}
+    found = TopPatches(**content | {"field": field, "patches": patches})
+    if not (isinstance(found.layer, str) and type(found.pictures) is int and type(found.k) is int
+            and isinstance(found.skipped, list) and len({len(p) for p in patches.values()}) <= 1
+            and all(type(number) in (int, float) for number in numbers)):
+        raise ValueError("its entries are not of their kinds")
+    return found
+
+
+def _patch(activation, picture, name, position, field, axes):
+    position = tuple(position)
+    if not (type(activation) is float and math.isfinite(activation) and type(picture) is int
+            and isinstance(name, str) and len(position) >= axes
+            and all(type(i) is int and i >= 0 for i in position)):
+        raise ValueError("one of its patches is none")
+    return Patch(activation, picture, name, position, field)

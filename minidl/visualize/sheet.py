@@ -1,0 +1,118 @@
+"""Contact sheets: what units see, what of it they answer to, and what they look for, side by side."""
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl.data import resize
+
+GREY, PAPER, INK, FAINT = 128, 255, (0, 0, 0), (110, 110, 110)
+TILE, CAPTION, GAP = 76, 12, 2              # pixels
+FINE = 16                                   # pixels of a box that are shown as squares
+
+
+class Shown(NamedTuple):
+    """A unit on a sheet: its number, patches (of `found.Patch`), their pixels and projections (each
+    an array of the box's sizes), and a synthetic picture with its strength, or None."""
+    unit: int
+    patches: list
+    pixels: list
+    projections: list
+    synthetic: np.ndarray | None
+    strength: float | None
+
+
+def contrast(projection):
+    """A projection as a picture: 0 is grey, the largest of either sign black or white; uint8."""
+    most = np.abs(projection).max()
+    return np.rint(GREY + 127 * projection / (most if most else 1)).astype(np.uint8)
+
+
+def tile(picture, side=TILE):
+    """A picture (H, W, 1 or 3) at the size of a tile, (side, side, 3): boxes of few pixels as
+    squares, larger ones resampled."""
+    picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
+    if max(picture.shape[:2]) <= FINE:
+        rows, columns = (np.arange(side) * n // side for n in picture.shape[:2])
+        return picture[rows[:, None], columns]
+    return resize(picture, (side, side))
+
+
+def draw_sheet(title, layers, columns=3):
+    """The sheet, uint8 (H, W, 3).
+
+    layers: [(its heading, [Shown, …]), …]; so many units stand side by side.
+    """
+    rows = [_text([(title, 20, INK)], 34)]
+    for heading, units in layers:
+        rows.append(_text([(heading, 15, INK)], 28))
+        blocks = [_block(shown) for shown in units]
+        for start in range(0, len(blocks), columns):
+            rows.append(_beside(blocks[start:start + columns], 18))
+    return _below(rows, 6)
+
+
+def draw_rows(title, rows):
+    """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W, 3)."""
+    parts = [_text([(title, 15, INK)], 28)]
+    for heading, pictures in rows:
+        cells = [_below([tile(picture, 2 * TILE), _text([(caption, 11, INK)], 18, 2 * TILE)], 0)
+                 for caption, picture in pictures]
+        parts += [_text([(heading, 13, INK)], 22), _beside(cells, 3 * GAP)]
+    return _below(parts, 2)
+
+
+def _block(shown):
+    """A unit: nine patches | their projections | the synthetic picture."""
+    words = f"unit {shown.unit}: " + (f"activation {shown.patches[0].activation:.4g} … "
+                                      f"{shown.patches[-1].activation:.4g}" if shown.patches
+                                      else "no patches")
+    if shown.strength is not None:
+        words += f"; synthetic picture {shown.strength:.4g}"
+    captions = [f"{patch.activation:.3g} {os.path.splitext(os.path.basename(patch.name))[0]}"
+                for patch in shown.patches]
+    panels = []
+    if shown.patches:
+        panels.append(_grid([tile(pixels) for pixels in shown.pixels], captions))
+        panels.append(_grid([tile(contrast(d)) for d in shown.projections], [""] * len(captions)))
+    if shown.synthetic is not None:
+        side = 3 * (TILE + GAP) - GAP
+        panels.append(tile(shown.synthetic, side))
+    block = _beside(panels, 8)
+    return _below([_text([(words, 12, INK)], 18, block.shape[1]), block], 0)
+
+
+def _grid(tiles, captions, columns=3):
+    cells = [_below([picture, _text([(caption, 8, FAINT)], CAPTION, TILE)], 0)
+             for picture, caption in zip(tiles, captions)]
+    return _below([_beside(cells[start:start + columns], GAP)
+                   for start in range(0, len(cells), columns)], 0)
+
+
+def _beside(pictures, gap):
+    height = max(picture.shape[0] for picture in pictures)
+    parts = []
+    for picture in pictures:
+        parts += [np.pad(picture, ((0, height - picture.shape[0]), (0, 0), (0, 0)),
+                         constant_values=PAPER), np.full((height, gap, 3), PAPER, np.uint8)]
+    return np.concatenate(parts[:-1], axis=1)
+
+
+def _below(pictures, gap):
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([np.pad(picture, ((0, gap), (0, width - picture.shape[1]), (0, 0)),
+                                  constant_values=PAPER) for picture in pictures])
+
+
+def _text(lines, height, width=None):
+    """Lines (words, size, colour), each `height` pixels high, cut off at the width."""
+    from PIL import Image, ImageDraw, ImageFont
+    fonts = [ImageFont.load_default(size) for _, size, _ in lines]
+    if width is None:
+        width = max(int(font.getlength(words)) + 8 for font, (words, _, _) in zip(fonts, lines))
+    image = Image.new("RGB", (width, height * len(lines)), "white")
+    draw = ImageDraw.Draw(image)
+    for i, (font, (words, _, colour)) in enumerate(zip(fonts, lines)):
+        draw.text((1, i * height + 1), words, fill=colour, font=font)
+    return np.asarray(image)

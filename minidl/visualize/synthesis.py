@@ -1,0 +1,130 @@
+"""What a unit looks for: a picture made to make it as active as can be.
+
+A unit u has an activation a[p, u] at every place p.  From noise, gradient ascent climbs
+
+    J = max_p a[p, u] + mean_p a[p, u] + ‖max(a[·, u], 0)‖₂
+
+the first asks for one thing that the unit likes best, the others for more of it beside it.  Left to
+itself it finds noise that no photograph has.  Three things keep it from that:
+
+    the picture is moved by its frequencies (`frequencies.py`), so that smooth comes before fine;
+    its colours vary as those of photographs do (there, too);
+    before every step it is moved, turned and enlarged a little (`views.py`): what does not survive
+        that is not climbed.
+
+A unit may be inactive everywhere at the start, and then ReLU's gradient is 0.  So in the first steps
+ReLUs let through what would raise them:        x̄ = ȳ where y > 0, max(ȳ, 0) elsewhere
+
+Source: Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017; Mordvintsev et al. 2018.
+"""
+import numpy as np
+
+from minidl import backend, ops
+from minidl.nn.module import evaluating
+from minidl.operands import check_sizes, integers
+from minidl.ops.activation import keep_positive
+from minidl.optim import Adam
+from minidl.recording import no_grad, recording
+from minidl.settings import bounded
+from minidl.tensor import grad, tensor
+from minidl.visualize.frequencies import Series
+from minidl.visualize.pictures import batch_of_one, check_layer, pixels
+from minidl.visualize.projection import change_rule
+from minidl.visualize.views import draw_view, view
+
+
+def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0), steps=100,
+               jitter=8, rotation=10, scale=0.1, learning_rate=0.1, start_steps=16, rng=0,
+               callback=None):
+    """A picture (*S, C) that makes a unit of a layer as active as can be: float32 in `values`.
+
+    net: a `nn.Sequential`; it is run as after `eval()`.  layer: its name; unit: an integer.
+    size: of the picture in pixels, one for a square, or one for each of 1 to 3 axes: (400,) is a
+        signal, (24, 24, 24) a volume.  By default what the network says (an attribute `size`), else
+        128.  channels: by default what it says (`channels`), else 3.
+    values: the least and the greatest value that the network is shown.
+    steps: of Adam with that learning rate, of which the first `start_steps` let a gradient through
+        ReLUs that are 0.  jitter: pixels; rotation: degrees; scale: the share by which it is
+        enlarged or made smaller, at most.
+    rng: a Generator or a seed.  callback(step, J): after each; Ctrl-C ends it with what is there.
+    Raises ValueError for an unknown layer or unit and what the network refuses; TypeError for
+    another network.
+    """
+    check_layer("synthesize", net, layer)
+    sizes, channels = _shape(net, size, channels)
+    _check(values, steps=steps, jitter=jitter, rotation=rotation, scale=scale)
+    rng = backend.generator(rng)
+    device = next((parameter.device for parameter in net.parameters()), None)
+    series = Series(sizes, channels, values, device=device)
+    c = tensor(rng.normal(0, 0.01, (*sizes, channels)), True, "float32", device)
+    optimizer = Adam([c], learning_rate)
+    with recording(True), evaluating(net):
+        try:
+            for step in range(steps):
+                seen = view(series(c), *draw_view(rng, len(sizes), jitter, rotation, scale))
+                a = _of_unit("synthesize", net(seen[None], layers=[layer])[layer], layer, unit)
+                if step < start_steps:
+                    change_rule(a, keep_positive, _raising, since=seen)
+                J = ops.max(a) + ops.mean(a) + ops.norm(ops.relu(a))
+                up, = grad(J, [c])
+                c.grad = -up                            # optimisers go down
+                optimizer.step()
+                if callback is not None:
+                    callback(step, J.item())
+        except KeyboardInterrupt:
+            pass
+    with no_grad():
+        return series(c).numpy()
+
+
+def strength(net, picture, layer, unit, shifts=16, most=8, rng=0):
+    """How active a unit is: the mean over random shifts of max_p a[p, u], and so not by the chance
+    of how the picture lies to the strides.
+
+    picture: (*S, C), or a path; it is shifted by at most `most` pixels along each axis, its border
+    going on where it ends.
+    """
+    picture, rng = pixels("strength", picture), backend.generator(rng)
+    check_layer("strength", net, layer)
+    axes, found = picture.ndim - 1, []
+    padded = np.pad(picture, [(most, most)] * axes + [(0, 0)], mode="edge")
+    with no_grad(), evaluating(net):
+        for _ in range(shifts):
+            moved = padded[tuple(slice(low, low + n) for low, n in zip(
+                rng.integers(0, 2 * most + 1, axes), picture.shape))]
+            a = net(batch_of_one(net, moved), layers=[layer])[layer]
+            found.append(_of_unit("strength", a, layer, unit).numpy().max())
+    return float(np.mean(found))
+
+
+def _raising(gy, y):
+    return ops.where(y > 0, gy, ops.relu(gy))
+
+
+def _of_unit(operation, a, layer, unit):
+    """a[..., unit]; raises ValueError where the layer has no such unit."""
+    unit, = integers(operation, "unit", unit)
+    if not 0 <= unit < a.shape[-1]:
+        raise ValueError(f"{operation}: layer {layer!r} has the units 0 to {a.shape[-1] - 1}, "
+                         f"got {unit}")
+    return a[..., unit]
+
+
+def _shape(net, size, channels):
+    """(sizes of the axes, channels) of a picture for the network, where none are given its own."""
+    size = getattr(net, "size", 128) if size is None else size
+    sizes = (size, size) if isinstance(size, int) else integers("synthesize", "size", size)
+    channels = getattr(net, "channels", 3) if channels is None else channels
+    check_sizes("synthesize", channels=channels, **{f"size[{i}]": n for i, n in enumerate(sizes)})
+    if len(sizes) > 3:
+        raise ValueError(f"synthesize: size must be of 1 to 3 axes, got {size}")
+    return sizes, channels
+
+
+def _check(values, steps, **amounts):
+    """Raise ValueError for settings out of range."""
+    check_sizes("synthesize", steps=steps)
+    for name, amount in amounts.items():
+        bounded("synthesize", f"0 ≤ {name} < inf", amount)
+    if len(values) != 2 or not values[0] < values[1]:
+        raise ValueError(f"synthesize: values must be (least, greatest), got {values}")
