@@ -1,5 +1,5 @@
 """Generative adversarial networks: an artist and an art critic, from a laboratory in the plane to pictures."""
-from minidl.gan import density, dirac, measures, mixtures, penalties, theory
+from minidl.gan import density, dirac, measures, mixtures, penalties, plots, theory
 from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import GAMES, Game, game
 from minidl.gan.mixtures import Mixture
