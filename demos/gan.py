@@ -1,12 +1,15 @@
 """An artist and an art critic play: GANs, from a laboratory in the plane to pictures.
 
-    python -m demos.gan lab --data ring            # or grid, line, spiral, blobs, a PNG's dark pixels
+    python -m demos.gan lab --data ring             # or grid, line, spiral, blobs, a PNG's dark pixels
+    python -m demos.gan train --data digits         # or clothes, characters, emoji, faces, a folder
+    python -m demos.gan sample --model FILE --count 100
 """
 from pathlib import Path
 import sys
 
 from demos.command_line import Parser, run, start, write_json
 from demos.gan_lab import lab, lab_options
+from demos.gan_train import sample, sample_options, train, train_options
 
 
 def main(arguments=None):
@@ -16,6 +19,11 @@ def main(arguments=None):
     start(options)
     figures = COMMANDS[name][0](options)
     write_json(options.json, {**figures, "seed": options.seed})
+    left_out = figures.get("left_out")
+    if left_out:
+        print(*(f"left out: {line}" for line in left_out),
+              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n", file=sys.stderr)
+        return 1
 
 
 def _options(name, arguments):
@@ -32,6 +40,8 @@ def _options(name, arguments):
 
 COMMANDS = {            # name: (options → figures, how it is described, its options)
     "lab": (lab, "Two networks play for a shape in the plane, where all can be seen.", lab_options),
+    "train": (train, "Train a generator of pictures, conditional on classes where there are some.", train_options),
+    "sample": (sample, "Draw pictures from a generator that `train` wrote.", sample_options),
 }
 
 if __name__ == "__main__":

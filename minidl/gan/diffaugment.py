@@ -23,8 +23,9 @@ def translation(x, rng, share=1 / 8):
     padded = ops.pad(x, ((0, 0), (most[0],) * 2, (most[1],) * 2, (0, 0)))
     rows = most[0] - down[:, None] + np.arange(height)                  # (N, H): row of `padded`
     columns = most[1] - right[:, None] + np.arange(width)
-    which = np.arange(n)[:, None, None]
-    return padded[which, rows[:, :, None], columns[:, None, :]]
+    where = backend.device_of(x.data)
+    return padded[tuple(constant(backend.asarray(place, None, where)) for place in (
+        np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]))]
 
 
 def cutout(x, rng, share=1 / 2):

@@ -33,7 +33,7 @@ class Recipe:
     """
     game: str = "non-saturating"
     gamma: float = 0.02
-    steps: int = 15000
+    steps: int = 12000
     critic_steps: int = 1
     batch: int = 128
     learning_rate: float = 1e-3
@@ -42,7 +42,7 @@ class Recipe:
     decay: float = 1.0
     width: int = 128
     generator_layers: int = 5
-    critic_layers: int = 3
+    critic_layers: int = 5
     ema: float = 0.999
 
     def __post_init__(self):

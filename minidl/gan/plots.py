@@ -29,8 +29,7 @@ def laboratory_sheet(path, lab):
     _places(axes[4], lab, real, judged)
     _curves(axes[5:], lab)
     for each in axes[:5]:
-        each.set(aspect="equal", xticks=[], yticks=[])
-        each.grid(False)
+        _square(each, lab)
     figure.suptitle(f"A game for the {lab.shape.name}: {lab.recipe.game}, R1 γ = {lab.recipe.gamma:g}, "
                     f"{lab.recipe.steps:,} steps, seed {lab.seed} ({q_name})", fontsize=15)
     return write_figure(path, figure)
@@ -54,7 +53,7 @@ def _best(axes, lab):
     axes.set_facecolor("0.85")
     pushed = density.push(lab.generator, np.random.default_rng([lab.seed, 5, 77]).standard_normal(
         (4000, 2), "float32"))
-    best = 1 / (1 + np.exp(pushed.log_q - lab.unit.log_density(pushed.x)))
+    best = np.exp(-np.logaddexp(0, pushed.log_q - lab.unit.log_density(pushed.x)))
     apart = np.abs(lab.probabilities(pushed.x) - best).mean()
     folds = pushed.folds
     exact = f"q exact by |det ∂G/∂z|; G folds at {folds:.1%} of z" if folds else \
@@ -70,11 +69,12 @@ def _arrows(axes, lab, judged):
     chosen = judged[:350]
     pulls = lab.pulls(chosen)
     lengths = np.linalg.norm(pulls, axis=1, keepdims=True)
-    reach = lab.seen.edges[-1]
-    arrows = pulls / np.maximum(lengths, 1e-12) * np.minimum(lengths * 0.03, 0.12) * reach
+    longest = 0.12 * lab.seen.edges[-1]
+    usual = max(np.percentile(lengths, 80), 1e-12)
+    arrows = pulls * (longest / np.maximum(lengths, usual))
     axes.quiver(*chosen.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.003, color="black")
     axes.plot(*chosen.T, ".", color=SAMPLES, markersize=3)
-    axes.set_title("where the generator's cost pulls samples\n−∂cost/∂x, long ones cut")
+    axes.set_title("where the generator's cost pulls samples:\n−∂cost/∂x, the longest fifth cut")
 
 
 def _warped(axes, lab):
@@ -88,16 +88,12 @@ def _warped(axes, lab):
         x = density.push(lab.average.average, z.reshape(-1, 2).astype("float32")).x.reshape(z.shape)
         axes.add_collection(LineCollection(x, colors=[colours(t) for t in np.linspace(0, 1, 21)],
                                            linewidths=0.7, alpha=0.8))
-    reach = lab.seen.edges[-1]
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
     axes.set_title("the grid of noise |z₁|, |z₂| ≤ 2.5, as G bends it\n(of the averaged G)")
 
 
 def _places(axes, lab, real, judged):
     axes.plot(*real.T, "x", color=DATA, markersize=3, alpha=0.4, label="data")
     axes.plot(*judged.T, ".", color=SAMPLES, markersize=3, alpha=0.6, label="samples")
-    reach = lab.seen.edges[-1]
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
     row = lab.history[-1]
     said = "" if not lab.unit.modal else (
         f"\n{row['modes']} of {len(lab.unit.centres)} modes, {row['good_share']:.1%} within 3σ, "
@@ -121,7 +117,7 @@ def _curves(axes, lab):
     for height, name in ((np.log(4), "log 4"), (np.log(2), "log 2")):
         axes[1].axhline(height, color="0.6", linestyle=":")
         axes[1].annotate(name, (steps[-1], height), va="bottom", ha="right", color="0.4")
-    axes[1].set_title("the losses need not fall: at rest they are log 4 and log 2")
+    axes[1].set_title("the losses need not fall: at rest of the log games\nthey are log 4 and log 2")
     if lab.unit.modal:
         draw(axes[2], "good_share", "share of good samples", color=SAMPLES)
         draw(axes[2], "rarest_share", "of the rarest mode, of its due", color="#aa3377")
@@ -135,6 +131,13 @@ def _curves(axes, lab):
         panel.set_xlabel("steps of the generator")
         if panel.lines:
             panel.legend(fontsize=9, loc="best")
+
+
+def _square(axes, lab):
+    """The laboratory's square, whatever lies outside."""
+    reach = lab.seen.edges[-1]
+    axes.set(aspect="equal", xticks=[], yticks=[], xlim=(-reach, reach), ylim=(-reach, reach))
+    axes.grid(False)
 
 
 def _show(axes, where, field, **options):
@@ -184,7 +187,7 @@ def save_animation(path, frames, milliseconds=180, last=1500):
 
 def collapse_sheet(path, ill, cured, columns=5):
     """Two games that differ in one thing, as rows of moments."""
-    figure, axes = new_panels(2, columns, (3.1 * columns, 7))
+    figure, axes = new_panels(2, columns, (3.1 * columns, 7.2))
     for row, (lab, name) in enumerate(((ill, "without"), (cured, "with"))):
         chosen = np.linspace(0, len(lab.moments) - 1, columns).round().astype(int)
         real = lab.unit.sample(500, np.random.default_rng([lab.seed, 3, 77]))
@@ -193,8 +196,8 @@ def collapse_sheet(path, ill, cured, columns=5):
             _show(panel, lab.seen, moment.field, alpha=0.8)
             panel.plot(*real.T, ".", color=DATA, markersize=2)
             panel.plot(*moment.samples.T, ".", color=SAMPLES, markersize=2)
-            panel.set(title=f"step {moment.step:,}: {entry['modes']} of {len(lab.unit.centres)} modes",
-                      aspect="equal", xticks=[], yticks=[])
+            panel.set_title(f"step {moment.step:,}: {entry['modes']} of {len(lab.unit.centres)} modes")
+            _square(panel, lab)
         axes[row * columns].set_ylabel(f"{name} R1 (γ = {lab.recipe.gamma:g})", fontsize=13)
     figure.suptitle("Collapse and its cure: the same seed, nets and steps; R1 makes the critic flat "
                     "where the data are", fontsize=14)
@@ -203,7 +206,7 @@ def collapse_sheet(path, ill, cured, columns=5):
 
 def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, steps=300):
     """The Dirac GAN's field with γ of R1, the path of simultaneous steps, and the eigenvalues."""
-    figure, axes = new_panels(1, len(gammas), (4.6 * len(gammas), 5.1))
+    figure, axes = new_panels(1, len(gammas), (4.6 * len(gammas), 6))
     grid = np.meshgrid(np.linspace(-2.4, 2.4, 21), np.linspace(-2.4, 2.4, 21))
     for panel, gamma in zip(axes, gammas):
         theta, psi = dirac.velocity(*grid, gamma)
@@ -219,4 +222,27 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
     axes[0].set_ylabel("critic ψ")
     figure.suptitle(f"The Dirac GAN: θ' = −ψ f'(ψθ), ψ' = θ f'(ψθ) − γψ; a path of {steps} steps of "
                     f"{step:g}", fontsize=13)
+    return write_figure(path, figure)
+
+
+def training_curves(path, history, game="non-saturating", title="Training"):
+    """How two players went, from rows of `Training`: costs, the critic's share of right answers, spread."""
+    figure, axes = new_panels(3, 1, (9, 8.4), sharex=True)
+    steps = [row["step"] for row in history]
+    for name, colour in (("critic", "#2266aa"), ("generator", "#dd7711")):
+        axes[0].plot(steps, [row[name] for row in history], color=colour, label=f"{name}'s cost")
+    if game in ("non-saturating", "minimax"):
+        for height, name in ((np.log(4), "log 4: the critic's where it can tell nothing"),
+                             (np.log(2), "log 2: the generator's there")):
+            axes[0].axhline(height, color="0.5", linestyle=":")
+            axes[0].annotate(name, (steps[-1], height), va="bottom", ha="right", fontsize=9, color="0.3")
+    axes[0].set_title(f"{title}\nthe losses need not fall: each player's depends on how good the other is")
+    axes[1].plot(steps, [row["right"] for row in history], color="#aa3377", label="critic's right answers")
+    axes[1].axhline(0.5, color="0.5", linestyle=":")
+    axes[1].set(ylim=(0.4, 1.02), ylabel="½: it can tell nothing")
+    axes[2].plot(steps, [row["alike"] for row in history], color=SAMPLES,
+                 label="spread of the generated pictures, of the real ones")
+    axes[2].set(ylim=(0, 1.3), ylabel="0: all alike", xlabel="step")
+    for panel in axes:
+        panel.legend(fontsize=9, loc="best")
     return write_figure(path, figure)
