@@ -1,9 +1,10 @@
 """An artist and an art critic play: GANs, from a laboratory in the plane to pictures.
 
-    python -m demos.gan lab --data ring             # or grid, line, spiral, blobs, a PNG's dark pixels
-    python -m demos.gan train --data digits         # or clothes, characters, emoji, faces, a folder
-    python -m demos.gan sample --model FILE --count 100
+python -m demos.gan lab --data ring             # or grid, line, spiral, blobs, a PNG's dark pixels
+python -m demos.gan train --data digits         # or clothes, characters, emoji, faces, a folder
+python -m demos.gan sample --model FILE --count 100
 """
+
 from pathlib import Path
 import sys
 
@@ -21,8 +22,12 @@ def main(arguments=None):
     write_json(options.json, {**figures, "seed": options.seed})
     left_out = figures.get("left_out")
     if left_out:
-        print(*(f"left out: {line}" for line in left_out),
-              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n", file=sys.stderr)
+        print(
+            *(f"left out: {line}" for line in left_out),
+            f"left out, as said above: {len(left_out):,}; all else was used",
+            sep="\n",
+            file=sys.stderr,
+        )
         return 1
 
 
@@ -38,9 +43,13 @@ def _options(name, arguments):
     return parser.parse_args(arguments)
 
 
-COMMANDS = {            # name: (options → figures, how it is described, its options)
+COMMANDS = {  # name: (options → figures, how it is described, its options)
     "lab": (lab, "Two networks play for a shape in the plane, where all can be seen.", lab_options),
-    "train": (train, "Train a generator of pictures, conditional on classes where there are some.", train_options),
+    "train": (
+        train,
+        "Train a generator of pictures, conditional on classes where there are some.",
+        train_options,
+    ),
     "sample": (sample, "Draw pictures from a generator that `train` wrote.", sample_options),
 }
 

@@ -1,15 +1,35 @@
-"""What demos.gan learns from: digits, clothes, characters, emoji, faces, or a folder of the user's own."""
+"""What demos.gan learns from: data sets with a name, or a folder of the user's own."""
+
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 
-from minidl.data import drawn_characters, drawn_faces, emoji, fashion_mnist, mnist, read_pictures, resize
+from minidl.data import (
+    drawn_characters,
+    drawn_faces,
+    emoji,
+    fashion_mnist,
+    mnist,
+    read_pictures,
+    resize,
+)
 
-CLOTHES = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+CLOTHES = [
+    "T-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+]
 CHARACTERS, DRAWERS = 10, 400
 FACES = 4000
-HELD_OUT = 0.1                  # of the pictures, where there is no test set
+HELD_OUT = 0.1  # of the pictures, where there is no test set
 
 Source = namedtuple("Source", "train train_labels test test_labels names left_out")
 """Pictures uint8 (N, size, size, C), labels int64 (N,) or None; names of the classes."""
@@ -47,7 +67,9 @@ def _sized(images, size):
 def _characters(size, seed):
     drawn = drawn_characters(1, CHARACTERS, DRAWERS, seed=seed)
     pictures = 255 - np.stack([resize(each, (size, size)) for each in drawn.pictures])
-    return _split(pictures[..., None], drawn.labels, [name.split("/")[-1] for name in drawn.names], seed)
+    return _split(
+        pictures[..., None], drawn.labels, [name.split("/")[-1] for name in drawn.names], seed
+    )
 
 
 def _faces(size, seed):
@@ -57,27 +79,46 @@ def _faces(size, seed):
 def _folder(path, size, seed):
     found = read_pictures(path, size)
     if len(found.pictures) < 2:
-        raise ValueError(f"{path}: one picture is no distribution to learn; give many, some hundreds at least")
+        raise ValueError(
+            f"{path}: one picture is no distribution to learn; give many, some hundreds at least"
+        )
     if found.labels is not None:
         counts = np.bincount(found.labels)
         if len(counts) < 2:
-            raise ValueError(f"{path}: all pictures are of one class, {found.names[0]!r}; give two or more, or the folder of "
-                             "pictures itself")
+            raise ValueError(
+                f"{path}: all pictures are of one class, {found.names[0]!r}; give two or "
+                "more, or the folder of "
+                "pictures itself"
+            )
         if counts.min() < 2:
-            raise ValueError(f"{path}: class {found.names[counts.argmin()]!r} has one picture, which would be learned by "
-                             "heart; give it more, or leave it out")
+            raise ValueError(
+                f"{path}: class {found.names[counts.argmin()]!r} has one picture, which would be "
+                "learned by "
+                "heart; give it more, or leave it out"
+            )
     return _split(found.pictures, found.labels, found.names, seed)._replace(left_out=found.left_out)
 
 
 def _split(pictures, labels, names, seed):
-    """A tenth is held out, of each class its own; at least one picture of each stays to learn from."""
+    """A tenth is held out, of each class its own; at least one picture of each stays."""
     rng = np.random.default_rng([seed, 6])
-    groups = [np.arange(len(pictures))] if labels is None else [
-        np.flatnonzero(labels == k) for k in range(len(names))]
-    held = np.concatenate([rng.permutation(group)[:max(1, round(HELD_OUT * len(group)))] for group in groups])
+    groups = (
+        [np.arange(len(pictures))]
+        if labels is None
+        else [np.flatnonzero(labels == k) for k in range(len(names))]
+    )
+    held = np.concatenate(
+        [rng.permutation(group)[: max(1, round(HELD_OUT * len(group)))] for group in groups]
+    )
     kept = np.setdiff1d(np.arange(len(pictures)), held)
-    return Source(pictures[kept], None if labels is None else labels[kept],
-                  pictures[held], None if labels is None else labels[held], names, ())
+    return Source(
+        pictures[kept],
+        None if labels is None else labels[kept],
+        pictures[held],
+        None if labels is None else labels[held],
+        names,
+        (),
+    )
 
 
 SOURCES = {

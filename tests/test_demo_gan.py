@@ -1,4 +1,5 @@
 """demos.gan as a user meets it: what it writes, kills, mistakes in one line."""
+
 import json
 from pathlib import Path
 import signal
@@ -7,11 +8,10 @@ import sys
 import time
 
 import numpy as np
-from PIL import Image
 import pytest
 from test_demos import fails
 
-from demos import gan, gan_data, gan_lab
+from demos import gan, gan_data
 from demos.command_line import run
 from minidl.data import save_image
 from minidl.gan import report
@@ -26,7 +26,6 @@ def small(monkeypatch):
     """The smallest of everything that is measured."""
     for name, value in (("LEARNED", 40), ("STEPS", 4)):
         monkeypatch.setattr(report, name, value)
-    monkeypatch.setattr(gan_lab, "COLLAPSE", gan_lab.replace(gan_lab.COLLAPSE, steps=3, width=8))
 
 
 def folders(path, classes=2, each=6, size=(12, 20)):
@@ -41,48 +40,33 @@ def folders(path, classes=2, each=6, size=(12, 20)):
 
 def train(tmp_path, *more, data=None):
     data = data or folders(tmp_path / "data")
-    arguments = ["train", "--data", data, "--size", 8, "--steps", 5, "--batch", 4, "--width", 4, "--every", 2,
-                 "--output", tmp_path / "out", "--json", tmp_path / "f.json", "--quiet", *more]
+    arguments = [
+        "train",
+        "--data",
+        data,
+        "--size",
+        8,
+        "--steps",
+        5,
+        "--batch",
+        4,
+        "--width",
+        4,
+        "--every",
+        2,
+        "--output",
+        tmp_path / "out",
+        "--json",
+        tmp_path / "f.json",
+        "--quiet",
+        *more,
+    ]
     code = gan.main([str(each) for each in arguments])
     return code, json.loads((tmp_path / "f.json").read_text())
 
 
-# ---- lab ----------------------------------------------------------------------------------------
-
-@pytest.mark.parametrize("data", ["ring", "spiral", "drawing"])
-def test_the_laboratory(tmp_path, data):
-    if data == "drawing":
-        data = tmp_path / "drawing.png"
-        ink = np.full((40, 40), 255, np.uint8)
-        ink[10:30, 18:22] = 0
-        save_image(data, ink)
-    gan.main(["lab", "--data", str(data), "--steps", "6", "--output", str(tmp_path / "out"), "--json",
-              str(tmp_path / "f.json"), "--quiet"])
-    figures = json.loads((tmp_path / "f.json").read_text())
-    samples = np.load(figures["samples"])
-    assert samples.shape == (2500, 2) and np.isfinite(samples).all()
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "lab.png", "lab.gif", "collapse.png", "dirac.png", "samples.npy"}
-    with Image.open(tmp_path / "out" / "lab.gif") as movie:
-        assert movie.n_frames >= 4
-    if data == "ring":
-        assert {"modes", "good_share", "reverse_kl", "rarest_share"} <= figures.keys()
-        from minidl.gan import measures, mixtures
-        found = measures.modes(samples, mixtures.ring().centres, 0.01)
-        assert found.good_share == figures["good_share"] and found.modes == figures["modes"]
-    assert figures["bound"] < figures["js"] + 0.05 and len(figures["history"]) > 3
-
-
-def test_the_same_seed_plays_the_same_game(tmp_path):
-    found = []
-    for seed in 0, 0, 1:
-        gan.main(["lab", "--data", "grid", "--steps", "4", "--no-collapse", "--seed", str(seed), "--output",
-                  str(tmp_path), "--quiet"])
-        found.append((tmp_path / "samples.npy").read_bytes())
-    assert found[0] == found[1] != found[2]
-
-
 # ---- train, sample ------------------------------------------------------------------------------
+
 
 def test_labelled_folders_of_many_sizes(tmp_path):
     data = folders(tmp_path / "data")
@@ -91,12 +75,50 @@ def test_labelled_folders_of_many_sizes(tmp_path):
     assert code is None and figures["classes"] == ["class0", "class1"] and figures["pictures"] == 11
     assert {"gan_test", "gan_train", "judge_accuracy"} <= figures.keys() and figures["seconds"] > 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        "grid.png", "album.png", "walks.png", "neighbours.png", "curves.png", "training.gif", "generator.npz"}
-    gan.main(["sample", "--model", figures["model"], "--count", "7", "--output", str(tmp_path / "s"), "--quiet"])
+        "grid.png",
+        "album.png",
+        "walks.png",
+        "neighbours.png",
+        "curves.png",
+        "training.gif",
+        "generator.npz",
+    }
+    gan.main(
+        [
+            "sample",
+            "--model",
+            figures["model"],
+            "--count",
+            "7",
+            "--output",
+            str(tmp_path / "s"),
+            "--quiet",
+        ]
+    )
     with np.load(tmp_path / "s" / "samples.npz") as made:
-        assert made["pictures"].shape == (7, 8, 8, 3) and made["labels"].tolist() == [0, 1, 0, 1, 0, 1, 0]
-    gan.main(["sample", "--model", figures["model"], "--count", "3", "--label", "class1", "--output",
-              str(tmp_path / "s"), "--quiet"])
+        assert made["pictures"].shape == (7, 8, 8, 3) and made["labels"].tolist() == [
+            0,
+            1,
+            0,
+            1,
+            0,
+            1,
+            0,
+        ]
+    gan.main(
+        [
+            "sample",
+            "--model",
+            figures["model"],
+            "--count",
+            "3",
+            "--label",
+            "class1",
+            "--output",
+            str(tmp_path / "s"),
+            "--quiet",
+        ]
+    )
     with np.load(tmp_path / "s" / "samples.npz") as made:
         assert made["labels"].tolist() == [1, 1, 1]
 
@@ -111,7 +133,18 @@ def test_pictures_without_labels_and_one_that_is_damaged(tmp_path, capsys):
     assert code == 1 and len(figures["left_out"]) == 1 and figures["classes"] == []
     said = capsys.readouterr().err
     assert "bad.png" in said and "all else was used" in said
-    gan.main(["sample", "--model", figures["model"], "--count", "2", "--output", str(tmp_path / "s"), "--quiet"])
+    gan.main(
+        [
+            "sample",
+            "--model",
+            figures["model"],
+            "--count",
+            "2",
+            "--output",
+            str(tmp_path / "s"),
+            "--quiet",
+        ]
+    )
     with np.load(tmp_path / "s" / "samples.npz") as made:
         assert made["pictures"].shape == (2, 8, 8, 1) and made["labels"].tolist() == [-1, -1]
 
@@ -134,14 +167,38 @@ def test_drawn_data(monkeypatch, name, channels, classes):
 def test_mnist_in_another_size():
     images = rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     assert (gan_data._sized(images, 32)[:, 2:30, 2:30, 0] == images).all()
-    assert gan_data._sized(images, 16).shape == (3, 16, 16, 1) and gan_data._sized(images, 28).shape[1] == 28
+    assert (
+        gan_data._sized(images, 16).shape == (3, 16, 16, 1)
+        and gan_data._sized(images, 28).shape[1] == 28
+    )
 
 
 # ---- kills --------------------------------------------------------------------------------------
 
+
 def command(tmp_path, name):
-    return [sys.executable, "-m", "demos.gan", "train", "--data", str(tmp_path / "data"), "--size", "8", "--steps", "60",
-            "--batch", "4", "--width", "4", "--every", "5", "--no-measures", "--quiet", "--output", str(tmp_path / name)]
+    return [
+        sys.executable,
+        "-m",
+        "demos.gan",
+        "train",
+        "--data",
+        str(tmp_path / "data"),
+        "--size",
+        "8",
+        "--steps",
+        "60",
+        "--batch",
+        "4",
+        "--width",
+        "4",
+        "--every",
+        "5",
+        "--no-measures",
+        "--quiet",
+        "--output",
+        str(tmp_path / name),
+    ]
 
 
 def test_kill_9_changes_no_byte(tmp_path):
@@ -167,13 +224,26 @@ def test_kill_9_changes_no_byte(tmp_path):
 
 # ---- mistakes -----------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("arguments, words", [
-    (["lab", "--data", "circle"], "'circle' is none of ring"), (["lab", "--data", ROOT / "setup.cfg"], "setup.cfg"),
-    (["lab", "--steps", 0], "--steps"), (["lab", "--game", "chess"], "chess"), (["lab", "--gamma", -1], "--gamma"),
-    (["train", "--data", "nothing"], "'nothing' is none of digits"), (["train", "--size", 30], "28, 32, 48, 64"),
-    (["train", "--model", "model.pt"], ".npz"), (["train", "--augment", "blur"], "blur"),
-    (["sample"], "--model"), (["sample", "--model", "missing.npz"], "missing.npz"),
-    (["sample", "--model", ROOT / "setup.cfg"], "setup.cfg"), (["play"], "play"), ([], "command")])
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["lab", "--data", "circle"], "'circle' is none of ring"),
+        (["lab", "--data", ROOT / "setup.cfg"], "setup.cfg"),
+        (["lab", "--steps", 0], "--steps"),
+        (["lab", "--game", "chess"], "chess"),
+        (["lab", "--gamma", -1], "--gamma"),
+        (["train", "--data", "nothing"], "'nothing' is none of digits"),
+        (["train", "--size", 30], "28, 32, 48, 64"),
+        (["train", "--model", "model.pt"], ".npz"),
+        (["train", "--augment", "blur"], "blur"),
+        (["sample"], "--model"),
+        (["sample", "--model", "missing.npz"], "missing.npz"),
+        (["sample", "--model", ROOT / "setup.cfg"], "setup.cfg"),
+        (["play"], "play"),
+        ([], "command"),
+    ],
+)
 def test_mistakes_are_one_line(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.setitem(gan_data.SOURCES, "digits", gan_data.SOURCES["characters"])
     monkeypatch.setattr(gan_data, "DRAWERS", 4)
@@ -185,24 +255,68 @@ def one(path, classes, each):
     return folders(path, classes, each)
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda path: path.mkdir(), "holds no pictures"),
-    (lambda path: save_image(path / "a.png", np.zeros((9, 9), np.uint8)) if not path.mkdir() else 0, "one picture is no"),
-    (lambda path: folders(path, 1, 4), "all pictures are of one class, 'class0'"),
-    (lambda path: [folders(path, 2, 4), folders(path / "x", 1, 1), save_image(
-        path / "lonely.png", np.zeros((9, 9), np.uint8))], "pictures and folders of pictures"),
-    (lambda path: [folders(path, 2, 4), (path / "single").mkdir(), save_image(
-        path / "single" / "a.png", np.zeros((9, 9), np.uint8))], "class 'single' has one picture"),
-    (lambda path: [path.mkdir(), (path / "a.png").write_bytes(b"no")], "no picture that can be read")])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda path: path.mkdir(), "holds no pictures"),
+        (
+            lambda path: save_image(path / "a.png", np.zeros((9, 9), np.uint8))
+            if not path.mkdir()
+            else 0,
+            "one picture is no",
+        ),
+        (lambda path: folders(path, 1, 4), "all pictures are of one class, 'class0'"),
+        (
+            lambda path: [
+                folders(path, 2, 4),
+                folders(path / "x", 1, 1),
+                save_image(path / "lonely.png", np.zeros((9, 9), np.uint8)),
+            ],
+            "pictures and folders of pictures",
+        ),
+        (
+            lambda path: [
+                folders(path, 2, 4),
+                (path / "single").mkdir(),
+                save_image(path / "single" / "a.png", np.zeros((9, 9), np.uint8)),
+            ],
+            "class 'single' has one picture",
+        ),
+        (
+            lambda path: [path.mkdir(), (path / "a.png").write_bytes(b"no")],
+            "no picture that can be read",
+        ),
+    ],
+)
 def test_data_that_teach_nothing(capsys, tmp_path, make, words):
     make(tmp_path / "data")
-    said = fails(capsys, gan.main, "train", "--data", tmp_path / "data", "--size", 8, "--output", tmp_path / "out")
+    said = fails(
+        capsys,
+        gan.main,
+        "train",
+        "--data",
+        tmp_path / "data",
+        "--size",
+        8,
+        "--output",
+        tmp_path / "out",
+    )
     assert words in said
 
 
 def test_a_label_that_does_not_exist(capsys, tmp_path):
     _, figures = train(tmp_path, "--no-measures")
-    said = fails(capsys, gan.main, "sample", "--model", figures["model"], "--label", "cat", "--output", tmp_path)
+    said = fails(
+        capsys,
+        gan.main,
+        "sample",
+        "--model",
+        figures["model"],
+        "--label",
+        "cat",
+        "--output",
+        tmp_path,
+    )
     assert "'cat' is none of class0, class1" in said
 
 
@@ -222,13 +336,18 @@ def test_another_size_in_the_middle_of_a_run(capsys, tmp_path):
 
 def test_help():
     for words in ([], ["lab"], ["train"], ["sample"]):
-        shown = subprocess.run([sys.executable, "-m", "demos.gan", *words, "--help"], cwd=ROOT, capture_output=True,
-                               text=True)
+        shown = subprocess.run(
+            [sys.executable, "-m", "demos.gan", *words, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert shown.returncode == 0 and "--json" in shown.stdout
 
 
 def test_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     from minidl.gan import Training
+
     real = Training.step
 
     def step(self, t, batch):

@@ -1,4 +1,5 @@
-"""The games and penalties: hand numbers, slopes, derivatives to second order, and mistakes of others' code."""
+"""The games and penalties: hand numbers, slopes, second derivatives, and others' mistakes."""
+
 import math
 
 import numpy as np
@@ -14,15 +15,26 @@ zeros = np.zeros(4)
 
 
 def costs(name, real, fake):
-    return [cost.item() for cost in (GAMES[name].discriminator(real, fake),
-                                     GAMES[name].generator(fake, real))]
+    return [
+        cost.item()
+        for cost in (GAMES[name].discriminator(real, fake), GAMES[name].generator(fake, real))
+    ]
 
 
 # ---- the games --------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, critic, artist", [
-    ("minimax", LOG_4, -LOG_2), ("non-saturating", LOG_4, LOG_2), ("least-squares", 0.5, 0.5),
-    ("hinge", 2, 0), ("wasserstein", 0, 0), ("relativistic", LOG_2, LOG_2)])
+
+@pytest.mark.parametrize(
+    "name, critic, artist",
+    [
+        ("minimax", LOG_4, -LOG_2),
+        ("non-saturating", LOG_4, LOG_2),
+        ("least-squares", 0.5, 0.5),
+        ("hinge", 2, 0),
+        ("wasserstein", 0, 0),
+        ("relativistic", LOG_2, LOG_2),
+    ],
+)
 def test_costs_where_the_critic_knows_nothing(device, name, critic, artist):
     assert costs(name, zeros, zeros) == pytest.approx([critic, artist])
     assert costs(name, zeros[:, None], zeros[:, None]) == pytest.approx([critic, artist])
@@ -51,8 +63,10 @@ def test_costs_pass_gradcheck(device, name):
 def test_slopes_of_the_artist_are_those_of_the_book():
     """−σ(f) vanishes where the critic is sure, −σ(−f) does not."""
     f = md.tensor([-20.0, 0.0, 3.0], requires_grad=True)
-    slopes = {name: 3 * md.grad(GAMES[name].generator(f), f)[0].numpy()
-              for name in ("minimax", "non-saturating")}
+    slopes = {
+        name: 3 * md.grad(GAMES[name].generator(f), f)[0].numpy()
+        for name in ("minimax", "non-saturating")
+    }
     sigma = 1 / (1 + np.exp(-f.numpy()))
     np.testing.assert_allclose(slopes["minimax"], -sigma, rtol=1e-12)
     np.testing.assert_allclose(slopes["non-saturating"], sigma - 1, rtol=1e-12)
@@ -62,11 +76,20 @@ def test_slopes_of_the_artist_are_those_of_the_book():
 @pytest.mark.parametrize("name", GAMES)
 def test_scores_are_logits(name):
     """Scores of ±1,000 keep finite costs: no log of a sigmoid."""
-    assert np.isfinite(costs(name, np.array([1e3, -1e3], "float32"), np.array([-1e3, 1e3], "float32"))).all()
+    assert np.isfinite(
+        costs(name, np.array([1e3, -1e3], "float32"), np.array([-1e3, 1e3], "float32"))
+    ).all()
 
 
-@pytest.mark.parametrize("scores, words", [
-    (np.zeros((3, 2)), "N, 1"), (np.zeros(0), "N"), (np.zeros((1, 3)), "N, 1"), (np.array(0.0), "N, 1")])
+@pytest.mark.parametrize(
+    "scores, words",
+    [
+        (np.zeros((3, 2)), "N, 1"),
+        (np.zeros(0), "N"),
+        (np.zeros((1, 3)), "N, 1"),
+        (np.array(0.0), "N, 1"),
+    ],
+)
 def test_scores_of_other_shapes_are_refused(scores, words):
     with pytest.raises(ValueError, match=words):
         GAMES["hinge"].generator(scores)
@@ -81,12 +104,13 @@ def test_mistakes_are_named():
         GAMES["relativistic"].generator(zeros)
     with pytest.raises(ValueError, match="4 generated scores and 3 real"):
         GAMES["relativistic"].discriminator(zeros[:3], zeros)
-    assert GAMES["hinge"].discriminator(zeros[:3], zeros).item() == 2      # means of their own
+    assert GAMES["hinge"].discriminator(zeros[:3], zeros).item() == 2  # means of their own
     with pytest.raises(TypeError, match="fake"):
         GAMES["hinge"].generator("scores")
 
 
 # ---- penalties --------------------------------------------------------------------------------
+
 
 def linear(w):
     return lambda x: x @ w
@@ -119,8 +143,11 @@ def parameters(seed=0):
 def test_penalties_pass_gradcheck_at_second_order(device, seed):
     x, y = map(md.tensor, np.random.default_rng(seed).normal(size=(2, 4, 2)))
     gradcheck(lambda a, b, c: r1(curved(a, b, c), x, 0.7), *parameters(seed), order=2)
-    gradcheck(lambda a, b, c: gradient_penalty(curved(a, b, c), x, y, 3, rng=seed), *parameters(seed),
-              order=2)
+    gradcheck(
+        lambda a, b, c: gradient_penalty(curved(a, b, c), x, y, 3, rng=seed),
+        *parameters(seed),
+        order=2,
+    )
 
 
 def dead(a, b, c):
@@ -152,19 +179,23 @@ def test_the_penalty_is_the_mean_of_each_examples(device):
     rng = np.random.default_rng(3)
     x, y, a = rng.normal(size=(5, 2, 3, 2)), rng.normal(size=(5, 2, 3, 2)), rng.normal(size=(12, 1))
     x, y, column = map(md.tensor, (x, y, a))
-    critic = lambda x: ops.square(ops.reshape(x, (x.shape[0], -1))) @ column     # g = 2 x ⊙ a
+    critic = lambda x: ops.square(ops.reshape(x, (x.shape[0], -1))) @ column  # g = 2 x ⊙ a
     places = penalties.between(x, y, 4)
     between = places.numpy()
     g = 2 * between.reshape(5, 12) * a[:, 0]
     expected = 10 * np.mean((np.linalg.norm(g, axis=1) - 1) ** 2)
     assert gradient_penalty(critic, x, y, 10, rng=4).item() == pytest.approx(expected)
-    alone = [gradient_penalty(critic, places[i:i + 1], places[i:i + 1], 10, rng=0).item()
-             for i in range(5)]
+    alone = [
+        gradient_penalty(critic, places[i : i + 1], places[i : i + 1], 10, rng=0).item()
+        for i in range(5)
+    ]
     assert expected == pytest.approx(np.mean(alone))
     whole_batch = 10 * (np.linalg.norm(g) - 1) ** 2
     along_channels = 10 * np.mean((np.linalg.norm(g.reshape(5, 6, 2), axis=-1) - 1) ** 2)
     assert abs(expected - whole_batch) > 1 and abs(expected - along_channels) > 1
-    assert r1(critic, x, 2).item() == pytest.approx(np.mean(np.sum((2 * x.numpy().reshape(5, 12) * a[:, 0]) ** 2, 1)))
+    assert r1(critic, x, 2).item() == pytest.approx(
+        np.mean(np.sum((2 * x.numpy().reshape(5, 12) * a[:, 0]) ** 2, 1))
+    )
 
 
 def test_one_epsilon_for_each_example():
@@ -174,7 +205,7 @@ def test_one_epsilon_for_each_example():
     assert (e == e[:, :1, :1, :1]).all()
     e = e[:, 0, 0, 0]
     assert len(set(e)) == 400 and 0 <= e.min() < 0.02 and 0.98 < e.max() <= 1
-    assert abs(e.mean() - 0.5) < 0.05 and e.std() == pytest.approx(12 ** -0.5, abs=0.03)
+    assert abs(e.mean() - 0.5) < 0.05 and e.std() == pytest.approx(12**-0.5, abs=0.03)
 
 
 def test_real_and_fake_are_not_mixed_up():
@@ -198,17 +229,29 @@ def test_other_norms_let_each_example_be(norm):
     net = nn.Sequential(nn.Dense(2, 4, rng=0), norm(), nn.Dense(4, 1, rng=1))
     x = np.random.default_rng(0).normal(size=(3, 2)).astype("float32")
     _, together = penalties.slopes(net, x)
-    alone = [penalties.slopes(net, x[i:i + 1])[1].numpy()[0] for i in range(3)]
+    alone = [penalties.slopes(net, x[i : i + 1])[1].numpy()[0] for i in range(3)]
     np.testing.assert_allclose(together.numpy(), alone, rtol=2e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: r1(linear(np.ones(2)), np.ones((0, 2))), "examples"),
-    (lambda: r1(linear(np.ones(2)), np.array(1.0)), "examples"),
-    (lambda: r1(lambda x: x, np.ones((3, 2))), "one score for each of 3"),
-    (lambda: r1(linear(np.ones(2)), np.ones((3, 2)), -1), "gamma"),
-    (lambda: gradient_penalty(linear(np.ones(2)), np.ones((3, 2)), np.ones((1, 2)), rng=0), r"\(1, 2\)"),
-    (lambda: gradient_penalty(linear(np.ones(2)), np.ones((3, 2)), np.ones((3, 2)), math.nan, rng=0), "weight")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: r1(linear(np.ones(2)), np.ones((0, 2))), "examples"),
+        (lambda: r1(linear(np.ones(2)), np.array(1.0)), "examples"),
+        (lambda: r1(lambda x: x, np.ones((3, 2))), "one score for each of 3"),
+        (lambda: r1(linear(np.ones(2)), np.ones((3, 2)), -1), "gamma"),
+        (
+            lambda: gradient_penalty(linear(np.ones(2)), np.ones((3, 2)), np.ones((1, 2)), rng=0),
+            r"\(1, 2\)",
+        ),
+        (
+            lambda: gradient_penalty(
+                linear(np.ones(2)), np.ones((3, 2)), np.ones((3, 2)), math.nan, rng=0
+            ),
+            "weight",
+        ),
+    ],
+)
 def test_mistakes_with_penalties(call, words):
     with pytest.raises(ValueError, match=words):
         call()
@@ -231,6 +274,7 @@ def test_dtypes_stay(device, dtype):
 
 # ---- theory -----------------------------------------------------------------------------------
 
+
 def test_theory_by_hand():
     p, q = np.array([0.5, 0.5]), np.array([1.0, 0.0])
     d = theory.best_discriminator(p, q)
@@ -240,7 +284,9 @@ def test_theory_by_hand():
     assert theory.bound(theory.value(p, q, d)) == pytest.approx(theory.jensen_shannon(p, q))
     assert theory.total_variation(p, q) == 0.5
     assert theory.wasserstein_line(p, q, [0, 3]) == 1.5
-    assert theory.jensen_shannon(p, p) == 0 and theory.value(p, p, [0.5, 0.5]) == pytest.approx(-LOG_4)
+    assert theory.jensen_shannon(p, p) == 0 and theory.value(p, p, [0.5, 0.5]) == pytest.approx(
+        -LOG_4
+    )
     assert theory.jensen_shannon([1, 0], [0, 1]) == pytest.approx(LOG_2)
     assert theory.best_discriminator([0.0], [0.0]) == 0.5
 
@@ -258,10 +304,18 @@ def test_no_critic_beats_the_best_and_its_bound_holds(seed):
     assert theory.jensen_shannon(q, p) == pytest.approx(js) and 0 < js < LOG_2
 
 
-@pytest.mark.parametrize("name, expected, score", [
-    ("non-saturating", lambda p, q: LOG_4 - 2 * theory.jensen_shannon(p, q), lambda p, q: np.log(p / q)),
-    ("hinge", lambda p, q: 2 * (1 - theory.total_variation(p, q)), lambda p, q: np.sign(p - q)),
-    ("least-squares", lambda p, q: np.sum(p * q / (p + q)) / 2, lambda p, q: p / (p + q))])
+@pytest.mark.parametrize(
+    "name, expected, score",
+    [
+        (
+            "non-saturating",
+            lambda p, q: LOG_4 - 2 * theory.jensen_shannon(p, q),
+            lambda p, q: np.log(p / q),
+        ),
+        ("hinge", lambda p, q: 2 * (1 - theory.total_variation(p, q)), lambda p, q: np.sign(p - q)),
+        ("least-squares", lambda p, q: np.sum(p * q / (p + q)) / 2, lambda p, q: p / (p + q)),
+    ],
+)
 def test_what_the_games_measure(name, expected, score):
     """The critic's cost at the best scores, by weights that scores of single places stand for."""
     counts = np.array([[5, 1, 3, 1], [2, 4, 1, 3]])

@@ -1,4 +1,5 @@
 """Measures of samples: known answers, and what each must not confuse."""
+
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ rng = np.random.default_rng
 
 
 # ---- modes ------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("shape", [mixtures.ring(), mixtures.grid()], ids=["ring", "grid"])
 def test_ideal_samples(shape):
@@ -23,10 +25,13 @@ def test_modes_by_hand():
     samples = [(0.0, 0.0)] * 3 + [(10.0, 2.9)] + [(10.0, 3.1), (5.0, 5.0), (np.nan, 0)]
     found = measures.modes(samples, centres, 1.0)
     assert (found.modes, found.good_share) == (2, 4 / 7)
-    assert found.reverse_kl == pytest.approx(0.75 * np.log(3) + 0.25 * np.log(1)) and found.rarest_share == 0
+    assert (
+        found.reverse_kl == pytest.approx(0.75 * np.log(3) + 0.25 * np.log(1))
+        and found.rarest_share == 0
+    )
     assert measures.modes([(50.0, 50.0)], centres, 1.0) == (0, 0, np.log(4), 0)
     assert measures.modes([(0.0, 0.0)] * 5, centres, 1.0) == (1, 1, pytest.approx(np.log(4)), 0)
-    diagonal = measures.modes([(2.5, 2.5)], centres, 1.0)          # 3σ is a circle, not a square
+    diagonal = measures.modes([(2.5, 2.5)], centres, 1.0)  # 3σ is a circle, not a square
     assert diagonal.good_share == 0
 
 
@@ -35,15 +40,19 @@ def test_the_ring_has_eight_modes():
     ring = mixtures.ring()
     apart = np.linalg.norm(ring.centres[:, None] - ring.centres, axis=-1)
     assert len(ring.centres) == 8 and apart[~np.eye(8, dtype=bool)].min() > 0.7
-    np.testing.assert_allclose(np.sort(np.unique(apart[0].round(9))),
-                               np.sort(2 * np.sin(np.pi * np.arange(5) / 8)), atol=1e-8)
+    np.testing.assert_allclose(
+        np.sort(np.unique(apart[0].round(9))),
+        np.sort(2 * np.sin(np.pi * np.arange(5) / 8)),
+        atol=1e-8,
+    )
     assert np.linalg.norm(ring.centres, axis=1) == pytest.approx(1) and ring.sigma == 0.01
     grid = mixtures.grid()
     assert sorted({*grid.centres.ravel()}) == [-4, -2, 0, 2, 4] and grid.sigma == 0.05
 
 
-@pytest.mark.parametrize("shape", [*(make() for make in mixtures.SHAPES.values())],
-                         ids=list(mixtures.SHAPES))
+@pytest.mark.parametrize(
+    "shape", [*(make() for make in mixtures.SHAPES.values())], ids=list(mixtures.SHAPES)
+)
 def test_densities_are_densities(shape):
     """Their integral is 1, and samples have the stated mean and deviation."""
     steps = np.linspace(-1, 1, 901) * (np.abs(shape.centres).max() + 5 * shape.sigma)
@@ -57,14 +66,17 @@ def test_densities_are_densities(shape):
 
 def test_a_drawing():
     picture = np.full((30, 60, 3), 255, np.uint8)
-    picture[2:6, 50:56] = 0                             # up and to the right
+    picture[2:6, 50:56] = 0  # up and to the right
     shape = mixtures.drawing(picture)
-    assert (shape.centres[:, 0] > 0.5).all() and (shape.centres[:, 1] > 0.2).all() and not shape.modal
+    assert (
+        (shape.centres[:, 0] > 0.5).all() and (shape.centres[:, 1] > 0.2).all() and not shape.modal
+    )
     with pytest.raises(ValueError, match="no pixel of the picture is dark"):
         mixtures.drawing(np.full((9, 9), 255, np.uint8))
 
 
 # ---- distances of sets ------------------------------------------------------------------------
+
 
 def standardized(n, seed):
     """n numbers whose mean is 0 and whose variance (by n − 1) is 1, exactly."""
@@ -74,13 +86,15 @@ def standardized(n, seed):
 
 def test_frechet_distance_by_hand():
     """Of N(0, 1) and N(1, 4): 1 + (1 − 2)² = 2."""
-    assert measures.frechet_distance(standardized(50, 0), 1 + 2 * standardized(70, 1)) == pytest.approx(2)
+    assert measures.frechet_distance(
+        standardized(50, 0), 1 + 2 * standardized(70, 1)
+    ) == pytest.approx(2)
 
 
 def test_frechet_distance_of_commuting_covariances():
     x = rng(0).normal(size=(400, 3))
     x -= x.mean(0)
-    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T       # covariance 1
+    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T  # covariance 1
     a, b = x * [1, 2, 3], x * [2, 2, 1] + [1, 0, 0]
     assert measures.frechet_distance(a, b) == pytest.approx(1 + 1 + 0 + 4)
     assert measures.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
@@ -96,15 +110,21 @@ def test_frechet_distance_is_real_with_dead_features_and_few_samples():
 
 
 def test_kernel_distance():
-    same = measures.kernel_distance(rng(0).normal(size=(900, 6)), rng(1).normal(size=(900, 6)), rng=0)
-    other = measures.kernel_distance(rng(0).normal(size=(900, 6)), rng(1).normal(0.5, 1, (900, 6)), rng=0)
+    same = measures.kernel_distance(
+        rng(0).normal(size=(900, 6)), rng(1).normal(size=(900, 6)), rng=0
+    )
+    other = measures.kernel_distance(
+        rng(0).normal(size=(900, 6)), rng(1).normal(0.5, 1, (900, 6)), rng=0
+    )
     assert abs(same[0]) < 3 * same[1] < other[0]
 
 
 def test_kernel_distance_is_unbiased():
     """Its mean over many small draws is 0: the diagonal is left out."""
-    found = [measures.kernel_distance(*rng(i).normal(size=(2, 8, 4)), subsets=1, rng=0)[0]
-             for i in range(800)]
+    found = [
+        measures.kernel_distance(*rng(i).normal(size=(2, 8, 4)), subsets=1, rng=0)[0]
+        for i in range(800)
+    ]
     assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(800)
 
 
@@ -133,15 +153,20 @@ def test_memorisation():
     assert measures.memorisation([[0.5]], [[0.0], [9.0]], [[1.0]]).ratio == 0.5
 
 
-@pytest.mark.parametrize("call", [
-    lambda: measures.frechet_distance(np.ones((5, 2)), np.ones((5, 3))),
-    lambda: measures.frechet_distance(np.ones((1, 2)), np.ones((5, 2))),
-    lambda: measures.frechet_distance(np.ones(5), np.ones(5)),
-    lambda: measures.frechet_distance(np.full((5, 2), np.nan), np.ones((5, 2))),
-    lambda: measures.kernel_distance(np.ones((1, 2)), np.ones((5, 2)), rng=0),
-    lambda: measures.precision_recall(np.ones((3, 2)), np.ones((5, 2))),
-    lambda: measures.memorisation(np.ones((0, 2)), np.ones((5, 2)), np.ones((5, 2))),
-    lambda: measures.modes(np.ones((4, 3)), np.ones((2, 2)), 1), lambda: measures.modes([], np.ones((2, 2)), 1)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: measures.frechet_distance(np.ones((5, 2)), np.ones((5, 3))),
+        lambda: measures.frechet_distance(np.ones((1, 2)), np.ones((5, 2))),
+        lambda: measures.frechet_distance(np.ones(5), np.ones(5)),
+        lambda: measures.frechet_distance(np.full((5, 2), np.nan), np.ones((5, 2))),
+        lambda: measures.kernel_distance(np.ones((1, 2)), np.ones((5, 2)), rng=0),
+        lambda: measures.precision_recall(np.ones((3, 2)), np.ones((5, 2))),
+        lambda: measures.memorisation(np.ones((0, 2)), np.ones((5, 2)), np.ones((5, 2))),
+        lambda: measures.modes(np.ones((4, 3)), np.ones((2, 2)), 1),
+        lambda: measures.modes([], np.ones((2, 2)), 1),
+    ],
+)
 def test_mistakes(call):
     with pytest.raises(ValueError, match="^(frechet|kernel|precision|memorisation|modes)"):
         call()

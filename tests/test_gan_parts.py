@@ -1,16 +1,26 @@
-"""Spectral normalisation, DiffAugment, the Dirac GAN, densities in the plane: rules and hand numbers."""
+"""Spectral normalisation, DiffAugment, the Dirac GAN, densities in the plane."""
+
 import numpy as np
 import pytest
 
 import minidl as md
 from minidl import nn, ops
-from minidl.gan import DiffAugment, SpectralNorm, density, diffaugment, dirac, mixtures, spectral_norm
+from minidl.gan import (
+    DiffAugment,
+    SpectralNorm,
+    density,
+    diffaugment,
+    dirac,
+    mixtures,
+    spectral_norm,
+)
 from minidl.testing import adjointcheck, gradcheck
 
 rng = np.random.default_rng
 
 
 # ---- spectral normalisation ---------------------------------------------------------------------
+
 
 def unit(x):
     return x / np.linalg.norm(x)
@@ -31,7 +41,9 @@ def test_its_rule(device):
     a, b = md.tensor(w, requires_grad=True), md.tensor(rng(3).normal(size=(3, 4)))
     for f in (lambda w: spectral_norm(w, u_, v_), by_parts):
         assert f(a).shape == (3, 4)
-    mine, composed = (md.grad(f(a), a, b)[0].numpy() for f in (lambda w: spectral_norm(w, u_, v_), by_parts))
+    mine, composed = (
+        md.grad(f(a), a, b)[0].numpy() for f in (lambda w: spectral_norm(w, u_, v_), by_parts)
+    )
     np.testing.assert_allclose(mine, composed, rtol=1e-10)
 
 
@@ -49,22 +61,37 @@ def test_its_gradient_is_that_of_the_largest_singular_value():
     for i in np.ndindex(3, 4):
         moved = np.zeros((3, 4))
         moved[i] = step
-        assert g[i] == pytest.approx((value(w + moved) - value(w - moved)) / (2 * step), rel=1e-4, abs=1e-6)
+        assert g[i] == pytest.approx(
+            (value(w + moved) - value(w - moved)) / (2 * step), rel=1e-4, abs=1e-6
+        )
 
 
-@pytest.mark.parametrize("make, shape", [
-    (lambda: nn.Dense(6, 5, rng=0), (3, 6)), (lambda: nn.Conv2d(2, 5, 3, padding=1, rng=0), (1, 6, 6, 2))])
+@pytest.mark.parametrize(
+    "make, shape",
+    [
+        (lambda: nn.Dense(6, 5, rng=0), (3, 6)),
+        (lambda: nn.Conv2d(2, 5, 3, padding=1, rng=0), (1, 6, 6, 2)),
+    ],
+)
 def test_a_layer_of_gain_one(device, make, shape):
     layer = SpectralNorm(make(), steps=200, rng=1)
     x = md.tensor(rng(2).normal(size=shape).astype("float32"))
     y, own = layer(x), layer.layer.weight
     gain = np.linalg.svd(own.numpy().reshape(-1, own.shape[-1]))[1][0]
     bias = layer.layer.bias
-    np.testing.assert_allclose((y - bias).numpy(), (layer.layer(x) - bias).numpy() / gain, rtol=2e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        (y - bias).numpy(), (layer.layer(x) - bias).numpy() / gain, rtol=2e-4, atol=1e-5
+    )
     assert isinstance(own, nn.Parameter) and set(layer.state_dict()) == {
-        "layer.weight", "layer.bias", "u", "v"}
-    g, = md.grad(ops.sum(ops.square(y)), [own])
-    assert abs(float(ops.sum(g * own))) < 1e-2 * float(ops.norm(g) * ops.norm(own))    # along W nothing is gained
+        "layer.weight",
+        "layer.bias",
+        "u",
+        "v",
+    }
+    (g,) = md.grad(ops.sum(ops.square(y)), [own])
+    assert abs(float(ops.sum(g * own))) < 1e-2 * float(
+        ops.norm(g) * ops.norm(own)
+    )  # along W nothing is gained
 
 
 def test_power_iteration_goes_on_in_training_alone():
@@ -85,11 +112,14 @@ def test_power_iteration_goes_on_in_training_alone():
 
 
 def test_a_layer_of_zeros():
-    layer = SpectralNorm(nn.Dense(3, 2, rng=0, initializer=lambda shape, rng: np.zeros(shape)), rng=0)
+    layer = SpectralNorm(
+        nn.Dense(3, 2, rng=0, initializer=lambda shape, rng: np.zeros(shape)), rng=0
+    )
     assert np.isfinite(layer.u).all() and np.isfinite(layer.v).all()
 
 
 # ---- DiffAugment --------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("part", diffaugment.PARTS)
 def test_parts_pass_gradcheck(device, part):
@@ -105,7 +135,7 @@ def test_translation_by_hand(device):
         again = rng(seed)
         down, right = (int(again.integers(-1, 2, 1)[0]) for _ in range(2))
         expected = np.zeros((10, 10))
-        expected[1 + down:9 + down, 1 + right:9 + right] = x[0, :, :, 0]
+        expected[1 + down : 9 + down, 1 + right : 9 + right] = x[0, :, :, 0]
         np.testing.assert_array_equal(y, expected[1:9, 1:9])
 
 
@@ -121,14 +151,19 @@ def test_cutout_hides_half_of_each_side():
     y = diffaugment.cutout(ones, rng(0)).numpy()[..., 0]
     assert set(np.unique(y)) == {0, 1}
     hidden = (y == 0).sum((1, 2))
-    assert hidden.max() == 16 and 0 < hidden.min() < 16          # 4 × 4, less where it leaves the picture
-    assert len({each.tobytes() for each in y}) > 20              # another place for each
+    assert hidden.max() == 16 and 0 < hidden.min() < 16  # 4 × 4, less where it leaves the picture
+    assert len({each.tobytes() for each in y}) > 20  # another place for each
 
 
 def test_colours():
     x = md.tensor(rng(0).uniform(-1, 1, (50, 4, 4, 3)))
     y = diffaugment.brightness(x, rng(1)).numpy() - x.numpy()
-    assert np.ptp(y, axis=(1, 2, 3)).max() < 1e-12 and -0.5 <= y.min() and y.max() <= 0.5 and np.ptp(y) > 0.8
+    assert (
+        np.ptp(y, axis=(1, 2, 3)).max() < 1e-12
+        and -0.5 <= y.min()
+        and y.max() <= 0.5
+        and np.ptp(y) > 0.8
+    )
     grey = diffaugment.saturation(x, rng(2)).numpy().mean(-1)
     np.testing.assert_allclose(grey, x.numpy().mean(-1), atol=1e-12)
     middle = diffaugment.contrast(x, rng(3)).numpy().mean((1, 2, 3))
@@ -142,9 +177,13 @@ def test_each_picture_is_changed_in_its_own_way():
     assert (DiffAugment()(x, 0).numpy() == x.numpy()).all()
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: DiffAugment("blur"), "'blur' is none of brightness"),
-    (lambda: DiffAugment("cutout")(np.ones((3, 4)), 0), r"\(N, H, W, C\)")])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: DiffAugment("blur"), "'blur' is none of brightness"),
+        (lambda: DiffAugment("cutout")(np.ones((3, 4)), 0), r"\(N, H, W, C\)"),
+    ],
+)
 def test_mistakes_with_augmentation(call, words):
     with pytest.raises(ValueError, match=words):
         call()
@@ -152,10 +191,13 @@ def test_mistakes_with_augmentation(call, words):
 
 # ---- the Dirac GAN ------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("gamma", [0, 0.3, 1, 2])
 def test_eigenvalues(gamma):
     expected = np.linalg.eigvals(dirac.jacobian(gamma))
-    np.testing.assert_allclose(np.sort_complex(dirac.eigenvalues(gamma)), np.sort_complex(expected), atol=1e-7)
+    np.testing.assert_allclose(
+        np.sort_complex(dirac.eigenvalues(gamma)), np.sort_complex(expected), atol=1e-7
+    )
     step = 1e-6
     for i, direction in enumerate(np.eye(2)):
         slope = np.array(dirac.velocity(*(step * direction), gamma)) / step
@@ -170,11 +212,15 @@ def test_circles_and_their_damping():
     assert radius[-1] / radius[0] == pytest.approx((1 + h * h / 4) ** 50, rel=1e-3)
     alternating = np.linalg.norm(dirac.trajectory(start, 0, h, 400, alternating=True), axis=1)
     assert alternating.max() / alternating.min() < 1.06
-    ends = {gamma: np.linalg.norm(dirac.trajectory((1.5, 0), gamma, h, 300)[-1]) for gamma in (0, 0.3, 1, 2)}
+    ends = {
+        gamma: np.linalg.norm(dirac.trajectory((1.5, 0), gamma, h, 300)[-1])
+        for gamma in (0, 0.3, 1, 2)
+    }
     assert ends[0] > 1.5 and ends[1] < 1e-4 and ends[1] < ends[0.3] and ends[1] < ends[2]
 
 
 # ---- densities in the plane ---------------------------------------------------------------------
+
 
 class Linear(nn.Module):
     """x = z A + b."""
@@ -192,14 +238,16 @@ def test_q_of_a_linear_map_is_a_gaussian():
     pushed = density.push(Linear(a, b), z)
     covariance = a.T @ a
     apart = pushed.x - b
-    expected = (-0.5 * np.einsum("ni,ij,nj->n", apart, np.linalg.inv(covariance), apart)
-                - np.log(2 * np.pi * np.sqrt(np.linalg.det(covariance))))
+    expected = -0.5 * np.einsum("ni,ij,nj->n", apart, np.linalg.inv(covariance), apart) - np.log(
+        2 * np.pi * np.sqrt(np.linalg.det(covariance))
+    )
     np.testing.assert_allclose(pushed.log_q, expected, rtol=1e-10)
     assert (pushed.signs == -1).all() and pushed.folds == 0
 
 
 def test_q_of_a_network_agrees_with_counting():
     from minidl.gan.plane import network
+
     net = network(rng(3), 2, 16, 2)
     pushed = density.push(net, rng(1).standard_normal((60, 2), "float32"))
     x = density.sample(net, 200000, 2)
@@ -207,7 +255,7 @@ def test_q_of_a_network_agrees_with_counting():
     for place, log_q in zip(pushed.x, pushed.log_q):
         near = np.abs(x - place).max(1) < 0.02
         if near.sum() > 200 and pushed.folds == 0:
-            assert near.mean() / 0.04 ** 2 == pytest.approx(np.exp(log_q), rel=0.4)
+            assert near.mean() / 0.04**2 == pytest.approx(np.exp(log_q), rel=0.4)
             checked += 1
     assert checked > 5 or pushed.folds > 0
 

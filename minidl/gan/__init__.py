@@ -1,5 +1,20 @@
-"""Generative adversarial networks: an artist and an art critic, from a laboratory in the plane to pictures."""
-from minidl.gan import density, diffaugment, dirac, measures, mixtures, penalties, pictures, plots, report, theory
+"""Generative adversarial networks: an artist and an art critic play.
+
+Start with `games.py`, `penalties.py` and `theory.py`; `plane.py` is the laboratory, where all can
+be seen; `networks.py` and `training.py` make pictures.
+"""
+from minidl.gan import (
+    density,
+    diffaugment,
+    dirac,
+    measures,
+    mixtures,
+    penalties,
+    pictures,
+    plots,
+    report,
+    theory,
+)
 from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import GAMES, Game, game
 from minidl.gan.judge import Judge, train_judge

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import backend, ops
-from minidl.gan.theory import best_discriminator
 from minidl.tensor import grad, no_grad, tensor
 
 
@@ -30,9 +29,13 @@ class Pushed(NamedTuple):
         """The share of the rarer sign: 0 where G does not fold."""
         return float(min(np.mean(self.signs > 0), np.mean(self.signs < 0)))
 
+    def best(self, mixture):
+        """D* = p / (p + q) = σ(log p − log q) at x (N,), where G does not fold."""
+        return np.exp(-np.logaddexp(0, self.log_q - mixture.log_density(self.x)))
+
 
 def push(generator, z):
-    """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ with respect to z."""
+    """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ by z."""
     z = tensor(z, requires_grad=True)
     x = generator(z)
     (first,), (second,) = (grad(ops.sum(x[:, i]), z) for i in range(2))
@@ -45,8 +48,8 @@ def push(generator, z):
 
 
 class Cells(NamedTuple):
-    """A square cut into side × side cells; edges (side + 1,) along both axes, middles (side, side, 2)
-    with y down the first axis and x along the second."""
+    """A square cut into side × side cells; edges (side + 1,) along both axes, middles
+    (side, side, 2) with y along the first axis and x along the second."""
     edges: np.ndarray
     middles: np.ndarray
 
@@ -54,6 +57,12 @@ class Cells(NamedTuple):
     def extent(self):
         """(left, right, bottom, top)."""
         return (self.edges[0], self.edges[-1]) * 2
+
+    def of(self, x):
+        """(rows, columns) of the cells in which places (N, 2) lie, or the nearest ones."""
+        found = np.searchsorted(self.edges, x, "right") - 1
+        column, row = np.clip(found, 0, len(self.edges) - 2).T
+        return row, column
 
 
 def cells(reach, side):
@@ -82,15 +91,10 @@ def counted_masses(samples, where):
     return counts / len(samples)
 
 
-def best_field(p, q):
-    """D* in each cell from its masses; NaN where no mass of either is."""
-    return np.where(p + q > 0, best_discriminator(p, q), np.nan)
-
-
 def sample(generator, n, rng, batch=5000):
     """n samples (n, 2) of standard normal noise, as float64."""
     rng = backend.generator(rng)
     with no_grad():
         return np.concatenate([
-            generator(tensor(rng.standard_normal((min(batch, n - start), 2)).astype("float32"))).numpy()
-            for start in range(0, n, batch)]).astype(float)
+            generator(tensor(rng.standard_normal((min(batch, n - i), 2), "float32"))).numpy()
+            for i in range(0, n, batch)]).astype(float)

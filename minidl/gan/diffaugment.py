@@ -1,4 +1,4 @@
-"""Differentiable augmentation: the critic sees real and generated pictures through the same changes.
+"""Differentiable augmentation: the critic sees real and generated pictures changed alike.
 
     discriminator:  real scores s(T(x)),  generated ones s(T(G(z)))        generator:  s(T(G(z)))
 
@@ -29,7 +29,7 @@ def translation(x, rng, share=1 / 8):
 
 
 def cutout(x, rng, share=1 / 2):
-    """A rectangle of a share of each side put to 0, its middle anywhere: the critic must look at all."""
+    """A rectangle of a share of each side put to 0, its middle anywhere."""
     n, height, width, _ = x.shape
     inside = []
     for side in (height, width):
@@ -66,7 +66,7 @@ COLOUR = "brightness", "saturation", "contrast"
 class DiffAugment:
     """T(x, rng): the parts in the order given, each with numbers of its own for each picture.
 
-    parts: names among brightness, saturation, contrast, translation, cutout; none leaves x as it is.
+    parts: names among brightness, saturation, contrast, translation, cutout; none leaves x alone.
     Raises ValueError for other names, or x of another shape.
     """
 

@@ -1,7 +1,7 @@
 """The smallest GAN, in which all can be computed: the Dirac GAN.
 
-All data are 0.  The generator is one number θ, which all its samples are; the critic is one number ψ,
-s(x) = ψ x.  With f(t) = −log(1 + e^(−t)), so f'(t) = σ(−t), the value is f(ψ θ) and a constant,
+All data are 0.  The generator is one number θ, which all its samples are; the critic is one number
+ψ, s(x) = ψ x.  With f(t) = −log(1 + e^(−t)), so f'(t) = σ(−t), the value is f(ψ θ) and a constant,
 which ψ makes large and θ small.  In continuous time both follow their slopes:
 
     θ' = −ψ f'(ψ θ)

@@ -67,8 +67,8 @@ class Minimax(Game):
 class NonSaturating(Minimax):
     """The same critic; the artist makes log D(G(z)) large.
 
-    Its slope is  d softplus(−f) / df = −σ(−f),  nearly −1 where the critic is sure.  It has the same
-    sign as the other, so the place of rest is the same.
+    Its slope is  d softplus(−f) / df = −σ(−f),  nearly −1 where the critic is sure.  It has the
+    same sign as the other, so the place of rest is the same.
     Source: Goodfellow et al. 2014, section 3.
     """
 
@@ -137,8 +137,9 @@ class Relativistic(Game):
     def paired(self, r, f):
         """r, if there is one for each f: another number might broadcast."""
         if r is None or r.shape != f.shape:
+            real = 0 if r is None else r.size
             raise ValueError("Relativistic: each generated sample is compared with a real one; got "
-                             f"{f.size} generated scores and {0 if r is None else r.size} real ones")
+                             f"{f.size} generated scores and {real} real ones")
         return r
 
 

@@ -15,7 +15,7 @@ from minidl.training.schedules import warm_up_cosine
 
 
 class Judge(nn.Module):
-    """Scores of classes for pictures (N, size, size, channels) in −1..1; `features`: the 128 before."""
+    """Scores of classes for pictures (N, size, size, channels) in −1..1, from 128 features."""
 
     def __init__(self, size, channels, classes, *, rng=None):
         rng = np.random.default_rng(rng)

@@ -72,14 +72,16 @@ def kernel_distance(a, b, *, size=500, subsets=20, rng=None):
         E k(a, a') + E k(b, b') − 2 E k(a, b),   over different pairs
 
     Its mean is 0 where both come from one distribution, for any number of samples, so it may be
-    negative.  size: of each subset.  Source: Bińkowski et al. 2018 (KID).
+    negative.  size: of each subset, at most half of a set.
+    Source: Bińkowski et al. 2018 (KID).
     """
     a, b = _features("kernel_distance", a, b, 2)
-    size, rng = min(size, len(a), len(b)), backend.generator(rng)
+    size, rng = max(2, min(size, len(a) // 2, len(b) // 2)), backend.generator(rng)
     found = []
     for _ in range(subsets):
         x, y = (each[rng.choice(len(each), size, replace=False)] for each in (a, b))
-        within = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in (_cubic(x, x), _cubic(y, y)))
+        within = sum((k.sum() - np.trace(k)) / (size * (size - 1))
+                     for k in (_cubic(x, x), _cubic(y, y)))
         found.append(within - 2 * _cubic(x, y).mean())
     return float(np.mean(found)), float(np.std(found))
 
@@ -126,7 +128,8 @@ def memorisation(fake, train, held_out):
     held_out, train = _features("memorisation", held_out, train, 1)
     nearest, near = _nearest(fake, train)
     _, usual = _nearest(held_out, train)
-    return Memorisation(float(np.median(near) / max(np.median(usual), np.finfo(float).tiny)), nearest)
+    least = np.finfo(float).tiny
+    return Memorisation(float(np.median(near) / max(np.median(usual), least)), nearest)
 
 
 def _nearest(x, members, rows=250):
@@ -149,8 +152,8 @@ def _features(operation, a, b, least):
     """Both as float64 (N, D); raises ValueError where they are not, or are too few."""
     a, b = (np.asarray(x, float) for x in (a, b))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < least:
-        raise ValueError(f"{operation}: two sets (N, D) of {least} or more with one D are compared, "
-                         f"got {a.shape} and {b.shape}")
+        raise ValueError(f"{operation}: two sets (N, D) of {least} or more with one D are "
+                         f"compared, got {a.shape} and {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError(f"{operation}: some numbers are not finite")
     return a, b

@@ -26,8 +26,8 @@ class Monitor:
     def warning(self):
         """A line, or None."""
         if self.sure and self.sure % self.patience == 0:
-            return (f"the discriminator has been right in more than 99 % for {self.sure} steps: the "
-                    "generator learns little from it; raise --gamma, or give --augment")
+            return (f"the discriminator has been right in more than 99 % for {self.sure} steps: "
+                    "the generator learns little from it; raise --gamma, or give --augment")
         if self.same and self.same % self.patience == 0:
             return (f"the generated pictures have been nearly alike for {self.same} steps "
                     f"({self.alike:.0%} of the spread of real ones): a collapse; raise --gamma, or "

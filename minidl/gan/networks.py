@@ -1,4 +1,4 @@
-"""DCGAN: a generator of transposed convolutions, a discriminator of strided ones; conditional on a class.
+"""DCGAN: a generator of transposed convolutions, a discriminator of strided ones; with classes.
 
     generator      z, one-hot class → dense → (b, b, w₀) → [transposed 4/2/1, norm, ReLU]… → tanh
     discriminator  picture, class planes → [4/2/1 convolution, leaky ReLU 0.2]… → dense → score
@@ -29,8 +29,8 @@ def stages(size):
     while side > 7 and side % 2 == 0:
         side, count = side // 2, count + 1
     if not 4 <= side <= 7 or count == 0:
-        raise ValueError(f"size {size}: pictures are made from 4 to 7 pixels a side by doubling: 28, "
-                         "32, 48, 64, say")
+        raise ValueError(f"size {size}: pictures are made from 4 to 7 pixels a side by doubling: "
+                         "28, 32, 48, 64, say")
     return side, count
 
 
@@ -107,7 +107,8 @@ class Discriminator(nn.Module):
             layers |= {f"conv{i}": wrapped(nn.Conv2d(before, after, kernel, 2, 1, rng=rng)),
                        f"relu{i}": nn.LeakyReLU(0.2)}
             side, before, after, i = math.ceil(side / 2), after, 2 * after, i + 1
-        layers |= {"flatten": nn.Flatten(), "dense": wrapped(nn.Dense(side * side * before, 1, rng=rng))}
+        dense = wrapped(nn.Dense(side * side * before, 1, rng=rng))
+        layers |= {"flatten": nn.Flatten(), "dense": dense}
         self.layers = nn.Sequential(layers)
         self.size, self.channels, self.classes = size, channels, classes
 
@@ -125,7 +126,7 @@ class Discriminator(nn.Module):
 
 
 def one_hot(owner, labels, classes, like):
-    """Labels (N,) as rows (N, classes) of the type of `like` (N, …); None where there are no classes.
+    """Labels (N,) as rows (N, classes) in the dtype of `like` (N, …); None without classes.
 
     Raises ValueError where labels are missing, not asked for, out of range or of another number.
     """

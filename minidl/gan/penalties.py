@@ -24,7 +24,7 @@ from minidl.tensor import constant, grad
 
 
 def slopes(score, x):
-    """(s(x), g): scores and each example's own gradient g = ∇ₓ s(x), of x's shape, both with a graph.
+    """(s(x), g): scores, and each example's own gradient g = ∇ₓ s(x), of x's shape, with graphs.
 
     score: a function or Module of x (N, …) alone, with one number for each example.
     As each score depends on its own example, the gradient of their sum holds all of them.
@@ -33,9 +33,9 @@ def slopes(score, x):
     """
     if isinstance(score, Module) and any(isinstance(part, BatchNorm) and part.training
                                          for _, part in score.named_modules()):
-        raise ValueError("penalty: the critic has BatchNorm in training, which couples the examples "
-                         "of a batch; a penalty is of each example by itself: use InstanceNorm, "
-                         "GroupNorm or no norm")
+        raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
+                         "examples of a batch; a penalty is of each example by itself: use "
+                         "InstanceNorm, GroupNorm or no norm")
     x = floating("penalty", x)
     if x.ndim == 0 or x.shape[0] == 0:
         raise ValueError(f"penalty: x must hold examples (N, …), got shape {x.shape}")
@@ -73,8 +73,8 @@ def gradient_penalty(score, real, fake, weight=10.0, rng=None):
     """λ E (|∇ₓ s(x̂)| − 1)²  at  x̂ = ε x + (1 − ε) G(z),  one ε ~ U(0, 1) for each example.
 
     The best Wasserstein critic has slope 1 along the lines on which mass is moved from q to p; x̂
-    lies between such places.  Here φ' = 2 λ (|g| − 1), and where g = 0 its direction is not defined:
-    the gradient is taken as 0.
+    lies between such places.  Here φ' = 2 λ (|g| − 1); where g = 0 its direction is not defined,
+    and the gradient is taken as 0.
     real, fake: of one shape.  rng: a Generator or seed, for ε.  weight λ ≥ 0.
     Source: Gulrajani et al. 2017.
     """
@@ -84,7 +84,7 @@ def gradient_penalty(score, real, fake, weight=10.0, rng=None):
 
 
 def between(real, fake, rng):
-    """x̂ = ε x + (1 − ε) G(z): a random place on the line between each real and generated sample."""
+    """x̂ = ε x + (1 − ε) G(z): a random place between each real and generated sample."""
     real = floating("gradient_penalty", real, "real").detach()
     fake = floating("gradient_penalty", fake, "fake").detach()
     same_device("gradient_penalty", real=real, fake=fake)

@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: grids, walks through the noise, an album of a training run."""
+"""Pictures of what a generator makes: grids, walks through the noise, a run's album."""
 import numpy as np
 
 from minidl import backend
@@ -18,17 +18,22 @@ def samples(generator, n, rng, labels=None):
     return draw(generator, noise_of(generator, n, rng), labels), labels
 
 
-def class_grid(generator, rows, rng):
-    """Pictures by rows: each row is one noise, each column one class; (rows · classes, H, W, C).
+def grid_of_noise(generator, rows, rng):
+    """(noise, labels or None) of `rows` rows: each row is one noise, each column one class.
 
     What stays along a row is what the noise says: slant, weight, style.
     Without classes, ten columns of new noise.
     """
-    columns = generator.classes or 10
-    if not generator.classes:
-        return draw(generator, noise_of(generator, rows * columns, rng))
-    z = np.repeat(noise_of(generator, rows, rng), columns, axis=0)
-    return draw(generator, z, np.tile(np.arange(columns), rows))
+    classes = generator.classes
+    if not classes:
+        return noise_of(generator, 10 * rows, rng), None
+    return (np.repeat(noise_of(generator, rows, rng), classes, axis=0),
+            np.tile(np.arange(classes), rows))
+
+
+def class_grid(generator, rows, rng):
+    """Pictures of `grid_of_noise`, (rows · columns, H, W, C)."""
+    return draw(generator, *grid_of_noise(generator, rows, rng))
 
 
 def slerp(a, b, t):
@@ -47,7 +52,7 @@ def slerp(a, b, t):
 
 
 def walks(generator, rows, steps, rng):
-    """Walks along the sphere between two noises each, a class for each row; (rows · steps, H, W, C)."""
+    """Walks between two noises each, a class for each row; pictures (rows · steps, H, W, C)."""
     ends = noise_of(generator, 2 * rows, rng).reshape(rows, 2, -1)
     z = np.concatenate([slerp(a, b, np.linspace(0, 1, steps)) for a, b in ends]).astype("float32")
     labels = None
@@ -57,7 +62,7 @@ def walks(generator, rows, steps, rng):
 
 
 def captioned(text, pictures, columns, least=300):
-    """A contact sheet below a line of text: uint8 (H', W', 3).  Small pictures are enlarged in whole steps."""
+    """A contact sheet below text: uint8 (H', W', 3).  Small pictures are enlarged, whole times."""
     from PIL import Image, ImageDraw
     sheet = contact_sheet(pictures, columns)
     times = max(1, round(2 * 28 / pictures.shape[1]), -(-least // sheet.shape[1]))
@@ -80,7 +85,8 @@ def stacked(*sheets, gap=14):
     width = max(sheet.shape[1] for sheet in sheets)
     rows = []
     for sheet in sheets:
-        rows += [np.pad(sheet, ((0, gap), (0, width - sheet.shape[1]), (0, 0)), constant_values=255)]
+        beside = width - sheet.shape[1]
+        rows.append(np.pad(sheet, ((0, gap), (0, beside), (0, 0)), constant_values=255))
     return np.concatenate(rows)[:-gap]
 
 

@@ -26,9 +26,9 @@ from minidl.training import EMA, Loop, descend
 class Recipe:
     """How a game in the plane is played.
 
-    game: see `games.GAMES`.  gamma: of R1 on real points, 0 for none.  steps of the generator; after
-    `critic_steps` of the critic each.  batch: points of each kind.  learning_rate, betas: Adam's of
-    both; the rate falls as (1 − t/steps)^`decay` after the share `flat` of the steps.
+    game: see `games.GAMES`.  gamma: of R1 on real points, 0 for none.  steps: of the generator,
+    each after `critic_steps` of the critic.  batch: points of each kind.  learning_rate, betas:
+    Adam's of both; the rate falls as (1 − t/steps)^`decay` after the share `flat` of the steps.
     width, generator_layers, critic_layers: hidden ones.  ema: decay of the average of G.
     """
     game: str = "non-saturating"
@@ -90,7 +90,8 @@ class Laboratory:
     """
 
     def __init__(self, shape, recipe=Recipe(), *, seed=0, judged=2500, rows=24):
-        self.shape, self.recipe, self.seed, self.judged, self.rows = shape, recipe, seed, judged, rows
+        self.shape, self.recipe, self.seed = shape, recipe, seed
+        self.judged, self.rows = judged, rows
         self.unit = mixture(shape.name, (shape.centres - shape.mean) / shape.scale,
                             shape.sigma / shape.scale, shape.weights, shape.modal)
         reach = 1.25 * np.abs(self.unit.centres).max() + 4 * self.unit.sigma
@@ -136,7 +137,7 @@ class Laboratory:
         return self.game.discriminator(scores, self.critic(fake)) + penalty
 
     def play(self, callback=None):
-        """Take all steps; returns the history.  Raises `training.Diverged` where a loss is no number."""
+        """Take all steps; returns the history.  Raises `training.Diverged` where a loss is NaN."""
         self.history = Loop(
             self.step, self.batch, self.recipe.steps, schedule=self.recipe.schedule,
             parts={"generator": self.generator, "critic": self.critic, "average": self.average,

@@ -1,19 +1,21 @@
-"""The laboratory as pictures: a sheet, an animation, a collapse beside its cure, the Dirac GAN's field.
+"""Games as pictures: the laboratory, a collapse and its cure, the Dirac GAN, training runs.
 
-Colours: orange is what is taken for real (D = 1), blue for generated (D = 0), white where the critic
-cannot tell (D = ½).  Data are black, samples green.
+Colours: orange is what is taken for real (D = 1), blue for generated (D = 0), white where the
+critic cannot tell (D = ½).  Data are black, samples green.
 """
 import io
 
 import numpy as np
 
+from minidl.data import save_image
 from minidl.files import atomic_write
-from minidl.gan import density, dirac
+from minidl.gan import density, dirac, pictures
+from minidl.gan.report import nearest
 from minidl.gan.theory import best_discriminator
 from minidl.plots import new_panels, write_figure
 
 DATA, SAMPLES, FIELD = "black", "#0a8f3c", "PuOr_r"
-BLUE, WHITE, ORANGE = (np.array(colour, float) for colour in ((84, 39, 136), (247, 247, 247), (179, 88, 6)))
+BLUE, WHITE, ORANGE = np.array([(84, 39, 136), (247, 247, 247), (179, 88, 6)], float)
 
 
 def laboratory_sheet(path, lab):
@@ -23,15 +25,16 @@ def laboratory_sheet(path, lab):
     judged = lab.points(lab.judged, 1)
     real = lab.unit.sample(1000, np.random.default_rng([lab.seed, 3, 77]))
     _critic(axes[0], lab, real, judged)
-    q_name = _best(axes[1], lab)
+    _best(axes[1], lab)
     _arrows(axes[2], lab, judged)
     _warped(axes[3], lab)
     _places(axes[4], lab, real, judged)
     _curves(axes[5:], lab)
     for each in axes[:5]:
         _square(each, lab)
-    figure.suptitle(f"A game for the {lab.shape.name}: {lab.recipe.game}, R1 γ = {lab.recipe.gamma:g}, "
-                    f"{lab.recipe.steps:,} steps, seed {lab.seed} ({q_name})", fontsize=15)
+    recipe = lab.recipe
+    figure.suptitle(f"A game for the {lab.shape.name}: {recipe.game}, R1 γ = {recipe.gamma:g}, "
+                    f"{recipe.steps:,} steps, seed {lab.seed}", fontsize=15)
     return write_figure(path, figure)
 
 
@@ -45,7 +48,7 @@ def _critic(axes, lab, real, judged):
 
 
 def _best(axes, lab):
-    """D* in cells; returns how q was found, and writes how far D is from D* at samples."""
+    """D* in cells, and how far D is from D* at samples: q there exactly where G does not fold."""
     fake = density.sample(lab.generator, 400000, np.random.default_rng([lab.seed, 4, 77]))
     where = density.cells(lab.seen.edges[-1], 80)
     p, q = density.real_masses(lab.unit, where), density.counted_masses(fake, where)
@@ -53,15 +56,14 @@ def _best(axes, lab):
     axes.set_facecolor("0.85")
     pushed = density.push(lab.generator, np.random.default_rng([lab.seed, 5, 77]).standard_normal(
         (4000, 2), "float32"))
-    best = np.exp(-np.logaddexp(0, pushed.log_q - lab.unit.log_density(pushed.x)))
-    apart = np.abs(lab.probabilities(pushed.x) - best).mean()
-    folds = pushed.folds
-    exact = f"q exact by |det ∂G/∂z|; G folds at {folds:.1%} of z" if folds else \
-        "q exact by |det ∂G/∂z|"
-    axes.set_title(f"the best critic: D* = p / (p + q), grey: no sample of 400,000\n"
-                   f"at samples E|D − D*| = {apart:.3f}")
+    if pushed.folds == 0:
+        best, how = pushed.best(lab.unit), "q exactly, by det ∂G/∂z"
+    else:
+        best, how = best_discriminator(p, q)[where.of(pushed.x)], "q in cells, as G folds"
+    apart = np.nanmean(np.abs(lab.probabilities(pushed.x) - best))
+    axes.set_title("the best critic: D* = p / (p + q), grey: no sample of 400,000\n"
+                   f"at samples E|D − D*| = {apart:.3f} ({how})")
     axes.figure.colorbar(image, ax=axes, shrink=0.75, ticks=[0, 0.5, 1])
-    return exact
 
 
 def _arrows(axes, lab, judged):
@@ -72,7 +74,7 @@ def _arrows(axes, lab, judged):
     longest = 0.12 * lab.seen.edges[-1]
     usual = max(np.percentile(lengths, 80), 1e-12)
     arrows = pulls * (longest / np.maximum(lengths, usual))
-    axes.quiver(*chosen.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.003, color="black")
+    axes.quiver(*chosen.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.003)
     axes.plot(*chosen.T, ".", color=SAMPLES, markersize=3)
     axes.set_title("where the generator's cost pulls samples:\n−∂cost/∂x, the longest fifth cut")
 
@@ -117,20 +119,21 @@ def _curves(axes, lab):
     for height, name in ((np.log(4), "log 4"), (np.log(2), "log 2")):
         axes[1].axhline(height, color="0.6", linestyle=":")
         axes[1].annotate(name, (steps[-1], height), va="bottom", ha="right", color="0.4")
-    axes[1].set_title("the losses need not fall: at rest of the log games\nthey are log 4 and log 2")
+    axes[1].set_title("the losses need not fall:\n"
+                      "where the log games rest, they are log 4 and log 2")
     if lab.unit.modal:
         draw(axes[2], "good_share", "share of good samples", color=SAMPLES)
         draw(axes[2], "rarest_share", "of the rarest mode, of its due", color="#aa3377")
         draw(axes[2], "reverse_kl", "reverse KL of the modes (nats)", color="#2266aa")
         axes[2].plot(steps, [row["modes"] / len(lab.unit.centres) for row in lab.history],
                      color="black", label="modes, of all")
-        axes[2].set(title="modes over time", ylim=(-0.02, 1.25))
+        axes[2].set(title="modes over time", ylim=(-0.02, 1.6))
     else:
         axes[2].set_axis_off()
-    for panel in axes:
+    for panel, place in zip(axes, ("center right", "center right", "upper left")):
         panel.set_xlabel("steps of the generator")
         if panel.lines:
-            panel.legend(fontsize=9, loc="best")
+            panel.legend(fontsize=9, loc=place)
 
 
 def _square(axes, lab):
@@ -154,7 +157,8 @@ def laboratory_frames(lab, side=384):
 def frame(moment, lab, real, side):
     from PIL import Image, ImageDraw
     d = np.clip(moment.field[::-1], 0, 1)[..., None]
-    colours = np.where(d > 0.5, WHITE + (ORANGE - WHITE) * (2 * d - 1), BLUE + (WHITE - BLUE) * 2 * d)
+    sure = 2 * d - 1                                    # −1 generated … 1 real
+    colours = WHITE + np.where(sure > 0, (ORANGE - WHITE) * sure, (WHITE - BLUE) * sure)
     image = Image.fromarray(colours.astype(np.uint8)).resize((side, side))
     draw, reach = ImageDraw.Draw(image), lab.seen.edges[-1]
     for points, colour in ((real, (0, 0, 0)), (moment.samples[:1200], (10, 143, 60))):
@@ -196,11 +200,12 @@ def collapse_sheet(path, ill, cured, columns=5):
             _show(panel, lab.seen, moment.field, alpha=0.8)
             panel.plot(*real.T, ".", color=DATA, markersize=2)
             panel.plot(*moment.samples.T, ".", color=SAMPLES, markersize=2)
-            panel.set_title(f"step {moment.step:,}: {entry['modes']} of {len(lab.unit.centres)} modes")
+            modes = f"{entry['modes']} of {len(lab.unit.centres)} modes"
+            panel.set_title(f"step {moment.step:,}: {modes}")
             _square(panel, lab)
         axes[row * columns].set_ylabel(f"{name} R1 (γ = {lab.recipe.gamma:g})", fontsize=13)
-    figure.suptitle("Collapse and its cure: the same seed, nets and steps; R1 makes the critic flat "
-                    "where the data are", fontsize=14)
+    figure.suptitle("Collapse and its cure: the same seed, nets and steps; R1 makes the critic "
+                    "flat where the data are", fontsize=14)
     return write_figure(path, figure)
 
 
@@ -216,17 +221,18 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
         panel.plot(*places[0], "o", color="#aa3377")
         panel.plot(0, 0, "+", color="black", markersize=12)
         values = dirac.eigenvalues(gamma)
-        said = ", ".join(f"{value.real:.2f}" + f" {value.imag:+.2f}i" * bool(value.imag) for value in values)
+        said = ", ".join(f"{each.real:.2f}" + f" {each.imag:+.2f}i" * bool(each.imag)
+                         for each in values)
         panel.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), aspect="equal", xlabel="generator θ",
                   title=f"R1 γ = {gamma:g}\neigenvalues {said}")
     axes[0].set_ylabel("critic ψ")
-    figure.suptitle(f"The Dirac GAN: θ' = −ψ f'(ψθ), ψ' = θ f'(ψθ) − γψ; a path of {steps} steps of "
-                    f"{step:g}", fontsize=13)
+    figure.suptitle("The Dirac GAN: θ' = −ψ f'(ψθ), ψ' = θ f'(ψθ) − γψ; a path of "
+                    f"{steps} steps of {step:g}", fontsize=13)
     return write_figure(path, figure)
 
 
 def training_curves(path, history, game="non-saturating", title="Training"):
-    """How two players went, from rows of `Training`: costs, the critic's share of right answers, spread."""
+    """How a `Training` went, from its rows: costs, the critic's share of right answers, spread."""
     figure, axes = new_panels(3, 1, (9, 8.4), sharex=True)
     steps = [row["step"] for row in history]
     for name, colour in (("critic", "#2266aa"), ("generator", "#dd7711")):
@@ -235,14 +241,54 @@ def training_curves(path, history, game="non-saturating", title="Training"):
         for height, name in ((np.log(4), "log 4: the critic's where it can tell nothing"),
                              (np.log(2), "log 2: the generator's there")):
             axes[0].axhline(height, color="0.5", linestyle=":")
-            axes[0].annotate(name, (steps[-1], height), va="bottom", ha="right", fontsize=9, color="0.3")
-    axes[0].set_title(f"{title}\nthe losses need not fall: each player's depends on how good the other is")
-    axes[1].plot(steps, [row["right"] for row in history], color="#aa3377", label="critic's right answers")
+            axes[0].annotate(name, (steps[-1], height), va="bottom", ha="right", fontsize=9)
+    axes[0].set_title(f"{title}\nthe losses need not fall: each depends on the other player")
+    axes[1].plot(steps, [row["right"] for row in history], color="#aa3377",
+                 label="critic's right answers")
     axes[1].axhline(0.5, color="0.5", linestyle=":")
     axes[1].set(ylim=(0.4, 1.02), ylabel="½: it can tell nothing")
     axes[2].plot(steps, [row["alike"] for row in history], color=SAMPLES,
-                 label="spread of the generated pictures, of the real ones")
+                 label="spread of the generated pictures over that of real ones")
     axes[2].set(ylim=(0, 1.3), ylabel="0: all alike", xlabel="step")
     for panel in axes:
         panel.legend(fontsize=9, loc="best")
     return write_figure(path, figure)
+
+
+def training_sheets(folder, training, source, title):
+    """What a training made, as pictures in a folder, beside real ones.
+
+    grid.png: unselected samples, and real pictures in the same grid.  walks.png: from noise to
+    noise.  neighbours.png: samples above the nearest training pictures.  album.png, training.gif:
+    the same noise over time.  curves.png: costs.  source: has train, train_labels and names.
+    """
+    generator, rng = training.average.average, np.random.default_rng([training.seed, 12])
+    columns, said = generator.classes or 10, "generated, not selected"
+    if generator.classes:
+        said += f": a class for each column ({', '.join(source.names)}), a noise for each row"
+    made, real = pictures.class_grid(generator, 8, rng), _real_grid(source, columns, rng)
+    few, _ = pictures.samples(generator, 20, rng)
+    above_below = np.concatenate([each[i:i + 10] for i in (0, 10)
+                                  for each in (few, nearest(few, source.train))])
+    captioned = pictures.captioned
+    sheets = {
+        "grid.png": pictures.stacked(captioned(said, made, columns),
+                                     captioned("real pictures", real, columns)),
+        "walks.png": captioned("from one noise to another along the sphere, a row each",
+                               pictures.walks(generator, 8, 12, rng), 12),
+        "neighbours.png": captioned("generated, and below each the nearest training picture, by "
+                                    "pixels", above_below, 10)}
+    if training.album.pages:
+        sheets["album.png"] = pictures.album_sheet(training.album, columns)
+        save_animation(folder / "training.gif", pictures.album_frames(training.album, columns))
+    for name, sheet in sheets.items():
+        save_image(folder / name, sheet)
+    training_curves(folder / "curves.png", training.loop.history, training.recipe.game, title)
+
+
+def _real_grid(source, columns, rng, rows=8):
+    """Training pictures in rows, one of each class in a row."""
+    if source.train_labels is None:
+        return source.train[rng.choice(len(source.train), rows * columns)]
+    return np.stack([source.train[rng.choice(np.flatnonzero(source.train_labels == k))]
+                     for _ in range(rows) for k in range(columns)])

@@ -39,11 +39,12 @@ def unlabelled(generator, source, *, seed=0):
 
 def small_pixels(pictures):
     """(N, SEEN² · C) in 0..1."""
-    return np.stack([resize(each, (SEEN, SEEN)) for each in pictures]).reshape(len(pictures), -1) / 255
+    small = np.stack([resize(each, (SEEN, SEEN)) for each in pictures])
+    return small.reshape(len(pictures), -1) / 255
 
 
 def distances(fake, source, seen, rng):
-    """Distances of generated pictures to held-out ones, each beside that of training pictures to them.
+    """Distances of generated pictures to held-out ones, and of training pictures to these.
 
     As many of each are compared, for the Fréchet distance depends on the number.
     """
@@ -58,7 +59,8 @@ def distances(fake, source, seen, rng):
     for name, other in (("kid", made), ("kid_floor", train)):
         figures[name], figures[f"{name}_sd"] = measures.kernel_distance(other, held, rng=rng)
     figures |= dict(zip(("precision", "recall"), measures.precision_recall(held, made)))
-    figures |= dict(zip(("precision_floor", "recall_floor"), measures.precision_recall(held, train)))
+    floors = measures.precision_recall(held, train)
+    figures |= {"precision_floor": floors.precision, "recall_floor": floors.recall}
     everything = pixels(source.train)
     figures["memorisation_ratio"] = measures.memorisation(
         pixels(fake[:1000]), everything, pixels(source.test[:1000])).ratio

@@ -7,17 +7,18 @@ from minidl import weights
 from minidl.gan.networks import Generator
 from minidl.weights import WeightsError
 
-SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width": int, "upsampling": str}
+SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width": int,
+            "upsampling": str}
 
 
 def save_generator(path, generator, names=(), **notes):
-    """Write a Generator to `path`, in one step, with the names of its classes and notes that JSON can hold."""
+    """Write a Generator to `path`, in one step, with names of its classes and notes for JSON."""
     about = json.dumps({"settings": generator.settings, "names": list(names), "notes": notes})
     weights.save(path, generator.state_dict() | {"generator": np.array(about)})
 
 
 def load_generator(path):
-    """The Generator in a file of `save_generator`, in `eval()`; `names` and `notes` are its attributes.
+    """The Generator in a file of `save_generator`, in `eval()`, with attributes names and notes.
 
     Its settings are compared with the arrays beside them before anything is made of them.
     Raises WeightsError for any other file, or numbers that are not finite.
@@ -41,7 +42,7 @@ def load_generator(path):
 
 
 def _check(settings, names, notes, arrays):
-    """Raise ValueError unless the settings are of their kinds, and make no more than the arrays hold."""
+    """Raise ValueError unless the settings are of their kinds, and no larger than the arrays."""
     if settings.keys() != SETTINGS.keys() or any(type(settings[key]) is not kind
                                                  for key, kind in SETTINGS.items()):
         raise ValueError(f"its settings are {str(settings)[:100]}")
@@ -50,6 +51,7 @@ def _check(settings, names, notes, arrays):
     if len(names) not in (0, settings["classes"]):
         raise ValueError(f"it has {settings['classes']} classes and {len(names)} names")
     first = arrays["layers.layers.dense.weight"].shape
-    if settings["noise"] + settings["classes"] != first[0] or not 1 <= settings["width"] <= first[1] \
-            or not 8 <= settings["size"] <= first[1]:
+    inputs = settings["noise"] + settings["classes"]
+    if inputs != first[0] or not (1 <= settings["width"] <= first[1]
+                                  and 8 <= settings["size"] <= first[1]):
         raise ValueError(f"its settings are of other sizes than its arrays, {first}")

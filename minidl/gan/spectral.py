@@ -16,7 +16,7 @@ def spectral_norm(w, u, v):
 
     ds = ⟨u vᵀ, dw⟩,   dy = dw / s − w ds / s² = (dw − y ds) / s
     dL = ⟨ȳ, dy⟩ = ⟨ȳ, dw⟩ / s − ⟨ȳ, y⟩ ⟨u vᵀ, dw⟩ / s
-    so   w̄ = (ȳ − ⟨ȳ, y⟩ u vᵀ) / s:   along u vᵀ the gain is taken away, so nothing is gained there.
+    so   w̄ = (ȳ − ⟨ȳ, y⟩ u vᵀ) / s:   nothing is gained along u vᵀ, whose gain is divided away.
     At singular vectors ds is the exact differential of σ, though u and v depend on w: both have
     length 1, so ⟨u, du⟩ = ⟨v, dv⟩ = 0, and duᵀ W v = σ ⟨du, u⟩ = 0.
     Source: Miyato et al. 2018.
@@ -45,7 +45,7 @@ class SpectralNorm(Module):
 
         u ← W v / |W v|,    v ← Wᵀ u / |Wᵀ u|,
 
-    which is enough where W moves little from step to step; u and v are buffers, saved with the rest.
+    which is enough where W moves little from step to step; u and v are buffers, saved with it.
     `steps` of them are taken at the start.
     rng: a Generator or seed, for the first v.  Raises TypeError for a layer without a weight.
     """
@@ -53,8 +53,8 @@ class SpectralNorm(Module):
     def __init__(self, layer, *, steps=20, rng=None):
         weight = getattr(layer, "weight", None)
         if not isinstance(layer, Module) or weight is None:
-            raise TypeError("SpectralNorm: layer must have a weight, as Dense and convolutions have, "
-                            f"got {type(layer).__name__}")
+            raise TypeError("SpectralNorm: layer must have a weight, as Dense and convolutions "
+                            f"have, got {type(layer).__name__}")
         self.layer = layer
         w, xp = self.matrix().data, backend.of(weight.data)
         start = backend.generator(rng).standard_normal(w.shape[1])

@@ -6,7 +6,7 @@ of a cell.  They need not add up to 1 exactly, as on a grid that leaves out the 
 **The best discriminator.**  For a fixed generator the value V = Σ p log D + Σ q log(1 − D) falls
 apart into places, and at each
 
-    p / D − q / (1 − D) = 0        so   D* = p / (p + q),    s* = log D* − log(1 − D*) = log p − log q
+    p / D − q / (1 − D) = 0      so   D* = p / (p + q),    s* = log D* − log(1 − D*) = log p − log q
 
 The second derivative −p/D² − q/(1 − D)² is negative: a maximum.  The scores of a good critic are
 the log-ratio of the densities.

@@ -3,7 +3,7 @@
 A step, both players with the same generated batch:
 
     x, y    real pictures with their classes;    z, y'    noise and classes for the generator
-    1. the discriminator goes down its cost on s(T(x), y) and s(T(G(z, y')), y'), with R1 now and then
+    1. the discriminator goes down its cost on s(T(x), y) and s(T(G(z, y')), y'), with R1 or not
     2. the generator goes down its own on s(T(G(z, y')), y'), by the discriminator that has moved
     3. the average of G follows
 
@@ -107,19 +107,18 @@ class Training:
             "data": zlib.crc32(self.pictures.tobytes())} | (identity or {})
 
     def batch(self, t):
-        """Real pictures, their classes; noise, its classes; a seed for T."""
+        """Real pictures, their classes; noise, its classes; a Generator for T."""
         rng, n = np.random.default_rng([self.seed, t]), self.recipe.batch
         which, others = rng.integers(len(self.pictures), size=(2, n))
         noise = rng.standard_normal((n, self.generator.noise), "float32")
         return (tensor(to_network(self.pictures[which])), self.classes(which),
-                tensor(noise), self.classes(others), int(rng.integers(2 ** 31)))
+                tensor(noise), self.classes(others), rng)
 
     def classes(self, which):
         return None if self.labels is None else tensor(self.labels[which])
 
     def step(self, t, batch):
-        real, y, noise, y_fake, seed = batch
-        changes = np.random.default_rng(seed)
+        real, y, noise, y_fake, changes = batch
         fake = self.generator(noise, y_fake)
 
         def score(x, classes):
@@ -148,13 +147,14 @@ class Training:
             if callback:
                 callback(loop)
 
+        parts = {"generator": self.generator, "discriminator": self.discriminator,
+                 "average": self.average, "g_adam": self.g_adam, "d_adam": self.d_adam,
+                 "monitor": self.monitor, "album": self.album}
         self.loop = Loop(
-            self.step, self.batch, self.recipe.steps, schedule=self.recipe.schedule, every=self.every,
-            parts={"generator": self.generator, "discriminator": self.discriminator,
-                   "average": self.average, "g_adam": self.g_adam, "d_adam": self.d_adam,
-                   "monitor": self.monitor, "album": self.album},
-            monitor=lambda loop: self.monitor.warning(), callback=look, checkpoint=self.checkpoint,
-            identity=self.identity, owner="gan.Training")
+            self.step, self.batch, self.recipe.steps, parts=parts, every=self.every,
+            schedule=self.recipe.schedule, monitor=lambda loop: self.monitor.warning(),
+            callback=look, checkpoint=self.checkpoint, identity=self.identity,
+            owner="gan.Training")
         return self.loop.run()
 
 
@@ -185,8 +185,9 @@ def check_pictures(generator, discriminator, pictures, labels):
     pictures = np.asarray(pictures)
     expected = (generator.size, generator.size, generator.channels)
     if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
-        raise ValueError(f"gan.Training: pictures must be uint8 (N, {', '.join(map(str, expected))}), "
-                         f"as the generator makes them, got {pictures.dtype} {pictures.shape}")
+        raise ValueError("gan.Training: pictures must be uint8 "
+                         f"(N, {', '.join(map(str, expected))}), as the generator makes them, got "
+                         f"{pictures.dtype} {pictures.shape}")
     if len(pictures) < 2:
         raise ValueError(f"gan.Training: {len(pictures)} picture is no distribution to learn; give "
                          "two or more")
@@ -196,13 +197,13 @@ def check_pictures(generator, discriminator, pictures, labels):
                          f"{theirs}, the generator makes "
                          f"{(generator.size, generator.channels, generator.classes)}")
     if (labels is None) != (generator.classes == 0):
-        raise ValueError(f"gan.Training: the networks know {generator.classes} classes; labels must "
-                         + ("be None" if generator.classes == 0 else "be given"))
+        raise ValueError(f"gan.Training: the networks know {generator.classes} classes; labels "
+                         "must " + ("be None" if generator.classes == 0 else "be given"))
     if labels is not None:
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu" or labels.shape != pictures.shape[:1]:
-            raise ValueError(f"gan.Training: {len(pictures)} pictures need as many whole numbers as "
-                             f"labels, got {labels.dtype} {labels.shape}")
+            raise ValueError(f"gan.Training: {len(pictures)} pictures need as many whole numbers "
+                             f"as labels, got {labels.dtype} {labels.shape}")
         if labels.min() < 0 or labels.max() >= generator.classes:
             raise ValueError(f"gan.Training: labels lie between {labels.min()} and {labels.max()}; "
                              f"the networks know 0 to {generator.classes - 1}")
