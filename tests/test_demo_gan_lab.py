@@ -21,7 +21,7 @@ def small(monkeypatch):
 # ---- lab ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", ["ring", "spiral", "drawing"])
+@pytest.mark.parametrize("data", ["ring", "drawing"])
 def test_the_laboratory(tmp_path, data):
     if data == "drawing":
         data = tmp_path / "drawing.png"
@@ -59,25 +59,3 @@ def test_the_laboratory(tmp_path, data):
         found = measures.modes(samples, mixtures.ring().centres, 0.01)
         assert found.good_share == figures["good_share"] and found.modes == figures["modes"]
     assert figures["bound"] < figures["js"] + 0.05 and len(figures["history"]) > 3
-
-
-def test_the_same_seed_plays_the_same_game(tmp_path):
-    found = []
-    for seed in 0, 0, 1:
-        gan.main(
-            [
-                "lab",
-                "--data",
-                "grid",
-                "--steps",
-                "4",
-                "--no-collapse",
-                "--seed",
-                str(seed),
-                "--output",
-                str(tmp_path),
-                "--quiet",
-            ]
-        )
-        found.append((tmp_path / "samples.npy").read_bytes())
-    assert found[0] == found[1] != found[2]
