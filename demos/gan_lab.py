@@ -73,7 +73,9 @@ def lab(options):
                 f"{figures['rarest_share']:.2f} of its share"
             )
         print(*(options.output / name for name in written), points, sep="\n")
-    return {"data": options.data, **figures, "samples": str(points)}
+    apart, exact = game.distance_to_best(game.best())
+    return {"data": options.data, **figures, "samples": str(points), "distance_to_best": apart,
+            "density_is_exact": exact}
 
 
 def _shape(name):

@@ -121,7 +121,7 @@ def _steps_that_fit(options, path, source, recipe):
     """As many steps as fit into --minutes; where there is a checkpoint, those of its run."""
     found = checkpoint.read(path)
     if found is not None:
-        return int(found[1]["identity"]["steps"])
+        return int(found[1]["identity"].get("steps", 1))
     moments, watch = [], Stopwatch()
     tried = _players(options, source, replace(recipe, steps=2 * TRIED), None)
     tried.run(lambda loop: moments.append(watch.seconds))

@@ -39,7 +39,7 @@ NUMBERS = {
     "faces/gallery.py": "the longest encoding whose square is a float32",
     "faces/measured.py": "measured shares of strangers",
     "faces/report.py": "sizes of galleries in a table, and how many strangers make it",
-    "gan/plots.py": "colours",
+    "gan/plots.py": "colours, and the mass of no sample",
     "gan/report.py": "how many pictures are compared, and how small, where there is no judge",
     "gan/theory.py": "the value at the place of rest, log 4",
     "models/face_landmarks.py": "the architecture, and the mean colour of its training",

@@ -97,3 +97,23 @@ def test_animations(tmp_path):
         plots.save_animation(tmp_path / "a.mp4", frames)
     with pytest.raises(ValueError, match="no pictures"):
         plots.save_animation(tmp_path / "b.gif", [])
+
+
+def test_the_distance_to_the_best_critic():
+    """Of a critic that is the best one: nearly 0, by det ∂G/∂z and by counting."""
+    lab = played(mixtures.mixture("one", [(0.0, 0.0)], 1.0))
+    lab.generator = lambda z: 2.0 * z                           # q = N(0, 4)
+
+    def scores(x):
+        squares = (x * x).sum(1, keepdims=True)
+        return squares * (-3 / 8) + float(np.log(4))            # log p − log q
+
+    lab.critic = scores
+    apart, exact = lab.distance_to_best(lab.best(200000))
+    assert exact and apart < 1e-5
+    lab.generator = lambda z: 2.0 * abs(z) * np.array([1.0, 1.0], "float32")
+    _, exact = lab.distance_to_best(lab.best(20000))
+    assert not exact
+    lab.critic = lambda x: 0.0 * x[:, :1]
+    lab.generator = lambda z: 2.0 * z
+    assert 0.1 < lab.distance_to_best(lab.best(20000))[0] < 0.5

@@ -104,7 +104,9 @@ class Training:
         self.checkpoint, self.every = checkpoint, every
         self.identity = asdict(recipe) | {
             "seed": seed, "generator": generator.settings, "pictures": self.pictures.shape,
-            "data": zlib.crc32(self.pictures.tobytes())} | (identity or {})
+            "data": zlib.crc32(self.pictures.tobytes()),
+            "labels": None if labels is None else zlib.crc32(self.labels.tobytes())
+        } | (identity or {})
 
     def batch(self, t):
         """Real pictures, their classes; noise, its classes; a Generator for T."""
