@@ -151,6 +151,7 @@ def test_memorisation():
     copied = measures.memorisation(train[:50] + 0.01, train, held)
     assert copied.ratio < 0.05 and copied.nearest.tolist() == list(range(50))
     assert measures.memorisation([[0.5]], [[0.0], [9.0]], [[1.0]]).ratio == 0.5
+    assert measures.memorisation([[0.5]], [[0.0]], [[0.0]]).ratio == np.inf
 
 
 @pytest.mark.parametrize(

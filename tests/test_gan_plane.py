@@ -1,4 +1,5 @@
 """The laboratory: games in the plane, at their smallest."""
+
 import numpy as np
 import pytest
 
@@ -6,8 +7,10 @@ from minidl.gan import GAMES, Laboratory, Recipe, mixtures, plots, theory
 
 
 def played(shape=None, seed=0, **settings):
-    recipe = Recipe(**{"steps": 4, "batch": 16, "width": 8, "generator_layers": 2,
-                       "critic_layers": 2} | settings)
+    recipe = Recipe(
+        **{"steps": 4, "batch": 16, "width": 8, "generator_layers": 2, "critic_layers": 2}
+        | settings
+    )
     lab = Laboratory(shape or mixtures.grid(), recipe, seed=seed, judged=200, rows=3)
     lab.play()
     return lab
@@ -43,8 +46,14 @@ def test_the_first_moments_are_seen_and_the_last():
 
 def test_it_learns_one_blob():
     """A single Gaussian: after 300 steps its mean and deviation, and the divergence has fallen."""
-    lab = played(mixtures.mixture("one", [(3.0, -2.0)], 0.5), steps=300, batch=128, width=32,
-                 learning_rate=4e-3, ema=0.9)
+    lab = played(
+        mixtures.mixture("one", [(3.0, -2.0)], 0.5),
+        steps=300,
+        batch=128,
+        width=32,
+        learning_rate=4e-3,
+        ema=0.9,
+    )
     x = lab.samples()
     assert np.abs(x.mean(0) - (3, -2)).max() < 0.2 and 0.3 < x.std(0).min() < x.std(0).max() < 0.7
     first, last = lab.history[0], lab.history[-1]
@@ -60,7 +69,7 @@ def test_the_bound_is_a_bound():
 
 def test_value_and_pulls_by_hand():
     lab = played()
-    lab.critic = lambda x: 2.0 * x[:, :1]                       # s(x) = 2 x₁
+    lab.critic = lambda x: 2.0 * x[:, :1]  # s(x) = 2 x₁
     places = np.array([[0.0, 1.0], [1.0, -1.0]])
     s = np.array([0.0, 2.0])
     v = np.mean(-np.logaddexp(0, -s)) + np.mean(-np.logaddexp(0, s))
@@ -74,14 +83,16 @@ def test_r1_is_in_the_critics_cost():
     lab = played(gamma=0.0)
     real, noise = lab.batch(0)
     from minidl.gan import r1
+
     plain = lab.critic_cost(real[0], noise[0]).item()
     lab.recipe = Recipe(gamma=0.7)
     with_penalty = lab.critic_cost(real[0], noise[0]).item()
     assert with_penalty - plain == pytest.approx(r1(lab.critic, real[0], 0.7).item(), rel=1e-3)
 
 
-@pytest.mark.parametrize("settings", [{"game": "chess"}, {"gamma": -1.0}, {"steps": 0}, {"flat": 1.0},
-                                      {"batch": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"game": "chess"}, {"gamma": -1.0}, {"steps": 0}, {"flat": 1.0}, {"batch": 0}]
+)
 def test_recipes_are_checked(settings):
     with pytest.raises(ValueError):
         Recipe(**settings)
@@ -89,6 +100,7 @@ def test_recipes_are_checked(settings):
 
 def test_animations(tmp_path):
     from PIL import Image
+
     frames = [np.full((8, 9, 3), value, np.uint8) for value in (0, 100, 200)]
     for name in ("a.gif", "a.png"):
         with Image.open(plots.save_animation(tmp_path / name, frames)) as movie:
@@ -102,11 +114,11 @@ def test_animations(tmp_path):
 def test_the_distance_to_the_best_critic():
     """Of a critic that is the best one: nearly 0, by det ∂G/∂z and by counting."""
     lab = played(mixtures.mixture("one", [(0.0, 0.0)], 1.0))
-    lab.generator = lambda z: 2.0 * z                           # q = N(0, 4)
+    lab.generator = lambda z: 2.0 * z  # q = N(0, 4)
 
     def scores(x):
         squares = (x * x).sum(1, keepdims=True)
-        return squares * (-3 / 8) + float(np.log(4))            # log p − log q
+        return squares * (-3 / 8) + float(np.log(4))  # log p − log q
 
     lab.critic = scores
     apart, exact = lab.distance_to_best(lab.best(200000))

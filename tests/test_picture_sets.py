@@ -1,4 +1,5 @@
 """Folders of pictures as small squares, and emoji from a font."""
+
 import numpy as np
 from PIL import ImageFont
 import pytest
@@ -12,7 +13,7 @@ rng = np.random.default_rng
 
 def test_pictures_of_many_sizes(tmp_path):
     wide = np.zeros((20, 60, 3), np.uint8)
-    wide[:, 20:40] = (200, 30, 30)                              # the middle square
+    wide[:, 20:40] = (200, 30, 30)  # the middle square
     save_image(tmp_path / "b.png", wide)
     save_image(tmp_path / "a.jpg", rng(0).integers(0, 256, (90, 30, 3), dtype=np.uint8))
     found = read_pictures(tmp_path, 8)
@@ -56,7 +57,9 @@ class Font:
 
 
 def test_emoji(monkeypatch, tmp_path):
-    monkeypatch.setattr(packages, "fetch", lambda *names, **known: asked.update(known) or tmp_path / "font.ttf")
+    monkeypatch.setattr(
+        packages, "fetch", lambda *names, **known: asked.update(known) or tmp_path / "font.ttf"
+    )
     monkeypatch.setattr(ImageFont, "truetype", lambda path, size: Font())
     drawn, asked = [], {}
 
@@ -72,7 +75,7 @@ def test_emoji(monkeypatch, tmp_path):
 
     monkeypatch.setattr("PIL.ImageDraw.Draw", Draw)
     pictures = emoji(16)
-    assert pictures.shape == (5, 16, 16, 3)                     # each once; black ones left out
+    assert pictures.shape == (5, 16, 16, 3)  # each once; black ones left out
     assert (pictures[:, 0] == 255).all() and (pictures[:, :, 0] == 255).all()
     assert (pictures < 200).any(axis=(1, 2, 3)).all() and len(asked["sha256"]) == 64
     with pytest.raises(ValueError, match="at least 8"):

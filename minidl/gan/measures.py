@@ -116,7 +116,8 @@ def _within(x, members, k):
 
 class Memorisation(NamedTuple):
     """ratio: the median distance of generated pictures to their nearest training picture, over that
-    of held-out real ones: about 1 is good, far below 1 is copied.
+    of held-out real ones: about 1 is good, far below 1 is copied.  ∞ where these are all among the
+    training pictures.
     nearest (N,): which training picture is nearest to each generated one."""
     ratio: float
     nearest: np.ndarray
@@ -126,13 +127,12 @@ def memorisation(fake, train, held_out):
     """Memorisation of features, or of pixels, each (N, D)."""
     fake, train = _features("memorisation", fake, train, 1)
     held_out, train = _features("memorisation", held_out, train, 1)
-    nearest, near = _nearest(fake, train)
-    _, usual = _nearest(held_out, train)
-    least = np.finfo(float).tiny
-    return Memorisation(float(np.median(near) / max(np.median(usual), least)), nearest)
+    which, near = nearest(fake, train)
+    usual = np.median(nearest(held_out, train)[1])
+    return Memorisation(float(np.median(near) / usual) if usual else np.inf, which)
 
 
-def _nearest(x, members, rows=250):
+def nearest(x, members, rows=250):
     """(which, how far): of each x its nearest member, `rows` of x at a time."""
     which, far = [], []
     for i in range(0, len(x), rows):

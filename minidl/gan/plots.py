@@ -236,6 +236,7 @@ def training_curves(path, history, game="non-saturating", title="Training"):
                              (np.log(2), "log 2: the generator's there")):
             axes[0].axhline(height, color="0.5", linestyle=":")
             axes[0].annotate(name, (steps[-1], height), va="bottom", ha="right", fontsize=9)
+    axes[0].margins(y=0.15)
     axes[0].set_title(f"{title}\nthe losses need not fall: each depends on the other player")
     axes[1].plot(steps, [row["right"] for row in history], color="#aa3377",
                  label="critic's right answers")
