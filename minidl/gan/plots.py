@@ -107,7 +107,7 @@ def _curves(axes, lab):
     draw(axes[0], "bound", "(V + log 4) / 2, its lower bound by the critic", color="#aa3377")
     axes[0].axhline(np.log(2), color="0.6", linestyle=":")
     axes[0].annotate("log 2: nothing in common", (steps[0], np.log(2)), va="bottom", color="0.4")
-    axes[0].set(title="what the critic knows of the distance (nats)", ylim=(-0.02, 0.8))
+    axes[0].set(title="what the critic knows of the distance (nats)", ylim=(-0.02, 0.95))
     draw(axes[1], "critic", "critic's cost (with R1)", color="#2266aa")
     draw(axes[1], "generator", "generator's cost", color="#dd7711")
     for height, name in ((np.log(4), "log 4"), (np.log(2), "log 2")):
@@ -124,7 +124,7 @@ def _curves(axes, lab):
         axes[2].set(title="modes over time", ylim=(-0.02, 1.6))
     else:
         axes[2].set_axis_off()
-    for panel, place in zip(axes, ("center right", "center right", "upper left")):
+    for panel, place in zip(axes, ("upper right", "center right", "upper left")):
         panel.set_xlabel("steps of the generator")
         if panel.lines:
             panel.legend(fontsize=9, loc=place)
@@ -159,8 +159,8 @@ def frame(moment, lab, real, side):
         for x, y in (points / reach * (1, -1) + 1) * (side / 2):
             draw.ellipse((x - 1.2, y - 1.2, x + 1.2, y + 1.2), fill=colour)
     draw.rectangle((0, 0, side, 20), fill=(255, 255, 255))
-    draw.text((6, 3), f"{lab.shape.name}, step {moment.step:,}   data black, samples green, "
-              "orange: taken for real", fill=(40, 40, 40), font_size=13)
+    draw.text((6, 3), f"{lab.shape.name}, step {moment.step:,}: data black, samples green",
+              fill=(40, 40, 40), font_size=13)
     return np.asarray(image)
 
 
@@ -215,7 +215,7 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
         panel.plot(*places[0], "o", color="#aa3377")
         panel.plot(0, 0, "+", color="black", markersize=12)
         values = dirac.eigenvalues(gamma)
-        said = ", ".join(f"{each.real:.2f}" + f" {each.imag:+.2f}i" * bool(each.imag)
+        said = ", ".join(f"{each.real + 0.0:.2f}" + f" {each.imag:+.2f}i" * bool(each.imag)
                          for each in values)
         panel.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), aspect="equal", xlabel="generator θ",
                   title=f"R1 γ = {gamma:g}\neigenvalues {said}")
