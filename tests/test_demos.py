@@ -56,7 +56,7 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypa
     assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
 
 
-@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces", "visualize"])
+@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces", "visualize", "gan"])
 def test_help(name):
     shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0

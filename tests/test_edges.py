@@ -373,6 +373,7 @@ wrong = {
     "global_average_pool": (flat,), "global_max_pool": (flat,), "upsample": (picture, 0), "resize": (picture, 0),
     "pixel_shuffle": (picture, 3), "standardize": (a, 2), "batch_norm": (a, np.ones(4), np.ones(3)),
     "layer_norm": (a, np.ones(3), np.ones(2)), "dropout": (a, 1.0, 0),
+    "group_norm": (a, np.ones(3), np.ones(3), 2), "instance_norm": (a, np.ones(3), np.ones(3)),
 }
 
 

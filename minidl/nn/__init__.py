@@ -12,7 +12,14 @@ from minidl.nn.convolution import (
 )
 from minidl.nn.layers import Dense, Dropout, Embedding, Flatten, Reshape
 from minidl.nn.module import Module, Parameter
-from minidl.nn.normalization import BatchNorm, LayerNorm, Normalize
+from minidl.nn.normalization import (
+                                   BatchNorm,
+                                   ConditionalBatchNorm,
+                                   GroupNorm,
+                                   InstanceNorm,
+                                   LayerNorm,
+                                   Normalize,
+)
 from minidl.nn.pooling import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from minidl.nn.sequential import Sequential
 from minidl.nn.summary import summary

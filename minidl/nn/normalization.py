@@ -1,10 +1,11 @@
 """Normalisation layers.  The mathematics stands in `ops/normalization.py`."""
 from minidl import backend, ops
 from minidl.kernels.precision import accumulator
-from minidl.nn.module import Parameter, Pointwise, changed
-from minidl.operands import check_features, check_sizes
+from minidl.nn.module import Module, Parameter, Pointwise, changed
+from minidl.operands import check_features, check_labels, check_sizes, operand
 from minidl.ops.normalization import batch_norm_with_moments
 from minidl.settings import EPS, bounded
+from minidl.tensor import constant
 
 
 class BatchNorm(Pointwise):
@@ -34,13 +35,15 @@ class BatchNorm(Pointwise):
         self.running_variance = self.scale.data.astype(wide)
 
     def forward(self, x):
-        x = check_features(self, x, self.scale.shape[0])
+        return self.normalized(check_features(self, x, self.scale.shape[0]), self.scale, self.shift)
+
+    def normalized(self, x, scale, shift):
+        """x by the batch's moments, which the running ones follow; or, after `eval()`, by these."""
         if not self.training:
-            y = ops.batch_norm(x, self.scale, self.shift, self.running_mean, self.running_variance,
-                               self.eps)
-            dtype = backend.CPU.module.result_type(x.dtype, self.scale.dtype)
+            y = ops.batch_norm(x, scale, shift, self.running_mean, self.running_variance, self.eps)
+            dtype = backend.CPU.module.result_type(x.dtype, scale.dtype)
             return y if y.dtype == dtype else y.astype(dtype)       # float16, as in training
-        y, mean, variance = batch_norm_with_moments(x, self.scale, self.shift, self.eps)
+        y, mean, variance = batch_norm_with_moments(x, scale, shift, self.eps)
         values = x.size // x.shape[-1]
         self.follow(mean, variance * (values / (values - 1)))
         return y
@@ -72,6 +75,83 @@ class LayerNorm(Pointwise):
 
     def details(self):
         return f"{self.scale.size}" + changed(self, eps=1e-5)
+
+
+class GroupNorm(Module):
+    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over all places of a group
+    of channels, example by example; see `ops.group_norm`.
+
+    x (N, *S, features); scale starts at 1, shift at 0; groups divide features; eps > 0.
+    Source: Wu and He 2018.
+    """
+
+    def __init__(self, groups, features, eps=1e-5, *, dtype="float32"):
+        check_sizes(type(self).__name__, groups=groups, features=features)
+        if features % groups:
+            raise ValueError(f"{type(self).__name__}: groups={groups} must divide features={features}")
+        self.groups, self.eps = groups, bounded(type(self).__name__, EPS, eps)
+        self.scale = Parameter([1.0] * features, dtype=dtype)
+        self.shift = Parameter([0.0] * features, dtype=dtype)
+
+    def forward(self, x):
+        x = check_features(self, x, self.scale.shape[0])
+        return ops.group_norm(x, self.scale, self.shift, self.groups, self.eps)
+
+    def details(self):
+        return f"{self.groups}, {self.scale.size}" + changed(self, eps=1e-5)
+
+
+class InstanceNorm(GroupNorm):
+    """GroupNorm with a group for each channel: x (N, *S, features), over all places; see
+    `ops.instance_norm`.
+
+    Raises ValueError where x has one place.  Source: Ulyanov, Vedaldi and Lempitsky 2016.
+    """
+
+    def __init__(self, features, eps=1e-5, *, dtype="float32"):
+        super().__init__(features, features, eps, dtype=dtype)
+
+    def forward(self, x):
+        x = check_features(self, x, self.scale.shape[0])
+        return ops.instance_norm(x, self.scale, self.shift, self.eps)
+
+    def details(self):
+        return f"{self.scale.size}" + changed(self, eps=1e-5)
+
+
+class ConditionalBatchNorm(BatchNorm):
+    """Batch norm whose scale and shift are those of each example's class:
+
+        y[n] = scale[label n] ⊙ (x[n] − μ) / √(σ² + eps) + shift[label n]
+
+    x (N, …, features), labels (N,) integers in 0 … classes − 1; scale and shift (classes, features).
+    μ and σ² are those of the whole batch, running ones as BatchNorm's.
+    Raises what BatchNorm does; TypeError or ValueError for other labels.
+    Source: de Vries et al. 2017; for GANs, Miyato and Koyama 2018.
+    """
+
+    def __init__(self, classes, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
+        check_sizes("ConditionalBatchNorm", classes=classes)
+        super().__init__(features, momentum, eps, dtype=dtype)
+        self.scale = Parameter([[1.0] * features] * classes, dtype=dtype)
+        self.shift = Parameter([[0.0] * features] * classes, dtype=dtype)
+
+    def forward(self, x, labels):
+        classes, features = self.scale.shape
+        x, labels = check_features(self, x, features), operand("ConditionalBatchNorm", labels, "labels")
+        check_labels("ConditionalBatchNorm", labels, classes)
+        if labels.shape != x.shape[:1]:
+            raise ValueError(f"ConditionalBatchNorm: x {x.shape} needs labels ({x.shape[0]},), "
+                             f"got {labels.shape}")
+        zero = constant(backend.of(self.scale.data).zeros(features, self.scale.dtype))
+        normal = self.normalized(x, zero + 1, zero)
+        lines = (x.shape[0],) + (1,) * (x.ndim - 2) + (features,)
+        scale, shift = (ops.reshape(ops.take(each, labels, 0), lines)
+                        for each in (self.scale, self.shift))
+        return normal * scale + shift
+
+    def details(self):
+        return "{}, {}".format(*self.scale.shape) + changed(self, momentum=0.1, eps=1e-5)
 
 
 class Normalize(Pointwise):

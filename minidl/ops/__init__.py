@@ -40,6 +40,8 @@ import minidl.ops.methods
 from minidl.ops.normalization import (
                                     batch_norm,
                                     dropout,
+                                    group_norm,
+                                    instance_norm,
                                     layer_norm,
                                     standardize,
 )

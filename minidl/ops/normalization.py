@@ -6,6 +6,7 @@ from minidl.operands import floating, normalize_axes, number, operand, promoted,
 from minidl.ops.elementwise import sqrt
 from minidl.ops.precision import precise, rounded
 from minidl.ops.reduction import sum, var
+from minidl.ops.shape import reshape
 from minidl.recording import is_recording
 from minidl.tensor import constant, record, with_output
 
@@ -116,6 +117,47 @@ def layer_norm(x, scale, shift, eps=1e-5):
     """
     (x, scale, shift), dtype = _channelwise("layer_norm", x, scale=scale, shift=shift)
     return rounded(standardize(x, -1, eps) * scale + shift, dtype)
+
+
+def group_norm(x, scale, shift, groups, eps=1e-5):
+    """y = γ x̂ + β with each example's groups of channels standardised, over all places.
+
+    x (N, *S, C), scale γ and shift β (C,); channels g·C/groups … (g + 1)·C/groups − 1 are group g.
+    No example sees another one, so the batch may be small, or its gradients penalised.
+    By composition; see `standardize`.  groups = 1 is layer norm over all of an example, groups = C
+    is `instance_norm`.
+    Raises ValueError where the shapes do not fit, or groups do not divide the channels.
+    Source: Wu and He 2018.
+    """
+    return _group_norm("group_norm", x, scale, shift, groups, eps)
+
+
+def instance_norm(x, scale, shift, eps=1e-5):
+    """y = γ x̂ + β with each channel of each example standardised, over all places.
+
+    x (N, *S, C), scale γ and shift β (C,): what is left of a picture is without its contrast.
+    By composition: `group_norm` with a group for each channel.
+    Raises ValueError where the shapes do not fit, or there is one place: x̂ would be 0 everywhere.
+    Source: Ulyanov, Vedaldi and Lempitsky 2016.
+    """
+    x = operand("instance_norm", x)
+    if x.ndim < 3 or math.prod(x.shape[1:-1]) < 2:
+        raise ValueError(f"instance_norm: x must be (N, *S, C) with two places or more, got {x.shape}")
+    return _group_norm("instance_norm", x, scale, shift, x.shape[-1], eps)
+
+
+def _group_norm(operation, x, scale, shift, groups, eps):
+    (x, scale, shift), dtype = _channelwise(operation, x, scale=scale, shift=shift)
+    channels, groups = x.shape[-1], number(operation, "groups", groups)
+    if type(groups) is not int or groups < 1 or channels % groups:
+        raise ValueError(f"{operation}: groups={groups} must divide the {channels} channels of x "
+                         f"{x.shape}")
+    places = math.prod(x.shape[1:-1])
+    if places == 0:
+        raise ValueError(f"{operation}: x of shape {x.shape} has no places")
+    grouped = reshape(x, (x.shape[0], places, groups, channels // groups))
+    normal = reshape(standardize(grouped, (1, 3), eps), x.shape)
+    return rounded(normal * scale + shift, dtype)
 
 
 def _channelwise(operation, x, **vectors):

@@ -51,5 +51,18 @@ for _shape in (2, 3, 2), (1, 1, 1, 2):
 for _n in (3, 1):
     case("layer_norm", normal(_n, 4), normal(4), normal(4), words=f"of-{_n}", float32=1e-4,
          value=lambda x, g, b: _standardized(x, -1) * g + b)
+def _in_groups(x, groups):
+    return _standardized(x.reshape(len(x), -1, groups, x.shape[-1] // groups), (1, 3)).reshape(x.shape)
+
+
+for _groups in 1, 2, 4:
+    case("group_norm", normal(2, 3, 2, 4), normal(4), normal(4), words=f"{_groups}-of-4", float32=1e-4,
+         call=lambda x, g, b, _n=_groups: ops.group_norm(x, g, b, _n),
+         value=lambda x, g, b, _n=_groups: _in_groups(x, _n) * g + b)
+case("group_norm", normal(1, 4), normal(4), normal(4), words="dense", float32=1e-4,
+     call=lambda x, g, b: ops.group_norm(x, g, b, 1), value=lambda x, g, b: _in_groups(x, 1) * g + b)
+for _shape in (2, 5, 3), (1, 2, 2, 2):
+    case("instance_norm", normal(*_shape), normal(_shape[-1]), normal(_shape[-1]), words=f"{len(_shape) - 2}d",
+         value=lambda x, g, b: _in_groups(x, x.shape[-1]) * g + b, float32=1e-3)
 case("dropout", normal(3, 4), options={"rate": 0.5, "rng": 0}, linear="each",
      value=lambda x: x * 2 * (np.random.default_rng(0).random(x.shape) >= 0.5))

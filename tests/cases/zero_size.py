@@ -80,6 +80,12 @@ case("batch_norm", none, *[normal(3)] * 3, positive(3), value=lambda x, *_: x, w
 refuse("batch_norm", none, normal(3), normal(3), words="empty")
 case("layer_norm", none, normal(3), normal(3), value=lambda x, *_: x, words="empty", flat=True)
 refuse("layer_norm", normal(3, 0), normal(0), normal(0), words="no-features")
+case("group_norm", none, normal(3), normal(3), call=lambda x, g, b: ops.group_norm(x, g, b, 3),
+     value=lambda x, *_: x, words="empty", flat=True)
+case("instance_norm", normal(0, 2, 3), normal(3), normal(3), value=lambda x, *_: x, words="empty", flat=True)
+refuse("group_norm", normal(2, 0, 2), normal(2), normal(2), call=lambda x, g, b: ops.group_norm(x, g, b, 1),
+       words="no-places")
+refuse("instance_norm", normal(2, 0, 2), normal(2), normal(2), words="no-places")
 case("dropout", none, args=(0.5, 0), value=lambda x: x, words="empty")
 
 # --- matrices
@@ -142,7 +148,9 @@ for _make, _inputs in [
         (lambda dtype: nn.ConvTranspose1d(2, 3, 3, dtype=dtype, rng=0), normal(0, 4, 2)),
         (lambda dtype: nn.ConvTranspose2d(2, 3, 3, dtype=dtype, rng=0), pictures),
         (lambda dtype: nn.ConvTranspose3d(2, 3, 1, dtype=dtype, rng=0), normal(0, 2, 2, 2, 2)),
-        (lambda dtype: nn.BatchNorm(3, dtype=dtype).eval(), none), (lambda dtype: nn.LayerNorm(3, dtype=dtype), none)]:
+        (lambda dtype: nn.BatchNorm(3, dtype=dtype).eval(), none), (lambda dtype: nn.LayerNorm(3, dtype=dtype), none),
+        (lambda dtype: nn.GroupNorm(3, 3, dtype=dtype), none),
+        (lambda dtype: nn.InstanceNorm(3, dtype=dtype), normal(0, 2, 3))]:
     layer(_make, _inputs, words="empty", flat=True)
 for _layer, _inputs in [
         (nn.ReLU(), none), (nn.LeakyReLU(), none), (nn.ELU(), none), (nn.GELU(), none), (nn.Sigmoid(), none),
@@ -151,6 +159,7 @@ for _layer, _inputs in [
         (nn.Flatten(), pictures), (nn.Reshape(2, 16), pictures), (nn.MaxPool(2), pictures), (nn.AveragePool(2), pictures),
         (nn.GlobalAveragePool(), pictures), (nn.GlobalMaxPool(), pictures)]:
     layer(lambda dtype, _layer=_layer: _layer, _inputs, words="empty")
+layer(lambda dtype: nn.ConditionalBatchNorm(2, 3, dtype=dtype).eval(), none, integers(2, 0), words="empty", flat=True)
 refuse("BatchNorm", none, call=lambda x: nn.BatchNorm(3)(x), words="empty-training")
 
 for _name, *_inputs in [

@@ -1,0 +1,100 @@
+"""The generator's own density q in the plane, and with it the best discriminator.
+
+z and x are both two-dimensional.  With the Jacobian J = ∂G/∂z, a small area around z becomes one
+|det J| times as large around x = G(z), and keeps its probability:
+
+    q(x) = Σ φ(z) / |det J(z)|   over all z with G(z) = x,    φ(z) = e^(−|z|²/2) / 2π
+
+J comes from two backward passes: with the cotangents e₁ and e₂ for every sample at once, as each
+sample depends on its own z.  Where G does not fold, det J has one sign everywhere, and each x is
+met once, this is exact at samples.  Elsewhere, and in cells of a grid, q is counted.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from minidl import backend, ops
+from minidl.tensor import grad, no_grad, tensor
+
+
+class Pushed(NamedTuple):
+    """x (N, 2) = G(z);  log_q (N,): log φ(z) − log |det J|, the share of this z alone;  signs (N,):
+    of det J, −1, 0 or 1.  Where both signs occur, G folds, and other z may meet the same x."""
+    x: np.ndarray
+    log_q: np.ndarray
+    signs: np.ndarray
+
+    @property
+    def folds(self):
+        """The share of the rarer sign: 0 where G does not fold."""
+        return float(min(np.mean(self.signs > 0), np.mean(self.signs < 0)))
+
+    def best(self, mixture):
+        """D* = p / (p + q) = σ(log p − log q) at x (N,), where G does not fold."""
+        return np.exp(-np.logaddexp(0, self.log_q - mixture.log_density(self.x)))
+
+
+def push(generator, z):
+    """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ by z."""
+    z = tensor(z, requires_grad=True)
+    x = generator(z)
+    (first,), (second,) = (grad(ops.sum(x[:, i]), z) for i in range(2))
+    (a, b), (c, d) = (each.numpy().astype(float).T for each in (first, second))
+    determinant = a * d - b * c
+    log_normal = -np.square(z.numpy().astype(float)).sum(1) / 2 - np.log(2 * np.pi)
+    with np.errstate(divide="ignore"):
+        log_q = log_normal - np.log(np.abs(determinant))
+    return Pushed(x.numpy().astype(float), log_q, np.sign(determinant))
+
+
+class Cells(NamedTuple):
+    """A square cut into side × side cells; edges (side + 1,) along both axes, middles
+    (side, side, 2) with y along the first axis and x along the second."""
+    edges: np.ndarray
+    middles: np.ndarray
+
+    @property
+    def extent(self):
+        """(left, right, bottom, top)."""
+        return (self.edges[0], self.edges[-1]) * 2
+
+    def of(self, x):
+        """(rows, columns) of the cells in which places (N, 2) lie, or the nearest ones."""
+        found = np.searchsorted(self.edges, x, "right") - 1
+        column, row = np.clip(found, 0, len(self.edges) - 2).T
+        return row, column
+
+
+def cells(reach, side):
+    """Cells of the square from −reach to reach."""
+    edges = np.linspace(-reach, reach, side + 1)
+    middle = (edges[1:] + edges[:-1]) / 2
+    return Cells(edges, np.stack(np.meshgrid(middle, middle), -1))
+
+
+def real_masses(mixture, where):
+    """The data's probability in each cell, exactly: each Gaussian's is a product of two differences
+    of distribution functions.  (side, side)"""
+    along = [_steps(where.edges, centres, mixture.sigma) for centres in mixture.centres.T]
+    return np.einsum("k,ky,kx->yx", mixture.weights, along[1], along[0])
+
+
+def _steps(edges, centres, sigma):
+    """(K, side): the probability of N(c, σ²) between neighbouring edges."""
+    below = backend.normal_cdf((edges - centres[:, None]) / sigma)
+    return np.diff(below, axis=1)
+
+
+def counted_masses(samples, where):
+    """The share of samples in each cell, (side, side)."""
+    counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], bins=[where.edges, where.edges])
+    return counts / len(samples)
+
+
+def sample(generator, n, rng, batch=5000):
+    """n samples (n, 2) of standard normal noise, as float64."""
+    rng = backend.generator(rng)
+    with no_grad():
+        return np.concatenate([
+            generator(tensor(rng.standard_normal((min(batch, n - i), 2), "float32"))).numpy()
+            for i in range(0, n, batch)]).astype(float)

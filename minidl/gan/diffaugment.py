@@ -1,0 +1,91 @@
+"""Differentiable augmentation: the critic sees real and generated pictures changed alike.
+
+    discriminator:  real scores s(T(x)),  generated ones s(T(G(z)))        generator:  s(T(G(z)))
+
+Of few pictures a critic knows each by heart.  If only the real ones were changed, the artist would
+learn the changes; as both are, it learns the pictures, and its gradient goes back through T:
+every part of T is linear in x, and its rule is the transposed map.
+x (N, H, W, C), each picture changed in its own way; outside of a picture is 0, the middle grey.
+Source: Zhao et al. 2020.
+"""
+import numpy as np
+
+from minidl import backend, ops
+from minidl.operands import floating
+from minidl.tensor import constant
+
+
+def translation(x, rng, share=1 / 8):
+    """Each picture moved by up to a share of its sides, in whole pixels; 0 comes in."""
+    n, height, width, _ = x.shape
+    most = [int(side * share + 0.5) for side in (height, width)]
+    down, right = (rng.integers(-m, m + 1, n) for m in most)
+    padded = ops.pad(x, ((0, 0), (most[0],) * 2, (most[1],) * 2, (0, 0)))
+    rows = most[0] - down[:, None] + np.arange(height)                  # (N, H): row of `padded`
+    columns = most[1] - right[:, None] + np.arange(width)
+    where = backend.device_of(x.data)
+    return padded[tuple(constant(backend.asarray(place, None, where)) for place in (
+        np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]))]
+
+
+def cutout(x, rng, share=1 / 2):
+    """A rectangle of a share of each side put to 0, its middle anywhere."""
+    n, height, width, _ = x.shape
+    inside = []
+    for side in (height, width):
+        length = int(side * share + 0.5)
+        first = rng.integers(0, side + (1 - length % 2), n)[:, None] - length // 2
+        place = np.arange(side)
+        inside.append((place >= first) & (place < first + length))      # (N, side)
+    keep = ~(inside[0][:, :, None] & inside[1][:, None, :])
+    return x * _constant(keep[..., None], x)
+
+
+def brightness(x, rng):
+    """One number from −½ to ½ added to each picture."""
+    return x + _constant(rng.random((x.shape[0], 1, 1, 1)) - 0.5, x)
+
+
+def saturation(x, rng):
+    """Colours stretched from their grey by a factor from 0 to 2."""
+    grey = ops.mean(x, -1, keepdims=True)
+    return grey + (x - grey) * _constant(rng.random((x.shape[0], 1, 1, 1)) * 2, x)
+
+
+def contrast(x, rng):
+    """Everything stretched from the picture's mean by a factor from ½ to 3/2."""
+    middle = ops.mean(x, (1, 2, 3), keepdims=True)
+    return middle + (x - middle) * _constant(rng.random((x.shape[0], 1, 1, 1)) + 0.5, x)
+
+
+PARTS = {"brightness": brightness, "saturation": saturation, "contrast": contrast,
+         "translation": translation, "cutout": cutout}
+COLOUR = "brightness", "saturation", "contrast"
+
+
+class DiffAugment:
+    """T(x, rng): the parts in the order given, each with numbers of its own for each picture.
+
+    parts: names among brightness, saturation, contrast, translation, cutout; none leaves x alone.
+    Raises ValueError for other names, or x of another shape.
+    """
+
+    def __init__(self, *parts):
+        for part in parts:
+            if part not in PARTS:
+                raise ValueError(f"DiffAugment: {part!r} is none of {', '.join(PARTS)}")
+        self.parts = parts
+
+    def __call__(self, x, rng):
+        x = floating("DiffAugment", x)
+        if x.ndim != 4:
+            raise ValueError(f"DiffAugment: x must be pictures (N, H, W, C), got {x.shape}")
+        rng = backend.generator(rng)
+        for part in self.parts:
+            x = PARTS[part](x, rng)
+        return x
+
+
+def _constant(array, x):
+    """An array on the device and in the dtype of x."""
+    return constant(backend.asarray(array, x.dtype, backend.device_of(x.data)))

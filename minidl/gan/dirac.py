@@ -1,0 +1,51 @@
+"""The smallest GAN, in which all can be computed: the Dirac GAN.
+
+All data are 0.  The generator is one number θ, which all its samples are; the critic is one number
+ψ, s(x) = ψ x.  With f(t) = −log(1 + e^(−t)), so f'(t) = σ(−t), the value is f(ψ θ) and a constant,
+which ψ makes large and θ small.  In continuous time both follow their slopes:
+
+    θ' = −ψ f'(ψ θ)
+    ψ' =  θ f'(ψ θ) − γ ψ          the last with R1, γ/2 |∂s/∂x|² = γ/2 ψ²
+
+Both rest at (0, 0).  There f' = ½, and the field is linear:
+
+    (θ', ψ') = [[0, −½], [½, −γ]] (θ, ψ),        eigenvalues  −γ/2 ± √(γ² − 1) / 2
+
+γ = 0: ±i/2, the players circle and never meet; steps of length h at the same time even go out, by
+√(1 + h²/4) each.  0 < γ < 1: a spiral inwards.  γ = 1: −½ twice, the fastest way to rest.  γ > 1:
+no more turns, but the slower of two ways, −γ/2 + √(γ² − 1)/2 → 0, rules.
+Source: Mescheder, Geiger and Nowozin 2018.
+"""
+import numpy as np
+
+
+def velocity(theta, psi, gamma=0.0):
+    """(θ', ψ') at any places, arrays of one shape."""
+    slope = 1 / (1 + np.exp(np.multiply(psi, theta)))           # f'(ψ θ) = σ(−ψ θ)
+    return -psi * slope, theta * slope - gamma * np.asarray(psi)
+
+
+def jacobian(gamma):
+    """The field's matrix at rest, [[0, −½], [½, −γ]]."""
+    return np.array([[0, -0.5], [0.5, -gamma]])
+
+
+def eigenvalues(gamma):
+    """−γ/2 ± √(γ² − 1)/2, the upper sign first, complex."""
+    root = np.sqrt(complex(gamma ** 2 - 1))
+    return np.array([-gamma + root, -gamma - root]) / 2
+
+
+def trajectory(start, gamma=0.0, step=0.1, steps=200, alternating=False):
+    """(steps + 1, 2): the places (θ, ψ) of gradient steps of length `step` from `start`.
+
+    alternating: ψ answers the θ that has moved; its circles neither grow nor shrink, as each of the
+    two moves is a shear, of determinant 1.
+    """
+    places = [np.asarray(start, float)]
+    for _ in range(steps):
+        theta, psi = places[-1]
+        moved = theta + step * velocity(theta, psi, gamma)[0]
+        psi = psi + step * velocity(moved if alternating else theta, psi, gamma)[1]
+        places.append(np.array([moved, psi]))
+    return np.array(places)

@@ -1,0 +1,64 @@
+"""An independent judge: a classifier of real pictures that has seen neither player.
+
+GAN-test: trained on real pictures, it reads generated ones: are they of the class asked for?
+GAN-train: trained on generated ones, it reads real ones: do they show all that is in the data?
+A generator that repeats one good picture of each class passes the first and fails the second.
+Source: Shmelkov, Schmid and Alahari 2018.
+"""
+import numpy as np
+
+from minidl import losses, nn, optim
+from minidl.gan.training import to_network
+from minidl.tensor import no_grad, tensor
+from minidl.training import Loop, descend
+from minidl.training.schedules import warm_up_cosine
+
+
+class Judge(nn.Module):
+    """Scores of classes for pictures (N, size, size, channels) in −1..1, from 128 features."""
+
+    def __init__(self, size, channels, classes, *, rng=None):
+        rng = np.random.default_rng(rng)
+        side = size // 2 // 2
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 32, 3, padding=1, rng=rng), nn.MaxPool(2), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, padding=1, rng=rng), nn.MaxPool(2), nn.ReLU(),
+            nn.Flatten(), nn.Dense(side * side * 64, 128, rng=rng), nn.ReLU())
+        self.drop, self.head = nn.Dropout(0.3, rng=rng), nn.Dense(128, classes, rng=rng)
+
+    def forward(self, x):
+        return self.head(self.drop(self.body(x)))
+
+
+def train_judge(pictures, labels, classes, *, steps=1500, batch=64, seed=0, callback=None):
+    """A Judge in `eval()`, of uint8 pictures (N, H, W, C) and labels (N,)."""
+    judge = Judge(pictures.shape[1], pictures.shape[3], classes, rng=[seed, 9])
+    adam = optim.Adam(judge.parameters(), 1e-3)
+
+    def draw(t):
+        which = np.random.default_rng([seed, 8, t]).integers(len(pictures), size=batch)
+        return tensor(to_network(pictures[which])), tensor(labels[which])
+
+    def step(t, drawn):
+        x, y = drawn
+        return descend((losses.cross_entropy(judge(x), y), adam))[0]
+
+    Loop(step, draw, steps, parts={"judge": judge, "adam": adam}, callback=callback,
+         schedule=lambda t: 2e-3 * warm_up_cosine(t, steps), owner="train_judge").run()
+    return judge.eval()
+
+
+def _batches(net, pictures, batch=250):
+    with no_grad():
+        return np.concatenate([net(tensor(to_network(pictures[i:i + batch]))).numpy()
+                               for i in range(0, len(pictures), batch)])
+
+
+def accuracy(judge, pictures, labels):
+    """The share of pictures whose class it reads."""
+    return float((_batches(judge, pictures).argmax(1) == labels).mean())
+
+
+def features(judge, pictures):
+    """(N, 128) float64: what it sees in pictures, for distances between sets of them."""
+    return _batches(judge.body, pictures).astype(float)
