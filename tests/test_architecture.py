@@ -47,7 +47,12 @@ NUMBERS = {
     "models/vgg.py": "the architecture, and the mean colours of its training",
     "nn/convolution.py": "names of axes",
     "ops/activation.py": "where the normal density is 0 in float64",
-    "style/transfer.py": "learning rates, and how far a resized picture overshoots",
+    "style/colors.py": "the eye's red, green and blue",
+    "style/descent.py": "learning rates, and for how many pixels L-BFGS has memory",
+    "style/masks.py": "how far a mask's shape may be off, and what is covered",
+    "style/pyramid.py": "the smallest size, the growth of sizes, the margin",
+    "style/settings.py": "default weights, and how far a resized picture overshoots",
+    "style/shares.py": "presets, and the weights of other tools",
 }
 
 

@@ -188,7 +188,7 @@ def test_ctrl_c_keeps_the_best_picture_so_far(optimizer, ctrl_c):
         if step.number == 5:
             ctrl_c()
 
-    result = run(optimizer=optimizer, callback=press)
+    result = run(optimizer=optimizer, callback=press, scales=1)
     best = min(seen, key=lambda step: step.costs["J"])
     assert result.interrupted and len(result.history) == 5
     assert (result.image == best.image).all()
