@@ -2,8 +2,8 @@
 import io
 
 import numpy as np
-from PIL import Image, ImageCms
 from picture_files import difference, refused, smooth
+from PIL import Image, ImageCms
 import pytest
 
 from minidl.data import load_image, read_metadata, save_image

@@ -149,7 +149,7 @@ class Canvas:
 
     def taken(self, picture, memory):
         """The picture and what the optimiser remembers, on the host, with the frame around them."""
-        arrays = {name: value if isinstance(value, int) else value.numpy()[0]
+        arrays = {name: value.numpy()[0] if isinstance(value, Tensor) else value
                   for name, value in {"picture": picture, **memory}.items()}
         return arrays | {"frame": np.array([self.frame.above, self.frame.below, self.frame.left,
                                             self.frame.right])}
@@ -158,7 +158,7 @@ class Canvas:
         """(picture, memory) on this canvas of what was `taken` from one of any size.
 
         On a canvas of the same size all stays as it was.  On another all is resampled, squares stay
-        positive, and an average of iterates begins anew.
+        positive; the average of iterates and the best picture begin anew.
         """
         arrays = dict(taken)
         frame = Frame(*map(int, arrays.pop("frame", ())))
@@ -166,8 +166,8 @@ class Canvas:
             bounds = {"picture": (0, 255), "square": (0, None), "mean": (None, None)}
             arrays = {name: self.frame.add(enlarge(frame.cut(value), self.shape, *bounds[name]))
                       if name in bounds else value
-                      for name, value in arrays.items() if name not in ("sum", "count")}
-        arrays = {name: int(value) if np.ndim(value) == 0 else _tensor(value)
+                      for name, value in arrays.items() if name in (*bounds, "step")}
+        arrays = {name: value if np.ndim(value) == 0 else _tensor(value)
                   for name, value in arrays.items()}
         return arrays.pop("picture"), arrays
 

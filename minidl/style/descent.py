@@ -34,7 +34,8 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
     average: 0, and Found holds the best picture seen; or 0 < ρ < 1 for Adam's average of iterates,
         which is smoother than each of them:
             a ← ρ a + (1 − ρ) G,        â = a / (1 − ρᵗ)        after t steps
-    memory: {"mean", "square", "step", …} of an Adam that is to be continued, as arrays like start.
+    memory: what an earlier descent remembered, to be continued: {"mean", "square", "step"} of Adam,
+        {"sum", "count"} of its average, {"best", "lowest"} picture and J.
     Raises ValueError where J is not finite.
     """
     if optimizer == "lbfgs":
@@ -46,13 +47,15 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
     picture = tensor(start, requires_grad=True)
     rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
     method = Adam([picture], rate) if optimizer == "adam" else SGD([picture], rate)
-    mean = _Average(average, picture.detach(), memory)
-    if memory and optimizer == "adam":
+    mean, memory = _Average(average, picture.detach(), memory or {}), memory or {}
+    if "step" in memory and optimizer == "adam":
         method.load_state_dict({"learning_rate": rate} | {f"0.{name}": memory[name]
                                                           for name in ("step", "mean", "square")})
-    best, lowest, interrupted, ended = picture.detach(), float("inf"), False, False
+    best, lowest = memory.get("best", picture.detach()), memory.get("lowest", float("inf"))
+    interrupted = ended = False
     try:
         for number in range(1, steps + 1):
+            before = {**_memory(method, mean), "best": best, "lowest": lowest}
             j = evaluate(picture)
             if not math.isfinite(j.item()):
                 raise ValueError(f"style transfer: J is {j.item()} at evaluation {number}")
@@ -60,7 +63,7 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
             if j.item() < lowest:
                 best, lowest = picture.detach(), j.item()
             try:
-                report(number, picture.detach(), _memory(method, mean))
+                report(number, picture.detach(), before)
             except StopIteration:
                 ended = True
                 break
@@ -78,7 +81,7 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
 
 
 def _memory(method, mean):
-    """What Adam remembers, as host arrays like the picture; nothing of other methods."""
+    """What Adam remembers: Tensors like the picture, and numbers; nothing of other methods."""
     if not isinstance(method, Adam) or not method.state[0]:
         return {}
     state = method.state_dict()
@@ -91,7 +94,7 @@ class _Average:
 
     def __init__(self, rate, like, memory):
         self.rate, self.sum, self.count = rate, like * 0, 0
-        if memory and "sum" in memory:
+        if "sum" in memory:
             self.sum, self.count = memory["sum"], memory["count"]
 
     def add(self, picture):

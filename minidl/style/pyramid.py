@@ -33,7 +33,7 @@ def plan(size, steps, scales=None):
     >>> [(scale.size, scale.steps) for scale in plan(256, 100)]
     [(128, 34), (181, 33), (256, 33)]
     """
-    count = 1 + max(0, math.floor(math.log(size / SMALLEST, GROWTH) + 1e-9))
+    count = 1 + max(0, math.floor(math.log(size / (SMALLEST - 0.5), GROWTH)))     # rounded sizes
     count = min(count, steps, count if scales is None else scales)
     each, rest = divmod(steps, count)
     return [Scale(round(size / GROWTH ** i), each + (count - 1 - i < rest))

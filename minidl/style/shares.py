@@ -21,9 +21,9 @@ PROBE_NOISE = 0.6
 
 # The content's share, and what the picture looks like.
 PRESETS = {
-    "light": 0.5,       # the photograph, with the painting's colours and a touch of its strokes
-    "balanced": 0.2,    # everything is painted, and everything can still be recognised
-    "strong": 0.05,     # the painting's shapes, out of which the subject emerges
+    "light": 0.15,      # the photograph, with the painting's colours and a touch of its strokes
+    "balanced": 0.03,   # everything is painted, and everything can still be recognised
+    "strong": 0.006,    # the painting's shapes, out of which the subject emerges
 }
 
 

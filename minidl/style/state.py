@@ -13,8 +13,8 @@ import numpy as np
 from minidl.files import atomic_write, open_file
 from minidl.style.pyramid import Scale
 
-ARRAYS = ("picture", "mean", "square", "sum")       # (H, W, 3)
-NUMBERS = ("step", "count")
+ARRAYS = ("picture", "best", "mean", "square", "sum")       # (H, W, 3)
+NUMBERS = {"step": int, "count": int, "lowest": float}
 
 
 def rest(state, todo):
@@ -76,4 +76,4 @@ def _checked_start(start):
             raise ValueError(f"{name} holds what is no finite number")
     if start["frame"].shape != (4,) or start["frame"].min() < 0:
         raise ValueError(f"frame is {start['frame']}")
-    return {name: int(value) if name in NUMBERS else value for name, value in start.items()}
+    return {name: NUMBERS[name](value) if name in NUMBERS else value for name, value in start.items()}
