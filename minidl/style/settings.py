@@ -145,7 +145,9 @@ class Settings:
         return check_weights(TRANSFER, "balanced" if self.weights is None else self.weights)
 
     def check_styles(self, styles, masks, style_masks):
-        """How many styles, blend weights and masks fit together."""
+        """Raise ValueError or TypeError where styles, blend weights and masks do not fit together."""
+        if not styles:
+            raise ValueError(f"{TRANSFER}: there must be at least one style")
         for name, given in (("masks", masks), ("style_masks", style_masks)):
             if given is None:
                 continue
