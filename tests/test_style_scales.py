@@ -173,8 +173,8 @@ def test_shares_at_the_probe_are_those_asked_for():
 
 def test_presets_go_from_light_to_strong():
     assert PRESETS["light"] > PRESETS["balanced"] > PRESETS["strong"]
-    given = [run(steps=1, content_weight=None, weights=weights).history[0]["content_weight"]
-             for weights in ("light", "balanced", None, 0.5)]
+    given = [run(steps=1, content_weight=None, look=look).history[0]["content_weight"]
+             for look in ("light", "balanced", None, 0.5)]
     assert given[0] > given[1] == given[2] < given[3]
 
 
@@ -246,9 +246,9 @@ def test_style_scale_doubles_the_style():
     ({"margin": -1}, ValueError, "margin must be at least 0"),
     ({"average": 1.0}, ValueError, "0 ≤ average < 1, got 1.0"),
     ({"average": 0.5, "optimizer": "lbfgs"}, ValueError, "average is for adam"),
-    ({"weights": "balanced"}, ValueError, "give the one or the other"),
-    ({"weights": "wild", "content_weight": None}, ValueError, "light, balanced, strong or"),
-    ({"weights": 1.0, "content_weight": None}, ValueError, "0 < weights < 1, got 1.0"),
+    ({"look": "balanced"}, ValueError, "give the one or the other"),
+    ({"look": "wild", "content_weight": None}, ValueError, "light, balanced, strong or"),
+    ({"look": 1.0, "content_weight": None}, ValueError, "0 < look < 1, got 1.0"),
     ({"style_scale": 0}, ValueError, "0 < style_scale < inf"),
     ({"style_scale": 0.1}, ValueError, "makes the style 4 pixels long"),
     ({"content_layer_weights": {"relu3_1": 0.5}}, ValueError, "add up to 1"),

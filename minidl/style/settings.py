@@ -14,7 +14,7 @@ from minidl.style.costs import check_layer_weights, check_layers
 from minidl.style.descent import LEARNING_RATES
 from minidl.style.masks import GUIDES
 from minidl.style.pyramid import MARGIN
-from minidl.style.shares import check_weights
+from minidl.style.shares import check_look
 from minidl.tensor import Tensor, tensor
 
 CONTENT_LAYERS = ("relu4_2",)
@@ -38,7 +38,7 @@ class Settings:
         "gradient_descent", the lecture's G := G − η ∂J/∂G, scaled so that the mean step is η pixel
         values.  By default L-BFGS where its memory fits, else Adam.  learning_rate: η.
     average: ρ of Adam's average of iterates; by default 0.9, with one scale 0: the best is kept.
-    weights: "light", "balanced" (the default) or "strong", or the share 0 < s < 1 by which the content
+    look: "light", "balanced" (the default) or "strong", or the share 0 < s < 1 by which the content
         pulls (`shares.py`).
     content_weight α, style_weight β: instead, the weights themselves; where only one is given, the
         other is α = 100 or β = 1.  variation_weight: γ.
@@ -62,7 +62,7 @@ class Settings:
     optimizer: str | None = None
     learning_rate: float | None = None
     average: float | None = None
-    weights: str | float | None = None
+    look: str | float | None = None
     content_weight: float | None = None
     style_weight: float | None = None
     variation_weight: float = 0.0
@@ -90,7 +90,7 @@ class Settings:
                 raise ValueError(f"{TRANSFER}: {name} must be at least {least}, got {value}")
         self._check_optimizer()
         _check_init(self.init, self.noise_ratio, self.seed)
-        _check_weights(self.weights, self.content_weight, self.style_weight)
+        _check_weights(self.look, self.content_weight, self.style_weight)
         bounded(TRANSFER, "0 ≤ variation_weight < inf", self.variation_weight)
         bounded(TRANSFER, "0 < style_scale < inf", self.style_scale)
         if self.size * self.style_scale < SMALLEST:
@@ -142,7 +142,7 @@ class Settings:
         """The content's share of the gradient; None where the weights themselves were given."""
         if self.content_weight is not None or self.style_weight is not None:
             return None
-        return check_weights(TRANSFER, "balanced" if self.weights is None else self.weights)
+        return check_look(TRANSFER, "balanced" if self.look is None else self.look)
 
     def check_styles(self, styles, masks, style_masks):
         """Raise ValueError or TypeError where styles, blend weights and masks do not fit together."""
@@ -172,11 +172,11 @@ def check_settings(**settings):
     Settings(**settings)
 
 
-def _check_weights(weights, content_weight, style_weight):
-    if weights is not None:
-        check_weights(TRANSFER, weights)
+def _check_weights(look, content_weight, style_weight):
+    if look is not None:
+        check_look(TRANSFER, look)
         if not (content_weight is None and style_weight is None):
-            raise ValueError(f"{TRANSFER}: weights are shares of the gradient, from which "
+            raise ValueError(f"{TRANSFER}: look is a share of the gradient, from which "
                              "content_weight and style_weight follow; give the one or the other")
     given = [bounded(TRANSFER, f"0 ≤ {name} < inf", value)
              for name, value in (("content_weight", content_weight), ("style_weight", style_weight))

@@ -27,14 +27,14 @@ PRESETS = {
 }
 
 
-def check_weights(operation, weights):
+def check_look(operation, look):
     """The content's share, of a name in PRESETS or a number 0 < s < 1."""
-    if isinstance(weights, str):
-        if weights not in PRESETS:
-            raise ValueError(f"{operation}: weights must be {', '.join(PRESETS)} or the content's share "
-                             f"0 < s < 1, got {weights!r}")
-        return PRESETS[weights]
-    return bounded(operation, "0 < weights < 1", weights)
+    if isinstance(look, str):
+        if look not in PRESETS:
+            raise ValueError(f"{operation}: look must be {', '.join(PRESETS)} or the content's share "
+                             f"0 < s < 1, got {look!r}")
+        return PRESETS[look]
+    return bounded(operation, "0 < look < 1", look)
 
 
 def content_weight_for(share, objective, probe):

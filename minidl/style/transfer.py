@@ -104,7 +104,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None, callback
 
     content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.  style may be a list of several.
     masks: one for each style, paths or arrays (H, W), white where it acts; style_masks: where in the style it is taken from.
-    settings: those of `Settings`: size, steps, scales, weights or content_weight and style_weight, style_scale, colors, ….
+    settings: those of `Settings`: size, steps, scales, look or content_weight and style_weight, style_scale, colors, ….
     net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
         `models.vgg19(pooling="average")`.  It is used as after `eval()`, and left as it was.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
