@@ -27,7 +27,8 @@ def encode_png(picture, texts=()):
     kind = RGB if picture.ndim == 3 else GREY
     rows = picture.astype(">u2").reshape(height, -1).view(np.uint8)
     above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
-    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows - above], axis=1)   # filter 2: up
+    up = np.full((height, 1), 2, np.uint8)      # filter 2: what is kept is the difference from above
+    filtered = np.concatenate([up, rows - above], axis=1)
     return b"".join([
         SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)),
         *(_text(key, value) for key, value in texts),
@@ -53,12 +54,16 @@ def encode_tiff(picture):
     pixels = picture.astype("<u2").tobytes()
     start = 8
     bits = start + len(pixels)                  # where the three numbers of bits stand
+    def field(kind, count, value):
+        """A value in 4 bytes: itself, or where it stands."""
+        return struct.pack("<HH", value, 0) if (kind, count) == (SHORT, 1) else struct.pack("<I", value)
+
     tags = [(256, LONG, 1, width), (257, LONG, 1, height),
             (258, SHORT, colours, 16 if colours == 1 else bits), (259, SHORT, 1, 1),
             (262, SHORT, 1, RGB_PIXELS if colours == 3 else BLACK_IS_ZERO), (273, LONG, 1, start),
             (277, SHORT, 1, colours), (278, LONG, 1, height), (279, LONG, 1, len(pixels))]
     table = struct.pack("<H", len(tags)) + b"".join(
-        struct.pack("<HHI", tag, kind, count) + (struct.pack("<HH", value, 0) if (kind, count) == (SHORT, 1)
-                                                 else struct.pack("<I", value))
+        struct.pack("<HHI", tag, kind, count) + field(kind, count, value)
         for tag, kind, count, value in tags) + struct.pack("<I", 0)
-    return struct.pack("<2sHI", b"II", 42, bits + 6) + pixels + struct.pack("<HHH", 16, 16, 16) + table
+    header = struct.pack("<2sHI", b"II", 42, bits + 6)
+    return header + pixels + struct.pack("<HHH", 16, 16, 16) + table

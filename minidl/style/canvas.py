@@ -8,7 +8,15 @@ from minidl.data import resize
 from minidl.style import colors
 from minidl.style.blending import blend, check_blend
 from minidl.style.costs import mean_gram
-from minidl.style.masks import Region, check_covered, check_left, check_mask, fields_of, read_mask, regions
+from minidl.style.masks import (
+    Region,
+    check_covered,
+    check_left,
+    check_mask,
+    fields_of,
+    read_mask,
+    regions,
+)
 from minidl.style.pyramid import Frame, enlarge
 from minidl.style.settings import TRANSFER, check_different, check_init_picture, mixed, read_picture
 from minidl.style.shares import PROBE_NOISE
@@ -56,7 +64,8 @@ class Pictures:
         if self.masks is not None:
             check_covered(TRANSFER, full.masks)
             if settings.guide == "inside":
-                check_left(TRANSFER, full.masks, fields_of(TRANSFER, self.net, settings.style_layers))
+                fields = fields_of(TRANSFER, self.net, settings.style_layers)
+                check_left(TRANSFER, full.masks, fields)
         if not isinstance(settings.init, str):
             check_init_picture(settings.init, (*full.shape, 3))
         elif settings.init == "content" and len(self.styles) == 1 and not settings.variation_weight:
@@ -69,7 +78,8 @@ class Pictures:
     def _at(self, size):
         margin = self.settings.margin_used
         content = resize(self.content, size)
-        styles = [resize(style, max(1, round(size * self.settings.style_scale))) for style in self.styles]
+        style_size = max(1, round(size * self.settings.style_scale))
+        styles = [resize(style, style_size) for style in self.styles]
         frame, *frames = [Frame.around(picture.shape, margin, self.multiple) if margin else Frame()
                           for picture in (content, *styles)]
         shapes = [style.shape for style in styles]
@@ -129,10 +139,12 @@ class Canvas:
         """What the picture's style is held to: one Region of a blend, or one for each mask."""
         layers = self.settings.style_layers
         if self.masks is not None:
-            return regions(self.net, layers, self.content, self.styles, self.masks, self.style_masks,
-                           self.settings.guide)
-        grams = [{name: mean_gram(a) for name, a in self.net.walk(style, layers)} for style in self.styles]
-        return [Region(blend(grams, check_blend(TRANSFER, self.settings.style_blend_weights, len(grams))))]
+            return regions(self.net, layers, self.content, self.styles, self.masks,
+                           self.style_masks, self.settings.guide)
+        grams = [{name: mean_gram(a) for name, a in self.net.walk(style, layers)}
+                 for style in self.styles]
+        weights = check_blend(TRANSFER, self.settings.style_blend_weights, len(grams))
+        return [Region(blend(grams, weights))]
 
     def start(self):
         """(G before the first step, what the optimiser remembers: nothing)."""

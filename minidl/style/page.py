@@ -5,6 +5,7 @@ It needs no server: the browser reads the file again every few seconds while the
 import base64
 import html
 import io
+import math
 import time
 
 from minidl.data import resize
@@ -80,7 +81,6 @@ def table(values):
 
 def plot(history, width=800, height=260):
     """J and the cost of every layer against the evaluations, on a logarithmic axis, as SVG."""
-    import math
     names = [name for name in (history[0] if history else ()) if name == "J" or " " in name]
     logs = {name: [(i, math.log10(costs[name])) for i, costs in enumerate(history) if costs[name] > 0]
             for name in names}
@@ -97,13 +97,15 @@ def plot(history, width=800, height=260):
         return bottom - (value - low) * (bottom - 10) / max(high - low, 1)
 
     parts = [f'<line x1="50" x2="{right}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="#ddd"/>'
-             f'<text x="45" y="{y(v) + 4:.1f}" text-anchor="end">10<tspan dy="-5" font-size="9">{v}</tspan></text>'
+             f'<text x="45" y="{y(v) + 4:.1f}" text-anchor="end">10'
+             f'<tspan dy="-5" font-size="9">{v}</tspan></text>'
              for v in range(low, high + 1)]
     for k, (name, points) in enumerate(logs.items()):
         colour = COLOURS[k % len(COLOURS)]
         line = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in points)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-                     f'<text x="{right + 10}" y="{16 + 18 * k}" fill="{colour}">{html.escape(name)}</text>')
+                     f'<text x="{right + 10}" y="{16 + 18 * k}" fill="{colour}">{html.escape(name)}'
+                     '</text>')
     parts.append(f'<text x="{(50 + right) / 2}" y="{height - 4}" text-anchor="middle">'
                  f'evaluations of J and its gradient, 1 to {len(history)}</text>')
     return f'<svg viewBox="0 0 {width} {height}" font-size="12">{"".join(parts)}</svg>'

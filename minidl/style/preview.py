@@ -8,9 +8,9 @@ from minidl.style.transfer import transfer
 GAP, LINE = 6, 16               # pixels between the pictures, and of a line of text
 
 
-def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0), size=192, steps=40,
-            callback=None, **options):
-    """One picture for each look (a row) and style scale (a column), with its settings above it: (H, W, 3) uint8.
+def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0), size=192,
+            steps=40, callback=None, **options):
+    """(H, W, 3) uint8: a picture for each look (a row) and style scale (a column), with its title.
 
     looks: names of presets or shares 0 < s < 1 (`shares`).  options: what else `transfer` takes.
     callback(Evaluation): as transfer's, over the evaluations of all pictures.
@@ -21,7 +21,8 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
     looks, style_scales = list(looks), list(style_scales)
     if not looks or not style_scales:
         raise ValueError("preview: looks and style_scales must each hold at least one value")
-    plain = {name: value for name, value in options.items() if name not in ("masks", "style_masks", "net")}
+    plain = {name: value for name, value in options.items()
+             if name not in ("masks", "style_masks", "net")}
     for look in looks:
         for scale in style_scales:
             Settings(size=size, steps=steps, look=look, style_scale=scale, **plain)

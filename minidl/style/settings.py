@@ -101,7 +101,8 @@ class Settings:
             layers = check_layers(TRANSFER, f"{kind}_layers", getattr(self, f"{kind}_layers"))
             object.__setattr__(self, f"{kind}_layers", layers)
             check_layer_weights(TRANSFER, layers, getattr(self, f"{kind}_layer_weights"))
-        for name, value, known in (("colors", self.colors, (*KINDS, None)), ("guide", self.guide, GUIDES)):
+        for name, known in ("colors", (*KINDS, None)), ("guide", GUIDES):
+            value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{TRANSFER}: {name} must be one of {', '.join(map(str, known))}, got "
                                  f"{value!r}")
@@ -256,4 +257,5 @@ def check_different(content, style):
 def mixed(content, noise_ratio, seed):
     """noise_ratio of noise around the mean colour (the lecture's ± 20), the rest content (1, H, W, 3)."""
     noise = models.vgg.CAFFE_MEAN + backend.generator(seed).uniform(-20, 20, content.shape)
-    return noise_ratio * tensor(noise, dtype="float32", device=content.device) + (1 - noise_ratio) * content
+    noise = tensor(noise, dtype="float32", device=content.device)
+    return noise_ratio * noise + (1 - noise_ratio) * content

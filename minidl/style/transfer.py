@@ -1,5 +1,5 @@
-"""Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one and the style of
-another in it."""
+"""Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one
+and the style of another in it."""
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -10,7 +10,13 @@ from minidl.nn.module import Module, evaluating
 from minidl.recording import no_grad
 from minidl.settings import bounded
 from minidl.style.canvas import Pictures
-from minidl.style.costs import check_layer_weights, check_layers, content_cost, mean_gram, total_variation
+from minidl.style.costs import (
+    check_layer_weights,
+    check_layers,
+    content_cost,
+    mean_gram,
+    total_variation,
+)
 from minidl.style.descent import descend, optimizer_for
 from minidl.style.masks import Region
 from minidl.style.pyramid import plan
@@ -23,21 +29,23 @@ from minidl.tensor import Tensor
 class Objective:
     """J(G) for fixed content and style: their activations and Gram matrices are computed once, here.
 
-    content: a Tensor (1, H, W, 3), RGB in 0..255.  style: another, or Regions, in each of which a style of its own acts.
-    Calling it with G gives {"J": …, "J_content": …, "J_style": …, "J_variation": …, and the cost of every layer under its
-    name}, all Tensors.
+    content: a Tensor (1, H, W, 3), RGB in 0..255.
+    style: another, or Regions, in each of which a style of its own acts.
+    Calling it with G gives {"J": …, "J_content": …, "J_style": …, "J_variation": …, and the cost of
+    every layer under its name}, all Tensors.
     """
 
-    def __init__(self, net, content, style, *, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS,
-                 content_layer_weights=None, style_layer_weights=None, content_weight, style_weight,
-                 variation_weight=0.0):
+    def __init__(self, net, content, style, *, content_weight, style_weight, variation_weight=0.0,
+                 content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS,
+                 content_layer_weights=None, style_layer_weights=None):
         self.net = net
         content_layers = check_layers(TRANSFER, "content_layers", content_layers)
         style_layers = check_layers(TRANSFER, "style_layers", style_layers)
         self.content_weight = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
         self.style_weight = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
         self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
-        self.content_layer_weights = check_layer_weights(TRANSFER, content_layers, content_layer_weights)
+        self.content_layer_weights = check_layer_weights(TRANSFER, content_layers,
+                                                         content_layer_weights)
         self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
         check_known(net, "content_layers", content_layers)
         check_known(net, "style_layers", style_layers)
@@ -51,15 +59,17 @@ class Objective:
         content, style = {}, {}
         # A cost is made as soon as its activations are there.  The sweep begins with what was made
         # last, so the gradient of a large early layer does not wait for the deeper ones.
-        for name, a in self.net.walk(generated, [*self.content_layer_weights, *self.style_layer_weights]):
+        for name, a in self.net.walk(generated,
+                                     [*self.content_layer_weights, *self.style_layer_weights]):
             if name in self.content_layer_weights:
                 content[name] = content_cost(self.content[name], a)
             if name in self.style_layer_weights:
                 style[name] = sum(region.cost(name, a) for region in self.regions)
-        j_content = sum(weight * content[name] for name, weight in self.content_layer_weights.items())
-        j_style = sum(weight * style[name] for name, weight in self.style_layer_weights.items())
+        j_content = sum(w * content[name] for name, w in self.content_layer_weights.items())
+        j_style = sum(w * style[name] for name, w in self.style_layer_weights.items())
         j_variation = total_variation(generated)
-        j = self.content_weight * j_content + self.style_weight * j_style + self.variation_weight * j_variation
+        j = (self.content_weight * j_content + self.style_weight * j_style
+             + self.variation_weight * j_variation)
         return {"J": j, "J_content": j_content, "J_style": j_style, "J_variation": j_variation,
                 **{f"content {name}": content[name] for name in self.content_layer_weights},
                 **{f"style {name}": style[name] for name in self.style_layer_weights}}
@@ -67,8 +77,8 @@ class Objective:
 
 @dataclass
 class Evaluation:
-    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, the picture (1, H, W, 3) with its
-    margin, and the longer side of the picture without it, in pixels."""
+    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, the picture
+    (1, H, W, 3) with its margin, and the longer side of the picture without it, in pixels."""
     number: int
     costs: dict
     picture: Tensor
@@ -89,9 +99,14 @@ class Evaluation:
 
 @dataclass
 class Result:
-    """image: (H, W, 3) uint8, the best picture seen (or Adam's average) at the largest size that was reached; picture: the
-    same in float32, not rounded; history: the costs at every evaluation, with its "size" and "content_weight" (α);
-    interrupted: by Ctrl-C; stretched: the share of the styles' pixels that recolouring took out of 0..255, and clipped."""
+    """What transfer gives.
+
+    image: (H, W, 3) uint8, the best picture seen (or Adam's average), at the largest size that was
+        reached; picture: the same in float32, not rounded.
+    history: the costs at every evaluation, with its "size" and its α, "content_weight".
+    interrupted: by Ctrl-C.
+    stretched: the share of the styles' pixels that recolouring took out of 0..255, and were clipped.
+    """
     image: np.ndarray
     history: list
     interrupted: bool
@@ -99,12 +114,16 @@ class Result:
     stretched: float
 
 
-def transfer(content, style, *, masks=None, style_masks=None, net=None, callback=None, resume=None, **settings):
-    """Repaint `content` in the style of `style`: minimise J(G) = α J_content + β J_style + γ J_variation over G's pixels.
+def transfer(content, style, *, masks=None, style_masks=None, net=None, callback=None, resume=None,
+             **settings):
+    """Repaint `content` in the style of `style`: find the pixels G that make J small.
 
-    content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.  style may be a list of several.
-    masks: one for each style, paths or arrays (H, W), white where it acts; style_masks: where in the style it is taken from.
-    settings: those of `Settings`: size, steps, scales, look or content_weight and style_weight, style_scale, colors, ….
+    J(G) = α J_content + β J_style + γ J_variation
+    content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.  style may be a list.
+    masks: one for each style, paths or arrays (H, W), white where it acts.
+    style_masks: one for each style, white where in the painting it is taken from.
+    settings: those of `Settings`: size, steps, scales, look (or content_weight and style_weight),
+        style_scale, style_blend_weights, colors, init, seed, ….
     net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
         `models.vgg19(pooling="average")`.  It is used as after `eval()`, and left as it was.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
@@ -125,7 +144,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None, callback
 
 
 class _Painter:
-    """Paints from coarse to fine: at each scale J is made anew, and lowered from the last picture enlarged."""
+    """Paints from coarse to fine: J is made anew at each scale, and lowered from the last picture."""
 
     def __init__(self, pictures, settings, net, callback):
         self.pictures, self.settings, self.net, self.callback = pictures, settings, net, callback
@@ -157,8 +176,9 @@ class _Painter:
         objective = self.objective_on(canvas)
         picture, memory = canvas.start() if start is None else canvas.placed(start)
         self.canvas, self.objective, self.lowest = canvas, objective, float("inf")
-        return descend(self.evaluate, picture, scale.steps, self.optimizer, report=self.report, memory=memory,
-                       learning_rate=self.settings.learning_rate, average=self.settings.average_used(self.optimizer))
+        return descend(self.evaluate, picture, scale.steps, self.optimizer, report=self.report,
+                       learning_rate=self.settings.learning_rate, memory=memory,
+                       average=self.settings.average_used(self.optimizer))
 
     def objective_on(self, canvas):
         """J at one size, with the α there that the content's share asks for."""
@@ -166,26 +186,29 @@ class _Painter:
         alpha, beta = settings.plain_weights
         with no_grad():
             regions = canvas.regions()
-        objective = Objective(self.net, canvas.content, regions, content_layers=settings.content_layers,
-                              style_layers=settings.style_layers, content_weight=alpha, style_weight=beta,
+        objective = Objective(self.net, canvas.content, regions, content_weight=alpha,
+                              style_weight=beta, content_layers=settings.content_layers,
+                              style_layers=settings.style_layers,
                               content_layer_weights=settings.content_layer_weights,
                               style_layer_weights=settings.style_layer_weights,
                               variation_weight=settings.variation_weight)
         if settings.share is not None:
-            objective.content_weight = content_weight_for(settings.share, objective, canvas.probe())
+            probe = canvas.probe()
+            objective.content_weight = content_weight_for(settings.share, objective, probe)
         return objective
 
     def evaluate(self, generated):
         costs = self.objective(generated)
-        self.history.append({name: cost.item() for name, cost in costs.items()}
-                            | {"size": self.canvas.size, "content_weight": self.objective.content_weight})
+        self.history.append({name: cost.item() for name, cost in costs.items()} | {
+            "size": self.canvas.size, "content_weight": self.objective.content_weight})
         return costs["J"]
 
     def report(self, number, picture, memory):
         if self.history[-1]["J"] < self.lowest:
             self.best, self.lowest = picture, self.history[-1]["J"]
         if self.callback is not None:
-            self.callback(Evaluation(len(self.history), self.history[-1], picture, self.canvas.size, self, memory))
+            self.callback(Evaluation(len(self.history), self.history[-1], picture,
+                                     self.canvas.size, self, memory))
 
     def state(self, picture, memory):
         """What a run that goes on from here needs; see `state.py`.
