@@ -15,6 +15,7 @@ from minidl.recording import recording
 from minidl.settings import bounded
 from minidl.tensor import Tensor, grad
 
+STOPPED = "stopped by the callback"
 SHORTER = 0.3           # of a step that leaves the domain: about where the next one is tried
 
 
@@ -204,7 +205,7 @@ class _Search:
             try:
                 self.callback(self.count, x, value)
             except StopIteration:
-                raise _Stop("stopped by the callback") from None
+                raise _Stop(STOPPED) from None
         if self.count >= self.evaluations:
             raise _Stop(f"all {self.evaluations} evaluations used")
 

@@ -50,8 +50,15 @@ NUMBERS = {
     "models/vgg.py": "the architecture, and the mean colours of its training",
     "nn/convolution.py": "names of axes",
     "ops/activation.py": "where the normal density is 0 in float64",
+    "style/colors.py": "the eye's red, green and blue",
+    "style/descent.py": "learning rates, and for how many pixels L-BFGS has memory",
+    "style/masks.py": "how far a mask's shape may be off, and what is covered",
+    "style/page.py": "seconds between two writings, how large the picture is shown",
+    "style/preview.py": "how the grid is drawn",
+    "style/pyramid.py": "the smallest size, the growth of sizes, the margin",
+    "style/settings.py": "default weights, and how far a resized picture overshoots",
+    "style/shares.py": "presets, and the weights of other tools",
     "visualize/sheet.py": "how large tiles and letters are drawn",
-    "style/transfer.py": "learning rates, and how far a resized picture overshoots",
 }
 
 

@@ -7,10 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from style_run import run, small_net
 
 import minidl as md
 from minidl import nn, style
-from minidl.models import VGG
 from minidl.style import (
     content_cost,
     gram_matrix,
@@ -111,23 +111,6 @@ def test_wrong_activations(call, words):
         call(md.tensor(ACTIVATIONS))
 
 
-def small_net(pooling="average"):
-    """Five blocks of one convolution with a few channels: VGG's shape, not its weights."""
-    drawn, blocks, channels = np.random.default_rng(1), [], 3
-    for _ in range(5):
-        w = drawn.standard_normal((3, 3, channels, 6)) / np.sqrt(9 * channels)
-        blocks.append([(w.astype("float32"), np.zeros(6, "float32"))])
-        channels = 6
-    return VGG(blocks, (120.0, 110.0, 100.0), pooling)
-
-
-def run(**options):
-    drawn = np.random.default_rng(2)
-    content, style = (drawn.integers(0, 256, shape).astype("uint8") for shape in ((40, 32, 3), (24, 48, 3)))
-    settings = dict(size=40, steps=12, net=small_net(), content_layers=["relu3_1"], content_weight=1.0) | options
-    return transfer(content, style, **settings)
-
-
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "gradient_descent"])
 def test_every_optimizer_lowers_the_cost(device, optimizer):
     result = run(optimizer=optimizer)
@@ -188,7 +171,7 @@ def test_ctrl_c_keeps_the_best_picture_so_far(optimizer, ctrl_c):
         if step.number == 5:
             ctrl_c()
 
-    result = run(optimizer=optimizer, callback=press)
+    result = run(optimizer=optimizer, callback=press, scales=1)
     best = min(seen, key=lambda step: step.costs["J"])
     assert result.interrupted and len(result.history) == 5
     assert (result.image == best.image).all()

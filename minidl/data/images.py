@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 from ..files import atomic_write, open_file
+from .deep_pictures import deepened, encode_png, encode_tiff
 from .picture_bounds import check_frames, check_header, check_image
 
 # Only formats that Pillow decodes by itself: for some others (EPS) it would start another program.
@@ -22,6 +23,7 @@ MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2  # values of the second and the third
+PROFILED = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # a profile's colour space, and Pillow's mode
 SLACK = 0.25  # of the range: how far resampling may have carried a floating-point picture beyond it
 
 
@@ -33,7 +35,8 @@ def load_image(path, size=None, max_pixels=MAX_PIXELS):
     white; of an animation the first frame is taken. Grey of 12 and 16 bits is scaled to 0..255.
     Floating-point grey is taken as 0..1 where its finite values lie there, give or take a quarter,
     and as 0..255 where they lie there and reach beyond 16; an infinity is black or white, NaN is
-    black. Colour profiles are not applied.
+    black. Colours are brought to sRGB by the picture's ICC profile, where it has one of another
+    space; more than 8 bits a colour are rounded to 8.
 
     Raises ValueError, naming the file, when it is empty, cut off, damaged, no picture, of numbers
     whose white is not known (32-bit integers, signed ones, other floating-point ranges), has more
@@ -54,14 +57,16 @@ def decode_image(file, name, max_pixels=MAX_PIXELS):
     return np.ascontiguousarray(_upright(picture, orientation))
 
 
-def save_image(path, picture, metadata=None):
+def save_image(path, picture, metadata=None, depth=8):
     """Write a picture in the format that the extension of `path` names; an existing file is replaced in one step.
 
     picture: (H, W, 3), (H, W) or (H, W, 1), uint8; or floating-point in 0..255, which is rounded and clipped.
     metadata: a dict of strings, kept as text inside a PNG (see `read_metadata`).
+    depth: bits of a colour, 8; or 16 for a PNG or TIFF, in which a floating-point picture keeps more of its steps.
 
-    Raises ValueError for an unknown extension, another shape, NaN, or metadata in another format than PNG, TypeError
-    for another dtype, OSError when the file cannot be written. Whatever fails, a file that was there stays whole.
+    Raises ValueError for an unknown extension, another shape, NaN, metadata in another format than PNG, or a depth that
+    the format has not, TypeError for another dtype, OSError when the file cannot be written. Whatever fails, a file that
+    was there stays whole.
     """
     path = Path(path)
     format = FORMATS.get(path.suffix.lower())
@@ -69,8 +74,15 @@ def save_image(path, picture, metadata=None):
         raise ValueError(f"save_image: the extension {path.suffix!r} of {path} is none of {', '.join(FORMATS)}")
     if metadata and format != "PNG":
         raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
-    options = {"pnginfo": _text_chunks(metadata)} if metadata else ENCODING.get(format, {})
-    encoded = _encode(_bytes(picture), format, options)
+    if depth not in (8, 16) or depth == 16 and format not in ("PNG", "TIFF"):
+        raise ValueError(f"save_image: depth must be 8, or 16 for .png and .tif, got {depth} for {path}")
+    chunks = _text_chunks(metadata) if metadata else None
+    if depth == 16:
+        deep = deepened(_checked_values(picture))
+        encoded = encode_tiff(deep) if format == "TIFF" else encode_png(deep, (metadata or {}).items())
+    else:
+        options = {"pnginfo": chunks} if metadata else ENCODING.get(format, {})
+        encoded = _encode(_bytes(picture), format, options)
     with atomic_write(path) as file:
         file.write(encoded)
 
@@ -165,6 +177,7 @@ def _rgb(image):
         return np.repeat(_deep_grey(image)[..., None], 3, axis=2)
     if image.format == "PNG" and "transparency" in image.info:
         _scale_colour_key(image)
+    profile, grey = image.info.get("icc_profile"), image.mode in ("1", "L", "LA")
     if image.mode == "LAB":
         from PIL import ImageCms
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
@@ -172,7 +185,28 @@ def _rgb(image):
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if profile:
+        image = _to_srgb(image.convert("L") if grey else image, profile)
     return np.array(image.convert("RGB"))
+
+
+def _to_srgb(image, profile):
+    """The image in sRGB, by its ICC profile; as it is where the profile is sRGB's, or of other colours.
+
+    Raises ValueError for a profile that cannot be read.
+    """
+    from PIL import ImageCms
+    try:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        mode = PROFILED.get(source.profile.xcolor_space.strip())
+        if mode is None or "sRGB" in (ImageCms.getProfileDescription(source) or ""):
+            return image
+        image = image.convert("RGB") if image.mode in ("RGBA", "P") else image
+        if image.mode != mode:
+            return image
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, SyntaxError) as error:
+        raise ValueError(f"its colour profile cannot be applied: {error}") from error
 
 
 def _deep_grey(image):
@@ -267,14 +301,18 @@ def check_picture(operation, picture):
 
 def _bytes(picture):
     """What Pillow can encode: uint8 (H, W, 3) or (H, W)."""
+    picture = _checked_values(picture)
+    return picture if picture.dtype == np.uint8 else _quantize(picture)
+
+
+def _checked_values(picture):
+    """A picture (H, W, 3) or (H, W); raises ValueError where it holds NaN."""
     picture = check_picture("save_image", picture)
     if picture.shape[2] == 1:
         picture = picture[..., 0]
-    if picture.dtype == np.uint8:
-        return picture
-    if np.isnan(picture).any():
+    if picture.dtype != np.uint8 and np.isnan(picture).any():
         raise ValueError(f"save_image: {np.isnan(picture).sum():,} of the {picture.size:,} values are NaN")
-    return _quantize(picture)
+    return picture
 
 
 def _encode(picture, format, options):

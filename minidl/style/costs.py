@@ -91,7 +91,7 @@ def check_layers(operation, argument, layers):
     """
     if isinstance(layers, dict):
         raise TypeError(f"{operation}: {argument} must be a list of names of layers, got a "
-                        "dictionary; weights go into style_layer_weights")
+                        f"dictionary; weights go into {argument.replace('layers', 'layer_weights')}")
     try:
         names = None if isinstance(layers, str) else tuple(layers)
     except TypeError:
