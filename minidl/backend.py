@@ -163,18 +163,34 @@ def asarray(array, dtype=None, device=None):
     another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other
     dtypes than floating-point, integer and boolean ones.
     """
+    wanted = real_dtype("tensor", dtype)
     if not is_array(array):
-        array, device = np.array(np.asarray(array, dtype=dtype)), device or default_device()   # others may change their own
-    wanted = array.dtype if dtype is None else np.dtype(dtype)
-    for kind in array.dtype, wanted:
-        if kind.kind not in "fiub":
-            raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")
-    array = array.astype(wanted.newbyteorder("="), copy=False)
+        array = np.array(np.asarray(array, dtype=dtype))        # others may change their own
+        device = device or default_device()
+    if array.dtype.kind not in "fiub":
+        real_dtype("tensor", array.dtype)
+    array = array.astype((wanted or array.dtype).newbyteorder("="), copy=False)
     if device is None or device_of(array) is device:
         return array
     if device_of(array) is not CPU:
         raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on {device.name!r}; use .to()")
     return device.from_host(array)
+
+
+def real_dtype(operation, dtype):
+    """A dtype as NumPy's, None as None.
+
+    Raises TypeError for what is no floating-point, integer or boolean one.
+    """
+    if dtype is None:
+        return None
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{operation}: {dtype!r} is not a dtype; write \"float32\", say") from None
+    if wanted.kind not in "fiub":
+        raise TypeError(f"{operation}: dtype {wanted} is not a floating-point, integer or boolean type")
+    return wanted
 
 
 def to_host(array):

@@ -2,7 +2,9 @@
 
 Every function takes the operation's name and the argument's, so that an error can say them.
 """
+import math
 import operator
+import sys
 
 from minidl import backend
 from minidl.backend import DeviceError, array_types
@@ -189,6 +191,28 @@ def integers(operation, argument, value):
     except TypeError:
         raise TypeError(f"{operation}: {argument} must be an integer or several, "
                         f"got {value!r}") from None
+
+
+def listed(operation, argument, items, what):
+    """Several things as a list; raises TypeError for a single one."""
+    if isinstance(items, (str, dict)) or not hasattr(items, "__iter__"):
+        raise TypeError(f"{operation}: {argument} must be a list of {what}, "
+                        f"got {type(items).__name__}")
+    return list(items)
+
+
+def sizes(operation, argument, value):
+    """The lengths of an array, an integer or several, as a tuple.
+
+    Raises TypeError for other kinds, ValueError for a negative one, or for more elements than there
+    can be.
+    """
+    lengths = integers(operation, argument, value)
+    if min(lengths, default=0) < 0:
+        raise ValueError(f"{operation}: {argument} must not be negative, got {value!r}")
+    if math.prod(lengths) > sys.maxsize // 16:          # of at most 16 bytes each
+        raise ValueError(f"{operation}: {argument} {value!r} has more elements than fit into memory")
+    return lengths
 
 
 def normalize_axes(operation, axis, ndim):
