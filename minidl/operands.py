@@ -78,10 +78,10 @@ def _assigned(operation, argument, data):
 
 
 def _check_assigned(operation, argument, data, node):
-    """Raise ValueError unless an assigned array has the leaf's shape and dtype: its gradient has."""
+    """Raise ValueError unless an assigned array has the leaf's shape and dtype, as its gradient."""
     if data.shape != node.shape or data.dtype != node.dtype:
-        raise ValueError(f"{operation}: {argument} is a leaf of shape {node.shape} and {node.dtype}, "
-                         f"somebody assigned data of shape {data.shape} and {data.dtype}; "
+        raise ValueError(f"{operation}: {argument} is a leaf of shape {node.shape} and "
+                         f"{node.dtype}, data of shape {data.shape} and {data.dtype} was assigned; "
                          "make another Tensor of it")
 
 
@@ -211,7 +211,8 @@ def sizes(operation, argument, value):
     if min(lengths, default=0) < 0:
         raise ValueError(f"{operation}: {argument} must not be negative, got {value!r}")
     if math.prod(lengths) > sys.maxsize // 16:          # of at most 16 bytes each
-        raise ValueError(f"{operation}: {argument} {value!r} has more elements than fit into memory")
+        raise ValueError(f"{operation}: {argument} {value!r:.60} has more elements than fit into "
+                         "memory")
     return lengths
 
 
@@ -274,8 +275,8 @@ def sides(operation, padding, ndim):
         error = ValueError if isinstance(padding, str) else TypeError
     if error:
         axes = f"each of the {ndim} axes" if ndim > 1 else "the axis"
-        raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer or "
-                    f"(before, after), or \"same\", got {padding!r}")
+        raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer "
+                    f"or (before, after), or \"same\", got {padding!r}")
     return pairs
 
 

@@ -68,7 +68,8 @@ class Optimizer:
             if gradient is not None:
                 dtype = parameter.data.dtype
                 wide = accumulator(dtype)
-                w, g = parameter.data.astype(wide, copy=False), gradient.data.astype(wide, copy=False)
+                w = parameter.data.astype(wide, copy=False)
+                g = gradient.data.astype(wide, copy=False)
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
                 for name, value in state.items():

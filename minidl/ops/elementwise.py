@@ -307,7 +307,7 @@ def clip(x, min=None, max=None):
 
 def _bound(argument, value):
     """One number to which no gradient flows as a Python number, which promotes no array."""
-    if value is None or isinstance(value, Real):
+    if value is None or type(value) in (int, float):
         return value
     value = operand("clip", value, argument)
     return value.item() if value.ndim == 0 and not value.requires_grad else value

@@ -4,8 +4,8 @@ padding: an integer; or for each spatial axis an integer or a pair (before, afte
 
     P = ceil(S / s),   before + after = max((P − 1)·s + d·(K − 1) + 1 − S, 0),   the odd one after,
 
-as TensorFlow pads.  The kernels pad both sides alike.  So the rest, on one side, is first added to x
-by `pad`, an operation with a rule of its own: every rule and adjoint follows by composition.
+as TensorFlow pads.  The kernels pad both sides alike.  So the rest, on one side, is first added to
+x by `pad`, an operation with a rule of its own: every rule and adjoint follows by composition.
 """
 from minidl.kernels.geometry import same_padding
 from minidl.operands import sides

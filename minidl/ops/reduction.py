@@ -11,7 +11,6 @@ import math
 
 from minidl import kernels
 from minidl.operands import normalize_axes, normalize_axis, number, operand
-from minidl.ops.creation import ones
 from minidl.ops.elementwise import square, where
 from minidl.ops.precision import precise, rounded
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
@@ -111,7 +110,7 @@ def prod(x, axis=None, keepdims=False):
     axes, dtype = normalize_axes("prod", axis, x.ndim), x.dtype
     lines = rounded(lines_of(x, axes), kernels.accumulator(dtype))            # (…, m)
     if lines.shape[-1] == 0:
-        lines = ones(lines.shape[:-1] + (1,), lines.dtype, device=x.device)
+        lines = 1 + sum(lines, -1, keepdims=True)                          # a sum of nothing is 0
     while lines.shape[-1] > 1:
         half = lines.shape[-1] // 2
         halves = lines[..., :half] * lines[..., half:2 * half]
