@@ -91,8 +91,8 @@ def _find_gpu():
 def _ordered_scatter_add(cupy):
     """target[key] += values for CuPy, bit for bit the same each time.
 
-    In CuPy's own all threads add at once, and a sum of floats depends on which comes first.  Here the
-    positions are sorted, equal ones in the order of their values, and one thread adds up all that
+    In CuPy's own all threads add at once, and a sum of floats depends on which comes first.  Here
+    the positions are sorted, equal ones in the order of their values, and one thread adds up all that
     belongs to a position.
     """
     def add_runs(sum_type):

@@ -143,15 +143,6 @@ def number(operation, argument, value):
     raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
 
 
-def learnable(operation, argument, value):
-    """A setting that may be learned: as `number`, but a Tensor that requires a gradient stays."""
-    if getattr(value, "requires_grad", False):
-        if value.shape != ():
-            raise ValueError(f"{operation}: {argument} must be one number, got shape {value.shape}")
-        return operand(operation, value, argument)
-    return number(operation, argument, value)
-
-
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
     """NumPy's broadcast of two shapes; raises ValueError where there is none."""
     if first[max(0, len(first) - len(second)):] == second:

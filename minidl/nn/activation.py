@@ -2,8 +2,7 @@
 from minidl import ops
 from minidl.nn.module import Pointwise, changed
 from minidl.operands import integers
-from minidl.settings import bounded
-from minidl.tensor import Tensor
+from minidl.settings import learnable
 
 
 class ReLU(Pointwise):
@@ -20,7 +19,7 @@ class LeakyReLU(Pointwise):
     """
 
     def __init__(self, slope=0.01):
-        self.slope = _learnable("LeakyReLU", "0 ≤ slope < inf", slope)
+        self.slope = learnable("LeakyReLU", "0 ≤ slope < inf", slope)
 
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
@@ -36,7 +35,7 @@ class ELU(Pointwise):
     """
 
     def __init__(self, alpha=1.0):
-        self.alpha = _learnable("ELU", "0 ≤ alpha < inf", alpha)
+        self.alpha = learnable("ELU", "0 ≤ alpha < inf", alpha)
 
     def forward(self, x):
         return ops.elu(x, self.alpha)
@@ -91,11 +90,3 @@ class Softmax(Pointwise):
 
     def details(self):
         return changed(self, axis=-1).removeprefix(", ")
-
-
-def _learnable(layer, condition, value):
-    """A setting as `bounded` gives it; a Tensor that requires a gradient stays."""
-    if isinstance(value, Tensor) and value.requires_grad:
-        bounded(layer, condition, value.detach())
-        return value
-    return bounded(layer, condition, value)

@@ -5,10 +5,11 @@ Each acts entry by entry on x of any shape, and y has x's shape: x̄ = ȳ ⊙ f'
 import math
 
 from minidl import backend, kernels
-from minidl.operands import floating, learnable, operand
+from minidl.operands import floating, operand
 from minidl.ops.elementwise import exp, expm1, minimum, square, where
 from minidl.ops.precision import precise
 from minidl.recording import is_recording
+from minidl.settings import learnable
 from minidl.tensor import Tensor, record, with_output
 
 
@@ -43,9 +44,7 @@ def leaky_relu(x, slope=0.01):
     >>> leaky_relu([-1.0, 2.0], 0.1)
     tensor([-0.1,  2. ], float64)
     """
-    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "slope", slope)
-    if slope < 0:
-        raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
+    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "0 ≤ slope < inf", slope)
     if isinstance(slope, Tensor):
         return where(x > 0, x, slope * x)
     return record(kernels.leak(x.data, x.data, slope),
@@ -70,9 +69,7 @@ def elu(x, alpha=1.0):
     >>> elu([-1.0, 2.0])
     tensor([-0.632121,  2.      ], float64)
     """
-    x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
-    if alpha < 0:
-        raise ValueError(f"elu: alpha must not be negative, got {alpha}")
+    x, alpha = floating("elu", x), learnable("elu", "0 ≤ alpha < inf", alpha)
     if isinstance(alpha, Tensor):
         return where(x > 0, x, alpha * expm1(minimum(x, 0)))
     xp = backend.of(x.data)
