@@ -16,7 +16,7 @@ and for the mean of no losses, DeviceError for arrays of two devices.
 """
 from numbers import Real
 
-from minidl import kernels, ops
+from minidl import kernels, names, ops
 from minidl.operands import check_labels, floating, number, operand, same_device
 from minidl.ops.indexing import along_axis
 from minidl.ops.precision import rounded, widened
@@ -296,3 +296,7 @@ def _reduce(operation, losses, reduction, dtype, kinds=("mean", "sum", "none")):
         raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")
     reduce = {"mean": ops.mean, "sum": ops.sum, "none": lambda x: x}[reduction]
     return rounded(reduce(losses), dtype)
+
+
+def __getattr__(name):
+    raise AttributeError(names.unknown("minidl.losses", name))

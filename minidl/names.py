@@ -1,5 +1,7 @@
 """What minidl calls what others call differently, so that an error can say it."""
 import difflib
+import functools
+import inspect
 import sys
 
 # PyTorch's and Keras' names of functions and layers → where minidl has them
@@ -83,6 +85,21 @@ def unknown_method(name, known):
     if name.startswith("_"):                                    # asked for by Python and NumPy
         return start
     return f"{start}; write {METHODS[name]}" if name in METHODS else start + _close(name, known)
+
+
+def told(init):
+    """Decorates an __init__: a keyword that it does not know is a TypeError in minidl's words."""
+    @functools.wraps(init)
+    def call(self, *arguments, **options):
+        if options:
+            known = inspect.signature(init).parameters
+            unknown = options.keys() - known
+            if unknown and all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+                owner, name = type(self).__name__, sorted(unknown)[0]
+                raise TypeError(unknown_argument(owner, name, [*known][1:]))
+        init(self, *arguments, **options)
+
+    return init if hasattr(init, "__wrapped__") else call
 
 
 def unknown_argument(owner, name, known):

@@ -72,6 +72,7 @@ Normalisation (normalization.py)
     batch_norm, layer_norm      over examples, channel by channel; over features
     dropout                     random entries set to 0
 """
+from minidl.names import unknown as _unknown
 from minidl.ops.activation import (
     elu,
     gelu,
@@ -247,3 +248,7 @@ __all__ = [
     "tanh", "tile", "trace", "transpose", "unpool", "upsample", "var", "where", "zeros",
     "zeros_like",
 ]
+
+
+def __getattr__(name):
+    raise AttributeError(_unknown("minidl.ops", name))
