@@ -2,13 +2,20 @@
 
 Nothing here differentiates; that is `tensor.py`.
 """
-from minidl import backend
+from minidl import backend, names
+
+# what Python's operators between an array on the left and a Tensor call
+REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__",
+             "divide": "__rtruediv__", "floor_divide": "__rfloordiv__", "remainder": "__rmod__",
+             "power": "__rpow__", "matmul": "__rmatmul__", "bitwise_and": "__rand__",
+             "bitwise_or": "__ror__", "bitwise_xor": "__rxor__", "equal": "__eq__",
+             "not_equal": "__ne__", "less": "__gt__", "less_equal": "__ge__", "greater": "__lt__",
+             "greater_equal": "__le__"}
 
 
 class ArrayLike:
-    """The base of Tensor, which has `data` and `requires_grad`."""
+    """The base of Tensor, which has `data`, `node` and `requires_grad`."""
     __slots__ = ()
-    __array_ufunc__ = None      # numpy_array * tensor asks Tensor.__rmul__, not numpy.multiply
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -31,6 +38,17 @@ class ArrayLike:
             raise ValueError("item: only a Tensor of one element is one number, "
                              f"this one has shape {self.shape}")
         return self.data.item()
+
+    def __array_ufunc__(self, function, method, *inputs, **options):
+        """numpy_array * tensor is Tensor.__rmul__; of NumPy's other functions it says minidl's."""
+        reflected, name = REFLECTED.get(function.__name__), function.__name__
+        if reflected and method == "__call__" and not options and inputs[-1] is self:
+            return getattr(self, reflected)(inputs[0])
+        raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
+                        "and t.numpy() is an array")
+
+    def __getattr__(self, name):
+        raise AttributeError(names.unknown_method(name, dir(type(self))))
 
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad or backend.device_of(self.data) is not backend.CPU:
@@ -61,6 +79,19 @@ class ArrayLike:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
+    def __reduce__(self):
+        """For copy and pickle: the array, and of a leaf its gradient.
+
+        The copy gets a Node of its own, as a Node's number says nothing in another process.
+        """
+        if self.node is not None and self.node.inputs:
+            raise TypeError("a Tensor that was computed from others is not copied or pickled "
+                            "without its graph: take t.detach(), or copy the leaves "
+                            "and compute it again")
+        gradient = None if self.grad is None else self.grad.data
+        attributes = getattr(self, "__dict__", None)            # of a subclass
+        return _rebuilt, (type(self), self.data, self.requires_grad, gradient), attributes
+
     def __setitem__(self, key, value):
         raise TypeError("a Tensor is never changed in place: use ops.set_at(t, key, value) or "
                         "ops.add_at(t, key, value), which give a new one")
@@ -77,3 +108,13 @@ class ArrayLike:
         extras = [str(self.dtype)] + [f"device={self.device!r}"] * (self.device != "cpu")
         extras += ["requires_grad=True"] * self.requires_grad
         return f"tensor({values}, {', '.join(extras)})"
+
+
+def _rebuilt(kind, data, requires_grad, gradient):
+    """What __reduce__ took apart."""
+    made = object.__new__(kind)
+    made.data, made.node = data, None
+    made.requires_grad = requires_grad
+    if gradient is not None:
+        made.grad = gradient
+    return made

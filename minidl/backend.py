@@ -5,18 +5,19 @@
     xp = backend.of(x.data)
     xp.exp(x.data)
 
-Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file; what only makes one of them
-fast stands in the kernels:
+Where NumPy and CuPy disagree, the difference is a field of `Device` or a function of this file
+(what only makes one of them fast stands in the kernels):
 
 - moving an array between host and device            `asarray`, `to_host`
-- adding into repeated positions                     `scatter_add` (CuPy's own adds in an order of chance)
+- adding into repeated positions, in one order       `scatter_add`
 - a product written into a given place               `matmul`
 - several elementwise operations in one pass         `fused` (cupy.fuse; NumPy has no such thing)
 - special functions, which neither array library has  `erf`, `normal_cdf` (scipy's, cupyx's)
 - an index out of range: NumPy raises, CuPy wraps     `check_indices`
-- a read-only view: NumPy's broadcast_to gives one, CuPy's can be written to; so minidl writes to neither
-- a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions; `tensor.record` makes both arrays
-- random numbers: always drawn on the host by a numpy Generator, so that both devices see the same ones  `generator`
+- random numbers, drawn on the host for both         `generator`
+- broadcast_to: NumPy's result is read-only, CuPy's can be written to; minidl writes to neither
+- a reduction to one number: NumPy gives a scalar, CuPy an array of zero dimensions;
+  `tensor.record` makes both arrays
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Device:
     module: ModuleType          # the array library: numpy, cupy
     from_host: Callable         # numpy.ndarray -> array
     to_host: Callable           # array -> numpy.ndarray
-    scatter_add: Callable       # (target, key, values): target[key] += values, repeated positions counted each time
+    scatter_add: Callable       # (target, key, values): see `scatter_add` below
     erf: Callable
     fuse: Callable = lambda rule: rule      # see `fused`
 
@@ -54,7 +55,7 @@ def _numpy_erf(x):
 CPU = Device("cpu", np.ndarray, np, lambda array: array, lambda array: array, np.add.at, _numpy_erf)
 _by_name = {"cpu": CPU}
 _by_type = {np.ndarray: CPU}
-array_types = {np.ndarray: np}  # array type -> library; `of` is on every operation's path: one look-up, no attribute
+array_types = {np.ndarray: np}  # array type -> library
 _default = None                 # until asked for: $MINIDL_DEVICE or "cpu"
 
 
@@ -67,34 +68,39 @@ def register(device):
 
 def _find_gpu():
     """Import CuPy, which happens only when the GPU is asked for; raises DeviceError in one line."""
-    install = "install minidl's extra: pip install 'minidl[gpu]' (or cupy-cuda12x / cupy-cuda13x to match your driver)"
+    install = ("install minidl's extra: pip install 'minidl[gpu]' "
+               "(or cupy-cuda12x / cupy-cuda13x to match your driver)")
     try:
         import cupy
         import cupyx
         import cupyx.scipy.special
     except ImportError as error:
-        raise DeviceError(f"device 'gpu' needs CuPy, which cannot be imported ({error}); {install}") from None
+        raise DeviceError("device 'gpu' needs CuPy, which cannot be imported "
+                          f"({error}); {install}") from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"device 'gpu': CuPy is installed but finds no usable GPU ({error})") from None
+        raise DeviceError("device 'gpu': CuPy is installed but finds no usable GPU "
+                          f"({error})") from None
     if count == 0:
         raise DeviceError("device 'gpu': CuPy is installed but finds no GPU")
-    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy, _ordered_scatter_add(cupy), cupyx.scipy.special.erf,
-                  cupy.fuse)
+    return Device("gpu", cupy.ndarray, cupy, cupy.asarray, cupy.asnumpy,
+                  _ordered_scatter_add(cupy), cupyx.scipy.special.erf, cupy.fuse)
 
 
 def _ordered_scatter_add(cupy):
     """target[key] += values for CuPy, bit for bit the same each time.
 
-    CuPy's own lets all threads add at once: a sum of floats then depends on who comes first.  Here the positions are sorted,
-    equal ones in the order of their values, and one thread adds up all that belongs to a position.
+    In CuPy's own all threads add at once, and a sum of floats depends on which comes first.  Here
+    the positions are sorted, equal ones in the order of their values, and one thread adds up all that
+    belongs to a position.
     """
     def add_runs(sum_type):
         return cupy.ElementwiseKernel("raw int64 positions, raw T values", "raw T target", """
             if (i == 0 || positions[i - 1] != positions[i]) {
                 SUM sum = (SUM)target[positions[i]];
-                for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j) sum += (SUM)values[j];
+                for (ptrdiff_t j = i; j < _ind.size() && positions[j] == positions[i]; ++j)
+                    sum += (SUM)values[j];
                 target[positions[i]] = (T)sum;
             }""".replace("SUM", sum_type), "minidl_add_runs")
 
@@ -113,7 +119,8 @@ def device(name):
     """The Device of that name.  Raises DeviceError for one that is unknown or not there."""
     if name not in _by_name:
         if name != "gpu":
-            raise DeviceError(f"device {name!r} is unknown; the devices here are {', '.join(devices())}")
+            raise DeviceError(f"device {name!r} is unknown; "
+                              f"the devices here are {', '.join(devices())}")
         register(_find_gpu())
     return _by_name[name]
 
@@ -135,10 +142,20 @@ def use_device(name):
 
 
 def default_device():
-    """The Device of new arrays: what `use_device` chose, else the environment's MINIDL_DEVICE, else the CPU."""
+    """The Device of new arrays: what `use_device` chose, else $MINIDL_DEVICE, else the CPU."""
     if _default is None:
         use_device(os.environ.get("MINIDL_DEVICE", "cpu"))
     return _default
+
+
+def place(array, name=None, stays=False):
+    """The Device for a new Tensor of `array`: the one named; that of an array of a GPU, or of one
+    that stays where it is; else the default one."""
+    if name is not None:
+        return device(name)
+    if is_array(array) and (stays or device_of(array) is not CPU):
+        return device_of(array)
+    return default_device()
 
 
 def of(array):
@@ -157,24 +174,42 @@ def is_array(x):
 
 
 def asarray(array, dtype=None, device=None):
-    """`array` (nested lists, numbers, a NumPy array, or an array already there) on `device` (a Device).
+    """`array` (nested lists, numbers, an array of NumPy or of that Device) on `device`.
 
     Its bytes come in the order of this machine, whatever order they were stored in.  An array of
     another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other
     dtypes than floating-point, integer and boolean ones.
     """
+    wanted = real_dtype("tensor", dtype)
     if not is_array(array):
-        array, device = np.array(np.asarray(array, dtype=dtype)), device or default_device()   # others may change their own
-    wanted = array.dtype if dtype is None else np.dtype(dtype)
-    for kind in array.dtype, wanted:
-        if kind.kind not in "fiub":
-            raise TypeError(f"tensor: dtype {kind} is not a floating-point, integer or boolean type")
-    array = array.astype(wanted.newbyteorder("="), copy=False)
+        array = np.array(np.asarray(array, dtype=dtype))        # others may change their own
+        device = device or default_device()
+    if array.dtype.kind not in "fiub":
+        real_dtype("tensor", array.dtype)
+    array = array.astype((wanted or array.dtype).newbyteorder("="), copy=False)
     if device is None or device_of(array) is device:
         return array
     if device_of(array) is not CPU:
-        raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on {device.name!r}; use .to()")
+        raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on "
+                          f"{device.name!r}; use .to()")
     return device.from_host(array)
+
+
+def real_dtype(operation, dtype):
+    """A dtype as NumPy's, None as None.
+
+    Raises TypeError for what is no floating-point, integer or boolean one.
+    """
+    if dtype is None:
+        return None
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{operation}: {dtype!r} is not a dtype; write \"float32\", say") from None
+    if wanted.kind not in "fiub":
+        raise TypeError(f"{operation}: dtype {wanted} is not a floating-point, integer or boolean "
+                        "type")
+    return wanted
 
 
 def to_host(array):
@@ -188,12 +223,18 @@ def move(array, device):
 
 
 def scatter_add(target, key, values):
-    """target[key] += values in place, where a position named twice receives twice; values have the shape of target[key]."""
+    """target[key] += values in place, where a position named twice receives twice.
+
+    values have the shape of target[key].
+    """
     device_of(target).scatter_add(target, key, values)
 
 
 def matmul(a, b, out):
-    """out[...] = a @ b; out is given back.  CuPy wants a place without gaps, and copies turned matrices in a stack."""
+    """out[...] = a @ b; out is given back.
+
+    CuPy writes only into a contiguous array, and copies transposed matrices that stand in a stack.
+    """
     if not out.flags.c_contiguous:
         out[...] = a @ b
     elif math.prod(out.shape[:-2]) == 1:
@@ -221,13 +262,14 @@ def normal_cdf(x):
 
 
 def fused(rule):
-    """Decorates an elementwise function of arrays and numbers: on a GPU it becomes one kernel, not one for each operation.
+    """Decorates an elementwise function of arrays and numbers: on a GPU it becomes one kernel.
 
-    Its first argument is an array, and every operation in it has one: of numbers alone CuPy would make float64.
+    Its first argument is an array, and every operation in it has an array: an operation on two
+    Python numbers would give float64 in CuPy.
     """
     @functools.wraps(rule)
     def call(first, *others):
-        where = _by_type.get(type(first), CPU)          # of no array: a number that NumPy made
+        where = _by_type.get(type(first), CPU)          # a NumPy scalar is no array
         return _fused_on(where.name, rule)(first, *others)
     return call
 
@@ -238,12 +280,16 @@ def _fused_on(name, rule):
 
 
 def check_indices(operation, indices, size, what):
-    """Raise IndexError unless every entry of the integer array lies in −size … size−1 (CuPy would wrap it around)."""
+    """Raise IndexError unless every entry of an integer array lies in −size … size−1.
+
+    (CuPy would wrap it around.)
+    """
     if indices.size:
         lowest, highest = int(indices.min()), int(indices.max())
         if lowest < -size or highest >= size:
             worst = highest if highest >= size else lowest
-            raise IndexError(f"{operation}: {what} {worst} is out of range for {size}: allowed are {-size} to {size - 1}")
+            raise IndexError(f"{operation}: {what} {worst} is out of range for {size}: "
+                             f"allowed are {-size} to {size - 1}")
 
 
 def generator(seed):
@@ -251,5 +297,10 @@ def generator(seed):
     if isinstance(seed, np.random.Generator):
         return seed
     if seed is None:
-        raise TypeError("randomness is explicit in minidl: pass rng, a numpy.random.Generator or an integer seed, got None")
-    return np.random.default_rng(seed)
+        raise TypeError("randomness is explicit in minidl: pass rng, a numpy.random.Generator or "
+                        "an integer seed, got None")
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)("rng must be a numpy.random.Generator or an integer seed of at least 0, "
+                          f"got {seed!r:.60}") from None

@@ -2,7 +2,9 @@
 
 Every function takes the operation's name and the argument's, so that an error can say them.
 """
+import math
 import operator
+import sys
 
 from minidl import backend
 from minidl.backend import DeviceError, array_types
@@ -76,10 +78,10 @@ def _assigned(operation, argument, data):
 
 
 def _check_assigned(operation, argument, data, node):
-    """Raise ValueError unless an assigned array has the leaf's shape and dtype: its gradient has."""
+    """Raise ValueError unless an assigned array has the leaf's shape and dtype, as its gradient."""
     if data.shape != node.shape or data.dtype != node.dtype:
-        raise ValueError(f"{operation}: {argument} is a leaf of shape {node.shape} and {node.dtype}, "
-                         f"somebody assigned data of shape {data.shape} and {data.dtype}; "
+        raise ValueError(f"{operation}: {argument} is a leaf of shape {node.shape} and "
+                         f"{node.dtype}, data of shape {data.shape} and {data.dtype} was assigned; "
                          "make another Tensor of it")
 
 
@@ -141,15 +143,6 @@ def number(operation, argument, value):
     raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
 
 
-def learnable(operation, argument, value):
-    """A setting that may be learned: as `number`, but a Tensor that requires a gradient stays."""
-    if getattr(value, "requires_grad", False):
-        if value.shape != ():
-            raise ValueError(f"{operation}: {argument} must be one number, got shape {value.shape}")
-        return operand(operation, value, argument)
-    return number(operation, argument, value)
-
-
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
     """NumPy's broadcast of two shapes; raises ValueError where there is none."""
     if first[max(0, len(first) - len(second)):] == second:
@@ -189,6 +182,29 @@ def integers(operation, argument, value):
     except TypeError:
         raise TypeError(f"{operation}: {argument} must be an integer or several, "
                         f"got {value!r}") from None
+
+
+def listed(operation, argument, items, what):
+    """Several things as a list; raises TypeError for a single one."""
+    if isinstance(items, (str, dict)) or not hasattr(items, "__iter__"):
+        raise TypeError(f"{operation}: {argument} must be a list of {what}, "
+                        f"got {type(items).__name__}")
+    return list(items)
+
+
+def sizes(operation, argument, value):
+    """The lengths of an array, an integer or several, as a tuple.
+
+    Raises TypeError for other kinds, ValueError for a negative one, or for more elements than there
+    can be.
+    """
+    lengths = integers(operation, argument, value)
+    if min(lengths, default=0) < 0:
+        raise ValueError(f"{operation}: {argument} must not be negative, got {value!r}")
+    if math.prod(lengths) > sys.maxsize // 16:          # of at most 16 bytes each
+        raise ValueError(f"{operation}: {argument} {value!r:.60} has more elements than fit into "
+                         "memory")
+    return lengths
 
 
 def normalize_axes(operation, axis, ndim):
@@ -250,8 +266,8 @@ def sides(operation, padding, ndim):
         error = ValueError if isinstance(padding, str) else TypeError
     if error:
         axes = f"each of the {ndim} axes" if ndim > 1 else "the axis"
-        raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer or "
-                    f"(before, after), or \"same\", got {padding!r}")
+        raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer "
+                    f"or (before, after), or \"same\", got {padding!r}")
     return pairs
 
 

@@ -5,7 +5,10 @@
     RMSprop     s ← ρ s + (1 − ρ) g²      then   w ← w − η g / (√s + ε)
     Adam        m̂, v̂: means of g and g²   then   w ← w − η m̂ / (√v̂ + ε)
 
-`minimize_lbfgs`, SciPy's search with an inverse Hessian from past steps, stands in `minimize.py`.
+    SGD, Adagrad, RMSprop, Adam     as above
+    AdamW                           Adam with decoupled weight decay
+    Optimizer                       what they share; yours is a subclass with `update`
+    minimize_lbfgs, Minimum         SciPy's L-BFGS-B for a function of one Tensor (`minimize.py`)
 
     optimizer = Adam(net.parameters(), learning_rate=1e-3)
     for x, labels in batches:
@@ -14,16 +17,18 @@
         optimizer.step()
 
 η is `learning_rate`, which may be assigned between steps (a schedule); λ is `weight_decay`.
-A parameter without a gradient is left alone.  Steps put a new array into `parameter.data` and
+A parameter without a gradient is not moved.  Steps put a new array into `parameter.data` and
 change none in place.  float16 parameters are updated in float32, and their state is kept in
 float32: in float16, g² and ε would be 0.
 """
-from minidl import backend, states
+from minidl import backend, names, states
 from minidl.kernels import accumulator, elementwise
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
 from minidl.tensor import Tensor, constant
+
+__all__ = ["Adagrad", "Adam", "AdamW", "Minimum", "Optimizer", "RMSprop", "SGD", "minimize_lbfgs"]
 
 
 class Optimizer:
@@ -31,8 +36,24 @@ class Optimizer:
 
     state is the dictionary in which it remembers something of this parameter from step to step,
     under the names in `remembers`: whole numbers, or arrays like w.
+    parameters: Tensors in an order, each once, leaves.
+    Raises TypeError for other kinds, ValueError for none, and for settings out of range.
+
+    >>> class Signs(Optimizer):
+    ...     def update(self, w, g, state):
+    ...         return w - self.learning_rate * (g > 0) + self.learning_rate * (g < 0)
+    >>> w = Tensor([1.0, -1.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> Signs(w, 0.5).step()
+    >>> w
+    tensor([ 0.5, -0.5], float64, requires_grad=True)
     """
     remembers = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = names.told(cls.__init__)
 
     def __init__(self, parameters, learning_rate, weight_decay=0.0):
         self.parameters = _leaves(type(self).__name__, parameters)
@@ -68,7 +89,8 @@ class Optimizer:
             if gradient is not None:
                 dtype = parameter.data.dtype
                 wide = accumulator(dtype)
-                w, g = parameter.data.astype(wide, copy=False), gradient.data.astype(wide, copy=False)
+                w = parameter.data.astype(wide, copy=False)
+                g = gradient.data.astype(wide, copy=False)
                 if g.shape != w.shape:
                     raise self._misfit(i, "gradient", g)
                 for name, value in state.items():
@@ -150,7 +172,7 @@ def _array(x):
 
 
 def _leaves(owner, parameters):
-    """Parameters as a list, each a leaf that stands there once and has its place."""
+    """Parameters as a list of leaves in an order, each once."""
     if isinstance(parameters, Tensor):
         parameters = [parameters]
     if not hasattr(parameters, "__iter__") or isinstance(parameters, (set, frozenset)):
@@ -177,7 +199,14 @@ class SGD(Optimizer):
     g ← g + λ w
     v ← μ v + g                     (μ: momentum, 0 ≤ μ < 1; v starts at 0)
     w ← w − η v,   or with nesterov   w ← w − η (g + μ v)
+    Raises ValueError for settings out of range, and for nesterov without momentum.
     Source: Sutskever et al. 2013, in PyTorch's form, where η multiplies the velocity.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()                        # g = 2 w
+    >>> SGD(w, learning_rate=0.1).step()
+    >>> w
+    tensor([0.8, 1.6], float64, requires_grad=True)
     """
 
     def __init__(self, parameters, learning_rate, momentum=0.0, nesterov=False, weight_decay=0.0):
@@ -215,12 +244,19 @@ def _nesterov_step(w, g, v, eta, mu):
 
 
 class Adagrad(Optimizer):
-    """Steps divided by the root of all squared gradients so far.
+    """Steps divided by the root of the sum of all squared gradients so far.
 
     g ← g + λ w
     s ← s + g²                      (s starts at 0)
     w ← w − η g / (√s + ε)
+    Raises ValueError for settings out of range.
     Source: Duchi, Hazan and Singer 2011.
+
+    >>> w = Tensor([1.0, 200.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> Adagrad(w, learning_rate=0.1).step()            # the first step is η, whatever g is
+    >>> w
+    tensor([  0.9, 199.9], float64, requires_grad=True)
     """
     remembers = ("square",)
 
@@ -247,7 +283,14 @@ class RMSprop(Optimizer):
     s ← ρ s + (1 − ρ) g²            (ρ: smoothing, 0 ≤ ρ < 1; s starts at 0)
     v ← μ v + g / (√s + ε)          (μ: momentum, 0 ≤ μ < 1; v starts at 0)
     w ← w − η v
+    Raises ValueError for settings out of range.
     Source: Tieleman and Hinton 2012.
+
+    >>> w = Tensor([1.0, 200.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> RMSprop(w, learning_rate=0.01, smoothing=0.99).step()
+    >>> w
+    tensor([  0.9, 199.9], float64, requires_grad=True)
     """
 
     def __init__(self, parameters, learning_rate=1e-2, smoothing=0.99, eps=1e-8, momentum=0.0,
@@ -283,7 +326,14 @@ class Adam(Optimizer):
     m̂ = m / (1 − β₁ᵗ),              v̂ = v / (1 − β₂ᵗ)            at step t = 1, 2, …
     w ← w − η m̂ / (√v̂ + ε)
     betas: (β₁, β₂), each 0 ≤ β < 1.
+    Raises ValueError for settings out of range, TypeError where betas is no pair.
     Source: Kingma and Ba 2015.
+
+    >>> w = Tensor([1.0, 200.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> Adam(w, learning_rate=0.1).step()
+    >>> w
+    tensor([  0.9, 199.9], float64, requires_grad=True)
     """
     remembers = ("step", "mean", "square")
 
@@ -315,9 +365,16 @@ def _adam_step(w, g, m, v, beta1, beta2, rest1, rest2, correction1, correction2,
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks w directly, w ← (1 − η λ) w, and stays out of the averages.
+    """Adam whose weight decay shrinks w directly, w ← (1 − η λ) w, and is no part of the averages.
 
+    Raises ValueError for settings out of range.
     Source: Loshchilov and Hutter 2019.
+
+    >>> w = Tensor([1.0], requires_grad=True)
+    >>> (w * 0).sum().backward()
+    >>> AdamW(w, learning_rate=0.1, weight_decay=0.5).step()
+    >>> w
+    tensor([0.95], float64, requires_grad=True)
     """
 
     def __init__(self, parameters, learning_rate=1e-3, betas=(0.9, 0.999), eps=1e-8,
@@ -327,3 +384,7 @@ class AdamW(Adam):
     def decay(self, w, g):
         """w ← (1 − η λ) w"""
         return (1 - self.learning_rate * self.weight_decay) * w, g
+
+
+def __getattr__(name):
+    raise AttributeError(names.unknown("minidl.optim", name))

@@ -49,7 +49,7 @@ def _open(blocks):
 
 
 class recording:
-    """Within `with recording(wanted):`, or a function decorated, operations are recorded, or not."""
+    """Within `with recording(wanted):`, or a decorated function, operations are recorded or not."""
 
     def __init__(self, wanted):
         self.wanted = wanted

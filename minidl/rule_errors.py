@@ -67,6 +67,15 @@ def bad_cotangent(rule, found, shape):
                      "(gy * b, not gy.data * b.data), which can be differentiated in turn")
 
 
+def bad_gradient(operation, argument, cotangent, x, owner):
+    """The DeviceError or ValueError for a cotangent of x that somebody gives."""
+    if cotangent.device != x.device:
+        return backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the {owner} "
+                                   f"on {x.device!r}; bring them to one device with .to(device)")
+    return ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the {owner} {x.shape}; "
+                      "they must agree")
+
+
 def bad_count(rule, found, number):
     """The TypeError or ValueError for what a rule shared by `number` inputs gave."""
     start = f"{place(rule)}: a rule shared by {number} inputs gives a tuple of {number} cotangents"

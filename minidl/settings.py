@@ -1,7 +1,7 @@
 """The settings of layers, optimisers and applications: numbers, checked where they are given."""
 from minidl import operands
 
-EPS = "1e-37 ≤ eps < inf"       # below, float32 has no ε, and where all is equal comes 0 / 0
+EPS = "1e-37 ≤ eps < inf"       # a smaller ε is 0 in float32, and 0 / 0 no number
 
 
 def bounded(owner, condition, value):
@@ -21,3 +21,12 @@ def bounded(owner, condition, value):
     if not (fits[left](float(low), number) and fits[right](number, float(high))):
         raise ValueError(f"{owner}: {name} must be in {condition}, got {value}")
     return number
+
+
+def learnable(owner, condition, value):
+    """A setting that may be learned: as `bounded` gives it, but a Tensor that requires a gradient,
+    of zero dimensions, stays itself."""
+    if not getattr(value, "requires_grad", False):
+        return bounded(owner, condition, value)
+    bounded(owner, condition, value.detach())
+    return value

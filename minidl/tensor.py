@@ -10,8 +10,9 @@ An operation computes its value once, and states beside each input how a cotange
 
 The cotangent ȳ of an array y is the gradient of one number L with respect to it:
 dL = ⟨ȳ, dy⟩ = Σ ȳᵢ dyᵢ.  Here dy = da ⊙ b + a ⊙ db, so dL = ⟨ȳ ⊙ b, da⟩ + ⟨ȳ ⊙ a, db⟩, and what
-stands beside da is ā.  A rule (a vector-Jacobian product) turns ȳ into such a cotangent.  Rules are
-written in the same differentiable operations, so a gradient has a gradient, to any order.
+stands beside da is ā.  (notation.py explains ⊙, ⟨ , ⟩, the bar, and this step on one page.)  A rule
+(a vector-Jacobian product) turns ȳ into such a cotangent.  Rules are written in the same
+differentiable operations, so a gradient has a gradient, to any order.
 
 `record` keeps a Node: the rules, and the Nodes of those inputs that need a gradient.  `grad` walks
 the Nodes from the output back, the last one made first, and adds up what arrives at each: the chain
@@ -52,8 +53,8 @@ class Node:
         Nodes, with None for one that needs no gradient.  A leaf has no inputs, and keeps the
         gradient that `backward` leaves there.
     value: the array, kept only where a rule asks for it.
-    A Node does not point at its own Tensor, so there is no reference cycle, unless the gradient that
-    it keeps has a graph that leads back to it (`backward(create_graph=True)`).
+    A Node does not point at its own Tensor, so there is no reference cycle, unless the gradient
+    that it keeps has a graph that leads back to it (`backward(create_graph=True)`).
     """
     __slots__ = ("number", "inputs", "shape", "dtype", "value", "gradient", "__weakref__")
 
@@ -82,15 +83,8 @@ class Tensor(ArrayLike):
     __slots__ = ("data", "node", "__weakref__")
 
     def __init__(self, array, requires_grad=False, dtype=None, device=None):
-        given = array.data if isinstance(array, Tensor) else array
-        if device is not None:
-            where = backend.device(device)
-        elif given is not array or backend.is_array(given):
-            where = backend.device_of(given)
-            where = backend.default_device() if given is array and where is backend.CPU else where
-        else:
-            where = backend.default_device()
-        data = backend.asarray(given, dtype, where)
+        given, stays = (array.data, True) if isinstance(array, Tensor) else (array, False)
+        data = backend.asarray(given, dtype, backend.place(given, device, stays))
         self.data = data.copy() if data is given else data
         self.node = None
         if requires_grad:
@@ -98,8 +92,11 @@ class Tensor(ArrayLike):
 
     @property
     def requires_grad(self):
-        """Whether gradients flow to this Tensor.  Set to True, it makes a leaf of a constant; set to
-        False, a constant of a leaf, which forgets its gradient."""
+        """Whether gradients flow to this Tensor.
+
+        Set to True, it makes a leaf of a constant; set to False, a constant of a leaf, which
+        forgets its gradient.
+        """
         return self.node is not None
 
     @requires_grad.setter
@@ -109,8 +106,8 @@ class Tensor(ArrayLike):
             raise TypeError("requires_grad: only floating-point Tensors have gradients, "
                             f"this one is {self.data.dtype}")
         if self.node is not None and self.node.inputs and not wanted:
-            raise ValueError("requires_grad: only a leaf can become a constant; of what was computed "
-                             "from others, take t.detach()")
+            raise ValueError("requires_grad: only a leaf can become a constant; of what was "
+                             "computed from others, take t.detach()")
         if wanted != self.requires_grad:
             self.node = Node(self.data) if wanted else None
 
@@ -142,8 +139,8 @@ class Tensor(ArrayLike):
         """Add dL/dleaf to `.grad` of every leaf below, where dL = ⟨gradient, d self⟩ (default: 1).
 
         Raises ValueError if self needs no gradient, or is not a single number and no gradient is
-        given, or one of another shape.  With create_graph, set `.grad` to None after use: a gradient
-        and the leaf that keeps it hold each other.
+        given, or one of another shape.  With create_graph, set `.grad` to None after use: a
+        gradient and the leaf that keeps it hold each other.
         """
         if self.node is None:
             why = "" if recording_now() else "; within no_grad() nothing is recorded"
@@ -155,19 +152,6 @@ class Tensor(ArrayLike):
             for leaf, arrived in found.items():
                 earlier = getattr(leaf, "gradient", None)
                 leaf.gradient = arrived if earlier is None else _sum(earlier, arrived)
-
-    def __reduce__(self):
-        """For copy and pickle: the array, and of a leaf its gradient.
-
-        The copy gets a Node of its own, as a Node's number says nothing in another process.
-        """
-        if self.node is not None and self.node.inputs:
-            raise TypeError("a Tensor that was computed from others is not copied or pickled "
-                            "without its graph: take t.detach(), or copy the leaves "
-                            "and compute it again")
-        gradient = None if self.grad is None else self.grad.data
-        attributes = getattr(self, "__dict__", None)            # of a subclass
-        return _rebuilt, (type(self), self.data, self.requires_grad, gradient), attributes
 
 
 def tensor(array, requires_grad=False, dtype=None, device=None):
@@ -195,15 +179,6 @@ def _tensor(data, node):
     return made
 
 
-def _rebuilt(kind, data, requires_grad, gradient):
-    made = _new(kind)
-    made.data = data
-    made.node = Node(data) if requires_grad else None
-    if gradient is not None:
-        made.grad = constant(gradient)
-    return made
-
-
 class with_output:
     """Marks a rule that needs the output: (x, with_output(lambda gy, y: …)) is called with ȳ and y.
 
@@ -223,8 +198,7 @@ def record(value, *inputs):
         (x, with_output(rule))      the rule is called with ȳ and y.  Only then is the value kept.
         ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent
                                     for each, None where the input requires no gradient.
-    Inputs that need no gradient are forgotten at once, and rules of such inputs alone.
-    Raises TypeError for what is no such pair.
+    Inputs that need no gradient are forgotten at once.  Raises TypeError for what is no such pair.
 
     >>> def double(x):
     ...     x = operand("double", x)
@@ -281,9 +255,8 @@ def grad(output, inputs, grad_output=None, create_graph=False):
     create_graph: record the computation of the gradients, so that they can be differentiated again.
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
-    Raises TypeError where an input is not a Tensor; ValueError where one requires no gradient,
-    where grad_output is missing or of another shape, or where nothing was recorded (`no_grad`);
-    DeviceError where grad_output is on another device.
+    Raises TypeError where an input is no Tensor; ValueError where one requires no gradient, where
+    grad_output is missing or of another shape or device, or where nothing was recorded (`no_grad`).
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -422,10 +395,6 @@ def _cotangent_of(x, operation, argument, cotangent, owner="output"):
     except (TypeError, ValueError):
         raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
                         f"got {type(cotangent).__name__}") from None
-    if type(cotangent.data) is not type(x.data):
-        raise backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the "
-                                  f"{owner} on {x.device!r}; bring them to one device with .to(device)")
-    if cotangent.shape != x.shape:
-        raise ValueError(f"{operation}: {argument} has shape {cotangent.shape}, "
-                         f"the {owner} {x.shape}; they must agree")
+    if type(cotangent.data) is not type(x.data) or cotangent.shape != x.shape:
+        raise rule_errors.bad_gradient(operation, argument, cotangent, x, owner)
     return cotangent if cotangent.dtype == x.dtype else cotangent.astype(x.dtype)

@@ -11,7 +11,7 @@ FILES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
 
 # A file imports from its own floor's room, and from floors below.
 FLOORS = [
-    ["backend", "files", "packages"],
+    ["backend", "files", "names", "notation", "packages"],
     ["parallel", "kernels"],
     ["arraylike", "recording", "rule_errors", "tensor"],
     ["operands", "settings", "states"],

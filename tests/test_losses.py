@@ -75,6 +75,50 @@ def test_cross_entropy_refuses_labels(device, labels, error, words):
         losses.cross_entropy(leaf([[1.0, 2.0, 3.0]] * 2), md.tensor(labels))
 
 
+def test_weighted_cross_entropy_by_hand(device):
+    """Both logits equal: each ℓ is log 2, and a weighted mean of equal numbers is that number."""
+    z = leaf([[1.0, 1.0]] * 3)
+    for options in ({"weight": [3.0, 1.0]}, {"ignore_index": 1}, {"label_smoothing": 0.3},
+                    {"weight": [3.0, 1.0], "ignore_index": 0, "label_smoothing": 1.0}):
+        y = losses.cross_entropy(z, [0, 1, 1], **options)
+        assert y.item() == pytest.approx(math.log(2) * (2 if options.get("label_smoothing") == 1 else 1))
+    y = losses.cross_entropy(z, [0, 1, 1], "sum", weight=[3.0, 1.0])
+    assert y.item() == pytest.approx(5 * math.log(2))
+
+
+def test_soft_targets_of_one_class_are_its_label(device):
+    z = leaf([[1.0, -2.0, 0.5], [0.0, 4.0, 1.0]])
+    hard, soft = (losses.cross_entropy(z, labels) for labels in ([2, 0], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
+    assert hard.item() == pytest.approx(soft.item(), rel=1e-15)
+    np.testing.assert_allclose(gradient(soft, z), gradient(hard, z), atol=1e-16)
+
+
+def test_a_class_without_weight_may_be_impossible(device):
+    """0 · ∞ is 0 here, not NaN."""
+    z = leaf([[0.0, -np.inf]])
+    assert losses.cross_entropy(z, [[1.0, 0.0]]).item() == 0
+    assert losses.cross_entropy(z, [0], weight=[1.0, 0.0]).item() == 0
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"weight": [1.0]}, "weight must be 3 numbers"), ({"weight": [1.0, -1.0, 1.0]}, "weight must be 3 numbers"),
+    ({"label_smoothing": 1.5}, "0 ≤ label_smoothing ≤ 1"), ({"ignore_index": 0}, "the mean of no labels"),
+    ({"weight": [0.0, 1.0, 1.0]}, "the mean of no labels")])
+def test_cross_entropy_refuses_options(device, options, words):
+    with pytest.raises(ValueError, match=f"^cross_entropy: .*{words}"):
+        losses.cross_entropy(leaf([[1.0, 2.0, 3.0]] * 2), [0, 0], **options)
+    with pytest.raises(ValueError, match="^cross_entropy: labels must lie between 0 and 1"):
+        losses.cross_entropy(leaf([[1.0, 2.0]]), [[1.5, -0.5]])
+
+
+def test_negative_margins_are_refused():
+    for f in (lambda m: losses.triplet([[1.0]], [[2.0]], [[3.0]], m), lambda m: losses.contrastive([[1.0]], [[2.0]], [1], m),
+              lambda m: losses.huber([1.0], [2.0], m)):
+        for margin in (-0.1, math.inf, math.nan):
+            with pytest.raises(ValueError, match="must be in 0"):
+                f(margin)
+
+
 def test_binary_cross_entropy_by_hand(device):
     z, t = leaf([0.0, 0.0, math.log(3)]), md.tensor([1.0, 0.25, 0.0])
     y = losses.binary_cross_entropy_with_logits(z, t, "sum")

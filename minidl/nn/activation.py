@@ -2,25 +2,31 @@
 from minidl import ops
 from minidl.nn.module import Pointwise, changed
 from minidl.operands import integers
-from minidl.settings import bounded
-from minidl.tensor import Tensor
+from minidl.settings import learnable
 
 
 class ReLU(Pointwise):
-    """max(x, 0); see `ops.relu`."""
+    """max(x, 0), entry by entry; see `ops.relu`.
+
+    >>> ReLU()([-1.0, 2.0])
+    tensor([0., 2.], float64)
+    """
 
     def forward(self, x):
         return ops.relu(x)
 
 
 class LeakyReLU(Pointwise):
-    """x where x > 0, slope · x elsewhere, slope ≥ 0; see `ops.leaky_relu`.
+    """x where x > 0, slope · x elsewhere; see `ops.leaky_relu`.
 
-    A slope that is a Parameter, of zero dimensions, is learned (PReLU).
+    slope: 0 ≤ slope < ∞; a Parameter of zero dimensions is learned (PReLU).
+
+    >>> LeakyReLU(0.1)([-1.0, 2.0])
+    tensor([-0.1,  2. ], float64)
     """
 
     def __init__(self, slope=0.01):
-        self.slope = _learnable("LeakyReLU", "0 ≤ slope < inf", slope)
+        self.slope = learnable("LeakyReLU", "0 ≤ slope < inf", slope)
 
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
@@ -30,13 +36,16 @@ class LeakyReLU(Pointwise):
 
 
 class ELU(Pointwise):
-    """x where x > 0, alpha · (eˣ − 1) elsewhere, alpha ≥ 0; see `ops.elu`.
+    """x where x > 0, alpha · (eˣ − 1) elsewhere; see `ops.elu`.
 
-    An alpha that is a Parameter, of zero dimensions, is learned.
+    alpha: 0 ≤ alpha < ∞; a Parameter of zero dimensions is learned.
+
+    >>> ELU()([-1.0, 2.0])
+    tensor([-0.632121,  2.      ], float64)
     """
 
     def __init__(self, alpha=1.0):
-        self.alpha = _learnable("ELU", "0 ≤ alpha < inf", alpha)
+        self.alpha = learnable("ELU", "0 ≤ alpha < inf", alpha)
 
     def forward(self, x):
         return ops.elu(x, self.alpha)
@@ -46,37 +55,56 @@ class ELU(Pointwise):
 
 
 class GELU(Pointwise):
-    """x Φ(x); see `ops.gelu`."""
+    """x Φ(x), entry by entry; see `ops.gelu`.
+
+    >>> GELU()([-1.0, 2.0])
+    tensor([-0.158655,  1.9545  ], float64)
+    """
 
     def forward(self, x):
         return ops.gelu(x)
 
 
 class Sigmoid(Pointwise):
-    """1 / (1 + e^(−x)); see `ops.sigmoid`."""
+    """1 / (1 + e^(−x)), entry by entry; see `ops.sigmoid`.
+
+    >>> Sigmoid()([0.0])
+    tensor([0.5], float64)
+    """
 
     def forward(self, x):
         return ops.sigmoid(x)
 
 
 class Tanh(Pointwise):
-    """Hyperbolic tangent; see `ops.tanh`."""
+    """Hyperbolic tangent, entry by entry; see `ops.tanh`.
+
+    >>> Tanh()([0.0, 1.0])
+    tensor([0.      , 0.761594], float64)
+    """
 
     def forward(self, x):
         return ops.tanh(x)
 
 
 class Softplus(Pointwise):
-    """log(1 + eˣ); see `ops.softplus`."""
+    """log(1 + eˣ), entry by entry; see `ops.softplus`.
+
+    >>> Softplus()([0.0])
+    tensor([0.693147], float64)
+    """
 
     def forward(self, x):
         return ops.softplus(x)
 
 
 class Softmax(Pointwise):
-    """eˣⁱ / Σⱼ eˣʲ along an axis; see `ops.softmax`.
+    """eˣⁱ / Σⱼ eˣʲ along an axis, by default the last; see `ops.softmax`.
 
-    Losses want the logits before it, not its output.
+    Losses take the logits before it, not its output.  Raises TypeError unless axis is an integer.
+
+    >>> Softmax()([0.0, 0.0])
+    tensor([0.5, 0.5], float64)
     """
 
     def __init__(self, axis=-1):
@@ -91,11 +119,3 @@ class Softmax(Pointwise):
 
     def details(self):
         return changed(self, axis=-1).removeprefix(", ")
-
-
-def _learnable(layer, condition, value):
-    """A setting as `bounded` gives it; a Tensor that requires a gradient stays."""
-    if isinstance(value, Tensor) and value.requires_grad:
-        bounded(layer, condition, value.detach())
-        return value
-    return bounded(layer, condition, value)

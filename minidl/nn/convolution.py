@@ -14,8 +14,8 @@ class _Convolution(Module):
     dimensions = None
     transposed = False
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True, *,
-                 initializer=fan_in_uniform, dtype="float32", rng=None):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
+                 groups=1, bias=True, *, initializer=fan_in_uniform, dtype="float32", rng=None):
         name = type(self).__name__
         check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
@@ -28,12 +28,16 @@ class _Convolution(Module):
         self.padding = (self.steps("padding", padding, 0) if self.transposed
                         else padding_of(name, padding, self.dimensions))
         self.dilation, self.groups = self.steps("dilation", dilation, 1), groups
-        # a transposed convolution's filter is that of the convolution which it transposes, from out to in
-        channels = (out_channels // groups, in_channels) if self.transposed else (in_channels // groups, out_channels)
+        # a transposed convolution has the filter of the convolution that it transposes
+        channels = ((out_channels // groups, in_channels) if self.transposed
+                    else (in_channels // groups, out_channels))
         shape, rng = kernel + channels, backend.generator(rng)
         start = initializer(shape, rng)             # a Parameter stays itself
         self.weight = start if isinstance(start, Parameter) else Parameter(start, dtype=dtype)
-        self.bias = Parameter(fan_in_uniform((out_channels,), rng, fans(shape)[0]), dtype=dtype) if bias else None
+        self.bias = None
+        if bias:
+            start = fan_in_uniform((out_channels,), rng, fans(shape)[0])
+            self.bias = Parameter(start, dtype=dtype)
 
     @classmethod
     def from_weights(cls, weight, bias=None, **options):
@@ -73,7 +77,7 @@ class _Convolution(Module):
         return shortest(per_axis(type(self).__name__, name, value, self.dimensions, lowest))
 
     def check(self, x):
-        """x as a Tensor; raises ValueError, naming the layer, unless it has the right axes and channels."""
+        """x as a Tensor; raises ValueError, naming the layer, for other axes or channels."""
         x = operand(type(self).__name__, x)
         if x.ndim != self.dimensions + 2 or x.shape[-1] != self.in_channels:
             expected = f"{AXES[self.dimensions]} with C = {self.in_channels}"
@@ -82,7 +86,8 @@ class _Convolution(Module):
 
     def movement(self):
         """How the filter moves, as the operation's keyword arguments."""
-        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation,
+                "groups": self.groups}
 
     def window(self):
         if self.transposed:
@@ -102,20 +107,25 @@ class _Convolution(Module):
 class _ConvolutionTranspose(_Convolution):
     transposed = True
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, **options):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
+                 output_padding=0, **options):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, **options)
         self.output_padding = self.steps("output_padding", output_padding, 0)
 
     def forward(self, x):
-        return ops.conv_transpose(self.check(x), self.weight, self.bias, output_padding=self.output_padding,
-                                  **self.movement())
+        return ops.conv_transpose(self.check(x), self.weight, self.bias,
+                                  output_padding=self.output_padding, **self.movement())
 
     def details(self):
         return super().details() + changed(self, output_padding=0)
 
 
 class Conv1d(_Convolution):
-    """Convolution of signals: (N, T, in) → (N, T', out); see Conv2d."""
+    """Convolution of signals: (N, T, in) → (N, T', out); arguments and errors are Conv2d's.
+
+    >>> Conv1d(2, 5, 3, rng=0)([[[0.0, 0.0]] * 8]).shape
+    (1, 6, 5)
+    """
     dimensions = 1
 
 
@@ -129,16 +139,27 @@ class Conv2d(_Convolution):
     (before, after) for an axis, or "same", with which n' = ceil(n / stride); see `ops/padding.py`.
     groups: blocks of channels that are convolved on their own.  groups = in_channels = out_channels
     is depthwise convolution.
-    Weights are drawn by `initializer`, biases uniformly from ±1/√fan_in; with the default
-    initializer both start as PyTorch's.
+    initializer draws the weights; biases are drawn uniformly from ±1/√fan_in.  With the default
+    initializer both start as PyTorch's.  rng: a numpy Generator or an integer seed.
+    Raises ValueError for sizes that do not fit, and for x of other axes or channels.
+
+    >>> layer = Conv2d(3, 8, 3, padding=1, rng=0)
+    >>> layer, layer.weight.shape
+    (Conv2d(3, 8, 3, padding=1), (3, 3, 3, 8))
+    >>> from minidl import ops
+    >>> layer(ops.zeros((1, 32, 32, 3))).shape
+    (1, 32, 32, 8)
     """
     dimensions = 2
 
 
 class ConvReLU(Conv2d):
-    """Convolution of images and its positive part in one: y = max(conv(x, weight) + bias, 0).
+    """Convolution of images and ReLU in one: y = max(conv(x, weight) + bias, 0).
 
-    See `ops.conv_relu`; shapes, parameters and options are Conv2d's.
+    See `ops.conv_relu`; shapes, arguments and errors are Conv2d's.
+
+    >>> ConvReLU(3, 8, 3, rng=0)
+    ConvReLU(3, 8, 3)
     """
 
     def forward(self, x):
@@ -149,26 +170,44 @@ class ConvReLU(Conv2d):
 
 
 class Conv3d(_Convolution):
-    """Convolution of volumes: (N, D, H, W, in) → (N, D', H', W', out); see Conv2d."""
+    """Convolution of volumes: (N, D, H, W, in) → (N, D', H', W', out); as Conv2d.
+
+    >>> Conv3d(1, 4, (1, 3, 3), rng=0).weight.shape
+    (1, 3, 3, 1, 4)
+    """
     dimensions = 3
 
 
 class ConvTranspose1d(_ConvolutionTranspose):
-    """Transposed convolution of signals: (N, T, in) → (N, T', out); see ConvTranspose2d."""
+    """Transposed convolution of signals: (N, T, in) → (N, T', out); as ConvTranspose2d.
+
+    >>> ConvTranspose1d(2, 5, 4, stride=2, rng=0)([[[0.0, 0.0]] * 8]).shape
+    (1, 18, 5)
+    """
     dimensions = 1
 
 
 class ConvTranspose2d(_ConvolutionTranspose):
-    """Transposed convolution of images: from a small grid to a larger one; see `ops.conv_transpose`.
+    """Transposed convolution of images, from a small grid to a large one; see `ops.conv_transpose`.
 
     x (N, H, W, in_channels) → y (N, H', W', out_channels), where along each axis
     n' = stride·(n − 1) + dilation·(kernel_size − 1) + 1 − 2·padding + output_padding.
-    weight (kernel_size, kernel_size, out_channels / groups, in_channels): the filter of the convolution from y to x.
-    The other options are Conv2d's.
+    weight (kernel_size, kernel_size, out_channels / groups, in_channels): the filter of the
+    convolution from y to x.  The other arguments and errors are Conv2d's.
+
+    >>> from minidl import ops
+    >>> ConvTranspose2d(8, 3, 4, stride=2, padding=1, rng=0)(ops.zeros((1, 16, 16, 8))).shape
+    (1, 32, 32, 3)
     """
     dimensions = 2
 
 
 class ConvTranspose3d(_ConvolutionTranspose):
-    """Transposed convolution of volumes: (N, D, H, W, in) → (N, D', H', W', out); see ConvTranspose2d."""
+    """Transposed convolution of volumes: (N, D, H, W, in) → (N, D', H', W', out).
+
+    Arguments and errors are ConvTranspose2d's.
+
+    >>> ConvTranspose3d(2, 1, 2, stride=2, rng=0).weight.shape
+    (2, 2, 2, 1, 2)
+    """
     dimensions = 3

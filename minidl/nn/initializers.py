@@ -1,7 +1,8 @@
 """How parameters start: functions (shape, rng) -> array, drawn on the host in float64.
 
-A unit that sums over fan_in inputs of variance 1 with weights of variance v has variance fan_in · v.  Each rule below
-chooses v so that signals (fan_in) or their cotangents (fan_out) neither grow nor vanish from layer to layer.
+A unit that sums fan_in inputs of variance 1 with weights of variance v has variance fan_in · v.
+Each rule below chooses v so that signals (fan_in) or their cotangents (fan_out) neither grow nor
+vanish from layer to layer.
 A uniform distribution on (−r, r) has variance r²/3.
 """
 import math
@@ -11,9 +12,13 @@ from minidl.settings import bounded
 
 
 def fans(shape):
-    """(fan_in, fan_out): how many inputs one output sums over, and how many outputs one input reaches.
+    """(fan_in, fan_out): how many inputs an output sums over, how many outputs an input reaches.
 
     Dense weights (in, out): in and out.  Filters (*K, C, O): ∏K · C and ∏K · O.
+    Raises ValueError for fewer than two axes.
+
+    >>> fans((3, 3, 16, 32))
+    (144, 288)
     """
     if len(shape) < 2:
         raise ValueError(f"fans: weights have shape (in, out) or (*K, C, O), got {tuple(shape)}")
@@ -22,35 +27,60 @@ def fans(shape):
 
 
 def fan_in_uniform(shape, rng, fan_in=None):
-    """Uniform on ±1/√fan_in: what PyTorch's dense and convolutional layers start from, so that its recipes carry over.
+    """Uniform on ±1/√fan_in: PyTorch's start of dense and convolutional layers, for its recipes.
 
     fan_in: given for a bias, which starts in the range of the weights that it is added to.
+
+    >>> bool((abs(fan_in_uniform((100, 10), 0)) < 0.1).all())
+    True
     """
     return _uniform(1 / math.sqrt(fan_in or fans(shape)[0]), shape, rng)
 
 
 def he_normal(shape, rng):
-    """Normal with variance 2 / fan_in, for layers before a ReLU.  Source: He et al. 2015."""
+    """Normal with variance 2 / fan_in, for layers before a ReLU.  Source: He et al. 2015.
+
+    >>> he_normal((200, 500), 0).std().round(2)                      # √(2 / 200)
+    np.float64(0.1)
+    """
     return _normal(math.sqrt(2 / fans(shape)[0]), shape, rng)
 
 
 def he_uniform(shape, rng):
-    """Uniform with variance 2 / fan_in.  Source: He et al. 2015."""
+    """Uniform with variance 2 / fan_in.  Source: He et al. 2015.
+
+    >>> he_uniform((200, 500), 0).std().round(2)
+    np.float64(0.1)
+    """
     return _uniform(math.sqrt(6 / fans(shape)[0]), shape, rng)
 
 
 def glorot_normal(shape, rng):
-    """Normal with variance 2 / (fan_in + fan_out), for layers before tanh.  Source: Glorot and Bengio 2010."""
+    """Normal with variance 2 / (fan_in + fan_out), for layers before tanh.
+
+    Source: Glorot and Bengio 2010.
+
+    >>> glorot_normal((100, 100), 0).std().round(2)
+    np.float64(0.1)
+    """
     return _normal(math.sqrt(2 / sum(fans(shape))), shape, rng)
 
 
 def glorot_uniform(shape, rng):
-    """Uniform with variance 2 / (fan_in + fan_out).  Source: Glorot and Bengio 2010."""
+    """Uniform with variance 2 / (fan_in + fan_out).  Source: Glorot and Bengio 2010.
+
+    >>> glorot_uniform((100, 100), 0).std().round(2)
+    np.float64(0.1)
+    """
     return _uniform(math.sqrt(6 / sum(fans(shape))), shape, rng)
 
 
 def normal(standard_deviation, mean=0.0):
-    """The initializer that draws from N(mean, standard_deviation²); DCGAN's is normal(0.02)."""
+    """The initializer that draws from N(mean, standard_deviation²); DCGAN's is normal(0.02).
+
+    >>> normal(0.02)((100, 100), 0).std().round(2)
+    np.float64(0.02)
+    """
     deviation = bounded("normal", "0 ≤ standard_deviation < inf", standard_deviation)
     mean = bounded("normal", "-inf < mean < inf", mean)
     return lambda shape, rng: mean + _normal(deviation, shape, rng)

@@ -28,7 +28,7 @@ from functools import partial
 from reprlib import recursive_repr
 from textwrap import indent
 
-from minidl import backend, states
+from minidl import backend, names, states
 from minidl.tensor import Tensor, constant
 
 OPEN = list, tuple, deque, dict                             # containers in which parts are found
@@ -39,6 +39,9 @@ class Parameter(Tensor):
     """A Tensor that a module learns.
 
     It requires a gradient unless made with requires_grad=False (frozen).
+
+    >>> Parameter([1.0, 2.0])
+    tensor([1., 2.], float64, requires_grad=True)
     """
     __slots__ = ()
 
@@ -47,11 +50,24 @@ class Parameter(Tensor):
 
 
 class Module:
-    """A function with parameters; see the head of this file.  Subclasses give `forward`."""
+    """A function with parameters; see the head of this file.  Subclasses give `forward`.
+
+    Raises TypeError where a class has __slots__, or hides Modules where they are not looked for.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(2.0)
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> Scale()(Tensor([1.0, 2.0])), Scale().named_parameters()[0][0]
+    (tensor([2., 4.], float64, requires_grad=True), 'factor')
+    """
     training = True
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = names.told(cls.__init__)
         if vars(cls).get("__slots__"):
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
                             "not in __slots__")
@@ -158,17 +174,20 @@ class Module:
                   for path, _, array in self._buffers()]
         return {name: constant(array) for name, array in self._named(state)}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state, strict=True):
         """Take over the values of a state_dict, or of a dictionary of arrays.
 
         dtypes and devices stay this module's.  Raises one ValueError that lists every entry which
         is missing, unexpected, misshapen, or of numbers that would be lost (fractions in whole
         numbers, overflow), and changes nothing.  NaN and infinities are taken over.
+        With strict=False missing entries stay as they are, and unexpected ones are passed over.
         """
         own, given = self._named(self._state()), states.entries(type(self).__name__, state)
-        names = {name for name, _, _ in own}
-        problems = [f"{name} is missing" for name, _, _ in own if name not in given]
-        problems += [f"{name} is unexpected" for name in given if name not in names]
+        expected, problems = {name for name, _, _ in own}, []
+        if strict:
+            problems = [f"{name} is missing" for name, _, _ in own if name not in given]
+            problems += [f"{name} is unexpected" for name in given if name not in expected]
+        own = [entry for entry in own if entry[0] in given or strict]
         arrays = [states.fitted(problems, name, given[name], old.shape, old.dtype,
                                 backend.device_of(old))
                   for name, old, _ in own if name in given]
@@ -185,8 +204,8 @@ class Module:
         return self
 
     def eval(self):
-        """Let Dropout and BatchNorm behave as in use: nothing is dropped, statistics are the
-        running ones."""
+        """Let Dropout and BatchNorm behave as in use: nothing is dropped, and the running statistics
+        are used."""
         return self.train(False)
 
     def to(self, device):
@@ -216,13 +235,17 @@ class Module:
         return self
 
     def window(self):
-        """(kernel_size, stride, padding, dilation) of the window of x that each output sees, for a
-        layer whose window moves with the output; None for others.  See `Sequential.geometry`."""
+        """(kernel_size, stride, padding, dilation) of the window of x that an output sees.
+
+        For a layer whose window moves with the output; None for others.  See `Sequential.geometry`.
+        """
         return None
 
     def unfused(self):
-        """The layers that this one is, one after the other, with the same parameters: itself alone,
-        unless several were fused to compute them in one."""
+        """The layers that this one is, one after the other, with the same parameters.
+
+        It is itself alone, unless several were fused to compute them in one.
+        """
         return (self,)
 
     def details(self):

@@ -33,6 +33,10 @@ class MaxPool(_Pool):
     kernel_size, of the window; stride, padding: an integer, or one for each axis.  stride None: as
     kernel_size.  padding may also be (before, after) for an axis, or "same", with which
     P = ceil(S / stride).
+    Raises ValueError for other settings, and where the window does not fit into x.
+
+    >>> MaxPool(2)([[[1.0], [3.0], [2.0], [5.0]]]).numpy().ravel()
+    array([3., 5.])
     """
 
     def forward(self, x):
@@ -40,21 +44,37 @@ class MaxPool(_Pool):
 
 
 class AveragePool(_Pool):
-    """The mean of each window: (N, *S, C) → (N, *P, C); see `ops.average_pool`.  Arguments as MaxPool's."""
+    """The mean of each window: (N, *S, C) → (N, *P, C); see `ops.average_pool`.
+
+    Arguments and errors are MaxPool's.
+
+    >>> AveragePool(2)([[[1.0], [3.0], [2.0], [5.0]]]).numpy().ravel()
+    array([2. , 3.5])
+    """
 
     def forward(self, x):
         return ops.average_pool(x, self.kernel_size, self.stride, self.padding)
 
 
 class GlobalAveragePool(Module):
-    """The mean over all positions: (N, *S, C) → (N, C)."""
+    """The mean over all positions: (N, *S, C) → (N, C).  Raises ValueError where there are none.
+
+    >>> GlobalAveragePool()([[[1.0], [3.0]]])
+    tensor([[2.]], float64)
+    """
 
     def forward(self, x):
         return ops.global_average_pool(x)
 
 
 class GlobalMaxPool(Module):
-    """The largest entry over all positions: (N, *S, C) → (N, C)."""
+    """The largest entry over all positions: (N, *S, C) → (N, C).
+
+    Raises ValueError where there are none.
+
+    >>> GlobalMaxPool()([[[1.0], [3.0]]])
+    tensor([[3.]], float64)
+    """
 
     def forward(self, x):
         return ops.global_max_pool(x)

@@ -7,11 +7,12 @@ from minidl.nn.module import Module
 class Window(NamedTuple):
     """What an output of a layer sees: along an axis, y[p] is made of x[s·p + d·k − pad].
 
-    name: the layer's; kind: that of its class.  kernel_size (0 ≤ k < kernel_size), stride s, padding
-    and dilation d are an integer, or one for each axis where they differ.  An axis that is padded
-    otherwise after than before has the padding (before, after), and pad is the first; a tuple of one
-    stands for all axes.  "same" stands where the padding depends on the size of x, because a stride
-    is above 1 (`ops/padding.py`).
+    name: the layer's; kind: that of its class.
+    kernel_size (0 ≤ k < kernel_size), stride s, padding and dilation d are an integer, or one for
+    each axis where they differ.
+    padding: an axis that is padded differently before and after has (before, after), and pad is the
+    first; a tuple of one stands for all axes; "same" stands where the padding depends on the size
+    of x, because a stride is above 1 (`ops/padding.py`).
     All are None where y[p] sees more than a window, or the layer does not say (`Module.window`).
     """
     name: str
@@ -83,8 +84,9 @@ class Sequential(Module):
                     return
 
     def part(self, after=None, upto=None):
-        """A Sequential of the layers behind the one named `after` (default: from the first), up to and
-        with `upto` (default: to the last): part(upto=n), and then part(after=n), is the whole.
+        """A Sequential of the layers after the one named `after`, up to and with `upto`.
+
+        By default from the first, to the last: part(upto=n), and then part(after=n), is the whole.
         They are the same layers, or of a fused one that is cut, its parts with the same parameters.
 
         Raises ValueError where `upto` comes before `after`.

@@ -17,7 +17,7 @@ def padding_of(owner, padding, axes):
 
 
 def padding_seen(kernel_size, stride, padding, dilation=1):
-    """The padding in numbers, or "same" where these depend on the size of x: for strides above 1."""
+    """The padding in numbers, or "same" where they depend on the size of x: for strides above 1."""
     settings = kernel_size, stride, dilation
     axes = max(len(setting) if isinstance(setting, tuple) else 1 for setting in settings)
     each = [setting if isinstance(setting, tuple) else (setting,) * axes for setting in settings]

@@ -1,55 +1,75 @@
-"""Nonlinearities of networks.  Each acts entry by entry: x̄ = ȳ ⊙ f'(x)."""
+"""Nonlinearities of networks.
+
+Each acts entry by entry on x of any shape, and y has x's shape: x̄ = ȳ ⊙ f'(x).
+"""
 import math
 
 from minidl import backend, kernels
-from minidl.operands import floating, learnable, operand
+from minidl.operands import floating, operand
 from minidl.ops.elementwise import exp, expm1, minimum, square, where
 from minidl.ops.precision import precise
 from minidl.recording import is_recording
+from minidl.settings import learnable
 from minidl.tensor import Tensor, record, with_output
 
 
 def relu(x):
-    """Rectified linear unit  y = max(x, 0).        x̄ = ȳ where y > 0, and 0 elsewhere: relu'(0) = 0
+    """Rectified linear unit  y = max(x, 0).
 
-    The rule looks at y, not x: what was rectified (a convolution's output, say) need not be kept.
+    dy = dx where x > 0, 0 elsewhere        so   x̄ = ȳ where y > 0, 0 elsewhere:   relu'(0) = 0
+    The rule looks at y, not x: so x need not be kept.
+
+    >>> relu([-1.0, 2.0])
+    tensor([0., 2.], float64)
     """
     x = operand("relu", x)
     return record(kernels.relu(x.data), (x, with_output(keep_positive)))
 
 
 def keep_positive(u, y):
-    """u where y > 0, 0 elsewhere.  Linear in u:        ū = ȳ where y > 0, 0 elsewhere.  It does not vary with y."""
+    """u where y > 0, 0 elsewhere.  It does not vary with y.
+
+    Linear in u        so   ū = ȳ where y > 0, 0 elsewhere
+    """
     return record(kernels.keep_positive(u.data, y.data), (u, lambda gy: keep_positive(gy, y)))
 
 
 def leaky_relu(x, slope=0.01):
-    """y = x where x > 0, slope · x elsewhere.        x̄ = ȳ where y > 0, slope · ȳ elsewhere.  slope ≥ 0.
+    """y = x where x > 0, slope · x elsewhere; slope ≥ 0.
 
+    x̄ = ȳ where y > 0, slope · ȳ elsewhere
     A slope that requires a gradient (PReLU; He et al. 2015) receives Σ ȳ ⊙ x over x ≤ 0.
+    Raises ValueError for a negative slope.
+
+    >>> leaky_relu([-1.0, 2.0], 0.1)
+    tensor([-0.1,  2. ], float64)
     """
-    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "slope", slope)
-    if slope < 0:
-        raise ValueError(f"leaky_relu: slope must not be negative, got {slope}")
+    x, slope = floating("leaky_relu", x), learnable("leaky_relu", "0 ≤ slope < inf", slope)
     if isinstance(slope, Tensor):
         return where(x > 0, x, slope * x)
-    return record(kernels.leak(x.data, x.data, slope), (x, with_output(lambda gy, y: _leak(gy, y, slope))))
+    return record(kernels.leak(x.data, x.data, slope),
+                  (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
 
 def _leak(u, y, slope):
-    """u where y > 0, slope · u elsewhere.  Linear in u, and its own adjoint.  It does not vary with y."""
+    """u where y > 0, slope · u elsewhere.  It does not vary with y.
+
+    Linear in u, and its own adjoint.
+    """
     return record(kernels.leak(u.data, y.data, slope), (u, lambda gy: _leak(gy, y, slope)))
 
 
 def elu(x, alpha=1.0):
-    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere, α ≥ 0.
+    """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere; α ≥ 0.
 
-    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere: that is y + α too, but without digits where it is small.
+    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere  (= y + α, which has lost digits where eˣ is small)
+    Raises ValueError for a negative alpha.
     Source: Clevert, Unterthiner and Hochreiter 2015.
+
+    >>> elu([-1.0, 2.0])
+    tensor([-0.632121,  2.      ], float64)
     """
-    x, alpha = floating("elu", x), learnable("elu", "alpha", alpha)
-    if alpha < 0:
-        raise ValueError(f"elu: alpha must not be negative, got {alpha}")
+    x, alpha = floating("elu", x), learnable("elu", "0 ≤ alpha < inf", alpha)
     if isinstance(alpha, Tensor):
         return where(x > 0, x, alpha * expm1(minimum(x, 0)))
     xp = backend.of(x.data)
@@ -59,10 +79,13 @@ def elu(x, alpha=1.0):
 
 @precise
 def gelu(x):
-    """Gaussian error linear unit  y = x Φ(x),  Φ the normal distribution.
+    """Gaussian error linear unit  y = x Φ(x), with Φ the distribution function of N(0, 1).
 
-    dy/dx = Φ(x) + x φ(x),  by composition.
+    dy = (Φ(x) + x φ(x)) dx,  by composition; φ is the density of N(0, 1)
     Source: Hendrycks and Gimpel 2016 (the exact form).
+
+    >>> gelu([-1.0, 2.0])
+    tensor([-0.158655,  1.9545  ], float64)
     """
     x = where(x == -math.inf, -FAR, x)                  # −∞ · 0 would be no number
     return x * _normal_cdf(x)
@@ -83,10 +106,13 @@ def _normal_cdf(x):
 
 @precise
 def sigmoid(x):
-    """Logistic function  y = 1 / (1 + e^(−x)).        dy = y (1 − y) dx
+    """Logistic function  y = 1 / (1 + e^(−x)).
 
-    so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x),   which is 1 − y with all digits.
+    dy = y (1 − y) dx        so   x̄ = ȳ ⊙ y ⊙ sigmoid(−x),   which is 1 − y with all digits
     Computed from e^(−|x|) ≤ 1, so it neither overflows nor loses digits at either end.
+
+    >>> sigmoid([0.0, -1000.0, 1000.0])
+    tensor([0.5, 0. , 1. ], float64)
     """
     xp = backend.of(x.data)
     e = xp.exp(-abs(x.data))
@@ -95,9 +121,13 @@ def sigmoid(x):
 
 
 def tanh(x):
-    """Hyperbolic tangent.        dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
+    """Hyperbolic tangent.
 
+    dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
     1 − y² is 4e / (1 + e)²  with  e = e^(−2|x|) ≤ 1, which keeps its digits where y is nearly ±1.
+
+    >>> tanh([0.0, 1.0])
+    tensor([0.      , 0.761594], float64)
     """
     x = floating("tanh", x)
     xp, slope = backend.of(x.data), None
@@ -114,6 +144,14 @@ def _tanh_slope(y, value):
 
 @precise
 def softplus(x):
-    """y = log(1 + eˣ) = max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.        x̄ = ȳ ⊙ sigmoid(x)"""
+    """y = log(1 + eˣ), a smooth ReLU.
+
+    dy = eˣ / (1 + eˣ) dx        so   x̄ = ȳ ⊙ sigmoid(x)
+    Computed as max(x, 0) + log(1 + e^(−|x|)), which cannot overflow.
+
+    >>> softplus([0.0, 1000.0])
+    tensor([6.931472e-01, 1.000000e+03], float64)
+    """
     xp = backend.of(x.data)
-    return record(xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data))), (x, lambda gy: gy * sigmoid(x)))
+    value = xp.maximum(x.data, 0) + xp.log1p(xp.exp(-abs(x.data)))
+    return record(value, (x, lambda gy: gy * sigmoid(x)))

@@ -1,38 +1,69 @@
 """Elementwise arithmetic and functions, with NumPy's names and NumPy's broadcasting.
 
-Every y = f(x) here acts entry by entry, so dy = f'(x) ⊙ dx and the cotangent of x is x̄ = ȳ ⊙ f'(x).  Where an input was
-broadcast, the sweep sums its cotangent back to its shape.
+Every y = f(x) here has x's shape and acts entry by entry: dy = f'(x) ⊙ dx.  As
+
+    dL = ⟨ȳ, dy⟩ = ⟨ȳ, f'(x) ⊙ dx⟩ = ⟨ȳ ⊙ f'(x), dx⟩        so   x̄ = ȳ ⊙ f'(x)
+
+which is the one step that each derivation below makes: what stands beside dx is x̄.  (⟨ , ⟩, ⊙, the
+bar and the word adjoint are explained in minidl/notation.py.)
+
+Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its cotangent back to
+its shape, so no rule here does.
+Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
+DeviceError for arrays of two devices.
 """
 import math
 from numbers import Real
 
 from minidl import backend, kernels
 from minidl.operands import Scalar, floating, operand, operands
+from minidl.ops.creation import ones_like, zeros_like
 from minidl.tensor import Tensor, constant, record, with_output
 
 
 def add(a, b):
-    """Sum  y = a + b.        dL = ⟨ȳ, da + db⟩        so   ā = ȳ,   b̄ = ȳ"""
+    """Sum  y = a + b  (a, b: any shapes that broadcast).
+
+    dL = ⟨ȳ, da + db⟩        so   ā = ȳ,   b̄ = ȳ
+
+    >>> add([1.0, 2.0], 3.0)
+    tensor([4., 5.], float64)
+    """
     a, b = operands("add", a, b)
     return record(a.data + b.data, (a, lambda gy: gy), (b, lambda gy: gy))
 
 
 def subtract(a, b):
-    """Difference  y = a − b.        dL = ⟨ȳ, da − db⟩        so   ā = ȳ,   b̄ = −ȳ"""
+    """Difference  y = a − b  (a, b: any shapes that broadcast).
+
+    dL = ⟨ȳ, da − db⟩        so   ā = ȳ,   b̄ = −ȳ
+
+    >>> subtract([1.0, 2.0], 3.0)
+    tensor([-2., -1.], float64)
+    """
     a, b = operands("subtract", a, b)
     return record(a.data - b.data, (a, lambda gy: gy), (b, lambda gy: -gy))
 
 
 def multiply(a, b):
-    """Elementwise product  y = a ⊙ b.        dL = ⟨ȳ, da ⊙ b + a ⊙ db⟩        so   ā = ȳ ⊙ b,   b̄ = ȳ ⊙ a"""
+    """Elementwise product  y = a ⊙ b  (a, b: any shapes that broadcast).
+
+    dL = ⟨ȳ, da ⊙ b + a ⊙ db⟩        so   ā = ȳ ⊙ b,   b̄ = ȳ ⊙ a
+
+    >>> multiply([1.0, 2.0], 3.0)
+    tensor([3., 6.], float64)
+    """
     a, b = operands("multiply", a, b)
     return record(a.data * b.data, (a, lambda gy: gy * b), (b, lambda gy: gy * a))
 
 
 def divide(a, b):
-    """Quotient  y = a / b.
+    """Quotient  y = a / b  (a, b: any shapes that broadcast).
 
     dy = da / b − a ⊙ db / b² = (da − y ⊙ db) / b        so   ā = ȳ / b,   b̄ = −ȳ ⊙ y / b
+
+    >>> divide([1.0, 2.0], 4.0)
+    tensor([0.25, 0.5 ], float64)
     """
     a, b = operands("divide", a, b)
     return record(a.data / b.data,
@@ -40,19 +71,56 @@ def divide(a, b):
                   (b, with_output(lambda gy, y: -(gy * y) / b)))
 
 
+def floor_divide(a, b):
+    """Rounded down  y = ⌊a / b⌋  (a, b: any shapes that broadcast).
+
+    Piecewise constant: its derivative is 0, so the result is a constant.
+
+    >>> floor_divide([7.0, -7.0], 2.0)
+    tensor([ 3., -4.], float64)
+    """
+    a, b = operands("floor_divide", a, b)
+    return constant(a.data // b.data)
+
+
+def remainder(a, b):
+    """What is left  y = a − b ⌊a / b⌋,  of b's sign (a, b: any shapes that broadcast).
+
+    ⌊a / b⌋ is piecewise constant, so   dy = da − ⌊a / b⌋ db        so   ā = ȳ,   b̄ = −ȳ ⊙ ⌊a / b⌋
+
+    >>> remainder([7.0, -7.0], 4.0)
+    tensor([3., 1.], float64)
+    """
+    a, b = operands("remainder", a, b)
+    return record(a.data % b.data,
+                  (a, lambda gy: gy),
+                  (b, lambda gy: -gy * floor_divide(a, b)))
+
+
 def negative(x):
-    """Negation  y = −x.        x̄ = −ȳ"""
+    """Negation  y = −x.
+
+    dy = −dx        so   x̄ = −ȳ
+
+    >>> negative([1.0, -2.0])
+    tensor([-1.,  2.], float64)
+    """
     x = operand("negative", x)
     return record(-x.data, (x, lambda gy: -gy))
 
 
 def power(a, b):
-    """Power  y = aᵇ.
+    """Power  y = aᵇ  (a, b: any shapes that broadcast).
 
     dy = b aᵇ⁻¹ da + y log(a) db        so   ā = ȳ ⊙ b aᵇ⁻¹,   b̄ = ȳ ⊙ y log a
-    Conventions at a = 0, for first derivatives: a⁰ = 1 has slope 0 in a, and aᵇ has slope 0 in b
-    where b ≥ 0.
+
+    Conventions at a = 0, for first derivatives:
+        a⁰ = 1 has slope 0 in a;
+        aᵇ has slope 0 in b where b ≥ 0.
     Where a < 0 the slope in b is NaN.
+
+    >>> power([1.0, 2.0, 3.0], 2)
+    tensor([1., 4., 9.], float64)
     """
     a, b = operands("power", a, b)
     return record(a.data ** b.data,
@@ -76,76 +144,123 @@ def _slope_in_exponent(a, b, y):
 
 
 def exp(x):
-    """Exponential  y = eˣ.        dy = y ⊙ dx        so   x̄ = ȳ ⊙ y"""
+    """Exponential  y = eˣ.
+
+    dy = y ⊙ dx        so   x̄ = ȳ ⊙ y
+
+    >>> exp([0.0, 1.0])
+    tensor([1.      , 2.718282], float64)
+    """
     x = floating("exp", x)
     return record(backend.of(x.data).exp(x.data), (x, with_output(lambda gy, y: gy * y)))
 
 
 def expm1(x):
-    """y = eˣ − 1, accurate near 0.        x̄ = ȳ ⊙ eˣ
+    """y = eˣ − 1, accurate near 0.
 
-    eˣ is y + 1 too, but without digits where it is small.
+    dy = eˣ dx        so   x̄ = ȳ ⊙ eˣ
+    (eˣ = y + 1 as well, but where eˣ is small y + 1 has lost its digits.)
+
+    >>> expm1([0.0, 1e-20])
+    tensor([0.e+00, 1.e-20], float64)
     """
     x = floating("expm1", x)
     return record(backend.of(x.data).expm1(x.data), (x, lambda gy: gy * exp(x)))
 
 
 def log(x):
-    """Natural logarithm  y = log x.        dy = dx / x        so   x̄ = ȳ / x"""
+    """Natural logarithm  y = log x.
+
+    dy = dx / x        so   x̄ = ȳ / x
+
+    >>> log([1.0, 10.0])
+    tensor([0.      , 2.302585], float64)
+    """
     x = floating("log", x)
     return record(backend.of(x.data).log(x.data), (x, lambda gy: gy / x))
 
 
 def log1p(x):
-    """y = log(1 + x), accurate near 0.        x̄ = ȳ / (1 + x)"""
+    """y = log(1 + x), accurate near 0.
+
+    dy = dx / (1 + x)        so   x̄ = ȳ / (1 + x)
+
+    >>> log1p([0.0, 1e-20])
+    tensor([0.e+00, 1.e-20], float64)
+    """
     x = floating("log1p", x)
     return record(backend.of(x.data).log1p(x.data), (x, lambda gy: gy / (1 + x)))
 
 
 def sqrt(x):
-    """Square root  y = √x.        dy = dx / (2y)        so   x̄ = ȳ / (2y),   infinite at 0 (see `norm` for a safe one)"""
+    """Square root  y = √x.
+
+    x = y², so dx = 2y dy        so   x̄ = ȳ / (2y),   infinite at 0 (`norm` has a safe one)
+
+    >>> sqrt([4.0, 9.0])
+    tensor([2., 3.], float64)
+    """
     x = floating("sqrt", x)
     return record(backend.of(x.data).sqrt(x.data), (x, with_output(lambda gy, y: gy / (2 * y))))
 
 
 def square(x):
-    """Square  y = x².        x̄ = 2 ȳ ⊙ x"""
+    """Square  y = x².
+
+    dy = 2x ⊙ dx        so   x̄ = 2 ȳ ⊙ x
+
+    >>> square([2.0, -3.0])
+    tensor([4., 9.], float64)
+    """
     x = operand("square", x)
     return record(x.data * x.data, (x, lambda gy: gy * (2 * x)))
 
 
 def absolute(x):
-    """Absolute value  y = |x|.        x̄ = ȳ ⊙ sign(x),   0 at 0"""
+    """Absolute value  y = |x|.
+
+    dy = sign(x) ⊙ dx        so   x̄ = ȳ ⊙ sign(x),   0 at 0
+
+    >>> absolute([2.0, -3.0])
+    tensor([2., 3.], float64)
+    """
     x = operand("absolute", x)
     return record(abs(x.data), (x, lambda gy: gy * sign(x)))
 
 
 def sign(x):
-    """Sign  −1, 0 or 1.  Piecewise constant: its derivative is 0, so the result is a constant."""
+    """Sign  −1, 0 or 1.
+
+    Piecewise constant: its derivative is 0, so the result is a constant.
+
+    >>> sign([2.0, 0.0, -3.0])
+    tensor([ 1.,  0., -1.], float64)
+    """
     x = operand("sign", x)
     return constant(backend.of(x.data).sign(x.data))
 
 
-def sin(x):
-    """Sine (radians).        x̄ = ȳ ⊙ cos x"""
-    x = floating("sin", x)
-    return record(backend.of(x.data).sin(x.data), (x, lambda gy: gy * cos(x)))
-
-
-def cos(x):
-    """Cosine (radians).        x̄ = −ȳ ⊙ sin x"""
-    x = floating("cos", x)
-    return record(backend.of(x.data).cos(x.data), (x, lambda gy: -gy * sin(x)))
-
-
 def erf(x):
-    """Error function  y = 2/√π ∫₀ˣ e^(−t²) dt.        x̄ = ȳ ⊙ 2/√π e^(−x²)"""
+    """Error function  y = 2/√π ∫₀ˣ e^(−t²) dt.
+
+    dy = 2/√π e^(−x²) dx        so   x̄ = ȳ ⊙ 2/√π e^(−x²)
+
+    >>> erf([0.0, 1.0])
+    tensor([0.      , 0.842701], float64)
+    """
     x = floating("erf", x)
-    return record(backend.erf(x.data), (x, lambda gy: gy * (2 / math.sqrt(math.pi)) * exp(-square(x))))
+    return record(backend.erf(x.data),
+                  (x, lambda gy: gy * (2 / math.sqrt(math.pi)) * exp(-square(x))))
 
 
 def maximum(a, b):
-    """Larger of two.        ā = ȳ where a ≥ b,   b̄ = ȳ where a < b: a tie sends ȳ to the first"""
+    """Larger of two  (a, b: any shapes that broadcast).
+
+    ā = ȳ where a ≥ b,   b̄ = ȳ where a < b:   a tie sends ȳ to the first
+
+    >>> maximum([1.0, 5.0], 3.0)
+    tensor([3., 5.], float64)
+    """
     a, b = operands("maximum", a, b)
     return record(_library(a, b).maximum(a.data, b.data),
                   (a, lambda gy: keep(gy, a >= b)),
@@ -153,7 +268,13 @@ def maximum(a, b):
 
 
 def minimum(a, b):
-    """Smaller of two.        ā = ȳ where a ≤ b,   b̄ = ȳ where a > b: a tie sends ȳ to the first"""
+    """Smaller of two  (a, b: any shapes that broadcast).
+
+    ā = ȳ where a ≤ b,   b̄ = ȳ where a > b:   a tie sends ȳ to the first
+
+    >>> minimum([1.0, 5.0], 3.0)
+    tensor([1., 3.], float64)
+    """
     a, b = operands("minimum", a, b)
     return record(_library(a, b).minimum(a.data, b.data),
                   (a, lambda gy: keep(gy, a <= b)),
@@ -164,33 +285,43 @@ def _library(a, b):
     return backend.of(b.data if isinstance(a, Scalar) else a.data)
 
 
-def clip(x, lowest=None, highest=None):
-    """x held between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
+def clip(x, min=None, max=None):
+    """x kept between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
-    y = min(max(x, lowest), highest)        so   x̄ = ȳ where lowest ≤ x ≤ highest, 0 elsewhere;
-    a bound receives ȳ where x is beyond it.  Raises ValueError without a bound, or for numbers
-    lowest > highest.
+    y = min(max(x, low), high)        so   x̄ = ȳ where low ≤ x ≤ high, 0 elsewhere;
+    a bound receives ȳ where x is beyond it.  (low and high are the arguments min and max.)
+    Raises ValueError where neither is given, or for numbers min > max.
+
+    >>> clip([-2.0, 0.5, 3.0], 0, 1)
+    tensor([0. , 0.5, 1. ], float64)
     """
     x = operand("clip", x)
-    lowest, highest = _bound(lowest), _bound(highest)
-    if lowest is None and highest is None:
-        raise ValueError("clip: give lowest, highest or both")
-    if isinstance(lowest, Real) and isinstance(highest, Real) and lowest > highest:
-        raise ValueError(f"clip: lowest {lowest} is above highest {highest}")
-    y = x if lowest is None else maximum(x, lowest)
-    return y if highest is None else minimum(y, highest)
+    low, high = _bound("min", min), _bound("max", max)
+    if low is None and high is None:
+        raise ValueError("clip: give min, max or both")
+    if isinstance(low, Real) and isinstance(high, Real) and not low <= high:
+        raise ValueError(f"clip: min must be at most max, got min={low} and max={high}")
+    y = x if low is None else maximum(x, low)
+    return y if high is None else minimum(y, high)
 
 
-def _bound(value):
+def _bound(argument, value):
     """One number to which no gradient flows as a Python number, which promotes no array."""
-    single = getattr(value, "ndim", None) == 0 and not getattr(value, "requires_grad", False)
-    return value.item() if single else value
+    if value is None or type(value) in (int, float):
+        return value
+    value = operand("clip", value, argument)
+    return value.item() if value.ndim == 0 and not value.requires_grad else value
 
 
 def where(condition, a, b):
-    """a where the condition holds, b elsewhere.        ā = ȳ where it holds,   b̄ = ȳ elsewhere
+    """a where the condition holds, b elsewhere  (three shapes that broadcast).
 
-    The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken stays out.
+    ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
+    The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken
+    never reaches the other one.
+
+    >>> where([True, False], [1.0, 2.0], 0)
+    tensor([1., 0.], float64)
     """
     condition = operand("where", condition, "condition") != 0
     _, a = operands("where", condition, a, ("condition", "a"))
@@ -203,12 +334,22 @@ def where(condition, a, b):
 
 
 def keep(u, condition):
-    """u where the boolean condition holds, 0 elsewhere.  Linear in u:        ū = ȳ where it holds, 0 elsewhere"""
+    """u where the boolean condition holds, 0 elsewhere.
+
+    Linear in u        so   ū = ȳ where it holds, 0 elsewhere
+    """
     return record(kernels.keep(u.data, condition.data), (u, lambda gy: keep(gy, condition)))
 
 
 def astype(x, dtype):
-    """x in another dtype.        x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows."""
+    """x in another dtype.
+
+    x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows.
+    Raises TypeError for what is no floating-point, integer or boolean dtype.
+
+    >>> astype([1, 2], "float32")
+    tensor([1., 2.], float32)
+    """
     x = operand("astype", x)
     try:
         wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
@@ -220,35 +361,11 @@ def astype(x, dtype):
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))
 
 
-def _comparison(name, compare):
-    def operation(a, b):
-        a, b = operands(name, a, b)
-        return constant(compare(a.data, b.data))
-    operation.__name__ = name
-    operation.__doc__ = f"NumPy's `{name}`, elementwise: a boolean Tensor, through which no gradient flows."
-    return operation
-
-
-equal = _comparison("equal", lambda a, b: a == b)
-not_equal = _comparison("not_equal", lambda a, b: a != b)
-less = _comparison("less", lambda a, b: a < b)
-less_equal = _comparison("less_equal", lambda a, b: a <= b)
-greater = _comparison("greater", lambda a, b: a > b)
-greater_equal = _comparison("greater_equal", lambda a, b: a >= b)
-
-
-def zeros_like(x):
-    """Zeros of x's shape, dtype and device."""
-    x = operand("zeros_like", x)
-    return constant(backend.of(x.data).zeros_like(x.data))
-
-
-def ones_like(x):
-    """Ones of x's shape, dtype and device."""
-    x = operand("ones_like", x)
-    return constant(backend.of(x.data).ones_like(x.data))
-
-
 def stop_gradient(x):
-    """x as a constant: no cotangent flows back."""
+    """x as a constant: no cotangent flows back.
+
+    >>> from minidl.tensor import tensor
+    >>> stop_gradient(tensor([1.0], requires_grad=True))
+    tensor([1.], float64)
+    """
     return operand("stop_gradient", x).detach()

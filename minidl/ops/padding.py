@@ -4,8 +4,8 @@ padding: an integer; or for each spatial axis an integer or a pair (before, afte
 
     P = ceil(S / s),   before + after = max((P − 1)·s + d·(K − 1) + 1 − S, 0),   the odd one after,
 
-as TensorFlow pads.  The kernels pad both sides alike.  What is more on one side is added to x first,
-by `pad`, an operation with a rule of its own: so every rule and adjoint follows by composition.
+as TensorFlow pads.  The kernels pad both sides alike.  So the rest, on one side, is first added to
+x by `pad`, an operation with a rule of its own: every rule and adjoint follows by composition.
 """
 from minidl.kernels.geometry import same_padding
 from minidl.operands import sides
@@ -26,5 +26,5 @@ def evened(x, pairs, value=0):
     both = tuple(min(pair) for pair in pairs)
     more = [(before - least, after - least) for (before, after), least in zip(pairs, both)]
     if any(map(any, more)):
-        x = pad(x, [(0, 0), *more, (0, 0)], value=value)
+        x = pad(x, [(0, 0), *more, (0, 0)], constant_values=value)
     return x, both

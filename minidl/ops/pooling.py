@@ -1,11 +1,12 @@
 """Pooling over windows, in 1, 2 and 3 dimensions, channels last: x (N, *S, C) → y (N, *P, C).
 
-P = floor((S + 2·pad − K) / s) + 1 along each axis.  window, stride, padding: an integer, or one per spatial axis; the
-stride is by default the window.  The padding of max_pool and average_pool may differ before and after, (before, after)
+P = floor((S + 2·pad − K) / s) + 1 along each axis, K the kernel_size.
+kernel_size, stride, padding: an integer, or one per spatial axis; the stride is by default the
+kernel_size.  The padding of max_pool and average_pool may differ before and after, (before, after)
 for an axis, or be "same", for P = ceil(S / s): see padding.py.
 
-Average pooling is linear, and max pooling is linear once its switches are fixed, so both come in adjoint pairs:
-average-pool with spreading, select with unpool.
+Average pooling is linear, and max pooling is linear once its switches are fixed, so both come in
+adjoint pairs: average-pool with spreading, select with unpool.
 """
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,9 @@ from minidl import kernels
 from minidl.kernels.geometry import Geometry, output_sizes
 from minidl.kernels.precision import lowest
 from minidl.operands import operand, per_axis, same_device
+from minidl.ops.extremes import max
 from minidl.ops.padding import evened, widths
-from minidl.ops.reduction import max, mean
+from minidl.ops.reduction import mean
 from minidl.recording import is_recording
 from minidl.tensor import constant, record
 
@@ -28,66 +30,94 @@ class Switches:
     geometry: Geometry
 
 
-def max_pool(x, window, stride=None, padding=0):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c]; padding counts as −∞, and is at most half the window.
+def max_pool(x, kernel_size, stride=None, padding=0):
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c]: (N, *S, C) → (N, *P, C).
 
-    dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches): a tie sends ȳ to the first maximum of the window
-    Raises ValueError where the window is larger than the padded input, or the padding than half the window.
+    padding counts as −∞, and is at most half the window.
+    dL = ⟨ȳ, dx at the switches⟩        so   x̄ = unpool(ȳ, switches)
+    A tie sends ȳ to the first maximum of the window.
+    Raises ValueError where the window is larger than the padded input, or the padding than half the
+    window.
+
+    >>> max_pool([[[1.0], [3.0], [2.0], [5.0]]], 2).numpy().ravel()
+    array([3., 5.])
     """
     x = operand("max_pool", x)
-    window, stride, pairs, places = _windows("max_pool", x, window, stride, padding)
-    # What is added stands after x only, where no switch finds it, as a tie goes to the first.
+    window, stride, pairs, places = _windows("max_pool", x, kernel_size, stride, padding)
+    # Extra padding stands after x only, where no switch points to it, as a tie goes to the first.
     pairs = [(before, after if after > before else before) for before, after in pairs]
     x, padding = evened(x, pairs, lowest(x.dtype))
     y, _ = _max_pool(x, _geometry(x, window, stride, padding), x.requires_grad and is_recording())
     return y if y.shape[1:-1] == places else y[(slice(None), *map(slice, places))]
 
 
-def max_pool_with_switches(x, window, stride=None, padding=0):
-    """(max_pool(x), its Switches), for going back with `unpool`; padding is the same before and after.
+def max_pool_with_switches(x, kernel_size, stride=None, padding=0):
+    """(max_pool(x), its Switches), to go back with `unpool`; padding is the same before and after.
 
-    Source: Zeiler and Fergus 2013.
+    Shapes, rule and errors are max_pool's.  Source: Zeiler and Fergus 2013.
+
+    >>> y, switches = max_pool_with_switches([[[1.0], [3.0], [2.0], [5.0]]], 2)
+    >>> unpool(y, switches).numpy().ravel()
+    array([0., 3., 0., 5.])
     """
     x = operand("max_pool_with_switches", x)
-    padding = per_axis("max_pool_with_switches", "padding", padding, len(_spatial_axes("max_pool_with_switches", x)), 0)
-    window, stride, *_ = _windows("max_pool_with_switches", x, window, stride, padding)
+    axes = _spatial_axes("max_pool_with_switches", x)
+    padding = per_axis("max_pool_with_switches", "padding", padding, len(axes), 0)
+    window, stride, *_ = _windows("max_pool_with_switches", x, kernel_size, stride, padding)
     return _max_pool(x, _geometry(x, window, stride, padding), True)
 
 
 def _max_pool(x, g, find):
-    """The switches are found on the way, while the windows are at hand: nothing else need be kept for going back."""
+    """The maxima and their Switches, found in one pass; the rule needs nothing else.
+    """
     value, found = kernels.max_pool(x.data, g, find)
     switches = Switches(found, g)
     return record(value, (x, lambda gy: unpool(gy, switches))), switches
 
 
 def _select(x, switches):
-    """y[n, p, c] = x at the switch.        x̄ = unpool(ȳ)"""
-    return record(kernels.select(x.data, switches.array, switches.geometry), (x, lambda gy: unpool(gy, switches)))
+    """y[n, p, c] = x at the switch.
+
+    The adjoint of unpool        so   x̄ = unpool(ȳ, switches)
+    """
+    return record(kernels.select(x.data, switches.array, switches.geometry),
+                  (x, lambda gy: unpool(gy, switches)))
 
 
 def unpool(u, switches):
-    """u (N, *P, C) put back where the switches point, zeros elsewhere: (N, *S, C).        ū = x̄ at the switches
+    """u (N, *P, C) put where the switches point, zeros elsewhere: (N, *S, C).
 
-    Raises ValueError where u does not have the switches' shape, TypeError where they are no Switches.
+    ū = x̄ at the switches
+    Raises ValueError where u does not have the switches' shape, TypeError for what is no Switches.
+
+    >>> _, switches = max_pool_with_switches([[[1.0], [3.0], [2.0], [5.0]]], 2)
+    >>> unpool([[[10.0], [20.0]]], switches).numpy().ravel()
+    array([ 0., 10.,  0., 20.])
     """
     u = operand("unpool", u, "u")
     if not isinstance(switches, Switches):
-        raise TypeError(f"unpool: switches must be those of max_pool_with_switches, got {type(switches).__name__}")
+        raise TypeError("unpool: switches must be those of max_pool_with_switches, "
+                        f"got {type(switches).__name__}")
     if u.shape != switches.array.shape:
-        raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape {switches.array.shape}")
+        raise ValueError(f"unpool: u of shape {u.shape} does not fit switches of shape "
+                         f"{switches.array.shape}")
     same_device("unpool", u=u, switches=constant(switches.array))
-    return record(kernels.unpool(u.data, switches.array, switches.geometry), (u, lambda gx: _select(gx, switches)))
+    return record(kernels.unpool(u.data, switches.array, switches.geometry),
+                  (u, lambda gx: _select(gx, switches)))
 
 
-def average_pool(x, window, stride=None, padding=0):
-    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]; padding counts as zeros (TensorFlow leaves it out of the mean).
+def average_pool(x, kernel_size, stride=None, padding=0):
+    """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c]: (N, *S, C) → (N, *P, C).
 
+    padding counts as zeros (TensorFlow leaves it out of the mean).
     dL = ⟨ȳ, mean dx⟩        so   x̄ = each ȳ / |K| spread over its window
     Raises ValueError as max_pool does.
+
+    >>> average_pool([[[1.0], [3.0], [2.0], [5.0]]], 2).numpy().ravel()
+    array([2. , 3.5])
     """
     x = operand("average_pool", x)
-    window, stride, pairs, _ = _windows("average_pool", x, window, stride, padding)
+    window, stride, pairs, _ = _windows("average_pool", x, kernel_size, stride, padding)
     x, padding = evened(x, pairs)
     return _window_mean(x, _geometry(x, window, stride, padding))
 
@@ -101,35 +131,49 @@ def _spread(u, g):
 
 
 def global_average_pool(x):
-    """Mean over all places: (N, *S, C) → (N, C).  Raises ValueError where there are none."""
+    """Mean over all positions: (N, *S, C) → (N, C).
+
+    x̄ = ȳ / |S| at every position.  Raises ValueError where there are none.
+
+    >>> global_average_pool([[[1.0], [3.0]]])
+    tensor([[2.]], float64)
+    """
     x = operand("global_average_pool", x)
     return mean(x, _spatial_axes("global_average_pool", x))
 
 
 def global_max_pool(x):
-    """Maximum over all places: (N, *S, C) → (N, C); a tie goes to the first.  Raises ValueError where there are none."""
+    """Maximum over all positions: (N, *S, C) → (N, C).
+
+    x̄ = ȳ at the first position that has it, 0 elsewhere.  Raises ValueError where there are none.
+
+    >>> global_max_pool([[[1.0], [3.0]]])
+    tensor([[3.]], float64)
+    """
     x = operand("global_max_pool", x)
     return max(x, _spatial_axes("global_max_pool", x))
 
 
 def _spatial_axes(operation, x):
     if x.ndim < 3:
-        raise ValueError(f"{operation}: x must be (N, *S, C) with at least one spatial axis, got shape {x.shape}")
+        raise ValueError(f"{operation}: x must be (N, *S, C) with at least one spatial axis, "
+                         f"got shape {x.shape}")
     if 0 in x.shape[1:-1]:
         raise ValueError(f"{operation}: x of shape {x.shape} has no pixels")
     return tuple(range(1, x.ndim - 1))
 
 
 def _windows(operation, x, window, stride, padding):
-    """window, stride, the padding (before, after) and the places *P, for each spatial axis; checked."""
+    """Window, stride, padding (before, after) and the places *P, for each spatial axis; checked."""
     n = len(_spatial_axes(operation, x))
-    window = per_axis(operation, "window", window, n, 1)
+    window = per_axis(operation, "kernel_size", window, n, 1)
     stride = window if stride is None else per_axis(operation, "stride", stride, n, 1)
     pairs = widths(operation, padding, x.shape[1:-1], window, stride, (1,) * n)
     if any(2 * p > k for pair, k in zip(pairs, window) for p in pair):
         raise ValueError(f"{operation}: padding {padding} is more than half the window {window}")
     padded = [before + size + after for size, (before, after) in zip(x.shape[1:-1], pairs)]
-    return window, stride, pairs, output_sizes(operation, padded, window, stride, (0,) * n, (1,) * n)
+    places = output_sizes(operation, padded, window, stride, (0,) * n, (1,) * n)
+    return window, stride, pairs, places
 
 
 def _geometry(x, window, stride, padding):

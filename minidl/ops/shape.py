@@ -1,16 +1,38 @@
-"""Rearranging, joining and extending arrays.  All are linear: each rule is the operation's adjoint."""
+"""Rearranging, joining and extending arrays.
+
+All are linear, y = A x.  So dL = ⟨ȳ, A dx⟩ = ⟨Aᵀ ȳ, dx⟩ and x̄ = Aᵀ ȳ: each rule is the operation's
+adjoint.
+"""
 import math
 from numbers import Integral
 
 from minidl import backend
-from minidl.operands import broadcast_shape, integers, normalize_axes, normalize_axis, number, operand, same_device
+from minidl.operands import (
+    broadcast_shape,
+    integers,
+    listed,
+    normalize_axes,
+    normalize_axis,
+    number,
+    operand,
+    same_device,
+    sizes,
+)
 from minidl.tensor import constant, record
 
 
 def reshape(x, *shape):
-    """The same elements in another shape; one length may be −1.        x̄ = ȳ in x's shape"""
+    """The same elements in another shape (*shape or one tuple); one length may be −1, what is left.
+
+    dL = ⟨ȳ, dx in the new shape⟩        so   x̄ = ȳ in x's shape
+    Raises ValueError where the number of elements differs, TypeError for what is no integer.
+
+    >>> reshape([1, 2, 3, 4, 5, 6], (2, -1))
+    tensor([[1, 2, 3],
+            [4, 5, 6]], int64)
+    """
     x = operand("reshape", x)
-    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    shape = integers("reshape", "shape", shape[0] if len(shape) == 1 else shape)
     known = math.prod(n for n in shape if n != -1)
     fits = x.size == known if -1 not in shape else known and x.size % known == 0
     if not fits or shape.count(-1) > 1 or min((0, *shape)) < -1:
@@ -20,32 +42,61 @@ def reshape(x, *shape):
 
 
 def transpose(x, *axes):
-    """Axes permuted; reversed if none are given.        x̄ = ȳ with the inverse permutation"""
+    """Axes permuted; reversed if none are given.  y's axis k is x's axis axes[k].
+
+    x̄ = ȳ with the inverse permutation.  Raises ValueError for what is no permutation of the axes.
+
+    >>> transpose([[1, 2, 3], [4, 5, 6]])
+    tensor([[1, 4],
+            [2, 5],
+            [3, 6]], int64)
+    """
     x = operand("transpose", x)
-    axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    axes = integers("transpose", "axes", axes) if axes and axes != (None,) else tuple(reversed(range(x.ndim)))
+    axes = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    if not axes or axes == (None,):
+        axes = range(x.ndim)[::-1]
+    axes = integers("transpose", "axes", axes)
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes of shape {x.shape}")
+        raise ValueError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes "
+                         f"of shape {x.shape}")
     positive = [a % x.ndim for a in axes]
     inverse = tuple(positive.index(i) for i in range(x.ndim))
     return record(x.data.transpose(axes), (x, lambda gy: transpose(gy, inverse)))
 
 
-def swapaxes(x, first, second):
-    """Two axes exchanged.        x̄ = ȳ with the same two exchanged"""
+def swapaxes(x, axis1, axis2):
+    """Two axes exchanged.
+
+    x̄ = ȳ with the same two exchanged.  Raises ValueError for an axis out of range.
+
+    >>> swapaxes([[1, 2], [3, 4]], 0, 1)
+    tensor([[1, 3],
+            [2, 4]], int64)
+    """
     x = operand("swapaxes", x)
-    first, second = (normalize_axis("swapaxes", axis, x.ndim) for axis in (first, second))
+    first, second = (normalize_axis("swapaxes", axis, x.ndim) for axis in (axis1, axis2))
     order = list(range(x.ndim))
     order[first], order[second] = order[second], order[first]
     return transpose(x, order)
 
 
 def moveaxis(x, source, destination):
-    """Axes moved to other positions, the rest staying in order, as NumPy's."""
+    """Axes moved from the positions `source` to `destination` (an integer each, or several).
+
+    The other axes stay in order.  A transpose, so x̄ = ȳ with the axes moved back.
+    Raises ValueError for axes that are out of range, named twice, or not as many as positions.
+
+    >>> moveaxis([[[1, 2]], [[3, 4]]], 0, -1).shape
+    (1, 2, 2)
+    """
     x = operand("moveaxis", x)
-    source, destination = integers("moveaxis", "source", source), integers("moveaxis", "destination", destination)
-    if len(normalize_axes("moveaxis", source, x.ndim)) != len(normalize_axes("moveaxis", destination, x.ndim)):
-        raise ValueError(f"moveaxis: {len(source)} axes cannot move to {len(destination)} positions")
+    source = integers("moveaxis", "source", source)
+    destination = integers("moveaxis", "destination", destination)
+    normalize_axes("moveaxis", source, x.ndim)              # which refuses what is out of range
+    normalize_axes("moveaxis", destination, x.ndim)
+    if len(source) != len(destination):
+        raise ValueError(f"moveaxis: {len(source)} axes cannot move to {len(destination)} "
+                         "positions")
     moves = sorted(zip((a % x.ndim for a in destination), (a % x.ndim for a in source)))
     order = [i for i in range(x.ndim) if i not in [s for _, s in moves]]
     for d, s in moves:
@@ -54,20 +105,36 @@ def moveaxis(x, source, destination):
 
 
 def expand_dims(x, axis):
-    """A new axis of length 1 at `axis` (an integer or a tuple) of the result."""
+    """A new axis of length 1 at `axis` (an integer or a tuple) of the result.
+
+    A reshape, so x̄ = ȳ in x's shape.  Raises ValueError for axes out of range or named twice.
+
+    >>> expand_dims([1, 2], 1)
+    tensor([[1],
+            [2]], int64)
+    """
     x = operand("expand_dims", x)
     axes = integers("expand_dims", "axis", axis)
     ndim = x.ndim + len(axes)
     if any(not -ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) < len(axes):
-        raise ValueError(f"expand_dims: axis {axis} is out of range or repeated for a result of {ndim} dimensions")
+        raise ValueError(f"expand_dims: axis {axis} is out of range or repeated for a result of "
+                         f"{ndim} dimensions")
     new, lengths = {a % ndim for a in axes}, iter(x.shape)
     return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
 def squeeze(x, axis=None):
-    """Axes of length 1 removed: all of them, or those named."""
+    """Axes of length 1 removed: all of them, or those named.
+
+    A reshape, so x̄ = ȳ in x's shape.  Raises ValueError for an axis of another length.
+
+    >>> squeeze([[1, 2]])
+    tensor([1, 2], int64)
+    """
     x = operand("squeeze", x)
-    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else integers("squeeze", "axis", axis)
+    if axis is None:
+        axis = [i for i, n in enumerate(x.shape) if n == 1]
+    axes = integers("squeeze", "axis", axis)
     for a in axes:
         if not -x.ndim <= a < x.ndim or x.shape[a] != 1:
             raise ValueError(f"squeeze: axis {a} of shape {x.shape} does not have length 1")
@@ -76,42 +143,73 @@ def squeeze(x, axis=None):
 
 
 def flatten(x):
-    """All elements in one axis."""
+    """All elements in one axis, in C order: (…) → (size,).
+
+    A reshape, so x̄ = ȳ in x's shape.
+
+    >>> flatten([[1, 2], [3, 4]])
+    tensor([1, 2, 3, 4], int64)
+    """
     return reshape(x, (-1,) if operand("flatten", x).size else (0,))
 
 
 def broadcast_to(x, shape):
-    """x repeated along axes of length 1 (and new leading ones) to `shape`.        x̄ = ȳ summed along them"""
+    """x repeated along axes of length 1, and along new leading ones, to `shape`.
+
+    The adjoint of `sum_to`        so   x̄ = ȳ summed along those axes
+    Raises ValueError where x does not broadcast to that shape.
+
+    >>> broadcast_to([1, 2], (2, 2))
+    tensor([[1, 2],
+            [1, 2]], int64)
+    """
     x = operand("broadcast_to", x)
-    shape = tuple(shape)
+    shape = sizes("broadcast_to", "shape", shape)
     if broadcast_shape("broadcast_to", x.shape, shape, ("x", "the result")) != shape:
         raise ValueError(f"broadcast_to: {x.shape} does not broadcast to {shape}")
     origin = x.shape
-    return record(backend.of(x.data).broadcast_to(x.data, shape), (x, lambda gy: gy.sum_to(origin)))
+    return record(backend.of(x.data).broadcast_to(x.data, shape),
+                  (x, lambda gy: gy.sum_to(origin)))
 
 
 def concatenate(tensors, axis=0):
-    """Arrays joined along an axis.        Each input's cotangent is its own stretch of ȳ."""
+    """Arrays joined along an axis they have: (…, nᵢ, …) → (…, Σ nᵢ, …).
+
+    dL = Σᵢ ⟨the slice of ȳ where xᵢ stands, dxᵢ⟩        so   x̄ᵢ = that slice of ȳ
+    Raises ValueError for no arrays, or for shapes that differ along another axis.
+
+    >>> concatenate([[1, 2], [3]])
+    tensor([1, 2, 3], int64)
+    """
     tensors = _to_join("concatenate", tensors)
     first = tensors[0]
     axis = normalize_axis("concatenate", axis, first.ndim)
     for i, x in enumerate(tensors):
-        if x.shape[:axis] + x.shape[axis + 1:] != first.shape[:axis] + first.shape[axis + 1:] or x.ndim != first.ndim:
-            raise ValueError(f"concatenate: tensors[{i}] of shape {x.shape} differs from tensors[0] of shape {first.shape} "
-                             f"beyond axis {axis}")
+        around, wanted = (t.shape[:axis] + t.shape[axis + 1:] for t in (x, first))
+        if around != wanted or x.ndim != first.ndim:
+            raise ValueError(f"concatenate: tensors[{i}] of shape {x.shape} differs from "
+                             f"tensors[0] of shape {first.shape} beyond axis {axis}")
 
-    def stretch(start, length):
+    def reading(start, length):
         return lambda gy: gy[(slice(None),) * axis + (slice(start, start + length),)]
 
     rules, start = [], 0
     for x in tensors:
-        rules.append((x, stretch(start, x.shape[axis])))
+        rules.append((x, reading(start, x.shape[axis])))
         start += x.shape[axis]
     return record(backend.of(first.data).concatenate([x.data for x in tensors], axis), *rules)
 
 
 def stack(tensors, axis=0):
-    """Arrays of one shape joined along a new axis."""
+    """n arrays of one shape joined along a new axis, of length n.
+
+    x̄ᵢ = ȳ at position i of that axis, by composition.
+    Raises ValueError for no arrays, or for different shapes.
+
+    >>> stack([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]], int64)
+    """
     tensors = _to_join("stack", tensors)
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
@@ -122,86 +220,138 @@ def stack(tensors, axis=0):
 
 def _to_join(operation, tensors):
     """A sequence of arrays as Tensors of one device, at least one."""
-    tensors = [operand(operation, x, f"tensors[{i}]") for i, x in enumerate(tensors)]
+    tensors = [operand(operation, x, f"tensors[{i}]")
+               for i, x in enumerate(listed(operation, "tensors", tensors, "arrays"))]
     if not tensors:
         raise ValueError(f"{operation}: no arrays to join")
     same_device(operation, **{f"tensors[{i}]": x for i, x in enumerate(tensors)})
     return tensors
 
 
-def split(x, sections, axis=0):
-    """A list of pieces along an axis: an integer for that many equal ones, or the positions at which to cut."""
+def split(x, indices_or_sections, axis=0):
+    """A list of pieces along an axis.
+
+    indices_or_sections: an integer n for n equal pieces, or the positions at which to cut.
+    Each piece is a slice, so x̄ = its cotangent at its place, by composition.
+    Raises ValueError where the axis does not divide into n.
+
+    >>> split([1, 2, 3, 4], 2)
+    [tensor([1, 2], int64), tensor([3, 4], int64)]
+    >>> split([1, 2, 3, 4], [1])
+    [tensor([1], int64), tensor([2, 3, 4], int64)]
+    """
     x = operand("split", x)
     axis = normalize_axis("split", axis, x.ndim)
-    length, inner = x.shape[axis], integers("split", "sections", sections)
-    if isinstance(sections, Integral):
+    length = x.shape[axis]
+    inner = integers("split", "indices_or_sections", indices_or_sections)
+    if isinstance(indices_or_sections, Integral):
+        sections, = inner
         if sections < 1 or length % sections:
-            raise ValueError(f"split: {length} along axis {axis} does not divide into {sections} equal sections")
+            raise ValueError(f"split: {length} along axis {axis} does not divide into "
+                             f"{sections} equal sections")
         inner = [i * (length // sections) for i in range(1, sections)]
     cuts = [0, *inner, length]
-    return [x[(slice(None),) * axis + (slice(start, stop),)] for start, stop in zip(cuts, cuts[1:])]
+    return [x[(slice(None),) * axis + (slice(start, stop),)]
+            for start, stop in zip(cuts, cuts[1:])]
 
 
 PADDINGS = "constant", "edge", "reflect", "symmetric", "wrap"
 
 
-def pad(x, widths, mode="constant", value=0.0):
-    """x extended on every side.        x̄ = ȳ cropped (constant), or each copy's cotangent added to its original
+def pad(x, pad_width, mode="constant", constant_values=0.0):
+    """x extended before and after along its axes.
 
-    widths: an integer, or one integer or (before, after) per axis; not negative.
-    mode: "constant" fills with `value`; "edge", "reflect", "symmetric" and "wrap" repeat the array as numpy.pad does.
+    pad_width: ≥ 0; an integer or one pair (before, after) for all axes, or a list of pairs, one per
+        axis, in which an integer stands for an equal pair.
+    mode: "constant" fills with constant_values, one number; "edge", "reflect", "symmetric" and
+        "wrap" repeat the array as numpy.pad does.
+    x̄ = ȳ without what was added (constant), or with each copy's cotangent added to its original
+    Raises ValueError for negative or misfitting widths and other modes.
+
+    >>> pad([1, 2], (1, 2), constant_values=9)
+    tensor([9, 1, 2, 9, 9], int64)
+    >>> pad([1, 2, 3], 2, mode="reflect")
+    tensor([3, 2, 1, 2, 3, 2, 1], int64)
     """
     x = operand("pad", x)
     if mode not in PADDINGS:
         raise ValueError(f"pad: mode must be one of {', '.join(map(repr, PADDINGS))}, got {mode!r}")
-    widths = _pad_widths(x, widths)
+    widths = _pad_widths(x, pad_width)
     if mode == "constant":
-        return _pad_constant(x, widths, number("pad", "value", value))
+        return _pad_constant(x, widths, number("pad", "constant_values", constant_values))
     host = backend.CPU.module
     for axis, (before, after) in enumerate(widths):
         if before or after:
             if x.shape[axis] == 0 or mode == "reflect" and max(before, after) >= x.shape[axis]:
-                raise ValueError(f"pad: mode {mode!r} cannot extend length {x.shape[axis]} along axis {axis} by "
-                                 f"{(before, after)}")
+                raise ValueError(f"pad: mode {mode!r} cannot extend length {x.shape[axis]} along "
+                                 f"axis {axis} by {(before, after)}")
             positions = host.pad(host.arange(x.shape[axis]), (before, after), mode)
             x = x.take(constant(backend.move(positions, backend.device_of(x.data))), axis)
     return x
 
 
 def _pad_widths(x, widths):
-    widths = list(widths) if hasattr(widths, "__iter__") else [widths] * x.ndim
-    pairs = tuple(integers("pad", "widths", w if hasattr(w, "__iter__") else (w, w)) for w in widths)
+    """(before, after) for each axis."""
+    each = list(widths) if hasattr(widths, "__iter__") else [widths] * 2
+    if len(each) == 2 and all(hasattr(width, "__index__") for width in each):
+        each = [tuple(each)]
+    if len(each) == 1:                                      # the same for all axes
+        each = each * x.ndim
+    pairs = [integers("pad", "pad_width", w if hasattr(w, "__iter__") else (w, w)) for w in each]
     if len(pairs) != x.ndim or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
-        raise ValueError(f"pad: widths {widths} must be one (before, after) ≥ 0 for each of the {x.ndim} axes of {x.shape}")
+        raise ValueError(f"pad: pad_width {widths} must be one (before, after) ≥ 0 for each of the "
+                         f"{x.ndim} axes of {x.shape}")
+    sizes("pad", "the padded shape", [b + n + a for n, (b, a) in zip(x.shape, pairs)])
     return pairs
 
 
-def _pad_constant(x, widths, value=0.0):
+def _pad_constant(x, widths, value):
     xp = backend.of(x.data)
-    padded = xp.full([before + n + after for n, (before, after) in zip(x.shape, widths)], value, x.dtype)
+    shape = [before + n + after for n, (before, after) in zip(x.shape, widths)]
+    padded = xp.full(shape, value, x.dtype)
     inside = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape, widths))
     padded[inside] = x.data
     return record(padded, (x, lambda gy: gy[inside]))
 
 
 def flip(x, axis=None):
-    """Order reversed along the axes (None: all).        x̄ = ȳ reversed"""
+    """Order reversed along the axes (None: all).
+
+    x̄ = ȳ reversed.  Raises ValueError for an axis out of range.
+
+    >>> flip([1, 2, 3])
+    tensor([3, 2, 1], int64)
+    """
     x = operand("flip", x)
     normalize_axes("flip", axis, x.ndim)
     return record(backend.of(x.data).flip(x.data, axis), (x, lambda gy: flip(gy, axis)))
 
 
 def roll(x, shift, axis=None):
-    """Elements moved along the axes by `shift`, those that leave entering at the other end.        x̄ = ȳ rolled back"""
+    """Elements moved along the axes by `shift`; those that leave enter at the other end.
+
+    x̄ = ȳ rolled back.  axis None: of the flattened array, in x's shape.
+    Raises ValueError for an axis out of range, TypeError for a shift that is no integer.
+
+    >>> roll([1, 2, 3], 1)
+    tensor([3, 1, 2], int64)
+    """
     x = operand("roll", x)
     normalize_axes("roll", axis, x.ndim)
     shift = integers("roll", "shift", shift)
     back = tuple(-s for s in shift)
-    return record(backend.of(x.data).roll(x.data, shift, axis), (x, lambda gy: roll(gy, back, axis)))
+    return record(backend.of(x.data).roll(x.data, shift, axis),
+                  (x, lambda gy: roll(gy, back, axis)))
 
 
 def repeat(x, repeats, axis=None):
-    """Each element `repeats` times in a row along an axis (None: of the flattened array).        x̄ = Σ over the copies"""
+    """Each element `repeats` times in a row along an axis (None: of the flattened array).
+
+    x̄ = Σ ȳ over the copies, by composition.  Raises ValueError unless repeats is an integer ≥ 0.
+
+    >>> repeat([1, 2], 2)
+    tensor([1, 1, 2, 2], int64)
+    """
     x = operand("repeat", x)
     if axis is None:
         x, axis = flatten(x), 0
@@ -209,18 +359,27 @@ def repeat(x, repeats, axis=None):
         raise ValueError(f"repeat: repeats must be an integer ≥ 0, got {repeats!r}")
     axis = normalize_axis("repeat", axis, x.ndim)
     before, after = x.shape[:axis + 1], x.shape[axis + 1:]
-    copies = broadcast_to(reshape(x, before + (1,) + after), before + (repeats,) + after)
+    sizes("repeat", "the repeated shape", (*before, repeats, *after))
+    copies = broadcast_to(reshape(x, before + (1,) + after),            # (…, n, repeats, …)
+                          before + (repeats,) + after)
     return reshape(copies, before[:-1] + (before[-1] * repeats,) + after)
 
 
-def tile(x, repeats):
-    """The whole array repeated along each axis.        x̄ = Σ over the copies"""
+def tile(x, reps):
+    """The whole array repeated, reps times along each axis; fewer reps are for the last axes.
+
+    x̄ = Σ ȳ over the copies, by composition.  Raises ValueError for negative reps.
+
+    >>> tile([1, 2], 2)
+    tensor([1, 2, 1, 2], int64)
+    """
     x = operand("tile", x)
-    repeats = integers("tile", "repeats", repeats)
-    if any(r < 0 for r in repeats):
-        raise ValueError(f"tile: repeats must not be negative, got {repeats}")
+    repeats = sizes("tile", "reps", reps)
     ndim = max(x.ndim, len(repeats))
-    repeats, shape = (1,) * (ndim - len(repeats)) + repeats, (1,) * (ndim - x.ndim) + x.shape
-    interleaved = broadcast_to(reshape(x, tuple(m for n in shape for m in (1, n))),
-                               tuple(m for r, n in zip(repeats, shape) for m in (r, n)))
-    return reshape(interleaved, tuple(r * n for r, n in zip(repeats, shape)))
+    repeats = (1,) * (ndim - len(repeats)) + repeats
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    sizes("tile", "the tiled shape", repeats + shape)
+    copies = broadcast_to(reshape(x, tuple(m for n in shape for m in (1, n))),
+                          tuple(m for r, n in zip(repeats, shape) for m in (r, n)))
+    # copies (r₀, n₀, r₁, n₁, …)
+    return reshape(copies, tuple(r * n for r, n in zip(repeats, shape)))

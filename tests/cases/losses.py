@@ -64,3 +64,31 @@ for _form, _power in ("squared", 2), ("euclidean", 1):
              value=lambda a, p, n, _p=_power: np.maximum(0, _distance(a, p) ** _p - _distance(a, n) ** _p + 9.0))
 loss("triplet", *[normal(6, 3)] * 3, words="some-inactive", margin=0.5,
      value=lambda a, p, n: np.maximum(0, _distance(a, p) ** 2 - _distance(a, n) ** 2 + 0.5))
+
+# cross_entropy with class weights, ignored labels, label smoothing, soft targets
+
+
+def _general(z, q, weight, smoothing=0.0):
+    q = (1 - smoothing) * q + smoothing / z.shape[-1]
+    return -(q * weight * special.log_softmax(z, -1)).sum(-1)
+
+
+WEIGHT = np.array([0.5, 2.0, 0.0])
+loss("cross_entropy", normal(4, 3), between(0, 1, 4, 3), words="soft", value=lambda z, q: _general(z, q, 1))
+loss("cross_entropy", normal(4, 3), between(0, 1, 4, 3), words="soft-weighted", weight=WEIGHT,
+     label_smoothing=0.1, value=lambda z, q: _general(z, q, WEIGHT, 0.1))
+loss("cross_entropy", normal(4, 3), integers(3, 4), words="smooth", label_smoothing=0.1,
+     value=lambda z, y: _general(z, np.eye(3)[y], 1, 0.1))
+LABELS, USED = np.array([0, 1, -7, 2, 1]), np.array([True, True, False, True, True])
+
+
+def _masked(z, reduction):
+    each = _general(z, np.eye(3)[LABELS * USED], WEIGHT, 0.2) * USED
+    return each.sum() / WEIGHT[LABELS[USED]].sum() if reduction == "mean" else REDUCTIONS[reduction](each)
+
+
+for _reduction in REDUCTIONS:
+    case("cross_entropy", normal(5, 3), words=f"weighted-smooth-ignoring-{_reduction}",
+         call=lambda z, _r=_reduction: losses.cross_entropy(z, LABELS, _r, weight=WEIGHT, ignore_index=-7,
+                                                            label_smoothing=0.2),
+         value=lambda z, _r=_reduction: _masked(z, _r))

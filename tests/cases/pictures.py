@@ -45,23 +45,23 @@ case("conv_transpose", normal(1, 3, 4), normal(3, 2, 4), options={"stride": 2, "
 case("conv_transpose", normal(1, 1, 1, 2), normal(2, 2, 3, 2), normal(3), words="pixel")
 
 case("max_pool", distinct(2, 5, 2), args=(2,))
-case("max_pool", distinct(1, 4, 5, 2), options={"window": (3, 2), "stride": (1, 2), "padding": 1})
-case("max_pool", distinct(1, 3, 2, 3, 1), options={"window": 2, "stride": 1})
+case("max_pool", distinct(1, 4, 5, 2), options={"kernel_size": (3, 2), "stride": (1, 2), "padding": 1})
+case("max_pool", distinct(1, 3, 2, 3, 1), options={"kernel_size": 2, "stride": 1})
 case("max_pool", distinct(1, 1, 1, 2), args=(1,), words="pixel", linear="each")
 case("max_pool", distinct(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded")
-for _options in {"window": 2, "padding": "same"}, {"window": 3, "stride": 1, "padding": ((1, 0), (0, 1))}:
+for _options in {"kernel_size": 2, "padding": "same"}, {"kernel_size": 3, "stride": 1, "padding": ((1, 0), (0, 1))}:
     case("max_pool", distinct(1, 4, 5, 2), options=_options)
     case("average_pool", normal(1, 4, 5, 2), options=_options, linear="each")
 for _x in (2, 5, 2), (1, 2, 3, 5, 1):
-    case("max_pool", distinct(*_x), options={"window": 2, "padding": "same"}, words=f"same-{len(_x) - 2}d")
-    case("average_pool", normal(*_x), options={"window": 2, "padding": "same"}, linear="each", words=f"same-{len(_x) - 2}d")
+    case("max_pool", distinct(*_x), options={"kernel_size": 2, "padding": "same"}, words=f"same-{len(_x) - 2}d")
+    case("average_pool", normal(*_x), options={"kernel_size": 2, "padding": "same"}, linear="each", words=f"same-{len(_x) - 2}d")
 case("max_pool_with_switches", distinct(1, 4, 5, 2), call=lambda x: ops.max_pool_with_switches(x, 2, 1, 0)[0])
 case("max_pool_with_switches", distinct(1, 1, 1, 2), call=lambda x: ops.max_pool_with_switches(x, 1)[0], words="pixel")
 case("unpool", normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2), linear="each",
      call=lambda u, i: ops.unpool(u, ops.max_pool_with_switches(i, 2, 2, 0)[1]))
 case("unpool", normal(1, 1, 1, 2), integers(9, 1, 1, 1, 2), linear="each", words="pixel",
      call=lambda u, i: ops.unpool(u, ops.max_pool_with_switches(i, 1)[1]))
-case("average_pool", normal(1, 4, 5, 2), options={"window": (3, 2), "stride": (1, 2), "padding": 1}, linear="each")
+case("average_pool", normal(1, 4, 5, 2), options={"kernel_size": (3, 2), "stride": (1, 2), "padding": 1}, linear="each")
 case("average_pool", normal(2, 6, 2), args=(2,), linear="each", adjoint=lambda u: 0.5 * ops.repeat(u, 2, 1))
 case("average_pool", normal(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded", linear="each")
 case("global_average_pool", normal(2, 3, 2, 4), value=lambda x: x.mean((1, 2)), linear="each")

@@ -25,7 +25,18 @@ for _name in ("var", "std"):
 case("sum_to", normal(2, 3, 4), args=((3, 1),), value=lambda x: x.sum((0, 2))[:, None], linear="each",
      adjoint=lambda u: ops.broadcast_to(u, (2, 3, 4)))
 case("cumsum", normal(3, 4), args=(1,), linear="each", adjoint=lambda u: ops.flip(ops.cumsum(ops.flip(u, 1), 1), 1))
-case("cumsum", normal(3, 4), value=lambda x: np.cumsum(x, 0), linear="each")
+case("cumsum", normal(3, 4), linear="each")
+case("cumsum", normal(3, 4), args=(0,), linear="each")
+for _options in ({}, {"axis": 0}, {"axis": (0, -1), "keepdims": True}, {"axis": ()}):
+    case("prod", normal(2, 3, 4), options=_options)
+for _words, _rows in {"one-zero": [[0.0, 2.0, 3.0]], "two-zeros": [[0.0, 2.0, 0.0], [1.5, 2.0, 3.0]],
+                      "all-zeros": [[0.0, 0.0, 0.0]]}.items():
+    case("prod", lambda rng, _r=_rows: np.array(_r), args=(1,), words=_words, order=3,
+         flat=_words == "all-zeros")
+for _name in ("any", "all"):
+    constant(_name, lambda rng: rng.integers(2, size=(3, 4)) == 1)
+    constant(_name, lambda rng: rng.integers(2, size=(3, 4)), args=(1,), words="rows")
+    constant(_name, lambda rng: rng.integers(2, size=(3, 4)) * 0.5, options={"axis": (0, 1), "keepdims": True})
 for _name in ("softmax", "log_softmax"):
     _value = getattr(special, _name)
     case(_name, normal(2, 3), value=lambda x, _f=_value: _f(x, -1), order=3)
@@ -33,6 +44,8 @@ for _name in ("softmax", "log_softmax"):
 for _name in ("argmax", "argmin"):
     constant(_name, distinct(3, 4))
     constant(_name, distinct(3, 4), args=(0,))
+    constant(_name, distinct(3, 4), options={"axis": 1, "keepdims": True})
+    constant(_name, distinct(3, 4), options={"keepdims": True})
 
 
 def _standardized(x, axis, eps=1e-5):

@@ -28,7 +28,9 @@ case("pad", normal(2, 3), args=(((1, 0), (0, 2)),), linear="each", adjoint=lambd
 for _mode in ("edge", "reflect", "symmetric", "wrap"):
     case("pad", normal(3, 4), args=(((1, 2), (0, 3)), _mode), words=_mode, linear="each")
 case("pad", normal(3, 4), args=(((1, 0), (0, 0)), "edge"), words="edge-of-one-axis", linear="each")
-case("pad", normal(3), options={"value": 5.0}, args=(1,), value=lambda x: np.pad(x, 1, constant_values=5.0))
+case("pad", normal(3), options={"constant_values": 5.0}, args=(1,))
+case("pad", normal(2, 3), args=((1, 2),), words="one-pair", linear="each", adjoint=lambda u: u[1:3, 1:4])
+case("pad", normal(3, 2), args=([(1, 2), 1],), value=lambda x: np.pad(x, ((1, 2), (1, 1))), linear="each")
 case("flip", normal(3, 4), linear="each", adjoint=ops.flip)
 case("flip", normal(2, 3, 4), args=((0, -1),), linear="each", adjoint=lambda u: ops.flip(u, (2, 0)))
 case("roll", normal(3, 4), args=(2,), linear="each", adjoint=lambda u: ops.roll(u, -2))

@@ -15,11 +15,12 @@ none = normal(0, 3)
 
 # --- elementwise
 
-for _name in ("negative", "exp", "expm1", "sin", "cos", "square", "tanh", "log", "log1p", "sqrt", "absolute"):
+for _name in ("negative", "exp", "expm1", "sin", "cos", "square", "tanh", "log", "log1p", "sqrt", "absolute",
+              "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh"):
     case(_name, none, words="empty")
 for _name in ("erf", "sigmoid", "softplus", "gelu", "relu", "leaky_relu", "elu"):
     case(_name, none, value=lambda x: x, words="empty")
-for _name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+for _name in ("add", "subtract", "multiply", "divide", "maximum", "minimum", "remainder"):
     case(_name, none, normal(0, 3), words="empty")
     case(_name, none, normal(3), words="empty-broadcast", flat=True)
     case(_name, normal(2, 1), normal(0), words="empty-columns", flat=True)
@@ -30,6 +31,13 @@ case("where", mask(0, 1), none, normal(3), words="empty", flat=True)
 case("astype", none, call=lambda x: ops.astype(x, x.dtype), value=lambda x: x, words="empty")
 for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
     constant(_name, none, normal(3), words="empty")
+constant("floor_divide", none, normal(3), words="empty")
+for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
+    constant(_name, mask(0, 3), mask(3), words="empty")
+constant("invert", mask(0, 3), words="empty")
+for _name, *_args in [("zeros", (0, 3)), ("ones", 0), ("full", (2, 0), 1.0), ("arange", 0), ("arange", 3, 1),
+                      ("linspace", 0, 1, 0), ("eye", 0), ("eye", 0, 2)]:
+    constant(_name, args=tuple(_args), words=f"empty-{_args}".replace(" ", ""))
 for _name in ("sign", "zeros_like", "ones_like"):
     constant(_name, none, words="empty")
 constant("stop_gradient", none, value=lambda x: x, words="empty")
@@ -67,6 +75,10 @@ for _axis in (None, 0, 1):
     case("sum", none, args=(_axis,), words=f"empty-{_axis}")
     case("norm", none, args=(_axis,), value=lambda x, _a=_axis: x.sum(_a), words=f"empty-{_axis}")
 case("cumsum", none, args=(0,), words="empty")
+case("prod", none, args=(0,), words="empty-0", flat=True)
+case("prod", none, args=(1,), words="empty-1")
+for _name in ("any", "all"):
+    constant(_name, none, args=(0,), words="empty")
 case("normalize", none, value=lambda x: x, words="empty")
 case("sum_to", none, args=((1, 3),), value=lambda x: np.zeros((1, 3)), words="empty")
 for _name in ("mean", "max", "min", "var", "std", "logsumexp", "softmax", "log_softmax", "argmax", "argmin"):
@@ -93,6 +105,8 @@ case("dropout", none, args=(0.5, 0), value=lambda x: x, words="empty")
 case("matmul", none, normal(3, 2), words="empty", flat=True)
 case("matmul", normal(2, 0), normal(0, 3), words="empty-inside")
 case("matmul", normal(0), normal(0), words="empty-vectors")
+case("dot", none, normal(3, 2), words="empty", flat=True)
+case("dot", normal(2, 0), normal(3, 0, 2), words="empty-inside")
 case("gram", none, words="empty", value=lambda x: x.T @ x, flat=True)
 case("matmul", normal(0, 2, 3), normal(3, 4), words="empty-stack", flat=True)
 case("outer", normal(0), normal(3), words="empty", flat=True)
