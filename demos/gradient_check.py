@@ -25,7 +25,17 @@ import sys
 
 import numpy as np
 
-from demos.command_line import Parser, Stopwatch, progress, run, start, write_json
+from demos.command_line import (
+    Parser,
+    Stopwatch,
+    answer,
+    progress,
+    run,
+    say,
+    start,
+    warn,
+    write_json,
+)
 from demos.example_inputs import CONSTANT, OPERATIONS, example_call, normal, required_parameters
 import minidl as md
 from minidl import ops
@@ -53,14 +63,13 @@ def main(arguments=None):
     picture = _plot(results[:PANELS], options)
     write_json(options.json, {"operations": [_figures(result) for result in results], "device": md.tensor(0.0).device,
                               "seed": options.seed, "picture": picture and str(picture), "seconds": watch.seconds})
-    if not options.quiet:
-        _print_table(results)
-        if picture and len(results) > PANELS:
-            print(f"The picture shows the first {PANELS} of {len(results)}.")
-        print(picture or "There is no picture: `pip install matplotlib` and it will be drawn.")
+    answer(*_table(results))
+    if picture and len(results) > PANELS:
+        say(options, f"The picture shows the first {PANELS} of {len(results)}.")
+    say(options, picture or "There is no picture: `pip install matplotlib` and it will be drawn.")
     for result in results:
         if result["message"]:
-            print(" ".join(result["message"].split()), file=sys.stderr)
+            warn(" ".join(result["message"].split()))
     if any(result["message"] for result in results):
         sys.exit(1)
 
@@ -270,13 +279,13 @@ def _away_from_zero(rng, shape):
 # --- what is shown
 
 
-def _print_table(results):
+def _table(results):
     """The largest relative error of the gradients of each operation, at first and second order, and the verdict."""
     width = max(len(result["name"]) for result in results) + 2
-    print(f"{'operation':{width}}{'order 1':>10}{'order 2':>10}  verdict")
+    yield f"{'operation':{width}}{'order 1':>10}{'order 2':>10}  verdict"
     for result in results:
         errors = "".join(f"{'–' if e is None else f'{e:.1e}':>10}" for e in result["errors"])
-        print(f"{result['name']:{width}}{errors}  {result['verdict']}")
+        yield f"{result['name']:{width}}{errors}  {result['verdict']}"
 
 
 def _figures(result):

@@ -1,5 +1,6 @@
 """The command lines as a user meets them: what they write, and that every mistake is one line and exit code 2."""
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -54,6 +55,21 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypa
     monkeypatch.setattr(command_line.tempfile, "TemporaryFile", refused)
     said = fails(capsys, style_transfer.main, "--output", tmp_path)
     assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_any_terminal_can_show_it(encoding):
+    """What an encoding lacks is spelt, and what would move the cursor is escaped."""
+    program = ("from demos.command_line import answer, run; "
+               "run(lambda _: answer('τ 0.5 ≤ λ', 'Zoë \\x1b[2J 雪'))")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                          env=os.environ | {"PYTHONIOENCODING": encoding})
+    said = done.stdout.decode(encoding).split("\n")
+    assert done.returncode == 0 and not done.stderr
+    assert said[0].strip() == ("τ 0.5 ≤ λ" if encoding == "utf-8" else "tau 0.5 <= lambda")
+    name = r"Zo\xeb" if encoding == "ascii" else "Zoë"
+    snow = "雪" if encoding == "utf-8" else r"\u96ea"
+    assert said[1].strip() == rf"{name} \x1b[2J {snow}"
 
 
 @pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces"])

@@ -256,7 +256,7 @@ def check_matplotlib():
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("plots need Matplotlib: pip install 'minidl[demos]' (or matplotlib)") from None
+        raise ImportError("plots need Matplotlib, which is not installed: pip install matplotlib") from None
     return Figure
 
 
