@@ -26,9 +26,8 @@ import minidl as md
 from minidl.data import resize, save_image
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.omniglot import read_characters, read_runs
-from minidl.faces import one_shot
-from minidl.faces.episodes import distances, draw_runs, train
 from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot import distances, draw_runs, one_shot, train
 
 STEPS, QUICK_STEPS = 1500, 200
 BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in ((0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40)))

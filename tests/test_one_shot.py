@@ -12,9 +12,9 @@ import minidl as md
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Characters, Run
-from minidl.faces.episodes import (
+from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot import (
     VIEWS,
-    _InTurn,
     distances,
     draw_runs,
     encode_characters,
@@ -22,7 +22,7 @@ from minidl.faces.episodes import (
     examine,
     train,
 )
-from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot.episodes import _InTurn
 from tests.test_demos import fails
 
 IDENTITY = np.eye(2, 3)[None]
