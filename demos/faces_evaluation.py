@@ -12,6 +12,7 @@ from minidl.faces.calibration import judge
 from minidl.faces.choosing import one_face
 from minidl.faces.measured import measured
 from minidl.packages import FetchError
+from minidl.plots import check_matplotlib
 
 ENROLLED, STRANGERS = 7, 2      # people in the picture
 LEAST, MEASURED = 15, 400       # people, and pictures of them, to see how near others come
@@ -20,7 +21,7 @@ SHOWN_RATE = 0.1                # of strangers named there: a small encoder at 0
 
 def evaluate(model, options):
     """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
-    plots.check_matplotlib()
+    check_matplotlib()
     pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
     distances, pairs, paths, encodings = model.distances(pairs)

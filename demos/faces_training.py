@@ -25,9 +25,9 @@ from minidl.data import (
     split_people,
 )
 from minidl.data.people import People
-from minidl.faces import plots
 from minidl.faces.choosing import one_face
 from minidl.models import Mirrored, save_encoder, siamese_encoder
+from minidl.plots import check_matplotlib, learning_curves
 from minidl.training import checkpoint
 
 
@@ -63,7 +63,7 @@ class Parts:
 
 def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     """Train as the options say, write the model and pictures of how it went, and return the figures."""
-    plots.check_matplotlib()
+    check_matplotlib()
     encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
     if options.no_augmentation:
         recipe["augmentation"] = None
@@ -259,4 +259,4 @@ def _draw_history(history, path):
     panels = {name: [name] for name in dict.fromkeys(f"{row['stage']} loss" for row in history)}
     panels |= {"share active; spread": ["active", "spread"], "mean distance\nof the chosen": ["one person", "two people"],
                "area under the ROC,\nvalidation people": ["validation"]}
-    plots.learning_curves(path, rows, panels)
+    learning_curves(path, rows, panels)

@@ -39,6 +39,7 @@ def fails(capsys, main, *arguments):
     (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
 ])
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
+    pytest.importorskip("matplotlib")                   # which is asked for before files are read
     assert words in fails(capsys, style_transfer.main, "--output", tmp_path, "--quiet", *arguments)
 
 
@@ -82,6 +83,7 @@ def test_help(name):
 
 @pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exists(), reason="VGG-19's weights are not cached")
 def test_style_transfer_from_end_to_end(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
     style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",
                          "--save-every", "2", "--output", str(tmp_path / "out"), "--seed", "3",
