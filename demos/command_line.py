@@ -1,5 +1,7 @@
-"""What all demos share: the common options, progress bars, and how a user's mistake is reported."""
+"""What all demos share: the common options, what is printed and how, progress bars, and how a
+user's mistake is reported."""
 import argparse
+import codecs
 import contextlib
 import json
 import math
@@ -17,22 +19,64 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
     """Shows defaults, where there are any, and leaves the description's lines as they are."""
 
     def _get_help_string(self, action):
-        return action.help if action.default is None or action.default is False else super()._get_help_string(action)
+        without = action.default is None or action.default is False
+        return action.help if without else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser with the options that every demo takes, and errors of one line."""
 
     def __init__(self, name, description):
-        super().__init__(prog=f"python -m demos.{name}", description=description, formatter_class=_Help)
-        self.add_argument("--device", default=None, help="cpu or gpu (default: MINIDL_DEVICE, else cpu)")
-        self.add_argument("--seed", type=int, default=0, help="of everything random")
-        self.add_argument("--output", type=Path, default=Path("output") / name, metavar="FOLDER", help="where files go")
-        self.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the measured figures there")
-        self.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+        super().__init__(prog=f"python -m demos.{name}", description=description,
+                         formatter_class=_Help)
+        add = self.add_argument
+        add("--device", help="cpu or gpu (default: MINIDL_DEVICE, else cpu)")
+        add("--seed", type=int, default=0, help="of everything random")
+        add("--output", type=Path, default=Path("output") / name, metavar="FOLDER",
+            help="where files go")
+        add("--json", type=Path, metavar="FILE", help="also write the measured figures there")
+        add("--quiet", action="store_true", help="nothing but the answer: no progress, no messages")
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n")
+
+
+def answer(*lines):
+    """Print what was asked for, also with --quiet."""
+    print(*map(printable, map(str, lines)), sep="\n")
+
+
+def say(options, *lines):
+    """Print how it goes, unless --quiet."""
+    if not options.quiet:
+        answer(*lines)
+
+
+def warn(*lines):
+    """Print on stderr what one must know, also with --quiet."""
+    print(*map(printable, map(str, lines)), sep="\n", file=sys.stderr)
+
+
+def printable(text):
+    r"""A text in which what could move a terminal's cursor is escaped: \x1b, but for line ends."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+SPELT = str.maketrans({"τ": "tau", "λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta",
+                       "≤": "<=", "≥": ">=", "→": "->", "−": "-", "–": "-", "…": "...", "×": "x",
+                       "·": "*", "±": "+-", "²": "^2", "⁴": "^4", "‖": "||", "✓": "ok", "✗": "x",
+                       "½": "1/2", "ȳ": "dL/dy", "Σ": "sum", "⟨": "<", "⟩": ">", "₀": "0", "₁": "1"})
+
+
+def _spelt(error):
+    """For an encoding without some characters, as Windows' and a redirected output's may be: what
+    stands for them in ASCII, or else their escape."""
+    missing = error.object[error.start:error.end]
+    spelt = missing.translate(SPELT)
+    return spelt.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error("spelt", _spelt)
 
 
 def run(main, arguments=None):
@@ -41,9 +85,9 @@ def run(main, arguments=None):
     A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
     and exit code 2.  Where nobody reads on (… | head -1), it ends as other programs do, quietly.
     """
-    for stream in (sys.stdout, sys.stderr):     # a file's name need not be text that can be written
+    for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="spelt")
     try:
         code = main(arguments)
         print(end="", flush=True)
@@ -62,22 +106,23 @@ def run(main, arguments=None):
 
 
 def _one_line(error):
-    what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    what = " ".join(what.split())           # a file's name may hold what moves a terminal's cursor
-    print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in what), file=sys.stderr)
+    from_system = isinstance(error, OSError) and error.filename
+    what = f"{error.strerror}: {error.filename}" if from_system else str(error)
+    warn(" ".join(what.split()))
     return 2
 
 
-def start(options):
+def start(options, output=True):
     """Choose the device and make the folders of --output and --json, so that mistakes there show
-    before the work, and before anything is changed."""
+    before the work, and before anything is changed.  output: whether any file will go there."""
     if options.seed < 0:
         raise ValueError(f"--seed must not be negative, got {options.seed}")
     if options.device:
         md.use_device(options.device)
     if options.output.exists() and not options.output.is_dir():
         raise ValueError(f"--output {options.output} is a file, not a folder")
-    _make("--output", options.output)
+    if output:
+        _make("--output", options.output)
     if options.json is not None:
         if options.json.exists() and not options.json.is_file():
             raise ValueError(f"--json {options.json} is not a file")
@@ -91,23 +136,24 @@ def _make(option, folder):
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ValueError(f"{option} {folder}: nothing can be written in this folder "
-                         f"({error.strerror})") from None
+                         f"({error.strerror}); {option} names another") from None
 
 
 def progress(total, description, quiet):
-    """A tqdm bar, or something that does nothing where quiet is asked for or tqdm is not installed."""
+    """A tqdm bar, or something that does nothing where quiet is asked for or tqdm is missing."""
     if not quiet:
         try:
             from tqdm import tqdm
             return tqdm(total=total, desc=description, dynamic_ncols=True)
         except ImportError:
-            print(f"{description} … (pip install tqdm for a progress bar)", file=sys.stderr)
+            warn(f"{description} … (pip install tqdm for a progress bar)")
     return _NoBar()
 
 
 @contextlib.contextmanager
 def counting(total, description, quiet):
-    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is wiped off the screen."""
+    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is wiped
+    off the screen."""
     bar = progress(total, description, quiet)
     try:
         yield bar
@@ -130,7 +176,8 @@ class _NoBar:
 
 
 def write_json(path, figures):
-    """Write a dictionary of figures, atomically; what is no number (NaN, infinity) as null, which JSON has."""
+    """Write a dictionary of figures, atomically; what is no number (NaN, infinity) as null, which
+    JSON has."""
     if path is not None:
         with atomic_write(path) as file:
             file.write((json.dumps(_finite(figures), indent=2) + "\n").encode())
@@ -159,7 +206,8 @@ def share(lowest=0, whole=False):
     def number(text):
         value = float(text)
         if not (0 < value < 1 or whole and value == 1) or value < lowest:
-            least, most = f"from {lowest:g}" if lowest else "above 0", "at most" if whole else "below"
+            least = f"from {lowest:g}" if lowest else "above 0"
+            most = "at most" if whole else "below"
             raise argparse.ArgumentTypeError(f"must be {least}, and {most} 1, got {text}")
         return value
     return number

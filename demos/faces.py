@@ -27,10 +27,21 @@ import argparse
 from pathlib import Path
 import sys
 
-from demos.command_line import Parser, above, point, run, share, start, write_json
+from demos.command_line import (
+    Parser,
+    above,
+    answer,
+    point,
+    run,
+    say,
+    share,
+    start,
+    warn,
+    write_json,
+)
 from demos.faces_evaluation import evaluate, find_astronaut, show
 from demos.faces_gallery import calibrate, enroll, identify, list_people, remove, rename, verify
-from demos.faces_model import model_of, say
+from demos.faces_model import model_of
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
 from minidl.data import write_drawn_faces
 from minidl.faces.finding import DETECTORS
@@ -40,25 +51,27 @@ from minidl.faces.objectives import LOSSES
 LEAST_RATE = 1e-6               # of false accepts: pairs that could show a smaller one take a day
 DRAWN_PICTURES = 6              # of each person
 EXIT_CODES = """Exit codes: 0, all pictures were used; 1, some were left out, each is named on
-stderr, and the rest was done; 2, a mistake, said in one line, and nothing was changed."""
+stderr, and the rest was done; 2, a mistake, said in one line, and nothing was changed.
+verify: 0, yes, each picture shows them; 1, no, one does not, or was left out; 2, a mistake."""
+DRAWING = {None, "train", "evaluate", "identify"}   # the commands that draw, into --output
 
 
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     options = _options(name, arguments[1:] if name else arguments)
-    start(options)
+    start(options, output=name in DRAWING)
     options.left_out = []
     figures = COMMANDS[name][0](options)
     skipped = list(dict.fromkeys(options.left_out))
     write_json(options.json, {
-        **figures, "model": str(options.model), "seed": options.seed,
+        **figures, "model": options.model and str(options.model), "seed": options.seed,
         "skipped": [{"picture": str(one.path), "reason": one.reason} for one in skipped]})
     if skipped:
-        print(*(f"left out: {one}" for one in skipped),
-              f"left out, as said above: {len(skipped):,}; all else was used", sep="\n",
-              file=sys.stderr)
+        warn(*(f"left out: {one}" for one in skipped),
+             f"left out, as said above: {len(skipped):,}; all else was used")
         return 1
+    return name == "verify" and not all(said["accepted"] for said in figures["answers"])
 
 
 # ---- the commands (those about a gallery: demos/faces_gallery.py): options → figures
@@ -82,13 +95,13 @@ def _everything(options):
     say(options, f"look at {options.output}/faces.png; the other pictures and {options.model} are "
         "beside it; try:",
         f"  python -m demos.faces identify --gallery {options.output}/gallery.npz "
-        f"--model {options.model} {options.data}/{figures['answers']['enrolled'][0]}")
+        f"{options.data}/{figures['answers']['enrolled'][0]}")
     return figures
 
 
 def _train(options):
     figures = train(options)
-    say(options, f"{options.model}: best after {figures['best_step']} steps; area under the ROC, "
+    answer( f"{options.model}: best after {figures['best_step']} steps; area under the ROC, "
         f"validation people: {figures['validation_auc']:.4f}; {figures['people_kept_apart']:,} "
         "people are left to evaluate on")
     return figures
@@ -136,7 +149,13 @@ def _crop(add):
 
 
 def _model_option(add):
-    add("--model", default="face128", metavar="FILE", help="a file that train wrote; or face128, pre-trained")
+    add("--model", default="face128", metavar="FILE",
+        help="a file that train wrote; or face128, pre-trained")
+    _views(add)
+
+
+def _views(add):
+    """How pictures are shown to an encoder."""
     _crop(add)
     _no_align(add)
     _detector(add)
@@ -153,6 +172,9 @@ def _detector(add):
         help="tiny takes a third of the time and misses more")
     add("--whole", action="store_true",
         help="every picture shows one face and little else: look for no other")
+    add("--smallest", type=above(7, float), default=80, metavar="PIXELS",
+        help="how wide the smallest face is that should be found; half the width takes four times "
+        "as long in large pictures")
 
 
 def _at(add):
@@ -160,9 +182,27 @@ def _at(add):
         help="which face is meant, where the picture shows several: a pixel in it")
 
 
-def _gallery_option(add):
+def _gallery_file(add):
     add("--gallery", type=Path, required=True, metavar="FILE", help="who is enrolled (.npz)")
-    _model_option(add)
+
+
+def _gallery_option(add):
+    _gallery_file(add)
+    add("--model", metavar="FILE",
+        help="a file that train wrote; or face128, pre-trained (default: as the gallery notes, a "
+        "new one face128)")
+    _views(add)
+
+
+def _gallery_alone(add):
+    """For commands that look at no picture: they need no encoder, and take what the others take."""
+    _gallery_file(add)
+
+    def unseen(*names, **kind):
+        add(*names, **kind | {"help": argparse.SUPPRESS})
+
+    unseen("--model")
+    _views(unseen)
 
 
 def _pairs(add):
@@ -253,9 +293,9 @@ COMMANDS = {            # name: (what it does, how it is described, its options)
     "identify": (identify, "Who is everybody in these pictures? (1:K)  `calibrate` first.",
                  [_gallery_option, _asked]),
     "verify": (verify, "Is it who they say? (1:1)", [_gallery_option, _name, _asked, _at]),
-    "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_option]),
-    "remove": (remove, "Forget a person and all their pictures.", [_gallery_option, _name]),
-    "rename": (rename, "Give a person another name.", [_gallery_option, _name, _new_name]),
+    "list": (list_people, "Who is enrolled, with how many pictures?", [_gallery_alone]),
+    "remove": (remove, "Forget a person and all their pictures.", [_gallery_alone, _name]),
+    "rename": (rename, "Give a person another name.", [_gallery_alone, _name, _new_name]),
 }
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """The command `evaluate` of demos.faces, and the picture in which its story ends."""
 from pathlib import Path
-import sys
 
 import numpy as np
 
-from demos.command_line import Stopwatch
-from demos.faces_model import say
+from demos.command_line import Stopwatch, answer, say, warn
+from demos.faces_model import noted
 from minidl.data import load_image, names_of, pairs_of, read_pairs, read_people
 from minidl.data.people import load_usable
-from minidl.faces import Impostors, find, plots, report
+from minidl.faces import Impostors, find, fingerprint, plots, report
 from minidl.faces.calibration import judge
 from minidl.faces.choosing import one_face
 from minidl.faces.measured import measured
 from minidl.packages import FetchError
+from minidl.plots import check_matplotlib
 
 ENROLLED, STRANGERS = 7, 2      # people in the picture
 LEAST, MEASURED = 15, 400       # people, and pictures of them, to see how near others come
@@ -21,12 +21,12 @@ SHOWN_RATE = 0.1                # of strangers named there: a small encoder at 0
 
 def evaluate(model, options):
     """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
-    plots.check_matplotlib()
+    check_matplotlib()
     pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
     distances, pairs, paths, encodings = model.distances(pairs)
     figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
-    _print_verification(figures, options.quiet)
+    _say_verification(figures)
     threshold, following = _thresholds(model)
     figures["judged"] = _judge(distances, pairs.same, threshold, options)
     if model.aligned:
@@ -47,8 +47,8 @@ def pairs_to_ask(model, options):
         pairs = read_pairs(options.pairs, options.data)
         known = sum(pairs.person(path) in model.seen for path in {*pairs.a, *pairs.b})
         if known:
-            print(f"warning: {known:,} of the pictures show people with names that were seen in training, so the figures "
-                  "flatter; train with --exclude-pairs", file=sys.stderr)
+            warn(f"warning: {known:,} of the pictures show people with names that were seen in "
+                 "training, so the figures flatter; train with --exclude-pairs")
         return pairs
     people = unseen(model, options)
     return pairs_of(people, options.count, options.seed)
@@ -67,21 +67,20 @@ def unseen(model, options, with_second=2):
         raise ValueError(f"{options.data}: {chosen.with_second} of its {len(people.names):,} people have a second picture"
                          + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed, or --pairs")
-    if model.seen and not options.quiet:
-        print(f"{len(chosen.names):,} people of {options.data} were not seen in training: they are "
-              "asked")
+    if model.seen:
+        say(options, f"{len(chosen.names):,} people of {options.data} were not seen in training: "
+            "they are asked")
     return chosen
 
 
-def _print_verification(figures, quiet):
-    if quiet:
-        return
+def _say_verification(figures):
     low, high = figures["interval"]
-    print(f"verification, {figures['pairs']:,} pairs, {figures['same_pairs']:,} of one person: accuracy "
-          f"{figures['accuracy']:.1%} ± {figures['standard_error']:.1%} (10-fold; 95 %: {low:.1%} to {high:.1%}), "
-          f"equal error rate {figures['equal_error_rate']:.1%}, AUC {figures['auc']:.4f}")
+    answer(f"verification, {figures['pairs']:,} pairs, {figures['same_pairs']:,} of one person: "
+           f"accuracy {figures['accuracy']:.1%} ± {figures['standard_error']:.1%} (10-fold; 95 %: "
+           f"{low:.1%} to {high:.1%}), equal error rate {figures['equal_error_rate']:.1%}, "
+           f"AUC {figures['auc']:.4f}")
     for far, share in figures["val_at_far"].items():
-        print(f"  τ for {float(far):.1%} false accepts: {share:.1%} true accepts")
+        answer(f"  τ for {float(far):.1%} false accepts: {share:.1%} true accepts")
 
 
 def _recognition(encodings, names, figures, options):
@@ -91,18 +90,18 @@ def _recognition(encodings, names, figures, options):
     figures["recognition"] = found
     plots.cmc_curve(options.output / "cmc.png", {Path(options.model).stem: found["cmc"]})
     plots.embedding_map(options.output / "map.png", encodings, names)
-    if not options.quiet:
-        print(f"recognition, one picture each of {found['people']:,} people enrolled, {found['asked']:,} asked: "
-              f"{found['rank_one']:.1%} have the right person nearest")
-        if found["detection_rate"] is not None:
-            print(f"  every second person unknown, τ for {found['at_false_alarm_rate']:.1%} false alarms: "
-                  f"{found['detection_rate']:.1%} of the known recognized")
+    answer(f"recognition, one picture each of {found['people']:,} people enrolled, "
+           f"{found['asked']:,} asked: {found['rank_one']:.1%} have the right person nearest")
+    if found["detection_rate"] is not None:
+        answer("  every second person unknown, τ for "
+               f"{found['at_false_alarm_rate']:.1%} false alarms: {found['detection_rate']:.1%} of "
+               "the known recognized")
 
 
 def _thresholds(model):
     """(τ of this encoder's galleries for pairs, τ as a function of how many pictures are enrolled
     or None)."""
-    known = model.impostors or measured(model.encoder)
+    known = model.impostors or measured(fingerprint(model.encoder))
     if known is None:
         return model.threshold, None
     rate = model.gallery().false_accept_rate
@@ -112,7 +111,7 @@ def _thresholds(model):
 def _judge(distances, same, threshold, options):
     """What a gallery's own τ does on the pairs, which were not asked for it."""
     found = judge(distances, same, threshold)
-    say(options, "with a gallery's τ for pairs: " + "; ".join(str(found).splitlines()))
+    answer("with a gallery's τ for pairs: " + "; ".join(str(found).splitlines()))
     return {"threshold": threshold} | {
         name: getattr(found, name) for name in (
             "false_accepts", "different_pairs", "false_accept_rate", "false_accept_interval",
@@ -123,8 +122,8 @@ def _unaligned(model, pairs, options):
     """The same pairs, by whole pictures."""
     distances, pairs, *_ = model.unaligned().distances(pairs)
     figures = report.verification(distances, pairs.same)
-    say(options, "without alignment, whole pictures as they are:")
-    _print_verification(figures, options.quiet)
+    answer("without alignment, whole pictures as they are:")
+    _say_verification(figures)
     return figures
 
 
@@ -135,7 +134,7 @@ def _open_set(encodings, names, threshold, following, options):
     if len(people) <= report.STRANGERS or counts.max() < 2:
         return None
     rows = report.open_set_growth(encodings, names, rules, seed=options.seed)
-    say(options, f"{rows[0]['strangers']:,} strangers, and other pictures of the K people enrolled "
+    answer(f"{rows[0]['strangers']:,} strangers, and other pictures of the K people enrolled "
         "from one picture each (mean of 20 draws):",
         f"  at τ {threshold:.3f}, for pairs"
         + ("" if following is None else f"{'':29}at τ that follows K"),
@@ -148,7 +147,7 @@ def _open_set(encodings, names, threshold, following, options):
         for row in other:
             line += (f"{row['threshold']:10.3f}{row['strangers_named']:15.1%}"
                      f"{row['known_found']:10.1%}{row['known_wrong']:7.1%}")
-        say(options, line)
+        answer(line)
     return rows
 
 
@@ -174,7 +173,9 @@ def show(model, options):
     gallery = _gallery(model, people.only(set(people.names) - albums.keys()), rng)
     for name in enrolled:
         gallery.enroll(name, see(name, 0)[0])
-    gallery.save(options.output / "gallery.npz")
+    path = options.output / "gallery.npz"
+    gallery.encoder_file = noted(options.model, path)
+    gallery.save(path)
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
     impostors = strangers + enrolled
     shown = [(claimed, 2) if i % 2 == 0 else (impostors[i // 2], 3) for i, claimed in enumerate(enrolled)]
@@ -199,7 +200,7 @@ def find_astronaut(options):
     try:
         face, = find(load_image(path), options.detector)
     except FetchError as error:
-        print(f"no face is looked for in {path.name}: {error}", file=sys.stderr)
+        warn(f"no face is looked for in {path.name}: {error}")
         return None
     plots.finding(options.output / "astronaut.png", face)
     return {"box": face.box.tolist(), "score": face.score}

@@ -1,19 +1,18 @@
 """The commands of demos.faces about a gallery, each from options to figures."""
 import contextlib
-import sys
+from pathlib import Path
 
 import numpy as np
 
-from demos.command_line import Stopwatch
+from demos.command_line import Stopwatch, answer, say, warn
 from demos.faces_evaluation import pairs_to_ask, unseen
-from demos.faces_model import model_of, say, usable
+from demos.faces_model import model_of, noted, usable
 from minidl.data import balanced_pairs, read_people
 from minidl.data.people import LeftOut, check_name, composed, find_pictures, shown
 from minidl.faces import Gallery, Impostors
 from minidl.faces.calibration import judge, per_comparison
 from minidl.faces.choosing import middle, one_face
 from minidl.faces.drawing import draw_faces
-from minidl.faces.measured import measured
 from minidl.weights import WeightsError
 
 MOST_PICTURES = 8               # of anybody: nobody with hundreds of them decides what is measured
@@ -26,9 +25,13 @@ def enroll(options):
         raise ValueError(f"--at is a place in one PICTURE, got {len(options.pictures)}")
     if options.name:
         options.name = check_name("enroll", options.name)
-    model = model_of(options)
-    if options.gallery.exists():
-        _gallery(options, model)                    # one that cannot be read shows before the work
+    held = _gallery(options) if options.gallery.exists() else None
+    model = _model(options, held)
+    if held is not None:
+        with _explained(options, model):            # another encoder's shows before the work
+            held.use(model.encoder, options.gallery)
+        _check_crop(options, held, options.crop)
+        model.crop = model.crop if held.crop is None else held.crop
     if options.data:
         people = read_people(options.data)
         options.left_out += people.left_out
@@ -44,6 +47,7 @@ def enroll(options):
     with _changed(options, model, new=model.gallery()) as gallery:
         _check_crop(options, gallery, model.crop)       # somebody else may have made it since
         held = gallery.enroll_encodings(names, encodings)
+        gallery.encoder_file = noted(options.model, options.gallery)
     added, again = held.count(None), sum(name == holder for name, holder in zip(names, held))
     options.left_out += [LeftOut(paths[place.path], f"it is enrolled as {holder}")
                          for place, name, holder in zip(places, names, held)
@@ -61,8 +65,7 @@ def enroll(options):
 
 
 def identify(options):
-    model = model_of(options)
-    gallery, paths = _gallery(options, model), _files(options)
+    model, gallery, paths = _asked(options)
     watch = Stopwatch()
     encodings, places = model.encode(paths, list)
     encoded = watch.seconds
@@ -70,22 +73,21 @@ def identify(options):
     searched = watch.seconds - encoded
     for place, match in zip(places, found):
         said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
-        say(options, f"{_where(paths, places, place)}: {said}{_distances(match)})")
+        answer(f"{_where(paths, places, place)}: {said}{_distances(match)})")
     drawn = _draw(options, model, paths, places, found)
     return _answers(gallery, paths, places, found) | {
         "pictures": drawn, "encoding_seconds": encoded, "search_seconds": searched}
 
 
 def verify(options):
-    model = model_of(options)
-    gallery, paths = _gallery(options, model), _files(options)
+    model, gallery, paths = _asked(options)
     if options.at and len(paths) != 1:
         raise ValueError(f"--at is a place in one PICTURE, got {len(paths)}")
     faces, places = model.see_usable(paths, _pointed_at(options))
     found = [gallery.verify(model.view(face), options.name) for face in faces]
     for place, said in zip(places, found):
-        answer = "yes," if said else "no, not"
-        say(options, f"{shown(paths[place.path])}: {answer} {said.claimed} ({_distances(said)})")
+        yes = "yes," if said else "no, not"
+        answer(f"{shown(paths[place.path])}: {yes} {said.claimed} ({_distances(said)})")
     return _answers(gallery, paths, places, found)
 
 
@@ -146,8 +148,13 @@ def _label(match):
 def calibrate(options):
     """Measure how near other people come: τ then follows from that, the stated rate and how many
     pictures are enrolled."""
-    model = model_of(options)
-    _gallery(options, model)                        # there must be one
+    gallery = _gallery(options)
+    model = _model(options, gallery)
+    if gallery.crop is not None:
+        _check_crop(options, gallery, options.crop)
+        model.crop = gallery.crop
+    with _explained(options, model):
+        gallery.use(model.encoder, options.gallery)
     impostors, distances, same = _measure(options, model)
     with _changed(options, model) as gallery:
         before = gallery.threshold
@@ -157,8 +164,8 @@ def calibrate(options):
     calibrated = _calibrated(gallery)
     tau, pictures = gallery.threshold, max(1, len(gallery.people))
     each = per_comparison(gallery.false_accept_rate, pictures)
-    say(options, f"{shown(options.gallery)}: {_costs(gallery, calibrated)}; τ was {before:.4f}",
-        f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
+    answer(f"{shown(options.gallery)}: {_costs(gallery, calibrated)}; τ was {before:.4f}")
+    say(options, f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
         f"down to {impostors.least_rate:.2g} a comparison, and τ is for {each:.2g}"
         + ("" if each >= impostors.least_rate else
            ": extrapolated; more people would allow a larger τ, which knows more of those enrolled"
@@ -192,20 +199,22 @@ def _measure(options, model):
 
 
 def list_people(options):
-    gallery = _gallery(options, model_of(options))
+    gallery = _gallery(options)
+    options.model = options.model or gallery.encoder_file
     calibrated = _calibrated(gallery)
     counts = np.bincount(gallery.people, minlength=len(gallery)).tolist()
-    say(options, f"{_costs(gallery, calibrated)}; pictures of each:",
-        *(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
+    say(options, f"{_costs(gallery, calibrated)}; pictures of each:")
+    answer(*(f"{count:6,}  {name}" for name, count in sorted(zip(gallery.names, counts))))
     _warn(gallery, calibrated)
     return {"people": dict(zip(gallery.names, counts)), "threshold": gallery.threshold,
             "calibrated": calibrated}
 
 
 def remove(options):
-    with _changed(options, model_of(options)) as gallery:
+    with _changed(options) as gallery:
         pictures = len(gallery.people)
         gallery.remove(options.name)
+        options.model = gallery.encoder_file
     pictures -= len(gallery.people)
     say(options, f"{shown(options.gallery)}: {composed(options.name)} is forgotten, pictures: "
         f"{pictures:,}; people left in it: {len(gallery):,}")
@@ -213,22 +222,50 @@ def remove(options):
 
 
 def rename(options):
-    with _changed(options, model_of(options)) as gallery:
+    with _changed(options) as gallery:
         gallery.rename(options.name, options.new_name)
+        options.model = gallery.encoder_file
     say(options, f"{shown(options.gallery)}: {composed(options.name)} is now "
         f"{composed(options.new_name)}")
     return {"people": len(gallery)}
 
 
-def _gallery(options, model):
-    """The gallery in the file, to be asked.  From then on the model cuts pictures as the enrolled
-    ones were cut."""
+def _gallery(options):
+    """The gallery in the file, without its encoder, which is not looked for yet."""
+    if not options.gallery.exists():
+        raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
+    return Gallery.load(options.gallery)
+
+
+def _asked(options):
+    """(Model, gallery with its encoder, picture files) for a question.  The model cuts pictures as
+    the enrolled ones were cut."""
+    gallery, paths = _gallery(options), _files(options)
+    name = getattr(options, "name", None)
+    if not len(gallery):
+        raise ValueError(f"{options.gallery}: nobody is enrolled")
+    if name is not None and name not in gallery:
+        raise ValueError(f"{name!r} is not enrolled; {len(gallery)} people are")
+    model = _model(options, gallery)
     with _explained(options, model):
-        gallery = Gallery.load(options.gallery, model.encoder)
+        gallery.use(model.encoder, options.gallery)
     _check_crop(options, gallery, options.crop)
     if gallery.crop is not None:
         model.crop = gallery.crop
-    return gallery
+    return model, gallery, paths
+
+
+def _model(options, gallery=None):
+    """The Model that the options name, or else the one that the gallery notes."""
+    file = None if gallery is None else gallery.encoder_file
+    if options.model is None:
+        options.model = "face128"
+        if file and file != "face128":
+            options.model = str(options.gallery.parent / file)
+            if not Path(options.model).exists():
+                raise ValueError(f"{options.gallery} was made with the encoder {options.model}, "
+                                 "which is not there; --model says where it is now")
+    return model_of(options)
 
 
 def _check_crop(options, gallery, crop):
@@ -240,22 +277,24 @@ def _check_crop(options, gallery, crop):
 
 
 @contextlib.contextmanager
-def _changed(options, model, new=None):
+def _changed(options, model=None, new=None):
     """The gallery in the file, to be changed in a `with` block: read again when it is our turn,
     saved at the end.  new: the one to begin with where there is none yet."""
-    with _explained(options, model, new is not None):
-        with Gallery.changed(options.gallery, model.encoder, new) as gallery:
+    if new is None:
+        _gallery(options)                           # there must be one
+    with _explained(options, model):
+        with Gallery.changed(options.gallery, model and model.encoder, new) as gallery:
             yield gallery
 
 
 @contextlib.contextmanager
-def _explained(options, model, new=False):
-    """Says what may help where there is no gallery, or one of another encoder."""
-    if not new and not options.gallery.exists():
-        raise ValueError(f"there is no gallery {options.gallery}; `enroll` makes one")
+def _explained(options, model):
+    """Says what may help where a gallery is of another encoder."""
     try:
         yield
     except WeightsError as error:
+        if model is None:
+            raise
         here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
         raise ValueError(f"{error}; --model and --no-align say which encoder, here {here}") from None
 
@@ -305,12 +344,12 @@ def _warn(gallery, calibrated):
                     "more strangers may be given a name")
     else:
         problem += "; how many strangers are given a name on pictures like yours is not known"
-    print(f"not calibrated: {problem}; `calibrate` on pictures like yours", file=sys.stderr)
+    warn(f"not calibrated: {problem}; `calibrate` on pictures like yours")
 
 
 def _elsewhere(gallery):
     """The Impostors that τ follows from without having been measured on such pictures, or None."""
-    known = measured(gallery.encoder)
+    known = gallery.measured
     followed = known and known.threshold(gallery.false_accept_rate, max(1, len(gallery.people)))
     return known if followed == gallery.threshold else None
 

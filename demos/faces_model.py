@@ -36,12 +36,12 @@ class Model:
     crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
     align: False shows it whole pictures, as they are; None what suits it: face128 is shown the
         faces that are found in them, upright, and so is an encoder that was trained on such.
-    detector, whole: see `faces.find`.
+    detector, whole, smallest: see `faces.find`.
     left_out: a list to which LeftOut is added for every picture that cannot be read.
     """
 
     def __init__(self, name, crop=None, quiet=False, left_out=None, align=None, detector="ssd",
-                 whole="auto"):
+                 whole="auto", smallest=80):
         path, notes = Path(name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
@@ -61,7 +61,7 @@ class Model:
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: its notes are not those of `train`: {error}") from None
         self.quiet, self.left_out = quiet, [] if left_out is None else left_out
-        self.name, self.detector, self.whole = name, detector, whole
+        self.name, self.detector, self.whole, self.smallest = name, detector, whole, smallest
 
     @property
     def aligned(self):
@@ -89,7 +89,7 @@ class Model:
         whole picture, as one."""
         picture = self.read(path)
         if self.aligned:
-            return find(picture, self.detector, whole=self.whole)
+            return find(picture, self.detector, smallest=self.smallest, whole=self.whole)
         return [Face(picture, np.array([0.0, 0.0, picture.shape[1], picture.shape[0]]), None, None)]
 
     def chosen(self, path, choose):
@@ -158,17 +158,20 @@ def model_of(options):
     """The Model that the options name."""
     return Model(options.model, options.crop, options.quiet, options.left_out,
                  False if options.no_align else None, options.detector,
-                 True if options.whole else "auto")
+                 True if options.whole else "auto", options.smallest)
+
+
+def noted(model, gallery):
+    """How a gallery's file notes where its encoder is: "face128"; or a path, from the gallery's own
+    folder where it is in there, so that both can be moved together."""
+    if model == "face128":
+        return model
+    here, folder = Path(model).resolve(), Path(gallery).parent.resolve()
+    return here.relative_to(folder).as_posix() if here.is_relative_to(folder) else str(here)
 
 
 def _place(face, path):
     return Place(path, tuple(np.round(face.box, 1).tolist()), face.score)
-
-
-def say(options, *lines):
-    """Print, unless --quiet."""
-    if not options.quiet:
-        print(*lines, sep="\n")
 
 
 def read_prepared(paths, size, channels, crop, quiet, left_out, align=None):

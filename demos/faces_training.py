@@ -6,14 +6,13 @@ import inspect
 from pathlib import Path
 import signal
 import statistics
-import sys
 import threading
 import time
 import warnings
 
 import numpy as np
 
-from demos.command_line import Stopwatch, progress
+from demos.command_line import Stopwatch, progress, warn
 from demos.faces_model import read_prepared
 from minidl import faces
 from minidl.data import (
@@ -26,9 +25,9 @@ from minidl.data import (
     split_people,
 )
 from minidl.data.people import People
-from minidl.faces import plots
 from minidl.faces.choosing import one_face
 from minidl.models import Mirrored, save_encoder, siamese_encoder
+from minidl.plots import check_matplotlib, learning_curves
 from minidl.training import checkpoint
 
 
@@ -64,7 +63,7 @@ class Parts:
 
 def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     """Train as the options say, write the model and pictures of how it went, and return the figures."""
-    plots.check_matplotlib()
+    check_matplotlib()
     encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
     if options.no_augmentation:
         recipe["augmentation"] = None
@@ -77,8 +76,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     parts.training.check_trainable()
     with_second = parts.training.with_second
     if getattr(options, "people", 0) > with_second:
-        print(f"--people {options.people:,}: a batch holds {with_second:,}; no more of the people "
-              "to learn from have a second picture", file=sys.stderr)
+        warn(f"--people {options.people:,}: a batch holds {with_second:,}; no more of the people "
+             "to learn from have a second picture")
     recipe["people"] = min(recipe["people"], with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
@@ -130,10 +129,10 @@ def _noting_ctrl_c(follow):
 def _say_how_to_go_on(path, model):
     """After an interruption, which leaves the model's file as it was."""
     found = checkpoint.read(path)
-    print("nothing is kept of the run; the same command begins anew" if found is None else
-          f"the same command goes on after step {found[1]['progress']['t']:,}, from {path}",
-          f"{model} is as it was before" if model.exists() else f"{model} is written at the end",
-          sep="; ", file=sys.stderr)
+    kept = ("nothing is kept of the run; the same command begins anew" if found is None else
+            f"the same command goes on after step {found[1]['progress']['t']:,}, from {path}")
+    file = f"{model} is as it was before" if model.exists() else f"{model} is written at the end"
+    warn(f"{kept}; {file}")
 
 
 def _figures(parts, encoder, recipe, result):
@@ -164,7 +163,8 @@ def _find_one(options):
     if not options.align:
         return None
     whole = True if options.whole else "auto"
-    return lambda picture: one_face(faces.find(picture, options.detector, whole=whole))
+    return lambda picture: one_face(faces.find(picture, options.detector, whole=whole,
+                                               smallest=options.smallest))
 
 
 def _parts(options):
@@ -221,7 +221,7 @@ class _Follow:
         self.bar.set_postfix_str(f"{step.stage} loss {step.loss:.3f}{self.score}")
         self.bar.update()
         if step.warning:
-            print(f"\nwarning: {step.warning}", file=sys.stderr)
+            warn(f"\nwarning: {step.warning}")
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -259,4 +259,4 @@ def _draw_history(history, path):
     panels = {name: [name] for name in dict.fromkeys(f"{row['stage']} loss" for row in history)}
     panels |= {"share active; spread": ["active", "spread"], "mean distance\nof the chosen": ["one person", "two people"],
                "area under the ROC,\nvalidation people": ["validation"]}
-    plots.learning_curves(path, rows, panels)
+    learning_curves(path, rows, panels)

@@ -8,18 +8,26 @@ The first line invents alphabets, learns from some of them, and is then examined
 new characters, one example of each, to which does this one belong?  The others do the same with Omniglot's files.
 """
 from pathlib import Path
-import sys
 
 import numpy as np
 
-from demos.command_line import Parser, Stopwatch, progress, run, start, write_json
+from demos.command_line import (
+    Parser,
+    Stopwatch,
+    answer,
+    progress,
+    run,
+    say,
+    start,
+    warn,
+    write_json,
+)
 import minidl as md
 from minidl.data import resize, save_image
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.omniglot import read_characters, read_runs
-from minidl.faces import one_shot
-from minidl.faces.episodes import distances, draw_runs, train
 from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot import distances, draw_runs, one_shot, train
 
 STEPS, QUICK_STEPS = 1500, 200
 BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in ((0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40)))
@@ -38,15 +46,13 @@ def main(arguments=None):
         encoder, figures = _train(background, options)
         options.model.parent.mkdir(parents=True, exist_ok=True)
         md.save(options.model, encoder)
-        if not options.quiet:
-            print(options.model)
+        say(options, options.model)
     if runs:
         figures |= _examine(encoder, runs, options)
     write_json(options.json, {**figures, "seed": options.seed, "left_out": list(left_out)})
     if left_out:
-        print(*(f"left out: {line}" for line in left_out),
-              f"left out, as said above: {len(left_out):,}; all else was used", sep="\n",
-              file=sys.stderr)
+        warn(*(f"left out: {line}" for line in left_out),
+             f"left out, as said above: {len(left_out):,}; all else was used")
         return 1
 
 
@@ -112,12 +118,11 @@ def _examine(encoder, runs, options):
     errors = {name: 100 * float(1 - accuracy) for name, accuracy in zip(runs, result.accuracies)}
     low, high = (100 * (1 - share) for share in reversed(result.interval))
     save_image(path, _sheet(runs, {name: found[name].argmin(axis=1) for name in runs}, list(runs)[:4]))
-    if not options.quiet:
-        for name, error in errors.items():
-            print(f"{name}: {error:.1f} % wrong")
-        print(f"all {len(errors)} runs: {100 * result.error:.2f} % wrong (95 % interval {low:.1f} to {high:.1f}; "
-              f"by chance: {100 - 100 / len(runs[name].training):.0f} %)")
-        print(path)
+    say(options, *(f"{name}: {error:.1f} % wrong" for name, error in errors.items()))
+    chance = 100 - 100 / len(next(iter(runs.values())).training)
+    answer(f"all {len(errors)} runs: {100 * result.error:.2f} % wrong (95 % interval {low:.1f} to "
+           f"{high:.1f}; by chance: {chance:.0f} %)")
+    say(options, path)
     return {"errors_percent": errors, "mean_error_percent": 100 * result.error, "interval_percent": [low, high],
             "examination_seconds": seconds}
 

@@ -43,7 +43,8 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = ("data", "faces", "gan", "models", "style", "testing", "training", "visualize", "weights")
+_ROOMS = ("data", "faces", "gan", "models", "oneshot", "style", "testing", "training", "visualize",
+          "weights")
 
 __all__ = [
     "DeviceError", "Tensor", "WeightsError", "arange", "devices", "eye", "full", "grad", "linspace",

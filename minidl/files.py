@@ -37,7 +37,11 @@ def cache_folder():
         folder = Path.home() / "Library" / "Caches" / "minidl"
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minidl"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OSError(f"the cache folder {folder} cannot be made ({problem.strerror}); the "
+                      "environment variable MINIDL_CACHE names another") from None
     return folder
 
 

@@ -46,6 +46,9 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
         return wanted[0][0]
     wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in along]
     try:
+        if not os.access(wanted[0][0].parent, os.W_OK):
+            raise FetchError(f"nothing can be written into the cache folder {wanted[0][0].parent}; "
+                             "the environment variable MINIDL_CACHE names another")
         with tempfile.TemporaryDirectory(prefix="minidl-", ignore_cleanup_errors=True) as folder:
             archive = _download(client, requirement, Path(folder), f"fetching {name}", archive_size)
             if archive_sha256:
@@ -179,6 +182,9 @@ def _reason(client, log):
         errors = [line for line in lines if line.lower().startswith(("npm error", "npm err!"))][:2]
     else:
         errors = [line for line in lines if line.startswith("ERROR:")]
+    if any("No module named pip" in line for line in lines):
+        return ("this Python has no pip (uv leaves it out): python -m ensurepip, or uv pip install "
+                "pip")
     last = (errors or lines or [f"{client} gave no reason"])[-1]
     network = any(sign in log for sign in ("Retrying (", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
     return textwrap.shorten(last, 200, placeholder=" ...") + " (is there a network connection?)" * network

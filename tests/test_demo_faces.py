@@ -18,7 +18,7 @@ from demos.command_line import run
 import minidl as md
 from minidl.data import read_people, write_drawn_faces
 from minidl.data.people import pairs_of, write_pairs
-from minidl.faces import training
+from minidl.faces import Gallery, training
 from minidl.files import cache_folder
 from minidl.weights import FILES
 from tests.test_demos import ROOT, fails
@@ -561,11 +561,60 @@ def test_mistakes_are_one_line(capsys, tmp_path, story, att, arguments, words):
 
 def test_without_matplotlib(capsys, tmp_path, monkeypatch, att):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "pip install 'minidl[demos]'" in fails(capsys, faces.main, "train", "--data", att, "--model", "m.npz",
+    assert "pip install matplotlib" in fails(capsys, faces.main, "train", "--data", att, "--model", "m.npz",
                                                   "--output", tmp_path)
 
 
 def test_face128_without_npm(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "npm" in fails(capsys, faces.main, "identify", "--gallery", "g.npz", PICTURE, "--output", tmp_path)
+    said = fails(capsys, faces.main, "enroll", "--gallery", "g.npz", "Ann", PICTURE)
+    assert "npm" in said and "face128(weights=PATH)" in said and "--model FOLDER" in said
+
+
+def test_a_question_without_an_answer_fetches_nothing(capsys, tmp_path, monkeypatch):
+    """No gallery, nobody of that name: said before any encoder is looked for, and no folder is made."""
+    monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    gallery = Gallery(md.models.siamese_encoder(24, widths=[4], features=8, seed=0),
+                      encoder_file="face128")
+    gallery.enroll_encodings(["Ann", "Bob"], np.eye(2, 8))
+    gallery.save("g.npz")
+    options = ["--gallery", "g.npz"]
+    assert "there is no gallery" in fails(capsys, faces.main, "verify", "--gallery", "no", "Ann", "x")
+    assert "'Eve' is not enrolled" in fails(capsys, faces.main, "verify", *options, "Eve", PICTURE)
+    faces.main(["list", *options, "--quiet"])
+    assert capsys.readouterr().out == "     1  Ann\n     1  Bob\n"
+    faces.main(["rename", "Bob", "Cid", *options])
+    faces.main(["remove", "Ann", *options, "--json", "f.json"])
+    assert json.loads(Path("f.json").read_text())["model"] == "face128"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.json", "g.npz"]
+    faces.main(["remove", "Cid", *options])
+    assert "nobody is enrolled" in fails(capsys, faces.main, "verify", *options, "Ann", PICTURE)
+
+
+def test_a_gallery_remembers_its_encoder_and_verify_answers_by_its_exit_code(
+        story, tmp_path, capsys):
+    """Moved together, gallery and encoder find each other again."""
+    folder, figures = story
+    for name in "gallery.npz", "encoder.npz":
+        shutil.copy(folder / name, tmp_path / name)
+    options = ["--gallery", str(tmp_path / "gallery.npz"), "--quiet"]
+    first, second, *_ = figures["answers"]["enrolled"]
+    people = folder / "people_40_0"
+    own, other = sorted(map(str, (people / first).iterdir())), str(people / second)
+    same = next(path for path in own
+                if not faces.main(["verify", first, path, *options]))       # that which is enrolled
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith(f"{same}: yes, {first} (0.000")                  # --quiet keeps the answer
+    loaded = md.load(tmp_path / "gallery.npz")
+    md.save(tmp_path / "gallery.npz", loaded | {"threshold": np.float64(1e-4)})
+    assert faces.main(["verify", first, same, *options]) == 0
+    assert faces.main(["verify", first, other, *options]) == 1
+    assert "no, not" in capsys.readouterr().out
+    (tmp_path / "encoder.npz").rename(tmp_path / "elsewhere.npz")
+    said = fails(capsys, faces.main, "verify", first, same, *options)
+    assert "which is not there; --model says where it is now" in said
+    options += ["--model", str(tmp_path / "elsewhere.npz")]
+    assert faces.main(["verify", first, same, *options]) == 0

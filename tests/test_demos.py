@@ -1,5 +1,6 @@
 """The command lines as a user meets them: what they write, and that every mistake is one line and exit code 2."""
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def fails(capsys, main, *arguments):
     (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
 ])
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
+    pytest.importorskip("matplotlib")                   # which is asked for before files are read
     assert words in fails(capsys, style_transfer.main, "--output", tmp_path, "--quiet", *arguments)
 
 
@@ -68,7 +70,23 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypa
     assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
 
 
-@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces", "visualize", "gan"])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_any_terminal_can_show_it(encoding):
+    """What an encoding lacks is spelt, and what would move the cursor is escaped."""
+    program = ("from demos.command_line import answer, run; "
+               "run(lambda _: answer('τ 0.5 ≤ λ', 'Zoë \\x1b[2J 雪'))")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                          env=os.environ | {"PYTHONIOENCODING": encoding})
+    said = done.stdout.decode(encoding).split("\n")
+    assert done.returncode == 0 and not done.stderr
+    assert said[0].strip() == ("τ 0.5 ≤ λ" if encoding == "utf-8" else "tau 0.5 <= lambda")
+    name = r"Zo\xeb" if encoding == "ascii" else "Zoë"
+    snow = "雪" if encoding == "utf-8" else r"\u96ea"
+    assert said[1].strip() == rf"{name} \x1b[2J {snow}"
+
+
+@pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces",
+                                  "visualize", "gan"])
 def test_help(name):
     shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0
@@ -82,6 +100,7 @@ needs_vgg = pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exi
 
 @needs_vgg
 def test_style_transfer_from_end_to_end(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
     out = tmp_path / "out"
     style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",

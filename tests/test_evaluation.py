@@ -12,9 +12,7 @@ from minidl.faces import (
     best_threshold,
     calibrate,
     cmc,
-    draw_one_shot,
     equal_error_rate,
-    one_shot,
     open_set,
     rank_one,
     report,
@@ -23,6 +21,7 @@ from minidl.faces import (
     val_at_far,
     wilson_interval,
 )
+from minidl.oneshot import draw_one_shot, one_shot
 
 # Worked by hand: six pairs of one person, four of two; one tie across kinds, at 0.5
 DISTANCES = np.array([0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.5, 0.6, 0.8, 1.0])

@@ -402,7 +402,7 @@ def test_no_pip_and_no_python(toy, tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONPATH")
     venv.create(tmp_path / "bare", symlinks=os.name != "nt", with_pip=False)
     monkeypatch.setattr(sys, "executable", str(next((tmp_path / "bare").glob("[bS]*/python*"))))
-    assert "No module named pip" in toy.failure()
+    assert "this Python has no pip (uv leaves it out): python -m ensurepip" in toy.failure()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     assert "nothing" in toy.failure()
 

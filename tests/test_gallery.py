@@ -395,7 +395,7 @@ def test_the_threshold_of_face128_follows_from_the_start_and_is_not_calibrated()
         pytest.skip("face128 is not in the cache; fetch it with md.weights.fetch")
     encoder = md.models.face128()
     for encoder.aligned, threshold in (False, 0.5701), (True, 0.5825):
-        known = measured(encoder)
+        known = measured(fingerprint(encoder))
         assert known.people == 1000 and known.threshold(0.01) == pytest.approx(threshold, abs=1e-4)
     gallery = Gallery(encoder)
     gallery.enroll_encodings([f"person {i}" for i in range(40)], 10 * np.eye(40, 128))
@@ -404,7 +404,7 @@ def test_the_threshold_of_face128_follows_from_the_start_and_is_not_calibrated()
     answer, = gallery.identify_encodings(10 * np.eye(1, 128))
     assert answer.false_accept_rate is None and repr(answer).endswith("; not calibrated>")
     encoder["dense"].weight.data = encoder["dense"].weight.data + 1e-6
-    assert measured(encoder) is None
+    assert measured(fingerprint(encoder)) is None
 
 
 # Copies

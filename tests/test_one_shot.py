@@ -12,9 +12,9 @@ import minidl as md
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
 from minidl.data.omniglot import Characters, Run
-from minidl.faces.episodes import (
+from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot import (
     VIEWS,
-    _InTurn,
     distances,
     draw_runs,
     encode_characters,
@@ -22,7 +22,7 @@ from minidl.faces.episodes import (
     examine,
     train,
 )
-from minidl.models.characters import CharacterEncoder, character_encoder
+from minidl.oneshot.episodes import _InTurn
 from tests.test_demos import fails
 
 IDENTITY = np.eye(2, 3)[None]
@@ -321,7 +321,8 @@ def test_demo_trains_and_evaluates(tmp_path, characters, capsys):
     one_shot.main(["evaluate", "--runs", str(tmp_path / "runs"), *common])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert list(figures["errors_percent"]) == ["run01"] and 0 <= figures["mean_error_percent"] <= 100
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr().out
+    assert said.startswith("all 1 runs: ") and said.count("\n") == 1         # --quiet: the answer
 
 
 def test_demo_names_what_it_leaves_out(tmp_path, characters, capsys):

@@ -6,6 +6,7 @@ import pytest
 
 from minidl.data import load_image
 from minidl.faces import Match, Verification, cmc, plots
+from minidl.plots import COLOURS, _limits, learning_curves
 
 pytest.importorskip("matplotlib")
 rng = np.random.default_rng(0)
@@ -24,7 +25,7 @@ def colours(path):
 def test_roc_curve(tmp_path):
     path = plots.roc_curve(tmp_path / "roc.png", {"one": (DISTANCES, SAME), "other": (DISTANCES[::-1], SAME)})
     seen = colours(path)
-    assert path == tmp_path / "roc.png" and seen[plots.COLOURS[0]] > 300 and seen[plots.COLOURS[1]] > 300
+    assert path == tmp_path / "roc.png" and seen[COLOURS[0]] > 300 and seen[COLOURS[1]] > 300
 
 
 def test_distance_histograms(tmp_path):
@@ -36,7 +37,7 @@ def test_embedding_map(tmp_path):
     labels = np.repeat([f"person {i}" for i in range(15)], 4)
     encodings = rng.standard_normal((60, 8)) + np.arange(60)[:, None] // 4
     seen = colours(plots.embedding_map(tmp_path / "m.png", encodings, labels))
-    assert seen["#cccccc"] > 20 and all(seen.get(colour, 0) > 10 for colour in plots.COLOURS)
+    assert seen["#cccccc"] > 20 and all(seen.get(colour, 0) > 10 for colour in COLOURS)
     with pytest.raises(ValueError, match="N ≥ 3"):
         plots.embedding_map(tmp_path / "n.png", np.ones((2, 2)), [0, 1])
     assert [p.name for p in tmp_path.iterdir()] == ["m.png"]
@@ -72,19 +73,30 @@ def test_answers(tmp_path):
 def test_cmc_curve(tmp_path):
     table = rng.random((40, 30))
     seen = colours(plots.cmc_curve(tmp_path / "c.png", {"chance": cmc(table, np.arange(40) % 30, np.arange(30))}))
-    assert seen[plots.COLOURS[0]] > 300
+    assert seen[COLOURS[0]] > 300
     colours(plots.cmc_curve(tmp_path / "one.png", {"one person": [1.0]}))
 
 
 def test_learning_curves(tmp_path):
     history = [{"step": i, "loss": 1 / (i + 1)} | ({"accuracy": 0.8} if i % 10 == 0 else {}) for i in range(50)]
     panels = {"loss": ["loss"], "accuracy": ["accuracy", "never_measured"], "nothing": ["never_measured"]}
-    assert colours(plots.learning_curves(tmp_path / "l.png", history, panels))[plots.COLOURS[0]] > 300
+    assert colours(learning_curves(tmp_path / "l.png", history, panels))[COLOURS[0]] > 300
+    with pytest.raises(ValueError, match="nothing was measured of never_measured"):
+        learning_curves(tmp_path / "n.png", history, {"nothing": ["never_measured"]})
+    one, two = ([{"step": 0, "loss": value}] for value in (0.0, float("1e9")))
+    colours(learning_curves(tmp_path / "l.png", one + two, {"loss": ["loss"]}))
+    colours(learning_curves(tmp_path / "l.png", one, {"loss": ["loss"]}))       # one point, at 0
+
+
+def test_what_hardly_moves_looks_so():
+    low, high = _limits([0.90, 0.91])
+    assert high - low == pytest.approx(0.092) and low < 0.90 and high > 0.91
+    assert _limits([0, 10]) == pytest.approx((-0.5, 10.5))
 
 
 def test_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'minidl\[demos\]'"):
+    with pytest.raises(ImportError, match="pip install matplotlib"):
         plots.cmc_curve(tmp_path / "c.png", {"one": [1.0]})
     assert not list(tmp_path.iterdir())
 

@@ -1,12 +1,13 @@
 """Augmentation: the same thing seen otherwise, so that a network does not learn the few pictures by heart."""
 from dataclasses import dataclass, fields
-import math
 
 import numpy as np
 
 from ..backend import generator
 
-HIGHEST = {"flip": 1, "crop": 0.99, "occlusion": 1, "occlusion_size": 1, "background": 255}
+HIGHEST = {"flip": 1, "rotation": 360, "zoom": 100, "stretch": 100, "shear": 100, "shift": 100,
+           "crop": 0.99, "brightness": 100, "light": 100, "blur": 100, "noise": 1000,
+           "occlusion": 1, "occlusion_size": 1, "background": 255}      # nothing is left beyond
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Augmentation:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            highest = HIGHEST.get(field.name, math.inf)
+            highest = HIGHEST[field.name]
             if value is not None and not 0 <= value <= highest:
                 raise ValueError(f"Augmentation: {field.name} must be from 0 to {highest}, got {value}")
 

@@ -6,6 +6,7 @@ where an earlier one passes.  A drawer moves every point a little, leans, stretc
 import numpy as np
 
 from .. import backend
+from .images import check_memory
 from .omniglot import Characters
 
 CANDIDATES = 4
@@ -22,6 +23,7 @@ def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
     if min(alphabets, characters, drawers) < 1 or size < 16:
         raise ValueError("drawn_characters: expected at least 1 alphabet, character and drawer and 16 pixels, got "
                          f"alphabets={alphabets}, characters={characters}, drawers={drawers}, size={size}")
+    check_memory("drawn_characters", alphabets, characters, drawers, size, size)
     pictures, names = [], []
     for alphabet, rng in enumerate(backend.generator(seed).spawn(alphabets), 1):
         hands = [_hand(rng) for _ in range(drawers)]

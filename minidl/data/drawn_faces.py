@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .. import backend
-from .images import save_image
+from .images import check_memory, save_image
 
 SKIN = np.array([(246, 214, 190), (236, 196, 164), (222, 170, 130), (176, 122, 86), (122, 82, 58), (84, 56, 42)], float)
 HAIR = np.array([(28, 22, 24), (66, 42, 30), (112, 72, 42), (168, 118, 64), (222, 188, 122)], float)
@@ -40,6 +40,7 @@ def drawn_faces(people, pictures, size=64, seed=0):
     if people < 1 or pictures < 1 or size < 16:
         raise ValueError("drawn_faces: expected at least 1 person, 1 picture and 16 pixels, got "
                          f"people={people}, pictures={pictures}, size={size}")
+    check_memory("drawn_faces", people, pictures, size, size, 3)
     faces = np.empty((people, pictures, size, size, 3), np.uint8)
     for number, rng in enumerate(backend.generator(seed).spawn(people)):
         person = _person(rng)

@@ -4,6 +4,7 @@ A picture is a uint8 array (H, W, 3), RGB in 0..255, upright. Pillow does the de
 """
 from contextlib import contextmanager
 import io
+import math
 from pathlib import Path
 import warnings
 
@@ -20,6 +21,7 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gi
            ".pnm": "PPM", ".pbm": "PPM"}
 ENCODING = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 MAX_PIXELS = 64_000_000
+MOST_BYTES = 16_000_000_000      # of pictures that are drawn together
 ORIENTATION = 0x0112  # the EXIF tag
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2  # values of the second and the third
@@ -297,6 +299,13 @@ def check_picture(operation, picture):
         raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with pixels, "
                          f"got {picture.shape}")
     return np.atleast_3d(picture)
+
+
+def check_memory(operation, *shape):
+    """Raise ValueError where pictures of this shape, a byte a number, are more than fit anywhere."""
+    if math.prod(shape) > MOST_BYTES:
+        raise ValueError(f"{operation}: {' × '.join(f'{n:.4g}' for n in shape)} numbers are more "
+                         f"than {MOST_BYTES:,} bytes hold")
 
 
 def _bytes(picture):

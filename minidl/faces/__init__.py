@@ -24,7 +24,7 @@ from minidl.faces.evaluation import (
 from minidl.faces.finding import Face, aligned, find
 from minidl.faces.gallery import Gallery
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
-from minidl.faces.identification import OneShot, OpenSet, cmc, draw_one_shot, one_shot, open_set, rank_one
+from minidl.faces.identification import OpenSet, cmc, open_set, rank_one
 from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard
 from minidl.faces.monitor import CollapseMonitor, measure
 from minidl.faces.sampling import PeopleSampler, PictureSampler, keep_apart, pictures_of

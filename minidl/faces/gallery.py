@@ -5,7 +5,6 @@ Distances here are Euclidean, d(x, x') = ‖f(x) − f(x')‖.  The lecture's �
 same rule.  Nothing is trained when a person is enrolled: one picture's encoding is stored.
 """
 import contextlib
-from dataclasses import dataclass
 import json
 from pathlib import Path
 from threading import RLock
@@ -19,10 +18,9 @@ from minidl.faces.calibration import Impostors
 from minidl.faces.copies import copies
 from minidl.faces.encoding import encode, fingerprint, whose
 from minidl.faces.measured import measured
-from minidl.kernels import two_nearest
+from minidl.faces.rows import Rows, squared_lengths
 
 KIND = "minidl gallery 1"
-LONGEST = 1e18                  # of an encoding: its square, and that of a difference, is a float32
 
 _changing = RLock()             # held while rows or names change, not while one encodes or searches
 
@@ -49,8 +47,9 @@ class Gallery:
     Without impostors a gallery is not `calibrated`, as every answer says.  Then τ of face128 goes
     by what was `measured` on pictures that may be unlike yours, and no answer promises a rate; of
     other encoders nothing is known, and τ is 0, which recognizes only the very same picture.
-    crop is a note: the middle share of each side that the encoder was shown (None: not noted).
-    Only pictures that were cut alike can be compared.
+    crop and encoder_file are notes, None where nothing is noted: the middle share of each side that
+    the encoder was shown, as only pictures that were cut alike can be compared; and where the
+    encoder is kept, "face128" or a path.
 
     Threads may ask and change a gallery at once: a question sees it as it is at one moment.
     Processes that change one file at once: see `changed`.
@@ -63,13 +62,15 @@ class Gallery:
     cells of a k-means clustering near the query, which misses some (product quantisation, FAISS).
     """
 
-    def __init__(self, encoder, threshold=None, false_accept_rate=0.01, impostors=None, crop=None):
+    def __init__(self, encoder, threshold=None, false_accept_rate=0.01, impostors=None, crop=None,
+                 encoder_file=None):
         if crop is not None and not 0 < crop <= 1:
             raise ValueError(f"Gallery: crop must be a share above 0, got {crop}")
         self.encoder, self.threshold = encoder, threshold
         self.false_accept_rate = false_accept_rate
-        self.impostors, self._elsewhere = impostors, measured(encoder)
-        self.crop = crop
+        self.impostors = impostors
+        self._made_with = None if encoder is None else fingerprint(encoder)
+        self.crop, self.encoder_file = crop, encoder_file
         self._names, self._number = [], {}              # number -> name, name -> number
         # Rows in use never change, so that a search may go on: enrolling writes behind them.
         self._rows = 0                                  # used rows of the three arrays below
@@ -99,6 +100,11 @@ class Gallery:
         if not 0 < value < 1:
             raise ValueError(f"Gallery: false_accept_rate must lie between 0 and 1, got {value}")
         self._false_accept_rate = float(value)
+
+    @property
+    def measured(self):
+        """The Impostors of this encoder on pictures that may be unlike yours, or None."""
+        return measured(self._made_with)
 
     @property
     def calibrated(self):
@@ -140,7 +146,7 @@ class Gallery:
         if not images:
             raise ValueError(f"enroll: {name!r} needs at least one picture")
         names = [check_name("enroll", name)] * len(images)
-        encodings = encode(self.encoder, images)
+        encodings = self._encode("enroll", images)
         with _changing:
             for i, holder in enumerate(self._held_by(names, encodings)):
                 if holder not in (None, names[0]):
@@ -181,7 +187,7 @@ class Gallery:
 
     def _held_by(self, names, encodings):
         """The name under which each encoding is there already, or comes before; else None."""
-        _check("enroll", names, encodings, self._encodings.shape[1])
+        squared_lengths("enroll", names, encodings, self._encodings.shape[1])
         old = self.encodings if self._rows else encodings[:0]
         return [None if row < 0 else names[row - len(old)] if row >= len(old)
                 else self._names[self._people[row]] for row in copies(old, encodings).tolist()]
@@ -193,7 +199,7 @@ class Gallery:
         Raises ValueError for a person who is not enrolled.
         """
         self._find("verify", claimed)
-        query = encode(self.encoder, [image])
+        query = self._encode("verify", [image])
         with _changing:
             number, rows = self._find("verify", claimed), self._as_it_is()
         (numbers,), (distances,) = rows.search("verify", query)
@@ -214,7 +220,7 @@ class Gallery:
 
     def identify_all(self, images):
         """A Match for each picture, by one pass of the encoder and one search."""
-        return self.identify_encodings(encode(self.encoder, images))
+        return self.identify_encodings(self._encode("identify", images))
 
     def identify_encodings(self, encodings):
         """A Match for each of the encodings (N, D)."""
@@ -257,11 +263,14 @@ class Gallery:
         """
         with _changing:
             rows, names = self._as_it_is(), json.dumps(self._names).encode()
-        arrays = {"kind": np.array(KIND), "fingerprint": np.array(fingerprint(self.encoder)),
+        made_with = self._made_with if self.encoder is None else fingerprint(self.encoder)
+        arrays = {"kind": np.array(KIND), "fingerprint": np.array(made_with),
                   "false_accept_rate": np.float64(self.false_accept_rate), "people": rows.people,
                   "names": np.frombuffer(names, "uint8"), "encodings": rows.encodings}
         if self.crop is not None:
             arrays["crop"] = np.float64(self.crop)
+        if self.encoder_file is not None:
+            arrays["encoder_file"] = np.array(str(self.encoder_file))
         if self._threshold is not None:
             arrays["threshold"] = np.float64(self._threshold)
         if self.calibrated:
@@ -270,32 +279,47 @@ class Gallery:
         weights.save(path, arrays)
 
     @classmethod
-    def load(cls, path, encoder):
+    def load(cls, path, encoder=None):
         """The gallery that `save` wrote, for the same encoder.
 
+        Without an encoder it can be looked at, changed by `remove` and `rename` and saved; asked
+        and added to only once it has one, see `use`.
         Raises WeightsError for a file that is cut off, damaged, no gallery, or made with another
         encoder: its encodings would mean nothing here; OSError where it cannot be read.
         """
-        arrays, own = weights.load(path), fingerprint(encoder)
+        arrays = weights.load(path)
         try:
             if str(arrays["kind"]) != KIND:
                 raise ValueError(f"its kind is {str(arrays['kind'])[:40]!r}, expected {KIND!r}")
-            made_with, gallery = str(arrays["fingerprint"]), cls(encoder, **_settings(arrays))
-            if made_with == own:
-                gallery._fill(json.loads(arrays["names"].tobytes()), arrays["people"],
-                              arrays["encodings"])
+            gallery = cls(None, **_settings(arrays))
+            gallery._made_with = str(arrays["fingerprint"])
+            gallery._fill(json.loads(arrays["names"].tobytes()), arrays["people"],
+                          arrays["encodings"])
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
-        if made_with != own:
+        return gallery if encoder is None else gallery.use(encoder, path)
+
+    def use(self, encoder, path="this gallery"):
+        """Give a gallery that was loaded without its encoder that encoder; the gallery itself.
+
+        path: what errors call it.  Raises WeightsError for another encoder.
+        """
+        if self._made_with != fingerprint(encoder):
             raise weights.WeightsError(
-                f"{path} was made with {whose(made_with, encoder)}: its encodings mean "
+                f"{path} was made with {whose(self._made_with, encoder)}: its encodings mean "
                 "nothing here; give that encoder, or enroll again")
-        return gallery
+        width = getattr(encoder, "features", 0)
+        if self._rows and width and self.encodings.shape[1] != width:
+            raise weights.WeightsError(f"{path} is not a gallery: its encodings have "
+                                       f"{self.encodings.shape[1]} numbers, those of this gallery "
+                                       f"{width}")
+        self.encoder = encoder
+        return self
 
     @classmethod
     @contextlib.contextmanager
-    def changed(cls, path, encoder, new=None):
+    def changed(cls, path, encoder=None, new=None):
         """The gallery in a file, to be changed in a `with` block and saved at its end.
 
         Others who change the file so, in this process or another, wait: nobody's change is lost.
@@ -315,13 +339,18 @@ class Gallery:
             raise ValueError("its names are not a list of different names")
         if people.dtype.kind not in "iu" or not np.isin(people, np.arange(len(names))).all():
             raise ValueError("its people are not indices into its names")
-        width = getattr(self.encoder, "features", 0) if people.size else 0
-        self._squares = _check("load", people, encodings, width)
+        self._squares = squared_lengths("load", people, encodings)
         without = np.setdiff1d(np.arange(len(names)), people)
         if len(without):
             raise ValueError(f"its person {names[without[0]]!r} has no picture")
         self._rows, self._people = len(people), people.astype("int32")
         self._encodings = np.ascontiguousarray(encodings, "float32")
+
+    def _encode(self, operation, images):
+        if self.encoder is None:
+            raise ValueError(f"{operation}: this gallery was loaded without its encoder; give it, "
+                             "gallery.use(encoder)")
+        return encode(self.encoder, images)
 
     def _call(self, names):
         self._names, self._number = names, {name: i for i, name in enumerate(names)}
@@ -335,11 +364,11 @@ class Gallery:
             setattr(self, name, new)
 
     def _as_it_is(self):
-        return _Rows(self._names, self.encodings, self._squares[:self._rows], self.people)
+        return Rows(self._names, self.encodings, self._squares[:self._rows], self.people)
 
     def _threshold_of(self, comparisons):
         """τ where a picture is compared with so many."""
-        impostors = self.impostors or self._elsewhere
+        impostors = self.impostors or self.measured
         if self._threshold is not None or impostors is None:
             return self._threshold or 0.0
         return impostors.threshold(self.false_accept_rate, max(1, comparisons))
@@ -353,49 +382,13 @@ class Gallery:
         return self._number[composed(name)]
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """A gallery at one moment: names; of each picture the encoding, its ‖f‖², and whose it is."""
-    names: list
-    encodings: np.ndarray
-    squares: np.ndarray
-    people: np.ndarray
-
-    def search(self, operation, queries):
-        if not len(self.people):
-            raise ValueError(f"{operation}: nobody is enrolled")
-        width = self.encodings.shape[1]
-        if queries.ndim != 2 or queries.shape[1] != width:
-            raise ValueError(f"{operation}: encodings must be (N, {width}), got {queries.shape}")
-        _check(operation, queries, queries)
-        return two_nearest(queries, self.encodings, self.squares, self.people)
-
-    def name(self, number):
-        return self.names[number] if number >= 0 else None
-
-
 def _settings(arrays):
     """What `Gallery` takes, from the arrays of a file."""
-    settings = {name: arrays[name].item() for name in ("threshold", "false_accept_rate", "crop")
-                if name in arrays}
+    names = ("threshold", "false_accept_rate", "crop", "encoder_file")
+    settings = {name: arrays[name].item() for name in names if name in arrays}
+    if not isinstance(settings.get("encoder_file", ""), str):
+        raise ValueError("the name of its encoder's file is no text")
     if "impostors" in arrays:
         rates, distances = arrays["impostors"].tolist()
         settings["impostors"] = Impostors(rates, distances, *arrays["impostor_counts"].tolist())
     return settings
-
-
-def _check(operation, names, encodings, width=0):
-    """‖f‖² (N,) of encodings.  Raises ValueError unless they are (len(names), width) usable
-    numbers, of any width where 0 is given."""
-    if encodings.ndim != 2 or len(encodings) != len(names) or len(names) and not encodings.shape[1]:
-        raise ValueError(f"{operation}: {len(names)} names need encodings ({len(names)}, D), "
-                         f"got {encodings.shape}")
-    if width and encodings.shape[1] != width:
-        raise ValueError(f"{operation}: encodings have {encodings.shape[1]} numbers, "
-                         f"those of this gallery {width}")
-    if encodings.dtype != np.float32 or not np.isfinite(encodings).all():
-        raise ValueError(f"{operation}: encodings must be finite float32 numbers")
-    squares = np.einsum("nd,nd->n", encodings, encodings)
-    if not (squares <= LONGEST ** 2).all():
-        raise ValueError(f"{operation}: encodings must not be longer than {LONGEST:g}")
-    return squares

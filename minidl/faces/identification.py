@@ -2,13 +2,11 @@
 
 distances: (Q, G) host array, smaller is more alike; query_people: (Q,), gallery_people: (G,), whose picture each is.
 The distance to a person is that to the nearest of their pictures.
-Sources: Phillips, Grother and Micheals 2011 (cumulative match, open-set identification), Lake et al. 2015 (one shot).
+Source: Phillips, Grother and Micheals 2011 (cumulative match, open-set identification).
 """
 from dataclasses import dataclass
 
 import numpy as np
-
-from minidl.faces.evaluation import wilson_interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +29,6 @@ class OpenSet:
         """(detection rate, false alarm rate, τ) at the largest τ whose false alarm rate is at most `rate`."""
         last = int(np.searchsorted(self.false_alarm_rates, rate, side="right")) - 1
         return float(self.detection_rates[last]), float(self.false_alarm_rates[last]), float(self.thresholds[last])
-
-
-@dataclass(frozen=True, eq=False)
-class OneShot:
-    """accuracies: (runs,) share of right answers in each; accuracy: their mean; interval: Wilson's 95 % of all pooled."""
-    accuracy: float
-    interval: tuple
-    accuracies: np.ndarray
-
-    @property
-    def error(self):
-        return 1 - self.accuracy
 
 
 def cmc(distances, query_people, gallery_people):
@@ -84,48 +70,6 @@ def open_set(distances, query_people, gallery_people):
     detected, alarms = (np.searchsorted(np.sort(smallest[which]), thresholds, side="right")
                         for which in (identified, ~known))
     return OpenSet(thresholds, detected / known.sum(), alarms / (~known).sum())
-
-
-def one_shot(*runs):
-    """N-way one-shot classification: the query belongs to the class whose single example is nearest.
-
-    runs: (distances (Q, N) from queries to the N examples, answers (Q,) the column of the right one) for each run; Omniglot
-        has 20 of 20 × 20.  Where several examples are equally near, each is taken with the same chance: a right answer
-        among t of them counts 1/t, so that an encoder which gives one encoding to all scores 1/N.
-    See OneShot.
-    """
-    accuracies, right, trials = [], 0.0, 0
-    for distances, answers in runs:
-        distances, answers = np.asarray(distances, "float64"), np.asarray(answers)
-        if distances.ndim != 2 or answers.shape != distances.shape[:1] or 0 in distances.shape:
-            raise ValueError(f"one_shot: distances (Q, N) need answers (Q,), got {distances.shape} and {answers.shape}")
-        if answers.dtype.kind not in "iu" or not (0 <= answers.min() <= answers.max() < distances.shape[1]):
-            raise ValueError(f"one_shot: answers must be columns 0 to {distances.shape[1] - 1}")
-        if np.isnan(distances).any():
-            raise ValueError(f"one_shot: {np.isnan(distances).sum()} distances are not numbers")
-        nearest = distances == distances.min(1, keepdims=True)
-        scores = nearest[np.arange(len(answers)), answers] / nearest.sum(1)
-        accuracies.append(scores.mean())
-        right, trials = right + scores.sum(), trials + len(scores)
-    if not runs:
-        raise ValueError("one_shot: needs at least one run")
-    return OneShot(float(np.mean(accuracies)), wilson_interval(right, trials), np.array(accuracies))
-
-
-def draw_one_shot(labels, ways, trials, rng):
-    """Indices (examples (trials, ways), queries (trials, ways)): in each trial `ways` classes, and of each class two
-    different pictures, an example and a query; column i of both is one class, so the answers are 0 … ways − 1.
-
-    labels: (N,).  rng: a numpy Generator or a seed.  Raises ValueError where fewer classes have two pictures.
-    """
-    rng, labels = np.random.default_rng(rng), np.asarray(labels)
-    classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    classes = [members for members in classes if len(members) > 1]
-    if not 1 < ways <= len(classes):
-        raise ValueError(f"draw_one_shot: {ways} ways need 2 classes or more, each with two pictures; {len(classes)} have")
-    drawn = [[rng.choice(classes[c], 2, replace=False) for c in rng.choice(len(classes), ways, replace=False)]
-             for _ in range(trials)]
-    return tuple(np.array(drawn, dtype=int).reshape(trials, ways, 2).transpose(2, 0, 1))
 
 
 def _to_people(operation, distances, query_people, gallery_people):

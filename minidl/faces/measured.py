@@ -11,7 +11,6 @@ gallery then goes:
     python -m demos.faces calibrate --gallery FILE --data FOLDER --json FILE.json
 """
 from minidl.faces.calibration import RATES, Impostors
-from minidl.faces.encoding import fingerprint
 
 MEASURED = {            # an encoder's fingerprint: its Impostors.  First aligned, then as they are
     "e6db08fb3898acc59940a806515b792a4e9ed30a66ae32087f6481ed5791b34f": Impostors(
@@ -27,6 +26,7 @@ MEASURED = {            # an encoder's fingerprint: its Impostors.  First aligne
 }
 
 
-def measured(encoder):
-    """The Impostors of exactly this encoder, or None where they are not known."""
-    return MEASURED.get(fingerprint(encoder))
+def measured(made_with):
+    """The Impostors of exactly the encoder with this fingerprint, or None where they are not
+    known."""
+    return MEASURED.get(made_with)

@@ -1,5 +1,4 @@
-"""What an encoder does, as pictures.  Every function writes one PNG and returns its path; they need Matplotlib, which
-comes with minidl's extra `demos` and is imported only when a plot is asked for.
+"""What an encoder does, as pictures.  Every function writes one PNG and returns its path.
 
 Colours: blue is one person (same), orange is two (different).
 """
@@ -7,20 +6,16 @@ import numpy as np
 
 from minidl.faces.encoding import prepare
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
-from minidl.plots import COLOURS, check_matplotlib, learning_curves, new_panels, write_figure
-
-__all__ = ["answers", "best_and_worst_pairs", "check_matplotlib", "cmc_curve", "distance_histograms",
-           "embedding_map", "learning_curves", "principal_components", "roc_curve"]
+from minidl.plots import COLOURS, DASHES, panels_of, write
 
 SAME, DIFFERENT = "#2266aa", "#dd7711"
 RIGHT, WRONG = "#117733", "#bb2222"
-DASHES = ("-", "--", "-.", ":")
 
 
 def roc_curve(path, results, title="Verification: ROC"):
     """ROC curves of {name: (distances, same)}: on the left all of it, on the right small false accept rates (a logarithmic
     axis); the legend gives AUC and EER."""
-    figure, (whole, small) = new_panels(1, 2, (11.5, 5.2))
+    figure, (whole, small) = panels_of(1, 2, (11.5, 5.2))
     least = min(1 / np.sum(~check_pairs("roc_curve", *pairs)[1]) for pairs in results.values())
     for i, (name, pairs) in enumerate(results.items()):
         curve, rate = roc(*pairs), equal_error_rate(*pairs)[0]
@@ -37,13 +32,13 @@ def roc_curve(path, results, title="Verification: ROC"):
     for axes in (whole, small):
         axes.set(xlabel="false accept rate: two people taken for one", ylabel="true accept rate: one person recognized")
     whole.legend(loc="lower right", fontsize=9)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def distance_histograms(path, distances, same, threshold, title="Distances of pairs"):
     """Two histograms, of the distances between pictures of one person and of two, with τ drawn in and what it costs."""
     distances, same = check_pairs("distance_histograms", distances, same)
-    figure, (axes,) = new_panels(1, 1, (8.5, 5))
+    figure, (axes,) = panels_of(1, 1, (8.5, 5))
     bins = np.linspace(min(distances.min(), threshold), max(distances.max(), threshold), 51)
     for kind, colour, name in ((same, SAME, "one person"), (~same, DIFFERENT, "two people")):
         axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour, alpha=0.55,
@@ -60,7 +55,7 @@ def distance_histograms(path, distances, same, threshold, title="Distances of pa
     axes.annotate(f"{refused:.2%} of same pairs refused", (threshold, 0.9 * top), xytext=(5, 0),
                   textcoords="offset points", va="top", color=SAME)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def embedding_map(path, encodings, labels, title="Encodings in two dimensions", people=12):
@@ -71,7 +66,7 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
         raise ValueError(f"embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got {encodings.shape} and "
                          f"{labels.shape}")
     places, shares = principal_components(encodings, 2)
-    figure, (axes,) = new_panels(1, 1, (9, 6.2))
+    figure, (axes,) = panels_of(1, 1, (9, 6.2))
     names, counts = np.unique(labels, return_counts=True)
     named = names[np.argsort(-counts, kind="stable")[:people]]
     rest = places[~np.isin(labels, named)]
@@ -82,7 +77,7 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
     axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)", aspect="equal",
              ylabel=f"second ({shares[1]:.0%})")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.01), fontsize=9, frameon=False)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def principal_components(x, k):
@@ -110,7 +105,7 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
     rows = {"one person, nearest": ones[:count], "one person, farthest": ones[::-1][:count],
             "two people, nearest": twos[:count], "two people, farthest": twos[::-1][:count]}
     rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
-    figure, panels = new_panels(len(rows), count, (2.05 * count + 0.5, 1.35 * len(rows) + 0.5))
+    figure, panels = panels_of(len(rows), count, (2.05 * count + 0.5, 1.35 * len(rows) + 0.5))
     for axes in panels:
         axes.set_axis_off()
     for row, (name, chosen) in enumerate(rows.items()):
@@ -122,7 +117,7 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
         panels[row * count].text(-0.06, 0.5, name.replace(", ", "\n"), transform=panels[row * count].transAxes, ha="right",
                                  va="center", rotation=90, fontsize=11)
     figure.suptitle(f"Best and worst pairs (distance; ✓ judged rightly at τ = {threshold:.3f})")
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def answers(path, enrolled, identified, verified, title="A gallery"):
@@ -144,7 +139,7 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     columns = max(4, len(enrolled), len(asked), len(claimed))
     inches = [1.8, 2.4, 2.2]                                        # of each row: a picture of 1.4 and the text below it
     width, height = 1.5 * columns + 0.65, 0.5 + sum(inches)
-    figure, panels = new_panels(3, columns, (width, height), layout=None, gridspec_kw={"height_ratios": inches})
+    figure, panels = panels_of(3, columns, (width, height), layout=None, gridspec_kw={"height_ratios": inches})
     figure.subplots_adjust(0.55 / width, 0, 1 - 0.1 / width, 1 - 0.5 / height, 0.09, 0)
     for axes in panels:
         axes.set_axis_off()
@@ -161,7 +156,7 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
         row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
                     fontweight="bold", color="0.35")
     figure.suptitle(f"{title}: the same person where d ≤ τ", fontsize=12)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def _answer(axes, picture, question, answer, found, truth, right):
@@ -192,7 +187,7 @@ def _spaced(name):
 
 def finding(path, face, title="From a photograph to what the encoder sees"):
     """Side by side: the photograph with a Face's box, its landmarks, and its chip."""
-    figure, (whole, near, upright) = new_panels(1, 3, (12, 4.6))
+    figure, (whole, near, upright) = panels_of(1, 3, (12, 4.6))
     x0, y0, x1, y1 = face.box
     whole.imshow(face.picture)
     near.imshow(face.picture)
@@ -209,12 +204,12 @@ def finding(path, face, title="From a photograph to what the encoder sees"):
         axes.set_axis_off()
         axes.set_title(text)
     figure.suptitle(title)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
     """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k nearest."""
-    figure, (axes,) = new_panels(1, 1, (7.5, 5))
+    figure, (axes,) = panels_of(1, 1, (7.5, 5))
     lowest = 1.0
     for i, (name, rates) in enumerate(results.items()):
         rates = np.asarray(rates)[:ranks]
@@ -226,7 +221,7 @@ def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
     axes.set(xticks=sorted({1, *range(step, most + 1, step)}), ylim=(max(0, lowest - 0.1), 1.01), title=title,
              xlabel="rank k", ylabel="share with the right person among the k nearest")
     axes.legend(loc="lower right", fontsize=9)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def _tile(picture, side=96):

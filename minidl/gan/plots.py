@@ -12,7 +12,7 @@ from minidl.files import atomic_write
 from minidl.gan import density, dirac, pictures
 from minidl.gan.report import nearest
 from minidl.gan.theory import best_discriminator
-from minidl.plots import new_panels, write_figure
+from minidl.plots import panels_of, write
 
 DATA, SAMPLES, FIELD = "black", "#0a8f3c", "PuOr_r"
 NOTHING = 1e-7          # less than one of the samples that cells are counted with
@@ -22,7 +22,7 @@ BLUE, WHITE, ORANGE = np.array([(84, 39, 136), (247, 247, 247), (179, 88, 6)], f
 def laboratory_sheet(path, lab):
     """All of one game on a page, after it was played: the critic beside the best one, the arrows of
     the generator's slope, the grid of noise and what becomes of it, and how it went."""
-    figure, axes = new_panels(2, 4, (20, 9.6))
+    figure, axes = panels_of(2, 4, (20, 9.6))
     judged = lab.points(lab.judged, 1)
     real = lab.unit.sample(1000, np.random.default_rng([lab.seed, 3, 77]))
     _critic(axes[0], lab, real, judged)
@@ -36,7 +36,7 @@ def laboratory_sheet(path, lab):
     recipe = lab.recipe
     figure.suptitle(f"A game for the {lab.shape.name}: {recipe.game}, R1 γ = {recipe.gamma:g}, "
                     f"{recipe.steps:,} steps, seed {lab.seed}", fontsize=15)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def _critic(axes, lab, real, judged):
@@ -185,7 +185,7 @@ def save_animation(path, frames, milliseconds=180, last=1500):
 
 def collapse_sheet(path, ill, cured, columns=5):
     """Two games that differ in one thing, as rows of moments."""
-    figure, axes = new_panels(2, columns, (3.1 * columns, 7.2))
+    figure, axes = panels_of(2, columns, (3.1 * columns, 7.2))
     for row, (lab, name) in enumerate(((ill, "without"), (cured, "with"))):
         chosen = np.linspace(0, len(lab.moments) - 1, columns).round().astype(int)
         real = lab.unit.sample(500, np.random.default_rng([lab.seed, 3, 77]))
@@ -200,12 +200,12 @@ def collapse_sheet(path, ill, cured, columns=5):
         axes[row * columns].set_ylabel(f"{name} R1 (γ = {lab.recipe.gamma:g})", fontsize=13)
     figure.suptitle("Collapse and its cure: the same seed, nets and steps; R1 makes the critic "
                     "flat where the data are", fontsize=14)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, steps=300):
     """The Dirac GAN's field with γ of R1, the path of simultaneous steps, and the eigenvalues."""
-    figure, axes = new_panels(1, len(gammas), (4.6 * len(gammas), 6))
+    figure, axes = panels_of(1, len(gammas), (4.6 * len(gammas), 6))
     grid = np.meshgrid(np.linspace(-2.4, 2.4, 21), np.linspace(-2.4, 2.4, 21))
     for panel, gamma in zip(axes, gammas):
         theta, psi = dirac.velocity(*grid, gamma)
@@ -222,12 +222,12 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
     axes[0].set_ylabel("critic ψ")
     figure.suptitle("The Dirac GAN: θ' = −ψ f'(ψθ), ψ' = θ f'(ψθ) − γψ; a path of "
                     f"{steps} steps of {step:g}", fontsize=13)
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def training_curves(path, history, game="non-saturating", title="Training"):
     """How a `Training` went, from its rows: costs, the critic's share of right answers, spread."""
-    figure, axes = new_panels(3, 1, (9, 8.4), sharex=True)
+    figure, axes = panels_of(3, 1, (9, 8.4), sharex=True)
     steps = [row["step"] for row in history]
     for name, colour in (("critic", "#2266aa"), ("generator", "#dd7711")):
         axes[0].plot(steps, [row[name] for row in history], color=colour, label=f"{name}'s cost")
@@ -247,7 +247,7 @@ def training_curves(path, history, game="non-saturating", title="Training"):
     axes[2].set(ylim=(0, 1.3), ylabel="0: all alike", xlabel="step")
     for panel in axes:
         panel.legend(fontsize=9, loc="best")
-    return write_figure(path, figure)
+    return write(path, figure)
 
 
 def training_sheets(folder, training, source, title):

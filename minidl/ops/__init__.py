@@ -234,22 +234,22 @@ from minidl.ops.trigonometry import (
 )
 
 __all__ = [
-    "absolute", "add", "add_at", "all", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh",
-    "arctan", "arctanh", "argmax", "argmin", "astype", "average_pool", "batch_norm",
+    "absolute", "add", "add_at", "all", "any", "arange", "arccos", "arccosh", "arcsin",
+    "arcsinh", "arctan", "arctanh", "argmax", "argmin", "astype", "average_pool", "batch_norm",
     "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_to", "clip", "concatenate", "conv",
     "conv_input", "conv_relu", "conv_transpose", "conv_weight", "cos", "cosh", "cumsum",
-    "diagonal", "divide", "dot", "dropout", "einsum", "elu", "equal", "erf", "exp", "expand_dims",
-    "expm1", "eye", "flatten", "flip", "floor_divide", "full", "gelu", "global_average_pool",
-    "global_max_pool", "gram", "greater", "greater_equal", "group_norm", "index",
-    "instance_norm", "invert", "layer_norm", "leaky_relu", "less", "less_equal", "linspace", "log", "log1p", "log_softmax", "logsumexp",
-    "matmul", "max", "max_pool", "max_pool_with_switches", "maximum", "mean", "min", "minimum",
-    "moveaxis", "multiply", "negative", "norm", "normalize", "not_equal", "one_hot", "ones",
-    "ones_like", "outer", "pad", "pixel_shuffle", "power", "prod", "relu", "remainder", "repeat",
-    "reshape", "resize", "roll", "scatter", "set_at", "sigmoid", "sign", "sin", "sinh", "softmax",
-    "softplus", "split", "sqrt", "square", "squeeze", "stack", "standardize", "std",
-    "stop_gradient", "subtract", "sum", "sum_to", "swapaxes", "take", "take_along_axis", "tan",
-    "tanh", "tile", "trace", "transpose", "unpool", "upsample", "var", "where", "zeros",
-    "zeros_like",
+    "diagonal", "divide", "dot", "dropout", "einsum", "elu", "equal", "erf", "exp",
+    "expand_dims", "expm1", "eye", "flatten", "flip", "floor_divide", "full", "gelu",
+    "global_average_pool", "global_max_pool", "gram", "greater", "greater_equal", "group_norm",
+    "index", "instance_norm", "invert", "layer_norm", "leaky_relu", "less", "less_equal",
+    "linspace", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "max_pool",
+    "max_pool_with_switches", "maximum", "mean", "min", "minimum", "moveaxis", "multiply",
+    "negative", "norm", "normalize", "not_equal", "one_hot", "ones", "ones_like", "outer",
+    "pad", "pixel_shuffle", "power", "prod", "relu", "remainder", "repeat", "reshape", "resize",
+    "roll", "scatter", "set_at", "sigmoid", "sign", "sin", "sinh", "softmax", "softplus",
+    "split", "sqrt", "square", "squeeze", "stack", "standardize", "std", "stop_gradient",
+    "subtract", "sum", "sum_to", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tile",
+    "trace", "transpose", "unpool", "upsample", "var", "where", "zeros", "zeros_like",
 ]
 
 

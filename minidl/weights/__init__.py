@@ -17,7 +17,8 @@ FILES = {
         "size": 20_063_401,
         "archive_sha256": "3ee4139038c5277defac88af79647f3283985b788338782fe8b9c061ccc96c44",
         "archive_size": 18_522_929,
-        "hint": "give the path of a weight file instead, such as torchvision's vgg19-dcbb9e9d.pth: vgg19(weights=PATH)",
+        "hint": "or give the path of a weight file, such as torchvision's vgg19-dcbb9e9d.pth: "
+                "--weights PATH, or vgg19(weights=PATH) in Python",
     },
 }
 
@@ -69,8 +70,9 @@ def _of_face_api(name):
         "along": others,
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
-        "hint": "or unpack npm's package @vladmandic/face-api and give the path of its folder "
-                f"model/: {name}(weights=PATH), or in the environment variable MINIDL_CACHE",
+        "hint": "or unpack npm's package @vladmandic/face-api elsewhere and name its folder model/: "
+                f"--model FOLDER, or {name}(weights=PATH) in Python, or copy its files into the "
+                "cache folder, which MINIDL_CACHE names",
     }
 
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
-from minidl.data.omniglot import Run
-from minidl.faces.identification import one_shot
 from minidl.operands import operand
 from minidl.recording import no_grad
 from minidl.tensor import Tensor
@@ -165,23 +163,3 @@ def distances(encoder, examples, questions, views=VIEWS):
     Each question's class is that of its nearest example, whatever the other questions are.
     """
     return 1 - encode_characters(encoder, questions, views) @ encode_characters(encoder, examples, views).T
-
-
-def examine(encoder, runs, views=VIEWS):
-    """The faces.OneShot of runs {name: Run}: accuracy, its interval, accuracies of the single runs in their order."""
-    return one_shot(*((distances(encoder, run.training, run.test, views), run.answers) for run in runs.values()))
-
-
-def draw_runs(characters, count, classes, seed):
-    """`count` runs in the manner of Omniglot's, {"run01": Run, …}: `classes` characters (fewer where there are fewer) of one
-    alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a Generator or an integer."""
-    rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
-    names, runs = list(dict.fromkeys(alphabets)), {}
-    for number in range(count):
-        own = np.flatnonzero(alphabets == names[number % len(names)])
-        labels = rng.permutation(own)[:classes]
-        pairs = [rng.choice(np.flatnonzero(characters.labels == label), 2, replace=False) for label in labels]
-        order = rng.permutation(len(labels))
-        examples, tests = characters.pictures[np.transpose(pairs)]
-        runs[f"run{number + 1:02}"] = Run(examples, tests[order], order)
-    return runs
