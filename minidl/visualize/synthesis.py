@@ -34,7 +34,7 @@ from minidl.visualize.views import draw_view, view
 
 
 def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0), steps=100,
-               jitter=8, rotation=10, scale=0.1, learning_rate=0.1, rng=0,
+               jitter=8, rotation=10, scale=0.1, learning_rate=0.05, rng=0,
                callback=None):
     """A picture (*S, C) that makes a unit of a layer as active as can be: float32 in `values`.
 
