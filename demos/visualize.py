@@ -206,7 +206,8 @@ def _synthetic(subject, layer, unit, options):
     watch, field = Stopwatch(), subject.fields.get(layer)
     seen = np.max(field.size) if field is not None else LARGEST
     size = subject.fixed or int(min(LARGEST, SMALLEST + seen))
-    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or (100 if size < 100 else 48),
+    steps, rate = (100, 0.1) if size < 100 else (48, 0.05)
+    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or steps, learning_rate=rate,
                                    channels=subject.channels, rng=options.seed)
     path, seconds = options.output / f"{layer}_{unit:04}.png", watch.seconds
     save_image(path, picture)

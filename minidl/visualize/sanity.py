@@ -3,11 +3,13 @@
 The deconvnet and guided backpropagation let through what raises the signal, at every ReLU.  What is
 left is mostly the picture's own edges, as the lower filters and the switches have them: it looks
 much the same when the upper layers, with all that they have learned, are drawn anew.  The measure is
-Spearman's: the correlation of the ranks r of |D| and |D'|, summed over channels, pixel by pixel,
+Spearman's: the correlation of the ranks r of D and D', entry by entry, with their signs,
 
     ρ = ⟨r − r̄, r' − r̄'⟩ / (‖r − r̄‖ ‖r' − r̄'‖)        ties get the mean of their ranks
 
-ρ near 1: the projection does not depend on what the upper layers have learned.
+ρ near 1: the projection does not depend on what the upper layers have learned; near 0: on nothing
+else.  (Of |D| and |D'| it is near 1 for any two projections of a deep unit, the gradient's too: both
+fade towards the border of the unit's box.)
 
 Source: Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie, Zhang and Patel 2018.
 """
@@ -36,14 +38,14 @@ def drawn_anew(net, after, rng):
 
 
 def rank_correlation(a, b):
-    """Spearman's ρ of two projections (*S, C), by the size of their pixels; NaN where all are equal.
+    """Spearman's ρ of two projections of one shape; NaN where all entries of one are equal.
 
     Raises ValueError for two shapes.
     """
     from scipy.stats import rankdata
     if np.shape(a) != np.shape(b):
         raise ValueError(f"rank_correlation: the shapes {np.shape(a)} and {np.shape(b)} differ")
-    a, b = (rankdata(np.abs(x).sum(-1).ravel()) for x in (a, b))
+    a, b = (rankdata(np.ravel(x)) for x in (a, b))
     a, b = a - a.mean(), b - b.mean()
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     return float(a @ b / lengths) if lengths else float("nan")

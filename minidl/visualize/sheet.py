@@ -22,10 +22,14 @@ class Shown(NamedTuple):
     strength: float | None
 
 
-def contrast(projection):
-    """A projection as a picture: 0 is grey, the largest of either sign black or white; uint8."""
-    most = np.abs(projection).max()
-    return np.rint(GREY + 127 * projection / (most if most else 1)).astype(np.uint8)
+def contrast(projection, side=TILE):
+    """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white (but
+    for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
+    brought before, as then fine patterns partly cancel."""
+    if min(projection.shape[:2]) > side:
+        projection = resize(projection.astype("float32"), (side, side))
+    most = np.quantile(np.abs(projection), 0.995) or np.abs(projection).max() or 1
+    return np.rint(GREY + 127 * np.clip(projection / most, -1, 1)).astype(np.uint8)
 
 
 def tile(picture, side=TILE):

@@ -12,7 +12,7 @@ itself it finds noise that no photograph has.  Three things keep it from that:
     before every step it is moved, turned and enlarged a little (`views.py`): what does not survive
         that is not climbed.
 
-A unit may be inactive everywhere at the start, and then ReLU's gradient is 0.  So in the first steps
+A unit may be inactive everywhere at the start, and then ReLU's gradient is 0.  As long as it is,
 ReLUs let through what would raise them:        x̄ = ȳ where y > 0, max(ȳ, 0) elsewhere
 
 Source: Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017; Mordvintsev et al. 2018.
@@ -34,7 +34,7 @@ from minidl.visualize.views import draw_view, view
 
 
 def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0), steps=100,
-               jitter=8, rotation=10, scale=0.1, learning_rate=0.1, start_steps=16, rng=0,
+               jitter=8, rotation=10, scale=0.1, learning_rate=0.05, rng=0,
                callback=None):
     """A picture (*S, C) that makes a unit of a layer as active as can be: float32 in `values`.
 
@@ -43,9 +43,8 @@ def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0
         signal, (24, 24, 24) a volume.  By default what the network says (an attribute `size`), else
         128.  channels: by default what it says (`channels`), else 3.
     values: the least and the greatest value that the network is shown.
-    steps: of Adam with that learning rate, of which the first `start_steps` let a gradient through
-        ReLUs that are 0.  jitter: pixels; rotation: degrees; scale: the share by which it is
-        enlarged or made smaller, at most.
+    steps: of Adam with that learning rate.  jitter: pixels; rotation: degrees; scale: the share by
+        which it is enlarged or made smaller, at most.
     rng: a Generator or a seed.  callback(step, J): after each; Ctrl-C ends it with what is there.
     Raises ValueError for an unknown layer or unit and what the network refuses; TypeError for
     another network.
@@ -63,7 +62,7 @@ def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0
             for step in range(steps):
                 seen = view(series(c), *draw_view(rng, len(sizes), jitter, rotation, scale))
                 a = _of_unit("synthesize", net(seen[None], layers=[layer])[layer], layer, unit)
-                if step < start_steps:
+                if not (a.data > 0).any():
                     change_rule(a, keep_positive, _raising, since=seen)
                 J = ops.max(a) + ops.mean(a) + ops.norm(ops.relu(a))
                 up, = grad(J, [c])
