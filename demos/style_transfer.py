@@ -130,7 +130,7 @@ def _plain(value):
 def _parser():
     parser = Parser("style_transfer", "Repaint a photograph in the style of a painting, pixel by pixel.")
     add = parser.add_argument
-    add("--content", type=Path, default=IMAGES / "astronaut.jpg", help="the photograph")
+    add("--content", type=Path, default=IMAGES / "chelsea.jpg", help="the photograph")
     add("--style", type=Path, action="append", default=None, metavar="PAINTING",
         help=f"the painting (default: {PAINTING.name}); several: each with its --mask, or blended")
     add("--mask", type=Path, action="append", default=None, metavar="PICTURE",
