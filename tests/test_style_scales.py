@@ -138,6 +138,8 @@ def test_states_that_do_not_fit(tmp_path):
         run(size=48, resume=states[0])
     with pytest.raises(ValueError, match="has all 3 steps behind it"):
         run(steps=3, resume=states[-1])
+    with pytest.raises(ValueError, match="another content or margin"):
+        run(steps=3, margin=0, resume=states[0])
     path = tmp_path / "state.npz"
     save_state(path, states[1])
     whole = path.read_bytes()

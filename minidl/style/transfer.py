@@ -155,6 +155,7 @@ class _Painter:
         todo, start = plan(self.settings.size, self.settings.steps, self.settings.scales), None
         if resume is not None:
             todo, start, self.history = rest(resume, todo)
+            self.pictures.at(resume["size"]).check_fits(start)
         result, interrupted = None, False
         for scale in todo:
             try:
