@@ -63,6 +63,24 @@ def test_sizes_in_a_run_and_their_pictures():
     assert (result.image == np.rint(result.picture)).all()
 
 
+def test_one_scale_is_the_plain_run():
+    """L-BFGS on J from the content, without margin, pyramid or shares: bit for bit."""
+    content, style = (md.tensor(md.data.resize(picture, 40)[None], dtype="float32") for picture in two_pictures())
+    objective = Objective(small_net(), content, style, content_layers=["relu3_1"], content_weight=1.0, style_weight=1.0)
+    history = []
+
+    def evaluate(generated):
+        costs = objective(generated)
+        history.append(costs["J"].item())
+        return costs["J"]
+
+    found = md.optim.minimize_lbfgs(evaluate, content, evaluations=12, bounds=(0.0, 255.0), history=30, first_step=1.0,
+                                    ftol=0.0, gtol=0.0)
+    result = run(scales=1)
+    assert [costs["J"] for costs in result.history] == history
+    assert (result.picture == found.x.numpy()[0]).all()
+
+
 def test_a_scale_starts_from_the_last_ones_picture():
     pictures = []
     run(size=181, steps=2, callback=pictures.append)
