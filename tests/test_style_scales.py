@@ -284,3 +284,26 @@ def test_wrong_settings(options, error, words):
 def test_settings_can_be_written_down():
     settings = Settings(size=64, style_blend_weights=[0.5, 0.5])
     assert Settings(**json.loads(json.dumps(vars(settings)))) .size == 64
+
+
+def test_ctrl_c_in_the_first_evaluation_of_a_size_loses_nothing():
+    """The last Evaluation's state is of the size before, and the run goes on from there."""
+    net, seen = small_net(), []
+
+    class Interrupted(type(net)):
+        pressed = False
+
+        def walk(self, x, layers):
+            if x.requires_grad and len(seen) == 2 and not self.pressed:
+                self.pressed = True
+                raise KeyboardInterrupt
+            return super().walk(x, layers)
+
+    net.__class__ = Interrupted
+    options = dict(size=181, steps=6, optimizer="gradient_descent", net=net)
+    result = run(**options, callback=seen.append)
+    assert result.interrupted and len(result.history) == 2 and result.image.shape == (181, 145, 3)
+    state = seen[-1].state
+    assert state["size"] == 128 and state["done"] == 1
+    rest = run(**options, resume=state)
+    assert rest.history == run(**options).history
