@@ -63,6 +63,24 @@ def test_sizes_in_a_run_and_their_pictures():
     assert (result.image == np.rint(result.picture)).all()
 
 
+def test_one_scale_is_the_plain_run():
+    """L-BFGS on J from the content, without margin, pyramid or shares: bit for bit."""
+    content, style = (md.tensor(md.data.resize(picture, 40)[None], dtype="float32") for picture in two_pictures())
+    objective = Objective(small_net(), content, style, content_layers=["relu3_1"], content_weight=1.0, style_weight=1.0)
+    history = []
+
+    def evaluate(generated):
+        costs = objective(generated)
+        history.append(costs["J"].item())
+        return costs["J"]
+
+    found = md.optim.minimize_lbfgs(evaluate, content, evaluations=12, bounds=(0.0, 255.0), history=30, first_step=1.0,
+                                    ftol=0.0, gtol=0.0)
+    result = run(scales=1)
+    assert [costs["J"] for costs in result.history] == history
+    assert (result.picture == found.x.numpy()[0]).all()
+
+
 def test_a_scale_starts_from_the_last_ones_picture():
     pictures = []
     run(size=181, steps=2, callback=pictures.append)
@@ -138,6 +156,8 @@ def test_states_that_do_not_fit(tmp_path):
         run(size=48, resume=states[0])
     with pytest.raises(ValueError, match="has all 3 steps behind it"):
         run(steps=3, resume=states[-1])
+    with pytest.raises(ValueError, match="another content or margin"):
+        run(steps=3, margin=0, resume=states[0])
     path = tmp_path / "state.npz"
     save_state(path, states[1])
     whole = path.read_bytes()
@@ -264,3 +284,26 @@ def test_wrong_settings(options, error, words):
 def test_settings_can_be_written_down():
     settings = Settings(size=64, style_blend_weights=[0.5, 0.5])
     assert Settings(**json.loads(json.dumps(vars(settings)))) .size == 64
+
+
+def test_ctrl_c_in_the_first_evaluation_of_a_size_loses_nothing():
+    """The last Evaluation's state is of the size before, and the run goes on from there."""
+    net, seen = small_net(), []
+
+    class Interrupted(type(net)):
+        pressed = False
+
+        def walk(self, x, layers):
+            if x.requires_grad and len(seen) == 2 and not self.pressed:
+                self.pressed = True
+                raise KeyboardInterrupt
+            return super().walk(x, layers)
+
+    net.__class__ = Interrupted
+    options = dict(size=181, steps=6, optimizer="gradient_descent", net=net)
+    result = run(**options, callback=seen.append)
+    assert result.interrupted and len(result.history) == 2 and result.image.shape == (181, 145, 3)
+    state = seen[-1].state
+    assert state["size"] == 128 and state["done"] == 1
+    rest = run(**options, resume=state)
+    assert rest.history == run(**options).history

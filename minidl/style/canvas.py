@@ -183,6 +183,13 @@ class Canvas:
                   for name, value in arrays.items()}
         return arrays.pop("picture"), arrays
 
+    def check_fits(self, taken):
+        """Raise ValueError where what was `taken` is not from a canvas like this one."""
+        if taken["picture"].shape != self.content.shape[1:]:
+            raise ValueError(
+                f"{TRANSFER}: the state to resume from is of a picture with {taken['picture'].shape[:2]} "
+                f"pixels and margin, this one has {self.content.shape[1:3]}: another content or margin")
+
     def finish(self, picture):
         """G (1, H', W', 3) as the picture (H, W, 3), float32 in 0..255: without margin, recoloured."""
         picture = self.frame.cut(picture.numpy()[0]).clip(0, 255)

@@ -83,18 +83,19 @@ class Evaluation:
     costs: dict
     picture: Tensor
     size: int
-    _painter: object
-    _memory: dict
+    _canvas: object
+    _state: object
 
     @property
     def image(self):
         """(H, W, 3) uint8"""
-        return to_image(self._painter.canvas.finish(self.picture))
+        return to_image(self._canvas.finish(self.picture))
 
     @property
     def state(self):
-        """From which `transfer(…, resume=state)` goes on, and `save_state` writes."""
-        return self._painter.state(self.picture, self._memory)
+        """From which `transfer(…, resume=state)` goes on, and `save_state` writes: of the last
+        Evaluation that there is."""
+        return self._state(self)
 
 
 @dataclass
@@ -155,6 +156,7 @@ class _Painter:
         todo, start = plan(self.settings.size, self.settings.steps, self.settings.scales), None
         if resume is not None:
             todo, start, self.history = rest(resume, todo)
+            self.pictures.at(resume["size"]).check_fits(start)
         result, interrupted = None, False
         for scale in todo:
             try:
@@ -207,20 +209,21 @@ class _Painter:
         if self.history[-1]["J"] < self.lowest:
             self.best, self.lowest = picture, self.history[-1]["J"]
         if self.callback is not None:
+            self.memory = memory
             self.callback(Evaluation(len(self.history), self.history[-1], picture,
-                                     self.canvas.size, self, memory))
+                                     self.canvas.size, self.canvas, self.state))
 
-    def state(self, picture, memory):
-        """What a run that goes on from here needs; see `state.py`.
+    def state(self, step):
+        """What a run that goes on from this Evaluation needs; see `state.py`.
 
         L-BFGS goes on from the best picture, with a new estimate of the curvature.  The other methods
-        repeat this evaluation, and then do what they would have done: bit for bit.
+        repeat the evaluation, and then do what they would have done: bit for bit.
         """
         again = self.optimizer != "lbfgs"
-        here = [costs for costs in self.history if costs["size"] == self.canvas.size]
-        return {"size": self.canvas.size, "done": len(here) - again,
-                "history": self.history[:len(self.history) - again],
-                "start": self.canvas.taken(picture if again else self.best, memory)}
+        history = self.history[:step.number - again]
+        return {"size": step.size, "done": sum(costs["size"] == step.size for costs in history),
+                "history": history,
+                "start": step._canvas.taken(step.picture if again else self.best, self.memory)}
 
 
 def to_image(picture):
