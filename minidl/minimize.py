@@ -20,7 +20,12 @@ SHORTER = 0.3           # of a step that leaves the domain: about where the next
 
 @dataclass(frozen=True)
 class Minimum:
-    """What minimize_lbfgs found: the best x, the function's value there, how the search went."""
+    """What minimize_lbfgs found: the best x, the function's value there, how the search went.
+
+    >>> found = minimize_lbfgs(lambda x: ((x - 3) ** 2).sum(), [0.0])
+    >>> round(found.x.item(), 4), found.interrupted
+    (3.0, False)
+    """
     x: Tensor
     value: float
     evaluations: int
@@ -55,6 +60,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     x0, the function there or its gradient there is not finite, and where function gives no scalar
     that depends on x; RuntimeError where function, not callback, raises StopIteration.
     Source: Byrd, Lu, Nocedal and Zhu 1995, in SciPy's implementation, on a flat float64 vector.
+
+    >>> bowl = lambda x: ((x - [1.0, -2.0]) ** 2).sum()
+    >>> minimize_lbfgs(bowl, [0.0, 0.0], bounds=(-1, 1)).x.numpy().round(4)
+    array([ 1., -1.])
     """
     from scipy.optimize import minimize
 

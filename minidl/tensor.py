@@ -264,7 +264,7 @@ def grad(output, inputs, grad_output=None, create_graph=False):
     >>> first.item(), second.item()
     (27.0, 18.0)
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    inputs = rule_errors.several("grad", inputs)
     for i, x in enumerate(inputs):
         if not isinstance(x, Tensor):
             raise TypeError(f"grad: inputs[{i}] must be a Tensor, got {type(x).__name__}")

@@ -251,7 +251,8 @@ def test_what_is_no_dtype_of_a_tensor(device):
 def test_numbers_do_not_promote(device):
     x = leaf([1.0, 2.0], device, dtype="float32")
     for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),
-              ops.clip(x, 0.0, 1.5), ops.pad(x, 1, constant_values=2.0), x.mean(), x.std(), ops.leaky_relu(x, 0.1), ops.gelu(x)):
+              ops.clip(x, 0.0, 1.5), ops.pad(x, 1, constant_values=2.0), x.mean(), x.std(),
+              ops.leaky_relu(x, 0.1), ops.gelu(x)):
         assert y.dtype == np.float32
         assert md.grad(ops.sum(y), x)[0].dtype == np.float32
     assert ops.clip(x, np.float64(0), np.float64(2)).dtype == np.float32

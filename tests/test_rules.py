@@ -405,7 +405,8 @@ def test_no_grad_is_named_where_nothing_was_recorded():
 
 
 @pytest.mark.parametrize("operation", [
-    lambda s: ops.pad([1.0], 1, constant_values=s), lambda s: ops.var([1.0, 2.0], ddof=s), lambda s: ops.std([1.0, 2.0], ddof=s),
+    lambda s: ops.pad([1.0], 1, constant_values=s), lambda s: ops.var([1.0, 2.0], ddof=s),
+    lambda s: ops.std([1.0, 2.0], ddof=s),
     lambda s: ops.dropout([1.0], s, 0), lambda s: ops.standardize([1.0, 2.0], 0, s),
     lambda s: ops.batch_norm(np.ones((3, 1)), [1.0], [0.0], eps=s), lambda s: nn.Dropout(s),
     lambda s: nn.BatchNorm(3, eps=s)])

@@ -204,8 +204,8 @@ class Module:
         return self
 
     def eval(self):
-        """Let Dropout and BatchNorm behave as in use: nothing is dropped, and the running statistics
-        are used."""
+        """Let Dropout and BatchNorm behave as in use: nothing is dropped, and statistics are the
+        running ones."""
         return self.train(False)
 
     def to(self, device):

@@ -213,6 +213,8 @@ def take(x, indices, axis=None):
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     before = (slice(None),) * normalize_axis("take", axis, x.ndim)
+    if indices is None or indices is Ellipsis or isinstance(indices, (slice, tuple)):
+        raise TypeError(f"take: indices must be integers, got {indices!r:.60}")
     return _index(x, _key("take", x, (*before, indices)))
 
 

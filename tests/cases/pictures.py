@@ -54,7 +54,8 @@ for _options in {"kernel_size": 2, "padding": "same"}, {"kernel_size": 3, "strid
     case("average_pool", normal(1, 4, 5, 2), options=_options, linear="each")
 for _x in (2, 5, 2), (1, 2, 3, 5, 1):
     case("max_pool", distinct(*_x), options={"kernel_size": 2, "padding": "same"}, words=f"same-{len(_x) - 2}d")
-    case("average_pool", normal(*_x), options={"kernel_size": 2, "padding": "same"}, linear="each", words=f"same-{len(_x) - 2}d")
+    case("average_pool", normal(*_x), options={"kernel_size": 2, "padding": "same"}, linear="each",
+         words=f"same-{len(_x) - 2}d")
 case("max_pool_with_switches", distinct(1, 4, 5, 2), call=lambda x: ops.max_pool_with_switches(x, 2, 1, 0)[0])
 case("max_pool_with_switches", distinct(1, 1, 1, 2), call=lambda x: ops.max_pool_with_switches(x, 1)[0], words="pixel")
 case("unpool", normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2), linear="each",
