@@ -111,7 +111,7 @@ class ArrayLike:
 
 
 def _rebuilt(kind, data, requires_grad, gradient):
-    """What __reduce__ took apart."""
+    """The Tensor that __reduce__ describes."""
     made = object.__new__(kind)
     made.data, made.node = data, None
     made.requires_grad = requires_grad

@@ -10,7 +10,7 @@
 
 reduction: "mean" of the single losses, "sum", or "none", which gives them as they are; triplet has
 one more, "active".  Targets are taken in the prediction's dtype; float16 is computed in float32 and
-rounded once, at the end.  Every loss has a finite gradient everywhere, also where a distance is 0.
+rounded once, at the end.  Every loss has a finite gradient, also where a distance is 0.
 Each raises TypeError for predictions that are not floating-point, ValueError for other reductions
 and for the mean of no losses, DeviceError for arrays of two devices.
 """

@@ -1,7 +1,8 @@
 """L-BFGS: Newton's method with a curvature estimated from past gradients, by SciPy's L-BFGS-B.
 
-What is here is what SciPy lacks for pictures and networks: Tensors, exactly as many evaluations as
-allowed, the best point rather than the last, and a way back from outside the function's domain.
+This file adds what SciPy lacks for pictures and networks.  It takes Tensors; it stops after exactly
+as many evaluations as allowed; it gives the best point rather than the last; and it goes on from a
+step that left the function's domain.
 """
 from dataclasses import dataclass
 from numbers import Integral

@@ -72,11 +72,11 @@ def _double(operation, x, argument):
 
 
 def _assigned(operation, argument, data):
-    """What somebody assigned to `data`, where it is no array: numbers of NumPy are taken."""
+    """What was assigned to `data`, as an array; raises TypeError for other than NumPy's numbers."""
     if isinstance(data, backend.CPU.module.generic):
         return backend.CPU.module.asarray(data)
-    raise TypeError(f"{operation}: the data of {argument} must be an array, somebody assigned "
-                    f"{type(data).__name__}")
+    raise TypeError(f"{operation}: the data of {argument} must be an array, "
+                    f"{type(data).__name__} was assigned")
 
 
 def _check_assigned(operation, argument, data, node):
@@ -130,7 +130,7 @@ def signed(operation, x):
 
 
 def floating(operation, x, argument="x"):
-    """x as `operand` gives it, whole numbers as float64: what is made of them has fractions."""
+    """x as `operand` gives it, whole numbers as float64: the result has fractions."""
     x = operand(operation, x, argument)
     return x.astype("float64") if x.data.dtype.kind in "iub" else x
 

@@ -1,4 +1,4 @@
-"""What is said of a rule that is none, or that gives back something other than a cotangent.
+"""Errors for rules that cannot be called, or that return something other than a cotangent.
 
 Whoever adds an operation meets these first.  Each names the operation, the place where the rule
 stands and the line that is written there.
@@ -78,7 +78,7 @@ def several(operation, inputs):
 
 
 def bad_gradient(operation, argument, cotangent, x, owner):
-    """The DeviceError or ValueError for a cotangent of x that somebody gives."""
+    """The DeviceError or ValueError for a cotangent of x that the caller gives."""
     if cotangent.device != x.device:
         return backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the "
                                    f"{owner} on {x.device!r}; bring them to one device with "

@@ -22,7 +22,7 @@ class BatchNorm(Pointwise):
     channel.
     Source: Ioffe and Szegedy 2015.
 
-    >>> BatchNorm(1, dtype="float64")([[1.0], [3.0]])
+    >>> BatchNorm(1, dtype="float64")([[1.0], [3.0]]).detach()
     tensor([[-0.999995],
             [ 0.999995]], float64)
     """
@@ -66,7 +66,7 @@ class LayerNorm(Pointwise):
     x (…, features); scale starts at 1, shift at 0; eps > 0.
     Raises ValueError where x's last axis does not fit.  Source: Ba, Kiros and Hinton 2016.
 
-    >>> LayerNorm(2, dtype="float64")([[1.0, 3.0]])
+    >>> LayerNorm(2, dtype="float64")([[1.0, 3.0]]).detach()
     tensor([[-0.999995,  0.999995]], float64)
     """
 

@@ -61,7 +61,7 @@ def away_from(points, shape=None, gap=0.1, low=-2.0, high=2.0, dtype="float64"):
 
 
 def tie_free(shape=None, gap=0.1, dtype="float64"):
-    """Arrays whose entries differ by gap or more, in any order, around 0: for maxima and pooling."""
+    """Arrays whose entries differ by gap or more, in any order, around 0: without ties."""
     def spaced(shape):
         middle = (math.prod(shape) - 1) / 2
         orders = st.permutations(range(math.prod(shape)))
@@ -225,7 +225,7 @@ def conv_cases(draw, ndim):
 
 @st.composite
 def illegal_conv_cases(draw, ndim):
-    """Convolutions that must raise ValueError: legal ones with one thing broken, named in `broken`."""
+    """Convolutions that must raise ValueError: legal ones with one thing broken (`broken`)."""
     case = draw(conv_cases(ndim))
     at = draw(st.integers(0, ndim - 1))
     x, w, options = list(case.x_shape), list(case.w_shape), dict(case.options)
@@ -296,7 +296,7 @@ def pool_cases(draw, ndim):
 
 @st.composite
 def illegal_pool_cases(draw, ndim):
-    """Poolings that must raise ValueError: legal ones with one thing broken, named in `broken`."""
+    """Poolings that must raise ValueError: legal ones with one thing broken (`broken`)."""
     case = draw(pool_cases(ndim))
     at = draw(st.integers(0, ndim - 1))
     x, parts = case.x_shape, dict(window=case.window, stride=case.stride, padding=case.padding)
