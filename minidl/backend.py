@@ -128,7 +128,11 @@ def device(name):
 
 
 def devices():
-    """Names of the devices that can be used here, "cpu" first."""
+    """Names of the devices that can be used here, "cpu" first.
+
+    >>> devices()[0]
+    'cpu'
+    """
     if "gpu" not in _by_name and importlib.util.find_spec("cupy") is not None:
         try:
             device("gpu")
@@ -138,7 +142,12 @@ def devices():
 
 
 def use_device(name):
-    """Make `name` the device of arrays that are created from now on: "cpu" or "gpu"."""
+    """Make `name` the device of arrays that are created from now on: "cpu" or "gpu".
+
+    Raises DeviceError for one that is unknown or not there.
+
+    >>> use_device("cpu")
+    """
     global _default
     _default = device(name)
 

@@ -161,7 +161,8 @@ def _of_labels(surprise, labels, weight, ignored, smoothing):
         counts = labels != integer("cross_entropy", "ignore_index", ignored)     # booleans (…)
         labels = ops.where(counts, labels, 0)
     check_labels("cross_entropy", labels, classes)
-    each = ops.squeeze(along_axis(surprise, ops.expand_dims(labels, -1).data, -1), -1)
+    each = along_axis(surprise, ops.expand_dims(labels, -1).data, -1)      # (…, 1)
+    each = ops.squeeze(each, -1)                                            # (…)
     if weight is not None:
         each = _weighted(ops.take(weight, labels), each)
     if smoothing:

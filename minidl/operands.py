@@ -34,6 +34,9 @@ def operand(operation, x, argument="x"):
     So the operation's rules see the values that it used, also where a leaf is given another array
     (`w.data = …`, an optimiser's step) before the gradient is asked for.  Arrays, lists and numbers
     become constants.  Raises TypeError for other kinds.
+
+    >>> operand("double", [1.0, 2.0])
+    tensor([1., 2.], float64)
     """
     if isinstance(x, Tensor):
         node = x.node

@@ -74,7 +74,7 @@ MISTAKES = {
     "minidl has no 'from_numpy'; in minidl that is tensor": lambda: md.from_numpy(np.zeros(2)),
     "a Tensor has no 'view'; write t.reshape": lambda: t.view(2, 1),
     "a Tensor has no 'unsqueeze'; write t.expand_dims": lambda: t.unsqueeze(0),
-    "a Tensor has no 'summ'; is 'sum' meant?": lambda: t.summ(),
+    "a Tensor has no 'numel'; write t.size": lambda: t.numel(),
     "numpy.sin takes no Tensor: ops.sin does": lambda: np.sin(t),
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
     "Adam: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.Adam(w, lr=0.1),

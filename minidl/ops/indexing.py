@@ -267,4 +267,5 @@ def one_hot(labels, classes, dtype="float32"):
     classes, = sizes("one_hot", "classes", (classes,))
     check_labels("one_hot", labels, classes)
     xp = backend.of(labels.data)
-    return astype(constant(xp.expand_dims(labels.data, -1) == xp.arange(classes)), dtype)
+    rows = xp.expand_dims(labels.data, -1) == xp.arange(classes)        # (…, classes)
+    return astype(constant(rows), dtype)

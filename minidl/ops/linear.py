@@ -74,7 +74,7 @@ def dot(a, b):
                          f"of b {b.shape} (a vector's only one)")
     if b.ndim <= 2:
         return matmul(a, b)
-    columns = reshape(rows, (rows.shape[0], prod(rows.shape[1:])))
+    columns = reshape(rows, (rows.shape[0], prod(rows.shape[1:])))  # (k, …)
     return reshape(matmul(a, columns), a.shape[:-1] + rows.shape[1:])
 
 
@@ -114,7 +114,7 @@ def outer(a, b):
     if a.ndim != 1 or b.ndim != 1:
         raise ValueError(f"outer: needs two vectors, got shapes {a.shape} and {b.shape}")
     same_device("outer", a=a, b=b)
-    return expand_dims(a, 1) * b
+    return expand_dims(a, 1) * b                                    # (m, 1) · (n,) → (m, n)
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):

@@ -40,7 +40,8 @@ def lines_of(x, axes):
     """x with the axes moved to the end and joined."""
     left = reduced_shape(x.shape, axes)
     count = math.prod(x.shape[a] for a in axes)
-    return reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
+    last = tuple(range(x.ndim - len(axes), x.ndim))
+    return reshape(moveaxis(x, axes, last), left + (count,))               # (*left, m)
 
 
 def sum(x, axis=None, keepdims=False):
