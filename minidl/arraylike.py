@@ -47,9 +47,6 @@ class ArrayLike:
         raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
                         "and t.numpy() is an array")
 
-    def __getattr__(self, name):
-        raise AttributeError(names.unknown_method(name, dir(type(self))))
-
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad or backend.device_of(self.data) is not backend.CPU:
             kind = "a Tensor that requires a gradient" if self.requires_grad else "a Tensor"
@@ -110,8 +107,24 @@ class ArrayLike:
         return f"tensor({values}, {', '.join(extras)})"
 
 
+class _Elsewhere:
+    """A name that other libraries' arrays have: asked for, it says minidl's."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __get__(self, tensor, kind):
+        if tensor is None:
+            return self
+        raise AttributeError(f"a Tensor has no {self.name!r}; write {names.METHODS[self.name]}")
+
+
+for _name in names.METHODS:
+    setattr(ArrayLike, _name, _Elsewhere(_name))
+
+
 def _rebuilt(kind, data, requires_grad, gradient):
-    """What __reduce__ took apart."""
+    """The Tensor that __reduce__ describes."""
     made = object.__new__(kind)
     made.data, made.node = data, None
     made.requires_grad = requires_grad

@@ -92,8 +92,8 @@ def _ordered_scatter_add(cupy):
     """target[key] += values for CuPy, bit for bit the same each time.
 
     In CuPy's own all threads add at once, and a sum of floats depends on which comes first.  Here
-    the positions are sorted, equal ones in the order of their values, and one thread adds up all that
-    belongs to a position.
+    the positions are sorted, equal ones in the order of their values, and one thread adds up all
+    that belongs to a position.
     """
     def add_runs(sum_type):
         return cupy.ElementwiseKernel("raw int64 positions, raw T values", "raw T target", """
@@ -117,6 +117,8 @@ def _ordered_scatter_add(cupy):
 
 def device(name):
     """The Device of that name.  Raises DeviceError for one that is unknown or not there."""
+    if not isinstance(name, str):
+        raise TypeError(f"a device is named by a string such as \"cpu\", got {type(name).__name__}")
     if name not in _by_name:
         if name != "gpu":
             raise DeviceError(f"device {name!r} is unknown; "
@@ -126,7 +128,11 @@ def device(name):
 
 
 def devices():
-    """Names of the devices that can be used here, "cpu" first."""
+    """Names of the devices that can be used here, "cpu" first.
+
+    >>> devices()[0]
+    'cpu'
+    """
     if "gpu" not in _by_name and importlib.util.find_spec("cupy") is not None:
         try:
             device("gpu")
@@ -136,7 +142,12 @@ def devices():
 
 
 def use_device(name):
-    """Make `name` the device of arrays that are created from now on: "cpu" or "gpu"."""
+    """Make `name` the device of arrays that are created from now on: "cpu" or "gpu".
+
+    Raises DeviceError for one that is unknown or not there.
+
+    >>> use_device("cpu")
+    """
     global _default
     _default = device(name)
 
@@ -182,7 +193,7 @@ def asarray(array, dtype=None, device=None):
     """
     wanted = real_dtype("tensor", dtype)
     if not is_array(array):
-        array = np.array(np.asarray(array, dtype=dtype))        # others may change their own
+        array = _of_lists(array, dtype)
         device = device or default_device()
     if array.dtype.kind not in "fiub":
         real_dtype("tensor", array.dtype)
@@ -193,6 +204,16 @@ def asarray(array, dtype=None, device=None):
         raise DeviceError(f"the array is on {device_of(array).name!r}, asked for on "
                           f"{device.name!r}; use .to()")
     return device.from_host(array)
+
+
+def _of_lists(values, dtype):
+    """A NumPy array of its own of nested lists or numbers; raises ValueError for ragged ones."""
+    try:
+        return np.array(np.asarray(values, dtype=dtype))
+    except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError("tensor: the rows of nested lists must be of one length") from None
+        raise TypeError(f"tensor: {error}") from None
 
 
 def real_dtype(operation, dtype):
@@ -299,8 +320,9 @@ def generator(seed):
     if seed is None:
         raise TypeError("randomness is explicit in minidl: pass rng, a numpy.random.Generator or "
                         "an integer seed, got None")
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise type(error)("rng must be a numpy.random.Generator or an integer seed of at least 0, "
-                          f"got {seed!r:.60}") from None
+    if isinstance(seed, (bool, np.ndarray)) or not hasattr(seed, "__index__"):
+        raise TypeError("rng must be a numpy.random.Generator or an integer seed, "
+                        f"got {seed!r:.60}")
+    if seed < 0:
+        raise ValueError(f"rng must be a seed of at least 0, got {seed}")
+    return np.random.default_rng(seed)

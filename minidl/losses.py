@@ -10,14 +10,15 @@
 
 reduction: "mean" of the single losses, "sum", or "none", which gives them as they are; triplet has
 one more, "active".  Targets are taken in the prediction's dtype; float16 is computed in float32 and
-rounded once, at the end.  Every loss has a finite gradient everywhere, also where a distance is 0.
+rounded once, at the end.  Every loss has a finite gradient, also where a distance is 0.
 Each raises TypeError for predictions that are not floating-point, ValueError for other reductions
 and for the mean of no losses, DeviceError for arrays of two devices.
 """
+import math
 from numbers import Real
 
 from minidl import kernels, names, ops
-from minidl.operands import check_labels, floating, number, operand, same_device
+from minidl.operands import check_labels, floating, integer, operand, same_device
 from minidl.ops.indexing import along_axis
 from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded, learnable
@@ -125,9 +126,9 @@ def cross_entropy(logits, labels, reduction="mean", *, weight=None, ignore_index
 def _class_weights(weight, classes, dtype):
     if weight is None:
         return None
-    if weight.shape != (classes,) or not (weight.data >= 0).all():
+    if weight.shape != (classes,) or not _between(weight, 0, math.inf):
         raise ValueError(f"cross_entropy: weight must be {classes} numbers ≥ 0, one for each "
-                         f"class, got shape {weight.shape} from {float(weight.data.min()):.3g}")
+                         f"class, got shape {weight.shape}")
     return weight.astype(dtype)
 
 
@@ -157,10 +158,11 @@ def _of_labels(surprise, labels, weight, ignored, smoothing):
     """(the loss of each label, and what their mean is divided by: None for their number)."""
     classes, counts = surprise.shape[-1], None
     if ignored is not None:
-        counts = labels != number("cross_entropy", "ignore_index", ignored)     # booleans (…)
+        counts = labels != integer("cross_entropy", "ignore_index", ignored)     # booleans (…)
         labels = ops.where(counts, labels, 0)
     check_labels("cross_entropy", labels, classes)
-    each = ops.squeeze(along_axis(surprise, ops.expand_dims(labels, -1).data, -1), -1)
+    each = along_axis(surprise, ops.expand_dims(labels, -1).data, -1)      # (…, 1)
+    each = ops.squeeze(each, -1)                                            # (…)
     if weight is not None:
         each = _weighted(ops.take(weight, labels), each)
     if smoothing:
@@ -280,9 +282,14 @@ def _weighted(weight, x):
     return record(value, (weight, lambda gy: gy * x), (x, lambda gy: gy * weight))
 
 
+def _between(x, low, high):
+    """Whether all numbers lie between the two."""
+    return bool(((x.data >= low) & (x.data <= high)).all())
+
+
 def _check_probabilities(operation, name, x):
-    lowest, highest = (float(x.data.min()), float(x.data.max())) if x.size else (0.0, 1.0)
-    if not 0 <= lowest <= highest <= 1:
+    if not _between(x, 0, 1):
+        lowest, highest = float(x.data.min()), float(x.data.max())
         raise ValueError(f"{operation}: {name} must lie between 0 and 1, got {lowest} to {highest}")
 
 

@@ -1,7 +1,8 @@
 """L-BFGS: Newton's method with a curvature estimated from past gradients, by SciPy's L-BFGS-B.
 
-What is here is what SciPy lacks for pictures and networks: Tensors, exactly as many evaluations as
-allowed, the best point rather than the last, and a way back from outside the function's domain.
+This file adds what SciPy lacks for pictures and networks.  It takes Tensors; it stops after exactly
+as many evaluations as allowed; it gives the best point rather than the last; and it goes on from a
+step that left the function's domain.
 """
 from dataclasses import dataclass
 from numbers import Integral
@@ -21,7 +22,12 @@ SHORTER = 0.3           # of a step that leaves the domain: about where the next
 
 @dataclass(frozen=True)
 class Minimum:
-    """What minimize_lbfgs found: the best x, the function's value there, how the search went."""
+    """What minimize_lbfgs found: the best x, the function's value there, how the search went.
+
+    >>> found = minimize_lbfgs(lambda x: ((x - 3) ** 2).sum(), [0.0])
+    >>> round(found.x.item(), 4), found.interrupted
+    (3.0, False)
+    """
     x: Tensor
     value: float
     evaluations: int
@@ -56,6 +62,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     x0, the function there or its gradient there is not finite, and where function gives no scalar
     that depends on x; RuntimeError where function, not callback, raises StopIteration.
     Source: Byrd, Lu, Nocedal and Zhu 1995, in SciPy's implementation, on a flat float64 vector.
+
+    >>> bowl = lambda x: ((x - [1.0, -2.0]) ** 2).sum()
+    >>> minimize_lbfgs(bowl, [0.0, 0.0], bounds=(-1, 1)).x.numpy().round(4)
+    array([ 1., -1.])
     """
     from scipy.optimize import minimize
 

@@ -79,14 +79,6 @@ def unknown(module, name):
     return start + _close(name, getattr(sys.modules.get(module), "__all__", ()))
 
 
-def unknown_method(name, known):
-    """What an AttributeError says of a name that a Tensor does not have."""
-    start = f"a Tensor has no {name!r}"
-    if name.startswith("_"):                                    # asked for by Python and NumPy
-        return start
-    return f"{start}; write {METHODS[name]}" if name in METHODS else start + _close(name, known)
-
-
 def told(init):
     """Decorates an __init__: a keyword that it does not know is a TypeError in minidl's words."""
     @functools.wraps(init)

@@ -11,6 +11,8 @@ from minidl.backend import DeviceError, array_types
 from minidl.recording import recording_now
 from minidl.tensor import Tensor
 
+LARGEST = math.isqrt(sys.maxsize)       # of a size or a stride: a product of two is no overflow
+
 
 class Scalar:
     """A Python number as an operand: `.data` is the number itself.
@@ -32,6 +34,9 @@ def operand(operation, x, argument="x"):
     So the operation's rules see the values that it used, also where a leaf is given another array
     (`w.data = …`, an optimiser's step) before the gradient is asked for.  Arrays, lists and numbers
     become constants.  Raises TypeError for other kinds.
+
+    >>> operand("double", [1.0, 2.0])
+    tensor([1., 2.], float64)
     """
     if isinstance(x, Tensor):
         node = x.node
@@ -70,11 +75,11 @@ def _double(operation, x, argument):
 
 
 def _assigned(operation, argument, data):
-    """What somebody assigned to `data`, where it is no array: numbers of NumPy are taken."""
+    """What was assigned to `data`, as an array; raises TypeError for other than NumPy's numbers."""
     if isinstance(data, backend.CPU.module.generic):
         return backend.CPU.module.asarray(data)
-    raise TypeError(f"{operation}: the data of {argument} must be an array, somebody assigned "
-                    f"{type(data).__name__}")
+    raise TypeError(f"{operation}: the data of {argument} must be an array, "
+                    f"{type(data).__name__} was assigned")
 
 
 def _check_assigned(operation, argument, data, node):
@@ -119,8 +124,16 @@ def _scalar_or_tensor(operation, x, argument):
     return x if isinstance(x, Scalar) else operand(operation, x, argument)
 
 
+def signed(operation, x):
+    """x as `operand` gives it; raises TypeError for booleans, which have no sign."""
+    x = operand(operation, x)
+    if x.data.dtype.kind == "b":
+        raise TypeError(f"{operation}: x is of booleans, which have no sign; use ~x, or astype")
+    return x
+
+
 def floating(operation, x, argument="x"):
-    """x as `operand` gives it, whole numbers as float64: what is made of them has fractions."""
+    """x as `operand` gives it, whole numbers as float64: the result has fractions."""
     x = operand(operation, x, argument)
     return x.astype("float64") if x.data.dtype.kind in "iub" else x
 
@@ -175,13 +188,26 @@ def promoted(*tensors):
     return tuple(x.astype(dtype) for x in tensors)
 
 
+def integer(operation, argument, value):
+    """One integer as Python's; raises TypeError for other kinds."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{operation}: {argument} must be one integer, "
+                        f"got {value!r:.60}") from None
+
+
 def integers(operation, argument, value):
     """An integer or several as a tuple of Python's; raises TypeError for other kinds."""
     try:
+        if isinstance(value, dict):
+            raise TypeError
         return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
     except TypeError:
         raise TypeError(f"{operation}: {argument} must be an integer or several, "
-                        f"got {value!r}") from None
+                        f"got {value!r:.60}") from None
 
 
 def listed(operation, argument, items, what):
@@ -201,7 +227,7 @@ def sizes(operation, argument, value):
     lengths = integers(operation, argument, value)
     if min(lengths, default=0) < 0:
         raise ValueError(f"{operation}: {argument} must not be negative, got {value!r}")
-    if math.prod(lengths) > sys.maxsize // 16:          # of at most 16 bytes each
+    if math.prod(lengths) > sys.maxsize // 16:          # entries of up to 16 bytes
         raise ValueError(f"{operation}: {argument} {value!r:.60} has more elements than fit into "
                          "memory")
     return lengths
@@ -235,17 +261,19 @@ def normalize_axis(operation, axis, ndim):
 
 def per_axis(operation, name, value, ndim, lowest):
     """`value`, an integer or one per spatial axis, as a tuple of integers of at least `lowest`."""
-    if type(value) is int and value >= lowest:
+    if type(value) is int and lowest <= value < LARGEST:
         return (value,) * ndim
     try:
         values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
         values = tuple(v.__index__() for v in values)
+        if isinstance(value, (bool, dict)):
+            raise TypeError
     except (TypeError, AttributeError):
         raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, "
-                        f"got {value!r}") from None
-    if len(values) != ndim or any(v < lowest for v in values):
+                        f"got {value!r:.60}") from None
+    if len(values) != ndim or not all(lowest <= v < LARGEST for v in values):
         raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, "
-                         f"got {value!r}")
+                         f"got {value!r:.60}")
     return values
 
 
@@ -261,13 +289,14 @@ def sides(operation, padding, ndim):
         pairs = tuple((p, p) if hasattr(p, "__index__") else tuple(p) for p in each)
         pairs = tuple(tuple(width.__index__() for width in pair) for pair in pairs)
         fits = len(pairs) == ndim and all(len(pair) == 2 and min(pair) >= 0 for pair in pairs)
-        error = None if fits else ValueError
+        fits = fits and max(map(max, pairs), default=0) < LARGEST
+        error = TypeError if isinstance(padding, (bool, dict)) else None if fits else ValueError
     except (TypeError, AttributeError):
         error = ValueError if isinstance(padding, str) else TypeError
     if error:
         axes = f"each of the {ndim} axes" if ndim > 1 else "the axis"
         raise error(f"{operation}: padding must be an integer ≥ 0, or for {axes} such an integer "
-                    f"or (before, after), or \"same\", got {padding!r}")
+                    f"or (before, after), or \"same\", got {padding!r:.60}")
     return pairs
 
 
@@ -287,8 +316,9 @@ def check_labels(operation, labels, classes):
 def check_sizes(layer, **sizes):
     """Raise ValueError unless every size is an integer of at least 1."""
     for name, size in sizes.items():
-        if not hasattr(size, "__index__") or size < 1:
-            raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r}")
+        fits = hasattr(size, "__index__") and not isinstance(size, bool)
+        if not fits or not 1 <= size < LARGEST:
+            raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r:.60}")
 
 
 def check_features(layer, x, features):

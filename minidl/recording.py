@@ -117,5 +117,11 @@ def no_grad():
     """Within `with no_grad():`, or a function decorated with `@no_grad()`, nothing is recorded.
 
     In a generator it holds while that one runs, not for its caller; in a task, not for others.
+
+    >>> from minidl.tensor import tensor
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> with no_grad():
+    ...     (x * x).requires_grad
+    False
     """
     return recording(False)

@@ -1,4 +1,4 @@
-"""What is said of a rule that is none, or that gives back something other than a cotangent.
+"""Errors for rules that cannot be called, or that return something other than a cotangent.
 
 Whoever adds an operation meets these first.  Each names the operation, the place where the rule
 stands and the line that is written there.
@@ -67,13 +67,24 @@ def bad_cotangent(rule, found, shape):
                      "(gy * b, not gy.data * b.data), which can be differentiated in turn")
 
 
+def several(operation, inputs):
+    """The inputs as a list; one Tensor stands for itself."""
+    if hasattr(inputs, "node"):
+        return [inputs]
+    if isinstance(inputs, (str, dict)) or not hasattr(inputs, "__iter__"):
+        raise TypeError(f"{operation}: inputs must be a Tensor or a list of them, "
+                        f"got {_kind(inputs)}")
+    return list(inputs)
+
+
 def bad_gradient(operation, argument, cotangent, x, owner):
-    """The DeviceError or ValueError for a cotangent of x that somebody gives."""
+    """The DeviceError or ValueError for a cotangent of x that the caller gives."""
     if cotangent.device != x.device:
-        return backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the {owner} "
-                                   f"on {x.device!r}; bring them to one device with .to(device)")
-    return ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the {owner} {x.shape}; "
-                      "they must agree")
+        return backend.DeviceError(f"{operation}: {argument} is on {cotangent.device!r}, the "
+                                   f"{owner} on {x.device!r}; bring them to one device with "
+                                   ".to(device)")
+    return ValueError(f"{operation}: {argument} has shape {cotangent.shape}, the {owner} "
+                      f"{x.shape}; they must agree")
 
 
 def bad_count(rule, found, number):

@@ -6,7 +6,7 @@ from minidl.operands import operand
 
 
 def entries(owner, state):
-    """(name, Tensor) of a state dictionary; raises TypeError for what is none."""
+    """(name, Tensor) of a state dictionary; raises TypeError for other kinds."""
     if not hasattr(state, "items"):
         raise TypeError(f"load_state_dict of {owner}: state must be a dictionary from names to "
                         f"arrays, got {type(state).__name__}")
@@ -17,7 +17,7 @@ def fitted(problems, name, value, shape, dtype, device):
     """The Tensor `value` as an array of that shape, dtype and Device.
 
     Where it does not fit, in shape or because numbers would be lost, the reason is added to
-    `problems`.  NaN and infinities pass: a state is given back as it was taken.
+    `problems`.  NaN and infinities pass: a state is restored as it was saved.
     """
     if value.shape != shape:
         problems.append(f"{name} has shape {value.shape}, expected {shape}")

@@ -26,10 +26,10 @@ rule.  An example to follow by hand:
                    at Node 1    b̄ = 1·6 + 1·6 = 12     two rules gave a cotangent: they are added
                    at Node 0    ā = 12 + 12 = 24       and indeed c = 4a², so dc/da = 8a = 24
 
-An operation is made after its inputs, so its number is the higher one.  Going down through the
-numbers (a topological order), a Node's turn comes when everything that was made of it has had its
-own.  Its cotangent is complete then, and each rule is called once.  Following each path by itself
-would call the rules of b twice here, and 2ⁿ times after n such steps.  That is all.
+A result is numbered after its inputs.  In decreasing order of the numbers (a topological order),
+everything that was computed from a Node comes before it.  So its cotangent is complete when it is
+reached, and each rule is called once.  Following each path by itself would call the rules of b
+twice here, and 2ⁿ times after n such steps.  That is all.
 """
 import itertools
 from operator import attrgetter
@@ -264,7 +264,7 @@ def grad(output, inputs, grad_output=None, create_graph=False):
     >>> first.item(), second.item()
     (27.0, 18.0)
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    inputs = rule_errors.several("grad", inputs)
     for i, x in enumerate(inputs):
         if not isinstance(x, Tensor):
             raise TypeError(f"grad: inputs[{i}] must be a Tensor, got {type(x).__name__}")
@@ -388,7 +388,7 @@ def _first_cotangent(operation, argument, output, cotangent):
 
 
 def _cotangent_of(x, operation, argument, cotangent, owner="output"):
-    """A cotangent of x that somebody gives, in x's dtype; raises as `grad` says."""
+    """A cotangent of x that the caller gives, in x's dtype; raises as `grad` says."""
     where = backend.device_of(cotangent).name if backend.is_array(cotangent) else x.device
     try:
         cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent, device=where)

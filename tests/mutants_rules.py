@@ -8,7 +8,7 @@ from mutants_engine import broken, engine, on, on_programs
 import numpy as np
 
 import minidl as md
-from minidl import operands, ops, rule_errors
+from minidl import arraylike, operands, ops, rule_errors
 
 
 def doubled_by(rule):
@@ -104,5 +104,5 @@ broken("a rule of two operands sees later values", on_programs(graphs.rules_see_
        operands.operands, ("a = _double(operation, a, arguments[0])", "pass"),
        ("b = _double(operation, b, arguments[1])", "pass"))
 
-broken("a Node's number travels to another process", crashes_count(pickled_leaves_are_leaves_here), engine._rebuilt,
+broken("a Node's number travels to another process", crashes_count(pickled_leaves_are_leaves_here), arraylike._rebuilt,
        ("if gradient is not None:", "made.node.number = 10 ** 9\n    if gradient is not None:"))

@@ -134,13 +134,13 @@ def test_a_rule_that_gives_something_else_the_second_time():
             kept[...] *= 2.0
             return gy * (kept / 2.0)
         return record(np.sin(x.data), (x, rule))
-    with pytest.raises(GradientError, match="another when asked for again"):
+    with pytest.raises(GradientError, match="differs when it is computed again"):
         gradcheck(f, x34)
 
 
 def test_a_function_that_is_not_one():
     rng = np.random.default_rng(0)
-    with pytest.raises(GradientError, match="output 0 is another when computed again"):
+    with pytest.raises(GradientError, match="output 0 differs when computed again"):
         gradcheck(lambda x: ops.dropout(x, 0.5, rng), x34)
     flat = unary(lambda x: x.ravel(order="K").reshape(x.shape), lambda gy, x: gy)
     with pytest.raises(GradientError, match="output 0 is another where the same values lie in "

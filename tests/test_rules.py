@@ -326,7 +326,7 @@ def test_what_is_assigned_to_data_may_be_a_number_of_numpys_and_is_named_otherwi
     with md.no_grad():
         assert (w * 2 + md.tensor(1.0)).item() == 3
     w.data = [1.0, 2.0]
-    with pytest.raises(TypeError, match="exp: the data of x must be an array, somebody assigned list"):
+    with pytest.raises(TypeError, match="exp: the data of x must be an array, list was assigned"):
         ops.exp(w)
 
 

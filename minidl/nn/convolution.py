@@ -1,7 +1,7 @@
 """Convolution layers in 1, 2 and 3 dimensions.  The mathematics stands in `ops/convolution.py`."""
 from minidl import backend, ops
 from minidl.nn.activation import ReLU
-from minidl.nn.initializers import fan_in_uniform, fans
+from minidl.nn.initializers import drawn, fan_in_uniform, fans
 from minidl.nn.module import Module, Parameter, changed, given
 from minidl.nn.windows import padding_of, padding_seen, shortest
 from minidl.operands import check_sizes, operand, per_axis
@@ -32,7 +32,7 @@ class _Convolution(Module):
         channels = ((out_channels // groups, in_channels) if self.transposed
                     else (in_channels // groups, out_channels))
         shape, rng = kernel + channels, backend.generator(rng)
-        start = initializer(shape, rng)             # a Parameter stays itself
+        start = drawn(name, initializer, shape, rng)             # a Parameter stays itself
         self.weight = start if isinstance(start, Parameter) else Parameter(start, dtype=dtype)
         self.bias = None
         if bias:

@@ -86,6 +86,21 @@ def normal(standard_deviation, mean=0.0):
     return lambda shape, rng: mean + _normal(deviation, shape, rng)
 
 
+def drawn(layer, initializer, shape, rng):
+    """What an initializer gives for a layer's weights of that shape.
+
+    Raises TypeError for what is no function (shape, rng) -> array, ValueError for another shape.
+    """
+    if not callable(initializer):
+        raise TypeError(f"{layer}: initializer must be a function (shape, rng) -> array, such as "
+                        f"nn.initializers.he_normal, got {type(initializer).__name__}")
+    weights = initializer(shape, rng)
+    if tuple(getattr(weights, "shape", shape)) != tuple(shape):
+        raise ValueError(f"{layer}: initializer gave weights of shape {weights.shape}, "
+                         f"asked for {tuple(shape)}")
+    return weights
+
+
 def _uniform(limit, shape, rng):
     return backend.generator(rng).uniform(-limit, limit, shape)
 

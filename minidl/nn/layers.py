@@ -6,7 +6,7 @@ Generator to all layers of a network: an integer given to two of them draws the 
 import math
 
 from minidl import backend, ops
-from minidl.nn.initializers import fan_in_uniform, normal
+from minidl.nn.initializers import drawn, fan_in_uniform, normal
 from minidl.nn.module import Module, Parameter, Pointwise, given
 from minidl.operands import (
     check_features,
@@ -37,7 +37,8 @@ class Dense(Pointwise):
                  dtype="float32", rng=None):
         check_sizes("Dense", in_features=in_features, out_features=out_features)
         rng = backend.generator(rng)
-        self.weight = Parameter(initializer((in_features, out_features), rng), dtype=dtype)
+        self.weight = Parameter(drawn("Dense", initializer, (in_features, out_features), rng),
+                                dtype=dtype)
         self.bias = None
         if bias:
             self.bias = Parameter(fan_in_uniform((out_features,), rng, in_features), dtype=dtype)
@@ -79,7 +80,8 @@ class Embedding(Module):
 
     def __init__(self, count, features, *, initializer=normal(1.0), dtype="float32", rng=None):
         check_sizes("Embedding", count=count, features=features)
-        self.weight = Parameter(initializer((count, features), backend.generator(rng)), dtype=dtype)
+        start = drawn("Embedding", initializer, (count, features), backend.generator(rng))
+        self.weight = Parameter(start, dtype=dtype)
 
     def forward(self, indices):
         indices = operand("Embedding", indices, "indices")

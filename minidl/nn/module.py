@@ -204,8 +204,8 @@ class Module:
         return self
 
     def eval(self):
-        """Let Dropout and BatchNorm behave as in use: nothing is dropped, and the running statistics
-        are used."""
+        """Let Dropout and BatchNorm behave as in use: nothing is dropped, and statistics are the
+        running ones."""
         return self.train(False)
 
     def to(self, device):
@@ -260,14 +260,14 @@ class Module:
 
 
 class Pointwise(Module):
-    """A module whose outputs at a place depend on the inputs at that place alone."""
+    """A module whose output at a position depends only on the input at that position."""
 
     def window(self):
         return 1, 1, 0, 1
 
 
 def given(owner, name, value):
-    """Weights that somebody gives, as a Parameter: a Parameter is shared, an array copied.
+    """Weights that the caller gives, as a Parameter: a Parameter is shared, an array copied.
 
     Raises TypeError for what is no array of floating-point numbers.
     """

@@ -11,8 +11,8 @@ from minidl.tensor import constant
 class BatchNorm(Pointwise):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, channel by channel, in any number of dimensions.
 
-    x (…, features).  In training μ and σ² are the batch's own mean and variance over all axes but the last, and the
-    running ones follow them,
+    x (…, features).  In training μ and σ² are the batch's own mean and variance over all axes but
+    the last, and the running ones follow them,
 
         running ← (1 − momentum) · running + momentum · the batch's
 
@@ -22,6 +22,10 @@ class BatchNorm(Pointwise):
     Raises ValueError where x's last axis does not fit, or a training batch has only one value per
     channel.
     Source: Ioffe and Szegedy 2015.
+
+    >>> BatchNorm(1, dtype="float64")([[1.0], [3.0]]).detach()
+    tensor([[-0.999995],
+            [ 0.999995]], float64)
     """
 
     def __init__(self, features, momentum=0.1, eps=1e-5, *, dtype="float32"):
@@ -52,16 +56,21 @@ class BatchNorm(Pointwise):
         """Move the running statistics towards a batch's."""
         m, dtype = self.momentum, self.running_mean.dtype
         self.running_mean = (1 - m) * self.running_mean + m * mean.astype(dtype, copy=False)
-        self.running_variance = (1 - m) * self.running_variance + m * variance.astype(dtype, copy=False)
+        variance = variance.astype(dtype, copy=False)
+        self.running_variance = (1 - m) * self.running_variance + m * variance
 
     def details(self):
         return f"{self.scale.size}" + changed(self, momentum=0.1, eps=1e-5)
 
 
 class LayerNorm(Pointwise):
-    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over the last axis, example by example.
+    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, with μ and σ² over the last axis of each example.
 
-    x (…, features); scale starts at 1, shift at 0; eps > 0.  Source: Ba, Kiros and Hinton 2016.
+    x (…, features); scale starts at 1, shift at 0; eps > 0.
+    Raises ValueError where x's last axis does not fit.  Source: Ba, Kiros and Hinton 2016.
+
+    >>> LayerNorm(2, dtype="float64")([[1.0, 3.0]]).detach()
+    tensor([[-0.999995,  0.999995]], float64)
     """
 
     def __init__(self, features, eps=1e-5, *, dtype="float32"):
@@ -71,7 +80,8 @@ class LayerNorm(Pointwise):
         self.shift = Parameter([0.0] * features, dtype=dtype)
 
     def forward(self, x):
-        return ops.layer_norm(check_features(self, x, self.scale.shape[0]), self.scale, self.shift, eps=self.eps)
+        x = check_features(self, x, self.scale.shape[0])
+        return ops.layer_norm(x, self.scale, self.shift, eps=self.eps)
 
     def details(self):
         return f"{self.scale.size}" + changed(self, eps=1e-5)
@@ -155,7 +165,11 @@ class ConditionalBatchNorm(BatchNorm):
 
 
 class Normalize(Pointwise):
-    """y = x / ‖x‖ along the last axis: of length 1, but 0 stays 0; see `ops.normalize`."""
+    """y = x / ‖x‖ along the last axis: of length 1, but 0 stays 0; see `ops.normalize`.
+
+    >>> Normalize()([[3.0, 4.0]])
+    tensor([[0.6, 0.8]], float64)
+    """
 
     def forward(self, x):
         return ops.normalize(x)

@@ -9,11 +9,13 @@ class _Pool(Module):
     def __init__(self, kernel_size, stride=None, padding=0):
         self.kernel_size = self.sizes("kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else self.sizes("stride", stride, 1)
-        self.padding = padding_of(type(self).__name__, padding, _axes(padding))
+        self.padding = padding_of(type(self).__name__, padding,
+                                  _axes(type(self).__name__, "padding", padding))
 
     def sizes(self, name, value, lowest):
         """A setting as one integer, or as one for each axis, of which there may be any number."""
-        return shortest(per_axis(type(self).__name__, name, value, _axes(value), lowest))
+        axes = _axes(type(self).__name__, name, value)
+        return shortest(per_axis(type(self).__name__, name, value, axes, lowest))
 
     def window(self):
         padding = padding_seen(self.kernel_size, self.stride, self.padding)
@@ -23,8 +25,12 @@ class _Pool(Module):
         return f"{self.kernel_size}" + changed(self, stride=self.kernel_size, padding=0)
 
 
-def _axes(value):
-    return len(value) if hasattr(value, "__len__") and not isinstance(value, str) else 1
+def _axes(layer, name, value):
+    """For how many axes a setting is given."""
+    axes = len(value) if isinstance(value, (tuple, list)) else 1
+    if axes not in (1, 2, 3):
+        raise ValueError(f"{layer}: {name} must be for 1 to 3 axes, got {value!r:.60}")
+    return axes
 
 
 class MaxPool(_Pool):

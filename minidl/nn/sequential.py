@@ -129,7 +129,7 @@ class Sequential(Module):
                 for names, layer in self._steps(set(self.names))]
 
     def _known(self, argument, names):
-        """The names as a list; one alone may stand for itself."""
+        """The names as a list; a single name is a list of one."""
         given = [names] if isinstance(names, str) else names
         if not hasattr(given, "__iter__"):
             raise TypeError(f"{type(self).__name__}: {argument} must be names, got {names!r}")

@@ -4,7 +4,7 @@ from minidl.operands import sides
 
 
 def shortest(values):
-    """Settings of the axes in the shortest form: one alone where all are equal."""
+    """Settings of the axes in the shortest form: one number where all are equal."""
     return values[0] if len(set(values)) == 1 and not isinstance(values[0], tuple) else values
 
 

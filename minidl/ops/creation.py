@@ -4,7 +4,8 @@ requires_grad: whether gradients with respect to it are wanted.
 device: "cpu" or "gpu"; by default the one of `use_device`.
 """
 from minidl import backend
-from minidl.operands import integers, number, operand, sizes
+from minidl.operands import integer, number, operand, sizes
+from minidl.settings import bounded
 from minidl.tensor import Tensor, constant
 
 
@@ -65,18 +66,13 @@ def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=
     start, stop = (0, start) if stop is None else (start, stop)
     ends = [number("arange", name, value)
             for name, value in {"start": start, "stop": stop, "step": step}.items()]
+    if not all(abs(end) < float("inf") for end in ends):
+        raise ValueError(f"arange: start, stop and step must be finite, got {ends}")
     if step == 0:
         raise ValueError("arange: step must not be 0")
-    sizes("arange", "the number of steps", _whole("arange", (ends[1] - ends[0]) / ends[2]))
+    sizes("arange", "the number of steps", max(0, int((ends[1] - ends[0]) / ends[2])))
     dtype = backend.real_dtype("arange", dtype)
     return Tensor(backend.CPU.module.arange(*ends, dtype=dtype), requires_grad, device=device)
-
-
-def _whole(operation, length):
-    """A length as an integer of at least 0; raises ValueError where it is infinite or NaN."""
-    if not abs(length) < float("inf"):
-        raise ValueError(f"{operation}: start, stop and step must be finite")
-    return max(0, int(length))
 
 
 def linspace(start, stop, num=50, endpoint=True, dtype="float64", *, requires_grad=False,
@@ -90,8 +86,9 @@ def linspace(start, stop, num=50, endpoint=True, dtype="float64", *, requires_gr
     >>> linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], float64)
     """
-    start, stop = number("linspace", "start", start), number("linspace", "stop", stop)
-    (num,) = sizes("linspace", "num", integers("linspace", "num", num)[:1])
+    start = bounded("linspace", "-inf < start < inf", start)
+    stop = bounded("linspace", "-inf < stop < inf", stop)
+    num, = sizes("linspace", "num", integer("linspace", "num", num))
     array = backend.CPU.module.linspace(start, stop, num, bool(endpoint))
     return Tensor(array, requires_grad, backend.real_dtype("linspace", dtype), device)
 
@@ -105,10 +102,11 @@ def eye(N, M=None, k=0, dtype="float64", *, requires_grad=False, device=None):
     tensor([[1., 0.],
             [0., 1.]], float64)
     """
-    rows, columns = sizes("eye", "N", N), sizes("eye", "M", N if M is None else M)
+    rows, columns = integer("eye", "N", N), integer("eye", "M", N if M is None else M)
+    sizes("eye", "(N, M)", (rows, columns))
     host = backend.CPU.module
-    steps = host.arange(columns[0]) - host.arange(rows[0])[:, None]         # (N, M)
-    array = steps == integers("eye", "k", k)[0]
+    offsets = host.arange(columns) - host.arange(rows)[:, None]             # (N, M)
+    array = offsets == integer("eye", "k", k)
     return Tensor(array, requires_grad, backend.real_dtype("eye", dtype), device)
 
 

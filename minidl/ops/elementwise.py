@@ -16,7 +16,7 @@ import math
 from numbers import Real
 
 from minidl import backend, kernels
-from minidl.operands import Scalar, floating, operand, operands
+from minidl.operands import Scalar, floating, operand, operands, signed
 from minidl.ops.creation import ones_like, zeros_like
 from minidl.tensor import Tensor, constant, record, with_output
 
@@ -105,7 +105,7 @@ def negative(x):
     >>> negative([1.0, -2.0])
     tensor([-1.,  2.], float64)
     """
-    x = operand("negative", x)
+    x = signed("negative", x)
     return record(-x.data, (x, lambda gy: -gy))
 
 
@@ -236,7 +236,7 @@ def sign(x):
     >>> sign([2.0, 0.0, -3.0])
     tensor([ 1.,  0., -1.], float64)
     """
-    x = operand("sign", x)
+    x = signed("sign", x)
     return constant(backend.of(x.data).sign(x.data))
 
 

@@ -213,6 +213,8 @@ def take(x, indices, axis=None):
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     before = (slice(None),) * normalize_axis("take", axis, x.ndim)
+    if indices is None or indices is Ellipsis or isinstance(indices, (slice, tuple)):
+        raise TypeError(f"take: indices must be integers, got {indices!r:.60}")
     return _index(x, _key("take", x, (*before, indices)))
 
 
@@ -265,4 +267,5 @@ def one_hot(labels, classes, dtype="float32"):
     classes, = sizes("one_hot", "classes", (classes,))
     check_labels("one_hot", labels, classes)
     xp = backend.of(labels.data)
-    return astype(constant(xp.expand_dims(labels.data, -1) == xp.arange(classes)), dtype)
+    rows = xp.expand_dims(labels.data, -1) == xp.arange(classes)        # (…, classes)
+    return astype(constant(rows), dtype)

@@ -6,7 +6,7 @@ Raises TypeError for what is no array of numbers, DeviceError for arrays of two 
 from math import prod
 
 from minidl import backend, kernels
-from minidl.operands import broadcast_shape, integers, normalize_axis, operand, same_device
+from minidl.operands import broadcast_shape, integer, normalize_axis, operand, same_device
 from minidl.ops.reduction import sum
 from minidl.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
 from minidl.tensor import record
@@ -74,7 +74,7 @@ def dot(a, b):
                          f"of b {b.shape} (a vector's only one)")
     if b.ndim <= 2:
         return matmul(a, b)
-    columns = reshape(rows, (rows.shape[0], prod(rows.shape[1:])))
+    columns = reshape(rows, (rows.shape[0], prod(rows.shape[1:])))  # (k, …)
     return reshape(matmul(a, columns), a.shape[:-1] + rows.shape[1:])
 
 
@@ -114,7 +114,7 @@ def outer(a, b):
     if a.ndim != 1 or b.ndim != 1:
         raise ValueError(f"outer: needs two vectors, got shapes {a.shape} and {b.shape}")
     same_device("outer", a=a, b=b)
-    return expand_dims(a, 1) * b
+    return expand_dims(a, 1) * b                                    # (m, 1) · (n,) → (m, n)
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):
@@ -126,7 +126,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     tensor([1, 4], int64)
     """
     x = operand("diagonal", x)
-    offset, = integers("diagonal", "offset", offset)[:1] or (0,)
+    offset = max(-x.size, min(integer("diagonal", "offset", offset), x.size))
     first, second = _two_axes("diagonal", x, axis1, axis2)
     rows = moveaxis(x, (first, second), (-2, -1))                   # (…, m, n)
     m, n = rows.shape[-2:]

@@ -2,25 +2,32 @@
 import math
 
 from minidl import backend, kernels
-from minidl.operands import floating, normalize_axes, number, operand, promoted, same_device
+from minidl.operands import floating, integer, normalize_axes, operand, promoted, same_device
 from minidl.ops.elementwise import sqrt
 from minidl.ops.precision import precise, rounded
 from minidl.ops.reduction import sum, var
 from minidl.ops.shape import reshape
 from minidl.recording import is_recording
+from minidl.settings import bounded
 from minidl.tensor import constant, record, with_output
 
 
 @precise
 def standardize(x, axis, eps=1e-5):
-    """y = (x − μ) r along the axes, with the mean μ and r = 1/√(σ² + ε), σ² the mean squared deviation.
+    """y = (x − μ) r over the axes, with the mean μ, r = 1/√(σ² + ε), σ² the mean squared deviation.
 
-    With m elements a group and E the mean over them:
+    x and y of any one shape; axis: an integer or several.
+    With m elements in a group, and E their mean:
         dμ = E[dx],   dσ² = 2 E[(x − μ) dx],   dr = −r³ dσ² / 2 = −r² E[y dx]
         dy = (dx − E[dx]) r + (x − μ) dr = r (dx − E[dx] − y E[y dx])
     The matrix of dx ↦ dy is symmetric, so ȳ ↦ x̄ is the same map:   x̄ = r (ȳ − E[ȳ] − y E[y ȳ])
+    Raises ValueError over no elements, and for eps < 0.
+
+    >>> standardize([[1.0, 3.0], [0.0, 4.0]], axis=1, eps=0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]], float64)
     """
-    eps = number("standardize", "eps", eps)
+    eps = bounded("standardize", "0 ≤ eps < inf", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
@@ -42,19 +49,23 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
 
     x (…, C), scale γ, shift β, mean μ and variance σ² each (C,).
     mean and variance, if given, are used (in evaluation: the running statistics); see `_affine`.
-    None (training): those of the batch, over all axes but the last.  They depend on x, hence the two
-    further terms of dy.  The values are those of `standardize(x, axes, eps) * scale + shift`; with m
+    None (training): those of the batch, over all axes but the last.  They depend on x, hence two
+    more terms of dy.  The values are those of `standardize(x, axes, eps) * scale + shift`; with m
     values a channel and E their mean,
         dy = x̂ dγ + dβ + γ r (dx − E[dx] − x̂ E[x̂ dx])
     so   β̄ = Σ ȳ,   γ̄ = Σ x̂ ȳ,   x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)
-    Raises ValueError where the shapes do not fit, or a channel has one value in training.
+    Raises ValueError where the shapes do not fit, a channel has one value in training, or eps < 0.
     Source: Ioffe and Szegedy 2015.
+
+    >>> batch_norm([[1.0], [3.0]], [10.0], [0.5], eps=0)
+    tensor([[-9.5],
+            [10.5]], float64)
     """
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: give both mean and variance, or neither")
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
-    eps = number("batch_norm", "eps", eps)
+    eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift, mean, variance), dtype = _channelwise(
         "batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     return rounded(_affine(x, scale / sqrt(variance + eps), shift, mean), dtype)
@@ -79,7 +90,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
 
     Running statistics follow these; of float16 they are float32.
     """
-    eps = number("batch_norm", "eps", eps)
+    eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = _channelwise("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, "
@@ -110,10 +121,14 @@ def _batch_norm_rule(gy, x, scale, eps):
 
 
 def layer_norm(x, scale, shift, eps=1e-5):
-    """y = γ x̂ + β with each example's features, the last axis, standardised.
+    """y = γ x̂ + β with each example's features, the last axis, standardised to x̂.
 
-    x (…, C), scale γ and shift β (C,).  By composition; see `standardize`.
-    Raises ValueError where the shapes do not fit.  Source: Ba, Kiros and Hinton 2016.
+    x (…, C), scale γ and shift β (C,).
+    dy = x̂ dγ + dβ + γ dx̂, with dx̂ as in `standardize`; by composition
+    Raises ValueError where the shapes do not fit, or eps < 0.  Source: Ba, Kiros and Hinton 2016.
+
+    >>> layer_norm([[1.0, 3.0]], [10.0, 10.0], [0.5, 0.5], eps=0)
+    tensor([[-9.5, 10.5]], float64)
     """
     (x, scale, shift), dtype = _channelwise("layer_norm", x, scale=scale, shift=shift)
     return rounded(standardize(x, -1, eps) * scale + shift, dtype)
@@ -148,8 +163,8 @@ def instance_norm(x, scale, shift, eps=1e-5):
 
 def _group_norm(operation, x, scale, shift, groups, eps):
     (x, scale, shift), dtype = _channelwise(operation, x, scale=scale, shift=shift)
-    channels, groups = x.shape[-1], number(operation, "groups", groups)
-    if type(groups) is not int or groups < 1 or channels % groups:
+    channels, groups = x.shape[-1], integer(operation, "groups", groups)
+    if groups < 1 or channels % groups:
         raise ValueError(f"{operation}: groups={groups} must divide the {channels} channels of x "
                          f"{x.shape}")
     places = math.prod(x.shape[1:-1])
@@ -181,13 +196,18 @@ def _channelwise(operation, x, **vectors):
 
 
 def dropout(x, rate, rng):
-    """Each element dropped with probability `rate`, the others divided by 1 − rate, so that the mean stays.
+    """Each element set to 0 with probability `rate`, the others divided by 1 − rate.
 
-    rng: a numpy Generator or an integer seed; the numbers are drawn on the host, the same for every device.
-    y = x ⊙ m/(1 − rate) with a random mask m        so   x̄ = ȳ ⊙ m/(1 − rate).   Source: Srivastava et al. 2014.
+    So the expected value stays.
+    rng: a numpy Generator or an integer seed; the numbers are drawn on the host, so that every
+    device has the same ones.
+    y = x ⊙ m / (1 − rate) with a random mask m        so   x̄ = ȳ ⊙ m / (1 − rate)
+    Raises ValueError unless 0 ≤ rate < 1, TypeError for rng=None.   Source: Srivastava et al. 2014.
+
+    >>> dropout([1.0, 1.0, 1.0, 1.0], 0.5, rng=0)
+    tensor([2., 0., 0., 0.], float64)
     """
-    x, rate = operand("dropout", x), number("dropout", "rate", rate)
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate must be at least 0 and below 1, got {rate}")
+    x, rate = operand("dropout", x), bounded("dropout", "0 ≤ rate < 1", rate)
     kept = backend.generator(rng).random(x.shape) >= rate
-    return x * constant(backend.asarray(kept, x.dtype, backend.device_of(x.data))) * (1 / (1 - rate))
+    mask = constant(backend.asarray(kept, x.dtype, backend.device_of(x.data)))
+    return x * mask * (1 / (1 - rate))

@@ -1,4 +1,4 @@
-"""Operations that need more room than their input's type has: computed in a wider one."""
+"""Operations that need a wider type than their input's for what they compute on the way."""
 import functools
 
 from minidl import kernels
@@ -17,7 +17,7 @@ def rounded(x, dtype):
 
 
 def precise(operation):
-    """For an operation on x that makes of it numbers too large or too many for float16.
+    """Decorates an operation on x whose intermediate numbers may be too large for float16.
 
     float16 is computed in float32 and rounded once, at the end; whole numbers become float64.
     """

@@ -10,10 +10,11 @@ use one of the two.
 import math
 
 from minidl import kernels
-from minidl.operands import normalize_axes, normalize_axis, number, operand
+from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
 from minidl.ops.precision import precise, rounded
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
+from minidl.settings import bounded
 from minidl.tensor import record, with_output
 
 
@@ -39,7 +40,8 @@ def lines_of(x, axes):
     """x with the axes moved to the end and joined."""
     left = reduced_shape(x.shape, axes)
     count = math.prod(x.shape[a] for a in axes)
-    return reshape(moveaxis(x, axes, tuple(range(x.ndim - len(axes), x.ndim))), left + (count,))
+    last = tuple(range(x.ndim - len(axes), x.ndim))
+    return reshape(moveaxis(x, axes, last), left + (count,))               # (*left, m)
 
 
 def sum(x, axis=None, keepdims=False):
@@ -68,7 +70,7 @@ def sum_to(x, shape):
     tensor([[4., 6.]], float64)
     """
     x = operand("sum_to", x)
-    origin, shape = x.data.shape, tuple(shape)
+    origin, shape = x.data.shape, sizes("sum_to", "shape", shape)
     lead = len(origin) - len(shape)
     axes, kept = tuple(range(lead)), origin[lead:] if lead > 0 else origin
     if kept != shape:
@@ -129,7 +131,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     >>> var([1.0, 2.0, 3.0])
     tensor(0.666667, float64)
     """
-    freedom = count_of("var", x, axis) - number("var", "ddof", ddof)
+    freedom = count_of("var", x, axis) - bounded("var", "-inf < ddof < inf", ddof)
     if freedom <= 0:
         raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by "
                          f"with ddof={ddof}")
@@ -146,7 +148,7 @@ def std(x, axis=None, keepdims=False, ddof=0):
     >>> std([1.0, 2.0, 3.0], ddof=1)
     tensor(1., float64)
     """
-    freedom = count_of("std", x, axis) - number("std", "ddof", ddof)
+    freedom = count_of("std", x, axis) - bounded("std", "-inf < ddof < inf", ddof)
     if freedom <= 0:
         raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by "
                          f"with ddof={ddof}")

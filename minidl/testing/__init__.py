@@ -1,7 +1,8 @@
 """Tools to property-test gradients, minidl's own and anyone's.
 
-Property-test your own operation in ten lines: write it, say where it may be asked, and let Hypothesis look for an input
-at which its gradient, or its gradient's gradient, is not what the values of the function say.
+Property-test your own operation in ten lines: write it, say from where its input is drawn, and let
+Hypothesis look for one at which its gradient, or its gradient's gradient, is not what the values of
+the function say.
 
 >>> from hypothesis import given
 >>> from minidl import ops
@@ -16,10 +17,12 @@ at which its gradient, or its gradient's gradient, is not what the values of the
 ...     gradcheck(softsign, x, order=2)
 >>> test_softsign()
 
-gradcheck           the gradients of a function, to any order, against differences or complex steps
-adjointcheck        linear maps and their transposes, to rounding
-jacobian, hessian, hessian_vector_product           whole derivatives, for study
-strategies          what to draw: arrays, keys, axes, the geometry of convolution and pooling, legal and not
+    gradcheck           the gradients of a function, to any order, against differences
+    adjointcheck        linear maps and their transposes, to rounding
+    jacobian, hessian, hessian_vector_product           whole derivatives, for study
+    strategies          what to draw: arrays, keys, axes, geometry of convolution, legal and not
+    GradientError       what they raise, with all numbers as attributes
+    NotAnalyticError, NotDifferentiableError            where no gradient can be checked
 """
 from importlib import import_module
 
@@ -28,9 +31,12 @@ from minidl.testing.derivatives import hessian, hessian_vector_product, jacobian
 from minidl.testing.errors import GradientError, NotAnalyticError, NotDifferentiableError
 from minidl.testing.gradcheck import gradcheck
 
+__all__ = ["GradientError", "NotAnalyticError", "NotDifferentiableError", "adjointcheck",
+           "gradcheck", "hessian", "hessian_vector_product", "jacobian"]
+
 
 def __getattr__(name):
-    if name == "strategies":            # imported when first used: it needs Hypothesis, which is an extra
+    if name == "strategies":            # imported when first used: it needs Hypothesis, an extra
         return import_module("minidl.testing.strategies")
     raise AttributeError(f"module 'minidl.testing' has no attribute {name!r}")
 

@@ -1,4 +1,7 @@
-"""Whole derivatives, for study: one sweep of reverse mode for each row.  Inputs are promoted to float64."""
+"""Whole derivatives, for study: one sweep of reverse mode for each row.
+
+Inputs are promoted to float64.
+"""
 import numpy as np
 
 from minidl import ops
@@ -6,7 +9,9 @@ from minidl.tensor import Tensor, constant, grad
 
 
 def jacobian(f, x):
-    """All partial derivatives  J[i, j] = ∂yᵢ/∂xⱼ  of y = f(x), of shape y.shape + x.shape, by a sweep for each yᵢ.
+    """All partial derivatives  J[i, j] = ∂yᵢ/∂xⱼ  of y = f(x), by a sweep for each yᵢ.
+
+    J has the shape y.shape + x.shape.
 
     >>> from minidl import ops
     >>> jacobian(ops.square, [1.0, 2.0])
@@ -15,7 +20,7 @@ def jacobian(f, x):
     """
     x = _leaf("jacobian", x)
     y = f(x)
-    rows = [constant(x.data[None][:0])]                 # no row, so that a y without entries has a Jacobian too
+    rows = [constant(x.data[None][:0])]                 # no row: an empty y has a Jacobian, too
     for index in np.ndindex(y.shape):
         unit = np.zeros(y.shape)
         unit[index] = 1.0
@@ -24,7 +29,9 @@ def jacobian(f, x):
 
 
 def hessian(f, x):
-    """All second derivatives  H[i, j] = ∂²y / ∂xᵢ ∂xⱼ  of a number y = f(x), of shape x.shape + x.shape; symmetric.
+    """All second derivatives  H[i, j] = ∂²y / ∂xᵢ ∂xⱼ  of a number y = f(x); symmetric.
+
+    H has the shape x.shape + x.shape.
 
     It is the Jacobian of the gradient.  Raises ValueError if f does not give a single number.
 
@@ -36,9 +43,10 @@ def hessian(f, x):
 
 
 def hessian_vector_product(f, x, v):
-    """H v = ∂/∂x ⟨∇f(x), v⟩  for a number f(x) and v of x's shape: two sweeps, and H itself is never made.
+    """H v = ∂/∂x ⟨∇f(x), v⟩  for a number f(x) and v of x's shape, without H, by two sweeps.
 
-    Raises ValueError if f does not give a single number, or v has another shape.  Source: Pearlmutter 1994.
+    Raises ValueError if f does not give a single number, or v has another shape.
+    Source: Pearlmutter 1994.
 
     >>> hessian_vector_product(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [1.0, 10.0])
     tensor([24.,  2.], float64)
@@ -46,7 +54,8 @@ def hessian_vector_product(f, x, v):
     x = _leaf("hessian_vector_product", x)
     v = Tensor(v, dtype=np.float64, device=x.device)
     if v.shape != x.shape:
-        raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, {x.shape}")
+        raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, "
+                         f"{x.shape}")
     return grad(_gradient("hessian_vector_product", f, x), x, v)[0]
 
 

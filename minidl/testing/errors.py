@@ -16,8 +16,8 @@ class GradientError(AssertionError):
         seed            that repeats the check
     """
 
-    def __init__(self, message, *, function=None, order=None, argument=None, index=None, gradient=None, difference=None,
-                 relative_error=None, shapes=None, seed=None):
+    def __init__(self, message, *, function=None, order=None, argument=None, index=None,
+                 gradient=None, difference=None, relative_error=None, shapes=None, seed=None):
         super().__init__(message)
         self.function, self.order, self.argument, self.index = function, order, argument, index
         self.gradient, self.difference, self.relative_error = gradient, difference, relative_error
@@ -25,9 +25,10 @@ class GradientError(AssertionError):
 
 
 class NotDifferentiableError(GradientError):
-    """The function has no derivative at this input: a kink, a jump, or the end of its domain.  The gradient may be right.
+    """The function has no derivative at this input: a kink, a jump, or the end of its domain.
 
-    Where Hypothesis draws the input, catch it and `assume(False)`; or draw with `tie_free` and `away_from`.
+    The gradient may be right.  Where Hypothesis draws the input, catch it and `assume(False)`; or
+    draw with `tie_free` and `away_from`.
     """
 
 
@@ -38,6 +39,6 @@ class NotAnalyticError(ValueError):
     """
 
     def __init__(self, function, reason):
-        super().__init__(f"gradcheck of {function}: method 'complex' needs an analytic function; {reason}; "
-                         "use method='central'")
+        super().__init__(f"gradcheck of {function}: method 'complex' needs an analytic function; "
+                         f"{reason}; use method='central'")
         self.function = function

@@ -148,7 +148,7 @@ def _check(function, allow_zero, settings, rng, scale):
     for k, (y, other) in enumerate(zip(outputs, start)):
         if not same(y.numpy(), other):
             raise function.error(
-                f"output {k} is another when computed again from the same values: the function is "
+                f"output {k} differs when computed again from the same values: the function is "
                 "random, has a memory, or depends on how its inputs are laid out in memory")
     worst, parts, scale = 0.0, scale, max(scale, largest(found))
     on_host = [gy.numpy() for gy in cotangents]
@@ -211,5 +211,5 @@ def _check_rules(function, argument, x, gradient, repeated, named):
                                  argument=argument)
     named.append((f"the gradient of {argument}", gradient))
     if not same(gradient.numpy(), repeated.numpy()):
-        raise function.error(f"gradient of {argument} is another when asked for again: a rule "
-                             "changes what it keeps", argument=argument)
+        raise function.error(f"gradient of {argument} differs when it is computed again: a "
+                             "rule changes what it keeps", argument=argument)

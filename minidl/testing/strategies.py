@@ -1,4 +1,4 @@
-"""What to draw in a property test: Hypothesis strategies for arrays, shapes, keys, and the geometry of convolution.
+"""What to draw in a property test: Hypothesis strategies for arrays, shapes, keys and geometry.
 
     from hypothesis import given
     from minidl.testing import gradcheck, strategies
@@ -7,10 +7,11 @@
     def test_my_convolution(case):
         gradcheck(lambda x, w: my_convolution(x, w, **case.options), case.x, case.w)
 
-Arrays that are drawn hold multiples of 1/64: no overflow, nothing lost in float32, and readable when a failure shrinks.
-Cases hold shapes and a seed, and make their arrays when asked; they print as what recreates them.  Legal geometry comes
-from the size formula  P = floor((S + 2·pad − d·(K − 1) − 1) / s) + 1 ≥ 1,  not from the code that validates arguments;
-illegal geometry is legal geometry with one thing broken.
+Arrays that are drawn hold multiples of 1/64: they do not overflow, float32 holds them exactly, and
+they can be read when a failure shrinks.
+Cases hold shapes and a seed, and make their arrays when asked; they print as what recreates them.
+Legal geometry comes from the formula  P = floor((S + 2·pad − d·(K − 1) − 1) / s) + 1 ≥ 1,  not from
+the code that validates arguments; illegal geometry is legal geometry with one thing broken.
 """
 from dataclasses import dataclass
 import math
@@ -21,7 +22,8 @@ try:
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as hnp
 except ModuleNotFoundError:
-    raise ImportError("minidl.testing.strategies draws with Hypothesis, which is missing: pip install hypothesis") from None
+    raise ImportError("minidl.testing.strategies draws with Hypothesis, which is missing: "
+                      "pip install hypothesis") from None
 
 from minidl.testing.layout import strided
 
@@ -32,13 +34,15 @@ GRID = 64               # entries are multiples of 1/64
 
 def shapes(min_dims=1, max_dims=3, min_side=1, max_side=4):
     """Shapes of arrays: tuples of min_dims … max_dims sizes between min_side and max_side."""
-    return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
+    return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims,
+                            min_side=min_side, max_side=max_side)
 
 
 def arrays(shape=None, low=-2.0, high=2.0, dtype="float64"):
     """Arrays of multiples of 1/64 between low and high, zeros and equal entries among them.
 
-    shape: a tuple, or a strategy that draws one; by default `shapes()`.  Shrinks to the entry nearest to 0.
+    shape: a tuple, or a strategy that draws one; by default `shapes()`.
+    Shrinks to the entry nearest to 0.
     """
     first, last = math.ceil(low * GRID), math.floor(high * GRID)
     if first > last:
@@ -47,37 +51,42 @@ def arrays(shape=None, low=-2.0, high=2.0, dtype="float64"):
 
 
 def away_from(points, shape=None, gap=0.1, low=-2.0, high=2.0, dtype="float64"):
-    """Arrays as `arrays`, no entry closer than gap to one of the points: for functions with kinks or poles there."""
+    """Arrays as `arrays`, no entry closer than gap to one of the points, where there are kinks."""
     allowed = [i / GRID for i in range(math.ceil(low * GRID), math.floor(high * GRID) + 1)
                if all(abs(i / GRID - p) >= gap for p in points)]
     if not allowed:
-        raise ValueError(f"away_from: nothing between {low} and {high} is at least {gap} away from {points}")
+        raise ValueError(f"away_from: nothing between {low} and {high} is at least {gap} away "
+                         f"from {points}")
     return _filled(shape, st.sampled_from(sorted(allowed, key=lambda x: (abs(x), -x))), dtype)
 
 
 def tie_free(shape=None, gap=0.1, dtype="float64"):
-    """Arrays whose entries are gap apart, in any order, centred on 0: for maxima, sorting and pooling."""
+    """Arrays whose entries differ by gap or more, in any order, around 0: without ties."""
     def spaced(shape):
         middle = (math.prod(shape) - 1) / 2
         orders = st.permutations(range(math.prod(shape)))
-        return orders.map(lambda order: ((np.array(order, float) - middle) * gap).astype(dtype).reshape(shape))
+        return orders.map(lambda order: ((np.array(order, float) - middle) * gap)
+                          .astype(dtype).reshape(shape))
     return _shape_strategy(shape).flatmap(spaced)
 
 
 def broadcastable(n, low=-2.0, high=2.0, dtype="float64"):
-    """Tuples of n arrays whose shapes broadcast, sizes up to 3 in up to 3 dimensions; 1s, missing and no axes included."""
+    """Tuples of n arrays whose shapes broadcast: sizes up to 3 in 0 to 3 dimensions."""
     drawn = hnp.mutually_broadcastable_shapes(num_shapes=n, min_dims=0, max_dims=3, max_side=3)
-    return drawn.flatmap(lambda these: st.tuples(*(arrays(shape, low, high, dtype) for shape in these.input_shapes)))
+    return drawn.flatmap(lambda these: st.tuples(*(arrays(shape, low, high, dtype)
+                                                   for shape in these.input_shapes)))
 
 
 @st.composite
 def noncontiguous(draw, values=None):
-    """The arrays of another strategy (default: `arrays()` of two entries or more), not contiguous in memory.
+    """The arrays of another strategy (default: `arrays()`), not contiguous in memory.
 
-    Axes may lie in another order, backwards, with gaps, or behind an offset.  (An array of fewer than two entries always
-    counts as contiguous.)
+    Axes may lie in another order, backwards, with gaps, or behind an offset.  The default draws two
+    entries or more, as an array of fewer always counts as contiguous.
     """
-    x = draw(arrays(shapes().filter(lambda shape: math.prod(shape) > 1)) if values is None else values)
+    if values is None:
+        values = arrays(shapes().filter(lambda shape: math.prod(shape) > 1))
+    x = draw(values)
     order = draw(st.permutations(range(x.ndim)))
     steps = [draw(st.sampled_from([1, 2, -1, -2])) for _ in order]
     offset = draw(st.integers(0, 1))
@@ -94,23 +103,29 @@ def _filled(shape, entries, dtype):
 
 
 def _shape_strategy(shape):
-    return shapes() if shape is None else shape if isinstance(shape, st.SearchStrategy) else st.just(tuple(shape))
+    if shape is None:
+        return shapes()
+    return shape if isinstance(shape, st.SearchStrategy) else st.just(tuple(shape))
 
 
 # --- axes, keys, subscripts
 
 def axes(ndim):
-    """What NumPy takes as `axis` for an array of ndim dimensions: None, an integer of either sign, a tuple of them."""
+    """What NumPy takes as `axis` of ndim dimensions: None, an integer of either sign, a tuple."""
     if ndim == 0:
         return st.none() | st.just(())
     one = st.integers(-ndim, ndim - 1)
-    return st.none() | one | st.lists(one, unique_by=lambda axis: axis % ndim, max_size=ndim).map(tuple)
+    several = st.lists(one, unique_by=lambda axis: axis % ndim, max_size=ndim).map(tuple)
+    return st.none() | one | several
 
 
 @st.composite
 def indices(draw, shape):
-    """Keys of an array of that shape, as NumPy takes them: integers, slices, None, Ellipsis, masks, and integer arrays
-    between slices.  None of them is out of range; positions may be named twice."""
+    """Keys of an array of that shape, as NumPy takes them.
+
+    Integers, slices, None, Ellipsis, masks, and integer arrays between slices; none is out of
+    range, and positions may be named twice.
+    """
     kind = draw(st.sampled_from(["basic", "arrays", "mask", "mixed"]))
     if kind == "basic" or 0 in shape or not shape:
         return draw(hnp.basic_indices(shape, allow_newaxis=True))
@@ -122,8 +137,8 @@ def indices(draw, shape):
     if kind == "arrays":
         return draw(hnp.integer_array_indices(shape, result_shape=st.just(lengths)))
     used = shape[:draw(st.integers(1, len(shape)))]
-    return tuple(draw(st.integers(-n, n - 1) | st.slices(n) | hnp.arrays(int, lengths, elements=st.integers(-n, n - 1)))
-                 for n in used)
+    return tuple(draw(st.integers(-n, n - 1) | st.slices(n)
+                      | hnp.arrays(int, lengths, elements=st.integers(-n, n - 1))) for n in used)
 
 
 @dataclass(frozen=True)
@@ -140,8 +155,10 @@ class EinsumCase:
 
 @st.composite
 def einsum_cases(draw):
-    """One to three operands of up to three letters: sums, products, traces ("ii"), an ellipsis, axes of length 1 that
-    broadcast, the result spelled out in any order or left to be implied."""
+    """One to three operands of up to three letters: sums, products, traces ("ii"), an ellipsis.
+
+    Also axes of length 1 that broadcast; the result is written in any order, or implied.
+    """
     lengths = {letter: draw(st.integers(1, 3)) for letter in "ijk"}
     inputs = draw(st.lists(st.text("ijk", max_size=3), min_size=1, max_size=3))
     dots = draw(st.lists(st.booleans(), min_size=len(inputs), max_size=len(inputs)))
@@ -156,7 +173,8 @@ def einsum_cases(draw):
         shapes.append(tuple(sides[:at]) + extra * dotted + tuple(sides[at:]))
     subscripts = ",".join(terms)
     if draw(st.booleans()):
-        kept = draw(st.lists(st.sampled_from(sorted(set("".join(inputs)))), unique=True)) if any(inputs) else []
+        letters = sorted(set("".join(inputs)))
+        kept = draw(st.lists(st.sampled_from(letters), unique=True)) if letters else []
         at = draw(st.integers(0, len(kept)))
         subscripts += "->" + "".join(kept[:at]) + "..." * any(dots) + "".join(kept[at:])
     return EinsumCase(subscripts, tuple(shapes), draw(_seeds))
@@ -173,7 +191,7 @@ def _normal(seed, which, shape):
 
 @dataclass(frozen=True)
 class ConvCase:
-    """conv(case.x, case.w, **case.options) has shape y_shape; `u` is an array of that shape, such as a cotangent.
+    """conv(case.x, case.w, **case.options) has shape y_shape; `u` is an array of that shape.
 
     options: stride, padding, dilation (tuples, one entry per spatial axis) and groups.
     broken: of an illegal case, what is wrong with it; its y_shape is None.
@@ -192,11 +210,11 @@ class ConvCase:
 
 @st.composite
 def conv_cases(draw, ndim):
-    """Convolutions of 1, 2 or 3 spatial axes, each axis with its own size, filter, stride, padding and dilation."""
+    """Convolutions of 1, 2 or 3 spatial axes, each with its own size, filter, stride, padding, …"""
     axes = []
     for _ in range(ndim):
         n, s, p, d = (draw(st.integers(*bounds)) for bounds in ((1, 5), (1, 3), (0, 2), (1, 3)))
-        k = draw(st.integers(1, min(3, (n + 2 * p - 1) // d + 1)))             # d·(K − 1) + 1 ≤ S + 2·pad
+        k = draw(st.integers(1, min(3, (n + 2 * p - 1) // d + 1)))     # d·(K − 1) + 1 ≤ S + 2·pad
         axes.append((n, k, s, p, d, (n + 2 * p - d * (k - 1) - 1) // s + 1))
     sizes, kernel, stride, padding, dilation, places = zip(*axes)
     examples, groups, inputs, filters = (draw(st.integers(1, 2)) for _ in range(4))
@@ -207,18 +225,19 @@ def conv_cases(draw, ndim):
 
 @st.composite
 def illegal_conv_cases(draw, ndim):
-    """Convolutions that do not exist: a legal one with one thing broken, named in `broken`.  Each must raise ValueError."""
+    """Convolutions that must raise ValueError: legal ones with one thing broken (`broken`)."""
     case = draw(conv_cases(ndim))
     at = draw(st.integers(0, ndim - 1))
     x, w, options = list(case.x_shape), list(case.w_shape), dict(case.options)
-    broken = draw(st.sampled_from(["window", "no taps", "stride", "padding", "dilation", "channels", "groups", "filters",
-                                   "axes of x", "axes of w", "length"]))
+    broken = draw(st.sampled_from(["window", "no taps", "stride", "padding", "dilation", "channels",
+                                   "groups", "filters", "axes of x", "axes of w", "length"]))
     if broken == "window":
         w[at] = (x[1 + at] + 2 * options["padding"][at] - 1) // options["dilation"][at] + 2
     elif broken == "no taps":
         w[at] = 0
     elif broken in ("stride", "dilation", "padding"):
-        options[broken] = _replaced(options[broken], at, draw(st.integers(-2, -1 if broken == "padding" else 0)))
+        wrong = draw(st.integers(-2, -1 if broken == "padding" else 0))
+        options[broken] = _replaced(options[broken], at, wrong)
     elif broken == "channels":
         x[-1] += draw(st.integers(1, 2))
     elif broken == "groups":
@@ -254,29 +273,35 @@ class PoolCase:
     @property
     def x(self):
         size = math.prod(self.x_shape)
-        return (np.random.default_rng(self.seed).permutation(size).reshape(self.x_shape) - (size - 1) / 2) * 0.1
+        order = np.random.default_rng(self.seed).permutation(size).reshape(self.x_shape)
+        return (order - (size - 1) / 2) * 0.1
 
 
 @st.composite
 def pool_cases(draw, ndim):
-    """Poolings of 1, 2 or 3 spatial axes, padded by half a window at most, so that no window sees padding alone."""
+    """Poolings of 1, 2 or 3 spatial axes, padded by half a window at most.
+
+    So no window holds nothing but padding.
+    """
     axes = []
     for _ in range(ndim):
         n, k, s = (draw(st.integers(*bounds)) for bounds in ((1, 5), (1, 4), (1, 3)))
-        p = draw(st.integers(max(0, -(-(k - n) // 2)), k // 2))                # K ≤ S + 2·pad and 2·pad ≤ K
+        p = draw(st.integers(max(0, -(-(k - n) // 2)), k // 2))     # K ≤ S + 2·pad and 2·pad ≤ K
         axes.append((n, k, s, p, (n + 2 * p - k) // s + 1))
     sizes, window, stride, padding, places = zip(*axes)
     examples, channels = draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    return PoolCase((examples, *sizes, channels), (examples, *places, channels), window, stride, padding, draw(_seeds))
+    return PoolCase((examples, *sizes, channels), (examples, *places, channels),
+                    window, stride, padding, draw(_seeds))
 
 
 @st.composite
 def illegal_pool_cases(draw, ndim):
-    """Poolings that do not exist: a legal one with one thing broken, named in `broken`.  Each must raise ValueError."""
+    """Poolings that must raise ValueError: legal ones with one thing broken (`broken`)."""
     case = draw(pool_cases(ndim))
     at = draw(st.integers(0, ndim - 1))
     x, parts = case.x_shape, dict(window=case.window, stride=case.stride, padding=case.padding)
-    broken = draw(st.sampled_from(["too large", "half", "window", "stride", "padding", "axes", "length"]))
+    broken = draw(st.sampled_from(["too large", "half", "window", "stride", "padding", "axes",
+                                   "length"]))
     if broken == "too large":
         parts["padding"] = _replaced(case.padding, at, 0)
         parts["window"] = _replaced(case.window, at, x[1 + at] + draw(st.integers(1, 2)))
@@ -288,7 +313,8 @@ def illegal_pool_cases(draw, ndim):
         name = draw(st.sampled_from(sorted(parts)))
         parts[name] += (1,)
     else:
-        parts[broken] = _replaced(parts[broken], at, draw(st.integers(-2, -1 if broken == "padding" else 0)))
+        wrong = draw(st.integers(-2, -1 if broken == "padding" else 0))
+        parts[broken] = _replaced(parts[broken], at, wrong)
     return PoolCase(x, None, **parts, seed=case.seed, broken=broken)
 
 
