@@ -1,15 +1,35 @@
 """Pictures, data sets and minibatches."""
 from .augmentation import DRAWINGS, FACES, Augmentation, contact_sheet
 from .batches import batches, prefetch
+from .captions import captioned
 from .datasets import Dataset, fashion_mnist, load_idx_dataset, mnist_digits, read_idx
 from .drawn_characters import drawn_characters
 from .drawn_faces import drawn_faces, write_drawn_faces
-from .images import crop_middle, decode_image, list_images, load_image, read_metadata, resize, save_image
+from .images import (
+    crop_middle,
+    decode_image,
+    list_images,
+    load_image,
+    read_metadata,
+    resize,
+    save_image,
+)
 from .omniglot import Characters, Run, read_characters, read_runs
-from .people import Pairs, People, balanced_pairs, names_of, pairs_of, read_pairs, read_people, split_people, write_pairs
+from .people import (
+    Pairs,
+    People,
+    balanced_pairs,
+    names_of,
+    pairs_of,
+    read_pairs,
+    read_people,
+    split_people,
+    write_pairs,
+)
 
-__all__ = ["DRAWINGS", "FACES", "Augmentation", "Characters", "Dataset", "Pairs", "People", "Run", "balanced_pairs",
-           "batches", "contact_sheet", "crop_middle", "decode_image", "drawn_characters", "drawn_faces", "fashion_mnist",
-           "list_images", "load_idx_dataset", "load_image", "mnist_digits", "names_of", "pairs_of", "prefetch",
-           "read_characters", "read_idx", "read_metadata", "read_pairs", "read_people", "read_runs", "resize", "save_image",
-           "split_people", "write_drawn_faces", "write_pairs"]
+__all__ = ["DRAWINGS", "FACES", "Augmentation", "Characters", "Dataset", "Pairs", "People", "Run",
+           "balanced_pairs", "batches", "captioned", "contact_sheet", "crop_middle",
+           "decode_image", "drawn_characters", "drawn_faces", "fashion_mnist", "list_images",
+           "load_idx_dataset", "load_image", "mnist_digits", "names_of", "pairs_of", "prefetch",
+           "read_characters", "read_idx", "read_metadata", "read_pairs", "read_people",
+           "read_runs", "resize", "save_image", "split_people", "write_drawn_faces", "write_pairs"]
