@@ -41,7 +41,7 @@ from demos.command_line import (
 )
 from demos.faces_evaluation import evaluate, find_astronaut, show
 from demos.faces_gallery import calibrate, enroll, identify, list_people, remove, rename, verify
-from demos.faces_model import model_of
+from demos.faces_options import model_of
 from demos.faces_training import DRAWN_ENCODER, DRAWN_RECIPE, ENCODER, RECIPE, train
 from minidl.data import write_drawn_faces
 from minidl.faces.finding import DETECTORS
@@ -71,7 +71,8 @@ def main(arguments=None):
         warn(*(f"left out: {one}" for one in skipped),
              f"left out, as said above: {len(skipped):,}; all else was used")
         return 1
-    return name == "verify" and not all(said["accepted"] for said in figures["answers"])
+    if name == "verify" and not all(said["accepted"] for said in figures["answers"]):
+        return 1
 
 
 # ---- the commands (those about a gallery: demos/faces_gallery.py): options → figures

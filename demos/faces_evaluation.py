@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 
 from demos.command_line import Stopwatch, answer, say, warn
-from demos.faces_model import noted
 from minidl.data import load_image, names_of, pairs_of, read_pairs, read_people
 from minidl.data.people import load_usable
 from minidl.faces import Impostors, find, fingerprint, plots, report
 from minidl.faces.calibration import judge
 from minidl.faces.choosing import one_face
 from minidl.faces.measured import measured
+from minidl.faces.model import noted
 from minidl.packages import FetchError
 from minidl.plots import check_matplotlib
 

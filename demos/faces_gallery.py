@@ -6,13 +6,14 @@ import numpy as np
 
 from demos.command_line import Stopwatch, answer, say, warn
 from demos.faces_evaluation import pairs_to_ask, unseen
-from demos.faces_model import model_of, noted, usable
+from demos.faces_options import model_of
 from minidl.data import balanced_pairs, read_people
 from minidl.data.people import LeftOut, check_name, composed, find_pictures, shown
 from minidl.faces import Gallery, Impostors
 from minidl.faces.calibration import judge, per_comparison
 from minidl.faces.choosing import middle, one_face
 from minidl.faces.drawing import draw_faces
+from minidl.faces.model import noted, usable
 from minidl.weights import WeightsError
 
 MOST_PICTURES = 8               # of anybody: nobody with hundreds of them decides what is measured

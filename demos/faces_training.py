@@ -1,6 +1,6 @@
 """The command `train` of demos.faces: an encoder from a folder of people."""
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 import inspect
 from pathlib import Path
@@ -13,19 +13,20 @@ import warnings
 import numpy as np
 
 from demos.command_line import Stopwatch, progress, warn
-from demos.faces_model import read_prepared
+from demos.faces_options import counting_of, whole_of
 from minidl import faces
 from minidl.data import (
     Augmentation,
     balanced_pairs,
+    captioned,
     contact_sheet,
     read_pairs,
     read_people,
     save_image,
-    split_people,
 )
-from minidl.data.people import People
 from minidl.faces.choosing import one_face
+from minidl.faces.model import read_prepared
+from minidl.faces.splitting import split_for_training
 from minidl.models import Mirrored, save_encoder, siamese_encoder
 from minidl.plots import check_matplotlib, learning_curves
 from minidl.training import checkpoint
@@ -48,17 +49,8 @@ DRAWN_RECIPE = RECIPE | {
     "augmentation": Augmentation(flip=0.5, rotation=10, zoom=0.1, stretch=0.05, shift=0.05, brightness=0.3, light=0.2,
                                  occlusion=0.2)}
 
-LEAST = 6                       # people with two pictures: two to learn from, two to validate, two to evaluate
 LEAST_MEASURED = 15             # people, to say how near others come
-MOST_PICTURES = 8               # of anybody, for validation: nobody with hundreds of pictures decides it
-
-
-@dataclass
-class Parts:
-    """People to learn from, people to find the best step by, and how many are kept for `evaluate`."""
-    training: People
-    validation: People
-    kept: int
+SHEET = 800                     # pixels that a sheet of augmented pictures is wide, about
 
 
 def train(options, encoder_settings=ENCODER, recipe=RECIPE):
@@ -153,7 +145,7 @@ def _read(parts, part, encoder, crop, options):
     """The pictures of a part, which keeps those that can be read."""
     people = getattr(parts, part)
     pictures, used = read_prepared(people.paths, encoder.size, encoder.channels, crop,
-                                   options.quiet, options.left_out, _find_one(options))
+                                   options.left_out, _find_one(options), counting_of(options))
     setattr(parts, part, people.take(used))
     return pictures
 
@@ -162,8 +154,7 @@ def _find_one(options):
     """With --align, a function from a picture to the one face in it; else None."""
     if not options.align:
         return None
-    whole = True if options.whole else "auto"
-    return lambda picture: one_face(faces.find(picture, options.detector, whole=whole,
+    return lambda picture: one_face(faces.find(picture, options.detector, whole=whole_of(options),
                                                smallest=options.smallest))
 
 
@@ -171,20 +162,8 @@ def _parts(options):
     """Who is learned from, and who not."""
     people = read_people(options.data)
     options.left_out += people.left_out
-    people.check_trainable()
-    several = people.with_second
-    share = max(0.1, min(0.25, 8 / several)) if options.apart is None else options.apart    # of few, eight or so
-    if options.exclude_pairs:
-        pairs = read_pairs(options.exclude_pairs, options.data)
-        training, validation = split_people(people, share, options.seed, apart=pairs)
-        kept = len(people.names) - len(training.names) - len(validation.names)
-        return Parts(training, validation.first(MOST_PICTURES), kept)
-    if several < LEAST:
-        raise ValueError(f"{options.data}: {several} people have a second picture, training needs {LEAST}: two to learn "
-                         "from, two to find the best step by, and two kept apart for evaluate")
-    rest, kept = split_people(people, share, options.seed)
-    training, validation = split_people(rest, share, options.seed)
-    return Parts(training, validation.first(MOST_PICTURES), len(kept.names))
+    pairs = options.exclude_pairs and read_pairs(options.exclude_pairs, options.data)
+    return split_for_training(people, options.seed, options.apart, pairs or None)
 
 
 def _steps_that_fit(minutes, path, encoder, work, recipe):
@@ -248,7 +227,12 @@ def _show_augmentation(augmentation, pictures, options):
     chosen = pictures[rng.choice(len(pictures), min(8, len(pictures)), replace=False)]
     seen = [chosen] if augmentation is None else [chosen] + [augmentation(chosen, rng) for _ in range(5)]
     sheet = contact_sheet(np.concatenate(seen), len(chosen))
-    save_image(options.output / "augmentation.png", sheet)
+    factor = max(1, round(SHEET / sheet.shape[1]))
+    sheet = np.broadcast_to(sheet, (*sheet.shape[:2], 3)).repeat(factor, 0).repeat(factor, 1)
+    said = ("They are not augmented." if augmentation is None else
+            "Below each, five times what training makes of it.")
+    save_image(options.output / "augmentation.png",
+               captioned(sheet, f"Augmentation. First row: pictures as they are. {said}"))
 
 
 def _draw_history(history, path):

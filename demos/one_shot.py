@@ -23,7 +23,7 @@ from demos.command_line import (
     write_json,
 )
 import minidl as md
-from minidl.data import resize, save_image
+from minidl.data import captioned, resize, save_image
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.omniglot import read_characters, read_runs
 from minidl.models.characters import CharacterEncoder, character_encoder
@@ -131,39 +131,37 @@ def _sheet(runs, found, names):
     """Some runs as a picture, one below the other."""
     blocks = []
     for name in names:
-        wrong, asked = int(np.sum(found[name] != runs[name].answers)), len(runs[name].answers)
-        rows = _rows(runs[name], found[name])
-        blocks += [_caption(f"{name}: one example of each, what was asked, and what a wrong one was taken for "
-                            f"({wrong} of {asked} wrong)", rows.shape[1]), rows]
+        answers = runs[name].answers
+        wrong = int(np.sum(found[name] != answers))
+        said = "what was asked" + (", and what a wrong one was taken for" if wrong else "")
+        blocks.append(captioned(_rows(runs[name], found[name]), f"{name}: one example of each, "
+                                f"{said} ({wrong} of {len(answers)} wrong)"))
     width = max(block.shape[1] for block in blocks)
-    return np.concatenate([np.pad(b, ((0, 0), (0, width - b.shape[1]), (0, 0)), constant_values=255) for b in blocks])
+    return np.concatenate([np.pad(block, ((0, 0), (0, width - block.shape[1]), (0, 0)),
+                                  constant_values=255) for block in blocks])
 
 
 def _rows(examination, found):
-    """Three rows: the examples; below each the first test picture of that character, green where it was found and red where
-    not; below a red one the example that it was taken for."""
+    """Rows of pictures: the examples; below each the first test picture of that character, green
+    where it was found and red where not; and where any is red, below it the example that it was
+    taken for."""
     rows = np.full((3, len(examination.training), SIDE, SIDE, 3), 255, np.uint8)
+    any_wrong = False
     for place, example in enumerate(examination.training):
         rows[0, place] = _tinted(example, BLACK)
         for i in np.flatnonzero(examination.answers == place)[:1]:
             right = found[i] == place
             rows[1, place] = _tinted(examination.test[i], RIGHT if right else WRONG)
             if not right:
-                rows[2, place] = _tinted(examination.training[found[i]], GREY)
-    return rows.transpose(0, 2, 1, 3, 4).reshape(3 * SIDE, -1, 3)
+                rows[2, place], any_wrong = _tinted(examination.training[found[i]], GREY), True
+    rows = rows if any_wrong else rows[:2]
+    return rows.transpose(0, 2, 1, 3, 4).reshape(len(rows) * SIDE, -1, 3)
 
 
 def _tinted(picture, colour):
     """A character (H, W) with its ink in a colour: uint8 (SIDE, SIDE, 3)."""
     paper = resize(picture, (SIDE, SIDE))[..., None] / 255
     return (255 * paper + colour * (1 - paper)).astype(np.uint8)
-
-
-def _caption(text, width, height=28):
-    from PIL import Image, ImageDraw
-    image = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(image).text((6, 6), text, fill=(60, 60, 60), font_size=15)
-    return np.asarray(image)
 
 
 if __name__ == "__main__":

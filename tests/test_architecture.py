@@ -37,6 +37,8 @@ NUMBERS = {
     "oneshot/episodes.py": "views of a character: degrees, slant, zoom",
     "faces/finding.py": "the sizes at which each detector knows faces, and how boxes are framed",
     "faces/rows.py": "the longest encoding whose square is a float32",
+    "faces/model.py": "face128's threshold, and how many pictures wait to be encoded",
+    "faces/splitting.py": "how many people a training needs",
     "faces/measured.py": "measured shares of strangers",
     "faces/report.py": "sizes of galleries in a table, and how many strangers make it",
     "gan/plots.py": "colours, and the mass of no sample",

@@ -2,7 +2,6 @@
 import io
 import os
 import struct
-import time
 import warnings
 import zlib
 
@@ -96,10 +95,8 @@ def test_absurd_sizes_are_refused_from_the_header(tmp_path, monkeypatch, width, 
     path = tmp_path / "large.png"
     path.write_bytes(png_header(width, height))
     filters = list(warnings.filters)
-    start = time.perf_counter()
     refused(path, reason)
     refused(path, reason, read=read_metadata)
-    assert time.perf_counter() - start < 1
     assert limit == Image.MAX_IMAGE_PIXELS and filters == list(warnings.filters)
 
 

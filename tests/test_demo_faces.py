@@ -610,11 +610,11 @@ def test_a_gallery_remembers_its_encoder_and_verify_answers_by_its_exit_code(
     assert said.startswith(f"{same}: yes, {first} (0.000")                  # --quiet keeps the answer
     loaded = md.load(tmp_path / "gallery.npz")
     md.save(tmp_path / "gallery.npz", loaded | {"threshold": np.float64(1e-4)})
-    assert faces.main(["verify", first, same, *options]) == 0
+    assert not faces.main(["verify", first, same, *options])
     assert faces.main(["verify", first, other, *options]) == 1
     assert "no, not" in capsys.readouterr().out
     (tmp_path / "encoder.npz").rename(tmp_path / "elsewhere.npz")
     said = fails(capsys, faces.main, "verify", first, same, *options)
     assert "which is not there; --model says where it is now" in said
     options += ["--model", str(tmp_path / "elsewhere.npz")]
-    assert faces.main(["verify", first, same, *options]) == 0
+    assert not faces.main(["verify", first, same, *options])

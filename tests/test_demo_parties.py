@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from demos import faces, faces_model
+from demos import faces
 import minidl as md
 from minidl.data import load_image, save_image, write_drawn_faces
+from minidl.faces import model as face_model
 from minidl.files import cache_folder
 from minidl.packages import FetchError
 from minidl.weights import FILES
@@ -151,12 +152,13 @@ def test_an_encoder_of_aligned_faces(tmp_path, capsys):
     call("enroll", "Ann", picture, *options)
     _, figures = call("identify", picture, *options)
     assert figures["answers"][0]["distance"] < 1e-5
-    model = faces_model.Model(tmp_path / "m.npz", whole=True)
+    model = face_model.Model(tmp_path / "m.npz", whole=True)
     face, = model.see(picture)
     expected = md.faces.encode(model.encoder, [face.chip(24)], align=False)
     np.testing.assert_allclose(md.faces.Gallery.load(tmp_path / "g.npz", model.encoder).encodings, expected, atol=1e-5)
     capsys.readouterr()
-    assert "without alignment" not in fails(capsys, faces.main, "list", *options, "--no-align")
+    assert "without alignment" not in fails(
+        capsys, faces.main, "identify", picture, *options, "--no-align")
 
 
 def test_evaluation_beside_unaligned(tmp_path, capsys):
@@ -183,6 +185,6 @@ def test_networks_that_cannot_be_fetched_are_no_pictures_fault(gallery, tmp_path
     def fetch(*_, **__):
         raise FetchError("no network")
 
-    monkeypatch.setattr(faces_model, "find", fetch)
+    monkeypatch.setattr(face_model, "find", fetch)
     assert fails(capsys, faces.main, "identify", ASTRONAUT, ASTRONAUT, "--gallery", gallery, "--output",
                  tmp_path) == "no network\n"

@@ -1,6 +1,5 @@
 """The engine: what `record`, `grad`, `backward` and `no_grad` promise, whatever the operation."""
 import threading
-import time
 import weakref
 
 from cases import cases
@@ -78,9 +77,8 @@ def test_y_plus_y_sixty_times(device):
     y = x
     for _ in range(60):
         y = y + y
-    start = time.perf_counter()
-    gradient, = md.grad(y, x)
-    assert gradient.item() == 2.0 ** 60 and time.perf_counter() - start < 1.0
+    gradient, = md.grad(y, x)                       # by paths, there are 2⁶⁰ of them, it would not end
+    assert gradient.item() == 2.0 ** 60
 
 
 @pytest.mark.parametrize("invariant", graphs.invariants, ids=lambda f: f.__name__)

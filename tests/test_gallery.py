@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,18 +190,20 @@ def test_search_on_several_threads(monkeypatch):
     np.testing.assert_allclose(distances, np.sort(exact, 1)[:, :2], rtol=1e-5)
 
 
-def test_a_gallery_of_thousands_is_searched_quickly():
-    """4,668 people and 1,000 queries: under 50 ms are wanted on two cores; a busy machine gets ten times that."""
+def test_a_gallery_of_thousands_is_searched_in_little_memory():
+    """4,668 people and 1,000 queries: the differences themselves would take 2.4 GB."""
     rng = np.random.default_rng(2)
     encodings, asked = (rng.standard_normal((n, 128)).astype("float32") for n in (4668, 1000))
-    names, gallery, seconds = [f"person {i}" for i in range(4668)], None, []
-    for _ in range(3):
-        start = time.perf_counter()
-        gallery = Gallery(Encoder(), 0.6)
-        gallery.enroll_encodings(names, encodings)
-        found = gallery.identify_encodings(asked)
-        seconds.append(time.perf_counter() - start)
-    assert len(found) == 1000 and min(seconds) < 0.5
+    gallery = Gallery(Encoder(), 0.6)
+    gallery.enroll_encodings([f"person {i}" for i in range(4668)], encodings)
+    tracemalloc.start()
+    found = gallery.identify_encodings(asked)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 1000 and peak < 100e6
+    for i in 0, 999:
+        exact = np.linalg.norm(asked[i] - encodings, axis=1)
+        assert found[i].nearest == f"person {exact.argmin()}"
 
 
 # The gallery

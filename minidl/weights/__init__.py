@@ -81,8 +81,6 @@ FILES |= {name: _of_face_api(name) for name in FACE_API}
 
 # where in a file which bytes stand, what it then is, and what one can do
 OTHER_KINDS = [
-    (4, b"\0\0\0\0{", "a safetensors file: "
-     "numpy.savez(PATH, **safetensors.numpy.load_file(FILE)) converts it"),
     (0, b"\x89HDF", "an HDF5 file, as Keras writes it: "
      "numpy.savez(PATH, NAME=ARRAY, ...) of h5py's arrays converts it"),
     (0, b"\x93NUMPY", "one single array: "
@@ -119,7 +117,8 @@ def load(path):
     The first bytes decide, not the file's name: a file written by `save` (or by numpy.savez or
     savez_compressed), or by PyTorch's torch.save (zip archives and the older stream) holding a
     dictionary of tensors or a checkpoint with one such dictionary in it, or TensorFlow.js' manifest
-    of weights (.json) whose binary files lie beside it. Raises WeightsError for any other content,
+    of weights (.json) whose binary files lie beside it, or a safetensors file where its library is
+    installed. bfloat16 numbers become float32, which holds them exactly. Raises WeightsError for any other content,
     OSError if it cannot be opened or is no file but a pipe or a device.
     """
     from ..files import open_file
@@ -174,17 +173,20 @@ def _read(stream, path):
     import os
     import zipfile
 
-    from . import archive, tensorflow_js, torch_file
+    from . import archive, safetensors_file, tensorflow_js, torch_file
 
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(16)
     stream.seek(0)
     expected = (
-        "expected a weight file of PyTorch (.pth, .pt), minidl (.npz) or TensorFlow.js (.json)"
+        "expected a weight file of PyTorch (.pth, .pt), minidl (.npz), TensorFlow.js (.json) or "
+        "safetensors"
     )
     for place, sign, kind in OTHER_KINDS:
         if start[place:place + len(sign)] == sign:
             raise ValueError(f"it is {kind}; {expected}")
+    if start[4:9] == b"\0\0\0\0{":  # the length of a header, which is JSON
+        return safetensors_file.read(stream)
     if start[:1] == b"\x80":  # every pickle since protocol 2
         return torch_file.read_stream(stream, size)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):

@@ -72,6 +72,11 @@ def _read_array(data, name):
     return np.array(view, dtype.newbyteorder("="), order="C")
 
 
+def widened(halves):
+    """bfloat16 numbers, given as uint16, in float32, whose upper 16 bits they are: exactly."""
+    return (halves.astype("uint32") << 16).view("float32")
+
+
 def as_arrays(source):
     """A dictionary name -> NumPy array from one of arrays, Tensors or numbers; TypeError for anything else."""
     if not isinstance(source, dict):

@@ -12,6 +12,7 @@ from types import FunctionType
 
 import numpy as np
 
+BFLOAT16 = np.dtype([("upper_half", "<u2")])  # of a float32, which NumPy has no type for
 MAX_DIMENSIONS = 32  # NumPy allows 64, no layer has more than 6
 MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
 Storage = namedtuple("Storage", "key dtype count")  # a flat run of `count` numbers, found in the file under `key`
@@ -53,6 +54,7 @@ GLOBALS = {
     "torch.DoubleStorage": np.dtype("<f8"),
     "torch.FloatStorage": np.dtype("<f4"),
     "torch.HalfStorage": np.dtype("<f2"),
+    "torch.BFloat16Storage": BFLOAT16,
     "torch.LongStorage": np.dtype("<i8"),
     "torch.IntStorage": np.dtype("<i4"),
     "torch.ShortStorage": np.dtype("<i2"),
@@ -134,13 +136,14 @@ def _global(name):
     shown = ascii(name)[1:-1][:100]
     if name.startswith("torch."):
         known = ", ".join(sorted(key[6:-7] for key in GLOBALS if key.endswith("Storage")))
-        advice = ""
-        if name.endswith("Storage"):
-            advice = "; with PyTorch, tensor.float() makes plain ones of them"
+        advice = ("tensor.float() makes plain ones of them" if name.endswith("Storage") else
+                  "torch.save(model.state_dict(), FILE) writes the weights alone")
         raise ValueError(
-            f"asks for {shown}, but only plain tensors ({known}) are read: refused{advice}"
+            f"asks for {shown}, but only plain tensors ({known}) are read: refused; with "
+            f"PyTorch, {advice}"
         )
-    raise ValueError(f"asks for {shown}, which a weight file has no business with: refused")
+    raise ValueError(f"asks for {shown}, which a weight file has no business with: refused; with "
+                     "PyTorch, torch.save(model.state_dict(), FILE) writes the weights alone")
 
 
 def _storage(identifier, storages):

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from . import pickled
-from .archive import content
+from .archive import content, widened
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -92,7 +92,8 @@ def _arrays(value, storages, numbers, size):
         data, width = numbers(storage), storage.dtype.itemsize
         for name, (_, offset, shape, stride) in users.get(storage.key, ()):
             view = np.ndarray(shape, storage.dtype, data, offset * width, [step * width for step in stride])
-            arrays[name] = np.array(view, storage.dtype.newbyteorder("="), order="C")
+            plain = widened(view["upper_half"]) if storage.dtype == pickled.BFLOAT16 else view
+            arrays[name] = np.array(plain, plain.dtype.newbyteorder("="), order="C")
     return arrays
 
 
@@ -102,6 +103,8 @@ def _tensors(value):
     A checkpoint keeps it beside other things, as in {"epoch": 3, "model_state_dict": ...}: then it
     is the entry "state_dict", or else the only one that is a dictionary of tensors.
     """
+    if type(value) is list and all(type(item) is tuple and len(item) == 2 for item in value):
+        value = dict(value)                     # list(module.named_parameters())
     if type(value) is not dict:
         raise ValueError(f"it holds a {type(value).__name__}, expected a dictionary of tensors")
     if type(value.get("state_dict")) is dict:

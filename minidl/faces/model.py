@@ -1,20 +1,38 @@
-"""What the commands of demos.faces share: an encoder by its name, and faces as it wants to see them."""
+"""An encoder by its name, as it is kept in a file, and pictures shown to it as it wants to see them.
+
+    model = Model("face128")
+    encodings, places = model.encode(["ann.jpg", "party.jpg"], choose=list)     # every face in them
+"""
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from demos.command_line import counting
 from minidl.data import crop_middle, load_image
 from minidl.data.people import composed, load_usable
-from minidl.faces import Face, Gallery, Impostors, encode, find, prepare
+from minidl.faces.calibration import Impostors
 from minidl.faces.choosing import one_face
+from minidl.faces.encoding import encode, prepare
+from minidl.faces.finding import Face, find
+from minidl.faces.gallery import Gallery
 from minidl.models import Mirrored, face128, load_encoder
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
 HELD = 16_000_000                   # pixels of pictures that wait to be encoded
 FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends (King 2017)
+
+
+class _NoBar:
+    def update(self):
+        pass
+
+
+@contextlib.contextmanager
+def not_counting(total, description):
+    """Shows nothing of how work goes on; a bar like tqdm's is another way."""
+    yield _NoBar()
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,8 @@ class Place:
 class Model:
     """An encoder, what was noted when it was trained, and how it is shown pictures.
 
-    name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of face128's weights.
+    name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of
+        face128's weights.
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
@@ -38,10 +57,11 @@ class Model:
         faces that are found in them, upright, and so is an encoder that was trained on such.
     detector, whole, smallest: see `faces.find`.
     left_out: a list to which LeftOut is added for every picture that cannot be read.
+    counting: counting(total, description), a context manager that gives a bar with `update()`.
     """
 
-    def __init__(self, name, crop=None, quiet=False, left_out=None, align=None, detector="ssd",
-                 whole="auto", smallest=80):
+    def __init__(self, name, crop=None, left_out=None, align=None, detector="ssd", whole="auto",
+                 smallest=80, counting=not_counting):
         path, notes = Path(name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
@@ -60,7 +80,7 @@ class Model:
             self.gallery()                          # which looks at the threshold
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path}: its notes are not those of `train`: {error}") from None
-        self.quiet, self.left_out = quiet, [] if left_out is None else left_out
+        self.left_out, self.counting = [] if left_out is None else left_out, counting
         self.name, self.detector, self.whole, self.smallest = name, detector, whole, smallest
 
     @property
@@ -70,7 +90,7 @@ class Model:
 
     def unaligned(self):
         """The same, shown whole pictures."""
-        return Model(self.name, self.crop, self.quiet, [], align=False)
+        return Model(self.name, self.crop, align=False, counting=self.counting)
 
     def gallery(self):
         """An empty gallery for this encoder; where nothing is known of other people, it has the τ
@@ -127,7 +147,7 @@ class Model:
                 encodings.append(encode(self.encoder, map(self.view, waiting)))
                 waiting.clear()
 
-        with counting(len(paths), "looking at pictures", self.quiet or len(paths) <= batch) as bar:
+        with self.counting(len(paths), "looking at pictures") as bar:
             for i, path in enumerate(paths):
                 found, _, others = load_usable([path], lambda path: self.chosen(path, choose))
                 faces = sum(found, [])
@@ -154,13 +174,6 @@ class Model:
         return np.linalg.norm(a - b, axis=1), pairs, paths, encodings
 
 
-def model_of(options):
-    """The Model that the options name."""
-    return Model(options.model, options.crop, options.quiet, options.left_out,
-                 False if options.no_align else None, options.detector,
-                 True if options.whole else "auto", options.smallest)
-
-
 def noted(model, gallery):
     """How a gallery's file notes where its encoder is: "face128"; or a path, from the gallery's own
     folder where it is in there, so that both can be moved together."""
@@ -174,7 +187,7 @@ def _place(face, path):
     return Place(path, tuple(np.round(face.box, 1).tolist()), face.score)
 
 
-def read_prepared(paths, size, channels, crop, quiet, left_out, align=None):
+def read_prepared(paths, size, channels, crop, left_out, align=None, counting=not_counting):
     """(pictures, their places in `paths`): picture files as an encoder of that size takes them, for
     training: uint8 (N, size, size, channels).  Those that cannot be used go to left_out.
     align: a function from a picture to the one Face in it, which is brought upright; or None."""
@@ -184,7 +197,7 @@ def read_prepared(paths, size, channels, crop, quiet, left_out, align=None):
         picture = crop_middle(load_image(path), crop)
         return prepare(picture if align is None else align(picture).chip(size), size, channels)
 
-    with counting(len(paths), "reading pictures", quiet) as bar:
+    with counting(len(paths), "reading pictures") as bar:
         for i, path in enumerate(paths):
             found, _, out = load_usable([path], read)
             if found:

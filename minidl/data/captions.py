@@ -1,0 +1,26 @@
+"""A picture with a line of text above it."""
+import numpy as np
+
+LETTERS, MARGIN = 15, 6         # pixels: how large the text is, and around it
+GREY = (60, 60, 60)
+
+
+def captioned(picture, text):
+    """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for; the
+    picture is as it was, and white beside a word that is wider than it."""
+    from PIL import Image, ImageDraw, ImageFont
+    font, lines = ImageFont.load_default(LETTERS), []
+    room = picture.shape[1] - 2 * MARGIN
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    width = max(picture.shape[1], *(int(font.getlength(line)) + 2 * MARGIN for line in lines))
+    above = Image.new("RGB", (width, len(lines) * (LETTERS + MARGIN) + MARGIN), "white")
+    for i, line in enumerate(lines):
+        place = MARGIN, MARGIN // 2 + i * (LETTERS + MARGIN)
+        ImageDraw.Draw(above).text(place, line, fill=GREY, font=font)
+    beside = np.full((len(picture), width - picture.shape[1], 3), 255, np.uint8)
+    return np.concatenate([above, np.concatenate([picture, beside], 1)])
