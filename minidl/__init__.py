@@ -25,8 +25,10 @@ Rooms, each with its own help(): help(md.ops), …
     models      networks with a name
     training    one loop, schedules, checkpoints
     faces       face verification and recognition
+    oneshot     recognition from one example: episodes, the examination of Omniglot
     style       neural style transfer
-    visualize   what convolutional networks see
+    visualize   what convolutional networks learn
+    gan         generative adversarial networks
 
 >>> import minidl as md
 >>> x = md.tensor([1.0, 2.0], requires_grad=True)

@@ -19,6 +19,8 @@ Pooling
 Normalisation
     BatchNorm           channel by channel, over the batch
     LayerNorm           example by example, over the features
+    GroupNorm, InstanceNorm     example by example, over groups of channels, over one
+    ConditionalBatchNorm        batch norm, with a scale and shift for each class
     Normalize           to length 1
     Dropout             random entries set to 0, in training
 Nonlinearities
@@ -57,11 +59,12 @@ from minidl.nn.sequential import Sequential
 from minidl.nn.summary import summary
 
 __all__ = [
-    "AveragePool", "BatchNorm", "Conv1d", "Conv2d", "Conv3d", "ConvReLU", "ConvTranspose1d",
-    "ConvTranspose2d", "ConvTranspose3d", "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GELU",
-    "GlobalAveragePool", "GlobalMaxPool", "LayerNorm", "LeakyReLU", "MaxPool", "Module",
-    "Normalize", "Parameter", "ReLU", "Reshape", "Sequential", "Sigmoid", "Softmax", "Softplus",
-    "Tanh", "initializers", "summary"]
+    "AveragePool", "BatchNorm", "ConditionalBatchNorm", "Conv1d", "Conv2d", "Conv3d", "ConvReLU",
+    "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Dense", "Dropout", "ELU",
+    "Embedding", "Flatten", "GELU", "GlobalAveragePool", "GlobalMaxPool", "GroupNorm",
+    "InstanceNorm", "LayerNorm", "LeakyReLU", "MaxPool", "Module", "Normalize", "Parameter",
+    "ReLU", "Reshape", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "initializers",
+    "summary"]
 
 
 def __getattr__(name):

@@ -93,6 +93,9 @@ class GroupNorm(Module):
 
     x (N, *S, features); scale starts at 1, shift at 0; groups divide features; eps > 0.
     Source: Wu and He 2018.
+
+    >>> GroupNorm(2, 4, dtype="float64")([[[1.0, 3.0, 5.0, 9.0]]]).detach()
+    tensor([[[-0.999995,  0.999995, -0.999999,  0.999999]]], float64)
     """
 
     def __init__(self, groups, features, eps=1e-5, *, dtype="float32"):
@@ -116,6 +119,10 @@ class InstanceNorm(GroupNorm):
     `ops.instance_norm`.
 
     Raises ValueError where x has one place.  Source: Ulyanov, Vedaldi and Lempitsky 2016.
+
+    >>> InstanceNorm(1, dtype="float64")([[[1.0], [3.0]]]).detach()
+    tensor([[[-0.999995],
+             [ 0.999995]]], float64)
     """
 
     def __init__(self, features, eps=1e-5, *, dtype="float32"):
@@ -138,6 +145,10 @@ class ConditionalBatchNorm(BatchNorm):
     μ and σ² are those of the whole batch, running ones as BatchNorm's.
     Raises what BatchNorm does; TypeError or ValueError for other labels.
     Source: de Vries et al. 2017; for GANs, Miyato and Koyama 2018.
+
+    >>> ConditionalBatchNorm(10, 1, dtype="float64")([[1.0], [3.0]], [4, 7]).detach()
+    tensor([[-0.999995],
+            [ 0.999995]], float64)
     """
 
     def __init__(self, classes, features, momentum=0.1, eps=1e-5, *, dtype="float32"):

@@ -143,6 +143,9 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
     is `instance_norm`.
     Raises ValueError where the shapes do not fit, or groups do not divide the channels.
     Source: Wu and He 2018.
+
+    >>> group_norm([[[1.0, 3.0, 5.0, 9.0]]], [1.0] * 4, [0.0] * 4, groups=2, eps=0)
+    tensor([[[-1.,  1., -1.,  1.]]], float64)
     """
     return _group_norm("group_norm", x, scale, shift, groups, eps)
 
@@ -154,6 +157,10 @@ def instance_norm(x, scale, shift, eps=1e-5):
     By composition: `group_norm` with a group for each channel.
     Raises ValueError where the shapes do not fit, or there is one place: x̂ would be 0 everywhere.
     Source: Ulyanov, Vedaldi and Lempitsky 2016.
+
+    >>> instance_norm([[[1.0], [3.0]]], [10.0], [0.5], eps=0)
+    tensor([[[-9.5],
+             [10.5]]], float64)
     """
     x = operand("instance_norm", x)
     if x.ndim < 3 or math.prod(x.shape[1:-1]) < 2:
