@@ -139,6 +139,7 @@ def test_numpy_arrays_on_the_left_of_an_operator():
         np.testing.assert_array_equal(((bits & other) | (bits ^ other)).numpy(), [True, True])
     with pytest.raises(TypeError, match="^numpy.add takes no Tensor"):
         array += w
+    assert t.__array_ufunc__ is None            # CuPy's arrays then leave the operator to the Tensor
 
 
 def test_a_state_need_not_be_complete():
