@@ -13,9 +13,29 @@ REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__",
              "greater_equal": "__le__"}
 
 
+def _of_numpy(self, function, method, *inputs, **options):
+    """numpy_array * tensor is Tensor.__rmul__; of NumPy's other functions it says minidl's name."""
+    reflected, name = REFLECTED.get(function.__name__), function.__name__
+    if reflected and method == "__call__" and not options and inputs[-1] is self:
+        return getattr(self, reflected)(inputs[0])
+    raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
+                    "and t.numpy() is an array")
+
+
+class _ArrayFunction:
+    """NumPy asks the type for `__array_ufunc__`, and calls what it finds.
+
+    CuPy asks the Tensor, and finds None: so cupy_array * tensor is Tensor.__rmul__.
+    """
+
+    def __get__(self, tensor, kind):
+        return _of_numpy if tensor is None else None
+
+
 class ArrayLike:
     """The base of Tensor, which has `data`, `node` and `requires_grad`."""
     __slots__ = ()
+    __array_ufunc__ = _ArrayFunction()
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -38,14 +58,6 @@ class ArrayLike:
             raise ValueError("item: only a Tensor of one element is one number, "
                              f"this one has shape {self.shape}")
         return self.data.item()
-
-    def __array_ufunc__(self, function, method, *inputs, **options):
-        """numpy_array * tensor is Tensor.__rmul__; of NumPy's other functions it says minidl's."""
-        reflected, name = REFLECTED.get(function.__name__), function.__name__
-        if reflected and method == "__call__" and not options and inputs[-1] is self:
-            return getattr(self, reflected)(inputs[0])
-        raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
-                        "and t.numpy() is an array")
 
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad or backend.device_of(self.data) is not backend.CPU:

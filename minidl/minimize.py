@@ -10,7 +10,7 @@ import reprlib
 
 import numpy as np
 
-from minidl import backend
+from minidl import backend, operands
 from minidl.operands import operand
 from minidl.recording import recording
 from minidl.settings import bounded
@@ -71,10 +71,13 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
 
     x0 = operand("minimize_lbfgs", x0, "x0")
     _check_start(x0)
+    operands.function("minimize_lbfgs", "function", function, "x -> number")
+    if callback is not None:
+        operands.function("minimize_lbfgs", "callback", callback, "(evaluation, x, value)")
     for name, count in {"evaluations": evaluations, "history": history}.items():
-        if not isinstance(count, Integral):
+        if not isinstance(count, Integral) or isinstance(count, bool):
             raise TypeError(f"minimize_lbfgs: {name} must be a whole number, got {count!r}")
-        if count < 1:
+        if not 1 <= count < operands.LARGEST:
             raise ValueError(f"minimize_lbfgs: {name} must be at least 1, got {count}")
     if first_step is not None:
         first_step = bounded("minimize_lbfgs", "0 < first_step < inf", first_step)

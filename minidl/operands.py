@@ -188,6 +188,13 @@ def promoted(*tensors):
     return tuple(x.astype(dtype) for x in tensors)
 
 
+def function(operation, argument, value, signature):
+    """Raise TypeError unless the value can be called; signature says how, in the message."""
+    if not callable(value):
+        raise TypeError(f"{operation}: {argument} must be a function {signature}, "
+                        f"got {type(value).__name__}")
+
+
 def integer(operation, argument, value):
     """One integer as Python's; raises TypeError for other kinds."""
     try:

@@ -12,8 +12,12 @@ import sys
 from minidl import backend
 
 
-def checked_value(array):
+def checked_value(value):
     """The value of an operation as an array; raises TypeError where it is not made of numbers."""
+    try:
+        array = backend.CPU.module.asarray(value)
+    except ValueError:                                  # rows of several lengths
+        array = backend.CPU.module.asarray(value, object)
     if array.dtype.kind not in "fiubc":
         operation = sys._getframe(2).f_code.co_name
         raise TypeError(f"{operation}: the value given to record must be an array of numbers, "

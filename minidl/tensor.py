@@ -210,7 +210,7 @@ def record(value, *inputs):
     """
     if type(value) not in _array_types:
         number = isinstance(value, _Number)             # as NumPy's reductions give
-        value = _to_array(value) if number else rule_errors.checked_value(_to_array(value))
+        value = _to_array(value) if number else rule_errors.checked_value(value)
     made = _new(Tensor)
     made.data = value
     made.node = None

@@ -11,6 +11,7 @@ import contextlib
 import doctest
 import inspect
 import io
+import itertools
 import os
 import pathlib
 import signal
@@ -39,6 +40,19 @@ def callables():
                 arguments = example(thing)
                 if arguments is not None:
                     yield f"{room.__name__.removeprefix('minidl.')}.{name}", thing, arguments
+
+
+def methods():
+    """(name, method, arguments by name) of what Tensors, modules and optimisers do."""
+    w = md.tensor([1.0, 2.0], requires_grad=True)
+    net = nn.Sequential(nn.Dense(2, 3, rng=0), nn.ReLU())
+    for owner, name, arguments in [
+            (w, "to", {"device": "cpu"}), (w * w, "backward", {"gradient": [1.0, 1.0], "create_graph": False}),
+            (net, "to", {"device": "cpu"}), (net, "load_state_dict", {"state": net.state_dict(), "strict": True}),
+            (net, "part", {"after": "0", "upto": "1"}), (net, "forward", {"x": [[1.0, 2.0]], "layers": ["0"]}),
+            (optim.Adam(w), "load_state_dict", {"state": optim.Adam(w).state_dict()}),
+            (md, "record", {"value": w.data, "inputs": ((w, lambda gy: gy),)})]:
+        yield f"{type(owner).__name__}.{name}", getattr(owner, name), arguments
 
 
 def example(thing):
@@ -95,7 +109,7 @@ def own_words(error):
 
 def calls():
     """(label, thing, arguments) of every odd call."""
-    for label, thing, arguments in callables():
+    for label, thing, arguments in itertools.chain(callables(), methods()):
         for name, parameter in inspect.signature(thing).parameters.items():
             if name in arguments or parameter.kind is parameter.VAR_POSITIONAL:
                 for words, value in ODD.items():

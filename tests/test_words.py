@@ -61,6 +61,13 @@ def test_errors_are_in_our_words():
     assert len(foreign) <= failed // 100, "\n".join(foreign)
 
 
+def test_every_public_callable_is_called_oddly():
+    called = {label for label, *_ in odd_calls.callables()}
+    for room in (ops, nn, losses, optim):
+        names = {f"{name(room).removeprefix('minidl.')}.{n}" for n in room.__all__ if callable(getattr(room, n))}
+        assert names - called <= {"nn.Module", "optim.Optimizer", "optim.Minimum"}
+
+
 t = md.tensor([1.0, 2.0])
 w = md.tensor([1.0, 2.0], requires_grad=True)
 
@@ -132,6 +139,7 @@ def test_numpy_arrays_on_the_left_of_an_operator():
         np.testing.assert_array_equal(((bits & other) | (bits ^ other)).numpy(), [True, True])
     with pytest.raises(TypeError, match="^numpy.add takes no Tensor"):
         array += w
+    assert t.__array_ufunc__ is None            # CuPy's arrays then leave the operator to the Tensor
 
 
 def test_a_state_need_not_be_complete():

@@ -7,7 +7,7 @@ A uniform distribution on (−r, r) has variance r²/3.
 """
 import math
 
-from minidl import backend
+from minidl import backend, operands
 from minidl.settings import bounded
 
 
@@ -91,9 +91,7 @@ def drawn(layer, initializer, shape, rng):
 
     Raises TypeError for what is no function (shape, rng) -> array, ValueError for another shape.
     """
-    if not callable(initializer):
-        raise TypeError(f"{layer}: initializer must be a function (shape, rng) -> array, such as "
-                        f"nn.initializers.he_normal, got {type(initializer).__name__}")
+    operands.function(layer, "initializer", initializer, "(shape, rng) -> array")
     weights = initializer(shape, rng)
     if tuple(getattr(weights, "shape", shape)) != tuple(shape):
         raise ValueError(f"{layer}: initializer gave weights of shape {weights.shape}, "
