@@ -142,7 +142,7 @@ def _parser():
     add("--blend", nargs="+", type=float, default=None, metavar="W",
         help="of several styles, adding up to 1 (default: equal)")
     add("--size", type=int, default=256, help="pixels of the longer side")
-    add("--steps", type=int, default=120, help="evaluations of the cost and its gradient, in all")
+    add("--steps", type=int, default=150, help="evaluations of the cost and its gradient, in all")
     add("--scales", type=int, default=None, metavar="N",
         help="sizes to paint at, each √2 times the last (default: all from 128 pixels on); 1 paints at once")
     add("--optimizer", choices=["lbfgs", "adam", "gradient_descent"], default=None,

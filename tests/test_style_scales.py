@@ -17,11 +17,11 @@ pytestmark = pytest.mark.usefixtures("device")
 
 
 @pytest.mark.parametrize("size, steps, scales, expected", [
-    (512, 100, None, [(128, 16), (181, 16), (256, 16), (362, 16), (512, 36)]),
-    (256, 100, None, [(128, 25), (181, 25), (256, 50)]),
-    (512, 100, 2, [(362, 33), (512, 67)]), (512, 100, 1, [(512, 100)]),
+    (512, 100, None, [(128, 20), (181, 20), (256, 20), (362, 20), (512, 20)]),
+    (256, 100, None, [(128, 33), (181, 33), (256, 34)]),
+    (512, 100, 2, [(362, 50), (512, 50)]), (512, 100, 1, [(512, 100)]),
     (100, 7, None, [(100, 7)]), (512, 3, None, [(256, 1), (362, 1), (512, 1)]),
-    (180, 10, None, [(180, 10)]), (181, 10, None, [(128, 3), (181, 7)]),
+    (180, 10, None, [(180, 10)]), (181, 11, None, [(128, 5), (181, 6)]),
 ])
 def test_the_plan(size, steps, scales, expected):
     assert [(scale.size, scale.steps) for scale in plan(size, steps, scales)] == expected
@@ -55,9 +55,9 @@ def test_the_last_rows_are_painted_like_the_others():
 def test_sizes_in_a_run_and_their_pictures():
     seen = []
     result = run(size=181, steps=6, callback=seen.append)
-    assert [step.size for step in seen] == [128] * 2 + [181] * 4
+    assert [step.size for step in seen] == [128] * 3 + [181] * 3
     assert [step.number for step in seen] == list(range(1, 7))
-    assert [costs["size"] for costs in result.history] == [128] * 2 + [181] * 4
+    assert [costs["size"] for costs in result.history] == [128] * 3 + [181] * 3
     assert seen[0].picture.shape[1] >= 128 + 16 and result.image.shape == (181, 145, 3)
     assert result.picture.dtype == np.float32
     assert (result.image == np.rint(result.picture)).all()
@@ -122,14 +122,14 @@ def test_adams_average_of_iterates():
 def test_adams_moments_go_to_the_next_scale():
     states = []
     run(size=181, steps=6, optimizer="adam", callback=lambda step: states.append(step.state))
-    second, third = states[1]["start"], states[2]["start"]
-    assert third["step"] == 2 and second["step"] == 1 and second["count"] == 1 and third["count"] == 0
-    assert third["square"].shape == third["picture"].shape and third["square"].min() >= 0
-    assert third["mean"].any()
+    third, fourth = states[2]["start"], states[3]["start"]
+    assert fourth["step"] == 3 and third["step"] == 2 and third["count"] == 2 and fourth["count"] == 0
+    assert fourth["square"].shape == fourth["picture"].shape and fourth["square"].min() >= 0
+    assert fourth["mean"].any()
 
 
 @pytest.mark.parametrize("optimizer, at", [
-    ("adam", 1), ("adam", 2), ("adam", 4), ("gradient_descent", 2), ("gradient_descent", 4), ("lbfgs", 4)])
+    ("adam", 2), ("adam", 3), ("adam", 5), ("gradient_descent", 3), ("gradient_descent", 5), ("lbfgs", 5)])
 def test_a_run_that_goes_on(tmp_path, optimizer, at):
     options = dict(size=181, steps=6, optimizer=optimizer)
     whole = run(**options)
@@ -141,12 +141,12 @@ def test_a_run_that_goes_on(tmp_path, optimizer, at):
 
     run(**options, callback=stop)
     rest = run(**options, resume=load_state(tmp_path / "state.npz"))
-    assert [costs["size"] for costs in rest.history] == [128] * 2 + [181] * 4
+    assert [costs["size"] for costs in rest.history] == [128] * 3 + [181] * 3
     if optimizer != "lbfgs":                # which begins with a new curvature
         assert rest.history == whole.history and (rest.image == whole.image).all()
     else:
         assert rest.history[:at] == whole.history[:at]
-        assert rest.history[at]["J"] == pytest.approx(min(costs["J"] for costs in whole.history[2:at]))
+        assert rest.history[at]["J"] == pytest.approx(min(costs["J"] for costs in whole.history[3:at]))
 
 
 def test_states_that_do_not_fit(tmp_path):
@@ -294,7 +294,7 @@ def test_ctrl_c_in_the_first_evaluation_of_a_size_loses_nothing():
         pressed = False
 
         def walk(self, x, layers):
-            if x.requires_grad and len(seen) == 2 and not self.pressed:
+            if x.requires_grad and len(seen) == 3 and not self.pressed:
                 self.pressed = True
                 raise KeyboardInterrupt
             return super().walk(x, layers)
@@ -302,8 +302,8 @@ def test_ctrl_c_in_the_first_evaluation_of_a_size_loses_nothing():
     net.__class__ = Interrupted
     options = dict(size=181, steps=6, optimizer="gradient_descent", net=net)
     result = run(**options, callback=seen.append)
-    assert result.interrupted and len(result.history) == 2 and result.image.shape == (181, 145, 3)
+    assert result.interrupted and len(result.history) == 3 and result.image.shape == (181, 145, 3)
     state = seen[-1].state
-    assert state["size"] == 128 and state["done"] == 1
+    assert state["size"] == 128 and state["done"] == 2
     rest = run(**options, resume=state)
     assert rest.history == run(**options).history

@@ -27,18 +27,16 @@ def plan(size, steps, scales=None):
     """The Scales from coarse to fine: sizes size/√2ⁱ, none below 128 (but for `size` itself).
 
     scales: how many of the finest are kept; None for all.
-    steps: in all, dealt equally, to the finest size twice; what remains goes to the finest, too.
-        Where there are fewer steps than sizes, the coarsest sizes are left out.
+    steps: in all, dealt equally; what remains goes to the finest sizes.  Where there are fewer steps
+        than sizes, the coarsest sizes are left out.
 
     >>> [(scale.size, scale.steps) for scale in plan(256, 100)]
-    [(128, 25), (181, 25), (256, 50)]
+    [(128, 33), (181, 33), (256, 34)]
     """
     count = 1 + max(0, math.floor(math.log(size / (SMALLEST - 0.5), GROWTH)))     # rounded sizes
     count = min(count, steps, count if scales is None else scales)
-    each = max(1, steps // (count + 1))
-    dealt = [each] * (count - 1) + [steps - each * (count - 1)]
-    return [Scale(round(size / GROWTH ** i), share)
-            for i, share in zip(reversed(range(count)), dealt)]
+    each, rest = divmod(steps, count)
+    return [Scale(round(size / GROWTH ** i), each + (i < rest)) for i in reversed(range(count))]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Settings:
     Raises ValueError for settings out of range and layers named twice, TypeError for another kind.
     """
     size: int = 256
-    steps: int = 120
+    steps: int = 150
     scales: int | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
