@@ -62,10 +62,12 @@ def printable(text):
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-SPELT = str.maketrans({"τ": "tau", "λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta",
+SPELT = str.maketrans({"τ": "tau", "λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma",
+                       "η": "eta",
                        "≤": "<=", "≥": ">=", "→": "->", "−": "-", "–": "-", "…": "...", "×": "x",
                        "·": "*", "±": "+-", "²": "^2", "⁴": "^4", "‖": "||", "✓": "ok", "✗": "x",
-                       "½": "1/2", "ȳ": "dL/dy", "Σ": "sum", "⟨": "<", "⟩": ">", "₀": "0", "₁": "1"})
+                       "½": "1/2", "ȳ": "dL/dy", "Σ": "sum", "⟨": "<", "⟩": ">", "₀": "0",
+                       "₁": "1"})
 
 
 def _spelt(error):
@@ -152,8 +154,8 @@ def progress(total, description, quiet):
 
 @contextlib.contextmanager
 def counting(total, description, quiet):
-    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is wiped
-    off the screen."""
+    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is
+    wiped off the screen."""
     bar = progress(total, description, quiet)
     try:
         yield bar

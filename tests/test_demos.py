@@ -1,4 +1,5 @@
-"""The command lines as a user meets them: what they write, and that every mistake is one line and exit code 2."""
+"""The command lines as a user meets them: what they write, and that every mistake is one line and
+exit code 2."""
 import json
 import os
 from pathlib import Path
@@ -30,13 +31,16 @@ def fails(capsys, main, *arguments):
 @pytest.mark.parametrize("arguments, words", [
     (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"),
     (["--optimizer", "magic"], "magic"),
-    (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"), (["--style", ROOT], ROOT.name),
+    (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"),
+    (["--style", ROOT], ROOT.name),
     (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"),
     (["--alpha", -1], "content_weight"),
-    (["--style-layer-weights", 1], "--style-layer-weights"), (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
+    (["--style-layer-weights", 1], "--style-layer-weights"),
+    (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
     (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"),
     (["--save-every", -1], "--save-every"),
-    (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
+    (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"),
+    (["--init", "grey"], "grey"),
 ])
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
     pytest.importorskip("matplotlib")                   # which is asked for before files are read
@@ -75,17 +79,20 @@ def test_any_terminal_can_show_it(encoding):
 
 @pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces"])
 def test_help(name):
-    shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
+    shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT,
+                           capture_output=True, text=True)
     assert shown.returncode == 0
     for option in ("--device", "--seed", "--output", "--quiet", "--json"):
         assert option in shown.stdout
 
 
-@pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exists(), reason="VGG-19's weights are not cached")
+@pytest.mark.skipif(not (cache_folder() / FILES["vgg19"]["name"]).exists(),
+                    reason="VGG-19's weights are not cached")
 def test_style_transfer_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
-    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",
+    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps",
+                         "4",
                          "--save-every", "2", "--output", str(tmp_path / "out"), "--seed", "3",
                          "--json", str(tmp_path / "figures.json")])
     figures = json.loads((tmp_path / "figures.json").read_text())

@@ -1,4 +1,5 @@
-"""Faces: they are found and aligned; an encoder is trained, then used: who is it, and is it who they say?"""
+"""Faces: they are found and aligned; an encoder is trained, then used: who is it, and is it who
+they say?"""
 from minidl.faces import plots, report
 from minidl.faces.alignment import chip, chip_transform, similarity
 from minidl.faces.answers import Match, Verification

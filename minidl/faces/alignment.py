@@ -102,8 +102,9 @@ def misfit(landmarks):
     """How far the landmarks are from a face's shape: the root mean square of the STEADY points'
     distances from the mean face, after the best similarity, in widths of the square that it fills.
 
-    For faces about 0.03, seldom 0.08, however they are turned in the picture; of points that a network
-    gives where there is no face mostly above 0.12.  Infinite where all points are in one place.
+    For faces about 0.03, seldom 0.08, however they are turned in the picture; of points that a
+    network gives where there is no face mostly above 0.12.  Infinite where all points are in one
+    place.
     """
     transform, mean = chip_transform(landmarks, 1, 0), MEAN_FACE[STEADY - 17]
     carried = mean @ transform[:, :2].T + transform[:, 2]

@@ -191,7 +191,8 @@ def calibrate(distances, same, far=None):
     """The τ for pairs (1:1) that accepts as many pairs of one person as a false accept rate of at
     most `far` allows; a Calibration.  For 1:K, see Impostors.
 
-    distances: (N,) between the pictures of each pair; same: (N,) booleans, whether they are one person.
+    distances: (N,) between the pictures of each pair; same: (N,) booleans, whether they are one
+        person.
     far: the share of pairs of two people that may be accepted; None takes the τ of the highest
         accuracy instead, which is wiser with a few dozen pairs: M pairs of two people cannot tell
         rates below 1/M.

@@ -131,7 +131,8 @@ def prepare(image: np.ndarray, size: int, channels: int, lowered: float = 0) -> 
     down = round(lowered * len(planes))
     planes = np.pad(planes[down:], [(0, down), (0, 0), (0, 0)])
     if planes.shape[0] != size:
-        layers = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(planes, -1, 0)]
+        layers = [Image.fromarray(np.ascontiguousarray(plane))
+                  for plane in np.moveaxis(planes, -1, 0)]
         planes = np.stack([np.asarray(layer.resize((size, size), Image.Resampling.BILINEAR))
                            for layer in layers], -1)
     return np.repeat(planes, channels // planes.shape[2], 2)
@@ -159,10 +160,11 @@ def fingerprint(encoder: Encoder, align: bool | None = None) -> str:
 
 
 def whose(made_with, encoder):
-    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it is
-    shown pictures now."""
+    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it
+    is shown pictures now."""
     for align, how in (True, "with"), (False, "without"):
         if made_with == fingerprint(encoder, align):
             return f"this encoder {how} alignment"
-    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's is "
+    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's "
+            "is "
             f"{fingerprint(encoder)[:12]}…)")

@@ -257,7 +257,8 @@ class Gallery:
             self._call(self._names[:number] + [new] + self._names[number + 1:])
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the gallery to `path`, in one step: an interrupted save leaves the file that was there.
+        """Write the gallery to `path`, in one step: an interrupted save leaves the file that was
+        there.
 
         The file is an .npz of names, encodings, what τ follows from, and the encoder's fingerprint;
         the encoder itself is not in it.
