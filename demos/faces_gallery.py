@@ -298,7 +298,8 @@ def _explained(options, model):
         if model is None:
             raise
         here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
-        raise ValueError(f"{error}; --model and --no-align say which encoder, here {here}") from None
+        raise ValueError(f"{error}; --model and --no-align say which encoder, here "
+                         f"{here}") from None
 
 
 def _files(options):

@@ -79,7 +79,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     recipe["people"] = min(recipe["people"], with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
-    model, path = Path(options.model), options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
+    model = Path(options.model)
+    path = options.checkpoint or model.with_suffix(".checkpoint.npz")
     for file in model, path:
         file.parent.mkdir(parents=True, exist_ok=True)
     work = partial(faces.train, pictures=pictures, labels=parts.training.labels, seed=options.seed,
@@ -183,8 +184,8 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     found = checkpoint.read(path)
     if found is not None:
         return {name: int(found[1]["identity"][name]) for name in names}
-    few, moments, untrained, watch = 6, {stage: []
-                                         for stage in names.values()}, encoder.state_dict(), Stopwatch()
+    few, moments = 6, {stage: [] for stage in names.values()}
+    untrained, watch = encoder.state_dict(), Stopwatch()
     short = {name: few for name in names if recipe[name]} | {"validation": None}
     tried = work(encoder, **recipe | short,
                  callback=lambda step: moments[step.stage].append(watch.seconds))

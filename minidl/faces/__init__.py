@@ -26,7 +26,14 @@ from minidl.faces.finding import Face, aligned, find
 from minidl.faces.gallery import Gallery
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.identification import OpenSet, cmc, open_set, rank_one
-from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard
+from minidl.faces.mining import (
+    all_triplets,
+    batch_hard,
+    hard_pairs,
+    mine,
+    random_triplets,
+    semi_hard,
+)
 from minidl.faces.model import Model
 from minidl.faces.monitor import CollapseMonitor, measure
 from minidl.faces.sampling import PeopleSampler, PictureSampler, keep_apart, pictures_of

@@ -30,7 +30,8 @@ class OpenSet:
         """(detection rate, false alarm rate, τ) at the largest τ whose false alarm rate is at most
         `rate`."""
         last = int(np.searchsorted(self.false_alarm_rates, rate, side="right")) - 1
-        return float(self.detection_rates[last]), float(self.false_alarm_rates[last]), float(self.thresholds[last])
+        return (float(self.detection_rates[last]), float(self.false_alarm_rates[last]),
+                float(self.thresholds[last]))
 
 
 def cmc(distances, query_people, gallery_people):
@@ -84,7 +85,8 @@ def _to_people(operation, distances, query_people, gallery_people):
     """(distances to people (Q, K), the column of each query's own person or −1, the K people)."""
     distances = np.asarray(distances, "float64")
     query_people, gallery_people = np.asarray(query_people), np.asarray(gallery_people)
-    if distances.shape != query_people.shape + gallery_people.shape or distances.ndim != 2 or 0 in distances.shape:
+    expected = query_people.shape + gallery_people.shape
+    if distances.shape != expected or distances.ndim != 2 or 0 in distances.shape:
         raise ValueError(f"{operation}: distances must be (Q, G) with the people of Q queries and "
                          "of G pictures, got "
                          f"{distances.shape}, {query_people.shape} and {gallery_people.shape}")

@@ -42,11 +42,12 @@ class CollapseMonitor:
         losses = np.array(self.losses)
         if self.warned or len(losses) < self.losses.maxlen:
             return None
-        if abs(losses.mean() - self.margin) > 0.02 * self.margin or abs(losses
-                                                                        - self.margin).max() > 0.1 * self.margin:
+        away = losses - self.margin
+        if abs(away.mean()) > 0.02 * self.margin or abs(away).max() > 0.1 * self.margin:
             return None
         self.warned = True
-        what = "all embeddings are nearly one point" if spread < 0.05 else "positives are as far away as negatives"
+        what = ("all embeddings are nearly one point" if spread < 0.05 else
+                "positives are as far away as negatives")
         return (f"the loss has sat at the margin {self.margin:g} for {len(losses)} steps, and "
                 f"{what} (spread {spread:.3f}): "
                 "the run has collapsed, or does not learn. Start with semi-hard instead of the "

@@ -282,8 +282,8 @@ def separation(embeddings, labels):
 def _checked(what, encoder, pictures, labels):
     """The pictures as an array; raises ValueError unless they fit the encoder and the labels."""
     pictures, size, channels = np.asarray(pictures), encoder.size, encoder.channels
-    if pictures.ndim != 4 or pictures.shape[1:] != (size, size,
-                                                    channels) or np.shape(labels) != pictures.shape[:1]:
+    fits = pictures.ndim == 4 and pictures.shape[1:] == (size, size, channels)
+    if not fits or np.shape(labels) != pictures.shape[:1]:
         raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, "
                          "with N labels, got "
                          f"{pictures.shape} and {np.shape(labels)}")

@@ -56,6 +56,7 @@ def character_encoder(weights):
     try:
         encoder.load_state_dict(arrays)
     except ValueError as error:
-        raise WeightsError(f"{weights}: holds no encoder of characters: {str(error)[:200]}") from None
+        raise WeightsError(f"{weights}: holds no encoder of characters: "
+                           f"{str(error)[:200]}") from None
     weight_files.check_numbers(weights, arrays)
     return encoder.eval()

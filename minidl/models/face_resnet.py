@@ -105,7 +105,8 @@ def read_filters(arrays, path):
                        for name in names}
             dense = arrays["layers.dense.weight"]
     except KeyError as error:
-        raise WeightsError(f"{path}: is not a file of face128's weights: {error} is missing") from None
+        raise WeightsError(f"{path}: is not a file of face128's weights: "
+                           f"{error} is missing") from None
     previous, expected = 32, {"conv32_down": (7, 7, 3, 32)}
     for name, (channels, _) in BLOCKS.items():
         expected |= {name + ".conv1": (3, 3, previous, channels),

@@ -128,7 +128,7 @@ def read(stream, storages):
         elif name == "REDUCE":
             constructor, arguments = stack.pop(-2), _require(stack.pop(), tuple)
             stack.append(_require(constructor, FunctionType)(*arguments))
-        elif name == "BUILD":  # attributes of an OrderedDict: PyTorch's _metadata, which is not needed
+        elif name == "BUILD":  # attributes of an OrderedDict: PyTorch's _metadata, not needed
             stack.pop()
             _require(stack[-1], dict)
         elif name == "BINPERSID":

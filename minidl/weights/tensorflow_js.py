@@ -88,7 +88,8 @@ def _arrays(layout, content):
 
 def _layout(description):
     """(name, shape, dtype as stored, scale and smallest value or None) of one array."""
-    name, shape, quantization = description["name"], description["shape"], description.get("quantization")
+    name, shape = description["name"], description["shape"]
+    quantization = description.get("quantization")
     known = PLAIN if quantization is None else QUANTIZED
     kind = (quantization or description)["dtype"]
     if (type(name) is not str or type(shape) is not list or len(shape) > MAX_DIMENSIONS
