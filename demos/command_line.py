@@ -4,6 +4,7 @@ import argparse
 import codecs
 import contextlib
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -87,6 +88,7 @@ def run(main, arguments=None):
     A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
     and exit code 2.  Where nobody reads on (… | head -1), it ends as other programs do, quietly.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)     # a home in which it cannot write
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="spelt")
@@ -107,9 +109,15 @@ def run(main, arguments=None):
         sys.exit(130)
 
 
+LIBRARIES = ("matplotlib", "safetensors", "tqdm")   # which not everybody has
+
+
 def _one_line(error):
-    from_system = isinstance(error, OSError) and error.filename
-    what = f"{error.strerror}: {error.filename}" if from_system else str(error)
+    what = str(error)
+    if isinstance(error, OSError) and error.filename:
+        what = f"{error.strerror}: {error.filename}"
+    elif getattr(error, "name", None) in LIBRARIES:
+        what += f": pip install {error.name}"
     warn(" ".join(what.split()))
     return 2
 

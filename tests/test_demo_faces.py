@@ -604,7 +604,7 @@ def test_face128_without_npm(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     said = fails(capsys, faces.main, "enroll", "--gallery", "g.npz", "Ann", PICTURE)
-    assert "npm" in said and "face128(weights=PATH)" in said and "--model FOLDER" in said
+    assert "npm" in said and "face128(weights=PATH)" in said and "MINIDL_CACHE" in said
 
 
 def test_a_question_without_an_answer_fetches_nothing(capsys, tmp_path, monkeypatch):

@@ -62,6 +62,13 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypa
     assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
 
 
+def test_a_library_that_is_missing_is_named(capsys):
+    def main(arguments):
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    assert fails(capsys, main) == "No module named 'matplotlib': pip install matplotlib\n"
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
 def test_any_terminal_can_show_it(encoding):
     """What an encoding lacks is spelt, and what would move the cursor is escaped."""
