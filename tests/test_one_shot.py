@@ -314,7 +314,8 @@ def test_demo_on_invented_characters(tmp_path, monkeypatch, capsys):
     assert np.isclose(figures["mean_error_percent"],
                       np.mean(list(figures["errors_percent"].values())))
     with Image.open(tmp_path / "one_shot.png") as picture:
-        assert picture.size == (20 * one_shot.SIDE, 4 * (3 * one_shot.SIDE + 28))
+        assert picture.width == 20 * one_shot.SIDE
+        assert 4 * 3 * one_shot.SIDE < picture.height < 4 * (3 * one_shot.SIDE + 30)
     shown = capsys.readouterr().out
     assert "characters.npz" in shown and "run08" in shown and "all 8 runs" in shown
     assert (tmp_path / "characters.npz").exists()

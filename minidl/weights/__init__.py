@@ -74,9 +74,8 @@ def _of_face_api(name):
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
         "hint": "or unpack npm's package @vladmandic/face-api elsewhere and name its folder "
-                "model/: "
-                f"--model FOLDER, or {name}(weights=PATH) in Python, or copy its files into the "
-                "cache folder, which MINIDL_CACHE names",
+                "model/: in the environment variable MINIDL_CACHE for the command line, or "
+                f"{name}(weights=PATH) in Python",
     }
 
 
