@@ -4,6 +4,7 @@ import argparse
 import codecs
 import contextlib
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -62,10 +63,12 @@ def printable(text):
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-SPELT = str.maketrans({"τ": "tau", "λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma", "η": "eta",
+SPELT = str.maketrans({"τ": "tau", "λ": "lambda", "α": "alpha", "β": "beta", "γ": "gamma",
+                       "η": "eta",
                        "≤": "<=", "≥": ">=", "→": "->", "−": "-", "–": "-", "…": "...", "×": "x",
                        "·": "*", "±": "+-", "²": "^2", "⁴": "^4", "‖": "||", "✓": "ok", "✗": "x",
-                       "½": "1/2", "ȳ": "dL/dy", "Σ": "sum", "⟨": "<", "⟩": ">", "₀": "0", "₁": "1"})
+                       "½": "1/2", "ȳ": "dL/dy", "Σ": "sum", "⟨": "<", "⟩": ">", "₀": "0",
+                       "₁": "1"})
 
 
 def _spelt(error):
@@ -85,6 +88,7 @@ def run(main, arguments=None):
     A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
     and exit code 2.  Where nobody reads on (… | head -1), it ends as other programs do, quietly.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)     # a home in which it cannot write
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="spelt")
@@ -105,9 +109,15 @@ def run(main, arguments=None):
         sys.exit(130)
 
 
+LIBRARIES = ("matplotlib", "safetensors", "tqdm")   # which not everybody has
+
+
 def _one_line(error):
-    from_system = isinstance(error, OSError) and error.filename
-    what = f"{error.strerror}: {error.filename}" if from_system else str(error)
+    what = str(error)
+    if isinstance(error, OSError) and error.filename:
+        what = f"{error.strerror}: {error.filename}"
+    elif getattr(error, "name", None) in LIBRARIES:
+        what += f": pip install {error.name}"
     warn(" ".join(what.split()))
     return 2
 
@@ -152,8 +162,8 @@ def progress(total, description, quiet):
 
 @contextlib.contextmanager
 def counting(total, description, quiet):
-    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is wiped
-    off the screen."""
+    """`progress` for a `with` block, closed at its end; what an exception leaves unfinished is
+    wiped off the screen."""
     bar = progress(total, description, quiet)
     try:
         yield bar

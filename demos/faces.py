@@ -1,22 +1,27 @@
-"""Is it who they say, and who is it?  Train an encoder of faces, evaluate it, enrol people from one picture each, ask.
+"""Is it who they say, and who is it?  Train an encoder of faces, evaluate it, enrol people from one
+picture each, ask.
 
     python -m demos.faces                         all of it, on faces drawn by a generator
-    python -m demos.faces --data FOLDER           all of it, on photographs: a folder for each person
+    python -m demos.faces --data FOLDER
+        all of it, on photographs: a folder for each person
 
     python -m demos.faces train     --data FOLDER --model FILE [--exclude-pairs FILE.csv]
     python -m demos.faces evaluate  --data FOLDER --model FILE [--pairs FILE.csv]
 
-    python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]      (or --data FOLDER: everybody in it)
+    python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]
+        (or --data FOLDER: everybody in it)
     python -m demos.faces calibrate --gallery FILE --data FOLDER [--far 0.01] [--pairs FILE.csv]
-    python -m demos.faces identify  --gallery FILE party.jpg [another.jpg, FOLDER …]    who is everybody in it?
+    python -m demos.faces identify  --gallery FILE party.jpg [another.jpg, FOLDER …]
+        who is everybody in it?
     python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
     python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
 
-Faces are found in the pictures and brought upright, for face128 and for encoders of `train --align`.
-Others are shown whole pictures, each of one face.
+Faces are found in the pictures and brought upright, for face128 and for encoders of `train
+--align`. Others are shown whole pictures, each of one face.
 
-A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they are: "face128", the
-pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the columns image_a,image_b,same.
+A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they
+are: "face128", the pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the
+columns image_a,image_b,same.
 
 A stranger is compared with everybody enrolled, so the threshold τ falls as the gallery grows: --far
 is the share of strangers who may be given a name.  `calibrate` measures how near other people come
@@ -112,7 +117,7 @@ def _evaluate(options):
     return evaluate(model_of(options), options)
 
 
-# ---- their command lines -------------------------------------------------------------------------------------------------
+# ---- their command lines -------------------------------------------------------------------------
 
 def _options(name, arguments):
     _, description, groups = COMMANDS[name]
@@ -120,7 +125,8 @@ def _options(name, arguments):
     parser.set_defaults(output=Path("output") / "faces")
     parser.epilog = EXIT_CODES
     if name is None and arguments and not arguments[0].startswith("-"):
-        parser.error(f"there is no command {arguments[0]!r}; there are {', '.join(filter(None, COMMANDS))}")
+        parser.error(f"there is no command {arguments[0]!r}; there are "
+                     f"{', '.join(filter(None, COMMANDS))}")
     for group in groups:
         group(parser.add_argument)
     options = parser.parse_intermixed_args(arguments)
@@ -133,13 +139,16 @@ def _options(name, arguments):
 
 
 def _data(add):
-    add("--data", type=Path, required=True, metavar="FOLDER", help="photographs, a folder for each person")
+    add("--data", type=Path, required=True, metavar="FOLDER",
+        help="photographs, a folder for each person")
 
 
 def _data_or_drawn(add):
-    add("--data", type=Path, metavar="FOLDER", help="photographs, a folder for each person (default: drawn ones)")
+    add("--data", type=Path, metavar="FOLDER",
+        help="photographs, a folder for each person (default: drawn ones)")
     add("--drawn", type=above(0), default=480, metavar="N", help="people to draw, without --data")
-    add("--model", metavar="FILE", help="where the encoder is written; or face128: nothing is trained (default: "
+    add("--model", metavar="FILE",
+        help="where the encoder is written; or face128: nothing is trained (default: "
                                         "encoder.npz in the output folder)")
 
 
@@ -207,14 +216,16 @@ def _gallery_alone(add):
 
 
 def _pairs(add):
-    add("--pairs", type=Path, metavar="FILE.csv", help="image_a,image_b,same: paths in the folder, and 1 or 0 (default: "
+    add("--pairs", type=Path, metavar="FILE.csv",
+        help="image_a,image_b,same: paths in the folder, and 1 or 0 (default: "
         "--count pairs are drawn, half of them of one person)")
     add("--count", type=above(0), default=2000, metavar="N", help="of pairs to draw")
 
 
 def _train_files(add):
     add("--model", required=True, metavar="FILE", help="where the encoder is written (.npz)")
-    add("--exclude-pairs", type=Path, metavar="FILE.csv", help="learn nothing from the people in these pairs, so that "
+    add("--exclude-pairs", type=Path, metavar="FILE.csv",
+        help="learn nothing from the people in these pairs, so that "
         "evaluate may ask them")
 
 
@@ -226,12 +237,15 @@ def _align(add):
 def _recipe(add):
     """Options of training; what is not given comes from the recipe."""
     def choice(name, help, **kind):
-        usual, drawn = ((encoder | recipe)[name] for encoder, recipe in ((ENCODER, RECIPE), (DRAWN_ENCODER, DRAWN_RECIPE)))
+        usual, drawn = ((encoder | recipe)[name]
+                        for encoder, recipe in ((ENCODER, RECIPE), (DRAWN_ENCODER, DRAWN_RECIPE)))
         add("--" + name.replace("_", "-"), default=argparse.SUPPRESS, **kind,
-            help=f"{help} (default: {usual}" + (f"; drawn faces: {drawn})" if drawn != usual else ")"))
+            help=f"{help} (default: {usual}"
+            + (f"; drawn faces: {drawn})" if drawn != usual else ")"))
 
     number, steps = ({"type": above(bound), "metavar": "N"} for bound in (0, -1))
-    add("--minutes", type=above(0, float), metavar="M", help="as many steps as fit into this time, instead of the recipe's")
+    add("--minutes", type=above(0, float), metavar="M",
+        help="as many steps as fit into this time, instead of the recipe's")
     choice("pretrain_steps", "steps of softmax over the people, first", **steps)
     choice("steps", "steps of the loss, then", **steps)
     choice("loss", "on triplets or pairs", choices=LOSSES)
@@ -250,7 +264,8 @@ def _recipe(add):
     add("--apart", type=share(), metavar="SHARE",
         help="of the people: so many to find the best step by, and as many for evaluate (default: "
         "0.1, more where there are few)")
-    add("--checkpoint", type=Path, metavar="FILE", help="from which the same command goes on after an interruption; "
+    add("--checkpoint", type=Path, metavar="FILE",
+        help="from which the same command goes on after an interruption; "
         "it goes when training is done (default: beside the model)")
 
 
@@ -265,12 +280,14 @@ def _new_name(add):
 def _enrolled(add):
     add("name", nargs="?", metavar="NAME", help="who is on the pictures")
     add("pictures", nargs="*", type=Path, metavar="PICTURE")
-    add("--data", type=Path, metavar="FOLDER", help="instead: everybody in it, a folder for each person")
+    add("--data", type=Path, metavar="FOLDER",
+        help="instead: everybody in it, a folder for each person")
     add("--most", type=above(0), metavar="N", help="with --data: only the first N pictures of each")
 
 
 def _asked(add):
-    add("pictures", nargs="+", type=Path, metavar="PICTURE", help="a picture, or a folder of pictures")
+    add("pictures", nargs="+", type=Path, metavar="PICTURE",
+        help="a picture, or a folder of pictures")
 
 
 def _far(add):
@@ -284,7 +301,8 @@ COMMANDS = {            # name: (what it does, how it is described, its options)
            [_data_or_drawn, _pairs, _crop, _align, _no_align, _detector, _recipe]),
     "train": (_train, "Train an encoder on a folder of people.",
               [_data, _train_files, _crop, _align, _detector, _recipe]),
-    "evaluate": (_evaluate, "Measure how well an encoder tells people apart.", [_data, _model_option, _pairs]),
+    "evaluate": (_evaluate, "Measure how well an encoder tells people apart.",
+                 [_data, _model_option, _pairs]),
     "enroll": (enroll, "Add people to a gallery; nothing is trained.  Then `calibrate`, then "
                "`identify`.", [_gallery_option, _enrolled, _at]),
     "calibrate": (calibrate, "Measure how near other people come on your own pictures, before "

@@ -20,12 +20,14 @@ SHOWN_RATE = 0.1                # of strangers named there: a small encoder at 0
 
 
 def evaluate(model, options):
-    """Verification on pairs by the 10-fold protocol, recognition from one picture each where names are known; plots."""
+    """Verification on pairs by the 10-fold protocol, recognition from one picture each where names
+    are known; plots."""
     check_matplotlib()
     pairs = pairs_to_ask(model, options)
     watch = Stopwatch()
     distances, pairs, paths, encodings = model.distances(pairs)
-    figures = {"pictures": len(paths), "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
+    figures = {"pictures": len(paths),
+               "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
     _say_verification(figures)
     threshold, following = _thresholds(model)
     figures["judged"] = _judge(distances, pairs.same, threshold, options)
@@ -42,7 +44,8 @@ def evaluate(model, options):
 
 
 def pairs_to_ask(model, options):
-    """The pairs that the options name, or pairs drawn from the people whom the model has not seen in training."""
+    """The pairs that the options name, or pairs drawn from the people whom the model has not seen
+    in training."""
     if options.pairs:
         pairs = read_pairs(options.pairs, options.data)
         known = sum(pairs.person(path) in model.seen for path in {*pairs.a, *pairs.b})
@@ -64,8 +67,10 @@ def unseen(model, options, with_second=2):
     names = set(people.names) - model.seen
     chosen = people.only(names)
     if not chosen.names or chosen.with_second < with_second:
-        raise ValueError(f"{options.data}: {chosen.with_second} of its {len(people.names):,} people have a second picture"
-                         + (f" and names that were not seen in training ({len(people.names) - len(names):,} were)"
+        raise ValueError(f"{options.data}: {chosen.with_second} of its {len(people.names):,} "
+                         "people have a second picture"
+                         + (" and names that were not seen in training "
+                            f"({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed, or --pairs")
     if model.seen:
         say(options, f"{len(chosen.names):,} people of {options.data} were not seen in training: "
@@ -155,12 +160,14 @@ def _draw(model, pairs, distances, figures, options):
     folder, threshold = options.output, figures["threshold"]
     plots.roc_curve(folder / "roc.png", {Path(options.model).stem: (distances, pairs.same)})
     plots.distance_histograms(folder / "distances.png", distances, pairs.same, threshold)
-    plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (model.read(pairs.a[i]), model.read(pairs.b[i])), distances,
+    plots.best_and_worst_pairs(folder / "pairs.png", lambda i: (model.read(pairs.a[i]),
+                                                                model.read(pairs.b[i])), distances,
                                pairs.same, threshold)
 
 
 def show(model, options):
-    """Enrol some people whom the encoder has never seen, one picture each, and ask; draw all of it, save the gallery."""
+    """Enrol some people whom the encoder has never seen, one picture each, and ask; draw all of it,
+    save the gallery."""
     rng, people = np.random.default_rng(options.seed), unseen(model, options)
     albums = _albums(model, people, rng)
     enrolled = list(albums)[:max(1, min(ENROLLED, len(albums) - STRANGERS))]
@@ -178,7 +185,8 @@ def show(model, options):
     gallery.save(path)
     asked = rng.permutation(enrolled[min(len(strangers), len(enrolled) - 1):] + strangers).tolist()
     impostors = strangers + enrolled
-    shown = [(claimed, 2) if i % 2 == 0 else (impostors[i // 2], 3) for i, claimed in enumerate(enrolled)]
+    shown = [(claimed, 2) if i % 2 == 0 else (impostors[i // 2], 3)
+             for i, claimed in enumerate(enrolled)]
     identified, verified = [], []
     for name in asked:
         view, picture = see(name, 1)

@@ -166,7 +166,8 @@ def calibrate(options):
     tau, pictures = gallery.threshold, max(1, len(gallery.people))
     each = per_comparison(gallery.false_accept_rate, pictures)
     answer(f"{shown(options.gallery)}: {_costs(gallery, calibrated)}; τ was {before:.4f}")
-    say(options, f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
+    say(options,
+        f"{impostors.pairs:,} pairs of {impostors.people:,} people were measured; they show rates "
         f"down to {impostors.least_rate:.2g} a comparison, and τ is for {each:.2g}"
         + ("" if each >= impostors.least_rate else
            ": extrapolated; more people would allow a larger τ, which knows more of those enrolled"
@@ -297,7 +298,8 @@ def _explained(options, model):
         if model is None:
             raise
         here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
-        raise ValueError(f"{error}; --model and --no-align say which encoder, here {here}") from None
+        raise ValueError(f"{error}; --model and --no-align say which encoder, here "
+                         f"{here}") from None
 
 
 def _files(options):

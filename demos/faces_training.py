@@ -39,14 +39,17 @@ def _defaults(function, names):
 
 
 ENCODER = _defaults(siamese_encoder, "size channels border widths features")
-RECIPE = _defaults(faces.train, "steps loss form margin mining people per_person learning_rate augmentation every patience "
+RECIPE = _defaults(faces.train, "steps loss form margin mining people per_person learning_rate "
+                                "augmentation every patience "
                                 "pretrain_steps pretrain_batch pretrain_learning_rate")
 
 DRAWN_ENCODER = {"size": 56, "channels": 3, "border": 2, "widths": [16, 32, 64], "features": 64}
 DRAWN_RECIPE = RECIPE | {
-    "pretrain_steps": 400, "pretrain_batch": 64, "steps": 200, "learning_rate": 3e-4, "people": 16, "every": 50,
+    "pretrain_steps": 400, "pretrain_batch": 64, "steps": 200, "learning_rate": 3e-4, "people": 16,
+    "every": 50,
     "patience": 5,
-    "augmentation": Augmentation(flip=0.5, rotation=10, zoom=0.1, stretch=0.05, shift=0.05, brightness=0.3, light=0.2,
+    "augmentation": Augmentation(flip=0.5, rotation=10, zoom=0.1, stretch=0.05, shift=0.05,
+                                 brightness=0.3, light=0.2,
                                  occlusion=0.2)}
 
 LEAST_MEASURED = 15             # people, to say how near others come
@@ -54,14 +57,17 @@ SHEET = 800                     # pixels that a sheet of augmented pictures is w
 
 
 def train(options, encoder_settings=ENCODER, recipe=RECIPE):
-    """Train as the options say, write the model and pictures of how it went, and return the figures."""
+    """Train as the options say, write the model and pictures of how it went, and return the
+    figures."""
     check_matplotlib()
-    encoder_settings, recipe = (_chosen(settings, options) for settings in (encoder_settings, recipe))
+    encoder_settings, recipe = (_chosen(settings, options)
+                                for settings in (encoder_settings, recipe))
     if options.no_augmentation:
         recipe["augmentation"] = None
     if recipe["steps"] + recipe["pretrain_steps"] == 0:
         raise ValueError("--steps and --pretrain-steps are both 0: there is nothing to train")
-    encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square", seed=options.seed)
+    encoder = siamese_encoder(**encoder_settings, nonnegative=recipe["loss"] == "chi_square",
+                              seed=options.seed)
     parts, crop = _parts(options), 1.0 if options.crop is None else options.crop
     pictures, validation = (_read(parts, part, encoder, crop, options)
                             for part in ("training", "validation"))
@@ -73,7 +79,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     recipe["people"] = min(recipe["people"], with_second)
     _show_augmentation(recipe["augmentation"], pictures, options)
 
-    model, path = Path(options.model), options.checkpoint or Path(options.model).with_suffix(".checkpoint.npz")
+    model = Path(options.model)
+    path = options.checkpoint or model.with_suffix(".checkpoint.npz")
     for file in model, path:
         file.parent.mkdir(parents=True, exist_ok=True)
     work = partial(faces.train, pictures=pictures, labels=parts.training.labels, seed=options.seed,
@@ -88,7 +95,8 @@ def train(options, encoder_settings=ENCODER, recipe=RECIPE):
     if result.stopped == "interrupted":
         _say_how_to_go_on(path, model)
         raise KeyboardInterrupt
-    times = {"training_seconds": watch.seconds, "training_processor_seconds": time.process_time() - processor}
+    times = {"training_seconds": watch.seconds,
+             "training_processor_seconds": time.process_time() - processor}
     notes = _notes(encoder, validation, parts.validation.labels, options.seed)
     seen = sorted(parts.training.names + parts.validation.names)
     save_encoder(model, encoder, crop=crop, seen=seen, aligned=options.align, **notes)
@@ -130,9 +138,12 @@ def _say_how_to_go_on(path, model):
 def _figures(parts, encoder, recipe, result):
     return {"people": len(parts.training.names), "pictures": len(parts.training.paths),
             "validation_people": len(parts.validation.names), "people_kept_apart": parts.kept,
-            "steps": result.history[-1]["step"], "best_step": result.best_step, "stopped": result.stopped,
-            "warnings": result.warnings, "validation_auc": max(row["validation"] for row in result.history),
-            "encoder": encoder.settings, "recipe": {name: str(value) for name, value in recipe.items()},
+            "steps": result.history[-1]["step"], "best_step": result.best_step,
+            "stopped": result.stopped,
+            "warnings": result.warnings,
+            "validation_auc": max(row["validation"] for row in result.history),
+            "encoder": encoder.settings,
+            "recipe": {name: str(value) for name, value in recipe.items()},
             "history": result.history}
 
 
@@ -167,20 +178,22 @@ def _parts(options):
 
 
 def _steps_that_fit(minutes, path, encoder, work, recipe):
-    """The numbers of steps, in the recipe's proportion, that take so many minutes by the time that a few of each kind
-    take; where there is a checkpoint at `path`, those of its run."""
+    """The numbers of steps, in the recipe's proportion, that take so many minutes by the time that
+    a few of each kind take; where there is a checkpoint at `path`, those of its run."""
     names = {"pretrain_steps": "softmax", "steps": recipe["loss"]}
     found = checkpoint.read(path)
     if found is not None:
         return {name: int(found[1]["identity"][name]) for name in names}
-    few, moments, untrained, watch = 6, {stage: [] for stage in names.values()}, encoder.state_dict(), Stopwatch()
+    few, moments = 6, {stage: [] for stage in names.values()}
+    untrained, watch = encoder.state_dict(), Stopwatch()
     short = {name: few for name in names if recipe[name]} | {"validation": None}
     tried = work(encoder, **recipe | short,
                  callback=lambda step: moments[step.stage].append(watch.seconds))
     if tried.stopped:
         raise KeyboardInterrupt
     encoder.load_state_dict(untrained)
-    whole = sum(recipe[name] * statistics.median(np.diff(moments[stage])) for name, stage in names.items() if recipe[name])
+    whole = sum(recipe[name] * statistics.median(np.diff(moments[stage]))
+                for name, stage in names.items() if recipe[name])
     share = (0.9 * 60 * minutes - watch.seconds) / whole            # a tenth is for validation
     return {name: max(1, int(share * recipe[name])) for name in names if recipe[name]}
 
@@ -194,7 +207,8 @@ class _Follow:
     def __call__(self, step):
         if self.bar is None:
             done = step.number - 1
-            self.bar = progress(step.total - done, f"training from step {done}" if done else "training", self.quiet)
+            self.bar = progress(step.total - done,
+                                f"training from step {done}" if done else "training", self.quiet)
         if step.row:
             self.score = f", validation {step.row['validation']:.1%}"
         self.bar.set_postfix_str(f"{step.stage} loss {step.loss:.3f}{self.score}")
@@ -225,7 +239,8 @@ def _show_augmentation(augmentation, pictures, options):
     """A contact sheet: some pictures, and below each what training makes of it."""
     rng = np.random.default_rng(options.seed)
     chosen = pictures[rng.choice(len(pictures), min(8, len(pictures)), replace=False)]
-    seen = [chosen] if augmentation is None else [chosen] + [augmentation(chosen, rng) for _ in range(5)]
+    seen = [chosen] if augmentation is None else [chosen] + [augmentation(chosen, rng)
+                                                             for _ in range(5)]
     sheet = contact_sheet(np.concatenate(seen), len(chosen))
     factor = max(1, round(SHEET / sheet.shape[1]))
     sheet = np.broadcast_to(sheet, (*sheet.shape[:2], 3)).repeat(factor, 0).repeat(factor, 1)
@@ -236,11 +251,15 @@ def _show_augmentation(augmentation, pictures, options):
 
 
 def _draw_history(history, path):
-    """Learning curves: one panel for each loss, since they have scales of their own, then what both stages share."""
+    """Learning curves: one panel for each loss, since they have scales of their own, then what both
+    stages share."""
     shown = {"active": "active", "spread": "spread", "near": "one person", "far": "two people"}
-    rows = [{"step": row["step"], "validation": row["validation"], f"{row['stage']} loss": row["loss"]}
-            | {name: row[key] for key, name in shown.items() if row["stage"] != "softmax"} for row in history]
+    rows = [{"step": row["step"], "validation": row["validation"],
+             f"{row['stage']} loss": row["loss"]}
+            | {name: row[key] for key, name in shown.items() if row["stage"] != "softmax"}
+            for row in history]
     panels = {name: [name] for name in dict.fromkeys(f"{row['stage']} loss" for row in history)}
-    panels |= {"share active; spread": ["active", "spread"], "mean distance\nof the chosen": ["one person", "two people"],
+    panels |= {"share active; spread": ["active", "spread"],
+               "mean distance\nof the chosen": ["one person", "two people"],
                "area under the ROC,\nvalidation people": ["validation"]}
     learning_curves(path, rows, panels)

@@ -4,8 +4,9 @@
     python -m demos.one_shot train --background images_background_small1.zip --model characters.npz
     python -m demos.one_shot evaluate --runs all_runs --model characters.npz
 
-The first line invents alphabets, learns from some of them, and is then examined on others that it has never seen: twenty
-new characters, one example of each, to which does this one belong?  The others do the same with Omniglot's files.
+The first line invents alphabets, learns from some of them, and is then examined on others that it
+has never seen: twenty new characters, one example of each, to which does this one belong?  The
+others do the same with Omniglot's files.
 """
 from pathlib import Path
 
@@ -30,7 +31,8 @@ from minidl.models.characters import CharacterEncoder, character_encoder
 from minidl.oneshot import distances, draw_runs, one_shot, train
 
 STEPS, QUICK_STEPS = 1500, 200
-BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in ((0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40)))
+BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in ((0, 0, 0), (150, 150, 150),
+                                                             (20, 120, 60), (200, 30, 40)))
 SIDE = 56                       # pixels of a character in the picture
 
 
@@ -59,19 +61,26 @@ def main(arguments=None):
 def _options(arguments):
     parser = Parser("one_shot", "Learn to recognise handwritten characters from one example each.")
     add = parser.add_argument
-    add("action", nargs="?", choices=["train", "evaluate"], help="neither: both, on characters invented by a generator")
-    add("--background", nargs="+", type=Path, metavar="ZIP|FOLDER", help="train: alphabets, alphabet/character/NAME.png")
+    add("action", nargs="?", choices=["train", "evaluate"],
+        help="neither: both, on characters invented by a generator")
+    add("--background", nargs="+", type=Path, metavar="ZIP|FOLDER",
+        help="train: alphabets, alphabet/character/NAME.png")
     add("--runs", type=Path, metavar="FOLDER", help="evaluate: one-shot runs in Omniglot's format")
-    add("--model", type=Path, metavar="FILE", help="where train writes and evaluate reads the encoder (.npz)")
-    add("--steps", type=int, help=f"episodes to train for (default: {STEPS}; {QUICK_STEPS} on invented characters)")
+    add("--model", type=Path, metavar="FILE",
+        help="where train writes and evaluate reads the encoder (.npz)")
+    add("--steps", type=int,
+        help=f"episodes to train for (default: {STEPS}; {QUICK_STEPS} on invented characters)")
     options = parser.parse_args(arguments)
-    needs = {"train": ("background", "model"), "evaluate": ("runs", "model"), None: ()}[options.action]
+    needs = {"train": ("background", "model"), "evaluate": ("runs", "model"),
+             None: ()}[options.action]
     for name in ("background", "runs", "model", "steps"):
         given = getattr(options, name) is not None
         if name in needs and not given:
             parser.error(f"{options.action} needs --{name}")
-        if given and name not in (*needs, "model") and not (name == "steps" and options.action != "evaluate"):
-            parser.error(f"--{name} is not for " + (options.action or "invented characters; say train or evaluate first"))
+        if given and name not in (*needs, "model") and not (name == "steps"
+                                                            and options.action != "evaluate"):
+            parser.error(f"--{name} is not for "
+                         + (options.action or "invented characters; say train or evaluate first"))
     if options.steps is None:
         options.steps = STEPS if options.action else QUICK_STEPS
     if options.steps < 1:
@@ -85,7 +94,8 @@ def _characters(options):
     if options.action == "train":
         return read_characters(*options.background), None
     learned, unseen = np.random.default_rng(options.seed).spawn(2)
-    return drawn_characters(8, 20, seed=learned), draw_runs(drawn_characters(4, 20, seed=unseen), 8, 20, options.seed)
+    return drawn_characters(8, 20, seed=learned), draw_runs(drawn_characters(4, 20, seed=unseen), 8,
+                                                            20, options.seed)
 
 
 def _train(background, options):
@@ -95,12 +105,14 @@ def _train(background, options):
 
     def follow(step):
         recent[:] = [*recent[-99:], step]
-        bar.set_postfix_str(f"loss {_mean(recent, 'loss'):.3f}, {_mean(recent, 'accuracy'):.0%} right")
+        bar.set_postfix_str(f"loss {_mean(recent, 'loss'):.3f}, {_mean(recent, 'accuracy'):.0%} "
+                            "right")
         bar.update()
 
     train(encoder, background, steps=options.steps, seed=rng, callback=follow)
     bar.close()
-    return encoder, {"background": [str(path) for path in options.background or ["invented"]], "steps": options.steps,
+    return encoder, {"background": [str(path) for path in options.background or ["invented"]],
+                     "steps": options.steps,
                      "characters": len(background.names), "pictures": len(background.pictures),
                      "training_seconds": watch.seconds, "loss": _mean(recent, "loss"),
                      "training_accuracy": _mean(recent, "accuracy")}
@@ -117,13 +129,15 @@ def _examine(encoder, runs, options):
     seconds, path = watch.seconds, options.output / "one_shot.png"
     errors = {name: 100 * float(1 - accuracy) for name, accuracy in zip(runs, result.accuracies)}
     low, high = (100 * (1 - share) for share in reversed(result.interval))
-    save_image(path, _sheet(runs, {name: found[name].argmin(axis=1) for name in runs}, list(runs)[:4]))
+    save_image(path,
+               _sheet(runs, {name: found[name].argmin(axis=1) for name in runs}, list(runs)[:4]))
     say(options, *(f"{name}: {error:.1f} % wrong" for name, error in errors.items()))
     chance = 100 - 100 / len(next(iter(runs.values())).training)
     answer(f"all {len(errors)} runs: {100 * result.error:.2f} % wrong (95 % interval {low:.1f} to "
            f"{high:.1f}; by chance: {chance:.0f} %)")
     say(options, path)
-    return {"errors_percent": errors, "mean_error_percent": 100 * result.error, "interval_percent": [low, high],
+    return {"errors_percent": errors, "mean_error_percent": 100 * result.error,
+            "interval_percent": [low, high],
             "examination_seconds": seconds}
 
 

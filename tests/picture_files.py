@@ -1,4 +1,5 @@
-"""For the tests of files: a picture, what pictures are compared by, and how a bad file is refused."""
+"""For the tests of files: a picture, what pictures are compared by, and how a bad file is
+refused."""
 import warnings
 
 import numpy as np
@@ -8,9 +9,11 @@ from minidl.data import load_image
 
 
 def smooth(height=20, width=30):
-    """A picture without sharp edges: red grows to the right, green downwards, blue along the diagonal."""
+    """A picture without sharp edges: red grows to the right, green downwards, blue along the
+    diagonal."""
     y, x = np.mgrid[:height, :width]
-    return np.stack([x * 255 // (width - 1), y * 255 // (height - 1), (x + y) * 255 // (width + height - 2)],
+    return np.stack([x * 255 // (width - 1), y * 255 // (height - 1),
+                     (x + y) * 255 // (width + height - 2)],
                     axis=-1).astype(np.uint8)
 
 
@@ -25,7 +28,8 @@ def check_picture(picture, shape):
 
 
 def refused(path, *words, read=load_image):
-    """Reading raises one ValueError, in one line and without a warning, that names the file and says `words`."""
+    """Reading raises one ValueError, in one line and without a warning, that names the file and
+    says `words`."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         with pytest.raises(ValueError) as caught:

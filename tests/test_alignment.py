@@ -20,7 +20,8 @@ def carried(transform, points):
 
 
 def landmarks(transform, side=100):
-    """68 points: the mean face, `side` pixels wide, carried; the jaw, which is not used, anywhere."""
+    """68 points: the mean face, `side` pixels wide, carried; the jaw, which is not used,
+    anywhere."""
     return carried(transform, np.concatenate([np.full((17, 2), -7.0), side * MEAN_FACE]))
 
 
@@ -28,7 +29,8 @@ def test_the_published_vector():
     points = landmarks(1.5 * np.array([[.8, -.6, 0], [.6, .8, 0]]) + [[0, 0, 30], [0, 0, 40]])
     points[33] += 3, -2
     np.testing.assert_allclose(chip_transform(points), [[1.19914179, -0.89871267, 22.55900886],
-                                                        [0.89871267, 1.19914179, -12.40171554]], atol=1e-8)
+                                                        [0.89871267, 1.19914179, -12.40171554]],
+                               atol=1e-8)
 
 
 def test_the_used_points():
@@ -37,11 +39,13 @@ def test_the_used_points():
     assert (MEAN_FACE > 0).all() and (MEAN_FACE < 1).all()
     # brows above eyes above nose above lips, and left of the picture before right
     brows, eyes, lips = MEAN_FACE[:10], MEAN_FACE[19:31], MEAN_FACE[31:]
-    assert brows[:, 1].max() < eyes[:, 1].min() and eyes[:, 1].max() < MEAN_FACE[16, 1] < lips[:, 1].min()
+    assert brows[:, 1].max() < eyes[:, 1].min() and eyes[:,
+                                                         1].max() < MEAN_FACE[16, 1] < lips[:, 1].min()
     assert brows[:5, 0].max() < brows[5:, 0].min() and eyes[:6, 0].max() < eyes[6:, 0].min()
 
 
-@given(st.floats(0.01, 100), st.floats(-3.1, 3.1), st.tuples(NAMES, NAMES), st.integers(0, 2 ** 32 - 1), st.integers(2, 40))
+@given(st.floats(0.01, 100), st.floats(-3.1, 3.1), st.tuples(NAMES, NAMES),
+       st.integers(0, 2 ** 32 - 1), st.integers(2, 40))
 def test_known_similarities_are_found_again(scale, angle, shift, seed, count):
     source = np.random.default_rng(seed).standard_normal((count, 2))
     expected = matrix(scale, angle, shift)
@@ -99,10 +103,12 @@ def test_a_plane_is_sampled_exactly(scale, angle, right, down):
 
 @pytest.mark.parametrize("scale", [1.5, 2, 3.0, 7.3])
 def test_a_shrunk_plane_keeps_its_middles(scale):
-    """The samples lie evenly around a pixel's centre, so their mean on a plane is its value there."""
+    """The samples lie evenly around a pixel's centre, so their mean on a plane is its value
+    there."""
     found = sampled(ramp(200, 200), matrix(scale, 0.3, (50, 30)), 12)
     x, y = np.mgrid[:12, :12][::-1]
-    np.testing.assert_allclose(found[..., :2], carried(matrix(scale, 0.3, (50, 30)), np.stack([x, y], -1)), atol=1e-3)
+    np.testing.assert_allclose(found[..., :2], carried(matrix(scale, 0.3, (50, 30)),
+                                                       np.stack([x, y], -1)), atol=1e-3)
 
 
 def test_shrinking_misses_nothing():
@@ -146,22 +152,23 @@ def test_a_chip_does_not_change_as_the_picture_turns(angle, scale):
 
 @given(st.floats(-3, 3), st.floats(0.01, 100))
 def test_how_unlike_a_face_points_lie(angle, scale):
-    """0 for the mean face however it lies; and one point that is moved by m mean faces gives m / √33,
-    less what the similarity makes up for."""
+    """0 for the mean face however it lies; and one point that is moved by m mean faces gives m /
+    √33, less what the similarity makes up for."""
     transform = matrix(scale, angle, (5, -9))
     points = landmarks(transform, 1)
     assert misfit(points) == pytest.approx(0, abs=1e-9)
     moved = points.copy()
     moved[30] = carried(transform, MEAN_FACE[None, 13] + [0, 0.3])[0]
     assert 0.9 * 0.3 / 33 ** 0.5 < misfit(moved) < 0.3 / 33 ** 0.5
-    assert misfit(points * [-1, 1]) > 0.1                   # a mirrored face has its points elsewhere
+    assert misfit(points * [-1, 1]) > 0.1  # a mirrored face has its points elsewhere
     assert misfit(np.ones((68, 2))) == np.inf
 
 
 def test_black_outside():
     points = landmarks(matrix(1, 0, (-40, 10)), 80)
     found = chip(np.full((100, 100, 3), 200, "uint8"), points, 100)
-    assert found[0].max() == 0 and found[:, 0].max() == 0 and found[60, 90].min() == pytest.approx(200)
+    assert found[0].max() == 0 and found[:, 0].max() == 0 and found[60,
+                                                                    90].min() == pytest.approx(200)
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 40, 1), (40, 40, 3), (1, 1, 3), (1, 300)])
@@ -179,15 +186,18 @@ def test_points_in_one_place_give_one_colour():
 
 
 @pytest.mark.parametrize("arguments, error, words", [
-    ({"landmarks": np.zeros((5, 2))}, ValueError, r"must be 68 points \(68, 2\), got shape \(5, 2\)"),
+    ({"landmarks": np.zeros((5, 2))}, ValueError,
+     r"must be 68 points \(68, 2\), got shape \(5, 2\)"),
     ({"landmarks": np.full((68, 2), np.nan)}, ValueError, "finite"),
     ({"size": 0}, ValueError, "size must be at least 1 pixel"),
     ({"padding": -0.1}, ValueError, "padding not negative"),
-    ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError, r"chip: picture must be .* got \(9, 9, 4\)"),
+    ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError,
+     r"chip: picture must be .* got \(9, 9, 4\)"),
     ({"picture": np.zeros((0, 9, 3), "uint8")}, ValueError, "chip: picture"),
     ({"picture": np.zeros((9, 9, 3), int)}, TypeError, "uint8 or floating-point"),
 ])
 def test_what_makes_no_chip(arguments, error, words):
-    given_ = {"picture": np.zeros((9, 9, 3), "uint8"), "landmarks": landmarks(matrix(1, 0, (0, 0)), 9)} | arguments
+    given_ = {"picture": np.zeros((9, 9, 3), "uint8"),
+              "landmarks": landmarks(matrix(1, 0, (0, 0)), 9)} | arguments
     with pytest.raises(error, match=words):
         chip(**given_)

@@ -1,4 +1,5 @@
-"""Augmentation: each setting does what its line says, nothing else, and the same for the same seed."""
+"""Augmentation: each setting does what its line says, nothing else, and the same for the same
+seed."""
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -18,7 +19,8 @@ def smooth(n=4, side=24, channels=1):
 
 @given(seed=st.integers(0, 9999), shape=st.tuples(*map(st.integers, (0, 1, 1, 1), (3, 9, 9, 3))))
 @pytest.mark.parametrize("augmentation", [FACES, DRAWINGS,
-                                          Augmentation(crop=0.9, blur=3, noise=20, occlusion=1, occlusion_size=1)])
+                                          Augmentation(crop=0.9, blur=3, noise=20, occlusion=1,
+                                                       occlusion_size=1)])
 def test_any_batch_keeps_its_shape_and_range(augmentation, seed, shape):
     pictures = np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
     before = pictures.copy()
@@ -74,7 +76,8 @@ def test_a_rotation_keeps_the_distance_from_the_centre():
 
 def test_a_rotation_is_rigid_in_a_picture_that_is_not_square():
     x = np.repeat(np.pad(spot(20, 30), ((0, 0), (0, 0), (20, 20), (0, 0))), 50, 0)
-    moved = np.array([centre_of_mass(y[:, :, 0]) for y in Augmentation(rotation=40, background=0)(x, 0)]) - (20, 40)
+    moved = np.array([centre_of_mass(y[:, :, 0])
+                      for y in Augmentation(rotation=40, background=0)(x, 0)]) - (20, 40)
     np.testing.assert_allclose(np.hypot(*moved.T), 10, atol=0.1)
 
 
@@ -85,7 +88,8 @@ def test_a_zoom_changes_distances_by_up_to_its_factor():
 
 
 def test_stretch_and_shear():
-    across, down = (places(Augmentation(stretch=0.21, background=0), *place) for place in ((20, 30), (30, 20)))
+    across, down = (places(Augmentation(stretch=0.21, background=0), *place)
+                    for place in ((20, 30), (30, 20)))
     assert 10.7 < across[:, 1].max() <= 11.1 and np.allclose(across[:, 0], 0, atol=0.05)
     np.testing.assert_allclose(across[:, 1] * down[:, 0], 100, rtol=0.02)       # wider is lower
     slanted = places(Augmentation(shear=0.5, background=0), 30, 20)
@@ -95,7 +99,7 @@ def test_stretch_and_shear():
 def test_a_crop_stays_inside_of_the_picture():
     x = np.random.default_rng(0).uniform(50, 100, (40, 20, 20, 1))
     y = Augmentation(crop=0.5, background=255)(x, 0)
-    assert y.max() < 150                                            # no background comes in, but for half a pixel of it
+    assert y.max() < 150  # no background comes in, but for half a pixel of it
     wide = places(Augmentation(crop=0.5, background=0), 20, 20, 100)
     assert abs(wide).max() > 5
 
@@ -122,7 +126,8 @@ def test_blur_smooths_each_picture_and_each_colour_by_itself():
     y = Augmentation(blur=2)(x, 0)
     np.testing.assert_allclose(y[:, :, :, 1], 90, rtol=1e-6)
     np.testing.assert_allclose(y.mean((1, 2)), x.mean((1, 2)), rtol=0.1)
-    left = y[:, :, :, 0].std((1, 2)) / x[:, :, :, 0].std((1, 2))             # sharp, to what a deviation of 2 leaves
+    # sharp, to what a deviation of 2 leaves
+    left = y[:, :, :, 0].std((1, 2)) / x[:, :, :, 0].std((1, 2))
     assert 0.1 < left.min() < 0.3 and 0.9 < left.max() <= 1
 
 
@@ -160,7 +165,8 @@ def test_augmentation_refuses():
         (lambda: Augmentation(rotation=-3), "rotation must be from 0 to 360, got -3"),
         (lambda: Augmentation(blur=1e6), "blur must be from 0 to 100, got 1000000.0"),
         (lambda: Augmentation(background=300), "background must be from 0 to 255, got 300"),
-        (lambda: FACES(np.zeros((4, 4)), 0), r"pictures must be \(N, H, W, C\), got shape \(4, 4\)"),
+        (lambda: FACES(np.zeros((4, 4)), 0),
+         r"pictures must be \(N, H, W, C\), got shape \(4, 4\)"),
         (lambda: contact_sheet(np.zeros((0, 4, 4, 1))), "contact_sheet: needs pictures"),
         (lambda: contact_sheet(np.zeros((1, 4, 4, 1)), columns=0), "columns ≥ 1"),
     ]:
@@ -174,5 +180,6 @@ def test_a_contact_sheet_shows_every_picture():
     x = np.stack([np.full((3, 5, 3), 10.0 * i) for i in range(1, 6)])
     sheet = contact_sheet(x, columns=2, gap=1)
     assert sheet.shape == (3 * 4 - 1, 2 * 6 - 1, 3) and sheet.dtype == np.uint8
-    assert np.all(sheet[4:7, 6:11] == 40) and np.all(sheet[3] == 255) and np.all(sheet[8:, 6:] == 255)
+    assert np.all(sheet[4:7, 6:11] == 40) and np.all(sheet[3]
+                                                     == 255) and np.all(sheet[8:, 6:] == 255)
     assert contact_sheet(x[:1] + 300).shape == (3, 5, 3)

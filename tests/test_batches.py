@@ -17,7 +17,8 @@ def test_each_index_comes_once(length, batch_size, drop_last, seed):
     numbers, squares = np.arange(length), np.arange(length)[:, None] ** 2
     loop = batches(numbers, squares, batch_size=batch_size, rng=seed, drop_last=drop_last)
     got = list(loop)
-    assert len(got) == len(loop) == (length // batch_size if drop_last else math.ceil(length / batch_size))
+    assert len(got) == len(loop) == (length // batch_size if drop_last
+                                     else math.ceil(length / batch_size))
     assert all(len(x) == batch_size for x, _ in got[:-1])
     assert all((y == x[:, None] ** 2).all() and len(x) == len(y) > 0 for x, y in got)
     seen = [int(n) for x, _ in got for n in x]
@@ -31,7 +32,8 @@ def test_each_index_comes_once(length, batch_size, drop_last, seed):
 def test_the_same_seed_gives_the_same_order(length, batch_size, drop_last, seed):
     options = {"batch_size": batch_size, "drop_last": drop_last}
     numbers = np.arange(length)
-    first, second = (batches(numbers, rng=rng, **options) for rng in (seed, np.random.default_rng(seed)))
+    first, second = (batches(numbers, rng=rng, **options)
+                     for rng in (seed, np.random.default_rng(seed)))
     for _ in range(2):
         for a, b in zip(first, second, strict=True):
             assert (a == b).all()
@@ -50,10 +52,12 @@ def test_without_shuffling_batches_are_views():
 
 
 @pytest.mark.parametrize("arrays, batch_size, kind, message", [
-    ([], 4, ValueError, "one or more"), ([np.zeros(3), np.zeros(4)], 4, ValueError, r"lengths \[3, 4\]"),
+    ([], 4, ValueError, "one or more"),
+    ([np.zeros(3), np.zeros(4)], 4, ValueError, r"lengths \[3, 4\]"),
     ([{"a": 1}], 1, TypeError, r"arrays\[0\] must be an array, .*, got dict"),
     ([np.zeros(3), np.float32(1)], 1, TypeError, r"arrays\[1\] must be .*, got float32"),
-    ([np.zeros(3)], 0, ValueError, "at least 1, got 0"), ([np.zeros(3)], 2.0, TypeError, "whole number, got 2.0")])
+    ([np.zeros(3)], 0, ValueError, "at least 1, got 0"),
+    ([np.zeros(3)], 2.0, TypeError, "whole number, got 2.0")])
 def test_batches_refuses(arrays, batch_size, kind, message):
     with pytest.raises(kind, match=f"^batches: .*{message}"):
         batches(*arrays, batch_size=batch_size)

@@ -20,10 +20,12 @@ def encoded(tmp_path, extension, **options):
 
 
 def cut_points(length):
-    return sorted({*range(1, 40), *range(40, length - 40, max(1, length // 60)), *range(length - 40, length)})
+    return sorted({*range(1, 40), *range(40, length - 40, max(1, length // 60)),
+                   *range(length - 40, length)})
 
 
-@pytest.mark.parametrize("extension, options", [("png", {}), ("jpg", {}), ("jpg", {"progressive": True}), ("webp", {}),
+@pytest.mark.parametrize("extension, options",
+                         [("png", {}), ("jpg", {}), ("jpg", {"progressive": True}), ("webp", {}),
                                                 ("tiff", {})])
 def test_truncated_at_many_points(tmp_path, extension, options):
     exif = Image.Exif()
@@ -75,19 +77,24 @@ def test_not_a_picture(tmp_path):
 
 
 def test_formats_that_would_start_another_program_are_not_opened(tmp_path):
-    (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    (tmp_path / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 "
+                                          b"9\n%%EndComments\nshowpage\n")
     refused(tmp_path / "script.png", "none of PNG, JPEG")
 
 
 def png_header(width, height):
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I",
+                                                                        zlib.crc32(kind + data))
+    return (b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
             + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
 
 
-@pytest.mark.parametrize("width, height, reason", [(100_000, 100_000, "pixels"), (12_000, 10_000, "12000 x 10000"),
-                                                   (8001, 8000, "max_pixels = 64,000,000"), (0, 5, "no pixels"),
+@pytest.mark.parametrize("width, height, reason",
+                         [(100_000, 100_000, "pixels"), (12_000, 10_000, "12000 x 10000"),
+                                                   (8001, 8000, "max_pixels = 64,000,000"),
+                          (0, 5, "no pixels"),
                                                    (5, 0, "no pixels")])
 def test_absurd_sizes_are_refused_from_the_header(tmp_path, monkeypatch, width, height, reason):
     monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("decoded"))
@@ -310,7 +317,8 @@ def test_a_missing_file_or_a_folder_is_an_os_error(tmp_path):
 
 def test_a_user_error_leaves_the_block_as_it_is_said(tmp_path):
     Image.fromarray(smooth()).save(tmp_path / "picture.png")
-    for size, kind in [(0, ValueError), (-4, ValueError), (2.5, TypeError), ("64", TypeError), (True, TypeError),
+    for size, kind in [(0, ValueError), (-4, ValueError), (2.5, TypeError), ("64", TypeError),
+                       (True, TypeError),
                        ((4, 5, 6), TypeError), ((4, 0), ValueError)]:
         with pytest.raises(kind, match="^resize: size must"):
             load_image(tmp_path / "picture.png", size=size)

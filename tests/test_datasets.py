@@ -56,7 +56,8 @@ def test_bad_idx(tmp_path, content, message, suffix):
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_truncated_idx(tmp_path, suffix):
-    path = write_idx(tmp_path / f"labels{suffix}", idx_bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8)))
+    path = write_idx(tmp_path / f"labels{suffix}",
+                     idx_bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8)))
     whole = path.read_bytes()
     for length in range(0, len(whole), 5):
         path.write_bytes(whole[:length])
@@ -64,7 +65,8 @@ def test_truncated_idx(tmp_path, suffix):
 
 
 def test_damaged_gzip(tmp_path):
-    path = write_idx(tmp_path / "labels.gz", idx_bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8)))
+    path = write_idx(tmp_path / "labels.gz",
+                     idx_bytes(np.random.default_rng(0).integers(0, 256, 300, np.uint8)))
     whole = bytearray(path.read_bytes())
     for position in range(10, len(whole), 7):
         damaged = whole.copy()
@@ -78,7 +80,8 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
     path = write_idx(tmp_path / "bomb.gz", header + bytes(50_000_000))
     assert path.stat().st_size < 300_000
     refused(path, "9 bytes, and more follow", read=read_idx)
-    honest = write_idx(tmp_path / "honest.gz", struct.pack(">BBBBI", 0, 0, 8, 1, 50_000_000) + bytes(50_000_000))
+    honest = write_idx(tmp_path / "honest.gz",
+                       struct.pack(">BBBBI", 0, 0, 8, 1, 50_000_000) + bytes(50_000_000))
     with pytest.raises(ValueError, match="50,000,000 bytes, and at most 1,000,000 are possible"):
         read_idx(honest, max_bytes=1_000_000)
     with pytest.raises(ValueError, match="50,000,000 bytes, and at most 16,777,216 are possible"):
@@ -111,7 +114,8 @@ def write_dataset(folder, suffix="", **replace):
               "train-labels-idx1-ubyte": rng.integers(0, 10, 12, np.uint8),
               "t10k-images-idx3-ubyte": rng.integers(0, 256, (5, 28, 28), np.uint8),
               "t10k-labels-idx1-ubyte": rng.integers(0, 10, 5, np.uint8)}
-    arrays = {name: replace.get(name.split("-")[0] + "_" + name.split("-")[1], array) for name, array in arrays.items()}
+    arrays = {name: replace.get(name.split("-")[0] + "_" + name.split("-")[1], array)
+              for name, array in arrays.items()}
     for name, array in arrays.items():
         write_idx(folder / f"{name}{suffix}", idx_bytes(array))
     return list(arrays.values())
@@ -141,18 +145,23 @@ def test_data_sets_that_do_not_fit_together(tmp_path, replace, words):
 def test_a_missing_file_of_a_data_set(tmp_path):
     write_dataset(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(FileNotFoundError, match=r"t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in "):
+    with pytest.raises(FileNotFoundError,
+                       match=r"t10k-labels-idx1-ubyte or t10k-labels-idx1-ubyte.gz in "):
         load_idx_dataset(tmp_path)
-    with pytest.raises(FileNotFoundError, match="package dataset-fashion-mnist.*four IDX files") as caught:
+    with pytest.raises(FileNotFoundError,
+                       match="package dataset-fashion-mnist.*four IDX files") as caught:
         fashion_mnist(tmp_path / "nowhere")
     assert "nowhere" in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not Path(datasets.FASHION_MNIST_FOLDER).exists(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not Path(datasets.FASHION_MNIST_FOLDER).exists(),
+                    reason="dataset-fashion-mnist is not installed")
 def test_the_real_fashion_mnist():
     dataset = fashion_mnist()
-    assert dataset.train_images.shape == (60_000, 28, 28) and dataset.test_images.shape == (10_000, 28, 28)
-    assert (np.bincount(dataset.train_labels) == 6000).all() and (np.bincount(dataset.test_labels) == 1000).all()
+    assert dataset.train_images.shape == (60_000, 28,
+                                          28) and dataset.test_images.shape == (10_000, 28, 28)
+    assert (np.bincount(dataset.train_labels) == 6000).all() and (np.bincount(dataset.test_labels)
+                                                                  == 1000).all()
 
 
 def test_mnist_digits(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
-"""demos.faces as a user meets it: the whole story, each command on its results, and what is said to mistakes."""
+"""demos.faces as a user meets it: the whole story, each command on its results, and what is said to
+mistakes."""
 from concurrent.futures import ThreadPoolExecutor
 import json
 import os
@@ -25,7 +26,8 @@ from tests.test_demos import ROOT, fails
 
 pytest.importorskip("matplotlib")
 SMALL = ["--size", "24", "--pretrain-steps", "4", "--steps", "4", "--every", "2", "--people", "4"]
-PLOTS = {"augmentation", "training", "roc", "distances", "pairs", "cmc", "map", "faces", "astronaut"}
+PLOTS = {"augmentation", "training", "roc", "distances", "pairs", "cmc", "map", "faces",
+         "astronaut"}
 
 
 def call(*arguments):
@@ -75,12 +77,14 @@ def test_the_story(story, known):
     folder, figures = story
     assert {path.stem for path in folder.glob("*.png")} == PLOTS
     training, evaluation = figures["training"], figures["evaluation"]
-    assert (training["people"], training["validation_people"], training["people_kept_apart"]) == (26, 6, 8)
+    assert (training["people"], training["validation_people"],
+            training["people_kept_apart"]) == (26, 6, 8)
     assert training["steps"] == 8 and [row["step"] for row in training["history"]] == [2, 4, 6, 8]
     assert evaluation["pictures"] == 24 and evaluation["pairs"] == 48 and evaluation["recognition"]["people"] == 8
     answers = figures["answers"]
     seen = set(md.models.load_encoder(folder / "encoder.npz").notes["seen"])
-    assert len(seen) == 32 and not seen & {*answers["enrolled"], *(name for name, *_ in answers["identified"])}
+    assert len(seen) == 32 and not seen & {*answers["enrolled"],
+                                           *(name for name, *_ in answers["identified"])}
     assert not list(folder.glob("*checkpoint*"))
     with Image.open(folder / "faces.png") as picture:
         assert picture.width > 500
@@ -90,7 +94,8 @@ def test_the_story_on_photographs(att, tmp_path, capsys):
     """AT&T's layout, with pairs that are kept out of training."""
     people = read_people(att).only({"s1", "s2"})
     write_pairs(tmp_path / "pairs.csv", pairs_of(people, 12, 0), att)
-    faces.main(["--data", str(att), "--pairs", str(tmp_path / "pairs.csv"), "--output", str(tmp_path), *SMALL])
+    faces.main(["--data", str(att), "--pairs", str(tmp_path / "pairs.csv"), "--output",
+                str(tmp_path), *SMALL])
     notes = md.models.load_encoder(tmp_path / "encoder.npz").notes
     assert notes["seen"] == [f"s{i}" for i in range(3, 9)]
     said = capsys.readouterr()
@@ -105,9 +110,11 @@ def test_verify_and_identify(story, known, tmp_path, capsys):
     pictures = {name: sorted((people / name).iterdir()) for name in names}
     for name in names:
         assert call("enroll", "--gallery", gallery, name, *pictures[name], *common)["enrolled"] == 3
-    found = call("identify", "--gallery", gallery, people / names[0], pictures[names[1]][1], *common)
+    found = call("identify", "--gallery", gallery, people / names[0], pictures[names[1]][1],
+                 *common)
     assert [answer["name"] for answer in found["answers"]] == [names[0]] * 3 + [names[1]]
-    assert all(answer["distance"] < 1e-5 < answer["runner_up_distance"] for answer in found["answers"])
+    assert all(answer["distance"] < 1e-5 < answer["runner_up_distance"]
+               for answer in found["answers"])
     said = call("verify", "--gallery", gallery, names[0], pictures[names[0]][0], *common)["answers"]
     assert said[0]["accepted"] and said[0]["claimed"] == names[0]
 
@@ -135,7 +142,8 @@ def test_somebody_unknown(known, tmp_path, capsys):
     assert capsys.readouterr().out.count(f"not recognized (nearest {first.name} ") == 3
     answer = call("identify", "--gallery", gallery, second, *common)["answers"][0]
     assert answer["name"] is None and answer["nearest"] == first.name
-    assert answer["runner_up"] is None and answer["runner_up_distance"] is None         # infinity is not JSON
+    # infinity is not JSON
+    assert answer["runner_up"] is None and answer["runner_up_distance"] is None
 
 
 def test_a_folder_is_enrolled_and_calibrated(known, tmp_path):
@@ -161,7 +169,8 @@ def test_a_folder_is_enrolled_and_calibrated(known, tmp_path):
                    "--pairs", tmp_path / "pairs.csv", *common)
     assert figures["impostors"]["pairs"] == 40
     write_pairs(tmp_path / "few.csv", pairs_of(everybody, 20, 0), people)
-    few = call("calibrate", "--gallery", gallery, "--data", people, "--pairs", tmp_path / "few.csv", *common)
+    few = call("calibrate", "--gallery", gallery, "--data", people, "--pairs", tmp_path / "few.csv",
+               *common)
     assert few["impostors"]["pairs"] == 10 and few["calibrated"] and few["same_pairs"] == 10
     assert figures["false_accept_rate"] == 0.99                                 # as stated before
 
@@ -284,7 +293,8 @@ def test_all_pictures_that_cannot_be_used_are_named(known, tmp_path, capsys):
 def test_nobody_reads_on(story):
     """`… list | head -1`, with a reader who has gone."""
     folder, _ = story
-    command = [sys.executable, "-m", "demos.faces", "list", "--gallery", str(folder / "gallery.npz"),
+    command = [sys.executable, "-m", "demos.faces", "list", "--gallery",
+               str(folder / "gallery.npz"),
                "--model", str(folder / "encoder.npz"), "--output", str(folder / "later")]
     reading, writing = os.pipe()
     os.close(reading)
@@ -349,31 +359,37 @@ def test_two_enrol_into_one_gallery_at_once(known, tmp_path):
 
 
 def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(faces_evaluation, "_draw", lambda *_: None)         # which takes seconds, and the story has tested
+    # which takes seconds, and the story has tested
+    monkeypatch.setattr(faces_evaluation, "_draw", lambda *_: None)
     folder, figures = story
     common, people = known
     again = call("evaluate", "--data", people, *common)
     judged = again["judged"]
     assert judged["different_pairs"] + judged["same_pairs"] == again["pairs"] and "unaligned" not in again
     low, high = judged["false_accept_interval"]
-    assert low <= judged["false_accept_rate"] <= high and again["open_set"] is None             # 8 people are too few
+    # 8 people are too few
+    assert low <= judged["false_accept_rate"] <= high and again["open_set"] is None
     assert again["accuracy"] == figures["evaluation"]["accuracy"] and again["auc"] == figures["evaluation"]["auc"]
     everybody = read_people(people)
     write_pairs(tmp_path / "all.csv", pairs_of(everybody, 40, 0), people)
     call("evaluate", "--data", people, "--pairs", tmp_path / "all.csv", *common)
     assert "names that were seen in training" in capsys.readouterr().err
-    for i, path in enumerate(everybody.paths[:6]):              # in one folder: names say nothing, pairs are still judged
+    # in one folder: names say nothing, pairs are still judged
+    for i, path in enumerate(everybody.paths[:6]):
         (tmp_path / "flat" / "x").mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "flat" / "x" / f"{i}.jpg")
-    (tmp_path / "flat.csv").write_text("image_a,image_b,same\nx/0.jpg,x/1.jpg,1\nx/0.jpg,x/3.jpg,0\nx/3.jpg,x/4.jpg,1\n"
+    (tmp_path
+     / "flat.csv").write_text("image_a,image_b,same\nx/0.jpg,x/1.jpg,1\nx/0.jpg,x/3.jpg,0\nx/3.jpg,x/4.jpg,1\n"
                                        "x/1.jpg,x/4.jpg,0\n")
-    figures = call("evaluate", "--data", tmp_path / "flat", "--pairs", tmp_path / "flat.csv", *common)
+    figures = call("evaluate", "--data", tmp_path / "flat", "--pairs", tmp_path / "flat.csv",
+                   *common)
     assert figures["pairs"] == 4 and "recognition" not in figures
 
 
 def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monkeypatch, capsys):
     def command(name, *more):
-        return ["train", "--data", str(att), "--model", str(tmp_path / name), "--output", str(tmp_path), *SMALL, *more]
+        return ["train", "--data", str(att), "--model", str(tmp_path / name), "--output",
+                str(tmp_path), *SMALL, *more]
 
     faces.main(command("whole.npz"))
     counted = faces_training._Follow.__call__
@@ -391,7 +407,8 @@ def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monk
     assert "cut.npz is written at the end" in said
     assert (tmp_path / "cut.checkpoint.npz").exists() and not (tmp_path / "cut.npz").exists()
     monkeypatch.setattr(faces_training._Follow, "__call__", counted)
-    assert "margin was 0.2, is 0.3" in fails(capsys, faces.main, *command("cut.npz", "--margin", "0.3", "--quiet"))
+    assert "margin was 0.2, is 0.3" in fails(capsys, faces.main,
+                                             *command("cut.npz", "--margin", "0.3", "--quiet"))
     faces.main(command("cut.npz"))
     said = capsys.readouterr()
     assert "training from step 5" in said.err and "best after" in said.out
@@ -452,9 +469,12 @@ def test_more_people_in_a_batch_than_there_are(att, tmp_path, capsys):
 
 
 def test_as_many_steps_as_fit(att, tmp_path, monkeypatch):
-    """A run of a hundredth of a minute, cut off and gone on with: its steps are those that were chosen first."""
-    common = ["train", "--data", att, "--model", tmp_path / "m.npz", "--output", tmp_path, "--size", "24", "--people", "4",
-              "--every", "5", "--minutes", "0.02", "--pretrain-steps", "1500", "--no-augmentation", "--loss", "chi_square"]
+    """A run of a hundredth of a minute, cut off and gone on with: its steps are those that were
+    chosen first."""
+    common = ["train", "--data", att, "--model", tmp_path / "m.npz", "--output", tmp_path, "--size",
+              "24", "--people", "4",
+              "--every", "5", "--minutes", "0.02", "--pretrain-steps", "1500", "--no-augmentation",
+              "--loss", "chi_square"]
     counted, total = faces_training._Follow.__call__, []
 
     def stop(self, step):
@@ -476,10 +496,13 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["tarin"], "no command 'tarin'; there are train, evaluate, enroll"), (["--seed", -1], "--seed must not be negative"),
-    (["train", "--data", "x"], "--model"), (["train", "--data", "x", "--model", "face128"], "writes an .npz file"),
+    (["tarin"], "no command 'tarin'; there are train, evaluate, enroll"),
+    (["--seed", -1], "--seed must not be negative"),
+    (["train", "--data", "x"], "--model"),
+    (["train", "--data", "x", "--model", "face128"], "writes an .npz file"),
     (["train", "--data", "{bad}/single", "--model", "m.npz"], "nobody has a second picture"),
-    (["train", "--data", "{bad}/few", "--model", "m.npz"], "3 people have a second picture, training needs 6"),
+    (["train", "--data", "{bad}/few", "--model", "m.npz"],
+     "3 people have a second picture, training needs 6"),
     (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "{bad}/damaged/s8"],
      "none of 3 pictures can be used"),
     (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann\n", PICTURE],
@@ -493,7 +516,8 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "{bad}/single"],
      "pictures of 2 people make 1 couples of two people; at least 5"),
     (["remove", "--gallery", "{bad}/none/g.npz", "--model", "{model}", "Ann"], "`enroll` makes"),
-    (["train", "--data", "{bad}/few", "--model", "m.npz", "--steps", 0, "--pretrain-steps", 0], "nothing to train"),
+    (["train", "--data", "{bad}/few", "--model", "m.npz", "--steps", 0, "--pretrain-steps", 0],
+     "nothing to train"),
     (["train", "--data", "x", "--model", "m.npz", "--apart", 2],
      "--apart: must be above 0, and below 1, got 2"),
     (["train", "--data", "x", "--model", "m.npz", "--apart", 1],
@@ -520,18 +544,27 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
     (["evaluate", "--data", "{bad}/few", "--model", PICTURE], "astronaut.jpg"),
     (["evaluate", "--data", "{bad}/few", "--model", "{bad}/notes.npz"],
      "notes.npz: does not describe a Siamese encoder"),
-    (["evaluate", "--data", "{bad}/single", "--model", "{model}"], "0 of its 2 people have a second picture"),
+    (["evaluate", "--data", "{bad}/single", "--model", "{model}"],
+     "0 of its 2 people have a second picture"),
     (["evaluate", "--data", "{people}", "--pairs", "no.csv", "--model", "{model}"], "no.csv"),
-    (["evaluate", "--data", "{people}", "--pairs", PICTURE, "--model", "{model}"], "astronaut.jpg, line 1"),
-    (["enroll", "--gallery", "g.npz", "--model", "{model}"], "a NAME and one PICTURE or more, or else --data"),
+    (["evaluate", "--data", "{people}", "--pairs", PICTURE, "--model", "{model}"],
+     "astronaut.jpg, line 1"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}"],
+     "a NAME and one PICTURE or more, or else --data"),
     (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "no.jpg"], "no.jpg"),
-    (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "{bad}/none"], "no pictures in the folder"),
-    (["enroll", "--gallery", "g.npz", "--model", "{model}", "--data", "{bad}/few", "--most", "0"], "must be above 0"),
-    (["identify", "--gallery", "no.npz", "--model", "{model}", PICTURE], "there is no gallery no.npz"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}", "Ann", "{bad}/none"],
+     "no pictures in the folder"),
+    (["enroll", "--gallery", "g.npz", "--model", "{model}", "--data", "{bad}/few", "--most", "0"],
+     "must be above 0"),
+    (["identify", "--gallery", "no.npz", "--model", "{model}", PICTURE],
+     "there is no gallery no.npz"),
     (["identify", "--gallery", "{model}", "--model", "{model}", PICTURE], "is not a gallery"),
-    (["identify", "--gallery", "{bad}/other.npz", "--model", "{model}", PICTURE], "made with another encoder"),
-    (["verify", "--gallery", "{gallery}", "--model", "{model}", "Nobody", PICTURE], "'Nobody' is not enrolled"),
-    (["rename", "--gallery", "{gallery}", "--model", "{model}", "Nobody", "Somebody"], "'Nobody' is not enrolled"),
+    (["identify", "--gallery", "{bad}/other.npz", "--model", "{model}", PICTURE],
+     "made with another encoder"),
+    (["verify", "--gallery", "{gallery}", "--model", "{model}", "Nobody", PICTURE],
+     "'Nobody' is not enrolled"),
+    (["rename", "--gallery", "{gallery}", "--model", "{model}", "Nobody", "Somebody"],
+     "'Nobody' is not enrolled"),
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "x", "--far", "3"],
      "--far: must be from 1e-06, and below 1, got 3"),
 ])
@@ -550,7 +583,8 @@ def test_mistakes_are_one_line(capsys, tmp_path, story, att, arguments, words):
     gallery = md.load(story[0] / "gallery.npz")
     md.save(bad / "infinite.npz", gallery | {"threshold": np.float64(np.inf)})
     md.save(bad / "other.npz", gallery | {"fingerprint": np.array("0" * 64)})
-    md.save(bad / "notes.npz", md.load(story[0] / "encoder.npz") | {"notes": np.array('{"threshold": [1]}')})
+    md.save(bad / "notes.npz",
+            md.load(story[0] / "encoder.npz") | {"notes": np.array('{"threshold": [1]}')})
     places = {"bad": bad, "model": story[0] / "encoder.npz", "people": story[0] / "people_40_0",
               "gallery": story[0] / "gallery.npz"}
     arguments = [str(a).format(**places) for a in arguments]
@@ -561,7 +595,8 @@ def test_mistakes_are_one_line(capsys, tmp_path, story, att, arguments, words):
 
 def test_without_matplotlib(capsys, tmp_path, monkeypatch, att):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert "pip install matplotlib" in fails(capsys, faces.main, "train", "--data", att, "--model", "m.npz",
+    assert "pip install matplotlib" in fails(capsys, faces.main, "train", "--data", att, "--model",
+                                             "m.npz",
                                                   "--output", tmp_path)
 
 
@@ -569,11 +604,12 @@ def test_face128_without_npm(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     said = fails(capsys, faces.main, "enroll", "--gallery", "g.npz", "Ann", PICTURE)
-    assert "npm" in said and "face128(weights=PATH)" in said and "--model FOLDER" in said
+    assert "npm" in said and "face128(weights=PATH)" in said and "MINIDL_CACHE" in said
 
 
 def test_a_question_without_an_answer_fetches_nothing(capsys, tmp_path, monkeypatch):
-    """No gallery, nobody of that name: said before any encoder is looked for, and no folder is made."""
+    """No gallery, nobody of that name: said before any encoder is looked for, and no folder is
+    made."""
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -582,7 +618,8 @@ def test_a_question_without_an_answer_fetches_nothing(capsys, tmp_path, monkeypa
     gallery.enroll_encodings(["Ann", "Bob"], np.eye(2, 8))
     gallery.save("g.npz")
     options = ["--gallery", "g.npz"]
-    assert "there is no gallery" in fails(capsys, faces.main, "verify", "--gallery", "no", "Ann", "x")
+    assert "there is no gallery" in fails(capsys, faces.main, "verify", "--gallery", "no", "Ann",
+                                          "x")
     assert "'Eve' is not enrolled" in fails(capsys, faces.main, "verify", *options, "Eve", PICTURE)
     faces.main(["list", *options, "--quiet"])
     assert capsys.readouterr().out == "     1  Ann\n     1  Bob\n"
@@ -607,7 +644,7 @@ def test_a_gallery_remembers_its_encoder_and_verify_answers_by_its_exit_code(
     same = next(path for path in own
                 if not faces.main(["verify", first, path, *options]))       # that which is enrolled
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith(f"{same}: yes, {first} (0.000")                  # --quiet keeps the answer
+    assert said.startswith(f"{same}: yes, {first} (0.000")  # --quiet keeps the answer
     loaded = md.load(tmp_path / "gallery.npz")
     md.save(tmp_path / "gallery.npz", loaded | {"threshold": np.float64(1e-4)})
     assert not faces.main(["verify", first, same, *options])

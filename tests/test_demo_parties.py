@@ -1,4 +1,5 @@
-"""demos.faces on photographs with several faces, one, or none.  Where the networks are in the cache."""
+"""demos.faces on photographs with several faces, one, or none.  Where the networks are in the
+cache."""
 import json
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from minidl.weights import FILES
 from tests.test_demos import fails
 
 pytest.importorskip("matplotlib")
-if not all((cache_folder() / FILES[name]["name"]).exists() for name in ("face128", "ssd_face_detector", "face_landmarks")):
-    pytest.skip("the face networks are not in the cache; fetch them with md.weights.fetch", allow_module_level=True)
+if not all((cache_folder() / FILES[name]["name"]).exists()
+           for name in ("face128", "ssd_face_detector", "face_landmarks")):
+    pytest.skip("the face networks are not in the cache; fetch them with md.weights.fetch",
+                allow_module_level=True)
 IMAGES = Path(faces.__file__).parent / "images"
 ASTRONAUT, PAINTING = IMAGES / "astronaut.jpg", IMAGES / "starry_night.jpg"
-ENTRY = {"picture", "box", "score", "name", "nearest", "distance", "runner_up", "runner_up_distance", "threshold",
+ENTRY = {"picture", "box", "score", "name", "nearest", "distance", "runner_up",
+         "runner_up_distance", "threshold",
          "false_accept_rate"}
 
 
@@ -75,7 +79,8 @@ def test_nobody_in_a_picture(gallery, party, tmp_path, capsys):
     assert skipped["picture"] == str(PAINTING) and skipped["reason"].startswith("no face was found in it")
     capsys.readouterr()
     for command in ["enroll", "Vincent"], ["identify"], ["verify", "Eileen"]:
-        said = fails(capsys, faces.main, *command, PAINTING, "--gallery", gallery, "--output", tmp_path)
+        said = fails(capsys, faces.main, *command, PAINTING, "--gallery", gallery, "--output",
+                     tmp_path)
         assert "starry_night.jpg: no face was found in it" in said and "--whole" in said
 
 
@@ -93,20 +98,25 @@ def test_two_where_one_is_wanted(gallery, party, tmp_path, capsys):
     answer, = figures["answers"]
     assert answer["accepted"] and answer["distance"] < 1e-5 and answer["claimed"] == "Bea" and answer["runner_up"] == "Ann"
     capsys.readouterr()
-    assert "no face was found at 5,5; one at" in fails(capsys, faces.main, "enroll", "Cid", party, "--at", "5,5", *new)
+    assert "no face was found at 5,5; one at" in fails(capsys, faces.main, "enroll", "Cid", party,
+                                                       "--at", "5,5", *new)
     assert "--at is a place in one PICTURE, got 2" in fails(
         capsys, faces.main, "verify", "Bea", party, ASTRONAUT, "--at", "5,5", *new)
-    assert "--at: invalid point value: 'left'" in fails(capsys, faces.main, "enroll", "C", party, "--at", "left", *new)
+    assert "--at: invalid point value: 'left'" in fails(capsys, faces.main, "enroll", "C", party,
+                                                        "--at", "left", *new)
 
 
 def test_close_crops_and_photographs_of_one_face(gallery, tmp_path):
     """A picture that the face fills is one, on its side by EXIF too."""
     face = md.faces.find(load_image(ASTRONAUT))[0]
     save_image(tmp_path / "close.png", face.chip(112))
-    Image.open(ASTRONAUT).rotate(90, expand=True).save(tmp_path / "side.jpg", exif=_turned(6), quality=95)
-    _, figures = call("identify", tmp_path / "close.png", tmp_path / "side.jpg", "--gallery", gallery, "--output", tmp_path)
+    Image.open(ASTRONAUT).rotate(90, expand=True).save(tmp_path / "side.jpg", exif=_turned(6),
+                                                       quality=95)
+    _, figures = call("identify", tmp_path / "close.png", tmp_path / "side.jpg", "--gallery",
+                      gallery, "--output", tmp_path)
     assert [answer["name"] for answer in figures["answers"]] == ["Eileen"] * 2
-    _, whole = call("identify", tmp_path / "close.png", "--whole", "--gallery", gallery, "--output", tmp_path)
+    _, whole = call("identify", tmp_path / "close.png", "--whole", "--gallery", gallery, "--output",
+                    tmp_path)
     answer, = whole["answers"]
     assert answer["name"] == "Eileen" and answer["score"] is None and answer["box"] == [0, 0, 112, 112]
 
@@ -121,7 +131,8 @@ def test_a_folder_of_people_leaves_out_who_is_not_alone(party, tmp_path):
     for name, path in ("Ann", ASTRONAUT), ("Bea", party):
         (tmp_path / "people" / name).mkdir(parents=True)
         save_image(tmp_path / "people" / name / "1.png", load_image(path))
-    code, figures = call("enroll", "--data", tmp_path / "people", "--gallery", tmp_path / "g.npz", "--output", tmp_path)
+    code, figures = call("enroll", "--data", tmp_path / "people", "--gallery", tmp_path / "g.npz",
+                         "--output", tmp_path)
     skipped, = figures["skipped"]
     assert code == 1 and figures["people"] == 1 and "2 faces were found in it" in skipped["reason"]
 
@@ -144,7 +155,8 @@ def test_an_encoder_of_aligned_faces(tmp_path, capsys):
     """It is trained on chips, and shown chips later, also in galleries; its file says so."""
     write_drawn_faces(tmp_path / "people", 8, 3, 40, seed=5)
     options = ["--output", tmp_path, "--whole"]
-    call("train", "--align", "--data", tmp_path / "people", "--model", tmp_path / "m.npz", "--size", "24", "--steps", "2",
+    call("train", "--align", "--data", tmp_path / "people", "--model", tmp_path / "m.npz", "--size",
+         "24", "--steps", "2",
          "--pretrain-steps", "2", "--every", "2", "--people", "4", *options)
     assert md.models.load_encoder(tmp_path / "m.npz").notes["aligned"] is True
     picture = next((tmp_path / "people").glob("*/*.jpg"))
@@ -155,14 +167,16 @@ def test_an_encoder_of_aligned_faces(tmp_path, capsys):
     model = face_model.Model(tmp_path / "m.npz", whole=True)
     face, = model.see(picture)
     expected = md.faces.encode(model.encoder, [face.chip(24)], align=False)
-    np.testing.assert_allclose(md.faces.Gallery.load(tmp_path / "g.npz", model.encoder).encodings, expected, atol=1e-5)
+    np.testing.assert_allclose(md.faces.Gallery.load(tmp_path / "g.npz", model.encoder).encodings,
+                               expected, atol=1e-5)
     capsys.readouterr()
     assert "without alignment" not in fails(
         capsys, faces.main, "identify", picture, *options, "--no-align")
 
 
 def test_evaluation_beside_unaligned(tmp_path, capsys):
-    """Of a folder of real faces: chips of one, moved and lit in ways that make twelve people of her."""
+    """Of a folder of real faces: chips of one, moved and lit in ways that make twelve people of
+    her."""
     face, = md.faces.find(load_image(ASTRONAUT))
     chip = face.chip(112)
     for i in range(12):
@@ -170,7 +184,8 @@ def test_evaluation_beside_unaligned(tmp_path, capsys):
             path = tmp_path / "people" / f"p{i:02}" / f"{j}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             save_image(path, np.roll(chip * (0.5 + 0.04 * i), j, 1))
-    faces.main(["evaluate", "--data", str(tmp_path / "people"), "--whole", "--count", "24", "--output", str(tmp_path),
+    faces.main(["evaluate", "--data", str(tmp_path / "people"), "--whole", "--count", "24",
+                "--output", str(tmp_path),
                 "--json", str(tmp_path / "f.json")])
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["pairs"] == figures["unaligned"]["pairs"] == 24 and figures["judged"]["false_accepts"] == 12
@@ -181,10 +196,12 @@ def test_evaluation_beside_unaligned(tmp_path, capsys):
     assert "without alignment, whole pictures as they are:" in said and "1 − (1 − FAR)^K" in said
 
 
-def test_networks_that_cannot_be_fetched_are_no_pictures_fault(gallery, tmp_path, capsys, monkeypatch):
+def test_networks_that_cannot_be_fetched_are_no_pictures_fault(gallery, tmp_path, capsys,
+                                                               monkeypatch):
     def fetch(*_, **__):
         raise FetchError("no network")
 
     monkeypatch.setattr(face_model, "find", fetch)
-    assert fails(capsys, faces.main, "identify", ASTRONAUT, ASTRONAUT, "--gallery", gallery, "--output",
+    assert fails(capsys, faces.main, "identify", ASTRONAUT, ASTRONAUT, "--gallery", gallery,
+                 "--output",
                  tmp_path) == "no network\n"

@@ -1,4 +1,5 @@
-"""The command lines as a user meets them: what they write, and that every mistake is one line and exit code 2."""
+"""The command lines as a user meets them: what they write, and that every mistake is one line and
+exit code 2."""
 import json
 import os
 from pathlib import Path
@@ -31,10 +32,12 @@ def fails(capsys, main, *arguments):
 @pytest.mark.parametrize("arguments, words", [
     (["--steps", "many"], "--steps"), (["--steps", 0], "steps"), (["--size", 3], "size"),
     (["--optimizer", "magic"], "magic"),
-    (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"), (["--style", ROOT], ROOT.name),
+    (["--content", "missing.jpg"], "missing.jpg"), (["--device", "abacus"], "abacus"),
+    (["--style", ROOT], ROOT.name),
     (["--content", ROOT / "setup.cfg"], "setup.cfg"), (["--noise-ratio", 0.5], "noise_ratio"),
     (["--alpha", -1], "content_weight"),
-    (["--style-layer-weights", 1], "--style-layer-weights"), (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
+    (["--style-layer-weights", 1], "--style-layer-weights"),
+    (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
     (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"),
     (["--save-every", -1], "--save-every"),
     (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--mask", IMAGES / "scream.jpg"],
@@ -70,6 +73,13 @@ def test_an_output_that_cannot_be_written_shows_before_the_work(capsys, monkeypa
     assert f"{tmp_path}: nothing can be written in this folder (Permission denied)" in said
 
 
+def test_a_library_that_is_missing_is_named(capsys):
+    def main(arguments):
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    assert fails(capsys, main) == "No module named 'matplotlib': pip install matplotlib\n"
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
 def test_any_terminal_can_show_it(encoding):
     """What an encoding lacks is spelt, and what would move the cursor is escaped."""
@@ -88,7 +98,8 @@ def test_any_terminal_can_show_it(encoding):
 @pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces",
                                   "visualize", "gan"])
 def test_help(name):
-    shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT, capture_output=True, text=True)
+    shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT,
+                           capture_output=True, text=True)
     assert shown.returncode == 0
     for option in ("--device", "--seed", "--output", "--quiet", "--json"):
         assert option in shown.stdout

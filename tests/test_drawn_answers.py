@@ -20,12 +20,13 @@ def test_one_face():
     first, second, inner = found = faces(*BOXES)
     assert one_face([first]) is first
     assert one_face(found, (120, 50)) is second and one_face(found, (12, 21)) is first
-    assert one_face(found, (30, 40)) is inner                 # both hold it: the smaller is pointed at
+    assert one_face(found, (30, 40)) is inner  # both hold it: the smaller is pointed at
     assert one_face([first], (10, 20)) is first               # the corner belongs to it
 
 
 @pytest.mark.parametrize("boxes, at, words", [
-    (BOXES[:2], None, "2 faces were found in it, and one is wanted; one at 30,50, 40 wide; one at 120,50, 40 wide"),
+    (BOXES[:2], None,
+     "2 faces were found in it, and one is wanted; one at 30,50, 40 wide; one at 120,50, 40 wide"),
     ([], None, "no face was found in it"), ([], (3, 4), "no face was found in it"),
     (BOXES[:1], (51, 50), "no face was found at 51,50; one at 30,50, 40 wide"),
     (BOXES[:1], (float("nan"), 50), "no face was found at nan,50"),
@@ -50,7 +51,8 @@ def share(picture, code):
 
 def test_boxes_and_names_are_drawn(tmp_path):
     """At the boxes' places, in the two colours, at a size at which they can be read."""
-    path = draw_faces(tmp_path / "p.png", np.full((100, 200), 90, "uint8"), BOXES[:2], ["Zoë\n0.30 ≤ 0.49", "no"],
+    path = draw_faces(tmp_path / "p.png", np.full((100, 200), 90, "uint8"), BOXES[:2],
+                      ["Zoë\n0.30 ≤ 0.49", "no"],
                       [True, False])
     picture = np.asarray(Image.open(path))
     assert picture.shape == (SIDES[0] // 2, SIDES[0], 3)
@@ -59,7 +61,7 @@ def test_boxes_and_names_are_drawn(tmp_path):
         x0, y0, x1, y1 = (scale * box).round().astype(int)
         assert (picture[y0, x0 + 5:x1 - 5] == colour(code)).all()
         assert (picture[y0 + 5:y1 - 5, x0] == colour(code)).all()
-        assert (picture[y0 + 20:y1 - 20, x0 + 20:x1 - 20] == 90).all()          # the face is not hidden
+        assert (picture[y0 + 20:y1 - 20, x0 + 20:x1 - 20] == 90).all()  # the face is not hidden
     assert share(picture, "#ffffff") > 5e-4 and share(picture, KNOWN) > share(picture, UNKNOWN)
 
 
@@ -69,15 +71,18 @@ def test_no_text_hides_another(tmp_path):
     alone = 0
     for i, box in enumerate(boxes):
         texts = ["A rather long name indeed" if j == i else "" for j in range(4)]
-        path = draw_faces(tmp_path / "one.png", np.zeros((400, 400, 3), "uint8"), [box], [texts[i]], [True])
+        path = draw_faces(tmp_path / "one.png", np.zeros((400, 400, 3), "uint8"), [box], [texts[i]],
+                          [True])
         alone += share(np.asarray(Image.open(path)), "#ffffff")
-    path = draw_faces(tmp_path / "all.png", np.zeros((400, 400, 3), "uint8"), boxes, ["A rather long name indeed"] * 4,
+    path = draw_faces(tmp_path / "all.png", np.zeros((400, 400, 3), "uint8"), boxes,
+                      ["A rather long name indeed"] * 4,
                       [True] * 4)
     assert share(np.asarray(Image.open(path)), "#ffffff") == pytest.approx(alone, rel=0.02)
 
 
 def test_sizes_and_nothing_found(tmp_path):
-    for shape, expected in (((30, 3000, 3), (19, 1920)), ((4000, 2000), (1920, 960)), ((1, 1, 1), (800, 800))):
+    for shape, expected in (((30, 3000, 3), (19, 1920)), ((4000, 2000), (1920, 960)),
+                            ((1, 1, 1), (800, 800))):
         path = draw_faces(tmp_path / "p.png", np.zeros(shape, "uint8"), [], [], [])
         assert Image.open(path).size == expected[::-1]
 
@@ -85,5 +90,6 @@ def test_sizes_and_nothing_found(tmp_path):
 def test_faces_at_the_corners(tmp_path):
     """A text that would lie outside of the picture is moved in."""
     corners = [[x, y, x + 10, y + 10] for x, y in itertools.product((0, 190), (0, 190))]
-    path = draw_faces(tmp_path / "p.png", np.zeros((200, 200, 3), "uint8"), corners, ["somebody"] * 4, [False] * 4)
+    path = draw_faces(tmp_path / "p.png", np.zeros((200, 200, 3), "uint8"), corners,
+                      ["somebody"] * 4, [False] * 4)
     assert share(np.asarray(Image.open(path)), UNKNOWN) > 0.005

@@ -10,7 +10,7 @@ def test_shapes_and_labels():
     faces, labels = drawn_faces(3, 4, size=32, seed=0)
     assert faces.shape == (12, 32, 32, 3) and faces.dtype == np.uint8
     assert labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert faces.std(axis=(1, 2)).min() > 8             # every one has something on it, in every colour
+    assert faces.std(axis=(1, 2)).min() > 8  # every one has something on it, in every colour
 
 
 def test_same_seed_same_faces():
@@ -28,7 +28,8 @@ def test_a_person_stays_when_more_are_asked_for():
 
 @pytest.mark.parametrize("arguments", [(0, 1), (1, 0), (1, 1, 15)])
 def test_nothing_to_draw(arguments):
-    with pytest.raises(ValueError, match="drawn_faces: expected at least 1 person, 1 picture and 16 pixels"):
+    with pytest.raises(ValueError,
+                       match="drawn_faces: expected at least 1 person, 1 picture and 16 pixels"):
         drawn_faces(*arguments)
 
 
@@ -42,7 +43,8 @@ def test_every_style_is_drawn():
         moment.yaw, moment.opening, moment.soft, moment.without_glasses = 0.38, 1.0, True, False
         with_all = _draw(person, moment, 32, np.random.default_rng(1))
         person.glasses = False
-        assert with_all.shape == (32, 32, 3) and (with_all != _draw(person, moment, 32, np.random.default_rng(1))).any()
+        assert with_all.shape == (32, 32, 3) and (with_all != _draw(person, moment, 32,
+                                                                    np.random.default_rng(1))).any()
 
 
 def test_verification_is_neither_trivial_nor_hopeless():
@@ -75,7 +77,11 @@ def test_pose_moves_what_stands_out():
 def test_written_as_photographs_are_kept(tmp_path):
     write_drawn_faces(tmp_path / "people", 3, 2, size=32, seed=4)
     people = read_people(tmp_path / "people")
-    assert people.names == ["Alex_Acacia", "Ariel_Alder", "Billie_Ash"] and people.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert [path.name for path in people.paths[:2]] == ["Alex_Acacia_0001.jpg", "Alex_Acacia_0002.jpg"]
-    assert np.abs(np.stack(people.load()).astype(int) - drawn_faces(3, 2, size=32, seed=4)[0]).mean() < 6       # JPEG's loss
+    assert people.names == ["Alex_Acacia", "Ariel_Alder",
+                            "Billie_Ash"] and people.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert [path.name for path in people.paths[:2]] == ["Alex_Acacia_0001.jpg",
+                                                        "Alex_Acacia_0002.jpg"]
+    # JPEG's loss
+    assert np.abs(np.stack(people.load()).astype(int)
+                  - drawn_faces(3, 2, size=32, seed=4)[0]).mean() < 6
     assert len({drawn_name(number) for number in range(1500)}) == 1500

@@ -109,8 +109,10 @@ def test_wrong_notes(path, notes, words):
             {"layers.dense.weight": np.full((32, 3), 1e300)},
             "96 of the 96 numbers in 'layers.dense.weight' are NaN or infinite",
         ),
-        ({"layers.dense.weight": np.full((32, 3), "x")}, "its array 'layers.dense.weight' holds str"),
-        ({"layers.dense.weight": np.zeros((32, 3), complex)}, "its array 'layers.dense.weight' holds complex128"),
+        ({"layers.dense.weight": np.full((32, 3), "x")},
+         "its array 'layers.dense.weight' holds str"),
+        ({"layers.dense.weight": np.zeros((32, 3), complex)},
+         "its array 'layers.dense.weight' holds complex128"),
         (
             {"layers.norm.running_variance": np.float32([1, -1, 1])},
             "'layers.norm.running_variance' holds a variance below 0",

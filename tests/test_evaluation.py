@@ -1,4 +1,5 @@
-"""Verification and recognition measured: against brute force, examples worked by hand, and the protocols' own words."""
+"""Verification and recognition measured: against brute force, examples worked by hand, and the
+protocols' own words."""
 import json
 
 from hypothesis import assume, given
@@ -52,23 +53,30 @@ def thresholds_of(distances):
 def test_roc_by_hand():
     curve = roc(DISTANCES, SAME)
     np.testing.assert_array_equal(curve.thresholds, [-np.inf, .1, .2, .3, .5, .6, .7, .8, .9, 1])
-    np.testing.assert_allclose(curve.false_accept_rates, np.array([0, 0, 0, 0, 1, 2, 2, 3, 3, 4]) / 4)
-    np.testing.assert_allclose(curve.true_accept_rates, np.array([0, 1, 2, 3, 4, 4, 5, 5, 6, 6]) / 6)
+    np.testing.assert_allclose(curve.false_accept_rates,
+                               np.array([0, 0, 0, 0, 1, 2, 2, 3, 3, 4]) / 4)
+    np.testing.assert_allclose(curve.true_accept_rates,
+                               np.array([0, 1, 2, 3, 4, 4, 5, 5, 6, 6]) / 6)
     # of 24 pairs of pairs, one person's is the smaller in 4+4+4+3+2+1 = 18, and equal in 1
     assert auc(DISTANCES, SAME) == pytest.approx(18.5 / 24)
-    # at 0.5: FAR 1/4, FRR 1/3; at 0.6: FAR 1/2, FRR 1/3.  On the lines between, FAR = FRR = 1/3, a third of the way
+    # at 0.5: FAR 1/4, FRR 1/3; at 0.6: FAR 1/2, FRR 1/3.  On the lines between, FAR = FRR = 1/3, a
+    # third of the way
     assert equal_error_rate(DISTANCES, SAME) == (pytest.approx(1 / 3), pytest.approx(0.5 + 0.1 / 3))
 
 
 def test_val_at_far_by_hand():
     none = val_at_far(DISTANCES, SAME, far=0.2)         # one of four would be 0.25
-    assert (none.true_accept_rate, none.false_accept_rate, none.threshold) == (0.5, 0, pytest.approx(0.4))
+    assert (none.true_accept_rate, none.false_accept_rate,
+            none.threshold) == (0.5, 0, pytest.approx(0.4))
     one = val_at_far(DISTANCES, SAME, far=0.25)
-    assert (one.true_accept_rate, one.false_accept_rate, one.threshold) == (pytest.approx(4 / 6), 0.25, pytest.approx(0.55))
+    assert (one.true_accept_rate, one.false_accept_rate,
+            one.threshold) == (pytest.approx(4 / 6), 0.25, pytest.approx(0.55))
     everything = val_at_far(DISTANCES, SAME, far=1)
-    assert (everything.true_accept_rate, everything.false_accept_rate, everything.threshold) == (1, 1, 1)
+    assert (everything.true_accept_rate, everything.false_accept_rate,
+            everything.threshold) == (1, 1, 1)
     nothing = val_at_far([0.5, 0.5], [True, False], far=0)
-    assert (nothing.true_accept_rate, nothing.false_accept_rate) == (0, 0) and nothing.threshold < 0.5
+    assert (nothing.true_accept_rate, nothing.false_accept_rate) == (0,
+                                                                     0) and nothing.threshold < 0.5
     with pytest.raises(ValueError, match="rate between 0 and 1, got 1.5"):
         val_at_far(DISTANCES, SAME, far=1.5)
 
@@ -81,16 +89,19 @@ def test_roc_against_brute_force(drawn):
     for point in zip(curve.thresholds, curve.false_accept_rates, curve.true_accept_rates):
         assert point[1:] == rates(distances, same, point[0])
     difference = distances[same][:, None] - distances[~same]
-    assert auc(distances, same) == pytest.approx(np.mean((difference < 0) + 0.5 * (difference == 0)))
+    assert auc(distances,
+               same) == pytest.approx(np.mean((difference < 0) + 0.5 * (difference == 0)))
     assert auc(distances, same) == pytest.approx(1 - auc(-distances, same))
-    assert auc(distances, same) == pytest.approx(auc(np.exp(distances), same))      # only the order counts
+    # only the order counts
+    assert auc(distances, same) == pytest.approx(auc(np.exp(distances), same))
 
 
 @given(pairs())
 def test_equal_error_rate_against_brute_force(drawn):
     """Walk along the ROC's straight pieces and find where FAR = FRR."""
     distances, same = drawn
-    far, frr = zip(*((f, 1 - t) for f, t in (rates(distances, same, x) for x in thresholds_of(distances))))
+    far, frr = zip(*((f, 1 - t)
+                     for f, t in (rates(distances, same, x) for x in thresholds_of(distances))))
     crossings = []
     for i in range(len(far) - 1):
         for part in np.linspace(0, 1, 2001):
@@ -103,7 +114,8 @@ def test_equal_error_rate_against_brute_force(drawn):
 def test_val_at_far_against_brute_force(drawn, far):
     distances, same = drawn
     point = val_at_far(distances, same, far)
-    assert rates(distances, same, point.threshold) == (point.false_accept_rate, point.true_accept_rate)
+    assert rates(distances, same, point.threshold) == (point.false_accept_rate,
+                                                       point.true_accept_rate)
     allowed = [rates(distances, same, x) for x in thresholds_of(distances)]
     best = max(t for f, t in allowed if f <= far)
     assert point.true_accept_rate == best and point.false_accept_rate <= far
@@ -119,14 +131,16 @@ def test_best_threshold_against_brute_force(drawn):
 def test_best_threshold_by_hand():
     assert best_threshold([1, 2, 3, 4], [1, 1, 0, 0]) == 2.5
     assert best_threshold([1, 2], [1, 1]) == 2 and best_threshold([1, 2], [0, 0]) < 1
-    assert best_threshold([1, 2, 3, 4, 5], [1, 0, 1, 0, 0]) == 1.5          # 3.5 is as good: the lower middle one
+    # 3.5 is as good: the lower middle one
+    assert best_threshold([1, 2, 3, 4, 5], [1, 0, 1, 0, 0]) == 1.5
     assert best_threshold([1, 2, 3, 4, 5, 6], [1, 0, 1, 0, 1, 0]) == 3.5    # between 1.5 and 5.5
-    above = np.nextafter(1, 2)                                              # nothing lies between: the lower one
+    above = np.nextafter(1, 2)  # nothing lies between: the lower one
     assert best_threshold([1, above], [1, 0]) == 1
 
 
 def test_ten_fold_by_hand():
-    """Ten folds of one pair of each kind; in all but one the distances 1 and 3 are apart, in one they are swapped."""
+    """Ten folds of one pair of each kind; in all but one the distances 1 and 3 are apart, in one
+    they are swapped."""
     distances, same = np.tile([1.0, 3.0], 10), np.tile([True, False], 10)
     distances[[6, 7]] = 3, 1
     found = ten_fold(distances, same)
@@ -138,7 +152,8 @@ def test_ten_fold_by_hand():
 
 
 def test_lfws_own_sets():
-    """300 pairs of one kind and 300 of the other, ten times over: the deal by order finds those sets again."""
+    """300 pairs of one kind and 300 of the other, ten times over: the deal by order finds those
+    sets again."""
     kinds = np.tile(np.repeat([True, False], 300), 10)
     sets = np.repeat(np.arange(10), 600)
     distances = np.random.default_rng(0).standard_normal(6000) + np.where(kinds, 0, 1)
@@ -146,7 +161,7 @@ def test_lfws_own_sets():
     np.testing.assert_array_equal(dealt.accuracies, given_sets.accuracies)
     np.testing.assert_array_equal(dealt.thresholds, given_sets.thresholds)
     best = accuracy(distances, kinds, best_threshold(distances, kinds))
-    assert best - 0.02 < dealt.accuracy < best                              # chosen on the same pairs it would look better
+    assert best - 0.02 < dealt.accuracy < best  # chosen on the same pairs it would look better
 
 
 def test_the_threshold_never_sees_its_fold():
@@ -174,11 +189,13 @@ def test_folds_of_people():
     fold_of = np.unique(names[:, 0], return_inverse=True)[1] * 5 // 30
     for fold, chosen_on in enumerate(seen):
         people = set(names[fold_of == fold].ravel())
-        assert chosen_on == {i for i in range(30) if not people & set(names[i])} and len(chosen_on) >= 15
+        assert chosen_on == {i for i in range(30)
+                             if not people & set(names[i])} and len(chosen_on) >= 15
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ({"folds": 1}, "dealt out to 1 folds"), ({"folds": 11}, "dealt out to 11"), ({"folds": [1] * 10}, "two folds or more"),
+    ({"folds": 1}, "dealt out to 1 folds"), ({"folds": 11}, "dealt out to 11"),
+    ({"folds": [1] * 10}, "two folds or more"),
     ({"folds": [1, 2]}, "10 pairs need"), ({"people": ["a"] * 10}, r"\(10, 2\) names"),
     ({"folds": 2, "people": [["a", "b"]] * 5 + [["b", "a"]] * 5}, "leaves no pairs"),
 ])
@@ -188,7 +205,8 @@ def test_folds_that_cannot_be(arguments, words):
 
 
 @pytest.mark.parametrize("distances, same, words", [
-    ([1, 2], [True], "one shape"), ([[1]], [[True]], "one shape"), ([], [], "N ≥ 1"), ([1, 2], [0, 2], "0 and 1"),
+    ([1, 2], [True], "one shape"), ([[1]], [[True]], "one shape"), ([], [], "N ≥ 1"),
+    ([1, 2], [0, 2], "0 and 1"),
     ([1, np.nan], [True, False], "1 of 2 distances"), ([1, 2], [True, True], "of two, got 2 and 0"),
 ])
 def test_what_are_no_pairs(distances, same, words):
@@ -198,9 +216,11 @@ def test_what_are_no_pairs(distances, same, words):
 
 def test_wilson_interval():
     # Newcombe 1998, table I, method 3
-    for successes, trials, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611),
+    for successes, trials, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
+                                         (0, 20, 0, 0.1611),
                                          (1, 29, 0.0061, 0.1718), (29, 29, 1 - 0.1170, 1)):
-        assert wilson_interval(successes, trials) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+        assert wilson_interval(successes, trials) == (pytest.approx(low, abs=1e-4),
+                                                      pytest.approx(high, abs=1e-4))
     for wrong in ((1, 0), (-1, 5), (6, 5)):
         with pytest.raises(ValueError, match="successes of"):
             wilson_interval(*wrong)
@@ -211,11 +231,13 @@ def test_wilson_interval():
 def test_calibrate_by_hand():
     found = calibrate(DISTANCES, SAME, far=0.25)
     assert found.threshold == pytest.approx(0.55)
-    assert (found.false_accepts, found.different_pairs, found.false_refusals, found.same_pairs) == (1, 4, 2, 6)
+    assert (found.false_accepts, found.different_pairs, found.false_refusals,
+            found.same_pairs) == (1, 4, 2, 6)
     assert (found.false_accept_rate, found.false_refusal_rate) == (0.25, pytest.approx(1 / 3))
     assert found.false_accept_interval == wilson_interval(1, 4)
     assert "others accepted: 1 of 4 (25.00%" in str(found) and "refused: 2 of 6" in str(found)
-    likeliest = calibrate(DISTANCES, SAME)                          # 7 right at 0.3, 0.5 and 0.7, of which 0.5 is the middle
+    # 7 right at 0.3, 0.5 and 0.7, of which 0.5 is the middle
+    likeliest = calibrate(DISTANCES, SAME)
     assert likeliest.threshold == pytest.approx(0.55)
 
 
@@ -237,26 +259,31 @@ def test_calibration_keeps_what_it_promises(drawn, far):
 GALLERY = np.array(["ann", "bob", "ann", "eve"])                    # Ann has two pictures
 TABLE = np.array([[0.9, 0.5, 0.1, 0.7],                             # nearest: Ann, Bob, Eve
                   [0.2, 0.4, 0.9, 0.3],                             # Ann, Eve, Bob
-                  [0.6, 0.6, 0.8, 0.5]])                            # Eve, and Ann and Bob at one distance
+                  [0.6, 0.6, 0.8, 0.5]])  # Eve, and Ann and Bob at one distance
 
 
 def test_cmc_by_hand():
     np.testing.assert_allclose(cmc(TABLE, ["ann", "bob", "eve"], GALLERY), [2 / 3, 2 / 3, 1])
     assert rank_one(TABLE, ["ann", "ann", "eve"], GALLERY) == 1
-    np.testing.assert_allclose(cmc(TABLE, ["bob", "eve", "ann"], GALLERY), [0, 2 / 3, 1])      # a tie counts as behind
+    # a tie counts as behind
+    np.testing.assert_allclose(cmc(TABLE, ["bob", "eve", "ann"], GALLERY), [0, 2 / 3, 1])
     assert rank_one(np.zeros((3, 4)), ["ann", "bob", "eve"], GALLERY) == 0
     with pytest.raises(ValueError, match="1 of 3 queries show people who are not in the gallery"):
         cmc(TABLE, ["ann", "zoe", "eve"], GALLERY)
 
 
 def test_open_set_by_hand():
-    """Ann's and Bob's queries are known, of which Bob's is taken for Ann at 0.2; Zoe's is unknown, nearest 0.5."""
+    """Ann's and Bob's queries are known, of which Bob's is taken for Ann at 0.2; Zoe's is unknown,
+    nearest 0.5."""
     found = open_set(TABLE, ["ann", "bob", "zoe"], GALLERY)
     np.testing.assert_array_equal(found.thresholds, [-np.inf, 0.1, 0.2, 0.5])
     np.testing.assert_array_equal(found.detection_rates, [0, 0.5, 0.5, 0.5])
     np.testing.assert_array_equal(found.false_alarm_rates, [0, 0, 0, 1])
-    assert found.at_threshold(0.3) == (0.5, 0) and found.at_threshold(9) == (0.5, 1) and found.at_threshold(0) == (0, 0)
-    assert found.at_false_alarm_rate(0.5) == (0.5, 0, 0.2) and found.at_false_alarm_rate(1) == (0.5, 1, 0.5)
+    assert found.at_threshold(0.3) == (0.5,
+                                       0) and found.at_threshold(9) == (0.5,
+                                                                        1) and found.at_threshold(0) == (0, 0)
+    assert found.at_false_alarm_rate(0.5) == (0.5, 0,
+                                              0.2) and found.at_false_alarm_rate(1) == (0.5, 1, 0.5)
     for people, words in ((["ann", "bob", "eve"], "got 3 and 0"), (["x", "y", "z"], "got 0 and 3")):
         with pytest.raises(ValueError, match=words):
             open_set(TABLE, people, GALLERY)
@@ -267,27 +294,34 @@ def test_recognition_against_brute_force(seed, queries, pictures, people):
     rng = np.random.default_rng(seed)
     distances = rng.integers(0, 6, (queries, pictures)) / 2
     gallery, asked = rng.integers(0, people, pictures), rng.integers(0, people + 2, queries)
-    to = [{g: distances[q][gallery == g].min() for g in set(gallery.tolist())} for q in range(queries)]
+    to = [{g: distances[q][gallery == g].min() for g in set(gallery.tolist())}
+          for q in range(queries)]
     enrolled = np.isin(asked, gallery)
     if enrolled.any():
-        ranks = [1 + sum(d <= to[q][asked[q]] for g, d in to[q].items() if g != asked[q]) for q in np.flatnonzero(enrolled)]
+        ranks = [1 + sum(d <= to[q][asked[q]] for g, d in to[q].items() if g != asked[q])
+                 for q in np.flatnonzero(enrolled)]
         curve = cmc(distances[enrolled], asked[enrolled], gallery)
         assert len(curve) == len(set(gallery.tolist())) and curve[-1] == 1
-        np.testing.assert_allclose(curve, [np.mean(np.array(ranks) <= k + 1) for k in range(len(curve))])
+        np.testing.assert_allclose(curve,
+                                   [np.mean(np.array(ranks) <= k + 1) for k in range(len(curve))])
     if 0 < enrolled.sum() < queries:
         found = open_set(distances, asked, gallery)
         for i, threshold in enumerate(found.thresholds):
             right = [enrolled[q] and to[q][asked[q]] <= threshold
-                     and all(to[q][asked[q]] < d for g, d in to[q].items() if g != asked[q]) for q in range(queries)]
+                     and all(to[q][asked[q]] < d for g, d in to[q].items() if g != asked[q])
+                     for q in range(queries)]
             alarms = [not enrolled[q] and min(to[q].values()) <= threshold for q in range(queries)]
             assert found.detection_rates[i] == pytest.approx(sum(right) / enrolled.sum())
             assert found.false_alarm_rates[i] == pytest.approx(sum(alarms) / (~enrolled).sum())
-            assert found.at_threshold(threshold) == (found.detection_rates[i], found.false_alarm_rates[i])
+            assert found.at_threshold(threshold) == (found.detection_rates[i],
+                                                     found.false_alarm_rates[i])
 
 
 @pytest.mark.parametrize("distances, asked, gallery, words", [
-    (np.zeros((2, 3)), ["a"], ["a", "b", "c"], r"\(Q, G\)"), (np.zeros(3), ["a"], ["a", "b", "c"], r"\(Q, G\)"),
-    (np.zeros((0, 3)), [], ["a", "b", "c"], r"\(Q, G\)"), (np.full((1, 1), np.nan), ["a"], ["a"], "1 distances are not"),
+    (np.zeros((2, 3)), ["a"], ["a", "b", "c"], r"\(Q, G\)"),
+    (np.zeros(3), ["a"], ["a", "b", "c"], r"\(Q, G\)"),
+    (np.zeros((0, 3)), [], ["a", "b", "c"], r"\(Q, G\)"),
+    (np.full((1, 1), np.nan), ["a"], ["a"], "1 distances are not"),
 ])
 def test_tables_that_cannot_be(distances, asked, gallery, words):
     with pytest.raises(ValueError, match=words):
@@ -298,7 +332,7 @@ def test_tables_that_cannot_be(distances, asked, gallery, words):
 
 def test_one_shot_by_hand():
     first = np.array([[0.1, 0.5, 0.9], [0.3, 0.2, 0.1], [0.4, 0.4, 0.6]]), [0, 1, 1]
-    second = np.eye(3)[[1, 2, 0]], [1, 2, 0]                    # the answer is the only one that is not nearest
+    second = np.eye(3)[[1, 2, 0]], [1, 2, 0]  # the answer is the only one that is not nearest
     found = one_shot(first, second)
     np.testing.assert_allclose(found.accuracies, [(1 + 0 + 0.5) / 3, 0])
     assert found.accuracy == 0.25 and found.error == 0.75 and found.interval == wilson_interval(1.5, 6)
@@ -307,8 +341,10 @@ def test_one_shot_by_hand():
 
 
 def test_one_shot_that_cannot_be():
-    for run, words in (((np.zeros((2, 3)), [0]), r"need answers"), ((np.zeros((1, 3)), [3]), "columns 0 to 2"),
-                       ((np.zeros((1, 3)), [0.0]), "columns"), ((np.full((1, 3), np.nan), [0]), "not numbers"),
+    for run, words in (((np.zeros((2, 3)), [0]), r"need answers"),
+                       ((np.zeros((1, 3)), [3]), "columns 0 to 2"),
+                       ((np.zeros((1, 3)), [0.0]), "columns"),
+                       ((np.full((1, 3), np.nan), [0]), "not numbers"),
                        ((np.zeros((0, 3)), []), "need answers")):
         with pytest.raises(ValueError, match=words):
             one_shot(run)
@@ -318,7 +354,7 @@ def test_one_shot_that_cannot_be():
 
 @given(st.integers(0, 2 ** 31), st.integers(2, 5))
 def test_drawn_trials(seed, ways):
-    labels = np.array([0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5])          # class 1 has a single picture
+    labels = np.array([0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5])  # class 1 has a single picture
     examples, queries = draw_one_shot(labels, ways, 7, seed)
     assert examples.shape == queries.shape == (7, ways)
     np.testing.assert_array_equal(labels[examples], labels[queries])
@@ -334,23 +370,30 @@ def test_trials_that_cannot_be_drawn():
             draw_one_shot([0, 0, 1, 1, 2], ways, 1, 0)
 
 
-# ---- all of it -----------------------------------------------------------------------------------------------------------
+# ---- all of it -----------------------------------------------------------------------------------
 
 def test_report_of_verification():
     figures = report.verification(DISTANCES, SAME, fars=(0.5, 0.25, 0.1))
-    assert (figures["pairs"], figures["same_pairs"]) == (10, 6) and figures["auc"] == auc(DISTANCES, SAME)
-    assert figures["accuracy"] == ten_fold(DISTANCES, SAME, 6).accuracy         # six folds: no kind has ten pairs
-    assert figures["val_at_far"] == {str(far): val_at_far(DISTANCES, SAME, far).true_accept_rate for far in (0.5, 0.25)}
+    assert (figures["pairs"],
+            figures["same_pairs"]) == (10, 6) and figures["auc"] == auc(DISTANCES, SAME)
+    # six folds: no kind has ten pairs
+    assert figures["accuracy"] == ten_fold(DISTANCES, SAME, 6).accuracy
+    assert figures["val_at_far"] == {str(far): val_at_far(DISTANCES, SAME, far).true_accept_rate
+                                     for far in (0.5, 0.25)}
     assert json.loads(json.dumps(figures)) == figures
 
 
 def test_report_of_recognition():
-    """Five people on a line; the second picture of the last lies nearest to the first of the one before."""
+    """Five people on a line; the second picture of the last lies nearest to the first of the one
+    before."""
     places = [0, 0.1, 10, 10.1, 20, 20.1, 30, 30.1, 40, 31, 99]
     figures = report.recognition(np.array(places, "float32")[:, None], list("aabbccddeef"))
-    assert (figures["people"], figures["asked"], figures["rank_one"]) == (5, 5, 0.8) and figures["cmc"] == [0.8, 1, 1, 1, 1]
-    assert figures["detection_rate"] == pytest.approx(1.0) and figures["at_false_alarm_rate"] == 0      # of a, c, e
-    assert report.recognition(np.float32([[0], [1], [5], [6]]), [0, 0, 1, 1])["detection_rate"] is None
+    assert (figures["people"], figures["asked"],
+            figures["rank_one"]) == (5, 5, 0.8) and figures["cmc"] == [0.8, 1, 1, 1, 1]
+    # of a, c, e
+    assert figures["detection_rate"] == pytest.approx(1.0) and figures["at_false_alarm_rate"] == 0
+    assert report.recognition(np.float32([[0], [1], [5], [6]]),
+                              [0, 0, 1, 1])["detection_rate"] is None
     with pytest.raises(ValueError, match="two people with two pictures, got 1 of 2"):
         report.recognition(np.zeros((3, 1), "float32"), [0, 0, 1])
     assert json.loads(json.dumps(figures)) == figures

@@ -1,5 +1,5 @@
-"""The nets that find faces and their landmarks: every layer, the kinds of weight files, and, where the published weights
-are cached, the published numbers."""
+"""The nets that find faces and their landmarks: every layer, the kinds of weight files, and, where
+the published weights are cached, the published numbers."""
 import json
 import shutil
 
@@ -16,9 +16,11 @@ from minidl.models.ssd_face_detector import ReLU6
 from minidl.testing import gradcheck
 from minidl.weights import FACE_API, FILES, WeightsError
 
-NETS = {"face_landmarks": 112, "tiny_face_landmarks": 112, "tiny_face_detector": 96, "ssd_face_detector": 512}
+NETS = {"face_landmarks": 112, "tiny_face_landmarks": 112, "tiny_face_detector": 96,
+        "ssd_face_detector": 512}
 SSD_WIDTHS = [32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
-EXTRA = [(1, 1024, 256), (3, 256, 512), (1, 512, 128), (3, 128, 256), (1, 256, 128), (3, 128, 256), (1, 256, 64),
+EXTRA = [(1, 1024, 256), (3, 256, 512), (1, 512, 128), (3, 128, 256), (1, 256, 128), (3, 128, 256),
+         (1, 256, 64),
          (3, 64, 128)]
 
 
@@ -28,7 +30,8 @@ def formula(n):
 
 
 def separable(name, before, after):
-    return {f"{name}/depthwise_filter": (3, 3, before, 1), f"{name}/pointwise_filter": (1, 1, before, after),
+    return {f"{name}/depthwise_filter": (3, 3, before, 1),
+            f"{name}/pointwise_filter": (1, 1, before, after),
             f"{name}/bias": (after,)}
 
 
@@ -36,14 +39,16 @@ def shapes_of(network):
     """The arrays of the published file."""
     if network == "tiny_face_detector":
         widths = [16, 32, 64, 128, 256, 512]
-        shapes = {"conv0/filters": (3, 3, 3, 16), "conv0/bias": (16,), "conv8/filters": (1, 1, 512, 25), "conv8/bias": (25,)}
+        shapes = {"conv0/filters": (3, 3, 3, 16), "conv0/bias": (16,),
+                  "conv8/filters": (1, 1, 512, 25), "conv8/bias": (25,)}
         for i in range(1, 6):
             shapes |= separable(f"conv{i}", widths[i - 1], widths[i])
         return shapes
     if "landmarks" in network:
         blocks, count = (3, 3) if "tiny" in network else (4, 4)
         widths = [32, 64, 128, 256][:blocks]
-        shapes = {"dense0/conv0/filters": (3, 3, 3, 32), "dense0/conv0/bias": (32,), "fc/weights": (widths[-1], 136),
+        shapes = {"dense0/conv0/filters": (3, 3, 3, 32), "dense0/conv0/bias": (32,),
+                  "fc/weights": (widths[-1], 136),
                   "fc/bias": (136,)}
         for b, width in enumerate(widths):
             for i in range(b == 0, count):
@@ -62,31 +67,38 @@ def shapes_of(network):
     for i, (k, before, after) in enumerate(EXTRA):
         shapes |= {f"Prediction/Conv2d_{i}_pointwise/weights": (k, k, before, after),
                    f"Prediction/Conv2d_{i}_pointwise/convolution_bn_offset": (after,)}
-    for i, (width, anchors) in enumerate([(512, 3), (1024, 6), (512, 6), (256, 6), (256, 6), (128, 6)]):
+    for i, (width,
+            anchors) in enumerate([(512, 3), (1024, 6), (512, 6), (256, 6), (256, 6), (128, 6)]):
         for part, numbers in ("BoxEncodingPredictor", 4), ("ClassPredictor", 3):
             key = f"Prediction/BoxPredictor_{i}/{part}/"
-            shapes |= {key + "weights": (1, 1, width, anchors * numbers), key + "biases": (anchors * numbers,)}
+            shapes |= {key + "weights": (1, 1, width, anchors * numbers),
+                       key + "biases": (anchors * numbers,)}
     return shapes
 
 
 def drawn(name, shape, rng):
     if name.endswith("variance"):
         return rng.uniform(0.5, 2, shape).astype("float32")
-    fan_in = np.prod(shape[:2]) * (1 if "depthwise" in name else shape[2]) if len(shape) == 4 else shape[0]
+    fan_in = np.prod(shape[:2]) * (1 if "depthwise" in name
+                                   else shape[2]) if len(shape) == 4 else shape[0]
     spread = 0.2 if len(shape) == 1 else 1.4 / np.sqrt(fan_in)
     return (rng.standard_normal(shape) * spread + name.endswith("gamma")).astype("float32")
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A folder as face-api's model/: the right shapes, drawn numbers; and the arrays by network and name."""
+    """A folder as face-api's model/: the right shapes, drawn numbers; and the arrays by network and
+    name."""
     folder, rng, given = tmp_path_factory.mktemp("model"), np.random.default_rng(0), {}
     for network in NETS:
-        given[network] = {name: drawn(name, shape, rng) for name, shape in shapes_of(network).items()}
+        given[network] = {name: drawn(name, shape, rng)
+                          for name, shape in shapes_of(network).items()}
         (manifest, *_), (binary, *_) = FACE_API[network]
-        entries = [{"name": name, "shape": list(array.shape), "dtype": "float32"} for name, array in given[network].items()]
+        entries = [{"name": name, "shape": list(array.shape), "dtype": "float32"}
+                   for name, array in given[network].items()]
         (folder / manifest).write_text(json.dumps([{"paths": [binary], "weights": entries}]))
-        (folder / binary).write_bytes(b"".join(array.tobytes() for array in given[network].values()))
+        (folder
+         / binary).write_bytes(b"".join(array.tobytes() for array in given[network].values()))
     return folder, given
 
 
@@ -111,7 +123,8 @@ def make(network, weights):
 # PyTorch, from the file's arrays as they are
 
 class Reference:
-    """The layers of face-api in PyTorch: x (1, C, H, W), TensorFlow's padding "SAME" written out."""
+    """The layers of face-api in PyTorch: x (1, C, H, W), TensorFlow's padding "SAME" written
+    out."""
 
     def __init__(self, arrays):
         self.torch = pytest.importorskip("torch")
@@ -131,11 +144,13 @@ class Reference:
 
     def depthwise(self, x, w, stride=1):
         w = self.arrays[w]
-        return self.torch.nn.functional.conv2d(self.pad(x, 3, stride), w.permute(2, 3, 0, 1), None, stride,
+        return self.torch.nn.functional.conv2d(self.pad(x, 3, stride), w.permute(2, 3, 0, 1), None,
+                                               stride,
                                                groups=w.shape[2])
 
     def separable(self, x, name, stride=1):
-        return self.conv(self.depthwise(x, name + "/depthwise_filter", stride), name + "/pointwise_filter", name + "/bias")
+        return self.conv(self.depthwise(x, name + "/depthwise_filter", stride),
+                         name + "/pointwise_filter", name + "/bias")
 
     def tiny_face_detector(self, x):
         leaky = self.torch.nn.functional.leaky_relu
@@ -151,25 +166,29 @@ class Reference:
         x = (x - self.torch.tensor([122.782, 117.001, 104.298]).reshape(3, 1, 1)) / 255
         for b in range(blocks):
             name = f"dense{b}/conv"
-            y = self.separable(x, name + "0", 2) if b else self.conv(x, name + "0/filters", name + "0/bias", 2)
+            y = self.separable(x, name + "0", 2) if b else self.conv(x, name + "0/filters",
+                                                                     name + "0/bias", 2)
             total = y = self.torch.relu(y)
             for i in range(1, count):
                 total = total + self.separable(y, f"{name}{i}")
                 y = self.torch.relu(total)
             x = y
-        return [(x.mean((2, 3)) @ self.arrays["fc/weights"] + self.arrays["fc/bias"]).reshape(-1, 68, 2)]
+        return [(x.mean((2, 3)) @ self.arrays["fc/weights"]
+                 + self.arrays["fc/bias"]).reshape(-1, 68, 2)]
 
     def tiny_face_landmarks(self, x):
         return self.face_landmarks(x, 3, 3)
 
     def ssd_face_detector(self, x):
         def pointwise(x, name, stride=1):
-            return self.conv(x, name + "/weights", name + "/convolution_bn_offset", stride).clip(0, 6)
+            return self.conv(x, name + "/weights", name + "/convolution_bn_offset",
+                             stride).clip(0, 6)
 
         x, maps = pointwise(x / 127.5 - 1, "MobilenetV1/Conv2d_0_pointwise", 2), []
         for i in range(1, 14):
             name = f"MobilenetV1/Conv2d_{i}_"
-            x = self.depthwise(x, name + "depthwise/depthwise_weights", 2 if i in (2, 4, 6, 12) else 1)
+            x = self.depthwise(x, name + "depthwise/depthwise_weights",
+                               2 if i in (2, 4, 6, 12) else 1)
             gamma, beta, mean, variance = (self.arrays[f"{name}depthwise/BatchNorm/{part}"].reshape(-1, 1, 1) for part in
                                            ("gamma", "beta", "moving_mean", "moving_variance"))
             x = ((x - mean) / self.torch.sqrt(variance + 0.001) * gamma + beta).clip(0, 6)
@@ -202,19 +221,23 @@ def test_equals_pytorch(published, network):
 
 def test_separable_by_hand(device):
     layer = Separable(2, 1)
-    layer.depthwise.weight = md.nn.Parameter(np.stack([np.eye(3), np.ones((3, 3))], -1)[:, :, None].astype("float32"))
+    layer.depthwise.weight = md.nn.Parameter(np.stack([np.eye(3), np.ones((3, 3))],
+                                                      -1)[:, :, None].astype("float32"))
     layer.pointwise.weight = md.nn.Parameter(np.float32([[[[10], [1]]]]))
     layer.pointwise.bias = md.nn.Parameter(np.float32([0.5]))
     x = np.zeros((1, 3, 3, 2), "float32")
     x[0, :, :, 0], x[0, :, :, 1] = np.arange(9).reshape(3, 3), 1
     y = layer(md.tensor(x)).numpy()[0, :, :, 0]
-    # the first channel's diagonal sums, with zeros around, ten times; the second's numbers of neighbours; the bias
+    # the first channel's diagonal sums, with zeros around, ten times; the second's numbers of
+    # neighbours; the bias
     diagonal = [[0 + 4, 1 + 5, 2], [3 + 7, 0 + 4 + 8, 1 + 5], [6, 3 + 7, 4 + 8]]
-    np.testing.assert_array_equal(y, 10 * np.array(diagonal) + [[4, 6, 4], [6, 9, 6], [4, 6, 4]] + np.float32(0.5))
+    np.testing.assert_array_equal(y, 10 * np.array(diagonal) + [[4, 6, 4], [6, 9, 6], [4, 6, 4]]
+                                  + np.float32(0.5))
 
 
 def test_a_summing_block_by_hand():
-    """On single pixels all convolutions are numbers: y₀ = relu(x), y₁ = relu(y₀ + 2 y₀), y₂ = relu(y₀ + 2 y₀ − 5 y₁)."""
+    """On single pixels all convolutions are numbers: y₀ = relu(x), y₁ = relu(y₀ + 2 y₀), y₂ =
+    relu(y₀ + 2 y₀ − 5 y₁)."""
     block = SummingBlock(1, 1, 3)
     for conv, factor in zip(block.convs, (1, 2, -5)):
         middle = np.zeros((3, 3, 1, 1), "float32")
@@ -223,7 +246,8 @@ def test_a_summing_block_by_hand():
         conv.pointwise.weight = md.nn.Parameter(np.ones((1, 1, 1, 1), "float32"))
         conv.pointwise.bias = md.nn.Parameter(np.float32([1 if factor == -5 else 0]))
     for x, expected in ((2.0, 0), (-3, 1), (0.05, 3 * 0.05 - 5 * 0.15 + 1)):
-        np.testing.assert_allclose(block(md.tensor(np.full((1, 1, 1, 1), x, "float32"))).item(), expected, atol=1e-6)
+        np.testing.assert_allclose(block(md.tensor(np.full((1, 1, 1, 1), x, "float32"))).item(),
+                                   expected, atol=1e-6)
     rng = np.random.default_rng(0)
     block = SummingBlock(2, 3, 3)
     for conv in block.convs:
@@ -247,9 +271,11 @@ def test_devices_shapes_and_gradients(published, network, device):
     x = md.tensor(formula(NETS[network]), requires_grad=True)
     y = net(x)
     outputs = y if isinstance(y, tuple) else (y,)
-    shapes = {"face_landmarks": [(1, 68, 2)], "tiny_face_landmarks": [(1, 68, 2)], "tiny_face_detector": [(1, 3, 3, 25)],
+    shapes = {"face_landmarks": [(1, 68, 2)], "tiny_face_landmarks": [(1, 68, 2)],
+              "tiny_face_detector": [(1, 3, 3, 25)],
               "ssd_face_detector": [(1, 5118, 4), (1, 5118, 3)]}[network]
-    assert [output.shape for output in outputs] == shapes and {output.device for output in outputs} == {device}
+    assert [output.shape for output in outputs] == shapes and {output.device
+                                                               for output in outputs} == {device}
     if device == "cpu":
         md.ops.sum(outputs[0] * outputs[0]).backward()
         assert x.grad.shape == x.shape and abs(x.grad.numpy()).max() > 0
@@ -257,9 +283,11 @@ def test_devices_shapes_and_gradients(published, network, device):
 
 def test_named_layers(published):
     net = md.models.tiny_face_detector(published[0])
-    assert isinstance(net, TinyFaceDetector) and net.names[:5] == ["mean", "conv0", "leaky0", "pool0", "conv1"]
+    assert isinstance(net, TinyFaceDetector) and net.names[:5] == ["mean", "conv0", "leaky0",
+                                                                   "pool0", "conv1"]
     with md.no_grad():
-        sides = [y.shape[1] for _, y in net.walk(formula(416), [f"leaky{i}" for i in range(6)] + ["pool5"])]
+        sides = [y.shape[1]
+                 for _, y in net.walk(formula(416), [f"leaky{i}" for i in range(6)] + ["pool5"])]
     assert sides == [414, 207, 104, 52, 26, 13, 13]
     net = face_landmarks(published[0])
     assert isinstance(net, FaceLandmarks)
@@ -270,7 +298,8 @@ def test_named_layers(published):
         assert isinstance(net, SSDFaceDetector)
         wanted = ["relu0", "depthwise_relu2", "relu11", "relu13", "extra_relu1", "extra_relu7"]
         assert [y.shape for _, y in net.trunk.walk(formula(512), wanted)] == [
-            (1, 256, 256, 32), (1, 128, 128, 64), (1, 32, 32, 512), (1, 16, 16, 1024), (1, 8, 8, 512), (1, 1, 1, 128)]
+            (1, 256, 256, 32), (1, 128, 128, 64), (1, 32, 32, 512), (1, 16, 16, 1024),
+            (1, 8, 8, 512), (1, 1, 1, 128)]
 
 
 @pytest.mark.parametrize("network", ["face_landmarks", "tiny_face_landmarks", "ssd_face_detector"])
@@ -289,7 +318,8 @@ def test_every_way_to_name_the_weights(published, network, tmp_path, monkeypatch
     md.save(tmp_path / "own.npz", first)
     asked = []
     monkeypatch.setattr(md.weights, "fetch", lambda name: asked.append(name) or folder / manifest)
-    for net in (make(network, str(folder / binary)), make(network, folder / manifest), make(network, tmp_path / "own.npz"),
+    for net in (make(network, str(folder / binary)), make(network, folder / manifest),
+                make(network, tmp_path / "own.npz"),
                 getattr(md.models, network)()):
         state = net.state_dict()
         assert not any(p.requires_grad for p in net.parameters())
@@ -326,11 +356,15 @@ def _turn(name):
     ("tiny_face_detector", _rename("conv3/bias"), "'conv3/bias' is missing"),
     ("tiny_face_detector", _turn("conv0/filters"), "conv0.weight"),
     ("tiny_face_detector", _turn("conv2/depthwise_filter"), "conv2.depthwise.weight"),
-    ("face_landmarks", _rename("dense2/conv3/pointwise_filter"), "'dense2/conv3/pointwise_filter' is missing"),
+    ("face_landmarks", _rename("dense2/conv3/pointwise_filter"),
+     "'dense2/conv3/pointwise_filter' is missing"),
     ("face_landmarks", _turn("fc/weights"), "dense.weight"),
-    ("tiny_face_landmarks", _turn("dense1/conv1/pointwise_filter"), "block1.convs.1.pointwise.weight"),
-    ("ssd_face_detector", _rename("MobilenetV1/Conv2d_5_depthwise/BatchNorm/gamma"), "gamma' is missing"),
-    ("ssd_face_detector", _rename("Prediction/BoxPredictor_3/ClassPredictor/biases"), "biases' is missing"),
+    ("tiny_face_landmarks", _turn("dense1/conv1/pointwise_filter"),
+     "block1.convs.1.pointwise.weight"),
+    ("ssd_face_detector", _rename("MobilenetV1/Conv2d_5_depthwise/BatchNorm/gamma"),
+     "gamma' is missing"),
+    ("ssd_face_detector", _rename("Prediction/BoxPredictor_3/ClassPredictor/biases"),
+     "biases' is missing"),
     ("ssd_face_detector", _turn("Prediction/Conv2d_0_pointwise/weights"), "extra0.weight"),
 ])
 def test_other_networks_are_refused(changed, network, edit, words):
@@ -341,7 +375,8 @@ def test_other_networks_are_refused(changed, network, edit, words):
 
 
 def test_one_networks_file_is_none_of_anothers(published, tmp_path):
-    with pytest.raises(WeightsError, match="face_landmark_68_model.* is not a file of tiny_face_landmarks's weights"):
+    with pytest.raises(WeightsError, match="face_landmark_68_model.* is not a file of "
+                                           "tiny_face_landmarks's weights"):
         tiny_face_landmarks(published[0] / FILES["face_landmarks"]["name"])
     md.save(tmp_path / "own.npz", tiny_face_landmarks(published[0]))
     with pytest.raises(WeightsError, match="own.npz"):
@@ -350,7 +385,8 @@ def test_one_networks_file_is_none_of_anothers(published, tmp_path):
 
 @pytest.mark.parametrize("network, name, value, words", [
     ("face_landmarks", "fc/bias", np.nan, "NaN or infinite"),
-    ("ssd_face_detector", "MobilenetV1/Conv2d_1_depthwise/BatchNorm/moving_variance", -0.5, "variance below 0"),
+    ("ssd_face_detector", "MobilenetV1/Conv2d_1_depthwise/BatchNorm/moving_variance", -0.5,
+     "variance below 0"),
     ("ssd_face_detector", "Prediction/Conv2d_2_pointwise/weights", np.inf, "NaN or infinite")])
 def test_numbers_that_are_none(published, tmp_path, network, name, value, words):
     arrays = {key: array.copy() for key, array in published[1][network].items()}
@@ -377,13 +413,16 @@ def real():
 def near(found, expected):
     """To 1e-4 of the largest value printed, or half of the last digit printed."""
     expected = np.array(expected.split() if isinstance(expected, str) else expected, float)
-    np.testing.assert_allclose(np.ravel(found), expected, rtol=0, atol=max(1e-4 * abs(expected).max(), 5.1e-6))
+    np.testing.assert_allclose(np.ravel(found), expected, rtol=0,
+                               atol=max(1e-4 * abs(expected).max(), 5.1e-6))
 
 
 @pytest.mark.parametrize("network, first, some, total", [
-    ("face_landmarks", "0.29088 0.48961 0.39058 0.54446 0.43658 0.59005 0.50444 0.62455 0.55038 0.59180",
+    ("face_landmarks",
+     "0.29088 0.48961 0.39058 0.54446 0.43658 0.59005 0.50444 0.62455 0.55038 0.59180",
      "0.46472 0.55954 0.47203 0.56053 0.48818 0.42522 0.57837 0.48745", 69.4670),
-    ("tiny_face_landmarks", "0.22738 0.45347 0.33470 0.54785 0.41978 0.58580 0.44106 0.66207 0.39351 0.73743",
+    ("tiny_face_landmarks",
+     "0.22738 0.45347 0.33470 0.54785 0.41978 0.58580 0.44106 0.66207 0.39351 0.73743",
      "0.55320 0.50100 0.36966 0.54449 0.66437 0.47448 0.63561 0.52817", 75.0430)])
 def test_published_landmarks(real, network, first, some, total):
     points, = real(network)(formula(112)).numpy()
@@ -395,7 +434,8 @@ def test_published_landmarks(real, network, first, some, total):
 def test_published_grids(real):
     net = real("tiny_face_detector")
     raw, = net(formula(128)).numpy()
-    near(raw[0, 0, :10], "0.24591 -0.00365 -0.05189 -0.32007 -7.53142 -0.49006 -0.53184 -0.18859 -0.19978 -28.26375")
+    near(raw[0, 0, :10], "0.24591 -0.00365 -0.05189 -0.32007 -7.53142 -0.49006 -0.53184 -0.18859 "
+                         "-0.19978 -28.26375")
     near(raw[1, 2, 20:25], "-0.32539 2.48453 -0.15224 0.45344 -31.23194")
     near(raw[-1, -1, :5], "-2.52165 -1.64245 -0.19287 -0.43225 -9.63253")
     near(raw.sum(), [-1572.397])

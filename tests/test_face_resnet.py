@@ -1,4 +1,5 @@
-"""The face ResNet: every layer, the kinds of weight files, and, where its weights are cached, the published vector."""
+"""The face ResNet: every layer, the kinds of weight files, and, where its weights are cached, the
+published vector."""
 import json
 import shutil
 import tracemalloc
@@ -16,7 +17,8 @@ from minidl.testing import gradcheck
 MANIFEST = md.weights.FILES["face128"]["name"]
 UNITS = {"conv32_down": (7, 7, 3, 32)}
 for before, (name, (channels, _)) in zip([32, *(c for c, _ in BLOCKS.values())], BLOCKS.items()):
-    UNITS |= {f"{name}/conv1": (3, 3, before, channels), f"{name}/conv2": (3, 3, channels, channels)}
+    UNITS |= {f"{name}/conv1": (3, 3, before, channels),
+              f"{name}/conv2": (3, 3, channels, channels)}
 PARTS = ("conv/filters", "conv/bias", "scale/weights", "scale/biases")
 
 
@@ -46,7 +48,8 @@ def model(tmp_path_factory):
         add(f"{unit}/scale/weights", shape[3:], 4e-3, 0.7)
         add(f"{unit}/scale/biases", shape[3:], 1e-3, -0.1)
     add("fc", (256, 128), 1e-3, -0.128)
-    (folder / MANIFEST).write_text(json.dumps([{"paths": ["face_recognition_model.bin"], "weights": entries}]))
+    (folder / MANIFEST).write_text(json.dumps([{"paths": ["face_recognition_model.bin"],
+                                                "weights": entries}]))
     (folder / "face_recognition_model.bin").write_bytes(b"".join(content))
     return folder, arrays
 
@@ -74,7 +77,8 @@ def real_net():
 def test_published_vector(real_net):
     """Computed once from the published file by an independent program."""
     encoding = real_net(picture()).numpy()[0]
-    np.testing.assert_allclose(encoding[:6], [-.05165, .10139, .01356, -.04998, -.08846, -.06967], atol=1e-4)
+    np.testing.assert_allclose(encoding[:6], [-.05165, .10139, .01356, -.04998, -.08846, -.06967],
+                               atol=1e-4)
     assert np.linalg.norm(encoding) == pytest.approx(1.31724, abs=1e-4)
 
 
@@ -86,14 +90,16 @@ def test_equals_pytorch(model):
 
     def unit(x, name, **options):
         w, b, scale, shift = (arrays[f"{name}/{part}"] for part in PARTS)
-        return functional.conv2d(x, w.permute(3, 2, 0, 1), b, **options) * scale[:, None, None] + shift[:, None, None]
+        return functional.conv2d(x, w.permute(3, 2, 0, 1), b,
+                                 **options) * scale[:, None, None] + shift[:, None, None]
 
     x = torch.tensor(((picture() - np.float32(MEAN)) / 255).transpose(0, 3, 1, 2))
     x = functional.max_pool2d(torch.relu(unit(x, "conv32_down", stride=2)), 3, 2)
     sides = []
     for name in BLOCKS:
         down = "down" in name
-        y = torch.relu(unit(x, name + "/conv1", stride=2) if down else unit(x, name + "/conv1", padding=1))
+        y = torch.relu(unit(x, name + "/conv1", stride=2) if down
+                       else unit(x, name + "/conv1", padding=1))
         y = unit(y, name + "/conv2", padding=1)
         if down:
             x = functional.avg_pool2d(x, 2)
@@ -108,13 +114,15 @@ def test_equals_pytorch(model):
 
 
 def test_a_halving_block_by_hand(device):
-    """One 4×4 picture of one channel: 1 place from the convolutions, 2×2 from the shortcut, which lacks a channel."""
+    """One 4×4 picture of one channel: 1 place from the convolutions, 2×2 from the shortcut, which
+    lacks a channel."""
     first, second = np.zeros((3, 3, 1, 2), "float32"), np.zeros((3, 3, 2, 2), "float32")
     first[1, 1, 0], second[1, 1] = [1, -1], [[2, 0], [0, 3]]
     block = Residual((first, np.float32([0.5, 0.5])), (second, np.float32([0, -1])), halves=True)
     x = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
     y = block(md.tensor(x)).numpy()
-    # conv1 sees x[1, 1] = 5: (5.5, −4.5), relu: (5.5, 0); conv2: (11, −1); means of the quarters 2.5, 4.5, 10.5, 12.5
+    # conv1 sees x[1, 1] = 5: (5.5, −4.5), relu: (5.5, 0); conv2: (11, −1); means of the quarters
+    # 2.5, 4.5, 10.5, 12.5
     np.testing.assert_array_equal(y[0, :, :, 0], [[13.5, 4.5], [10.5, 12.5]])
     np.testing.assert_array_equal(y[0, :, :, 1], np.zeros((2, 2)))
 
@@ -130,10 +138,12 @@ def test_add_padded(device):
 
 def test_devices_shapes_and_gradients(model, device):
     net = face128(model[0]).to(device)
-    assert (net.size, net.channels) == (150, 3) and not any(p.requires_grad for p in net.parameters())
+    assert (net.size, net.channels) == (150,
+                                        3) and not any(p.requires_grad for p in net.parameters())
     x = md.tensor(np.concatenate([picture(), 255 - picture()]), requires_grad=True)
     encodings = net(x)
-    assert encodings.shape == (2, 128) and encodings.dtype == "float32" and encodings.device == device
+    assert encodings.shape == (2,
+                               128) and encodings.dtype == "float32" and encodings.device == device
     encodings.sum().backward()
     assert x.grad.shape == x.shape and abs(x.grad.numpy()).max() > 0
     for shape in ((2, 150, 150, 1), (150, 150, 3), (1, 149, 150, 3)):
@@ -143,7 +153,8 @@ def test_devices_shapes_and_gradients(model, device):
 
 def test_every_way_to_name_the_weights(model, tmp_path):
     folder, arrays = model
-    found = [face128(path) for path in (folder, str(folder), folder / "face_recognition_model.bin", folder / MANIFEST)]
+    found = [face128(path) for path in (folder, str(folder), folder / "face_recognition_model.bin",
+                                        folder / MANIFEST)]
     md.save(tmp_path / "own.npz", found[0])
     for net in [*found, face128(tmp_path / "own.npz")]:
         for name, value in found[0].state_dict().items():
@@ -163,14 +174,17 @@ def test_fetched_weights(model, monkeypatch):
 
 def test_missing_files(copy, tmp_path):
     folder, _ = copy
-    with pytest.raises(FileNotFoundError, match="no face_recognition_model-weights_manifest.json in"):
+    with pytest.raises(FileNotFoundError,
+                       match="no face_recognition_model-weights_manifest.json in"):
         face128(tmp_path)
     with pytest.raises(FileNotFoundError):
         face128(tmp_path / "nothing.npz")
     (folder / MANIFEST).rename(tmp_path / "elsewhere.json")
-    with pytest.raises(FileNotFoundError, match="needs face_recognition_model-weights_manifest.json beside it"):
+    with pytest.raises(FileNotFoundError,
+                       match="needs face_recognition_model-weights_manifest.json beside it"):
         face128(folder / "face_recognition_model.bin")
-    with pytest.raises(md.WeightsError, match="elsewhere.json: its file face_recognition_model.bin is missing"):
+    with pytest.raises(md.WeightsError,
+                       match="elsewhere.json: its file face_recognition_model.bin is missing"):
         face128(tmp_path / "elsewhere.json")
 
 
@@ -191,7 +205,8 @@ def _turn(manifest):
 
 
 @pytest.mark.parametrize("edit, words", [
-    (_rename, "is missing"), (_narrow, "conv32_down has filters"), (_narrow_scale, r"scale \(16, 2\)"),
+    (_rename, "is missing"), (_narrow, "conv32_down has filters"),
+    (_narrow_scale, r"scale \(16, 2\)"),
     (_turn, "dense layer has shape")])
 def test_other_networks_are_refused(copy, edit, words):
     folder, change = copy
@@ -212,7 +227,8 @@ def test_another_networks_npz_is_refused(model, tmp_path):
 # TensorFlow.js' manifests
 
 def load(tmp_path, manifest, **contents):
-    (tmp_path / "m.json").write_bytes(manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode())
+    (tmp_path / "m.json").write_bytes(manifest if isinstance(manifest, bytes)
+                                      else json.dumps(manifest).encode())
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     return md.weights.load(tmp_path / "m.json")
@@ -227,7 +243,8 @@ def test_manifest_of_two_groups_and_split_files(tmp_path):
     stored = x.astype("<f4").tobytes() + i.astype("<i4").tobytes()
     arrays = load(tmp_path, [
         {"paths": ["a", "b"], "weights": [entry("x"), entry("i", (2, 1), "int32")]},
-        {"paths": ["c"], "weights": [entry("q", (3,), quantization={"dtype": "uint16", "scale": 0.5, "min": -1})]},
+        {"paths": ["c"],
+         "weights": [entry("q", (3,), quantization={"dtype": "uint16", "scale": 0.5, "min": -1})]},
     ], a=stored[:5], b=stored[5:], c=q.astype("<u2").tobytes())
     np.testing.assert_array_equal(arrays["x"], x)
     np.testing.assert_array_equal(arrays["i"], i)

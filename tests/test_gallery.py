@@ -79,7 +79,8 @@ def test_encode_puts_the_mode_back_and_keeps_no_graph():
         return y
     encoder.forward = watch
     encode(encoder, [picture(0)])
-    assert seen == [(False, False)] and encoder.training and encoder.dense.training and not encoder.norm.training
+    assert seen == [(False,
+                     False)] and encoder.training and encoder.dense.training and not encoder.norm.training
     encoder.forward = lambda x: watch(x) * float("nan")
     with pytest.raises(ValueError, match="picture 0 is not finite; 2 of 2"):
         encode(encoder, [picture(0), picture(1)])
@@ -89,7 +90,8 @@ def test_encode_puts_the_mode_back_and_keeps_no_graph():
 def test_prepare_shapes_and_greyness():
     colour = picture(0, (6, 6, 3))
     np.testing.assert_array_equal(prepare(colour, 6, 3), colour)
-    np.testing.assert_allclose(prepare(colour, 6, 1)[..., 0], colour @ [0.299, 0.587, 0.114], rtol=1e-5)
+    np.testing.assert_allclose(prepare(colour, 6, 1)[..., 0], colour @ [0.299, 0.587, 0.114],
+                               rtol=1e-5)
     for grey in (picture(1, (6, 6)), picture(1, (6, 6, 1)), picture(1, (6, 6)).astype("float64")):
         found = prepare(grey, 6, 3)
         assert found.dtype == "float32" and found.flags.writeable
@@ -122,13 +124,15 @@ def test_prepare_pads_to_a_square_and_interpolates():
     checks = np.indices((64, 64)).sum(0) % 2 * 255.0
     np.testing.assert_allclose(prepare(checks, 8, 1), 127.5, atol=20)           # shrinking averages
     enlarged = prepare(picture(3, (5, 5)), 15, 1)[..., 0]
-    bilinear = ops.resize(md.tensor(picture(3, (1, 5, 5, 1)), dtype="float32"), 15).numpy()[0, :, :, 0]
+    bilinear = ops.resize(md.tensor(picture(3, (1, 5, 5, 1)), dtype="float32"),
+                          15).numpy()[0, :, :, 0]
     np.testing.assert_allclose(enlarged[1:-1, 1:-1], bilinear[1:-1, 1:-1], atol=1e-2)
     assert resize(picture(0), 8).shape == (8, 8)
 
 
 @pytest.mark.parametrize("image, error, words", [
-    (np.zeros((0, 4), "uint8"), ValueError, "with pixels"), (np.zeros((4, 4, 4), "uint8"), ValueError, "with pixels"),
+    (np.zeros((0, 4), "uint8"), ValueError, "with pixels"),
+    (np.zeros((4, 4, 4), "uint8"), ValueError, "with pixels"),
     (np.zeros(4, "uint8"), ValueError, "must be"), (np.zeros((4, 4), "int64"), TypeError, "int64"),
 ])
 def test_what_is_no_picture(image, error, words):
@@ -149,9 +153,11 @@ def test_fingerprint(device, tmp_path):
 
 # Search
 
-@given(st.integers(0, 2 ** 31), st.integers(1, 60), st.integers(1, 9), st.integers(0, 70), st.integers(1, 4))
+@given(st.integers(0, 2 ** 31), st.integers(1, 60), st.integers(1, 9), st.integers(0, 70),
+       st.integers(1, 4))
 def test_search_is_exact(seed, count, people, queries, small):
-    """Against one loop, on small integers, where ties and equal pictures are common; in parts of a few rows."""
+    """Against one loop, on small integers, where ties and equal pictures are common; in parts of a
+    few rows."""
     rng = np.random.default_rng(seed)
     encodings = rng.integers(-2, 3, (count, 3)).astype("float32")
     whose = rng.integers(0, people, count).astype("int32")
@@ -162,7 +168,8 @@ def test_search_is_exact(seed, count, people, queries, small):
         numbers, distances = two_nearest(asked, encodings, (encodings ** 2).sum(1), whose)
     assert numbers.shape == distances.shape == (queries, 2)
     for query, (first, second), (near, next_) in zip(asked, numbers, distances):
-        to_person = {p: np.linalg.norm(encodings[whose == p] - query, axis=1).min() for p in set(whose.tolist())}
+        to_person = {p: np.linalg.norm(encodings[whose == p] - query, axis=1).min()
+                     for p in set(whose.tolist())}
         ordered = sorted(to_person.values())
         assert near == pytest.approx(ordered[0]) and to_person[first] == pytest.approx(near)
         if len(ordered) > 1:
@@ -172,10 +179,12 @@ def test_search_is_exact(seed, count, people, queries, small):
 
 
 def test_distances_do_not_cancel():
-    """Far from the origin float32's ‖g‖² − 2⟨q, g⟩ + ‖q‖² would say 0.03 or so for the same picture."""
+    """Far from the origin float32's ‖g‖² − 2⟨q, g⟩ + ‖q‖² would say 0.03 or so for the same
+    picture."""
     rng = np.random.default_rng(0)
     encodings = (100 + rng.standard_normal((300, 128))).astype("float32")
-    numbers, distances = two_nearest(encodings[:200], encodings, (encodings ** 2).sum(1), np.arange(300))
+    numbers, distances = two_nearest(encodings[:200], encodings, (encodings ** 2).sum(1),
+                                     np.arange(300))
     np.testing.assert_array_equal(numbers[:, 0], np.arange(200))
     assert (distances[:, 0] == 0).all()
 
@@ -183,7 +192,8 @@ def test_distances_do_not_cancel():
 def test_search_on_several_threads(monkeypatch):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     rng = np.random.default_rng(1)
-    encodings, asked = rng.standard_normal((5000, 16)).astype("float32"), rng.standard_normal((70, 16)).astype("float32")
+    encodings, asked = rng.standard_normal((5000,
+                                            16)).astype("float32"), rng.standard_normal((70, 16)).astype("float32")
     numbers, distances = two_nearest(asked, encodings, (encodings ** 2).sum(1), np.arange(5000))
     exact = np.linalg.norm(asked[:, None] - encodings, axis=-1)
     np.testing.assert_array_equal(numbers, exact.argsort(1)[:, :2])
@@ -214,14 +224,17 @@ def test_enroll_verify_identify(device):
     ann, bob = picture(1, (7, 5, 3)), picture(2, (9, 9))
     gallery.enroll("Ann", ann)
     gallery.enroll("Bob", bob, picture(3, (4, 4, 1)))
-    assert gallery.names == ["Ann", "Bob"] and len(gallery) == 2 and "Ann" in gallery and "Eve" not in gallery
+    assert gallery.names == ["Ann",
+                             "Bob"] and len(gallery) == 2 and "Ann" in gallery and "Eve" not in gallery
     assert gallery.encodings.shape == (3, 5) and gallery.people.tolist() == [0, 1, 1]
     assert repr(gallery) == "Gallery(2 people, 3 pictures, threshold=0.05, not calibrated)"
     f = encode(encoder, [ann, bob, picture(3, (4, 4, 1))])
     found = gallery.identify(ann)
-    assert (found.name, found.nearest, found.runner_up, found.threshold) == ("Ann", "Ann", "Bob", 0.05)
+    assert (found.name, found.nearest, found.runner_up,
+            found.threshold) == ("Ann", "Ann", "Bob", 0.05)
     assert found.distance == 0
-    assert found.runner_up_distance == pytest.approx(np.linalg.norm(f[1:] - f[0], axis=1).min(), rel=1e-5)
+    assert found.runner_up_distance == pytest.approx(np.linalg.norm(f[1:] - f[0], axis=1).min(),
+                                                     rel=1e-5)
     yes, no = gallery.verify(ann, "Ann"), gallery.verify(ann, "Bob")
     assert yes and yes.accepted is True and yes.distance == 0 and yes.runner_up == "Bob"
     assert not no and no.accepted is False and no.runner_up == "Ann" and no.runner_up_distance == 0
@@ -236,7 +249,8 @@ def test_not_recognized():
     assert far.name is None and far.nearest == "B" and far.distance == 2 and far.runner_up == "C"
     assert repr(far) == ("<not recognized: nearest B at 2.000 > 0.5; runner-up C at 2.000; "
                          "not calibrated>")
-    assert between.name == "A" and between.distance == between.runner_up_distance == 0.5         # d = τ is accepted
+    # d = τ is accepted
+    assert between.name == "A" and between.distance == between.runner_up_distance == 0.5
 
 
 def test_one_person_has_no_runner_up():
@@ -249,7 +263,8 @@ def test_one_person_has_no_runner_up():
     assert repr(yes) == "<Ann: 0.000 ≤ 1; not calibrated>"
     gallery.threshold = 0.0
     gallery.enroll("Bob", picture(9))
-    assert repr(gallery.verify(picture(9), "Ann")).startswith("<not Ann: ") and gallery.identify(picture(9)).name == "Bob"
+    assert repr(gallery.verify(picture(9),
+                               "Ann")).startswith("<not Ann: ") and gallery.identify(picture(9)).name == "Bob"
 
 
 def test_the_nearest_of_several_pictures_counts():
@@ -263,7 +278,8 @@ def test_the_nearest_of_several_pictures_counts():
 def test_remove_and_rename():
     gallery = on_a_line("ABCA", (0, 1, 5, 9))
     gallery.remove("B")
-    assert gallery.names == ["A", "C"] and gallery.people.tolist() == [0, 1, 0] and "B" not in gallery
+    assert gallery.names == ["A", "C"] and gallery.people.tolist() == [0, 1,
+                                                                       0] and "B" not in gallery
     np.testing.assert_array_equal(gallery.encodings, rows(0, 5, 9))
     assert 1 not in gallery._encodings
     assert [m.name for m in gallery.identify_encodings(rows(1, 5, 9))] == [None, "C", "A"]
@@ -279,7 +295,8 @@ def test_remove_and_rename():
     assert gallery.identify(picture(0)).name == "Ann"
 
 
-@given(st.lists(st.tuples(st.sampled_from(["enroll", "enroll", "enroll", "remove", "rename"]), st.sampled_from("ABCD"),
+@given(st.lists(st.tuples(st.sampled_from(["enroll", "enroll", "enroll", "remove", "rename"]),
+                          st.sampled_from("ABCD"),
                           st.sampled_from("ABCD")), max_size=40))
 def test_any_history_equals_a_dictionary(history):
     """Enrol, remove and rename in any order, against a list of (name, place)."""
@@ -317,11 +334,15 @@ def test_wrong_calls():
     for call, words in (
         (lambda: gallery.enroll("A"), "at least one picture"),
         (lambda: gallery.verify(picture(0), "Eve"), "verify: 'Eve' is not enrolled; 3 people are"),
-        (lambda: gallery.remove("Eve"), "remove: 'Eve' is not"), (lambda: gallery.rename("Eve", "X"), "rename: 'Eve'"),
-        (lambda: gallery.rename("A", "B"), "somebody else"), (lambda: gallery.rename("A", ""), "printable"),
+        (lambda: gallery.remove("Eve"), "remove: 'Eve' is not"),
+        (lambda: gallery.rename("Eve", "X"), "rename: 'Eve'"),
+        (lambda: gallery.rename("A", "B"), "somebody else"),
+        (lambda: gallery.rename("A", ""), "printable"),
         (lambda: gallery.enroll_encodings(["A\n"], rows(1)), "printable"),
-        (lambda: gallery.enroll_encodings(["A"], rows(1, 2)), r"1 names need encodings \(1, D\), got \(2, 2\)"),
-        (lambda: gallery.enroll_encodings(["A"], np.ones((1, 3))), "have 3 numbers, those of this gallery 2"),
+        (lambda: gallery.enroll_encodings(["A"], rows(1, 2)),
+         r"1 names need encodings \(1, D\), got \(2, 2\)"),
+        (lambda: gallery.enroll_encodings(["A"], np.ones((1, 3))),
+         "have 3 numbers, those of this gallery 2"),
         (lambda: gallery.enroll_encodings(["A"], rows(np.nan)), "finite"),
         (lambda: gallery.identify_encodings(np.ones((1, 3))), r"must be \(N, 2\), got \(1, 3\)"),
         (lambda: Gallery(Encoder(), 1).identify(picture(0)), "nobody is enrolled"),
@@ -589,7 +610,8 @@ def test_save_and_load(tmp_path, device):
     gallery.enroll_encodings(["Zoë", "李", "Zoë"], rows(0, 1, 5))
     gallery.save(tmp_path / "gallery")
     loaded = Gallery.load(tmp_path / "gallery", encoder)
-    assert loaded.names == ["Zoë", "李"] and loaded.threshold == 0.5 and loaded.people.tolist() == [0, 1, 0]
+    assert loaded.names == ["Zoë",
+                            "李"] and loaded.threshold == 0.5 and loaded.people.tolist() == [0, 1, 0]
     np.testing.assert_array_equal(loaded.encodings, gallery.encodings)
     assert loaded.identify_encodings(rows(5.25)) == gallery.identify_encodings(rows(5.25))
     loaded.enroll("Ann", picture(0))
@@ -624,8 +646,10 @@ def test_cut_off_and_damaged_galleries_are_refused(tmp_path):
         with pytest.raises(md.WeightsError) as caught:
             Gallery.load(tmp_path / "g", gallery.encoder)
         assert "\n" not in str(caught.value) and str(tmp_path / "g") in str(caught.value)
-    for position in range(0, len(whole), 53):           # a changed byte is refused too, or was in what nobody reads
-        (tmp_path / "g").write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1:])
+    # a changed byte is refused too, or was in what nobody reads
+    for position in range(0, len(whole), 53):
+        (tmp_path / "g").write_bytes(whole[:position] + bytes([whole[position] ^ 0x55])
+                                     + whole[position + 1:])
         try:
             loaded = Gallery.load(tmp_path / "g", gallery.encoder)
         except md.WeightsError:
@@ -639,9 +663,12 @@ def test_cut_off_and_damaged_galleries_are_refused(tmp_path):
 @pytest.mark.parametrize("changes, words", [
     ({"kind": np.array("other")}, "its kind is 'other'"), ({"kind": None}, "lacks 'kind'"),
     ({"people": None}, "lacks 'people'"),
-    ({"people": np.array([0, 1, 3])}, "not indices"), ({"people": np.array([0, 1, -1])}, "not indices"),
-    ({"people": np.array([0.0, 1, 2])}, "not indices"), ({"people": np.array([0, 1])}, "2 names need encodings"),
-    ({"encodings": np.full((3, 2), np.nan, "float32")}, "finite"), ({"encodings": np.ones((3, 2))}, "float32"),
+    ({"people": np.array([0, 1, 3])}, "not indices"),
+    ({"people": np.array([0, 1, -1])}, "not indices"),
+    ({"people": np.array([0.0, 1, 2])}, "not indices"),
+    ({"people": np.array([0, 1])}, "2 names need encodings"),
+    ({"encodings": np.full((3, 2), np.nan, "float32")}, "finite"),
+    ({"encodings": np.ones((3, 2))}, "float32"),
     ({"names": np.frombuffer(b'["A", "A", "B"]', "uint8")}, "different names"),
     ({"names": np.frombuffer(b'{"A": 1, "B": 2, "C": 3}', "uint8")}, "names are not a list"),
     ({"names": np.frombuffer(b'[[1], [2], [3]]', "uint8")}, "not a gallery"),
@@ -671,7 +698,8 @@ def test_cut_off_and_damaged_galleries_are_refused(tmp_path):
 def test_what_is_no_gallery(tmp_path, changes, words):
     gallery = on_a_line()
     gallery.save(tmp_path / "g.npz")
-    arrays = {name: value for name, value in (md.load(tmp_path / "g.npz") | changes).items() if value is not None}
+    arrays = {name: value for name, value in (md.load(tmp_path / "g.npz") | changes).items()
+              if value is not None}
     md.weights.save(tmp_path / "g.npz", arrays)
     with pytest.raises(md.WeightsError, match=words) as caught:
         Gallery.load(tmp_path / "g.npz", gallery.encoder)
@@ -682,10 +710,12 @@ def test_a_failed_save_leaves_the_old_gallery(tmp_path, monkeypatch):
     gallery = on_a_line()
     gallery.save(tmp_path / "g")
     gallery.remove("A")
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("No space left on device")))
+    monkeypatch.setattr(os, "fsync",
+                        lambda _: (_ for _ in ()).throw(OSError("No space left on device")))
     with pytest.raises(OSError, match="No space"):
         gallery.save(tmp_path / "g")
-    assert Gallery.load(tmp_path / "g", gallery.encoder).names == ["A", "B", "C"] and os.listdir(tmp_path) == ["g"]
+    assert Gallery.load(tmp_path / "g",
+                        gallery.encoder).names == ["A", "B", "C"] and os.listdir(tmp_path) == ["g"]
 
 
 SAVING = """
@@ -712,14 +742,16 @@ SAVING = """
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is POSIX's")
 def test_killed_while_saving(tmp_path):
-    """kill -9 at random moments of saving again and again: what is there always loads, and is of one version."""
+    """kill -9 at random moments of saving again and again: what is there always loads, and is of
+    one version."""
     class Encoder(nn.Dense):
         size = channels = 1
 
     path, delays, unfinished = tmp_path / "gallery", np.random.default_rng(0), 0
     times = 50 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 5
     for _ in range(times):
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SAVING), str(path)], stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SAVING), str(path)],
+                                   stdout=subprocess.PIPE)
         try:
             assert process.stdout.readline() == b"saved\n"
             time.sleep(delays.uniform(0, 0.06))
@@ -729,8 +761,10 @@ def test_killed_while_saving(tmp_path):
             process.stdout.close()
         assert process.returncode == -signal.SIGKILL
         gallery = Gallery.load(path, Encoder(1, 1, rng=0))
-        assert len(gallery) == 10_000 and gallery.threshold >= 1 and (gallery.encodings == gallery.threshold).all()
+        assert len(gallery) == 10_000 and gallery.threshold >= 1 and (gallery.encodings
+                                                                      == gallery.threshold).all()
         unfinished += (tmp_path / ".gallery.part").exists()
     assert times < 50 or unfinished > 10            # many kills came in the middle of a save
     gallery.save(path)
-    assert [p.name for p in tmp_path.iterdir()] == ["gallery"], "a killed save left something behind"
+    assert [p.name
+            for p in tmp_path.iterdir()] == ["gallery"], "a killed save left something behind"

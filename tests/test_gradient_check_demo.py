@@ -1,4 +1,5 @@
-"""python -m demos.gradient_check: right and wrong gradients, the measured slopes, and that every mistake is one line."""
+"""python -m demos.gradient_check: right and wrong gradients, the measured slopes, and that every
+mistake is one line."""
 import json
 import sys
 
@@ -68,15 +69,18 @@ def no_matplotlib(monkeypatch):
 
 
 def check(tmp_path, *arguments, code=0):
-    """{name: figures} of a run that must end with this exit code and, where matplotlib is there, draw three curves."""
-    arguments = [*arguments, "--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json"), "--quiet"]
+    """{name: figures} of a run that must end with this exit code and, where matplotlib is there,
+    draw three curves."""
+    arguments = [*arguments, "--output", str(tmp_path / "out"), "--json",
+                 str(tmp_path / "figures.json"), "--quiet"]
     if code:
         with pytest.raises(SystemExit) as stopped:
             run(gradient_check.main, arguments)
         assert stopped.value.code == code
     else:
         run(gradient_check.main, arguments)
-    figures = json.loads((tmp_path / "figures.json").read_text(), parse_constant=pytest.fail)       # no NaN in it
+    # no NaN in it
+    figures = json.loads((tmp_path / "figures.json").read_text(), parse_constant=pytest.fail)
     try:
         check_matplotlib()
     except ImportError:
@@ -91,7 +95,8 @@ def check(tmp_path, *arguments, code=0):
 
 
 def test_the_lessons(tmp_path, capsys):
-    gradient_check.main(["--output", str(tmp_path / "out"), "--json", str(tmp_path / "figures.json")])
+    gradient_check.main(["--output", str(tmp_path / "out"), "--json",
+                         str(tmp_path / "figures.json")])
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split() == ["operation", "order", "1", "order", "2", "verdict"]
     assert [line.split()[0] for line in shown[1:-1]] == gradient_check.LESSONS
@@ -106,9 +111,12 @@ def test_the_lessons(tmp_path, capsys):
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_the_slopes_of_the_v(tmp_path, no_matplotlib, seed):
-    for figure in check(tmp_path, "exp", "softmax", "norm", "sqrt", "layer_norm", "--seed", seed).values():
-        assert figure["slopes"] == pytest.approx({"forward": 1, "central": 2, "richardson": 4}, abs=0.1)
-        assert figure["rounding_slopes"] == pytest.approx({"forward": -1, "central": -1, "richardson": -1}, abs=0.15)
+    for figure in check(tmp_path, "exp", "softmax", "norm", "sqrt", "layer_norm", "--seed",
+                        seed).values():
+        assert figure["slopes"] == pytest.approx({"forward": 1, "central": 2, "richardson": 4},
+                                                 abs=0.1)
+        assert figure["rounding_slopes"] == pytest.approx({"forward": -1, "central": -1,
+                                                           "richardson": -1}, abs=0.15)
         best = figure["best"]
         assert best["forward"]["h"] < best["central"]["h"] < best["richardson"]["h"]
         assert best["forward"]["error"] > best["central"]["error"] > best["richardson"]["error"]
@@ -116,27 +124,32 @@ def test_the_slopes_of_the_v(tmp_path, no_matplotlib, seed):
 
 def test_functions_without_a_whole_v(tmp_path, no_matplotlib):
     figures = check(tmp_path, "add", "conv", "relu", "power", "multiply", "elu")
-    assert figures["add"]["slopes"] == {"forward": None, "central": None, "richardson": None}       # a straight line
-    assert figures["conv"]["slopes"] == {"forward": pytest.approx(1, abs=0.1), "central": None, "richardson": None}
+    # a straight line
+    assert figures["add"]["slopes"] == {"forward": None, "central": None, "richardson": None}
+    assert figures["conv"]["slopes"] == {"forward": pytest.approx(1, abs=0.1), "central": None,
+                                         "richardson": None}
     assert 0.003 < figures["relu"]["kink_reached_at"] < 0.1 and figures["relu"]["slopes"]["central"] is None
     assert figures["power"]["kink_reached_at"] is None
 
 
 def test_a_kink_is_not_called_a_wrong_gradient(tmp_path, capsys):
     figures = check(tmp_path, "relu", "absolute", "softplus", "--range", "0", "0", code=1)
-    assert [figure["verdict"] for figure in figures.values()] == ["no derivative", "no derivative", "right"]
+    assert [figure["verdict"] for figure in figures.values()] == ["no derivative", "no derivative",
+                                                                  "right"]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all("not differentiable" in line for line in lines)
     assert figures["relu"]["errors"]["forward"][0] == pytest.approx(figures["relu"]["errors"]["forward"][-1], rel=1e-3)
 
 
 def test_a_users_functions(mine, capsys):
-    figures = check(mine, "mine:cube", "mine:wrong_sign", "mine:wrong_second", "mine:all_zero", code=1)
-    assert [figure["verdict"] for figure in figures.values()] == ["right", "wrong", "wrong at order 2", "zero"]
+    figures = check(mine, "mine:cube", "mine:wrong_sign", "mine:wrong_second", "mine:all_zero",
+                    code=1)
+    assert [figure["verdict"] for figure in figures.values()] == ["right", "wrong",
+                                                                  "wrong at order 2", "zero"]
     assert figures["mine:wrong_sign"]["shapes"] == [[3, 4], [3, 4]]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and "argument 1 ('b')" in lines[0] and "wrong_second" in lines[1]
-    for name in ("mine:wrong_sign", "mine:wrong_second"):           # flat: no step brings the error down
+    for name in ("mine:wrong_sign", "mine:wrong_second"):  # flat: no step brings the error down
         assert min(figures[name]["errors"]["central"]) > 0.1
     assert figures["mine:wrong_second"]["order_1_error"] < 1e-8
     assert min(figures["mine:cube"]["errors"]["richardson"]) < 1e-12
@@ -144,7 +157,8 @@ def test_a_users_functions(mine, capsys):
 
 def test_the_shapes_of_a_users_function(mine, no_matplotlib):
     figures = check(mine, "mine:product", "--shape", "(2, 3)", "--shape", "()")
-    assert figures["mine:product"]["shapes"] == [[2, 3], []] and figures["mine:product"]["verdict"] == "right"
+    assert figures["mine:product"]["shapes"] == [[2, 3],
+                                                 []] and figures["mine:product"]["verdict"] == "right"
 
 
 def test_every_operation_has_an_example(device):
@@ -155,11 +169,12 @@ def test_every_operation_has_an_example(device):
         draws, f = example_inputs.example_call(name)
         rng = np.random.default_rng(5)
         inputs = [draw(rng) for draw in draws]
-        assert 0 <= md.testing.gradcheck(f, *inputs) < 1e-6, name       # a gradient of zeros would fail
+        assert 0 <= md.testing.gradcheck(f, *inputs) < 1e-6, name  # a gradient of zeros would fail
 
 
 def test_all(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(gradient_check, "OPERATIONS", ["add", "cos", "exp", "log", "sin", "sqrt", "tanh"])
+    monkeypatch.setattr(gradient_check, "OPERATIONS",
+                        ["add", "cos", "exp", "log", "sin", "sqrt", "tanh"])
     gradient_check.main(["--all", "--output", str(tmp_path)])
     assert "first 6 of 7" in capsys.readouterr().out
 
@@ -175,10 +190,12 @@ def test_without_matplotlib(tmp_path, no_matplotlib, capsys):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["exq"], "is it exp"), (["zzz"], "module:function"), (["sign"], "no gradient"), (["__init__"], "no differentiable"),
+    (["exq"], "is it exp"), (["zzz"], "module:function"), (["sign"], "no gradient"),
+    (["__init__"], "no differentiable"),
     (["mine:missing"], "missing"), (["nowhere:f"], "nowhere"), (["mine:"], "module:function"),
     ([":cube"], "module:function"), (["broken:f"], "no_such_module"), (["stops:f"], "SystemExit"),
-    (["mine:text"], "not a function"), (["mine:fails"], "RuntimeError: two lines"), (["mine:number"], "float"),
+    (["mine:text"], "not a function"), (["mine:fails"], "RuntimeError: two lines"),
+    (["mine:number"], "float"),
     (["mine:integers"], "int64"), (["mine:nothing"], "--shape"), (["mine:product"], "--shape"),
     (["mine:cube", "--shape", "-1"], "--shape"), (["mine:cube", "--shape", "a"], "--shape"),
     (["exp", "--shape", "3"], "--shape"),
@@ -186,7 +203,8 @@ def test_without_matplotlib(tmp_path, no_matplotlib, capsys):
     (["mine:cube", "--shape", "3", "--shape", "4", "--shape", "4"], "positional"),
     (["exp", "--range", "1", "0"], "LOW"), (["exp", "--range", "0", "inf"], "finite"),
     (["log", "--range", "-2", "-1"], "finite"), (["sqrt", "--range", "0", "0"], "finite"),
-    (["exp", "--seed", "-1"], "--seed must not be negative"), (["exp", "--device", "abacus"], "abacus"),
+    (["exp", "--seed", "-1"], "--seed must not be negative"),
+    (["exp", "--device", "abacus"], "abacus"),
     (["exp", "--nonsense"], "--nonsense"), (["exp", "--output", "mine.py"], "mine.py"),
 ])
 def test_mistakes_are_one_line(mine, capsys, arguments, words):

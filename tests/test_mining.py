@@ -10,7 +10,8 @@ from minidl.faces.mining import STRATEGIES
 
 @st.composite
 def batches(draw):
-    """labels (N,) and distances (N, N): symmetric, 0 on the diagonal, with many ties; sometimes not symmetric at all."""
+    """labels (N,) and distances (N, N): symmetric, 0 on the diagonal, with many ties; sometimes not
+    symmetric at all."""
     n = draw(st.integers(0, 9))
     labels = np.array(draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)), int)
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32 - 1)))
@@ -45,7 +46,8 @@ def by_loops(strategy, labels, d, margin):
     if strategy == "all":
         return triplets
     if strategy == "semi_hard":
-        inside = [(a, p, n) for a, p, n in triplets if d[a, p] < d[a, n] < d[a, p] + np.float32(margin)]
+        inside = [(a, p, n) for a, p, n in triplets
+                  if d[a, p] < d[a, n] < d[a, p] + np.float32(margin)]
         return [first(group, lambda t: d[t[0], t[2]]) for group in grouped(inside, 0, 1)]
     return [(a, first(group, lambda t: -d[t[0], t[1]])[1], first(group, lambda t: d[t[0], t[2]])[2])
             for group in grouped(triplets, 0) for a in [group[0][0]]]
@@ -57,7 +59,8 @@ def test_a_strategy_is_what_three_loops_say(strategy, batch, margin):
     labels, distances = batch
     found = faces.mine(strategy, labels, distances, margin, rng=0)
     assert [part.dtype.kind for part in found] == ["i"] * 3
-    assert list(zip(*map(np.ndarray.tolist, found))) == by_loops(strategy, labels, distances, margin)
+    assert list(zip(*map(np.ndarray.tolist, found))) == by_loops(strategy, labels, distances,
+                                                                 margin)
 
 
 @given(batch=batches(), seed=st.integers(0, 99))
@@ -72,7 +75,8 @@ def test_random_triplets_are_one_for_each_pair(batch, seed):
 def test_random_negatives_are_equally_likely():
     labels = np.array([0, 1, 0, 1, 2])
     rng = np.random.default_rng(0)
-    negatives = np.concatenate([n[a == 0] for a, _, n in (faces.random_triplets(labels, rng) for _ in range(3000))])
+    negatives = np.concatenate([n[a == 0] for a, _, n in (faces.random_triplets(labels, rng)
+                                                          for _ in range(3000))])
     counts = np.bincount(negatives, minlength=5)
     assert counts[[0, 2]].sum() == 0 and np.all(abs(counts[[1, 3, 4]] - 1000) < 120)
 
@@ -81,7 +85,8 @@ def test_random_negatives_are_equally_likely():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_nobody_is_their_own_negative_and_no_picture_its_own_positive(strategy, batch, seed):
     labels, distances = batch
-    anchor, positive, negative = faces.mine(strategy, labels, distances, 0.2, np.random.default_rng(seed))
+    anchor, positive, negative = faces.mine(strategy, labels, distances, 0.2,
+                                            np.random.default_rng(seed))
     assert np.all(anchor != positive)
     assert np.all(labels[anchor] == labels[positive]) and np.all(labels[anchor] != labels[negative])
 
@@ -105,20 +110,24 @@ def test_names_of_people_are_labels_too():
 
 def test_mining_refuses():
     for call, words in [
-        (lambda: faces.mine("hardest", [0], [[0]], 0.2, 0), "must be one of all, random, semi_hard, batch_hard, got"),
+        (lambda: faces.mine("hardest", [0], [[0]], 0.2, 0),
+         "must be one of all, random, semi_hard, batch_hard, got"),
         (lambda: faces.all_triplets([[0, 1]]), r"labels must be \(N,\), got shape \(1, 2\)"),
-        (lambda: faces.semi_hard([0, 0, 1], np.zeros((2, 2))), r"semi_hard: 3 labels need distances of shape \(3, 3\)"),
+        (lambda: faces.semi_hard([0, 0, 1], np.zeros((2, 2))),
+         r"semi_hard: 3 labels need distances of shape \(3, 3\)"),
     ]:
         with pytest.raises(ValueError, match=words):
             call()
 
 
-@given(counts=st.lists(st.integers(1, 6), min_size=3, max_size=9), people=st.integers(2, 4), pictures=st.integers(2, 4),
+@given(counts=st.lists(st.integers(1, 6), min_size=3, max_size=9), people=st.integers(2, 4),
+       pictures=st.integers(2, 4),
        seed=st.integers(0, 99))
 def test_batches_of_people(counts, people, pictures, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     if sum(n > 1 for n in counts) < people:
-        with pytest.raises(ValueError, match=f"a batch needs {people} people with two pictures or more"):
+        with pytest.raises(ValueError,
+                           match=f"a batch needs {people} people with two pictures or more"):
             faces.PeopleSampler(labels, people, pictures, seed)
         return
     sampler = faces.PeopleSampler(labels, people, pictures, seed)
@@ -138,7 +147,8 @@ def test_batches_reach_everybody_and_depend_on_the_seed():
     drawn = np.bincount(np.concatenate([sampler[t] for t in range(60)]), minlength=24)
     assert drawn.min() > 8 and drawn.max() < 35                     # 20 each is expected
     assert sampler[0].tolist() != faces.PeopleSampler(labels, 4, 2, seed=2)[0].tolist()
-    with pytest.raises(ValueError, match="a triplet needs 2 people and 2 pictures of one, got 4 people × 1 pictures"):
+    with pytest.raises(ValueError, match="a triplet needs 2 people and 2 pictures of one, got 4 "
+                                         "people × 1 pictures"):
         faces.PeopleSampler(labels, 4, 1, seed=0)
 
 
@@ -150,7 +160,8 @@ def test_single_pictures_are_drawn_by_the_root_of_their_number():
     np.testing.assert_array_equal(sampler[3], faces.PictureSampler(labels, 5000, seed=0)[3])
 
 
-@given(counts=st.lists(st.integers(1, 4), min_size=4, max_size=12), share=st.floats(0.2, 0.8), seed=st.integers(0, 99))
+@given(counts=st.lists(st.integers(1, 4), min_size=4, max_size=12), share=st.floats(0.2, 0.8),
+       seed=st.integers(0, 99))
 def test_people_kept_apart_are_apart(counts, share, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     apart = faces.keep_apart(labels, share, seed)
@@ -161,7 +172,8 @@ def test_people_kept_apart_are_apart(counts, share, seed):
 
 
 def test_groups_and_their_errors():
-    assert {k: v.tolist() for k, v in faces.pictures_of(["b", "a", "b"]).items()} == {"a": [1], "b": [0, 2]}
+    assert {k: v.tolist()
+            for k, v in faces.pictures_of(["b", "a", "b"]).items()} == {"a": [1], "b": [0, 2]}
     with pytest.raises(ValueError, match=r"labels must be \(N,\)"):
         faces.pictures_of(np.zeros((2, 2)))
     with pytest.raises(ValueError, match="share must be between 0 and 1, got 1"):

@@ -1,4 +1,5 @@
-"""VGG: its layers and stopping, the three kinds of weight files, and, where its weights are cached, the published ones."""
+"""VGG: its layers and stopping, the three kinds of weight files, and, where its weights are cached,
+the published ones."""
 import numpy as np
 import pytest
 
@@ -10,7 +11,8 @@ from minidl.models.vgg import CAFFE_MEAN, CHANNELS, CONVOLUTIONS, layer_names, r
 from minidl.testing import gradcheck
 from minidl.weights import FILES, WeightsError
 
-NAMES = [f"{b}_{i}" for b, count in enumerate(CONVOLUTIONS["vgg19"], 1) for i in range(1, count + 1)]
+NAMES = [f"{b}_{i}" for b, count in enumerate(CONVOLUTIONS["vgg19"], 1)
+         for i in range(1, count + 1)]
 # where torchvision's Sequential has VGG-19's convolutions
 TORCHVISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
 
@@ -25,7 +27,8 @@ def small_net(pooling="max", channels=4):
 
 
 def test_layers_by_hand(device):
-    net, x = small_net(), md.tensor(np.random.default_rng(1).uniform(0, 9, (2, 6, 4, 3)), dtype="float32")
+    net, x = small_net(), md.tensor(np.random.default_rng(1).uniform(0, 9, (2, 6, 4, 3)),
+                                    dtype="float32")
     seen = net(x, ["conv1_1", "relu1_2", "pool1", "relu2_1"])
 
     def conv(x, name):
@@ -34,7 +37,8 @@ def test_layers_by_hand(device):
     conv1 = conv(x - [1.0, 2.0, 3.0], "conv1_1")
     relu2 = ops.relu(conv(ops.relu(conv1), "conv1_2"))
     pool1 = ops.max_pool(relu2, 2)
-    expected = {"conv1_1": conv1, "relu1_2": relu2, "pool1": pool1, "relu2_1": ops.relu(conv(pool1, "conv2_1"))}
+    expected = {"conv1_1": conv1, "relu1_2": relu2, "pool1": pool1,
+                "relu2_1": ops.relu(conv(pool1, "conv2_1"))}
     assert seen.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(seen[name].numpy(), value.numpy(), rtol=1e-4, atol=1e-3)
@@ -47,7 +51,8 @@ def test_nothing_is_computed_below_the_deepest_layer():
 
 
 def test_weights_are_frozen_but_pixels_are_not():
-    net, x = small_net("average"), md.tensor(np.ones((1, 4, 4, 3)), dtype="float32", requires_grad=True)
+    net, x = small_net("average"), md.tensor(np.ones((1, 4, 4, 3)), dtype="float32",
+                                             requires_grad=True)
     assert not any(p.requires_grad for p in net.parameters())
     net(x, ["relu2_1"])["relu2_1"].sum().backward()
     assert x.grad.shape == x.shape
@@ -62,8 +67,10 @@ def test_gradient_of_the_pixels(pooling):
 
 @pytest.mark.parametrize("x, layers, words", [
     (np.zeros((1, 4, 4, 3)), ["relu7_1"], "relu7_1"), (np.zeros((1, 4, 4, 3)), [], "layers"),
-    (np.zeros((4, 4, 3)), ["relu1_1"], r"vgg: x must be \(N, H, W, 3\), RGB in 0..255, got shape \(4, 4, 3\)"),
-    (np.zeros((1, 1, 4, 3)), ["relu1_1", "relu2_1"], r"vgg: a picture of 1 × 4 pixels is too small: .* at least 2 × 2"),
+    (np.zeros((4, 4, 3)), ["relu1_1"],
+     r"vgg: x must be \(N, H, W, 3\), RGB in 0..255, got shape \(4, 4, 3\)"),
+    (np.zeros((1, 1, 4, 3)), ["relu1_1", "relu2_1"],
+     r"vgg: a picture of 1 × 4 pixels is too small: .* at least 2 × 2"),
 ])
 def test_wrong_calls(x, layers, words):
     with pytest.raises(ValueError, match=words):
@@ -77,7 +84,8 @@ def fabricated(value=0):
     previous, made = 3, {}
     for name in NAMES:
         out = CHANNELS[int(name[0]) - 1]
-        made[name] = np.broadcast_to(np.float32(value), (out, previous, 3, 3)), np.zeros(out, "float32")
+        made[name] = np.broadcast_to(np.float32(value),
+                                     (out, previous, 3, 3)), np.zeros(out, "float32")
         previous = out
     return made
 
@@ -95,13 +103,16 @@ def test_kinds_of_files_agree():
         rgb = table[w_q][:, ::-1] if name == "1_1" else w
         deviation = np.float32([0.229, 0.224, 0.225])[:, None, None] * 255 if name == "1_1" else 1
         torchvision |= {f"features.{number}.weight": rgb * deviation, f"features.{number}.bias": b}
-        own |= {f"layers.conv{name}.weight": rgb.transpose(2, 3, 1, 0), f"layers.conv{name}.bias": b}
+        own |= {f"layers.conv{name}.weight": rgb.transpose(2, 3, 1, 0),
+                f"layers.conv{name}.bias": b}
     expected = table[first].transpose(2, 3, 1, 0)[:, :, ::-1]
     for arrays in (eight_bit, torchvision, own):
         blocks, mean = read_blocks(arrays, "vgg19", "file")
         np.testing.assert_allclose(blocks[0][0][0], expected, rtol=1e-6)
-        assert tuple(map(len, blocks)) == CONVOLUTIONS["vgg19"] and blocks[4][3][0].shape == (3, 3, 512, 512)
-        assert tuple(mean) == pytest.approx(CAFFE_MEAN if arrays is not torchvision else (123.675, 116.28, 103.53), rel=1e-6)
+        assert tuple(map(len,
+                         blocks)) == CONVOLUTIONS["vgg19"] and blocks[4][3][0].shape == (3, 3, 512, 512)
+        assert tuple(mean) == pytest.approx(CAFFE_MEAN if arrays is not torchvision
+                                            else (123.675, 116.28, 103.53), rel=1e-6)
 
 
 def test_a_place_in_the_table_is_a_byte(tmp_path):
@@ -122,15 +133,19 @@ def test_a_place_in_the_table_is_a_byte(tmp_path):
 
 
 @pytest.mark.parametrize("change, words", [
-    (lambda a: a.pop("layers.conv3_2.weight"), "conv3_2.weight"), (lambda a: a.pop("layers.mean.mean"), "mean"),
-    (lambda a: a.update({"layers.conv2_1.weight": np.zeros((3, 3, 3, 3))}), "conv2_1"), (lambda a: a.clear(), "vgg19"),
-    (lambda a: a.update({"layers.conv3_5.weight": np.zeros((3, 3, 256, 256))}), "17 convolutions, vgg19 has 16"),
+    (lambda a: a.pop("layers.conv3_2.weight"), "conv3_2.weight"),
+    (lambda a: a.pop("layers.mean.mean"), "mean"),
+    (lambda a: a.update({"layers.conv2_1.weight": np.zeros((3, 3, 3, 3))}), "conv2_1"),
+    (lambda a: a.clear(), "vgg19"),
+    (lambda a: a.update({"layers.conv3_5.weight": np.zeros((3, 3, 256, 256))}),
+     "17 convolutions, vgg19 has 16"),
     (lambda a: a.update({"layers.mean.mean": np.zeros(2)}), "mean has shape"),
 ])
 def test_incomplete_weights(change, words):
     arrays = {"layers.mean.mean": np.float32(CAFFE_MEAN)}
     for name, (w, b) in fabricated().items():
-        arrays |= {f"layers.conv{name}.weight": w.transpose(2, 3, 1, 0), f"layers.conv{name}.bias": b}
+        arrays |= {f"layers.conv{name}.weight": w.transpose(2, 3, 1, 0),
+                   f"layers.conv{name}.bias": b}
     change(arrays)
     with pytest.raises(WeightsError, match=f"some.pt: .*{words}"):
         read_blocks(arrays, "vgg19", "some.pt")
@@ -149,10 +164,12 @@ def test_layer_names(real_net):
 
 
 def test_published_vector(real_net):
-    """Means over a 32 × 32 picture, computed once from the published file by an independent program."""
+    """Means over a 32 × 32 picture, computed once from the published file by an independent
+    program."""
     y, x = np.mgrid[:32, :32]
     picture = np.stack([8 * x, 8 * y, 4 * (x + y)], -1) % 256
-    means = {"relu1_1": 27.71822, "relu2_1": 135.63921, "relu3_1": 206.95735, "relu4_1": 954.86542, "relu4_2": 639.97156,
+    means = {"relu1_1": 27.71822, "relu2_1": 135.63921, "relu3_1": 206.95735, "relu4_1": 954.86542,
+             "relu4_2": 639.97156,
              "relu5_1": 123.59465}
     seen = real_net(md.tensor(picture[None], dtype="float32"), list(means))
     for name, mean in means.items():
@@ -164,8 +181,10 @@ def test_pixel_gradient_of_style_transfer(real_net):
     """J to relu3_1 on 24 × 24 pixels in float64, against central differences."""
     drawn = np.random.default_rng(4)
     content, painting, generated = (drawn.uniform(0, 255, (1, 24, 24, 3)) for _ in range(3))
-    objective = style.Objective(real_net, md.tensor(content), md.tensor(painting), content_layers=["relu2_2"],
-                                style_layers=["relu1_1", "relu2_1", "relu3_1"], content_weight=100.0, style_weight=1.0)
+    objective = style.Objective(real_net, md.tensor(content), md.tensor(painting),
+                                content_layers=["relu2_2"],
+                                style_layers=["relu1_1", "relu2_1", "relu3_1"],
+                                content_weight=100.0, style_weight=1.0)
     x = md.tensor(generated, requires_grad=True)
     gradient, = md.grad(objective(x)["J"], x)
 
@@ -176,8 +195,10 @@ def test_pixel_gradient_of_style_transfer(real_net):
     for direction in [*pixels, *drawn.standard_normal((2, generated.size))]:
         direction = direction.reshape(generated.shape)
         slope = (gradient.numpy() * direction).sum()
-        # a long step may carry a unit over the kink of its ReLU, a short one drowns in rounding: one of three is neither
-        errors = [abs((cost(generated + h * direction) - cost(generated - h * direction)) / (2 * h) / slope - 1)
+        # a long step may carry a unit over the kink of its ReLU, a short one drowns in rounding:
+        # one of three is neither
+        errors = [abs((cost(generated + h * direction) - cost(generated - h * direction)) / (2 * h)
+                      / slope - 1)
                   for h in (1e-2, 1e-3, 1e-5)]
         assert min(errors) < 1e-6
 
@@ -191,7 +212,8 @@ def test_every_layer_equals_pytorchs(real_net):
     for name in seen:
         if name.startswith("conv"):
             layer = real_net[name]
-            w, b = torch.tensor(layer.weight.numpy().transpose(3, 2, 0, 1).copy()), torch.tensor(layer.bias.numpy())
+            w, b = torch.tensor(layer.weight.numpy().transpose(3, 2, 0,
+                                                               1).copy()), torch.tensor(layer.bias.numpy())
             t = functional.conv2d(t, w, b, padding=1)
         else:
             t = functional.relu(t) if name.startswith("relu") else functional.max_pool2d(t, 2)

@@ -13,12 +13,14 @@ import pytest
 from minidl.data.drawn_characters import drawn_characters
 from minidl.data.omniglot import MAX_MEMBER_BYTES, read_characters, read_runs
 
-NAMES = [f"{alphabet}/character{c:02}/{c:04}_{drawer:02}.png" for alphabet in ("Latin", "Greek") for c in (1, 2)
+NAMES = [f"{alphabet}/character{c:02}/{c:04}_{drawer:02}.png" for alphabet in ("Latin", "Greek")
+         for c in (1, 2)
          for drawer in (1, 2, 3)]
 
 
 def png(value, size=(9, 9)):
-    """A picture in Omniglot's mode, one bit a pixel: paper with `value` pixels of ink in its first row."""
+    """A picture in Omniglot's mode, one bit a pixel: paper with `value` pixels of ink in its first
+    row."""
     pixels = np.full(size[::-1], 255, np.uint8)
     pixels[0, :value] = 0
     stream = io.BytesIO()
@@ -51,21 +53,25 @@ def zipped(path, members):
 @pytest.fixture
 def archive(tmp_path):
     members = {f"images_background/{name}": png(number % 9) for number, name in enumerate(NAMES)}
-    return zipped(tmp_path / "background.zip", {"images_background/": b"", "__MACOSX/a/b/x.png": b"resource", **members})
+    return zipped(tmp_path / "background.zip",
+                  {"images_background/": b"", "__MACOSX/a/b/x.png": b"resource", **members})
 
 
 def test_folder_and_zip_say_the_same(folder, archive, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     one, other = read_characters(folder), read_characters(archive)
-    assert one.names == other.names == ["Greek/character01", "Greek/character02", "Latin/character01", "Latin/character02"]
-    assert one.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3] and (one.pictures == other.pictures).all()
+    assert one.names == other.names == ["Greek/character01", "Greek/character02",
+                                        "Latin/character01", "Latin/character02"]
+    assert one.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3,
+                                   3] and (one.pictures == other.pictures).all()
     assert one.pictures.shape == (12, 9, 9) and one.pictures.dtype == np.uint8
     assert (one.pictures == 0).sum((1, 2)).tolist() == [6, 7, 8, 0, 1, 2, 0, 1, 2, 3, 4, 5]
     assert sorted(tmp_path.rglob("*")) == before            # nothing was unpacked
 
 
 def test_several_sources(folder, archive, tmp_path):
-    more = zipped(tmp_path / "more.zip", {"Greek/character01/0001_01.png": png(9), "Korean/character01/0001_01.png": png(4)})
+    more = zipped(tmp_path / "more.zip", {"Greek/character01/0001_01.png": png(9),
+                                          "Korean/character01/0001_01.png": png(4)})
     both = read_characters(folder, more)
     assert both.names[0] == "Greek/character01" and both.names[2] == "Korean/character01" and len(both.names) == 5
     assert (both.labels == 0).sum() == 3                    # Greek is taken from the first
@@ -73,15 +79,21 @@ def test_several_sources(folder, archive, tmp_path):
 
 def test_only_some_alphabets(folder):
     latin = read_characters(folder).only({"Latin"})
-    assert latin.names == ["Latin/character01", "Latin/character02"] and latin.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert latin.alphabets() == ["Latin", "Latin"] and (latin.pictures == 0).sum((1, 2)).tolist() == [0, 1, 2, 3, 4, 5]
+    assert latin.names == ["Latin/character01",
+                           "Latin/character02"] and latin.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert latin.alphabets() == ["Latin",
+                                 "Latin"] and (latin.pictures
+                                               == 0).sum((1, 2)).tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("members, words", [
     ({"a/b/1.png": png(1)[:40]}, "a/b/1.png is not a usable picture"),
-    ({"a/b/1.png": b"\0" * (MAX_MEMBER_BYTES + 1)}, "a/b/1.png would unpack to 1,000,001 bytes, more than"),
-    ({"a/b/1.png": png(0, (1001, 1000))}, "a/b/1.png is not a usable picture: .*1001 x 1000 pixels"),
-    ({"a.png": png(1), "a/b.png": png(1)}, "holds no characters: expected pictures alphabet/character/NAME.png"),
+    ({"a/b/1.png": b"\0" * (MAX_MEMBER_BYTES + 1)},
+     "a/b/1.png would unpack to 1,000,001 bytes, more than"),
+    ({"a/b/1.png": png(0, (1001, 1000))},
+     "a/b/1.png is not a usable picture: .*1001 x 1000 pixels"),
+    ({"a.png": png(1), "a/b.png": png(1)},
+     "holds no characters: expected pictures alphabet/character/NAME.png"),
     ({}, "holds no characters"),
 ])
 def test_bad_zips(tmp_path, members, words):
@@ -228,7 +240,8 @@ def runs(tmp_path):
             (tmp_path / "runs" / run / part).mkdir(parents=True)
             for i in range(1, 4):
                 (tmp_path / "runs" / run / part / f"{stem}{i:02}.png").write_bytes(png(i))
-        lines = [f"{run}/test/item{i:02}.png {run}/training/class{(i + turn - 1) % 3 + 1:02}.png" for i in range(1, 4)]
+        lines = [f"{run}/test/item{i:02}.png {run}/training/class{(i + turn - 1) % 3 + 1:02}.png"
+                 for i in range(1, 4)]
         (tmp_path / "runs" / run / "class_labels.txt").write_text("\n".join(lines) + "\n")
     return tmp_path / "runs"
 
@@ -236,15 +249,18 @@ def runs(tmp_path):
 def test_runs(runs):
     found = read_runs(runs)
     assert list(found) == ["run01", "run02"]
-    assert found["run01"].answers.tolist() == [1, 2, 0] and found["run02"].answers.tolist() == [2, 0, 1]
+    assert found["run01"].answers.tolist() == [1, 2,
+                                               0] and found["run02"].answers.tolist() == [2, 0, 1]
     assert found["run01"].training.shape == found["run01"].test.shape == (3, 9, 9)
     assert (found["run01"].test == 0).sum((1, 2)).tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("line, words", [
     ("run01/test/item01.png", "line 1: expected run01/test/NAME run01/training/NAME"),
-    ("run01/test/item01.png run01/training/class09.png", "line 1: expected .* a picture that is there, got 'run01/test"),
-    ("run01/test/item09.png run01/training/class01.png", "line 1: there is no picture .*item09.png"),
+    ("run01/test/item01.png run01/training/class09.png",
+     "line 1: expected .* a picture that is there, got 'run01/test"),
+    ("run01/test/item09.png run01/training/class01.png",
+     "line 1: there is no picture .*item09.png"),
     ("run01/training/class01.png run01/test/item01.png", "line 1: expected"),
     ("../../etc/passwd run01/training/class01.png", "line 1: expected"),
     ("/ /", "line 1: expected"),
@@ -290,9 +306,12 @@ def test_drawn_characters():
     assert characters.alphabets() == 3 * ["drawn01"] + 3 * ["drawn02"]
     ink = (1 - characters.pictures / 255).mean((1, 2))
     assert 0.005 < ink.min() and ink.max() < 0.5
-    assert (drawn_characters(2, 3, drawers=4, size=24, seed=1).pictures == characters.pictures).all()
-    assert (drawn_characters(3, 3, drawers=4, size=24, seed=1).pictures[:24] == characters.pictures).all()
-    assert (drawn_characters(2, 3, drawers=4, size=24, seed=2).pictures != characters.pictures).any()
+    assert (drawn_characters(2, 3, drawers=4, size=24, seed=1).pictures
+            == characters.pictures).all()
+    assert (drawn_characters(3, 3, drawers=4, size=24, seed=1).pictures[:24]
+            == characters.pictures).all()
+    assert (drawn_characters(2, 3, drawers=4, size=24,
+                             seed=2).pictures != characters.pictures).any()
 
 
 def test_drawn_characters_resemble_themselves():

@@ -24,20 +24,24 @@ def make(folder, people, name="{person}_{number:04}.jpg", mode="RGB"):
     for person, count in people.items():
         (folder / person).mkdir(parents=True)
         for number in range(1, count + 1):
-            Image.new(mode, (8, 9), number).save(folder / person / name.format(person=person, number=number))
+            Image.new(mode, (8, 9),
+                      number).save(folder / person / name.format(person=person, number=number))
     return folder
 
 
 @pytest.fixture
 def lfw(tmp_path):
-    return make(tmp_path / "lfw", {"Ada_Lovelace": 3, "Bob_Dylan": 1, "Cleo_Patra": 2, "Dora_Maar": 2, "Émile_Zola": 4})
+    return make(tmp_path / "lfw", {"Ada_Lovelace": 3, "Bob_Dylan": 1, "Cleo_Patra": 2,
+                                   "Dora_Maar": 2, "Émile_Zola": 4})
 
 
 def test_lfw_and_att_layouts(lfw, tmp_path):
     people = read_people(lfw)
-    assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar", "Émile_Zola"] and people.with_second == 4
+    assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar",
+                            "Émile_Zola"] and people.with_second == 4
     assert people.labels.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4]
-    assert [path.name for path in people.paths[:2]] == ["Ada_Lovelace_0001.jpg", "Ada_Lovelace_0002.jpg"]
+    assert [path.name for path in people.paths[:2]] == ["Ada_Lovelace_0001.jpg",
+                                                        "Ada_Lovelace_0002.jpg"]
     assert people.load()[0].shape == (9, 8, 3) and people.load(size=4)[0].shape == (4, 4, 3)
     att = read_people(make(tmp_path / "att", {"s1": 2, "s2": 2}, "{number}.pgm", "L"))
     assert att.names == ["s1", "s2"] and att.load()[1][0, 0].tolist() == [2, 2, 2]
@@ -162,7 +166,8 @@ def test_folders_without_people(tmp_path, lfw):
     with pytest.raises(ValueError, match="nothing-there is not a folder"):
         read_people(tmp_path / "nothing-there")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty holds no people: it is empty or has no folders; expected a folder for each"):
+    with pytest.raises(ValueError, match="empty holds no people: it is empty or has no folders; "
+                                         "expected a folder for each"):
         read_people(tmp_path / "empty")
     (tmp_path / "empty" / "inside").mkdir()
     with pytest.raises(ValueError, match="there are no pictures in its 1 folders"):
@@ -175,7 +180,8 @@ def test_folders_without_people(tmp_path, lfw):
 
 def test_unreadable_picture_names_person_and_file(lfw):
     (lfw / "Cleo_Patra" / "Cleo_Patra_0002.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
-    with pytest.raises(ValueError, match=r"person Cleo_Patra: .*Cleo_Patra_0002.jpg is not a usable picture") as caught:
+    with pytest.raises(ValueError, match=r"person Cleo_Patra: .*Cleo_Patra_0002.jpg is not a "
+                                         r"usable picture") as caught:
         read_people(lfw).load()
     assert "\n" not in str(caught.value)
 
@@ -209,7 +215,8 @@ def test_pairs_there_and_back(lfw, tmp_path):
     ("HEADER", "holds no pairs below its header"),
     ("HEADERGOOD,GOOD2\n", "line 2: expected two paths and 0 or 1"),
     ("HEADERGOOD,GOOD2,1\n\nGOOD,GOOD2,yes\n", "line 4: expected two paths and 0 or 1, got 'Ada"),
-    ("HEADERGOOD,Ada_Lovelace/none.jpg,1\n", "line 2: there is no picture 'Ada_Lovelace/none.jpg' in"),
+    ("HEADERGOOD,Ada_Lovelace/none.jpg,1\n",
+     "line 2: there is no picture 'Ada_Lovelace/none.jpg' in"),
     ("HEADERGOOD,../outside.jpg,0\n", "line 2: there is no picture '../outside.jpg'"),
     ("HEADERGOOD,GOOD,1\n", "is paired with itself"),
     ("HEADERGOOD,\"GOOD2,1\n", "line "),
@@ -217,7 +224,9 @@ def test_pairs_there_and_back(lfw, tmp_path):
 def test_bad_pairs_name_the_line(lfw, tmp_path, text, words):
     (tmp_path / "outside.jpg").write_bytes((lfw / "Bob_Dylan" / "Bob_Dylan_0001.jpg").read_bytes())
     file = tmp_path / "pairs.csv"
-    file.write_text(text.replace("HEADER", "image_a,image_b,same\n").replace("GOOD2", "Ada_Lovelace/Ada_Lovelace_0002.jpg")
+    file.write_text(text.replace("HEADER",
+                                 "image_a,image_b,same\n").replace("GOOD2",
+                                                                   "Ada_Lovelace/Ada_Lovelace_0002.jpg")
                     .replace("GOOD", "Ada_Lovelace/Ada_Lovelace_0001.jpg"))
     with pytest.raises(ValueError) as caught:
         read_pairs(file, lfw)
@@ -248,19 +257,23 @@ def test_balanced_pairs(seed):
 
 def test_balanced_pairs_take_all_that_there_are():
     a, b, same = balanced_pairs([0, 0, 0, 1, 1, 2], 1000, 0)
-    assert sorted(zip(a[same].tolist(), b[same].tolist())) == [(0, 1), (0, 2), (1, 2), (3, 4)] and (~same).sum() == 4
-    a, b, same = balanced_pairs([0] * 5 + [1], 1000, 0)         # ten pairs of one person, but only five of two
+    assert sorted(zip(a[same].tolist(), b[same].tolist())) == [(0, 1), (0, 2), (1, 2),
+                                                               (3, 4)] and (~same).sum() == 4
+    # ten pairs of one person, but only five of two
+    a, b, same = balanced_pairs([0] * 5 + [1], 1000, 0)
     assert same.sum() == (~same).sum() == 5
 
 
 def test_balanced_pairs_are_of_many_people():
-    labels = np.repeat(np.arange(41), [200] + [2] * 40)         # one person has five times as many pictures as all others
+    # one person has five times as many pictures as all others
+    labels = np.repeat(np.arange(41), [200] + [2] * 40)
     a, _, same = balanced_pairs(labels, 40, 0)
     assert np.mean(labels[a[same]] == 0) < 0.3
 
 
 @pytest.mark.parametrize("labels, count, words", [
-    ([0, 0, 1], 1, "at least 2"), ([0, 1, 2], 4, "nobody has a second picture"), ([0, 0, 0], 4, "no pair of two people")])
+    ([0, 0, 1], 1, "at least 2"), ([0, 1, 2], 4, "nobody has a second picture"),
+    ([0, 0, 0], 4, "no pair of two people")])
 def test_impossible_pairs(labels, count, words):
     with pytest.raises(ValueError, match=words):
         balanced_pairs(labels, count, 0)
@@ -288,10 +301,11 @@ def test_shares_out_of_range(lfw, share):
 
 def test_too_few_to_split(lfw):
     people = read_people(lfw)
-    training, validation = split_people(people, 0.01, 0)            # never fewer than two to validate on
+    training, validation = split_people(people, 0.01, 0)  # never fewer than two to validate on
     assert len(validation.names) == 2
     asked = Pairs([people.paths[0]], [people.paths[-1]], np.array([False]))
-    with pytest.raises(ValueError, match="2 people with a second picture who are in none of the pairs are too few"):
+    with pytest.raises(ValueError, match="2 people with a second picture who are in none of the "
+                                         "pairs are too few"):
         split_people(people, 0.5, 0, apart=asked)
 
 
@@ -299,5 +313,7 @@ def test_names_of_pairs(lfw):
     people = read_people(lfw)
     pairs = pairs_of(people, 8, 0)
     first, second = names_of(pairs)
-    assert [a == b for a, b in zip(first, second)] == pairs.same.tolist() and set(first) <= set(people.names)
+    assert [a == b
+            for a, b in zip(first,
+                            second)] == pairs.same.tolist() and set(first) <= set(people.names)
     assert names_of(Pairs(pairs.a, pairs.b, ~pairs.same)) is None

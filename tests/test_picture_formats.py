@@ -11,7 +11,8 @@ import pytest
 
 from minidl.data import images, load_image
 
-# ---------------------------------------------------------------------------------------------- pictures: every mode
+# ----------------------------------------------------------------------------------------------
+# pictures: every mode
 
 @pytest.mark.parametrize("extension", ["png", "bmp", "tiff", "ppm"])
 def test_rgb_is_read_exactly(tmp_path, extension):
@@ -50,7 +51,8 @@ def test_sixteen_bit_grey_is_scaled_over_its_full_range(tmp_path, extension):
     picture = load_image(path)
     check_picture(picture, (20, 30, 3))
     flat = picture[..., 0].ravel().astype(int)
-    assert flat[0] == 0 and flat[-1] == 255 and (np.diff(flat) >= 0).all() and len(set(flat.tolist())) == 256
+    assert flat[0] == 0 and flat[-1] == 255 and (np.diff(flat)
+                                                 >= 0).all() and len(set(flat.tolist())) == 256
     assert np.abs(picture[..., 1] - levels / 257).max() <= 0.5 + 1e-4
 
 
@@ -168,12 +170,14 @@ def test_floating_point_grey_of_another_range(tmp_path, values, words):
         load_image(tmp_path / "float.tiff")
 
 
-@pytest.mark.parametrize("mode, extension", [("RGBA", "png"), ("RGBA", "webp"), ("LA", "png"), ("RGBA", "tiff")])
+@pytest.mark.parametrize("mode, extension",
+                         [("RGBA", "png"), ("RGBA", "webp"), ("LA", "png"), ("RGBA", "tiff")])
 def test_alpha_is_laid_over_white(tmp_path, mode, extension):
     colours = smooth() if mode == "RGBA" else smooth()[..., :1]
     alpha = np.broadcast_to(np.linspace(0, 255, 30).astype(np.uint8)[:, None], (20, 30, 1))
     path = tmp_path / f"alpha.{extension}"
-    Image.fromarray(np.concatenate([colours, alpha], axis=-1)).save(path, **images.ENCODING.get("WEBP", {}))
+    Image.fromarray(np.concatenate([colours, alpha],
+                                   axis=-1)).save(path, **images.ENCODING.get("WEBP", {}))
     picture = load_image(path)
     check_picture(picture, (20, 30, 3))
     expected = colours * (alpha / 255) + 255 * (1 - alpha / 255)
@@ -191,7 +195,8 @@ def test_palette(tmp_path):
     assert (load_image(tmp_path / "palette.gif") == expected).all()
 
 
-@pytest.mark.parametrize("transparency, corner", [(0, [255, 255, 255]), (bytes([128, 255, 0]), [227, 127, 127])])
+@pytest.mark.parametrize("transparency, corner",
+                         [(0, [255, 255, 255]), (bytes([128, 255, 0]), [227, 127, 127])])
 def test_palette_with_transparency(tmp_path, transparency, corner):
     source = Image.new("P", (6, 4), 1)
     source.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
@@ -206,7 +211,8 @@ def test_palette_with_transparency(tmp_path, transparency, corner):
 
 @pytest.mark.parametrize("mode, transparency", [("L", 7), ("RGB", (7, 7, 7)), ("1", 0)])
 def test_a_transparent_colour_becomes_white(tmp_path, mode, transparency):
-    source = Image.new(mode, (6, 4), "white" if mode == "1" else 90 if mode == "L" else (90, 90, 90))
+    source = Image.new(mode, (6, 4),
+                       "white" if mode == "1" else 90 if mode == "L" else (90, 90, 90))
     source.putpixel((2, 1), transparency)
     source.save(tmp_path / "key.png", transparency=transparency)
     picture = load_image(tmp_path / "key.png")
@@ -255,7 +261,8 @@ def test_a_transparent_colour_of_sixteen_bits_is_refused(tmp_path):
     refused(tmp_path / "key.png", "of 16 bits is transparent")
 
 
-@pytest.mark.parametrize("mode, extension, tolerance", [("CMYK", "tiff", 2), ("CMYK", "jpg", 10), ("YCbCr", "tiff", 3),
+@pytest.mark.parametrize("mode, extension, tolerance",
+                         [("CMYK", "tiff", 2), ("CMYK", "jpg", 10), ("YCbCr", "tiff", 3),
                                                         ("YCbCr", "jpg", 10), ("LAB", "tiff", 5)])
 def test_other_colour_spaces(tmp_path, mode, extension, tolerance):
     muted = 64 + smooth() // 2  # for saturated colours, 8 bits of Lab are coarse
@@ -291,21 +298,25 @@ def test_the_first_frame_of_an_animation(tmp_path, extension):
     assert (load_image(path) == [255, 0, 0]).all()
 
 
-# -------------------------------------------------------------------------------------------- pictures: orientation
+# --------------------------------------------------------------------------------------------
+# pictures: orientation
 
 @pytest.mark.parametrize("extension", ["png", "tiff", "webp", "jpg"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(tmp_path, orientation, extension):
-    """Store the picture as a camera held that way would: orientation n names the transform that sets it upright."""
+    """Store the picture as a camera held that way would: orientation n names the transform that
+    sets it upright."""
     upright = Image.fromarray(smooth())
     T = Image.Transpose
-    undo = {1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90,
+    undo = {1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE,
+            6: T.ROTATE_90,
             7: T.TRANSVERSE, 8: T.ROTATE_270}[orientation]
     stored = upright if undo is None else upright.transpose(undo)
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"turned.{extension}"
-    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(extension, {})
+    options = {"jpg": {"quality": 100, "subsampling": 0},
+               "webp": {"lossless": True}}.get(extension, {})
     stored.save(path, exif=exif, **options)
     picture = load_image(path)
     check_picture(picture, (20, 30, 3))

@@ -11,11 +11,14 @@ import pytest
 
 from minidl.data import crop_middle, list_images, load_image, read_metadata, resize, save_image
 
-# ------------------------------------------------------------------------------------------------- pictures: resize
+# -------------------------------------------------------------------------------------------------
+# pictures: resize
 
-@pytest.mark.parametrize("shape, size, expected", [((20, 30), 15, (10, 15)), ((30, 20), 60, (60, 40)),
+@pytest.mark.parametrize("shape, size, expected",
+                         [((20, 30), 15, (10, 15)), ((30, 20), 60, (60, 40)),
                                                    ((3, 500), 50, (1, 50)), ((500, 1), 10, (10, 1)),
-                                                   ((20, 30), (7, 9), (7, 9)), ((20, 30), np.int64(30), (20, 30))])
+                                                   ((20, 30), (7, 9), (7, 9)),
+                          ((20, 30), np.int64(30), (20, 30))])
 def test_resize_shapes(tmp_path, shape, size, expected):
     picture = np.full((*shape, 3), 77, np.uint8)
     resized = resize(picture, size)
@@ -46,7 +49,8 @@ def test_resize_refuses(picture, kind):
         resize(picture, 5)
 
 
-# ------------------------------------------------------------------------------------------------- pictures: saving
+# -------------------------------------------------------------------------------------------------
+# pictures: saving
 
 @pytest.mark.parametrize("extension", ["png", "PNG", "bmp", "tif", "tiff", "webp", "ppm"])
 @pytest.mark.parametrize("name", ["plain", "with space", "ütf-8 – 猫"])
@@ -64,7 +68,8 @@ def test_save_and_load_with_losses(tmp_path, extension):
 
 def test_save_grey(tmp_path):
     grey = smooth()[..., 2]
-    for picture in (grey, grey[..., None], np.asfortranarray(grey), np.repeat(grey, 2, axis=1)[:, ::2]):
+    for picture in (grey, grey[..., None], np.asfortranarray(grey),
+                    np.repeat(grey, 2, axis=1)[:, ::2]):
         save_image(tmp_path / "grey.png", picture)
         assert Image.open(tmp_path / "grey.png").mode == "L"
         assert (load_image(tmp_path / "grey.png") == grey[..., None]).all()
@@ -75,7 +80,8 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     picture = np.array([[-9.0, 0.4, 0.6], [254.4, 254.6, 999.0], [np.inf, -np.inf, 128]], dtype)
     before = picture.copy()
     save_image(tmp_path / "float.png", picture)
-    assert load_image(tmp_path / "float.png")[..., 0].tolist() == [[0, 0, 1], [254, 255, 255], [255, 0, 128]]
+    assert load_image(tmp_path / "float.png")[..., 0].tolist() == [[0, 0, 1], [254, 255, 255],
+                                                                   [255, 0, 128]]
     assert (picture == before).all()
 
 
@@ -116,7 +122,8 @@ def test_save_into_a_missing_folder(tmp_path):
         save_image(tmp_path / "nowhere" / "a.png", smooth())
 
 
-METADATA = {"Software": "minidl", "settings": '{"size": 512}', "title": "Die Brücke – 橋", "empty": "", "lines": "a\nb"}
+METADATA = {"Software": "minidl", "settings": '{"size": 512}', "title": "Die Brücke – 橋",
+            "empty": "", "lines": "a\nb"}
 
 
 def test_metadata(tmp_path):
@@ -130,8 +137,10 @@ def test_metadata(tmp_path):
 
 
 @pytest.mark.parametrize("name, metadata, kind", [
-    ("a.jpg", METADATA, ValueError), ("a.png", {"": "x"}, ValueError), ("a.png", {"k" * 80: "x"}, ValueError),
-    ("a.png", {"é": "x"}, ValueError), ("a.png", {"size": 3}, TypeError), ("a.png", {3: "x"}, TypeError)])
+    ("a.jpg", METADATA, ValueError), ("a.png", {"": "x"}, ValueError),
+    ("a.png", {"k" * 80: "x"}, ValueError),
+    ("a.png", {"é": "x"}, ValueError), ("a.png", {"size": 3}, TypeError),
+    ("a.png", {3: "x"}, TypeError)])
 def test_metadata_refused(tmp_path, name, metadata, kind):
     with pytest.raises(kind, match="^save_image: .*metadata"):
         save_image(tmp_path / name, smooth(), metadata)
@@ -153,7 +162,8 @@ def test_a_text_bomb_is_refused(tmp_path):
 
 def test_crop_middle():
     picture = np.arange(60).reshape(6, 10)
-    assert (crop_middle(picture, 0.5) == picture[1:4, 2:7]).all() and (crop_middle(picture, 1) == picture).all()
+    assert (crop_middle(picture, 0.5) == picture[1:4, 2:7]).all() and (crop_middle(picture, 1)
+                                                                       == picture).all()
     assert crop_middle(picture[..., None], 0.01).shape == (1, 1, 1)
     for share in 0, 1.1, -1, np.nan:
         with pytest.raises(ValueError, match="share must be above 0 and at most 1"):
@@ -161,10 +171,12 @@ def test_crop_middle():
 
 
 def test_list_images(tmp_path):
-    for name in ["b.PNG", "a.jpg", "ä ö.webp", "c.txt", ".hidden.png", "10.png", "9.png", "noextension"]:
+    for name in ["b.PNG", "a.jpg", "ä ö.webp", "c.txt", ".hidden.png", "10.png", "9.png",
+                 "noextension"]:
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_images(tmp_path)] == ["10.png", "9.png", "a.jpg", "b.PNG", "ä ö.webp"]
+    assert [path.name for path in list_images(tmp_path)] == ["10.png", "9.png", "a.jpg", "b.PNG",
+                                                             "ä ö.webp"]
     assert list_images(str(tmp_path))[0] == tmp_path / "10.png"
     with pytest.raises(FileNotFoundError, match="missing"):
         list_images(tmp_path / "missing")
@@ -174,4 +186,5 @@ def test_list_images(tmp_path):
 
 def test_importing_is_cheap():
     code = "import minidl.data, sys; sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
+                          check=False).returncode == 0

@@ -1,4 +1,5 @@
-"""Plots: a whole PNG with pixels of the right colours, nothing left behind where one fails; principal components."""
+"""Plots: a whole PNG with pixels of the right colours, nothing left behind where one fails;
+principal components."""
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -23,7 +24,8 @@ def colours(path):
 
 
 def test_roc_curve(tmp_path):
-    path = plots.roc_curve(tmp_path / "roc.png", {"one": (DISTANCES, SAME), "other": (DISTANCES[::-1], SAME)})
+    path = plots.roc_curve(tmp_path / "roc.png",
+                           {"one": (DISTANCES, SAME), "other": (DISTANCES[::-1], SAME)})
     seen = colours(path)
     assert path == tmp_path / "roc.png" and seen[COLOURS[0]] > 300 and seen[COLOURS[1]] > 300
 
@@ -49,37 +51,44 @@ def test_best_and_worst_pairs(tmp_path):
     def pictures(i):
         asked.append(i)
         return np.full((9, 7), 77, "uint8"), np.full((5, 5, 3), (10, 200, 30), "uint8")
-    seen = colours(plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES, SAME, 0.7, count=3))
+    seen = colours(plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES, SAME, 0.7,
+                                              count=3))
     assert seen["#0ac81e"] > 12 * 500 and seen["#4d4d4d"] > 12 * 300 and len(asked) == 12
     ordered = np.argsort(DISTANCES)
     assert asked[:3] == ordered[SAME[ordered]][:3].tolist() and asked[-3:] == ordered[~SAME[ordered]][::-1][:3].tolist()
-    plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES[:2], SAME[:2], 0.7, count=3)    # of one kind, few
+    # of one kind, few
+    plots.best_and_worst_pairs(tmp_path / "p.png", pictures, DISTANCES[:2], SAME[:2], 0.7, count=3)
 
 
 def test_answers(tmp_path):
     grey, wide = np.full((9, 7), 77, "uint8"), np.full((5, 9, 3), (10, 200, 30), "uint8")
     bob = "Bob_" + 30 * "o"
-    identified = [(wide, "Ann", Match("Ann", "Ann", 0.2, bob, 0.9, 0.5)), (wide, bob, Match(None, bob, 0.6, "Ann", 1, 0.5)),
+    identified = [(wide, "Ann", Match("Ann", "Ann", 0.2, bob, 0.9, 0.5)),
+                  (wide, bob, Match(None, bob, 0.6, "Ann", 1, 0.5)),
                   (grey, "Eve", Match(None, "Ann", 0.8, bob, 0.9, 0.5))]
     verified = [(wide, "Ann", Verification("Ann", True, 0.2, bob, 0.9, 0.5)),
                 (grey, "Eve", Verification(bob, True, 0.4, "Ann", 0.6, 0.5))]
-    seen = colours(plots.answers(tmp_path / "a.png", [("Ann", wide), (bob, grey)], identified, verified))
+    seen = colours(plots.answers(tmp_path / "a.png", [("Ann", wide), (bob, grey)], identified,
+                                 verified))
     right, wrong = seen[plots.RIGHT], seen[plots.WRONG]
-    assert 1.2 < right / wrong < 1.9                                # three frames and answers against two
+    assert 1.2 < right / wrong < 1.9  # three frames and answers against two
     only = colours(plots.answers(tmp_path / "a.png", [("Ann", wide)], identified[:1], []))
     assert only[plots.RIGHT] > 500 and plots.WRONG not in only
 
 
 def test_cmc_curve(tmp_path):
     table = rng.random((40, 30))
-    seen = colours(plots.cmc_curve(tmp_path / "c.png", {"chance": cmc(table, np.arange(40) % 30, np.arange(30))}))
+    seen = colours(plots.cmc_curve(tmp_path / "c.png",
+                                   {"chance": cmc(table, np.arange(40) % 30, np.arange(30))}))
     assert seen[COLOURS[0]] > 300
     colours(plots.cmc_curve(tmp_path / "one.png", {"one person": [1.0]}))
 
 
 def test_learning_curves(tmp_path):
-    history = [{"step": i, "loss": 1 / (i + 1)} | ({"accuracy": 0.8} if i % 10 == 0 else {}) for i in range(50)]
-    panels = {"loss": ["loss"], "accuracy": ["accuracy", "never_measured"], "nothing": ["never_measured"]}
+    history = [{"step": i, "loss": 1 / (i + 1)} | ({"accuracy": 0.8} if i % 10 == 0 else {})
+               for i in range(50)]
+    panels = {"loss": ["loss"], "accuracy": ["accuracy", "never_measured"],
+              "nothing": ["never_measured"]}
     assert colours(learning_curves(tmp_path / "l.png", history, panels))[COLOURS[0]] > 300
     with pytest.raises(ValueError, match="nothing was measured of never_measured"):
         learning_curves(tmp_path / "n.png", history, {"nothing": ["never_measured"]})
@@ -111,7 +120,7 @@ def test_principal_components(seed, n, d):
     expected = (x - x.mean(0)) @ vectors[:, ::-1][:, :2]
     np.testing.assert_allclose(abs(places), abs(expected), atol=1e-6)
     again = plots.principal_components(x[::-1], 2)[0][::-1]
-    np.testing.assert_allclose(places, again, atol=1e-6)                # signs do not depend on chance
+    np.testing.assert_allclose(places, again, atol=1e-6)  # signs do not depend on chance
 
 
 def test_principal_components_of_a_point():

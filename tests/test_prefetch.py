@@ -74,7 +74,7 @@ def test_no_more_than_depth_items_ahead(depth):
             yield i
 
     loop = iter(prefetch(items(), depth))
-    assert not made and not threads()                           # nothing begins before the first item is asked for
+    assert not made and not threads()  # nothing begins before the first item is asked for
     for taken, _ in enumerate(loop, 1):
         waiting.wait(PATIENCE)
         time.sleep(0.01)
@@ -175,11 +175,13 @@ def test_the_thread_records_if_the_loop_does():
 
 def test_python_ends_with_a_loop_half_done():
     script = "import itertools, minidl as md; loop = iter(md.data.prefetch(itertools.count())); print(next(loop))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
-@pytest.mark.parametrize("depth, kind", [(0, ValueError), (-1, ValueError), (1.5, TypeError), (None, TypeError)])
+@pytest.mark.parametrize("depth, kind",
+                         [(0, ValueError), (-1, ValueError), (1.5, TypeError), (None, TypeError)])
 def test_prefetch_refuses(depth, kind):
     with pytest.raises(kind, match=f"^prefetch: depth must be .*, got {depth}"):
         prefetch([], depth)

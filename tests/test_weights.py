@@ -85,7 +85,8 @@ def test_every_storage(load, write, dtype):
 
 @FORMATS
 def test_state_dict_inside_a_checkpoint(load, write):
-    value = {"epoch": 3, "loss": 0.5, "state_dict": {"w": tensor(np.ones(3, "f4"), "0")}, "optimizer": {0: [1, (2,)]}}
+    value = {"epoch": 3, "loss": 0.5, "state_dict": {"w": tensor(np.ones(3, "f4"), "0")},
+             "optimizer": {0: [1, (2,)]}}
     assert list(load(write(value))) == ["w"]
 
 
@@ -120,7 +121,8 @@ def test_trailing_garbage_is_ignored(load):
 def test_compared_with_torch(tmp_path):
     torch = pytest.importorskip("torch")
     base = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4),
+                                 torch.nn.Linear(4, 2))
     state = module.state_dict()
     state.update(base=base, transposed=base.T, part=base[1:4, ::2], expanded=base[0].expand(3, 5))
     state.update(scalar=torch.tensor(2.5), half=base.half(), long=torch.arange(4), flags=base > 0)
@@ -184,7 +186,8 @@ def test_nothing_is_executed(load, write, tmp_path, protocol):
         message = refusal(load, write({}, state=call(function, argument, protocol)))
         assert named in message and "refused" in message
         assert not marker.exists()
-        nested = pickle.dumps({"state_dict": {"w": Evil(dict, [("a", Evil(function, argument))])}}, protocol)
+        nested = pickle.dumps({"state_dict": {"w": Evil(dict, [("a", Evil(function, argument))])}},
+                              protocol)
         assert "refused" in refusal(load, write({}, state=nested))
         assert not marker.exists()
 
@@ -316,7 +319,8 @@ def test_stream_with_wrong_parts(load):
         refusal(load, legacy(good, keys=keys))
     assert "little-endian" in refusal(load, legacy(good, little_endian=False))
     assert "not one that torch.save wrote" in refusal(load, pickle.dumps({"a": 1}, 2))
-    assert "protocol 1001" in refusal(load, pickle.dumps(torch_file.MAGIC, 2) + pickle.dumps(1000, 2))
+    assert "protocol 1001" in refusal(load,
+                                      pickle.dumps(torch_file.MAGIC, 2) + pickle.dumps(1000, 2))
     content = bytearray(legacy(good))
     content[-16:-8] = (1).to_bytes(8, "little")
     assert "storage '1' has 1 elements, its tensors expect 2" in refusal(load, content)
@@ -356,7 +360,8 @@ def test_safetensors(load):
     whole = safetensors(w=("F32", [2, 3], w.tobytes()))
     for broken in (whole[:-1], whole[:20], whole + b"x"):
         assert "damaged or cut off (SafetensorError" in refusal(load, broken)
-    assert "is of F8_E4M3, which is not read" in refusal(load, safetensors(w=("F8_E4M3", [1], b"x")))
+    assert "is of F8_E4M3, which is not read" in refusal(load,
+                                                         safetensors(w=("F8_E4M3", [1], b"x")))
 
 
 def test_safetensors_without_its_library(load, monkeypatch):
@@ -433,9 +438,11 @@ def own(arrays, tmp_path):
 def various():
     grid = np.arange(12, dtype="f4").reshape(3, 4)
     return {
-        "0.weight": grid, "transposed": grid.T, "strided": grid[:, ::2], "fortran": np.asfortranarray(grid),
+        "0.weight": grid, "transposed": grid.T, "strided": grid[:, ::2],
+        "fortran": np.asfortranarray(grid),
         "scalar": np.float64(3), "empty": np.zeros((0, 2), "i4"), "big": np.arange(3, dtype=">f8"),
-        "flags": grid > 3, "complex": grid * 1j, "names": np.array(["Zoë", "李"]), "folder/x": np.int8([1]),
+        "flags": grid > 3, "complex": grid * 1j, "names": np.array(["Zoë", "李"]),
+        "folder/x": np.int8([1]),
         "file": np.ones(1), "allow_pickle": np.ones(2), "größe": np.float16([1, 2]), "list": [1, 2],
     }  # fmt: skip
 
@@ -477,7 +484,8 @@ def test_save_refuses_what_it_could_not_load(tmp_path):
     path = tmp_path / "m"
     weights.save(path, {"w": np.ones(2)})
     before = path.read_bytes()
-    unnamed, not_numbers = ([1, 2], None, {1: np.ones(1)}, {"a\0b": np.ones(1)}), (None, np.array([{}]), [[1], [2, 3]])
+    unnamed, not_numbers = ([1, 2], None, {1: np.ones(1)},
+                            {"a\0b": np.ones(1)}), (None, np.array([{}]), [[1], [2, 3]])
     for bad in (*unnamed, *({"w": value} for value in not_numbers)):
         with pytest.raises((TypeError, ValueError)):
             weights.save(path, bad)
@@ -496,8 +504,10 @@ def test_numpy_files_load_if_they_are_plain(load):
     stream = io.BytesIO()
     np.savez_compressed(stream, w=np.zeros(10**7))
     assert "its entries claim 80000128 bytes, the file has 7" in refusal(load, stream.getvalue())
-    assert "expected numbers or text" in refusal(load, npz({"w": np.array([Evil(os.system, "ls")], object)}))
-    assert "expected numbers or text" in refusal(load, npz({"w": np.zeros(2, [("a", "f4"), ("b", "O")])}))
+    assert "expected numbers or text" in refusal(load, npz({"w": np.array([Evil(os.system, "ls")],
+                                                                          object)}))
+    assert "expected numbers or text" in refusal(load,
+                                                 npz({"w": np.zeros(2, [("a", "f4"), ("b", "O")])}))
 
 
 def npy(header):
@@ -515,8 +525,10 @@ def npy(header):
         npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1180591620717411303424)}\n"),
         npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (0, -1)}\n"),
         npy(b"{'descr': '(2,2)<f4', 'fortran_order': False, 'shape': (1,)}\n") + bytes(16),
-        npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n") + call(os.system, "exit", 2),
-        npy(b"{'descr': __import__('os').system('exit'), 'fortran_order': False, 'shape': (1,)}\n") + bytes(16),
+        npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}\n")
+        + call(os.system, "exit", 2),
+        npy(b"{'descr': __import__('os').system('exit'), 'fortran_order': False, 'shape': (1,)}\n")
+        + bytes(16),
         npy(b"-" * 9000 + b"1"),
         npy(b"(" * 9000),
         npy(b"[" * 40000),
@@ -609,7 +621,8 @@ def test_vgg19_file():
     blocks, channels, total = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), 3, 0
     for block, (depth, width) in enumerate(blocks, 1):
         for layer in range(1, depth + 1):
-            indices, table, bias = (arrays[f"block{block}_conv{layer}_{part}"] for part in ("W_q", "W_table", "b"))
+            indices, table, bias = (arrays[f"block{block}_conv{layer}_{part}"]
+                                    for part in ("W_q", "W_table", "b"))
             assert indices.shape == (width, channels, 3, 3) and indices.dtype == "u1"
             assert table.shape == (256,) and table.dtype == "f4" and np.isfinite(table).all()
             assert bias.shape == (width,) and bias.dtype == "f4" and bias.any()

@@ -9,7 +9,8 @@ import numpy as np
 from minidl.weights.torch_file import MAGIC
 
 KINDS = {
-    "f8": "DoubleStorage", "f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage", "i4": "IntStorage",
+    "f8": "DoubleStorage", "f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage",
+    "i4": "IntStorage",
     "i2": "ShortStorage", "i1": "CharStorage", "u1": "ByteStorage", "b1": "BoolStorage",
 }  # fmt: skip
 
@@ -39,7 +40,8 @@ class Tensor:
 def tensor(array, key):
     """A fresh contiguous tensor."""
     array = np.ascontiguousarray(array).reshape(np.shape(array))
-    return Tensor(Storage(array.ravel(), key), 0, array.shape, tuple(step // array.itemsize for step in array.strides))
+    return Tensor(Storage(array.ravel(), key), 0, array.shape,
+                  tuple(step // array.itemsize for step in array.strides))
 
 
 class Pickler(pickle._Pickler):
@@ -75,7 +77,8 @@ def legacy(value, state=None, keys=None, little_endian=True, protocol=2):
     body, storages = pickled(value, protocol)
     system = {"protocol_version": 1001, "little_endian": little_endian, "type_sizes": {"int": 4}}
     parts = [pickle.dumps(part, protocol) for part in (MAGIC, 1001, system)]
-    parts += [body if state is None else state, pickle.dumps(sorted(storages) if keys is None else keys, protocol)]
+    parts += [body if state is None else state,
+              pickle.dumps(sorted(storages) if keys is None else keys, protocol)]
     for key in sorted(storages):
         parts += [storages[key].numbers.size.to_bytes(8, "little"), storages[key].numbers.tobytes()]
     return b"".join(parts)

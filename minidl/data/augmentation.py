@@ -1,4 +1,5 @@
-"""Augmentation: the same thing seen otherwise, so that a network does not learn the few pictures by heart."""
+"""Augmentation: the same thing seen otherwise, so that a network does not learn the few pictures by
+heart."""
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,8 +15,8 @@ HIGHEST = {"flip": 1, "rotation": 360, "zoom": 100, "stretch": 100, "shear": 100
 class Augmentation:
     """augmentation(pictures, rng): every picture of a batch changed at random, in its own way.
 
-    pictures (N, H, W, C), uint8 or floating-point in 0..255 → float32 of the same shape, in 0..255.  rng: a Generator or a
-    seed.  What is 0 does not happen; the rest is drawn uniformly from
+    pictures (N, H, W, C), uint8 or floating-point in 0..255 → float32 of the same shape, in 0..255.
+    rng: a Generator or a seed.  What is 0 does not happen; the rest is drawn uniformly from
 
     flip         probability of a mirror image, left to right
     rotation     ± degrees, around the centre
@@ -23,16 +24,21 @@ class Augmentation:
     stretch      width against height, factors from 1/(1 + stretch) to 1 + stretch
     shear        ± how far the top moves against the bottom, as a share of the height
     shift        ± share of each side
-    crop         a window of 1 − crop to 1 of each side is cut out, anywhere, and enlarged to the whole
+    crop         a window of 1 − crop to 1 of each side is cut out, anywhere, and enlarged to the
+                 whole
     brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness; then
-    light        ± share by which it is lighter at one side and darker at the other, in a random direction
-    blur         standard deviation in pixels of a Gaussian that it is smoothed with, from 0 to `blur`: less focus and detail
+    light        ± share by which it is lighter at one side and darker at the other, in a random
+                 direction
+    blur         standard deviation in pixels of a Gaussian that it is smoothed with, from 0 to
+                 `blur`: less focus and detail
     noise        standard deviation of added noise, from 0 to `noise` pixel values
-    occlusion    probability of a rectangle of one random grey, with sides of a tenth to `occlusion_size` of the picture's
+    occlusion    probability of a rectangle of one random grey, with sides of a tenth to
+                 `occlusion_size` of the picture's
 
-    background: a pixel value that comes in from outside of the picture, or None to repeat its border.
-    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Raises ValueError for settings out of
-    range, or pictures of another shape.
+    background: a pixel value that comes in from outside of the picture, or None to repeat its
+        border.
+    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Raises
+    ValueError for settings out of range, or pictures of another shape.
     """
     flip: float = 0.0
     rotation: float = 0.0
@@ -54,12 +60,14 @@ class Augmentation:
             value = getattr(self, field.name)
             highest = HIGHEST[field.name]
             if value is not None and not 0 <= value <= highest:
-                raise ValueError(f"Augmentation: {field.name} must be from 0 to {highest}, got {value}")
+                raise ValueError(f"Augmentation: {field.name} must be from 0 to {highest}, got "
+                                 f"{value}")
 
     def __call__(self, pictures, rng):
         pictures, rng = np.asarray(pictures), generator(rng)
         if pictures.ndim != 4 or 0 in pictures.shape[1:]:
-            raise ValueError(f"Augmentation: pictures must be (N, H, W, C), got shape {pictures.shape}")
+            raise ValueError("Augmentation: pictures must be (N, H, W, C), got shape "
+                             f"{pictures.shape}")
         x = self.moved(pictures.astype(np.float32), rng)
         x = self.lit(x, rng)
         if self.occlusion:
@@ -67,7 +75,8 @@ class Augmentation:
         return x
 
     def moved(self, x, rng):
-        """Flip, rotation, zoom, stretch, shear, shift and crop: y(p) = x(A p + t), places p in pixels from the centre."""
+        """Flip, rotation, zoom, stretch, shear, shift and crop: y(p) = x(A p + t), places p in
+        pixels from the centre."""
         from scipy.ndimage import affine_transform
         n, height, width, channels = x.shape
         maps = self.maps(n, rng)
@@ -75,22 +84,27 @@ class Augmentation:
             return x
         centre = (np.array([height, width]) - 1) / 2
         matrices = maps[:, :, :2]
-        offsets = centre + maps[:, :, 2] * (height, width) - matrices @ centre      # SciPy counts pixels from the corner
-        mode = {"mode": "nearest"} if self.background is None else {"mode": "grid-constant", "cval": self.background}
+        # SciPy counts pixels from the corner
+        offsets = centre + maps[:, :, 2] * (height, width) - matrices @ centre
+        mode = {"mode": "nearest"} if self.background is None else {"mode": "grid-constant",
+                                                                    "cval": self.background}
         y = np.empty_like(x)
         for i in range(n):
             for c in range(channels):
-                affine_transform(x[i, :, :, c], matrices[i], offsets[i], output=y[i, :, :, c], order=1, **mode)
+                affine_transform(x[i, :, :, c], matrices[i], offsets[i], output=y[i, :, :, c],
+                                 order=1, **mode)
         return y
 
     def maps(self, n, rng):
-        """(n, 2, 3): [A | t] from a place (row, column) of the result to one of the original; t in shares of the sides."""
+        """(n, 2, 3): [A | t] from a place (row, column) of the result to one of the original; t in
+        shares of the sides."""
         def factor(amount):
             return (1 + amount) ** rng.uniform(-1, 1, n)
 
         mirror = np.where(rng.random(n) < self.flip, -1.0, 1.0)
         angle = np.radians(self.rotation) * rng.uniform(-1, 1, n)
-        zoom, stretch, slant = factor(self.zoom), factor(self.stretch) ** 0.5, self.shear * rng.uniform(-1, 1, n)
+        zoom, stretch = factor(self.zoom), factor(self.stretch) ** 0.5
+        slant = self.shear * rng.uniform(-1, 1, n)
         move = self.shift * rng.uniform(-1, 1, (n, 2))
         window = 1 - self.crop * rng.random(n)
         move = move + (1 - window)[:, None] * rng.uniform(-0.5, 0.5, (n, 2))
@@ -98,7 +112,8 @@ class Augmentation:
         rotation = np.stack([cos, -sin, sin, cos], -1).reshape(n, 2, 2)
         shear = np.stack([np.ones(n), np.zeros(n), slant, np.ones(n)], -1).reshape(n, 2, 2)
         scale = window / zoom
-        sizes = np.stack([scale * stretch, np.zeros(n), np.zeros(n), scale / stretch * mirror], -1).reshape(n, 2, 2)
+        sizes = np.stack([scale * stretch, np.zeros(n), np.zeros(n), scale / stretch * mirror],
+                         -1).reshape(n, 2, 2)
         return np.concatenate([rotation @ shear @ sizes, move[:, :, None]], -1)
 
     def lit(self, x, rng):
@@ -116,14 +131,16 @@ class Augmentation:
             for picture, width in zip(x, self.blur * rng.random(n)):
                 gaussian_filter(picture, (width, width, 0), output=picture, mode="nearest")
         if self.noise:
-            x = x + (self.noise * rng.random((n, 1, 1, 1), np.float32)) * rng.standard_normal(x.shape, np.float32)
+            x = x + (self.noise * rng.random((n, 1, 1, 1),
+                                             np.float32)) * rng.standard_normal(x.shape, np.float32)
         return np.clip(x, 0, 255)
 
     def occlude(self, x, rng):
         """Hide a rectangle of some of the pictures, in place."""
         n, height, width, _ = x.shape
         hidden = rng.random(n) < self.occlusion
-        sizes = rng.uniform(min(0.1, self.occlusion_size), self.occlusion_size, (n, 2)) * (height, width)
+        sizes = rng.uniform(min(0.1, self.occlusion_size), self.occlusion_size,
+                            (n, 2)) * (height, width)
         sizes = np.maximum(1, sizes.astype(int))
         corners = (rng.random((n, 2)) * ((height, width) - sizes + 1)).astype(int)
         greys = rng.uniform(0, 255, n)
@@ -132,27 +149,32 @@ class Augmentation:
             x[i, top:top + tall, left:left + wide] = greys[i]
 
 
-FACES = Augmentation(flip=0.5, rotation=15, zoom=0.2, stretch=0.08, shear=0.08, shift=0.05, brightness=0.4, light=0.25,
+FACES = Augmentation(flip=0.5, rotation=15, zoom=0.2, stretch=0.08, shear=0.08, shift=0.05,
+                     brightness=0.4, light=0.25,
                      blur=1.0, noise=8, occlusion=0.5)
 """What may happen to a photograph of a face without its becoming another person."""
 
 DRAWINGS = Augmentation(rotation=12, zoom=0.2, stretch=0.15, shear=0.3, shift=0.06, background=255)
-"""What may happen to a handwritten character, ink on white; not mirrored: that is another character."""
+"""What may happen to a handwritten character, ink on white; not mirrored: that is another
+character."""
 
 
 def contact_sheet(pictures, columns=8, gap=2):
-    """All pictures of a batch on one sheet, row by row, white between them: a uint8 picture (H', W', C).
+    """All pictures of a batch on one sheet, row by row, white between them: a uint8 picture (H',
+    W', C).
 
     pictures (N, H, W, C), uint8 or floating-point in 0..255.
     """
     pictures = np.asarray(pictures)
     if pictures.ndim != 4 or 0 in pictures.shape or columns < 1 or gap < 0:
-        raise ValueError(f"contact_sheet: needs pictures (N, H, W, C), columns ≥ 1 and gap ≥ 0, got {pictures.shape}, "
+        raise ValueError("contact_sheet: needs pictures (N, H, W, C), columns ≥ 1 and gap ≥ 0, "
+                         f"got {pictures.shape}, "
                          f"{columns} and {gap}")
     n, height, width, channels = pictures.shape
     columns = min(columns, n)
     rows = -(-n // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255,
+                    np.uint8)
     for i, picture in enumerate(np.rint(np.clip(pictures, 0, 255)).astype(np.uint8)):
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         sheet[top:top + height, left:left + width] = picture

@@ -18,9 +18,9 @@ class batches:
     Each array or Tensor (N, ...), or list of N things (paths, say), gives pieces (batch_size, ...),
     the last one shorter unless `drop_last`; several arrays give tuples, one array gives the pieces
     themselves.  `len` is the number of batches.
-    rng: None keeps the order, and the pieces are views; a numpy.random.Generator or a seed shuffles all arrays alike,
-    anew for every loop.  (So make one `batches` before the loop over epochs, or pass a Generator: a seed given anew in
-    every epoch gives every epoch the same order.)
+    rng: None keeps the order, and the pieces are views; a numpy.random.Generator or a seed shuffles
+    all arrays alike, anew for every loop.  (So make one `batches` before the loop over epochs, or
+    pass a Generator: a seed given anew in every epoch gives every epoch the same order.)
 
     Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one
     that is not whole, and for what has no length and order.
@@ -33,7 +33,8 @@ class batches:
                                 f"examples, got {type(array).__name__}")
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) != 1:
-            raise ValueError(f"batches: arrays must be one or more of the same length, got lengths {lengths}")
+            raise ValueError("batches: arrays must be one or more of the same length, got lengths "
+                             f"{lengths}")
         if not isinstance(batch_size, Integral):
             raise TypeError(f"batches: batch_size must be a whole number, got {batch_size!r}")
         if batch_size < 1:
@@ -65,17 +66,19 @@ def _piece(array, chosen):
 
 
 class prefetch:
-    """Go through `iterable` while a thread makes the next items: loading and augmenting run during the step.
+    """Go through `iterable` while a thread makes the next items: loading and augmenting run during
+    the step.
 
         loop = prefetch(augmented(batches(images, labels, batch_size=64, rng=0)))
         for epoch in range(10):
             for x, y in loop: ...
 
-    The items are the iterable's own, in its order, and at most `depth` of them wait or are being made.  Each `for` loop
-    iterates over the iterable anew, in a thread of its own, which records operations if the loop's thread does (`no_grad`).
-    An exception in the iterable is raised in the loop, after the items before it.  Leaving the loop early, or dropping it,
-    ends the thread once the item that it is making is made; how many it had made by then is a matter of chance, and so is
-    the state of a Generator that the iterable draws from.
+    The items are the iterable's own, in its order, and at most `depth` of them wait or are being
+    made.  Each `for` loop iterates over the iterable anew, in a thread of its own, which records
+    operations if the loop's thread does (`no_grad`). An exception in the iterable is raised in the
+    loop, after the items before it.  Leaving the loop early, or dropping it, ends the thread once
+    the item that it is making is made; how many it had made by then is a matter of chance, and so
+    is the state of a Generator that the iterable draws from.
 
     Raises ValueError for a depth below 1, TypeError for one that is not whole.
     """
@@ -91,8 +94,10 @@ class prefetch:
         return len(self.iterable)
 
     def __iter__(self):
-        ready, places, stopped = queue.SimpleQueue(), threading.Semaphore(self.depth), threading.Event()
-        maker = threading.Thread(target=_make, args=(self.iterable, ready, places, stopped, is_recording()), daemon=True,
+        ready, stopped = queue.SimpleQueue(), threading.Event()
+        places = threading.Semaphore(self.depth)
+        maker = threading.Thread(target=_make, args=(self.iterable, ready, places, stopped,
+                                                     is_recording()), daemon=True,
                                  name="minidl-prefetch")
         maker.start()
         try:
@@ -109,13 +114,15 @@ class prefetch:
             stopped.set()
             places.release()
             error = None                # it holds this frame: no cycle is left behind
-            # the garbage collector may be dropping this loop in the thread itself, or Python be ending, without the thread
+            # the garbage collector may be dropping this loop in the thread itself, or Python be
+            # ending, without the thread
             if threading.current_thread() is not maker and not sys.is_finalizing():
                 maker.join()
 
 
 def _make(iterable, ready, places, stopped, record):
-    """What the thread does: put (item, exception, whether it is the end) into `ready` as long as there are places."""
+    """What the thread does: put (item, exception, whether it is the end) into `ready` as long as
+    there are places."""
     try:
         with recording(record):
             items = iter(iterable)

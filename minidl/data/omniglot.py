@@ -1,6 +1,8 @@
-"""Handwritten characters in Omniglot's two forms: alphabets to learn from, and one-shot runs to be examined by.
+"""Handwritten characters in Omniglot's two forms: alphabets to learn from, and one-shot runs to be
+examined by.
 
-Source: Lake, Salakhutdinov and Tenenbaum 2015.  Pictures are grey, dark ink on white, 105 × 105 pixels in the original.
+Source: Lake, Salakhutdinov and Tenenbaum 2015.  Pictures are grey, dark ink on white, 105 × 105
+pixels in the original.
 """
 from collections import Counter, namedtuple
 from contextlib import contextmanager
@@ -43,8 +45,8 @@ class Characters(namedtuple("Characters", "pictures labels names left_out", defa
 
 
 class Run(namedtuple("Run", "training test answers")):
-    """One examination: training uint8 (K, H, W), one picture of each class; test uint8 (M, H, W); answers int64 (M,), the
-    place in `training` of each test picture's class."""
+    """One examination: training uint8 (K, H, W), one picture of each class; test uint8 (M, H, W);
+    answers int64 (M,), the place in `training` of each test picture's class."""
     __slots__ = ()
 
 
@@ -57,13 +59,16 @@ class Runs(dict):
 
 
 def read_characters(*sources):
-    """Read alphabets: each source a folder or a zip with …/alphabet/character/NAME.png.  Returns Characters.
+    """Read alphabets: each source a folder or a zip with …/alphabet/character/NAME.png.  Returns
+    Characters.
 
     Every file in them is used, or named in `left_out`: what is damaged, no picture by its ending,
     in no folder of a character, or of another size than most.  Hidden files are none (.DS_Store,
     and what a Mac keeps beside each picture as ._NAME and in __MACOSX).
-    Several sources are put together; a character that is in two of them (alphabet and name agree) is taken from the first.
-    A zip is never unpacked to the disk: its members are read one by one, each checked for its size beforehand.
+    Several sources are put together; a character that is in two of them (alphabet and name agree)
+    is taken from the first.
+    A zip is never unpacked to the disk: its members are read one by one, each checked for its size
+    beforehand.
     Raises ValueError, naming the file, for a source that holds no characters, whose pictures have
     more pixels than its bytes justify, or a zip that is damaged; OSError for a source that cannot
     be opened.
@@ -78,7 +83,8 @@ def read_characters(*sources):
             ]
         if not characters:
             more = f"; of {len(problems):,} files the first: {problems[0]}" if problems else ""
-            raise ValueError(f"{source} holds no characters: expected pictures alphabet/character/NAME.png, in a folder or "
+            raise ValueError(f"{source} holds no characters: expected pictures "
+                             "alphabet/character/NAME.png, in a folder or "
                              f"a zip{more}")
         found = characters | found
         left_out += problems
@@ -100,17 +106,19 @@ def read_characters(*sources):
 
 
 def read_runs(folder):
-    """Read one-shot runs in Omniglot's format: folder/runNN/class_labels.txt and the pictures beside it.
+    """Read one-shot runs in Omniglot's format: folder/runNN/class_labels.txt and the pictures
+    beside it.
 
-    A line of class_labels.txt is `runNN/test/item01.png runNN/training/class08.png`: a test picture, and the training
-    picture of the same character.  Returns {"run01": Run, …}, sorted by name, with `left_out`: a
-    run in which anything is missing, damaged or does not fit is no examination, and is named there
-    with the file and line.
+    A line of class_labels.txt is `runNN/test/item01.png runNN/training/class08.png`: a test
+    picture, and the training picture of the same character.  Returns {"run01": Run, …}, sorted by
+    name, with `left_out`: a run in which anything is missing, damaged or does not fit is no
+    examination, and is named there with the file and line.
     Raises ValueError where no run is left.
     """
     found = sorted(path.parent for path in Path(folder).glob("*/class_labels.txt"))
     if not found:
-        raise ValueError(f"{folder} holds no one-shot runs: expected {folder}/run01/class_labels.txt and so on")
+        raise ValueError(f"{folder} holds no one-shot runs: expected "
+                         f"{folder}/run01/class_labels.txt and so on")
     runs = Runs()
     for path in found:
         try:
@@ -135,7 +143,8 @@ def _read_run(folder):
         if line.strip():
             parts = [PurePosixPath(word).parts[-2:] for word in line.split()]
             if [part[0] for part in parts] != ["test", "training"] or parts[1][-1] not in places:
-                raise ValueError(f"{labels}, line {number}: expected {folder.name}/test/NAME {folder.name}/training/NAME, "
+                raise ValueError(f"{labels}, line {number}: expected {folder.name}/test/NAME "
+                                 f"{folder.name}/training/NAME, "
                                  f"the second a picture that is there, got {line.strip()[:100]!r}")
             path = folder / "test" / parts[0][-1]
             if not path.is_file():
@@ -249,7 +258,8 @@ def _read_file(path):
 def _from_zip(archive, member, name):
     import zipfile
     if member.file_size > MAX_MEMBER_BYTES:
-        raise ValueError(f"{name} would unpack to {member.file_size:,} bytes, more than {MAX_MEMBER_BYTES:,}")
+        raise ValueError(f"{name} would unpack to {member.file_size:,} bytes, more than "
+                         f"{MAX_MEMBER_BYTES:,}")
     # the other kinds may unpack to more than they say
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         kind = zipfile.compressor_names.get(member.compress_type, member.compress_type)

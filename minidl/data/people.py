@@ -67,7 +67,8 @@ class People(namedtuple("People", "paths labels names left_out folder", defaults
         return int(np.count_nonzero(np.bincount(self.labels) >= 2))
 
     def check_trainable(self):
-        """Raise ValueError unless two people or more have a second picture, without which nobody can be learned."""
+        """Raise ValueError unless two people or more have a second picture, without which nobody
+        can be learned."""
         if self.with_second < 2:
             found = "nobody has" if self.with_second == 0 else "only one person has"
             raise ValueError(f"{self.folder}: {found} a second picture among {len(self.names):,} "
@@ -106,7 +107,8 @@ def read_people(folder):
     """
     folder, found, left_out = Path(folder), {}, []
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures for each person")
+        raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures "
+                         "for each person")
     places = sorted((path for path in folder.iterdir() if path.is_dir() and not _hidden(path)),
                     key=lambda path: path.name)
     for place in places:
@@ -169,7 +171,9 @@ def _what_is_there(folder, places):
         deeper = next((path.parent for path in find_pictures(place)[0]), None)
         if deeper is not None:
             return f"the people seem to be one level deeper, in {place}"
-    return f"there are no pictures in its {len(places)} folders" if places else "it is empty or has no folders"
+    if places:
+        return f"there are no pictures in its {len(places)} folders"
+    return "it is empty or has no folders"
 
 
 def composed(name):
@@ -201,7 +205,8 @@ def _can_be_shown(text):
 
 
 def load_picture(path, size=None):
-    """`load_image` for a person's picture: the ValueError for one that cannot be read names the person as well."""
+    """`load_image` for a person's picture: the ValueError for one that cannot be read names the
+    person as well."""
     try:
         return load_image(path, size)
     except ValueError as error:
@@ -226,11 +231,12 @@ def load_usable(paths, load=load_image):
 
 
 def read_pairs(file, folder):
-    """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to `folder`; 1 or 0.
+    """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to
+    `folder`; 1 or 0.
 
-    Returns Pairs.  Raises ValueError, naming the file and the line, for another header, a line that is not two paths and
-    0 or 1, a picture that is not there or lies outside of the folder, or no pairs at all; OSError
-    for an unreadable file, and for a pipe or a device, which might never end.
+    Returns Pairs.  Raises ValueError, naming the file and the line, for another header, a line that
+    is not two paths and 0 or 1, a picture that is not there or lies outside of the folder, or no
+    pairs at all; OSError for an unreadable file, and for a pipe or a device, which might never end.
     """
     import csv
     folder, a, b, same = Path(folder), [], [], []
@@ -239,14 +245,15 @@ def read_pairs(file, folder):
         try:
             header = [word.strip() for word in next(rows, [])]
             if header != PAIRS_HEADER:
-                raise ValueError(f"expected the columns {','.join(PAIRS_HEADER)}, got {','.join(header)[:100] or 'nothing'}")
+                raise ValueError(f"expected the columns {','.join(PAIRS_HEADER)}, got "
+                                 f"{','.join(header)[:100] or 'nothing'}")
             for row in rows:
                 if row:
                     first, second, truth = _pair(row, folder)
                     a.append(first)
                     b.append(second)
                     same.append(truth)
-        except (ValueError, csv.Error) as error:        # a ValueError also for bytes that are not UTF-8
+        except (ValueError, csv.Error) as error:  # a ValueError also for bytes that are not UTF-8
             raise ValueError(f"{file}, line {max(1, rows.line_num)}: {error}") from None
     if not a:
         raise ValueError(f"{file} holds no pairs below its header")
@@ -279,7 +286,8 @@ def write_pairs(file, pairs, folder):
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)
     for a, b, same in zip(pairs.a, pairs.b, pairs.same):
-        table.writerow([Path(a).relative_to(folder).as_posix(), Path(b).relative_to(folder).as_posix(), int(same)])
+        table.writerow([Path(a).relative_to(folder).as_posix(),
+                        Path(b).relative_to(folder).as_posix(), int(same)])
     with atomic_write(file) as stream:
         stream.write(text.getvalue().encode())
 
@@ -294,12 +302,14 @@ def names_of(pairs):
 
 
 def balanced_pairs(labels, count, seed):
-    """`count` pairs of indices into labels (N,), half of the same label and half of two: (a, b, same), each (count,).
+    """`count` pairs of indices into labels (N,), half of the same label and half of two: (a, b,
+    same), each (count,).
 
-    No index is paired with itself and no pair comes twice, in either order.  same: bool, True first.  With fewer than
-    count/2 pairs of the same label, all of them are taken, and as many of two.
-    Drawn by person rather than by picture, so that nobody with hundreds of pictures fills the list: first a label (or two),
-    then its pictures.  seed: a numpy Generator or an integer.
+    No index is paired with itself and no pair comes twice, in either order.  same: bool, True
+    first.  With fewer than count/2 pairs of the same label, all of them are taken, and as many of
+            two.
+    Drawn by person rather than by picture, so that nobody with hundreds of pictures fills the list:
+    first a label (or two), then its pictures.  seed: a numpy Generator or an integer.
     Raises ValueError for a count below 2, or where no label comes twice or all labels are one.
     """
     labels, rng = np.asarray(labels), backend.generator(seed)
@@ -308,8 +318,10 @@ def balanced_pairs(labels, count, seed):
     places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     several = [own for own in places if len(own) >= 2]
     if not several or len(places) < 2:
-        raise ValueError(f"balanced_pairs: {len(labels):,} pictures of {len(places):,} people make no "
-                         + ("pair of one person: nobody has a second picture" if not several else "pair of two people"))
+        raise ValueError(f"balanced_pairs: {len(labels):,} pictures of {len(places):,} people make "
+                         "no "
+                         + ("pair of one person: nobody has a second picture" if not several
+                            else "pair of two people"))
     half = min(count // 2, sum(len(own) * (len(own) - 1) // 2 for own in several),
                (len(labels)**2 - sum(len(own)**2 for own in places)) // 2)
 
@@ -339,21 +351,25 @@ def pairs_of(people, count, seed):
 
 
 def split_people(people, share, seed, apart=None):
-    """(training, validation): People split by person, `share` (0 to 1) of those with a second picture for validation.
+    """(training, validation): People split by person, `share` (0 to 1) of those with a second
+    picture for validation.
 
     apart: Pairs that will be asked later; everybody on a picture of them goes to neither part.
     People with one picture go to training.  seed: a numpy Generator or an integer.
-    Raises ValueError for a share outside of 0..1, or where a part would hold fewer than two people with two pictures.
+    Raises ValueError for a share outside of 0..1, or where a part would hold fewer than two people
+    with two pictures.
     """
     if not 0 < share < 1:
         raise ValueError(f"split_people: share must lie between 0 and 1, got {share}")
     asked = set() if apart is None else {apart.person(path) for path in [*apart.a, *apart.b]}
     counts = np.bincount(people.labels, minlength=len(people.names))
     free = [name for name in people.names if name not in asked]
-    several = [name for name, count in zip(people.names, counts) if count >= 2 and name not in asked]
+    several = [name for name, count in zip(people.names, counts) if count >= 2
+               and name not in asked]
     kept = max(2, round(share * len(several)))
     if len(several) - kept < 2:
         raise ValueError(f"split_people: {len(several)} people with a second picture"
-                         + (" who are in none of the pairs" if asked else "") + " are too few for two parts of two or more")
+                         + (" who are in none of the pairs" if asked else "")
+                         + " are too few for two parts of two or more")
     validation = set(backend.generator(seed).permutation(several)[:kept].tolist())
     return people.only(set(free) - validation), people.only(validation)

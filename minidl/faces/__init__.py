@@ -1,4 +1,5 @@
-"""Faces: they are found and aligned; an encoder is trained, then used: who is it, and is it who they say?"""
+"""Faces: they are found and aligned; an encoder is trained, then used: who is it, and is it who
+they say?"""
 from minidl.faces import plots, report
 from minidl.faces.alignment import chip, chip_transform, similarity
 from minidl.faces.answers import Match, Verification
@@ -25,7 +26,14 @@ from minidl.faces.finding import Face, aligned, find
 from minidl.faces.gallery import Gallery
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.identification import OpenSet, cmc, open_set, rank_one
-from minidl.faces.mining import all_triplets, batch_hard, hard_pairs, mine, random_triplets, semi_hard
+from minidl.faces.mining import (
+    all_triplets,
+    batch_hard,
+    hard_pairs,
+    mine,
+    random_triplets,
+    semi_hard,
+)
 from minidl.faces.model import Model
 from minidl.faces.monitor import CollapseMonitor, measure
 from minidl.faces.sampling import PeopleSampler, PictureSampler, keep_apart, pictures_of

@@ -2,7 +2,7 @@
 import numpy as np
 
 
-def one_face(faces, at=None):
+def one_face(faces: list, at: tuple[float, float] | None = None):
     """The face that is meant: the only one; or, with a point `at` (x, y) in pixels, the one whose
     box the point is in, the smallest where boxes overlap.
 

@@ -11,7 +11,8 @@ def distance(a, b, form="squared"):
     """Row by row,  d = ‖a − b‖²  ("squared")  or  d = ‖a − b‖  ("euclidean").
 
     a, b: embeddings (…, D) → (…).  Unit vectors are at most 4, or 2, apart.
-    dd = 2⟨a − b, da − db⟩  or  ⟨a − b, da − db⟩ / d        so   ā = 2 d̄ (a − b)  or  d̄ (a − b) / d,  0 where d = 0;   b̄ = −ā
+    dd = 2⟨a − b, da − db⟩  or  ⟨a − b, da − db⟩ / d        so   ā = 2 d̄ (a − b)  or
+        d̄ (a − b) / d,  0 where d = 0;   b̄ = −ā
     """
     if form not in ("squared", "euclidean"):
         raise ValueError(f"distance: form must be 'squared' or 'euclidean', got {form!r}")
@@ -25,15 +26,18 @@ def squared_distances(a, b):
     """D[i, j] = ‖aᵢ − bⱼ‖² = ‖aᵢ‖² + ‖bⱼ‖² − 2⟨aᵢ, bⱼ⟩:  all pairs by one matrix product.
 
     a (N, D), b (M, D) → (N, M).
-    dL = ⟨D̄, dD⟩ = Σ D̄ᵢⱼ 2⟨aᵢ − bⱼ, daᵢ − dbⱼ⟩      so   āᵢ = 2 Σⱼ D̄ᵢⱼ (aᵢ − bⱼ) = 2 ((D̄ 1)ᵢ aᵢ − (D̄ b)ᵢ); b̄ so of D̄ᵀ
-    Three large terms cancel where a is near b: the absolute error is up to about 4 ε (‖aᵢ‖ + ‖bⱼ‖)², ε being the dtype's
-    rounding.  For unit vectors in float32 that is 2·10⁻⁶, so two pictures of ‖a − b‖ below 10⁻³ cannot be told from
-    equal ones; `distance` has no such error.  What comes out below 0 is set to 0 and differentiated as the true distance.
+    dL = ⟨D̄, dD⟩ = Σ D̄ᵢⱼ 2⟨aᵢ − bⱼ, daᵢ − dbⱼ⟩      so
+        āᵢ = 2 Σⱼ D̄ᵢⱼ (aᵢ − bⱼ) = 2 ((D̄ 1)ᵢ aᵢ − (D̄ b)ᵢ); b̄ so of D̄ᵀ
+    Three large terms cancel where a is near b: the absolute error is up to about 4 ε (‖aᵢ‖ +
+    ‖bⱼ‖)², ε being the dtype's rounding.  For unit vectors in float32 that is 2·10⁻⁶, so two
+    pictures of ‖a − b‖ below 10⁻³ cannot be told from equal ones; `distance` has no such error.
+    What comes out below 0 is set to 0 and differentiated as the true distance.
     Raises ValueError unless both are matrices with rows of one length.
     """
     a, b, dtype = _embeddings("squared_distances", a, b)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"squared_distances: a {a.shape} and b {b.shape} must be (N, D) and (M, D)")
+        raise ValueError(f"squared_distances: a {a.shape} and b {b.shape} must be (N, D) and (M, "
+                         "D)")
     x, y = a.data, b.data
     lengths = [kernels.sums.total(v * v, (1,)) for v in (x, y)]
     value = lengths[0][:, None] + lengths[1] - 2 * kernels.matmul(x, y.T)

@@ -1,7 +1,9 @@
 """Pictures to encodings: f(x), by batches, on the host."""
+from collections.abc import Iterable
 import contextlib
 import hashlib
 import threading
+from typing import Protocol
 
 import numpy as np
 
@@ -11,10 +13,23 @@ from minidl.faces.finding import Face, whole_faces
 from minidl.recording import no_grad
 from minidl.tensor import Tensor
 
-_lock, _in_use = threading.Lock(), {}       # id of a module -> (its own mode, how many use it)
+_lock = threading.Lock()
+_in_use: dict[int, tuple] = {}      # id of a module -> (its own mode, how many use it)
 
 
-def encode(encoder, images, batch=64, align=None):
+class Encoder(Protocol):
+    """What `encode` asks of an encoder: a Module, and of which pictures."""
+    size: int
+    channels: int
+
+    def __call__(self, x): ...
+    def parameters(self): ...
+    def named_modules(self): ...
+    def state_dict(self): ...
+
+
+def encode(encoder: Encoder, images: Iterable, batch: int = 64,
+           align: bool | None = None) -> np.ndarray:
     """f(x) of pictures of faces: (N, D) float32 on the host.
 
     encoder: a Module from (N, size, size, channels), pixels in 0..255, to (N, D), with attributes
@@ -33,7 +48,7 @@ def encode(encoder, images, batch=64, align=None):
     Raises ValueError for a picture of another shape or an encoding that is not finite, TypeError
     for another dtype.
     """
-    images, encodings = list(images), []
+    images, found = list(images), []
     device = next((p.device for p in encoder.parameters()), None)
     own, lowered, mirrored = _habits(encoder)
     align = own if align is None else align
@@ -50,8 +65,8 @@ def encode(encoder, images, batch=64, align=None):
             y = encoder(x)
             if mirrored:
                 y = (y + encoder(ops.flip(x, 2))) * 0.5
-            encodings.append(y.numpy().astype("float32", copy=False))
-    encodings = np.concatenate(encodings) if encodings else np.zeros((0, 0), "float32")
+            found.append(y.numpy().astype("float32", copy=False))
+    encodings = np.concatenate(found) if found else np.zeros((0, 0), "float32")
     bad = np.flatnonzero(~np.isfinite(encodings).all(-1))
     if len(bad):
         raise ValueError(f"encode: the encoding of picture {bad[0]} is not finite; "
@@ -97,7 +112,7 @@ def _as_in_use(encoder):
                     module.training = mode
 
 
-def prepare(image, size, channels, lowered=0):
+def prepare(image: np.ndarray, size: int, channels: int, lowered: float = 0) -> np.ndarray:
     """A picture as an encoder takes it: (size, size, channels) float32 in 0..255.
 
     The shorter side is padded with black on both sides; the square is resampled bilinearly, with
@@ -110,19 +125,20 @@ def prepare(image, size, channels, lowered=0):
     from PIL import Image
     planes = check_picture("encode", image).astype("float32")
     if channels == 1 and planes.shape[2] == 3:
-        planes = planes @ np.float32([[0.299], [0.587], [0.114]])
+        planes = planes @ np.array([[0.299], [0.587], [0.114]], "float32")
     missing = max(planes.shape[:2]) - np.array(planes.shape[:2])
     planes = np.pad(planes, [*zip(missing // 2, missing - missing // 2), (0, 0)])
     down = round(lowered * len(planes))
     planes = np.pad(planes[down:], [(0, down), (0, 0), (0, 0)])
     if planes.shape[0] != size:
-        layers = [Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(planes, -1, 0)]
+        layers = [Image.fromarray(np.ascontiguousarray(plane))
+                  for plane in np.moveaxis(planes, -1, 0)]
         planes = np.stack([np.asarray(layer.resize((size, size), Image.Resampling.BILINEAR))
                            for layer in layers], -1)
     return np.repeat(planes, channels // planes.shape[2], 2)
 
 
-def fingerprint(encoder, align=None):
+def fingerprint(encoder: Encoder, align: bool | None = None) -> str:
     """SHA-256, as hexadecimal digits, of all that decides an encoder's encodings: its kind, how it
     is shown pictures, its parameters and buffers.
 
@@ -144,10 +160,11 @@ def fingerprint(encoder, align=None):
 
 
 def whose(made_with, encoder):
-    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it is
-    shown pictures now."""
+    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it
+    is shown pictures now."""
     for align, how in (True, "with"), (False, "without"):
         if made_with == fingerprint(encoder, align):
             return f"this encoder {how} alignment"
-    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's is "
+    return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's "
+            "is "
             f"{fingerprint(encoder)[:12]}…)")

@@ -1,10 +1,13 @@
 """How good is verification?  Distances of pairs of pictures, and whether each pair is one person.
 
-distances: (N,) of any kind, smaller is more alike; same: (N,) booleans.  "One person" is said where d ≤ τ.
-    true accepts    pairs of one person with d ≤ τ     their share is the true accept rate (TAR, VAL), 1 − FRR
+distances: (N,) of any kind, smaller is more alike; same: (N,) booleans.  "One person" is said where
+    d ≤ τ.
+    true accepts    pairs of one person with d ≤ τ
+        their share is the true accept rate (TAR, VAL), 1 − FRR
     false accepts   pairs of two with d ≤ τ            their share is the false accept rate (FAR)
 All on host arrays; ties between distances are never split, since no τ can split them.
-Sources: Huang et al. 2007 (Labeled Faces in the Wild), Fawcett 2006 (ROC), Schroff et al. 2015 (VAL at a FAR).
+Sources: Huang et al. 2007 (Labeled Faces in the Wild), Fawcett 2006 (ROC), Schroff et al. 2015 (VAL
+at a FAR).
 """
 from dataclasses import dataclass
 import math
@@ -14,7 +17,8 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Every operating point: (P,) thresholds rising from −∞ through all different distances, and the two rates there.
+    """Every operating point: (P,) thresholds rising from −∞ through all different distances, and
+    the two rates there.
 
     At thresholds[0] nothing is accepted, at the last one everything.
     """
@@ -33,8 +37,9 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TenFold:
-    """accuracy: mean over the folds; standard_error: of that mean, s/√folds, as LFW's tables give it; interval: Wilson's
-    95 % of all pairs pooled; thresholds, accuracies: (folds,), the first chosen on the other folds."""
+    """accuracy: mean over the folds; standard_error: of that mean, s/√folds, as LFW's tables give
+    it; interval: Wilson's 95 % of all pairs pooled; thresholds, accuracies: (folds,), the first
+    chosen on the other folds."""
     accuracy: float
     standard_error: float
     interval: tuple
@@ -43,7 +48,8 @@ class TenFold:
 
     def __repr__(self):
         low, high = self.interval
-        return (f"<accuracy {self.accuracy:.2%} ± {self.standard_error:.2%} (95 %: {low:.2%} to {high:.2%}), "
+        return (f"<accuracy {self.accuracy:.2%} ± {self.standard_error:.2%} (95 %: {low:.2%} to "
+                f"{high:.2%}), "
                 f"τ {self.thresholds.mean():.3f}>")
 
 
@@ -54,24 +60,29 @@ def roc(distances, same):
     """
     distances, same = check_pairs("roc", distances, same)
     values, position = np.unique(distances, return_inverse=True)
-    accepts = [np.cumsum(np.bincount(position[kind], minlength=len(values))) for kind in (~same, same)]
+    accepts = [np.cumsum(np.bincount(position[kind], minlength=len(values)))
+               for kind in (~same, same)]
     false, true = (np.concatenate([[0], count / count[-1]]) for count in accepts)
     return Roc(np.concatenate([[-np.inf], values]), false, true)
 
 
 def auc(distances, same):
-    """Area under the ROC curve: P(d of one person < d of two) + ½ P(equal), for a pair of each kind drawn at random.
+    """Area under the ROC curve: P(d of one person < d of two) + ½ P(equal), for a pair of each kind
+    drawn at random.
 
-    1 is perfect, ½ is chance.  The trapezoids between neighbouring points of `roc` add up to exactly that.
+    1 is perfect, ½ is chance.  The trapezoids between neighbouring points of `roc` add up to
+    exactly that.
     """
     curve = roc(distances, same)
     return float(np.trapezoid(curve.true_accept_rates, curve.false_accept_rates))
 
 
 def equal_error_rate(distances, same):
-    """(EER, its τ): where as large a share of the pairs of two is accepted as of the pairs of one is refused.
+    """(EER, its τ): where as large a share of the pairs of two is accepted as of the pairs of one
+    is refused.
 
-    The rates jump; between the two neighbouring points where FAR − FRR changes sign, both are taken as straight lines.
+    The rates jump; between the two neighbouring points where FAR − FRR changes sign, both are taken
+    as straight lines.
     """
     curve = roc(distances, same)
     gap = curve.false_accept_rates - (1 - curve.true_accept_rates)      # rises from −1 to 1
@@ -84,28 +95,33 @@ def equal_error_rate(distances, same):
 
 
 def val_at_far(distances, same, far=1e-3):
-    """The OperatingPoint of the largest share of true accepts (VAL) that a false accept rate of at most `far` allows.
+    """The OperatingPoint of the largest share of true accepts (VAL) that a false accept rate of at
+    most `far` allows.
 
-    With M pairs of two people, rates below 1/M are not seen: the point is then the one with no false accept at all.
-    Its τ lies half-way to the next distance, which would be one false accept too many.
+    With M pairs of two people, rates below 1/M are not seen: the point is then the one with no
+    false accept at all. Its τ lies half-way to the next distance, which would be one false accept
+    too many.
     """
     distances, same = check_pairs("val_at_far", distances, same)
     if not 0 <= far <= 1:
         raise ValueError(f"val_at_far: far must be a rate between 0 and 1, got {far}")
     curve = roc(distances, same)
     last = int(np.searchsorted(curve.false_accept_rates, far, side="right")) - 1
-    return OperatingPoint(threshold_after(curve.thresholds, last), float(curve.false_accept_rates[last]),
+    return OperatingPoint(threshold_after(curve.thresholds, last),
+                          float(curve.false_accept_rates[last]),
                           float(curve.true_accept_rates[last]))
 
 
 def best_threshold(distances, same):
-    """The τ of the highest accuracy, (true accepts + true refusals) / N; half-way between two distances.
+    """The τ of the highest accuracy, (true accepts + true refusals) / N; half-way between two
+    distances.
 
     Where several are as good, the middle one of them.  Needs no pairs of both kinds.
     """
     distances, same = check_pairs("best_threshold", distances, same, both=False)
     values, position = np.unique(distances, return_inverse=True)
-    gain = np.bincount(position, np.where(same, 1, -1), len(values))    # right answers won by accepting this distance too
+    # right answers won by accepting this distance too
+    gain = np.bincount(position, np.where(same, 1, -1), len(values))
     right = np.concatenate([[0], np.cumsum(gain)])
     best = np.flatnonzero(right == right.max())
     return threshold_after(np.concatenate([[-np.inf], values]), int(best[(len(best) - 1) // 2]))
@@ -118,12 +134,15 @@ def accuracy(distances, same, threshold):
 
 
 def ten_fold(distances, same, folds=10, people=None):
-    """LFW's protocol: for each fold, τ is chosen on all the others and judged on this one; see TenFold.
+    """LFW's protocol: for each fold, τ is chosen on all the others and judged on this one; see
+    TenFold.
 
-    folds: their number, or for each pair the number of its fold.  A number deals the pairs out in their order, pairs of
-        one person and of two separately, so that each fold has its share of both; for LFW's own lists those are its sets.
-    people: (N, 2) names of who is on the two pictures.  Folds are then made of people, a pair belonging to its first
-        person's, and τ is chosen only on pairs in which nobody of the fold is seen.
+    folds: their number, or for each pair the number of its fold.  A number deals the pairs out in
+        their order, pairs of one person and of two separately, so that each fold has its share of
+        both; for LFW's own lists those are its sets.
+    people: (N, 2) names of who is on the two pictures.  Folds are then made of people, a pair
+        belonging to its first person's, and τ is chosen only on pairs in which nobody of the fold
+        is seen.
     Raises ValueError where a fold would have no pairs, or nothing would be left to choose its τ on.
     """
     distances, same = check_pairs("ten_fold", distances, same, both=False)
@@ -138,7 +157,8 @@ def ten_fold(distances, same, folds=10, people=None):
         accuracies.append(accuracy(distances[judged], same[judged], thresholds[-1]))
         right += round(accuracies[-1] * int(judged.sum()))
     spread = np.std(accuracies, ddof=1) / math.sqrt(len(accuracies))
-    return TenFold(float(np.mean(accuracies)), float(spread), wilson_interval(right, len(same)), np.array(thresholds),
+    return TenFold(float(np.mean(accuracies)), float(spread), wilson_interval(right, len(same)),
+                   np.array(thresholds),
                    np.array(accuracies))
 
 
@@ -147,11 +167,13 @@ def _fold_of(same, folds, people):
     if np.ndim(folds):
         fold_of = np.asarray(folds)
         if fold_of.shape != same.shape or len(np.unique(fold_of)) < 2:
-            raise ValueError(f"ten_fold: {len(same)} pairs need as many numbers of two folds or more, got {fold_of.shape}")
+            raise ValueError(f"ten_fold: {len(same)} pairs need as many numbers of two folds or "
+                             f"more, got {fold_of.shape}")
         return fold_of
     if people is not None:
         if np.shape(people) != (len(same), 2):
-            raise ValueError(f"ten_fold: people must be ({len(same)}, 2) names, got shape {np.shape(people)}")
+            raise ValueError(f"ten_fold: people must be ({len(same)}, 2) names, got shape "
+                             f"{np.shape(people)}")
         first, number = np.unique(np.asarray(people)[:, 0], return_inverse=True)
         fold_of = number * folds // len(first)
     else:
@@ -164,9 +186,11 @@ def _fold_of(same, folds, people):
 
 
 def wilson_interval(successes, trials, z=1.959964):
-    """Wilson's interval for a rate seen as `successes` of `trials`: (low, high), 95 % where z is 1.96.
+    """Wilson's interval for a rate seen as `successes` of `trials`: (low, high), 95 % where z is
+    1.96.
 
-    (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n).  Unlike p̂ ± z√(p̂(1 − p̂)/n) it holds for few trials and rates
+    (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n).  Unlike p̂ ± z√(p̂(1 − p̂)/n) it holds
+    for few trials and rates
     near 0 or 1: no failure in n trials still allows a rate of about 3.8/n.
     """
     if not 0 <= successes <= trials or trials == 0:
@@ -178,7 +202,8 @@ def wilson_interval(successes, trials, z=1.959964):
 
 
 def threshold_after(values, last):
-    """A τ that accepts the rising values[:last + 1] and no more: half-way to the next, or the last where there is none.
+    """A τ that accepts the rising values[:last + 1] and no more: half-way to the next, or the last
+    where there is none.
 
     For none of them (values[0] is −∞), just below the first.
     """
@@ -187,20 +212,25 @@ def threshold_after(values, last):
     if last == len(values) - 1:
         return float(values[last])
     middle = (values[last] + values[last + 1]) / 2
-    return float(middle if middle < values[last + 1] else values[last])     # neighbouring floats have nothing between
+    # neighbouring floats have nothing between
+    return float(middle if middle < values[last + 1] else values[last])
 
 
 def check_pairs(operation, distances, same, both=True):
-    """Both as arrays (N,), distances as float64, same as booleans; raises ValueError unless they fit and are usable."""
+    """Both as arrays (N,), distances as float64, same as booleans; raises ValueError unless they
+    fit and are usable."""
     distances, same = np.asarray(distances, "float64"), np.asarray(same)
     if distances.ndim != 1 or distances.shape != same.shape or len(same) == 0:
-        raise ValueError(f"{operation}: distances and same must have one shape (N,), N ≥ 1, got {distances.shape} and "
+        raise ValueError(f"{operation}: distances and same must have one shape (N,), N ≥ 1, got "
+                         f"{distances.shape} and "
                          f"{same.shape}")
     if same.dtype != bool and not np.isin(same, (0, 1)).all():
         raise ValueError(f"{operation}: same must be booleans, or 0 and 1")
     if not np.isfinite(distances).all():
-        raise ValueError(f"{operation}: {np.sum(~np.isfinite(distances))} of {len(distances)} distances are not finite")
+        raise ValueError(f"{operation}: {np.sum(~np.isfinite(distances))} of {len(distances)} "
+                         "distances are not finite")
     same = same.astype(bool)
     if both and (same.all() or not same.any()):
-        raise ValueError(f"{operation}: needs pairs of one person and pairs of two, got {same.sum()} and {(~same).sum()}")
+        raise ValueError(f"{operation}: needs pairs of one person and pairs of two, got "
+                         f"{same.sum()} and {(~same).sum()}")
     return distances, same

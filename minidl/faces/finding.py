@@ -3,6 +3,7 @@
     for face in find(load_image("party.jpg")):
         face.box, face.score, face.landmarks, face.chip()
 """
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 import math
@@ -92,7 +93,8 @@ MISFIT, MISFIT_OF_WHOLE = 0.2, 0.07
 FAINT = 0.005                               # the least score of a face that is a whole picture
 
 
-def find(picture, detector="ssd", threshold=0.5, *, smallest=80, whole="auto"):
+def find(picture: np.ndarray, detector: str = "ssd", threshold: float = 0.5, *,
+         smallest: float = 80, whole: bool | str = "auto") -> list[Face]:
     """The faces in a picture, a list of `Face`, the surest first.
 
     picture: (H, W), (H, W, 1) or (H, W, 3), uint8 or floating-point in 0..255, as `data.load_image`
@@ -146,7 +148,7 @@ def whole_faces(pictures, operation="find"):
     return [Face(picture, box, None, own) for picture, box, own in zip(pictures, boxes, points)]
 
 
-def aligned(pictures, size=150, padding=0.25):
+def aligned(pictures: Iterable, size: int = 150, padding: float = 0.25) -> np.ndarray:
     """The chips of pictures that each show one face and little else.
 
     N pictures → (N, size, size, 3) float32 in 0..255.

@@ -4,8 +4,10 @@ Verification (1:1): is it who they say?  Recognition (1:K): who is it?
 Distances here are Euclidean, d(x, x') = ‖f(x) − f(x')‖.  The lecture's ‖f(x) − f(x')‖² ≤ τ² is the
 same rule.  Nothing is trained when a person is enrolled: one picture's encoding is stored.
 """
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import json
+import os
 from pathlib import Path
 from threading import RLock
 
@@ -16,7 +18,7 @@ from minidl.data.people import check_name, composed
 from minidl.faces.answers import Match, Verification
 from minidl.faces.calibration import Impostors
 from minidl.faces.copies import copies
-from minidl.faces.encoding import encode, fingerprint, whose
+from minidl.faces.encoding import Encoder, encode, fingerprint, whose
 from minidl.faces.measured import measured
 from minidl.faces.rows import Rows, squared_lengths
 
@@ -62,8 +64,9 @@ class Gallery:
     cells of a k-means clustering near the query, which misses some (product quantisation, FAISS).
     """
 
-    def __init__(self, encoder, threshold=None, false_accept_rate=0.01, impostors=None, crop=None,
-                 encoder_file=None):
+    def __init__(self, encoder: Encoder | None, threshold: float | None = None,
+                 false_accept_rate: float = 0.01, impostors: Impostors | None = None,
+                 crop: float | None = None, encoder_file: str | None = None):
         if crop is not None and not 0 < crop <= 1:
             raise ValueError(f"Gallery: crop must be a share above 0, got {crop}")
         self.encoder, self.threshold = encoder, threshold
@@ -71,7 +74,8 @@ class Gallery:
         self.impostors = impostors
         self._made_with = None if encoder is None else fingerprint(encoder)
         self.crop, self.encoder_file = crop, encoder_file
-        self._names, self._number = [], {}              # number -> name, name -> number
+        self._names: list[str] = []                     # number -> name
+        self._number: dict[str, int] = {}               # name -> number
         # Rows in use never change, so that a search may go on: enrolling writes behind them.
         self._rows = 0                                  # used rows of the three arrays below
         self._encodings = np.zeros((0, 0), "float32")   # (capacity, D)
@@ -79,7 +83,7 @@ class Gallery:
         self._people = np.zeros(0, "int32")             # whose each row is: a number
 
     @property
-    def threshold(self):
+    def threshold(self) -> float:
         """τ of `identify` now.  May be assigned: a number, or None for one that follows."""
         return self._threshold_of(self._rows)
 
@@ -91,7 +95,7 @@ class Gallery:
         self._threshold = None if value is None else float(value)
 
     @property
-    def false_accept_rate(self):
+    def false_accept_rate(self) -> float:
         """The share of strangers who may be named, which may be assigned."""
         return self._false_accept_rate
 
@@ -102,27 +106,27 @@ class Gallery:
         self._false_accept_rate = float(value)
 
     @property
-    def measured(self):
+    def measured(self) -> Impostors | None:
         """The Impostors of this encoder on pictures that may be unlike yours, or None."""
         return measured(self._made_with)
 
     @property
-    def calibrated(self):
+    def calibrated(self) -> bool:
         """Whether it is known what τ costs: how near other people come, on pictures like these."""
         return self.impostors is not None
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Names of the people, in the order of enrolment."""
         return list(self._names)
 
     @property
-    def encodings(self):
+    def encodings(self) -> np.ndarray:
         """(pictures, D) float32: the rows in use."""
         return self._encodings[:self._rows]
 
     @property
-    def people(self):
+    def people(self) -> np.ndarray:
         """(pictures,): whose each row is, as an index into names."""
         return self._people[:self._rows]
 
@@ -137,7 +141,7 @@ class Gallery:
         return (f"Gallery({len(self)} people, {self._rows} pictures, threshold={self.threshold:.4g}"
                 f"{'' if self.calibrated else ', not calibrated'})")
 
-    def enroll(self, name, *images):
+    def enroll(self, name: str, *images) -> None:
         """Add one or more pictures of a person, who is added where new.  Nothing is trained.
 
         A picture that is there already is not added again.  Raises ValueError where it is there as
@@ -153,7 +157,7 @@ class Gallery:
                     raise ValueError(f"enroll: picture {i} of {name!r} is enrolled as {holder!r}")
             self.enroll_encodings(names, encodings)
 
-    def enroll_encodings(self, names, encodings):
+    def enroll_encodings(self, names: Sequence[str], encodings) -> list[str | None]:
         """Add encodings (N, D) that `encode` has made, of the people `names`, one name for each.
 
         The arrays grow by doubling, so that n pictures cost O(n) copies, however they come.  A name
@@ -192,7 +196,7 @@ class Gallery:
         return [None if row < 0 else names[row - len(old)] if row >= len(old)
                 else self._names[self._people[row]] for row in copies(old, encodings).tolist()]
 
-    def verify(self, image, claimed):
+    def verify(self, image, claimed: str) -> Verification:
         """Is this `claimed`?  A Verification: accepted where the nearest of their pictures is
         within τ.
 
@@ -211,18 +215,18 @@ class Gallery:
             rows.names[number], distance <= threshold, distance, rows.name(numbers[other]),
             float(distances[other]), threshold, self._rate_of(threshold, len(own)))
 
-    def identify(self, image):
+    def identify(self, image) -> Match:
         """Who is this?  A Match: the nearest person, or name None, "not recognized", beyond τ.
 
         Raises ValueError where nobody is enrolled.
         """
         return self.identify_all([image])[0]
 
-    def identify_all(self, images):
+    def identify_all(self, images: Iterable) -> list[Match]:
         """A Match for each picture, by one pass of the encoder and one search."""
         return self.identify_encodings(self._encode("identify", images))
 
-    def identify_encodings(self, encodings):
+    def identify_encodings(self, encodings) -> list[Match]:
         """A Match for each of the encodings (N, D)."""
         with _changing:
             rows = self._as_it_is()
@@ -235,7 +239,7 @@ class Gallery:
                                  rows.name(second), next_, threshold, rate))
         return matches
 
-    def remove(self, name):
+    def remove(self, name: str) -> None:
         """Forget a person and all their pictures."""
         with _changing:
             number = self._find("remove", name)
@@ -245,7 +249,7 @@ class Gallery:
             self._people, self._rows = people - (people > number), len(people)
             self._call(self._names[:number] + self._names[number + 1:])
 
-    def rename(self, name, new):
+    def rename(self, name: str, new: str) -> None:
         """Give a person another name.  Raises ValueError where somebody has it."""
         new = check_name("rename", new)
         with _changing:
@@ -255,8 +259,9 @@ class Gallery:
                                  "enroll the pictures again")
             self._call(self._names[:number] + [new] + self._names[number + 1:])
 
-    def save(self, path):
-        """Write the gallery to `path`, in one step: an interrupted save leaves the file that was there.
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the gallery to `path`, in one step: an interrupted save leaves the file that was
+        there.
 
         The file is an .npz of names, encodings, what τ follows from, and the encoder's fingerprint;
         the encoder itself is not in it.
@@ -273,13 +278,13 @@ class Gallery:
             arrays["encoder_file"] = np.array(str(self.encoder_file))
         if self._threshold is not None:
             arrays["threshold"] = np.float64(self._threshold)
-        if self.calibrated:
+        if self.impostors is not None:
             arrays["impostors"] = np.array([self.impostors.rates, self.impostors.distances])
             arrays["impostor_counts"] = np.array([self.impostors.people, self.impostors.pairs])
         weights.save(path, arrays)
 
     @classmethod
-    def load(cls, path, encoder=None):
+    def load(cls, path: str | os.PathLike, encoder: Encoder | None = None) -> "Gallery":
         """The gallery that `save` wrote, for the same encoder.
 
         Without an encoder it can be looked at, changed by `remove` and `rename` and saved; asked
@@ -300,7 +305,7 @@ class Gallery:
             raise weights.WeightsError(f"{path} is not a gallery: {reason}") from None
         return gallery if encoder is None else gallery.use(encoder, path)
 
-    def use(self, encoder, path="this gallery"):
+    def use(self, encoder: Encoder, path: str | os.PathLike = "this gallery") -> "Gallery":
         """Give a gallery that was loaded without its encoder that encoder; the gallery itself.
 
         path: what errors call it.  Raises WeightsError for another encoder.
@@ -319,7 +324,8 @@ class Gallery:
 
     @classmethod
     @contextlib.contextmanager
-    def changed(cls, path, encoder=None, new=None):
+    def changed(cls, path: str | os.PathLike, encoder: Encoder | None = None,
+                new: "Gallery | None" = None) -> "Iterator[Gallery]":
         """The gallery in a file, to be changed in a `with` block and saved at its end.
 
         Others who change the file so, in this process or another, wait: nobody's change is lost.

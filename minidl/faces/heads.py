@@ -1,4 +1,5 @@
-"""What stands on top of an encoder: is it the same person (from two embeddings), or which person is it (from one)?"""
+"""What stands on top of an encoder: is it the same person (from two embeddings), or which person is
+it (from one)?"""
 import math
 
 from minidl import backend, ops
@@ -8,9 +9,11 @@ from minidl.operands import check_features, check_labels, check_sizes, floating,
 
 
 class _PairHead(Module):
-    """z = Σ_k w_k t_k + b  on terms t(f, f') that are symmetric; σ(z) is the probability of "the same person".
+    """z = Σ_k w_k t_k + b
+        on terms t(f, f') that are symmetric; σ(z) is the probability of "the same person".
 
-    It starts as a distance, w = −1, with its threshold b where unrelated unit vectors are about as far apart.
+    It starts as a distance, w = −1, with its threshold b where unrelated unit vectors are about as
+    far apart.
     """
 
     def __init__(self, features, *, dtype="float32"):
@@ -22,7 +25,8 @@ class _PairHead(Module):
         name, features = type(self).__name__, self.weight.shape[0]
         a, b = (floating(name, check_features(self, x, features)) for x in (a, b))
         if a.shape != b.shape:
-            raise ValueError(f"{self!r}: the embeddings {a.shape} and {b.shape} must have one shape")
+            raise ValueError(f"{self!r}: the embeddings {a.shape} and {b.shape} must have one "
+                             "shape")
         return ops.sum(self.terms(a, b) * self.weight, -1) + self.bias
 
     def terms(self, a, b):
@@ -35,8 +39,10 @@ class _PairHead(Module):
 class AbsoluteDifferenceHead(_PairHead):
     """Logits of "the same person"  z = Σ_k w_k |f_k − f'_k| + b;  the probability is ŷ = σ(z).
 
-    f, f': embeddings (N, features) → (N,), symmetric in the two.  Train it with `binary_cross_entropy_with_logits`.
-    dz = Σ w_k sign(f_k − f'_k)(df_k − df'_k) + …        so   f̄ = z̄ w ⊙ sign(f − f'),   f̄' = −f̄;   0 where they are equal
+    f, f': embeddings (N, features) → (N,), symmetric in the two.  Train it with
+    `binary_cross_entropy_with_logits`.
+    dz = Σ w_k sign(f_k − f'_k)(df_k − df'_k) + …        so   f̄ = z̄ w ⊙ sign(f − f'),
+        f̄' = −f̄;   0 where they are equal
     Source: Taigman et al. 2014 (DeepFace).
     """
 
@@ -45,18 +51,23 @@ class AbsoluteDifferenceHead(_PairHead):
 
 
 class ChiSquareHead(_PairHead):
-    """Logits of "the same person"  z = Σ_k w_k (f_k − f'_k)² / (f_k + f'_k) + b,  on features ≥ 0;  ŷ = σ(z).
+    """Logits of "the same person"  z = Σ_k w_k (f_k − f'_k)² / (f_k + f'_k) + b,
+        on features ≥ 0;  ŷ = σ(z).
 
-    f, f': (N, features) → (N,), symmetric in the two.  A term whose features are both 0 is 0, and so is its gradient.
-    With u = (f − f')/(f + f'):   dt = (2u − u²) df − (2u + u²) df'        so   f̄ = z̄ w ⊙ (2u − u²),   f̄' = −z̄ w ⊙ (2u + u²)
-    Raises ValueError for a negative feature: the encoder must end in a ReLU (`siamese_encoder(nonnegative=True)`).
+    f, f': (N, features) → (N,), symmetric in the two.  A term whose features are both 0 is 0, and
+    so is its gradient.
+    With u = (f − f')/(f + f'):   dt = (2u − u²) df − (2u + u²) df'        so
+        f̄ = z̄ w ⊙ (2u − u²),   f̄' = −z̄ w ⊙ (2u + u²)
+    Raises ValueError for a negative feature: the encoder must end in a ReLU
+    (`siamese_encoder(nonnegative=True)`).
     Source: Taigman et al. 2014 (DeepFace).
     """
 
     def terms(self, a, b):
         for name, x in ("first", a), ("second", b):
             if x.size and float(x.data.min()) < 0:
-                raise ValueError(f"{self!r}: features must not be negative, the {name} embeddings go down to "
+                raise ValueError(f"{self!r}: features must not be negative, the {name} embeddings "
+                                 "go down to "
                                  f"{float(x.data.min()):.3g}; end the encoder in a ReLU")
         total = a + b
         # (a − b)² may be too large for float16, where this is not
@@ -64,12 +75,16 @@ class ChiSquareHead(_PairHead):
 
 
 class CosineClassifier(Module):
-    """Scores of the people known in training:  z_k = s (cos(f, w_k) − m [k = label]),  for `cross_entropy`.
+    """Scores of the people known in training:  z_k = s (cos(f, w_k) − m [k = label]),
+        for `cross_entropy`.
 
-    embeddings (N, features), labels (N,) integers → (N, people).  Learning to name the people of the training set, with
-    an angle to spare, arranges the embedding well before any triplet is looked at; the vectors w_k are then thrown away.
-    scale s: cosines are in −1 … 1, too narrow for a softmax; margin m is asked of the right person alone.  The w_k start at
-    length 1 or so: an optimiser whose steps have a fixed size, as Adam's, turns longer ones more slowly.
+    embeddings (N, features), labels (N,) integers → (N, people).  Learning to name the people of
+    the training set, with an angle to spare, arranges the embedding well before any triplet is
+    looked at; the vectors w_k are then thrown away.
+    scale s: cosines are in −1 … 1, too narrow for a softmax; margin m is asked of the right person
+    alone.  The w_k start at
+    length 1 or so: an optimiser whose steps have a fixed size, as Adam's, turns longer ones more
+    slowly.
     Source: Wang et al. 2018 (CosFace).
     """
 
@@ -77,7 +92,8 @@ class CosineClassifier(Module):
         check_sizes("CosineClassifier", features=features, people=people)
         self.scale = number("CosineClassifier", "scale", scale)
         self.margin = number("CosineClassifier", "margin", margin)
-        self.weight = Parameter(normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype)
+        self.weight = Parameter(normal(features ** -0.5)((people, features),
+                                                         backend.generator(rng)), dtype=dtype)
 
     def forward(self, embeddings, labels):
         embeddings = check_features(self, embeddings, self.weight.shape[1])
@@ -87,4 +103,5 @@ class CosineClassifier(Module):
         return self.scale * (cosine - self.margin * ops.one_hot(labels, people, cosine.dtype))
 
     def details(self):
-        return "{1}, {0}, scale={2:g}, margin={3:g}".format(*self.weight.shape, self.scale, self.margin)
+        return "{1}, {0}, scale={2:g}, margin={3:g}".format(*self.weight.shape, self.scale,
+                                                            self.margin)

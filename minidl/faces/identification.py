@@ -1,7 +1,7 @@
 """How good is recognition (1:K)?  Distances between queries and a gallery, and who is who.
 
-distances: (Q, G) host array, smaller is more alike; query_people: (Q,), gallery_people: (G,), whose picture each is.
-The distance to a person is that to the nearest of their pictures.
+distances: (Q, G) host array, smaller is more alike; query_people: (Q,), gallery_people: (G,), whose
+picture each is. The distance to a person is that to the nearest of their pictures.
 Source: Phillips, Grother and Micheals 2011 (cumulative match, open-set identification).
 """
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ import numpy as np
 class OpenSet:
     """Open-set recognition at every τ: (P,) thresholds rising from −∞, and there
 
-    detection_rates   share of queries of enrolled people whose nearest person is the right one, within τ (DIR)
-    false_alarm_rates share of queries of unknown people for whom anybody is within τ (FPIR)
+    detection_rates   share of queries of enrolled people whose nearest person is the right one,
+    within τ (DIR) false_alarm_rates share of queries of unknown people for whom anybody is within τ
+    (FPIR)
     """
     thresholds: np.ndarray
     detection_rates: np.ndarray
@@ -26,21 +27,26 @@ class OpenSet:
         return float(self.detection_rates[last]), float(self.false_alarm_rates[last])
 
     def at_false_alarm_rate(self, rate):
-        """(detection rate, false alarm rate, τ) at the largest τ whose false alarm rate is at most `rate`."""
+        """(detection rate, false alarm rate, τ) at the largest τ whose false alarm rate is at most
+        `rate`."""
         last = int(np.searchsorted(self.false_alarm_rates, rate, side="right")) - 1
-        return float(self.detection_rates[last]), float(self.false_alarm_rates[last]), float(self.thresholds[last])
+        return (float(self.detection_rates[last]), float(self.false_alarm_rates[last]),
+                float(self.thresholds[last]))
 
 
 def cmc(distances, query_people, gallery_people):
-    """Cumulative match characteristic: cmc[k − 1] = share of queries whose person is among the k nearest people.
+    """Cumulative match characteristic: cmc[k − 1] = share of queries whose person is among the k
+    nearest people.
 
-    (K,) for K different people in the gallery, rising to 1; cmc[0] is the rank-1 rate.  Others at exactly the same distance
-    count as nearer, so that an encoder which gives everybody one encoding scores 0.
+    (K,) for K different people in the gallery, rising to 1; cmc[0] is the rank-1 rate.  Others at
+    exactly the same distance count as nearer, so that an encoder which gives everybody one encoding
+    scores 0.
     Raises ValueError where a query's person is not in the gallery: `open_set` is for those.
     """
     nearest, right, people = _to_people("cmc", distances, query_people, gallery_people)
     if (right < 0).any():
-        raise ValueError(f"cmc: {np.sum(right < 0)} of {len(right)} queries show people who are not in the gallery")
+        raise ValueError(f"cmc: {np.sum(right < 0)} of {len(right)} queries show people who are "
+                         "not in the gallery")
     own = nearest[np.arange(len(right)), right]
     ranks = (nearest <= own[:, None]).sum(1)                        # 1 is best
     return np.cumsum(np.bincount(ranks - 1, minlength=len(people))) / len(right)
@@ -52,14 +58,17 @@ def rank_one(distances, query_people, gallery_people):
 
 
 def open_set(distances, query_people, gallery_people):
-    """Detection-and-identification against false alarms at every τ, for queries of enrolled and of unknown people.
+    """Detection-and-identification against false alarms at every τ, for queries of enrolled and of
+    unknown people.
 
-    A query is unknown where its person is not in `gallery_people`.  See OpenSet.  Raises ValueError unless there are both.
+    A query is unknown where its person is not in `gallery_people`.  See OpenSet.  Raises ValueError
+    unless there are both.
     """
     nearest, right, _ = _to_people("open_set", distances, query_people, gallery_people)
     known = right >= 0
     if known.all() or not known.any():
-        raise ValueError(f"open_set: needs queries of enrolled and of unknown people, got {known.sum()} and "
+        raise ValueError("open_set: needs queries of enrolled and of unknown people, got "
+                         f"{known.sum()} and "
                          f"{(~known).sum()}")
     smallest = nearest.min(1)
     rows = np.arange(len(right))
@@ -76,8 +85,10 @@ def _to_people(operation, distances, query_people, gallery_people):
     """(distances to people (Q, K), the column of each query's own person or −1, the K people)."""
     distances = np.asarray(distances, "float64")
     query_people, gallery_people = np.asarray(query_people), np.asarray(gallery_people)
-    if distances.shape != query_people.shape + gallery_people.shape or distances.ndim != 2 or 0 in distances.shape:
-        raise ValueError(f"{operation}: distances must be (Q, G) with the people of Q queries and of G pictures, got "
+    expected = query_people.shape + gallery_people.shape
+    if distances.shape != expected or distances.ndim != 2 or 0 in distances.shape:
+        raise ValueError(f"{operation}: distances must be (Q, G) with the people of Q queries and "
+                         "of G pictures, got "
                          f"{distances.shape}, {query_people.shape} and {gallery_people.shape}")
     if np.isnan(distances).any():
         raise ValueError(f"{operation}: {np.isnan(distances).sum()} distances are not numbers")

@@ -1,9 +1,10 @@
 """Which triplets (anchor, positive, negative) of a batch to learn from.
 
-Random triplets are soon satisfied and teach nothing; the hardest ones of a fresh network drag everything to one point.
-Every strategy here takes labels (N,) and, where it looks at them, distances (N, N), both arrays of the host, and gives three
-integer arrays (T,): positions in the batch.  Anchor and positive are two pictures of one person, the negative is somebody
-else.  Equal distances are decided for the first position.
+Random triplets are soon satisfied and teach nothing; the hardest ones of a fresh network drag
+everything to one point. Every strategy here takes labels (N,) and, where it looks at them,
+distances (N, N), both arrays of the host, and gives three integer arrays (T,): positions in the
+batch.  Anchor and positive are two pictures of one person, the negative is somebody else.  Equal
+        distances are decided for the first position.
 """
 import numpy as np
 
@@ -34,22 +35,26 @@ def all_triplets(labels):
 
 
 def random_triplets(labels, rng):
-    """For every pair (a, p) of one person one negative, each of the others equally likely.  rng: a Generator or a seed."""
+    """For every pair (a, p) of one person one negative, each of the others equally likely.  rng: a
+    Generator or a seed."""
     labels, same = _relations(labels)
     anchor, positive = _pairs(same)
     if anchor.size == 0 or same.all():
         return _none()
     others = (~same).sum(1)[anchor]
-    chosen = (backend.generator(rng).random(len(anchor)) * others).astype(int)      # which of the others: 0 … others − 1
-    order = np.argsort(same, axis=1, kind="stable")                                 # the others' positions come first
+    # which of the others: 0 … others − 1
+    chosen = (backend.generator(rng).random(len(anchor)) * others).astype(int)
+    order = np.argsort(same, axis=1, kind="stable")  # the others' positions come first
     return anchor, positive, order[anchor, chosen]
 
 
 def semi_hard(labels, distances, margin=0.2):
-    """For every pair (a, p) of one person the nearest n with  d(a, p) < d(a, n) < d(a, p) + margin,  if there is one.
+    """For every pair (a, p) of one person the nearest n with  d(a, p) < d(a, n) < d(a, p) + margin,
+        if there is one.
 
-    Such a negative is on the right side already, but inside the margin: its loss is positive and below the margin, which a
-    collapsed embedding would not improve.  Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet).
+    Such a negative is on the right side already, but inside the margin: its loss is positive and
+    below the margin, which a collapsed embedding would not improve.  Source: Schroff, Kalenichenko
+    and Philbin 2015 (FaceNet).
     """
     labels, same = _relations(labels)
     distances = _checked("semi_hard", labels, distances)
@@ -80,7 +85,8 @@ def batch_hard(labels, distances):
 
 
 def hard_pairs(labels, distances):
-    """Pairs for losses of two pictures: (first, second, same), all pairs of one person and as many of the nearest others.
+    """Pairs for losses of two pictures: (first, second, same), all pairs of one person and as many
+    of the nearest others.
 
     Each pair is given once, first < second; fewer others are given where the batch has fewer.
     """
@@ -109,7 +115,8 @@ def _pairs(same):
 def _checked(operation, labels, distances):
     distances = np.asarray(distances, float)            # the margin is added to it
     if distances.shape != (len(labels), len(labels)):
-        raise ValueError(f"{operation}: {len(labels)} labels need distances of shape {(len(labels), len(labels))}, "
+        raise ValueError(f"{operation}: {len(labels)} labels need distances of shape "
+                         f"{(len(labels), len(labels))}, "
                          f"got {distances.shape}")
     return distances
 

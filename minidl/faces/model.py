@@ -1,4 +1,5 @@
-"""An encoder by its name, as it is kept in a file, and pictures shown to it as it wants to see them.
+"""An encoder by its name, as it is kept in a file, and pictures shown to it as it wants to see
+them.
 
     model = Model("face128")
     encodings, places = model.encode(["ann.jpg", "party.jpg"], choose=list)     # every face in them
@@ -52,7 +53,8 @@ class Model:
         face128's weights.
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
-    crop: the middle share of each side that it is shown; None for what it was trained with, or else all.
+    crop: the middle share of each side that it is shown; None for what it was trained with, or else
+        all.
     align: False shows it whole pictures, as they are; None what suits it: face128 is shown the
         faces that are found in them, upright, and so is an encoder that was trained on such.
     detector, whole, smallest: see `faces.find`.

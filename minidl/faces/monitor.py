@@ -1,4 +1,5 @@
-"""What a loss is doing: one number hides whether the embedding learns, rests or has collapsed to a point."""
+"""What a loss is doing: one number hides whether the embedding learns, rests or has collapsed to a
+point."""
 from collections import deque
 
 import numpy as np
@@ -9,40 +10,50 @@ def measure(embeddings, near, far, losses):
 
     active   share of the triplets (or pairs) whose loss is above 0
     near     mean d(A, P)        far   mean d(A, N), of those chosen; NaN where there are none
-    spread   1 − ‖mean embedding‖²: 0 where all unit vectors are one point, 1 where they point everywhere
+    spread   1 − ‖mean embedding‖²: 0 where all unit vectors are one point, 1 where they point
+             everywhere
 
     embeddings (N, D); near, far: distances, arrays of any length; losses (T,).
     """
     def mean(values):
         return float(np.mean(values, dtype="float64")) if len(values) else float("nan")
 
-    return {"active": mean(losses > 0) if len(losses) else 0.0, "near": mean(near), "far": mean(far),
+    return {"active": mean(losses > 0) if len(losses) else 0.0, "near": mean(near),
+            "far": mean(far),
             "spread": float(1 - (embeddings.mean(0, dtype="float64") ** 2).sum())}
 
 
 class CollapseMonitor:
-    """Says, once, that a run has stopped learning: its loss has sat at the margin for `steps` steps.
+    """Says, once, that a run has stopped learning: its loss has sat at the margin for `steps`
+    steps.
 
-    All embeddings equal, every triplet costs exactly the margin and has no gradient: a run does not come back from there.
-    The loss sits at the margin where the mean of the last `steps` losses is within 2 % of it, and every one within 10 %.
+    All embeddings equal, every triplet costs exactly the margin and has no gradient: a run does not
+    come back from there. The loss sits at the margin where the mean of the last `steps` losses is
+    within 2 % of it, and every one within 10 %.
     """
 
     def __init__(self, margin, steps=50):
         self.margin, self.losses, self.warned = margin, deque(maxlen=steps), False
 
     def look(self, loss, spread):
-        """Take in the loss of a step; returns the warning, one line, on the step where it is due, else None."""
+        """Take in the loss of a step; returns the warning, one line, on the step where it is due,
+        else None."""
         self.losses.append(loss)
         losses = np.array(self.losses)
         if self.warned or len(losses) < self.losses.maxlen:
             return None
-        if abs(losses.mean() - self.margin) > 0.02 * self.margin or abs(losses - self.margin).max() > 0.1 * self.margin:
+        away = losses - self.margin
+        if abs(away.mean()) > 0.02 * self.margin or abs(away).max() > 0.1 * self.margin:
             return None
         self.warned = True
-        what = "all embeddings are nearly one point" if spread < 0.05 else "positives are as far away as negatives"
-        return (f"the loss has sat at the margin {self.margin:g} for {len(losses)} steps, and {what} (spread {spread:.3f}): "
-                "the run has collapsed, or does not learn. Start with semi-hard instead of the hardest triplets "
-                "(mining='semi_hard'), pre-train by softmax over people (pretrain_steps), or lower learning_rate")
+        what = ("all embeddings are nearly one point" if spread < 0.05 else
+                "positives are as far away as negatives")
+        return (f"the loss has sat at the margin {self.margin:g} for {len(losses)} steps, and "
+                f"{what} (spread {spread:.3f}): "
+                "the run has collapsed, or does not learn. Start with semi-hard instead of the "
+                "hardest triplets "
+                "(mining='semi_hard'), pre-train by softmax over people (pretrain_steps), or lower "
+                "learning_rate")
 
     def state_dict(self):
         """The losses that it looks back on, and whether it has warned."""

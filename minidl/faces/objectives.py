@@ -1,8 +1,9 @@
-"""What a training step makes small: each of these turns the embeddings of a batch into a loss and measures of it.
+"""What a training step makes small: each of these turns the embeddings of a batch into a loss and
+measures of it.
 
-objective(embeddings, people, rng): embeddings a Tensor (N, D); people (N,) integers, an array of the host; rng a Generator
-for strategies that draw → (loss, a Tensor; {"active": …}, see `monitor.measure`).  `head` is what is learned beside the
-encoder, a Module, or None.
+objective(embeddings, people, rng): embeddings a Tensor (N, D); people (N,) integers, an array of
+the host; rng a Generator for strategies that draw → (loss, a Tensor; {"active": …}, see
+`monitor.measure`).  `head` is what is learned beside the encoder, a Module, or None.
 """
 import numpy as np
 
@@ -17,13 +18,15 @@ LOSSES = ("triplet", "contrastive", "logistic", "chi_square")
 
 
 class Naming:
-    """Softmax over the people of the training set: the cross-entropy of a CosineClassifier's scores."""
+    """Softmax over the people of the training set: the cross-entropy of a CosineClassifier's
+    scores."""
 
     def __init__(self, features, people, scale, margin, seed):
         self.head = CosineClassifier(features, people, scale, margin, rng=seed)
 
     def __call__(self, embeddings, people, rng):
-        loss = losses.cross_entropy(self.head(embeddings, _beside(embeddings, people)), _beside(embeddings, people))
+        loss = losses.cross_entropy(self.head(embeddings, _beside(embeddings, people)),
+                                    _beside(embeddings, people))
         nothing = np.zeros(0)
         return loss, measure(embeddings.numpy(), nothing, nothing, nothing)
 
@@ -34,7 +37,8 @@ class Triplets:
 
     def __init__(self, form, margin, mining):
         if mining not in STRATEGIES:
-            raise ValueError(f"train: mining must be one of {', '.join(STRATEGIES)}, got {mining!r}")
+            raise ValueError(f"train: mining must be one of {', '.join(STRATEGIES)}, got "
+                             f"{mining!r}")
         self.form, self.margin, self.mining = form, margin, mining
 
     def __call__(self, embeddings, people, rng):
@@ -51,12 +55,14 @@ class Triplets:
 class Pairs:
     """All pairs of one person and as many of the nearest others, by a loss of two embeddings.
 
-    "contrastive": Hadsell's, with its margin; "logistic" and "chi_square": the cross-entropy of DeepFace's two heads.
+    "contrastive": Hadsell's, with its margin; "logistic" and "chi_square": the cross-entropy of
+    DeepFace's two heads.
     """
 
     def __init__(self, loss, features, margin):
         self.margin = margin
-        self.head = {"logistic": AbsoluteDifferenceHead, "chi_square": ChiSquareHead}[loss](features) \
+        self.head = {"logistic": AbsoluteDifferenceHead,
+                     "chi_square": ChiSquareHead}[loss](features) \
             if loss != "contrastive" else None
 
     def __call__(self, embeddings, people, rng):

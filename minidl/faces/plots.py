@@ -13,44 +13,53 @@ RIGHT, WRONG = "#117733", "#bb2222"
 
 
 def roc_curve(path, results, title="Verification: ROC"):
-    """ROC curves of {name: (distances, same)}: on the left all of it, on the right small false accept rates (a logarithmic
-    axis); the legend gives AUC and EER."""
+    """ROC curves of {name: (distances, same)}: on the left all of it, on the right small false
+    accept rates (a logarithmic axis); the legend gives AUC and EER."""
     figure, (whole, small) = panels_of(1, 2, (11.5, 5.2))
     least = min(1 / np.sum(~check_pairs("roc_curve", *pairs)[1]) for pairs in results.values())
     for i, (name, pairs) in enumerate(results.items()):
         curve, rate = roc(*pairs), equal_error_rate(*pairs)[0]
-        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)], "linewidth": 2}
+        style = {"color": COLOURS[i % len(COLOURS)],
+                 "linestyle": DASHES[i // len(COLOURS) % len(DASHES)], "linewidth": 2}
         label = f"{name}: AUC {auc(*pairs):.4f}, EER {rate:.2%}"
         whole.plot(curve.false_accept_rates, curve.true_accept_rates, label=label, **style)
         small.step(curve.false_accept_rates, curve.true_accept_rates, where="post", **style)
-        whole.plot(rate, 1 - rate, "o", color="white", markeredgecolor=style["color"], markeredgewidth=1.8, zorder=5)
+        whole.plot(rate, 1 - rate, "o", color="white", markeredgecolor=style["color"],
+                   markeredgewidth=1.8, zorder=5)
     whole.plot([0, 1], [0, 1], color="0.75", linewidth=1, zorder=0)
     whole.plot([0, 1], [1, 0], color="0.75", linewidth=1, linestyle=":", zorder=0)
-    whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", title=f"{title}\n(circles: equal error rates)")
-    small.set(xscale="log", xlim=(least, 1), ylim=(-0.01, 1.01), title="the same, small false accept rates\n"
+    whole.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal",
+              title=f"{title}\n(circles: equal error rates)")
+    small.set(xscale="log", xlim=(least, 1), ylim=(-0.01, 1.01),
+              title="the same, small false accept rates\n"
               f"(the fewest that these pairs show: {least:.2g})")
     for axes in (whole, small):
-        axes.set(xlabel="false accept rate: two people taken for one", ylabel="true accept rate: one person recognized")
+        axes.set(xlabel="false accept rate: two people taken for one",
+                 ylabel="true accept rate: one person recognized")
     whole.legend(loc="lower right", fontsize=9)
     return write(path, figure)
 
 
 def distance_histograms(path, distances, same, threshold, title="Distances of pairs"):
-    """Two histograms, of the distances between pictures of one person and of two, with τ drawn in and what it costs."""
+    """Two histograms, of the distances between pictures of one person and of two, with τ drawn in
+    and what it costs."""
     distances, same = check_pairs("distance_histograms", distances, same)
     figure, (axes,) = panels_of(1, 1, (8.5, 5))
     bins = np.linspace(min(distances.min(), threshold), max(distances.max(), threshold), 51)
     for kind, colour, name in ((same, SAME, "one person"), (~same, DIFFERENT, "two people")):
-        axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour, alpha=0.55,
+        axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour,
+                  alpha=0.55,
                   label=f"{name} ({kind.sum():,} pairs)")
     axes.axvline(threshold, color="black", linewidth=1.5)
     refused, accepted = np.mean(distances[same] > threshold), np.mean(distances[~same] <= threshold)
     top = axes.get_ylim()[1] * 1.2
     axes.set(ylim=(0, top), xlim=(bins[0], bins[-1]), title=title, xlabel="distance d(x, x')",
              ylabel="share of the pairs of its kind")
-    axes.annotate(f"τ = {threshold:.3f}", (threshold, 0.97 * top), xytext=(5, 0), textcoords="offset points", va="top",
+    axes.annotate(f"τ = {threshold:.3f}", (threshold, 0.97 * top), xytext=(5, 0),
+                  textcoords="offset points", va="top",
                   fontweight="bold")
-    axes.annotate(f"{accepted:.2%} of different pairs accepted ", (threshold, 0.9 * top), xytext=(-5, 0),
+    axes.annotate(f"{accepted:.2%} of different pairs accepted ", (threshold, 0.9 * top),
+                  xytext=(-5, 0),
                   textcoords="offset points", va="top", ha="right", color=DIFFERENT)
     axes.annotate(f"{refused:.2%} of same pairs refused", (threshold, 0.9 * top), xytext=(5, 0),
                   textcoords="offset points", va="top", color=SAME)
@@ -59,45 +68,54 @@ def distance_histograms(path, distances, same, threshold, title="Distances of pa
 
 
 def embedding_map(path, encodings, labels, title="Encodings in two dimensions", people=12):
-    """A map of encodings (N, D): their first two principal components.  The `people` with the most pictures are coloured
-    and named, the others grey."""
+    """A map of encodings (N, D): their first two principal components.  The `people` with the most
+    pictures are coloured and named, the others grey."""
     encodings, labels = np.asarray(encodings), np.asarray(labels)
     if encodings.ndim != 2 or labels.shape != encodings.shape[:1] or len(labels) < 3:
-        raise ValueError(f"embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got {encodings.shape} and "
+        raise ValueError("embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got "
+                         f"{encodings.shape} and "
                          f"{labels.shape}")
     places, shares = principal_components(encodings, 2)
     figure, (axes,) = panels_of(1, 1, (9, 6.2))
     names, counts = np.unique(labels, return_counts=True)
     named = names[np.argsort(-counts, kind="stable")[:people]]
     rest = places[~np.isin(labels, named)]
-    axes.plot(*rest.T, ".", color="0.8", markersize=4, label=f"{len(names) - len(named):,} others" if len(rest) else None)
+    axes.plot(*rest.T, ".", color="0.8", markersize=4,
+              label=f"{len(names) - len(named):,} others" if len(rest) else None)
     for i, name in enumerate(named):
-        axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5], color=COLOURS[i % len(COLOURS)], markersize=6,
+        axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5],
+                  color=COLOURS[i % len(COLOURS)], markersize=6,
                   markeredgecolor="white", markeredgewidth=0.5, label=_short(_spaced(name)))
-    axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)", aspect="equal",
+    axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)",
+             aspect="equal",
              ylabel=f"second ({shares[1]:.0%})")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.01), fontsize=9, frameon=False)
     return write(path, figure)
 
 
 def principal_components(x, k):
-    """(projections (N, k), shares (k,) of the variance) of x (N, D) on the k directions of largest variance.
+    """(projections (N, k), shares (k,) of the variance) of x (N, D) on the k directions of largest
+    variance.
 
-    x − mean = U S Vᵀ; the directions are the first rows of Vᵀ, the projections U S, the shares S² / Σ S².  A direction's
+    x − mean = U S Vᵀ; the directions are the first rows of Vᵀ, the projections U S, the shares S² /
+    Σ S².  A direction's
     sign is chosen so that its largest entry is positive.        Source: Pearson 1901 (PCA).
     """
     centred = np.asarray(x, "float64") - np.mean(x, 0)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     if not 1 <= k <= len(s):
-        raise ValueError(f"principal_components: x {centred.shape} has {len(s)} components, asked for {k}")
+        raise ValueError(f"principal_components: x {centred.shape} has {len(s)} components, asked "
+                         f"for {k}")
     signs = np.sign(vt[np.arange(k), np.abs(vt[:k]).argmax(1)])
     return u[:, :k] * s[:k] * signs, s[:k] ** 2 / max(np.sum(s ** 2), np.finfo(float).tiny)
 
 
 def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
-    """Four rows of pairs as pictures: those of one person and of two that were judged best (surest) and worst.
+    """Four rows of pairs as pictures: those of one person and of two that were judged best (surest)
+    and worst.
 
-    pictures(i): a function that gives the two pictures of pair i, (H, W) or (H, W, 3) in 0..255; only those shown are asked.
+    pictures(i): a function that gives the two pictures of pair i, (H, W) or (H, W, 3) in 0..255;
+    only those shown are asked.
     """
     distances, same = check_pairs("best_and_worst_pairs", distances, same, both=False)
     order = np.argsort(distances, kind="stable")
@@ -114,17 +132,20 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
             mark, colour = ("✓", RIGHT) if right else ("✗", WRONG)
             axes.imshow(np.concatenate([_tile(picture) for picture in pictures(int(i))], 1))
             axes.set_title(f"{mark} {distances[i]:.3f}", color=colour, fontsize=11)
-        panels[row * count].text(-0.06, 0.5, name.replace(", ", "\n"), transform=panels[row * count].transAxes, ha="right",
+        panels[row * count].text(-0.06, 0.5, name.replace(", ", "\n"),
+                                 transform=panels[row * count].transAxes, ha="right",
                                  va="center", rotation=90, fontsize=11)
     figure.suptitle(f"Best and worst pairs (distance; ✓ judged rightly at τ = {threshold:.3f})")
     return write(path, figure)
 
 
 def answers(path, enrolled, identified, verified, title="A gallery"):
-    """What a gallery knows and what it said, at one glance; green answers are right, red ones wrong.
+    """What a gallery knows and what it said, at one glance; green answers are right, red ones
+    wrong.
 
-    enrolled: [(name, picture), …]; identified: [(picture, its true name, Match), …]; verified: [(picture, its true name,
-    Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of None is right where the true name is not enrolled.
+    enrolled: [(name, picture), …]; identified: [(picture, its true name, Match), …]; verified:
+    [(picture, its true name, Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of
+    None is right where the true name is not enrolled.
     """
     known = {name for name, _ in enrolled}
     asked = [(picture, "", found.name or "not recognized", found,
@@ -137,9 +158,10 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
                 said.accepted == (said.claimed == truth))
                for picture, truth, said in verified]
     columns = max(4, len(enrolled), len(asked), len(claimed))
-    inches = [1.8, 2.4, 2.2]                                        # of each row: a picture of 1.4 and the text below it
+    inches = [1.8, 2.4, 2.2]  # of each row: a picture of 1.4 and the text below it
     width, height = 1.5 * columns + 0.65, 0.5 + sum(inches)
-    figure, panels = panels_of(3, columns, (width, height), layout=None, gridspec_kw={"height_ratios": inches})
+    figure, panels = panels_of(3, columns, (width, height), layout=None,
+                               gridspec_kw={"height_ratios": inches})
     figure.subplots_adjust(0.55 / width, 0, 1 - 0.1 / width, 1 - 0.5 / height, 0.09, 0)
     for axes in panels:
         axes.set_axis_off()
@@ -147,13 +169,16 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     rows = [panels[row * columns:(row + 1) * columns] for row in range(3)]
     for axes, (name, picture) in zip(rows[0], enrolled):
         axes.imshow(_tile(picture))
-        axes.text(0.5, -0.07, _short(_spaced(name), 16), transform=axes.transAxes, ha="center", va="top", fontsize=10,
+        axes.text(0.5, -0.07, _short(_spaced(name), 16), transform=axes.transAxes, ha="center",
+                  va="top", fontsize=10,
                   fontweight="bold")
     for row, answered in (rows[1], asked), (rows[2], claimed):
         for axes, answer in zip(row, answered):
             _answer(axes, *answer)
-    for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?", "VERIFY\nis it “…”?")):
-        row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center", rotation=90, fontsize=11,
+    for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?",
+                                "VERIFY\nis it “…”?")):
+        row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center",
+                    rotation=90, fontsize=11,
                     fontweight="bold", color="0.35")
     figure.suptitle(f"{title}: the same person where d ≤ τ", fontsize=12)
     return write(path, figure)
@@ -177,7 +202,8 @@ def _answer(axes, picture, question, answer, found, truth, right):
               f"τ {found.threshold:.3f}", "0.35", "normal"),
              (f"is {_short(_spaced(truth), 16)}", "0.35", "normal")]
     for i, (text, colour, weight) in enumerate(lines):
-        axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top", fontsize=10, color=colour,
+        axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top",
+                  fontsize=10, color=colour,
                   fontweight=weight)
 
 
@@ -208,17 +234,20 @@ def finding(path, face, title="From a photograph to what the encoder sees"):
 
 
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
-    """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k nearest."""
+    """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k
+    nearest."""
     figure, (axes,) = panels_of(1, 1, (7.5, 5))
     lowest = 1.0
     for i, (name, rates) in enumerate(results.items()):
         rates = np.asarray(rates)[:ranks]
         lowest = min(lowest, rates[0])
-        axes.plot(np.arange(1, len(rates) + 1), rates, marker="o", markersize=4, color=COLOURS[i % len(COLOURS)],
+        axes.plot(np.arange(1, len(rates) + 1), rates, marker="o", markersize=4,
+                  color=COLOURS[i % len(COLOURS)],
                   label=f"{name}: rank-1 {rates[0]:.2%}")
     most = min(ranks, max(len(rates) for rates in results.values()))
     step = max(1, round(most / 4))
-    axes.set(xticks=sorted({1, *range(step, most + 1, step)}), ylim=(max(0, lowest - 0.1), 1.01), title=title,
+    axes.set(xticks=sorted({1, *range(step, most + 1, step)}), ylim=(max(0, lowest - 0.1), 1.01),
+             title=title,
              xlabel="rank k", ylabel="share with the right person among the k nearest")
     axes.legend(loc="lower right", fontsize=9)
     return write(path, figure)

@@ -3,23 +3,28 @@ import numpy as np
 
 
 class PeopleSampler:
-    """Batches of P people × K pictures, as indices into `labels`; `sampler[t]` is batch number t = 0, 1, 2, …
+    """Batches of P people × K pictures, as indices into `labels`; `sampler[t]` is batch number t =
+    0, 1, 2, …
 
-    labels (N,): the person of each picture.  Only people with two pictures or more are drawn, all alike, and nobody
-    twice in a batch.  Of somebody with fewer than K pictures all are taken, so no picture is ever its own positive and a
-    batch holds at most P · K.  Pictures of one person stand together.
-    Batch t depends on the seed and t alone: any number of them may be drawn ahead, and a run goes on where it stopped.
+    labels (N,): the person of each picture.  Only people with two pictures or more are drawn, all
+    alike, and nobody twice in a batch.  Of somebody with fewer than K pictures all are taken, so no
+    picture is ever its own positive and a batch holds at most P · K.  Pictures of one person stand
+    together.
+    Batch t depends on the seed and t alone: any number of them may be drawn ahead, and a run goes
+    on where it stopped.
     Raises ValueError where P or K is below 2, or fewer than P people have two pictures.
     """
 
     def __init__(self, labels, people, pictures, seed):
         if people < 2 or pictures < 2:
-            raise ValueError(f"PeopleSampler: a triplet needs 2 people and 2 pictures of one, got {people} people × "
+            raise ValueError("PeopleSampler: a triplet needs 2 people and 2 pictures of one, got "
+                             f"{people} people × "
                              f"{pictures} pictures")
         groups = pictures_of(labels)
         self.groups = [group for group in groups.values() if len(group) > 1]
         if len(self.groups) < people:
-            raise ValueError(f"PeopleSampler: a batch needs {people} people with two pictures or more, and of "
+            raise ValueError(f"PeopleSampler: a batch needs {people} people with two pictures or "
+                             "more, and of "
                              f"{len(groups)} people {len(self.groups)} have")
         self.people, self.pictures, self.seed = people, pictures, seed
 
@@ -30,9 +35,11 @@ class PeopleSampler:
 
 
 class PictureSampler:
-    """Batches of single pictures for classification: `sampler[t]`, indices into `labels`, with repetition.
+    """Batches of single pictures for classification: `sampler[t]`, indices into `labels`, with
+    repetition.
 
-    A person with n pictures is drawn in proportion to √n: those with many neither drown the others nor are wasted.
+    A person with n pictures is drawn in proportion to √n: those with many neither drown the others
+    nor are wasted.
     """
 
     def __init__(self, labels, pictures, seed):
@@ -57,9 +64,11 @@ def pictures_of(labels):
 
 
 def keep_apart(labels, share, seed):
-    """A mask (N,), true for the pictures of a random `share` of the people: to be left out of training, all of each.
+    """A mask (N,), true for the pictures of a random `share` of the people: to be left out of
+    training, all of each.
 
-    People with two pictures or more and people with one are divided alike, so that both sides have pairs.
+    People with two pictures or more and people with one are divided alike, so that both sides have
+    pairs.
     """
     if not 0 < share < 1:
         raise ValueError(f"keep_apart: share must be between 0 and 1, got {share}")

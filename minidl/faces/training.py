@@ -1,4 +1,5 @@
-"""Training an encoder so that pictures of one person come near each other, and those of two people do not.
+"""Training an encoder so that pictures of one person come near each other, and those of two people
+do not.
 
     encoder = md.models.siamese_encoder(seed=0)
     result = train(encoder, pictures, labels, checkpoint="run.npz", validation=(v, w))
@@ -23,9 +24,10 @@ from minidl.training import Best, Diverged, Loop, descend, schedules
 
 @dataclass(frozen=True)
 class Step:
-    """One step, for a callback: its number from 1 of `total`, the stage ("softmax" or the loss's name), the loss, the
-    learning rate, and measures {"active", "near", "far", "spread"} (see `monitor.measure`).  row: the new row of the history
-    on the steps where one is complete, else None.  warning: one line, or None."""
+    """One step, for a callback: its number from 1 of `total`, the stage ("softmax" or the loss's
+    name), the loss, the learning rate, and measures {"active", "near", "far", "spread"} (see
+    `monitor.measure`).  row: the new row of the history on the steps where one is complete, else
+                         None.  warning: one line, or None."""
     number: int
     total: int
     stage: str
@@ -38,9 +40,11 @@ class Step:
 
 @dataclass
 class Result:
-    """history: rows {"step", "stage", "loss", "active", "near", "far", "spread", "learning_rate", "validation"}, means over
-    the steps since the row before; validation: see `separation`, NaN without.  best_step: whose state the encoder has.
-    head: what was learned beside the encoder (a pair head), or None.  warnings: of the collapse monitor.
+    """history: rows {"step", "stage", "loss", "active", "near", "far", "spread", "learning_rate",
+    "validation"}, means over the steps since the row before; validation: see `separation`, NaN
+    without.  best_step: whose state the encoder has.
+    head: what was learned beside the encoder (a pair head), or None.  warnings: of the collapse
+        monitor.
     stopped: "" at the regular end, else why it came earlier."""
     history: list = field(default_factory=list)
     best_step: int = 0
@@ -49,42 +53,51 @@ class Result:
     stopped: str = ""
 
 
-def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared", margin=0.2, mining="semi_hard",
-          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=1200, pretrain_batch=128, pretrain_learning_rate=2e-3,
-          pretrain_scale=16.0, pretrain_margin=0.1, weight_decay=0.05, augmentation=FACES, validation=None, every=100,
+def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared", margin=0.2,
+          mining="semi_hard",
+          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=1200, pretrain_batch=128,
+          pretrain_learning_rate=2e-3,
+          pretrain_scale=16.0, pretrain_margin=0.1, weight_decay=0.05, augmentation=FACES,
+          validation=None, every=100,
           patience=None, checkpoint=None, seed=0, callback=None):
-    """Train `encoder` in place, on pictures (N, size, size, channels), pixels in 0..255, of people `labels` (N,).
+    """Train `encoder` in place, on pictures (N, size, size, channels), pixels in 0..255, of people
+    `labels` (N,).
 
-    First `pretrain_steps` by softmax over the people, on single pictures of all of them (those with one picture too), with
-    scale and margin of a CosineClassifier; then `steps` by
-    loss: "triplet" on triplets chosen by `mining` ("all", "random", "semi_hard", "batch_hard") with the distance `form`;
-        "contrastive", "logistic" (|f − f'|) or "chi_square" on hard pairs; in batches of `people` × `per_person` pictures.
-    Optimiser: AdamW; only matrices and filters decay.  In each stage the learning rate warms up to its value during the
-    first 5 % of the steps, and falls to 0 along half a cosine.
+    First `pretrain_steps` by softmax over the people, on single pictures of all of them (those with
+    one picture too), with scale and margin of a CosineClassifier; then `steps` by
+    loss: "triplet" on triplets chosen by `mining` ("all", "random", "semi_hard", "batch_hard") with
+        the distance `form`; "contrastive", "logistic" (|f − f'|) or "chi_square" on hard pairs; in
+        batches of `people` × `per_person` pictures.
+    Optimiser: AdamW; only matrices and filters decay.  In each stage the learning rate warms up to
+    its value during the first 5 % of the steps, and falls to 0 along half a cosine.
     augmentation: called with (pictures, a Generator), or None.
-    validation: (pictures, labels) of people kept apart.  Every `every` steps it is measured how well the encoder separates
-        them; in the end the encoder has the state that did best, and with `patience` the second stage ends when so many
-        measurements in a row brought nothing better.
-    checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to the same numbers, bit for
-        bit (on the same device, and number of threads).
-    callback(Step): after every step.  It may raise StopIteration or KeyboardInterrupt to end the run;
-        then the checkpoint is written first.  Ctrl-C ends it, too; in the middle of a step it leaves
-        the last checkpoint.
+    validation: (pictures, labels) of people kept apart.  Every `every` steps it is measured how
+        well the encoder separates them; in the end the encoder has the state that did best, and
+        with `patience` the second stage ends when so many measurements in a row brought nothing
+        better.
+    checkpoint: a file written every `every` steps.  Where it exists, the run goes on from there to
+        the same numbers, bit for bit (on the same device, and number of threads).
+    callback(Step): after every step.  It may raise StopIteration or KeyboardInterrupt to end the
+        run; then the checkpoint is written first.  Ctrl-C ends it, too; in the middle of a step it
+        leaves the last checkpoint.
     Raises ValueError for settings or pictures that do not fit, a checkpoint of other settings or
     pictures, or a loss, weights or encodings that are no longer finite, before they reach the
     checkpoint; WeightsError for a checkpoint that cannot be read.
     """
     settings = {name: value for name, value in locals().items()
-                if name not in ("encoder", "pictures", "labels", "validation", "checkpoint", "callback")}
+                if name not in ("encoder", "pictures", "labels", "validation", "checkpoint",
+                                "callback")}
     pictures = _checked("pictures", encoder, pictures, labels)
     if validation is not None:
         validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
         several = np.unique(validation[1], return_counts=True)[1]
         if len(several) < 2 or several.max() < 2:
-            raise ValueError("train: validation needs two pictures of somebody and one of somebody else, got "
+            raise ValueError("train: validation needs two pictures of somebody and one of somebody "
+                             "else, got "
                              f"{len(validation[1])} pictures of {len(several)} people")
     if every < 1 or steps < 0 or pretrain_steps < 0:
-        raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, {steps}, {pretrain_steps}")
+        raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, "
+                         f"{steps}, {pretrain_steps}")
     _, who = np.unique(labels, return_inverse=True)
     run = _Run(encoder, pictures, who, settings, validation, callback)
     loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
@@ -102,7 +115,8 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     run.best.restore()
     encoder.zero_grad()
     encoder.eval()
-    return Result(loop.history, run.best.step or loop.t, run.head(loop.t), loop.warnings, loop.stopped)
+    return Result(loop.history, run.best.step or loop.t, run.head(loop.t), loop.warnings,
+                  loop.stopped)
 
 
 @dataclass
@@ -126,7 +140,8 @@ class Stage:
         return self.peak * schedules.warm_up_cosine(t - self.first, self.steps, 0.05)
 
     def make_optimizers(self, encoder, weight_decay):
-        """For encoder and head: one for what decays, matrices and filters, one for what does not."""
+        """For encoder and head: one for what decays, matrices and filters, one for what does
+        not."""
         modules = [encoder]
         if self.objective.head is not None:
             modules.append(self.objective.head.to(encoder.parameters()[0].device))
@@ -137,19 +152,22 @@ class Stage:
                            for kind, decay in ((matrices, weight_decay), (vectors, 0.0)) if kind]
 
 
-def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_person, learning_rate, pretrain_steps,
+def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_person, learning_rate,
+            pretrain_steps,
             pretrain_batch, pretrain_learning_rate, pretrain_scale, pretrain_margin, seed, **rest):
     """The stages that the settings of `train` ask for."""
     stages = []
     if pretrain_steps:
         start = np.random.default_rng([seed, 0, 3])
         naming = Naming(encoder.features, who.max() + 1, pretrain_scale, pretrain_margin, start)
-        stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0, pretrain_steps,
+        stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0,
+                            pretrain_steps,
                             pretrain_learning_rate, None))
     if steps:
         goal = objective(loss, encoder.features, form=form, margin=margin, mining=mining)
         monitor = CollapseMonitor(margin) if loss == "triplet" else None
-        stages.append(Stage(loss, goal, PeopleSampler(who, people, per_person, seed), pretrain_steps, steps, learning_rate,
+        stages.append(Stage(loss, goal, PeopleSampler(who, people, per_person, seed),
+                            pretrain_steps, steps, learning_rate,
                             monitor))
     return stages
 
@@ -198,7 +216,8 @@ class _Run:
         return monitor.look(loop.measures["loss"], loop.measures["spread"]) if monitor else None
 
     def evaluate(self, loop):
-        """For the history: the stage, η, and how well the encoder separates the people kept apart."""
+        """For the history: the stage, η, and how well the encoder separates the people kept
+        apart."""
         stage, patience, score = self.stage(loop.t - 1), self.settings["patience"], math.nan
         if self.validation is not None:
             try:
@@ -226,17 +245,21 @@ class _Run:
         for stage in self.stages:
             own = {"head": stage.objective.head, "monitor": stage.monitor}
             own |= {f"optimizer{i}": optimizer for i, optimizer in enumerate(stage.optimizers)}
-            parts |= {f"{stage.name} {name}": part for name, part in own.items() if part is not None}
+            parts |= {f"{stage.name} {name}": part for name, part in own.items()
+                      if part is not None}
         return parts
 
     def identity(self):
-        """What a run depends on, as text: its settings, and digests of its pictures and of who is on them."""
+        """What a run depends on, as text: its settings, and digests of its pictures and of who is
+        on them."""
         digests = {"pictures": self.pictures, "labels": self.who}
         if self.validation is not None:
             digests |= {"validation": self.validation[0], "validation labels": self.validation[1]}
-        settings = {name: re.sub(" at 0x[0-9a-f]+", "", repr(value)) for name, value in self.settings.items()}
+        settings = {name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
+                    for name, value in self.settings.items()}
         return settings | {"encoder": repr(self.encoder)} | {
-            name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16] for name, array in digests.items()}
+            name: hashlib.sha256(np.ascontiguousarray(array)).hexdigest()[:16]
+            for name, array in digests.items()}
 
     def head(self, t):
         """What was learned beside the encoder in the second stage, after t steps."""
@@ -245,20 +268,23 @@ class _Run:
 
 
 def separation(embeddings, labels):
-    """The probability that two pictures of one person are nearer than two of different people: the area under the ROC over
-    all pairs, ½ by chance, 1 if perfect.
+    """The probability that two pictures of one person are nearer than two of different people: the
+    area under the ROC over all pairs, ½ by chance, 1 if perfect.
 
     embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
     labels, (i, j) = np.asarray(labels), np.triu_indices(len(labels), 1)
     squares = np.sum(embeddings * embeddings, 1)
-    return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j], labels[i] == labels[j])
+    return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j],
+               labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):
     """The pictures as an array; raises ValueError unless they fit the encoder and the labels."""
     pictures, size, channels = np.asarray(pictures), encoder.size, encoder.channels
-    if pictures.ndim != 4 or pictures.shape[1:] != (size, size, channels) or np.shape(labels) != pictures.shape[:1]:
-        raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, with N labels, got "
+    fits = pictures.ndim == 4 and pictures.shape[1:] == (size, size, channels)
+    if not fits or np.shape(labels) != pictures.shape[:1]:
+        raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, "
+                         "with N labels, got "
                          f"{pictures.shape} and {np.shape(labels)}")
     return pictures

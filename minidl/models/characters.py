@@ -9,8 +9,9 @@ from minidl.weights import WeightsError
 class CharacterEncoder(Sequential):
     """f(x): (N, size, size, 1), dark ink on white in 0..255 → (N, D), of length 1.
 
-    Blocks of a 3×3 convolution, batch normalisation and ReLU; three of them halve the picture by max-pooling.  What is left
-    of it, with 28 pixels 3 × 3 places, is laid out flat: where a stroke is tells characters apart.
+    Blocks of a 3×3 convolution, batch normalisation and ReLU; three of them halve the picture by
+    max-pooling.  What is left of it, with 28 pixels 3 × 3 places, is laid out flat: where a stroke
+                  is tells characters apart.
     widths: the channels of each block; D = (size // 8)² · the last of them.
     The names are darkness, conv1, pool1, norm1, relu1, conv2, …, flatten, unit_length.
     """
@@ -18,7 +19,8 @@ class CharacterEncoder(Sequential):
 
     def __init__(self, size=28, widths=(32, 64, 128, 128), *, rng):
         if size < 8 or len(widths) < 3:
-            raise ValueError(f"CharacterEncoder: three halvings need a size of 8 or more and three widths, got {size} and "
+            raise ValueError("CharacterEncoder: three halvings need a size of 8 or more and three "
+                             f"widths, got {size} and "
                              f"{tuple(widths)}")
         layers = {"darkness": Darkness()}
         for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
@@ -42,7 +44,8 @@ class Darkness(Pointwise):
 def character_encoder(weights):
     """A trained CharacterEncoder of the default size from a file that `minidl.save` wrote.
 
-    Raises WeightsError, naming the file, where it is damaged or holds something else; OSError where it cannot be opened.
+    Raises WeightsError, naming the file, where it is damaged or holds something else; OSError where
+    it cannot be opened.
     """
     encoder = CharacterEncoder(rng=0)
     arrays = weight_files.load(weights)
@@ -53,6 +56,7 @@ def character_encoder(weights):
     try:
         encoder.load_state_dict(arrays)
     except ValueError as error:
-        raise WeightsError(f"{weights}: holds no encoder of characters: {str(error)[:200]}") from None
+        raise WeightsError(f"{weights}: holds no encoder of characters: "
+                           f"{str(error)[:200]}") from None
     weight_files.check_numbers(weights, arrays)
     return encoder.eval()

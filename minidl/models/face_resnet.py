@@ -1,7 +1,9 @@
-"""A residual network that turns a face into 128 numbers, near for two pictures of one person: dlib's face ResNet.
+"""A residual network that turns a face into 128 numbers, near for two pictures of one person:
+dlib's face ResNet.
 
-Source: King 2017 (dlib's face recognition model), after He et al. 2016; it was trained with a pairwise hinge on three
-million pictures, and two encodings nearer than 0.6 (Euclidean) were meant to be one person.
+Source: King 2017 (dlib's face recognition model), after He et al. 2016; it was trained with a
+pairwise hinge on three million pictures, and two encodings nearer than 0.6 (Euclidean) were meant
+to be one person.
 """
 import numpy as np
 
@@ -15,7 +17,8 @@ from minidl.weights import WeightsError
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
 # every block's channels, and whether it halves the picture: 35 → 17 → 8 → 4 → 2 pixels a side
 BLOCKS = {"conv32_1": (32, False), "conv32_2": (32, False), "conv32_3": (32, False),
-          "conv64_down": (64, True), "conv64_1": (64, False), "conv64_2": (64, False), "conv64_3": (64, False),
+          "conv64_down": (64, True), "conv64_1": (64, False), "conv64_2": (64, False),
+          "conv64_3": (64, False),
           "conv128_down": (128, True), "conv128_1": (128, False), "conv128_2": (128, False),
           "conv256_down": (256, True), "conv256_1": (256, False), "conv256_2": (256, False),
           "conv256_down_out": (256, True)}
@@ -45,7 +48,8 @@ class Residual(Module):
 
 
 def add_padded(x, y):
-    """x + y, where the smaller of (N, H, W, C) and (N, H', W', C') has zeros added at the bottom, at the right, and as last
+    """x + y, where the smaller of (N, H, W, C) and (N, H', W', C') has zeros added at the bottom,
+    at the right, and as last
     channels: a shortcut without weights between a picture of C channels and one of C'."""
     sizes = np.maximum(x.shape, y.shape)
     x, y = (ops.pad(z, [(0, int(missing)) for missing in sizes - z.shape]) for z in (x, y))
@@ -53,12 +57,14 @@ def add_padded(x, y):
 
 
 class FaceResNet(Sequential):
-    """net(x) → encodings (N, 128), not normalised.  x: (N, 150, 150, 3), RGB in 0..255, a face that fills the picture.
+    """net(x) → encodings (N, 128), not normalised.  x: (N, 150, 150, 3), RGB in 0..255, a face that
+    fills the picture.
 
     A 7×7/2 convolution and 3×3/2 max pooling, the BLOCKS, the mean over the places that are left,
     and a dense layer without bias.
     The names are mean, conv32_down, relu32_down, pool, those of the BLOCKS, average, dense.
-    filters: {"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}; dense: (256, 128).  The parameters are frozen.
+    filters: {"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}; dense: (256, 128).  The
+        parameters are frozen.
     Raises ValueError for another shape.
     """
     size, channels = 150, 3
@@ -77,17 +83,20 @@ class FaceResNet(Sequential):
 
 
 def face128(weights="face128"):
-    """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder `model/` of the package
-    @vladmandic/face-api, to the .bin or the .json of its face recognition model, or to what `minidl.save` wrote."""
+    """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder
+    `model/` of the package @vladmandic/face-api, to the .bin or the .json of its face recognition
+    model, or to what `minidl.save` wrote."""
     path = weight_files.fetch(weights) if weights == "face128" else find_weights("face128", weights)
     return FaceResNet(*read_filters(weight_files.load(path), path))
 
 
 def read_filters(arrays, path):
-    """({"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}, dense (256, 128)) from the arrays of a file.
+    """({"conv32_down": (w, b), "conv32_1.conv1": (w, b), …}, dense (256, 128)) from the arrays of a
+    file.
 
-    conv32_1/conv1/conv/filters, …/conv/bias, …/scale/weights γ, …/scale/biases β: face-api's, where a unit is
-        y = γ (w * x + b) + β, batch normalisation folded as far as γ and β.  They go into w and b here: wγ and bγ + β.
+    conv32_1/conv1/conv/filters, …/conv/bias, …/scale/weights γ, …/scale/biases β: face-api's, where
+        a unit is y = γ (w * x + b) + β, batch normalisation folded as far as γ and β.  They go into
+        w and b here: wγ and bγ + β.
     layers.conv32_1.conv1.weight, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
@@ -95,29 +104,37 @@ def read_filters(arrays, path):
     names = ["conv32_down"] + [f"{block}.conv{i}" for block in BLOCKS for i in (1, 2)]
     try:
         if "fc" in arrays:
-            filters, dense = {name: _folded(arrays, name.replace(".", "/"), path) for name in names}, arrays["fc"]
+            filters, dense = {name: _folded(arrays, name.replace(".", "/"), path)
+                              for name in names}, arrays["fc"]
         else:
             filters = {name: (arrays[f"layers.{name}.weight"], arrays[f"layers.{name}.bias"])
                        for name in names}
             dense = arrays["layers.dense.weight"]
     except KeyError as error:
-        raise WeightsError(f"{path}: is not a file of face128's weights: {error} is missing") from None
+        raise WeightsError(f"{path}: is not a file of face128's weights: "
+                           f"{error} is missing") from None
     previous, expected = 32, {"conv32_down": (7, 7, 3, 32)}
     for name, (channels, _) in BLOCKS.items():
-        expected |= {name + ".conv1": (3, 3, previous, channels), name + ".conv2": (3, 3, channels, channels)}
+        expected |= {name + ".conv1": (3, 3, previous, channels),
+                     name + ".conv2": (3, 3, channels, channels)}
         previous = channels
     for name, (w, b) in filters.items():
         if w.shape != expected[name] or b.shape != expected[name][-1:]:
-            raise WeightsError(f"{path}: {name} has filters {w.shape} and bias {b.shape}, face128 needs {expected[name]} "
+            raise WeightsError(f"{path}: {name} has filters {w.shape} and bias {b.shape}, face128 "
+                               f"needs {expected[name]} "
                                f"and {expected[name][-1:]}")
     if dense.shape != (previous, 128):
-        raise WeightsError(f"{path}: the dense layer has shape {dense.shape}, face128 needs {(previous, 128)}")
-    return {name: (w.astype("float32"), b.astype("float32")) for name, (w, b) in filters.items()}, dense.astype("float32")
+        raise WeightsError(f"{path}: the dense layer has shape {dense.shape}, face128 needs "
+                           f"{(previous, 128)}")
+    return {name: (w.astype("float32"), b.astype("float32"))
+            for name, (w, b) in filters.items()}, dense.astype("float32")
 
 
 def _folded(arrays, key, path):
-    w, b, scale, shift = (arrays[f"{key}/{part}"] for part in ("conv/filters", "conv/bias", "scale/weights", "scale/biases"))
+    w, b, scale, shift = (arrays[f"{key}/{part}"] for part in ("conv/filters", "conv/bias",
+                                                               "scale/weights", "scale/biases"))
     if not b.shape == scale.shape == shift.shape == w.shape[-1:]:
-        raise WeightsError(f"{path}: {key} has filters {w.shape}, bias {b.shape}, scale {scale.shape} and shift "
+        raise WeightsError(f"{path}: {key} has filters {w.shape}, bias {b.shape}, scale "
+                           f"{scale.shape} and shift "
                            f"{shift.shape}")
     return w * scale, b * scale + shift

@@ -1,4 +1,5 @@
-"""A small convolutional encoder of pictures, to be trained on a laptop: one set of weights for all pictures compared."""
+"""A small convolutional encoder of pictures, to be trained on a laptop: one set of weights for all
+pictures compared."""
 import json
 import math
 
@@ -9,7 +10,8 @@ from minidl.operands import check_sizes, operand
 from minidl.weights import WeightsError
 
 
-def siamese_encoder(size=72, channels=1, *, border=4, widths=(32, 64, 128, 256), features=128, nonnegative=False, seed=0):
+def siamese_encoder(size=72, channels=1, *, border=4, widths=(32, 64, 128, 256), features=128,
+                    nonnegative=False, seed=0):
     """The encoder f of a Siamese pair: pictures → embeddings of length 1; see `SiameseEncoder`."""
     return SiameseEncoder(size, channels, border, widths, features, nonnegative, seed)
 
@@ -26,8 +28,8 @@ class SiameseEncoder(Sequential):
        batch normalisation, and division by the length.
 
     nonnegative: a ReLU before the division, for the χ² head.  Attributes: size, channels, features.
-    notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on it.
-    With the defaults 1.7 million parameters and 43 million multiplications a picture.
+    notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on
+    it. With the defaults 1.7 million parameters and 43 million multiplications a picture.
     Raises ValueError for pictures of another shape, TypeError for pixels that are not numbers.
     """
 
@@ -44,7 +46,8 @@ class SiameseEncoder(Sequential):
         if nonnegative:
             layers["relu"] = ReLU()
         super().__init__(layers | {"unit_length": Normalize()})
-        self.settings = {"size": size, "channels": channels, "border": border, "widths": list(widths), "features": features,
+        self.settings = {"size": size, "channels": channels, "border": border,
+                         "widths": list(widths), "features": features,
                          "nonnegative": nonnegative}
         self.size, self.channels, self.features, self.notes = size, channels, features, {}
 
@@ -92,9 +95,11 @@ def convolutions(channels, widths):
 
 
 class Mirrored(Module):
-    """f'(x) = (f(x) + f(x mirrored)) / ‖…‖: an encoder that sees every picture twice, left and right exchanged.
+    """f'(x) = (f(x) + f(x mirrored)) / ‖…‖: an encoder that sees every picture twice, left and
+    right exchanged.
 
-    For use, not for training: pictures of faces mirror each other by chance of pose and light, and the mean is steadier.
+    For use, not for training: pictures of faces mirror each other by chance of pose and light, and
+    the mean is steadier.
     """
 
     def __init__(self, encoder):
@@ -141,7 +146,8 @@ def load_encoder(path):
     except WeightsError:
         raise
     except KeyError:
-        raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder (models.save_encoder)") from None
+        raise WeightsError(f"{path}: is a file of weights, but not of a Siamese encoder "
+                           "(models.save_encoder)") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{path}: does not describe a Siamese encoder: {str(error)[:300]}"
@@ -189,6 +195,7 @@ def _compare(arrays, size, channels, border, widths, features, nonnegative):
 
 
 def standard_light(x, least=5.0):
-    """(x − μ) / (σ + least)  for each picture of (N, H, W, C) by itself; `least`, in pixel values, spares flat ones."""
+    """(x − μ) / (σ + least)
+        for each picture of (N, H, W, C) by itself; `least`, in pixel values, spares flat ones."""
     x = x - ops.mean(x, (1, 2, 3), keepdims=True)
     return x / (ops.norm(x, (1, 2, 3), keepdims=True) * (1 / (x.size / x.shape[0]) ** 0.5) + least)

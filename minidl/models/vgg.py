@@ -1,6 +1,7 @@
 """VGG-16 and VGG-19: 3×3 convolutions with ReLUs, and a 2×2 pooling after each of five blocks.
 
-Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' authors did to their pictures is done inside.
+Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' authors did to their
+pictures is done inside.
 """
 import math
 
@@ -13,14 +14,17 @@ from minidl.weights import WeightsError
 
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}         # in each block
 CHANNELS = (64, 128, 256, 512, 512)
-CAFFE_MEAN = (123.68, 116.779, 103.939)                                     # of ImageNet's pictures, RGB in 0..255
-TORCHVISION_MEAN, TORCHVISION_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)      # RGB in 0..1
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # of ImageNet's pictures, RGB in 0..255
+# RGB in 0..1
+TORCHVISION_MEAN, TORCHVISION_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def layer_names(kind):
-    """Names of all layers of "vgg16" or "vgg19", in order: conv1_1, relu1_1, conv1_2, relu1_2, pool1, …"""
+    """Names of all layers of "vgg16" or "vgg19", in order: conv1_1, relu1_1, conv1_2, relu1_2,
+    pool1, …"""
     return [name for b, count in enumerate(CONVOLUTIONS[kind], 1)
-            for name in [f"{layer}{b}_{i}" for i in range(1, count + 1) for layer in ("conv", "relu")] + [f"pool{b}"]]
+            for name in [f"{layer}{b}_{i}" for i in range(1, count + 1)
+                         for layer in ("conv", "relu")] + [f"pool{b}"]]
 
 
 class VGG(Sequential):
@@ -61,7 +65,8 @@ class VGG(Sequential):
 
 
 def vgg19(weights="vgg19", pooling="max"):
-    """VGG-19 with pre-trained weights: "vgg19" (fetched once), or a path to a file that `weights.load` reads."""
+    """VGG-19 with pre-trained weights: "vgg19" (fetched once), or a path to a file that
+    `weights.load` reads."""
     return _vgg("vgg19", weights, pooling)
 
 
@@ -79,14 +84,15 @@ def _vgg(kind, weights, pooling):
 def read_blocks(arrays, kind, path):
     """(blocks, mean) of a VGG from the arrays of a file, whose keys tell its kind.
 
-    block1_conv1_W_q, …: 8-bit, Oxford's weights, for BGR minus the mean.  w = table[W_q], and the input channels are
-        turned round here, so that the network sees RGB.
-    features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  The scale goes into the first filters here.
-    layers.conv1_1.weight, …: what `minidl.save` wrote.
+    block1_conv1_W_q, …: 8-bit, Oxford's weights, for BGR minus the mean.  w = table[W_q], and the
+        input channels are turned round here, so that the network sees RGB.
+    features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  The scale goes into the
+    first filters here. layers.conv1_1.weight, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
     weight_files.check_numbers(path, arrays)
-    mean, given = CAFFE_MEAN, sum(getattr(array, "ndim", 0) == 4 or key.endswith("_W_q") for key, array in arrays.items())
+    mean, given = CAFFE_MEAN, sum(getattr(array, "ndim", 0) == 4 or key.endswith("_W_q")
+                                  for key, array in arrays.items())
     try:
         if "block1_conv1_W_q" in arrays:
             blocks = _blocks(kind, lambda b, i, _: _eight_bit(arrays, f"block{b}_conv{i}"))
@@ -103,12 +109,14 @@ def read_blocks(arrays, kind, path):
             blocks = _blocks(kind, lambda b, i, _: _own(arrays, f"layers.conv{b}_{i}"))
             mean = arrays["layers.mean.mean"]
     except (KeyError, IndexError) as error:
-        raise WeightsError(f"{path}: is not a file of {kind}'s weights: {error} is missing or out of range") from None
+        raise WeightsError(f"{path}: is not a file of {kind}'s weights: {error} is missing or out "
+                           "of range") from None
     if given != sum(CONVOLUTIONS[kind]):
         raise WeightsError(f"{path}: has {given} convolutions, {kind} has "
                            f"{sum(CONVOLUTIONS[kind])}")
     if np.shape(mean) != (3,):
-        raise WeightsError(f"{path}: mean has shape {np.shape(mean)}, expected (3,): of red, green and blue")
+        raise WeightsError(f"{path}: mean has shape {np.shape(mean)}, expected (3,): of red, green "
+                           "and blue")
     _check_shapes(blocks, kind, path)
     return [[(np.ascontiguousarray(w, "float32"), bias.astype("float32")) for w, bias in block]
             for block in blocks], mean

@@ -1,8 +1,10 @@
 """Learning to recognise from ONE example: training in episodes, each a small examination.
 
-An episode shows a network classes that it may never see again, one example of each, and asks to which of them other
-pictures belong.  What it learns is to compare; so it also compares characters of alphabets that it has never seen.
-Sources: Vinyals et al. 2016 (matching networks), Snell, Swersky and Zemel 2017 (prototypical networks).
+An episode shows a network classes that it may never see again, one example of each, and asks to
+which of them other pictures belong.  What it learns is to compare; so it also compares characters
+of alphabets that it has never seen.
+Sources: Vinyals et al. 2016 (matching networks), Snell, Swersky and Zemel 2017 (prototypical
+networks).
 """
 from collections import namedtuple
 import copy
@@ -23,21 +25,24 @@ VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.8
 
 
 class Step(namedtuple("Step", "number loss accuracy learning_rate")):
-    """One step of training: number from 1, loss, share of the episode's questions answered rightly, and η."""
+    """One step of training: number from 1, loss, share of the episode's questions answered rightly,
+    and η."""
     __slots__ = ()
 
 
 def episode_loss(encodings, scale=20.0):
-    """How badly pictures find their class by one example: (loss, share of right answers), both scalars.
+    """How badly pictures find their class by one example: (loss, share of right answers), both
+    scalars.
 
-    encodings z (C, K, D), of length 1: K ≥ 2 pictures of each of C classes.  Every picture is in turn a question, and the
-    j-th pictures of all classes are in turn the examples:
+    encodings z (C, K, D), of length 1: K ≥ 2 pictures of each of C classes.  Every picture is in
+    turn a question, and the j-th pictures of all classes are in turn the examples:
         ℓ(c, k; j) = −log softmax_c'(s ⟨z_ck, z_c'j⟩)_c,   k ≠ j;   the loss is the mean.
     As ‖a − b‖² = 2 − 2⟨a, b⟩, these are the prototypical network's logits −s d²/2.
     """
     z = operand("episode_loss", encodings, "encodings")
     if z.ndim != 3 or z.shape[1] < 2:
-        raise ValueError(f"episode_loss: encodings must be (C, K, D) with two pictures or more of a class, got {z.shape}")
+        raise ValueError("episode_loss: encodings must be (C, K, D) with two pictures or more of "
+                         f"a class, got {z.shape}")
     classes, pictures = z.shape[:2]
     labels = Tensor(np.arange(classes), device=z.device)
     loss, right = 0.0, 0.0
@@ -46,19 +51,22 @@ def episode_loss(encodings, scale=20.0):
             if j != k:
                 logits = scale * (z[:, k] @ ops.transpose(z[:, j]))
                 loss = loss + losses.cross_entropy(logits, labels)
-                right += float(ops.mean((ops.argmax(logits.detach(), -1) == labels).astype("float32")))
+                right += float(ops.mean((ops.argmax(logits.detach(), -1)
+                                         == labels).astype("float32")))
     asked = pictures * (pictures - 1)
     return loss * (1 / asked), right / asked
 
 
-def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2e-3, scale=20.0, symmetries=8,
+def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2e-3, scale=20.0,
+          symmetries=8,
           handwriting=Handwriting(), seed=0, callback=None):
     """Train an encoder on `steps` episodes drawn from Characters.
 
-    Each character, turned by 90°, 180°, 270° and mirrored, makes `symmetries` (1, 4 or 8) classes; an episode is
-    `pictures` pictures of each of `classes` of them, each as another hand might have written it (`handwriting`).
-    Adam; η rises over the first hundredth of the steps and falls along a cosine to 0.
-    callback(Step) is called after each, and may raise StopIteration to end the run.  Returns the list of them.
+    Each character, turned by 90°, 180°, 270° and mirrored, makes `symmetries` (1, 4 or 8) classes;
+    an episode is `pictures` pictures of each of `classes` of them, each as another hand might have
+    written it (`handwriting`). Adam; η rises over the first hundredth of the steps and falls along
+    a cosine to 0. callback(Step) is called after each, and may raise StopIteration to end the run.
+    Returns the list of them.
     seed: a numpy Generator or an integer.
     Raises ValueError where there are fewer classes, a character has too few pictures, or the loss
     or the weights are no longer finite.
@@ -73,7 +81,8 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
 
     def draw(rng):
         drawn = rng.choice(len(places) * symmetries, classes, replace=False)
-        which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False) for c in drawn])
+        which = np.concatenate([rng.choice(places[c // symmetries], pictures, replace=False)
+                                for c in drawn])
         turns = np.repeat(SYMMETRIES[drawn % symmetries], pictures, axis=0)
         return handwriting(ink, which, turns, encoder.size, rng)
 
@@ -121,20 +130,26 @@ class _InTurn:
 
 def _check(names, places, steps, classes, pictures, symmetries):
     if symmetries not in (1, 4, 8):
-        raise ValueError(f"train: symmetries must be 1, 4 (turned) or 8 (and mirrored), got {symmetries}")
+        raise ValueError("train: symmetries must be 1, 4 (turned) or 8 (and mirrored), got "
+                         f"{symmetries}")
     if steps < 1 or pictures < 2 or not 2 <= classes <= len(places) * symmetries:
-        raise ValueError(f"train: expected 1 step or more, 2 pictures or more and 2 to {len(places) * symmetries} classes "
-                         f"({len(places)} characters × {symmetries}), got steps={steps}, pictures={pictures}, "
+        raise ValueError("train: expected 1 step or more, 2 pictures or more and 2 to "
+                         f"{len(places) * symmetries} classes "
+                         f"({len(places)} characters × {symmetries}), got steps={steps}, "
+                         f"pictures={pictures}, "
                          f"classes={classes}")
     poor = [name for name, own in zip(names, places) if len(own) < pictures]
     if poor:
-        raise ValueError(f"train: {poor[0]} has fewer than {pictures} pictures; episodes need so many of each character")
+        raise ValueError(f"train: {poor[0]} has fewer than {pictures} pictures; episodes need so "
+                         "many of each character")
 
 
 def encode_characters(encoder, pictures, views=VIEWS):
-    """Encodings (N, D) on the host, of length 1: the mean over slightly turned, slanted and zoomed views of each picture.
+    """Encodings (N, D) on the host, of length 1: the mean over slightly turned, slanted and zoomed
+    views of each picture.
 
-    pictures: uint8 (N, H, W), dark ink on white.  views: see VIEWS; the first alone is the picture as it is.
+    pictures: uint8 (N, H, W), dark ink on white.  views: see VIEWS; the first alone is the picture
+        as it is.
     """
     ink, total = Ink(pictures), 0.0
     mode = encoder.training
@@ -144,13 +159,15 @@ def encode_characters(encoder, pictures, views=VIEWS):
             cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
             matrix = zoom * np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [slant, 1]]
             maps = np.concatenate([matrix, np.zeros((2, 1))], axis=1)
-            total = total + np.concatenate([_encode(encoder, ink, which, maps) for which in _blocks(len(pictures))])
+            total = total + np.concatenate([_encode(encoder, ink, which, maps)
+                                            for which in _blocks(len(pictures))])
     encoder.train(mode)
     return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
 def _encode(encoder, ink, which, maps):
-    return encoder(Tensor(ink.view(which, encoder.size, np.repeat(maps[None], len(which), axis=0)))).numpy()
+    return encoder(Tensor(ink.view(which, encoder.size,
+                                   np.repeat(maps[None], len(which), axis=0)))).numpy()
 
 
 def _blocks(n, length=256):
@@ -158,8 +175,10 @@ def _blocks(n, length=256):
 
 
 def distances(encoder, examples, questions, views=VIEWS):
-    """1 − ⟨f(x), f(x')⟩ from questions (M, H, W) to examples (C, H, W): (M, C), half the squared distance of encodings.
+    """1 − ⟨f(x), f(x')⟩ from questions (M, H, W) to examples (C, H, W): (M, C), half the squared
+    distance of encodings.
 
     Each question's class is that of its nearest example, whatever the other questions are.
     """
-    return 1 - encode_characters(encoder, questions, views) @ encode_characters(encoder, examples, views).T
+    return 1 - encode_characters(encoder, questions,
+                                 views) @ encode_characters(encoder, examples, views).T

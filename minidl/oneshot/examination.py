@@ -1,4 +1,5 @@
-"""The one-shot examination: of N new characters one example each; to which does this picture belong?
+"""The one-shot examination: of N new characters one example each; to which does this picture
+belong?
 
 Source: Lake, Salakhutdinov and Tenenbaum 2015 (Omniglot: 20 runs, 20 characters each).
 """
@@ -14,7 +15,8 @@ from minidl.oneshot.episodes import VIEWS, distances
 
 @dataclass(frozen=True, eq=False)
 class OneShot:
-    """accuracies: (runs,) share of right answers in each; accuracy: their mean; interval: Wilson's 95 % of all pooled."""
+    """accuracies: (runs,) share of right answers in each; accuracy: their mean; interval: Wilson's
+    95 % of all pooled."""
     accuracy: float
     interval: tuple
     accuracies: np.ndarray
@@ -25,11 +27,13 @@ class OneShot:
 
 
 def one_shot(*runs):
-    """N-way one-shot classification: the query belongs to the class whose single example is nearest.
+    """N-way one-shot classification: the query belongs to the class whose single example is
+    nearest.
 
-    runs: (distances (Q, N) from queries to the N examples, answers (Q,) the column of the right one) for each run; Omniglot
-        has 20 of 20 × 20.  Where several examples are equally near, each is taken with the same chance: a right answer
-        among t of them counts 1/t, so that an encoder which gives one encoding to all scores 1/N.
+    runs: (distances (Q, N) from queries to the N examples, answers (Q,) the column of the right
+        one) for each run; Omniglot has 20 of 20 × 20.  Where several examples are equally near,
+        each is taken with the same chance: a right answer among t of them counts 1/t, so that an
+        encoder which gives one encoding to all scores 1/N.
     See OneShot.
     """
     accuracies, right, trials = [], 0.0, 0
@@ -38,7 +42,8 @@ def one_shot(*runs):
         if table.ndim != 2 or answers.shape != table.shape[:1] or 0 in table.shape:
             raise ValueError("one_shot: distances (Q, N) need answers (Q,), got "
                              f"{table.shape} and {answers.shape}")
-        if answers.dtype.kind not in "iu" or not (0 <= answers.min() <= answers.max() < table.shape[1]):
+        if answers.dtype.kind not in "iu" or not (0 <= answers.min() <= answers.max()
+                                                  < table.shape[1]):
             raise ValueError(f"one_shot: answers must be columns 0 to {table.shape[1] - 1}")
         if np.isnan(table).any():
             raise ValueError(f"one_shot: {np.isnan(table).sum()} distances are not numbers")
@@ -52,17 +57,21 @@ def one_shot(*runs):
 
 
 def draw_one_shot(labels, ways, trials, rng):
-    """Indices (examples (trials, ways), queries (trials, ways)): in each trial `ways` classes, and of each class two
-    different pictures, an example and a query; column i of both is one class, so the answers are 0 … ways − 1.
+    """Indices (examples (trials, ways), queries (trials, ways)): in each trial `ways` classes, and
+    of each class two different pictures, an example and a query; column i of both is one class, so
+    the answers are 0 … ways − 1.
 
-    labels: (N,).  rng: a numpy Generator or a seed.  Raises ValueError where fewer classes have two pictures.
+    labels: (N,).  rng: a numpy Generator or a seed.  Raises ValueError where fewer classes have two
+        pictures.
     """
     rng, labels = np.random.default_rng(rng), np.asarray(labels)
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     classes = [members for members in classes if len(members) > 1]
     if not 1 < ways <= len(classes):
-        raise ValueError(f"draw_one_shot: {ways} ways need 2 classes or more, each with two pictures; {len(classes)} have")
-    drawn = [[rng.choice(classes[c], 2, replace=False) for c in rng.choice(len(classes), ways, replace=False)]
+        raise ValueError(f"draw_one_shot: {ways} ways need 2 classes or more, each with two "
+                         f"pictures; {len(classes)} have")
+    drawn = [[rng.choice(classes[c], 2, replace=False)
+              for c in rng.choice(len(classes), ways, replace=False)]
              for _ in range(trials)]
     return tuple(np.array(drawn, dtype=int).reshape(trials, ways, 2).transpose(2, 0, 1))
 
@@ -75,14 +84,17 @@ def examine(encoder, runs, views=VIEWS):
 
 
 def draw_runs(characters, count, classes, seed):
-    """`count` runs in the manner of Omniglot's, {"run01": Run, …}: `classes` characters (fewer where there are fewer) of one
-    alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a Generator or an integer."""
+    """`count` runs in the manner of Omniglot's, {"run01": Run, …}: `classes` characters (fewer
+    where there are fewer) of one
+    alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a
+    Generator or an integer."""
     rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
     names, runs = list(dict.fromkeys(alphabets)), {}
     for number in range(count):
         own = np.flatnonzero(alphabets == names[number % len(names)])
         labels = rng.permutation(own)[:classes]
-        pairs = [rng.choice(np.flatnonzero(characters.labels == label), 2, replace=False) for label in labels]
+        pairs = [rng.choice(np.flatnonzero(characters.labels == label), 2, replace=False)
+                 for label in labels]
         order = rng.permutation(len(labels))
         examples, tests = characters.pictures[np.transpose(pairs)]
         runs[f"run{number + 1:02}"] = Run(examples, tests[order], order)

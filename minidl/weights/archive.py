@@ -9,7 +9,8 @@ from numpy.lib import format as npy
 
 LARGEST_RATIO = 8  # of what compressed entries unpack to and the file; deflate can reach 1,032
 ALWAYS_ALLOWED = 16 << 20  # bytes
-KINDS = "biufcUS"  # booleans, numbers and text: every kind that can be written and read without pickle
+# booleans, numbers and text: every kind that can be written and read without pickle
+KINDS = "biufcUS"
 
 
 def checked_members(archive, size):
@@ -49,7 +50,8 @@ def read(archive, members):
     """The arrays of an open .npz archive, name -> array."""
     for name in members:
         if not name.endswith(".npy"):
-            raise ValueError(f"expected a zip of .npy arrays or a PyTorch archive, but it holds {name[:80]!r}")
+            raise ValueError("expected a zip of .npy arrays or a PyTorch archive, but it holds "
+                             f"{name[:80]!r}")
     return {
         name.removesuffix(".npy"): _read_array(content(archive, member), name)
         for name, member in members.items()
@@ -78,16 +80,19 @@ def widened(halves):
 
 
 def as_arrays(source):
-    """A dictionary name -> NumPy array from one of arrays, Tensors or numbers; TypeError for anything else."""
+    """A dictionary name -> NumPy array from one of arrays, Tensors or numbers; TypeError for
+    anything else."""
     if not isinstance(source, dict):
-        raise TypeError(f"save: expected a module or a dictionary of arrays, got {type(source).__name__}")
+        raise TypeError("save: expected a module or a dictionary of arrays, got "
+                        f"{type(source).__name__}")
     arrays = {}
     for name, value in source.items():
         if not isinstance(name, str) or "\0" in name:
             raise TypeError(f"save: names must be strings without null characters, got {name!r}")
         arrays[name] = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
         if arrays[name].dtype.kind not in KINDS:
-            raise TypeError(f"save: {name!r} is {type(value).__name__}, expected an array of numbers or text")
+            raise TypeError(f"save: {name!r} is {type(value).__name__}, expected an array of "
+                            "numbers or text")
     return arrays
 
 

@@ -1,9 +1,10 @@
 """PyTorch's pickles, read without running them.
 
-A pickle is a program for a small stack machine, and two of its instructions fetch and call any Python function: to
-unpickle a stranger's file is to run the stranger's code. Here the program is followed by hand. The machine below knows
-the instructions that a weight file needs; a global is looked up in a table of names, never imported; and a call can
-only make a dictionary or the description of a tensor.
+A pickle is a program for a small stack machine, and two of its instructions fetch and call any
+Python function: to unpickle a stranger's file is to run the stranger's code. Here the program is
+followed by hand. The machine below knows the instructions that a weight file needs; a global is
+looked up in a table of names, never imported; and a call can only make a dictionary or the
+description of a tensor.
 """
 
 from collections import namedtuple
@@ -15,8 +16,10 @@ import numpy as np
 BFLOAT16 = np.dtype([("upper_half", "<u2")])  # of a float32, which NumPy has no type for
 MAX_DIMENSIONS = 32  # NumPy allows 64, no layer has more than 6
 MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
-Storage = namedtuple("Storage", "key dtype count")  # a flat run of `count` numbers, found in the file under `key`
-StoredTensor = namedtuple("StoredTensor", "storage offset size stride")  # a window on it; all counted in elements
+# a flat run of `count` numbers, found in the file under `key`
+Storage = namedtuple("Storage", "key dtype count")
+# a window on it; all counted in elements
+StoredTensor = namedtuple("StoredTensor", "storage offset size stride")
 
 
 def _dictionary():
@@ -25,9 +28,11 @@ def _dictionary():
 
 
 def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
-    """torch._utils._rebuild_tensor_v2; the older _rebuild_tensor has the first four arguments only."""
+    """torch._utils._rebuild_tensor_v2; the older _rebuild_tensor has the first four arguments
+    only."""
     if type(storage) is not Storage or type(size) is not tuple or type(stride) is not tuple:
-        raise ValueError("a tensor's description is not made of a storage, an offset, sizes and strides")
+        raise ValueError("a tensor's description is not made of a storage, an offset, sizes and "
+                         "strides")
     if len(size) != len(stride) or len(size) > MAX_DIMENSIONS:
         raise ValueError(f"a tensor has {len(size)} sizes and {len(stride)} strides")
     if not all(type(number) is int and 0 <= number < 2**63 for number in (offset, *size, *stride)):
@@ -35,7 +40,8 @@ def _tensor(storage, offset, size, stride, requires_grad=False, hooks=None, meta
     # Python's integers do not overflow: this bound is what makes a strided view of the storage safe
     end = offset if 0 in size else offset + 1 + sum((n - 1) * step for n, step in zip(size, stride))
     if end > storage.count:
-        raise ValueError(f"a tensor reaches over the end of storage {storage.key[:80]!r}, of {storage.count} elements")
+        raise ValueError(f"a tensor reaches over the end of storage {storage.key[:80]!r}, of "
+                         f"{storage.count} elements")
     return StoredTensor(storage, offset, size, stride)
 
 
@@ -49,7 +55,8 @@ def _parameter(tensor, requires_grad=True, hooks=None):
 GLOBALS = {
     "collections.OrderedDict": _dictionary,
     "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_tensor": _tensor,  # before PyTorch 0.4; torchvision's VGG files are that old
+    # before PyTorch 0.4; torchvision's VGG files are that old
+    "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch.DoubleStorage": np.dtype("<f8"),
     "torch.FloatStorage": np.dtype("<f4"),
@@ -62,7 +69,8 @@ GLOBALS = {
     "torch.ByteStorage": np.dtype("u1"),
     "torch.BoolStorage": np.dtype("?"),
 }
-VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}  # push their argument
+# push their argument
+VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
@@ -70,8 +78,9 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 def read(stream, storages):
     """The value of one pickle, of dictionaries, lists, tuples, numbers, strings and StoredTensors.
 
-    Leaves the stream behind the pickle, and notes in `storages` (key -> Storage) those that it mentions. Raises
-    ValueError for a global or an instruction outside the tables, and any error of a broken pickle.
+    Leaves the stream behind the pickle, and notes in `storages` (key -> Storage) those that it
+    mentions. Raises ValueError for a global or an instruction outside the tables, and any error of
+    a broken pickle.
     """
     stack, marks, memo = [], [], {}
 
@@ -119,14 +128,15 @@ def read(stream, storages):
         elif name == "REDUCE":
             constructor, arguments = stack.pop(-2), _require(stack.pop(), tuple)
             stack.append(_require(constructor, FunctionType)(*arguments))
-        elif name == "BUILD":  # attributes of an OrderedDict: PyTorch's _metadata, which is not needed
+        elif name == "BUILD":  # attributes of an OrderedDict: PyTorch's _metadata, not needed
             stack.pop()
             _require(stack[-1], dict)
         elif name == "BINPERSID":
             stack.append(_storage(_require(stack.pop(), tuple), storages))
         elif name not in ("PROTO", "FRAME", "STOP"):
             used = name if argument is None else f"{name} {ascii(argument)[:100]}"
-            raise ValueError(f"its pickle uses {used} at byte {position}, which no weight file needs: refused")
+            raise ValueError(f"its pickle uses {used} at byte {position}, which no weight file "
+                             "needs: refused")
     return stack.pop()
 
 
@@ -147,13 +157,15 @@ def _global(name):
 
 
 def _storage(identifier, storages):
-    """The storage that PyTorch's persistent id names: ("storage", type, key, device, count[, view])."""
+    """The storage that PyTorch's persistent id names: ("storage", type, key, device, count[,
+    view])."""
     kind, dtype, key, _, count, *view = identifier
     known = kind == "storage" and isinstance(dtype, np.dtype) and type(key) is str
     if not known or type(count) is not int or not 0 <= count < 2**63:
         raise ValueError("a storage's description is not ('storage', type, key, device, count)")
     if view not in ([], [None]):
-        raise ValueError(f"storage {key[:80]!r} is a view of another one, which only very old PyTorch wrote: not read")
+        raise ValueError(f"storage {key[:80]!r} is a view of another one, which only very old "
+                         "PyTorch wrote: not read")
     if storages.setdefault(key, Storage(key, dtype, count)) != (key, dtype, count):
         raise ValueError(f"storage {key[:80]!r} is described in two ways")
     return storages[key]

@@ -1,6 +1,8 @@
-"""TensorFlow.js' weight files: a manifest in JSON, which lists the arrays in order, and the numbers in files beside it.
+"""TensorFlow.js' weight files: a manifest in JSON, which lists the arrays in order, and the numbers
+in files beside it.
 
-    [{"paths": ["FILE", ...], "weights": [{"name": "conv/filters", "shape": [3, 3, 32, 64], "dtype": "float32"}, ...]}]
+    [{"paths": ["FILE", ...], "weights": [{"name": "conv/filters", "shape": [3, 3, 32, 64], "dtype":
+    "float32"}, ...]}]
 
 The files, one after the other, are the arrays without gaps, little-endian. An array with
 "quantization": {"dtype": "uint8", "scale": s, "min": m} is stored as integers q, and its values are
@@ -32,7 +34,8 @@ def read(stream, folder):
     except RecursionError:
         raise ValueError("it is nested deeper than any manifest of weights") from None
     except ValueError as problem:
-        raise ValueError(f"it begins as a manifest of weights does, but is damaged or cut off: {problem}") from None
+        raise ValueError("it begins as a manifest of weights does, but is damaged or cut off: "
+                         f"{problem}") from None
     arrays, seen = {}, set()
     for group in groups:
         if type(group) is not dict or any(type(group.get(key)) is not list
@@ -85,12 +88,14 @@ def _arrays(layout, content):
 
 def _layout(description):
     """(name, shape, dtype as stored, scale and smallest value or None) of one array."""
-    name, shape, quantization = description["name"], description["shape"], description.get("quantization")
+    name, shape = description["name"], description["shape"]
+    quantization = description.get("quantization")
     known = PLAIN if quantization is None else QUANTIZED
     kind = (quantization or description)["dtype"]
     if (type(name) is not str or type(shape) is not list or len(shape) > MAX_DIMENSIONS
             or any(type(n) is not int or not 0 <= n < 2**63 for n in shape) or kind not in known):
-        raise ValueError(f"its entry {ascii(name)[:80]} is {ascii(kind)[:40]} of shape {ascii(shape)[:80]}, expected "
+        raise ValueError(f"its entry {ascii(name)[:80]} is {ascii(kind)[:40]} of shape "
+                         f"{ascii(shape)[:80]}, expected "
                          f"{' or '.join(known)} of known shape")
     if quantization is None:
         return name, tuple(shape), np.dtype(known[kind]), None, None

@@ -1,7 +1,8 @@
 """PyTorch's two weight-file formats, read without PyTorch.
 
-Both hold a pickle that describes the tensors as windows (offset, size, stride) on numbered storages, and the storages
-as raw little-endian numbers: torch.save's stream appends them to the pickle, its zip archive has one member for each.
+Both hold a pickle that describes the tensors as windows (offset, size, stride) on numbered
+storages, and the storages as raw little-endian numbers: torch.save's stream appends them to the
+pickle, its zip archive has one member for each.
 """
 
 import io
@@ -21,8 +22,8 @@ SHARING_LIMIT = 8  # tensors may share storages, but not turn a small file into 
 def read_stream(stream, size):
     """The arrays of a torch.save stream of `size` bytes (PyTorch before 1.6), name -> array.
 
-    Five pickles (magic number, protocol, byte order, the dictionary, the list of storage keys), then for each key in
-    that order a 64-bit count and the numbers. What follows is ignored.
+    Five pickles (magic number, protocol, byte order, the dictionary, the list of storage keys),
+    then for each key in that order a 64-bit count and the numbers. What follows is ignored.
     """
     head, storages = io.BytesIO(stream.read(PICKLE_LIMIT)), {}
     if pickled.read(head, storages) != MAGIC:
@@ -35,14 +36,16 @@ def read_stream(stream, size):
     keys = pickled.read(head, storages)
     if not all(type(key) is str for key in keys) or sorted(keys) != sorted(storages):
         raise ValueError("its list of storages is not that of its tensors")
-    needed = head.tell() + sum(8 + storage.count * storage.dtype.itemsize for storage in storages.values())
+    needed = head.tell() + sum(8 + storage.count * storage.dtype.itemsize
+                               for storage in storages.values())
     if needed > size:
         raise ValueError(f"cut off: its tensors need {needed} bytes, the file has {size}")
 
     def numbers(storage):
         count = int.from_bytes(stream.read(8), "little", signed=True)
         if count != storage.count:
-            raise ValueError(f"storage {storage.key[:80]!r} has {count} elements, its tensors expect {storage.count}")
+            raise ValueError(f"storage {storage.key[:80]!r} has {count} elements, its tensors "
+                             f"expect {storage.count}")
         return stream.read(count * storage.dtype.itemsize)
 
     stream.seek(head.tell())
@@ -52,12 +55,14 @@ def read_stream(stream, size):
 def read_zip(archive, members):
     """The arrays of a torch.save zip archive (PyTorch from 1.6 on), name -> array.
 
-    ROOT/data.pkl is the dictionary, ROOT/data/KEY the numbers of a storage, ROOT/byteorder (if there) their order.
+    ROOT/data.pkl is the dictionary, ROOT/data/KEY the numbers of a storage, ROOT/byteorder (if
+    there) their order.
     """
     pickle = next(member for name, member in members.items() if name.endswith("/data.pkl"))
     root = pickle.filename.removesuffix("data.pkl")
     if pickle.file_size > PICKLE_LIMIT:
-        raise ValueError(f"{pickle.filename[:80]!r} has {pickle.file_size} bytes, more than any weight file needs")
+        raise ValueError(f"{pickle.filename[:80]!r} has {pickle.file_size} bytes, more than any "
+                         "weight file needs")
     if root + "byteorder" in members and content(archive, members[root + "byteorder"]) != b"little":
         raise ValueError("its numbers are not little-endian")
     storages = {}
@@ -68,7 +73,8 @@ def read_zip(archive, members):
         expected = storage.count * storage.dtype.itemsize
         if member is None or member.file_size != expected:
             came = "no such entry" if member is None else f"{member.file_size} bytes"
-            raise ValueError(f"storage {storage.key[:80]!r} should have {expected} bytes, there is {came}")
+            raise ValueError(f"storage {storage.key[:80]!r} should have {expected} bytes, there is "
+                             f"{came}")
         return content(archive, member)
 
     size = sum(member.file_size for member in members.values())
@@ -81,7 +87,8 @@ def _arrays(value, storages, numbers, size):
     `size` is the number of bytes that justify them.
     """
     tensors = _tensors(value)
-    claimed = sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize for tensor in tensors.values())
+    claimed = sum(math.prod(tensor.size) * tensor.storage.dtype.itemsize
+                  for tensor in tensors.values())
     if claimed > SHARING_LIMIT * size + (1 << 20):
         raise ValueError(f"its tensors claim {claimed} bytes, the file has {size}")
     users = {}
@@ -91,7 +98,8 @@ def _arrays(value, storages, numbers, size):
     for storage in storages:
         data, width = numbers(storage), storage.dtype.itemsize
         for name, (_, offset, shape, stride) in users.get(storage.key, ()):
-            view = np.ndarray(shape, storage.dtype, data, offset * width, [step * width for step in stride])
+            view = np.ndarray(shape, storage.dtype, data, offset * width,
+                              [step * width for step in stride])
             plain = widened(view["upper_half"]) if storage.dtype == pickled.BFLOAT16 else view
             arrays[name] = np.array(plain, plain.dtype.newbyteorder("="), order="C")
     return arrays
