@@ -179,12 +179,19 @@ def _no_align(add):
 
 def _detector(add):
     add("--detector", choices=list(DETECTORS), default="ssd",
-        help="tiny takes a third of the time and misses more")
+        help="tiny is a smaller network that misses more of the small faces")
     add("--whole", action="store_true",
         help="every picture shows one face and little else: look for no other")
     add("--smallest", type=above(7, float), default=80, metavar="PIXELS",
         help="how wide the smallest face is that should be found; half the width takes four times "
         "as long in large pictures")
+
+
+def _place(text):
+    """A path; an empty one, as of a shell variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: no picture is named")
+    return Path(text)
 
 
 def _at(add):
@@ -279,14 +286,14 @@ def _new_name(add):
 
 def _enrolled(add):
     add("name", nargs="?", metavar="NAME", help="who is on the pictures")
-    add("pictures", nargs="*", type=Path, metavar="PICTURE")
+    add("pictures", nargs="*", type=_place, metavar="PICTURE")
     add("--data", type=Path, metavar="FOLDER",
         help="instead: everybody in it, a folder for each person")
     add("--most", type=above(0), metavar="N", help="with --data: only the first N pictures of each")
 
 
 def _asked(add):
-    add("pictures", nargs="+", type=Path, metavar="PICTURE",
+    add("pictures", nargs="+", type=_place, metavar="PICTURE",
         help="a picture, or a folder of pictures")
 
 

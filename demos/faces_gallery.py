@@ -57,7 +57,11 @@ def enroll(options):
     say(options, f"{shown(options.gallery)}: pictures added: {added:,}"
         + (f" ({again:,} were there already)" if again else "")
         + f"; people in it: {len(gallery):,}; {_costs(gallery, calibrated)}")
+    if not options.data:
+        say(options, *(f"{shown(paths[place.path])}: {name}, face at {middle(place.box)}"
+                       for place, name in zip(places, names)))
     _warn(gallery, calibrated)
+    _warn_of_whole(options, paths, places)
     return {"enrolled": added, "enrolled_before": again, "people": len(gallery),
             "faces": [{"picture": str(paths[place.path]), "name": name, **_place(place)}
                       for place, name in zip(places, names)],
@@ -76,6 +80,7 @@ def identify(options):
         said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
         answer(f"{_where(paths, places, place)}: {said}{_distances(match)})")
     drawn = _draw(options, model, paths, places, found)
+    _warn_of_whole(options, paths, places)
     return _answers(gallery, paths, places, found) | {
         "pictures": drawn, "encoding_seconds": encoded, "search_seconds": searched}
 
@@ -89,6 +94,7 @@ def verify(options):
     for place, said in zip(places, found):
         yes = "yes," if said else "no, not"
         answer(f"{shown(paths[place.path])}: {yes} {said.claimed} ({_distances(said)})")
+    _warn_of_whole(options, paths, places)
     return _answers(gallery, paths, places, found)
 
 
@@ -107,7 +113,7 @@ def _answers(gallery, paths, places, found):
     """Figures of Matches or Verifications; no rate is promised for what was not measured, and that
     is said."""
     calibrated = _calibrated(gallery)
-    _warn(gallery, calibrated)
+    _warn(gallery, calibrated, found[0].threshold if found else None)
     unknown = {} if calibrated else {"false_accept_rate": None}
     answers = [{"picture": str(paths[place.path]), **_place(place), **vars(said), **unknown}
                for place, said in zip(places, found)]
@@ -295,7 +301,7 @@ def _explained(options, model):
     try:
         yield
     except WeightsError as error:
-        if model is None:
+        if model is None or "is not a gallery" in str(error):
             raise
         here = f"{options.model}, {'' if model.aligned else 'not '}aligned"
         raise ValueError(f"{error}; --model and --no-align say which encoder, here "
@@ -330,11 +336,23 @@ def _costs(gallery, calibrated):
     return f"τ {gallery.threshold:.3f}, at which {rate:.1%} of strangers are given a name"
 
 
-def _warn(gallery, calibrated):
-    """Say where it is not known what τ costs, by what it goes then, and what to do."""
+def _warn_of_whole(options, paths, places):
+    """Name the pictures in which no face was found, so that the whole was taken for one."""
+    taken = [shown(paths[place.path]) for place in places if place.score is None]
+    if taken and not options.no_align and not options.whole:
+        warn(f"no face was found, and the whole picture taken for one: {', '.join(taken[:3])}"
+             + (f" and {len(taken) - 3:,} more" if len(taken) > 3 else ""))
+
+
+def _warn(gallery, calibrated, threshold=None):
+    """Say where it is not known what τ costs, by what it goes then, and what to do.
+
+    threshold: the τ that was used, by default that of `identify`.
+    """
     if calibrated:
         return
-    tau, people = f"τ {gallery.threshold:.3f}", (gallery.encodings, gallery.people)
+    threshold = gallery.threshold if threshold is None else threshold
+    tau, people = f"τ {threshold:.3f}", (gallery.encodings, gallery.people)
     known = gallery.impostors or _elsewhere(gallery)
     if gallery.calibrated:
         problem = f"{tau} goes by the {known.people:,} people measured"

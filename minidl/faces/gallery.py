@@ -292,7 +292,10 @@ class Gallery:
         Raises WeightsError for a file that is cut off, damaged, no gallery, or made with another
         encoder: its encodings would mean nothing here; OSError where it cannot be read.
         """
-        arrays = weights.load(path)
+        try:
+            arrays = weights.load(path)
+        except weights.WeightsError as error:
+            raise weights.WeightsError(f"{path} is not a gallery: {error}") from None
         try:
             if str(arrays["kind"]) != KIND:
                 raise ValueError(f"its kind is {str(arrays['kind'])[:40]!r}, expected {KIND!r}")
