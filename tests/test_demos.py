@@ -110,6 +110,7 @@ def test_style_transfer_from_end_to_end(tmp_path, capsys):
     with Image.open(tmp_path / "out" / "picture.png") as picture:
         assert picture.size == (48, 24)
     metadata = read_metadata(tmp_path / "out" / "picture.png")
-    assert metadata["seed"] == "3" and metadata["steps"] == "4" and "wide picture.png" in metadata["content"]
+    assert metadata["seed"] == "3" and metadata["steps"] == "4"
+    assert "wide picture.png" in metadata["content"]
     shown = capsys.readouterr()
     assert "picture.png" in shown.out and "J_style" in shown.err

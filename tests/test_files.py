@@ -349,7 +349,8 @@ class Toy:
             self.fetch(**changes)
         assert {path.name: path.read_bytes() for path in self.cache.glob("*")} == before
         message = str(caught.value)
-        assert message.startswith("cannot fetch toy.bin: ") and message.endswith("; pass a path instead")
+        assert message.startswith("cannot fetch toy.bin: ")
+        assert message.endswith("; pass a path instead")
         assert "\n" not in message and len(message) < 500
         return message
 
@@ -403,7 +404,8 @@ def test_pip_fails(toy, monkeypatch):
         "ERROR: No matching distribution found\n\n[notice] new pip\n",
     )
     message = toy.failure()
-    assert "-m pip download toy==1.0` failed: ERROR: No matching distribution found (is there a network" in message
+    assert ("-m pip download toy==1.0` failed: ERROR: No matching distribution found (is there "
+            "a network") in message
     monkeypatch.setenv("TOY_ERRORS", "long " * 1000)
     toy.failure()
 
@@ -475,7 +477,8 @@ def node_toy(tmp_path, monkeypatch):
 def test_npm_brings_two_files_once(node_toy, capsys):
     path = node_toy.fetch()
     assert path == node_toy.cache / "toy.bin" and path.read_bytes() == CONTENT
-    assert path.with_name("toy.json").read_bytes() == b"{}" and sorted(os.listdir(node_toy.cache)) == ["toy.bin", "toy.json"]
+    assert path.with_name("toy.json").read_bytes() == b"{}"
+    assert sorted(os.listdir(node_toy.cache)) == ["toy.bin", "toy.json"]
     assert capsys.readouterr().err == "fetching toy.bin: npm pack @toy/toy@1.0 (0.0 MB)\n"
     assert node_toy.fetch() == path and node_toy.log.read_text().count("called") == 1
     path.with_name("toy.json").write_bytes(b"[]")
@@ -520,13 +523,15 @@ def test_npm_fails(node_toy, monkeypatch):
     assert "`npm pack @toy/toy@1.0` failed: npm error 404 Not Found - GET" in node_toy.failure()
     monkeypatch.setenv("TOY_ERRORS",
                        "npm error code ENOTFOUND\nnpm error request to https://r failed\n")
-    assert "npm error request to https://r failed (is there a network connection?)" in node_toy.failure()
+    assert ("npm error request to https://r failed (is there a network "
+            "connection?)") in node_toy.failure()
 
 
 def test_no_npm(node_toy, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     message = node_toy.failure()
-    assert "npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)" in message
+    assert ("npm, the package client of Node.js, is not installed: install Node.js "
+            "(https://nodejs.org)") in message
 
 
 class Terminal(io.StringIO):

@@ -198,8 +198,8 @@ def test_cutting_ends_at_the_border():
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
     face, = find(np.full(shape, 100, dtype), whole=True)
-    assert face.picture.shape == (*shape[:2],
-                                  3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
+    assert face.picture.shape == (*shape[:2], 3) and face.picture.dtype == np.uint8
+    assert (face.picture == 100).all()
     assert np.isfinite(face.landmarks).all() and face.chip(20).shape == (20, 20, 3)
 
 
