@@ -11,7 +11,8 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = ("data", "faces", "models", "oneshot", "style", "testing", "training", "visualize", "weights")
+_ROOMS = ("data", "faces", "models", "oneshot", "style", "testing", "training", "visualize",
+          "weights")
 
 
 def save(path, module):

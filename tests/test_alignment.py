@@ -4,7 +4,16 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from minidl.faces.alignment import MEAN_FACE, STEADY, bilinear, chip, chip_transform, misfit, sampled, similarity
+from minidl.faces.alignment import (
+    MEAN_FACE,
+    STEADY,
+    bilinear,
+    chip,
+    chip_transform,
+    misfit,
+    sampled,
+    similarity,
+)
 
 NAMES = st.floats(-100, 100)
 

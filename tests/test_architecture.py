@@ -141,5 +141,5 @@ def test_speed_would_be_seen(line):
 
 def test_the_plan_would_be_seen():
     assert goes_up("ops/shape", "nn.module") and not goes_up("nn/module", "ops.shape")
-    assert list(imported("from ..nn import module\nimport minidl.ops.shape\nfrom minidl import ops")) == [
-        "nn.module", "ops.shape", "ops"]
+    text = "from ..nn import module\nimport minidl.ops.shape\nfrom minidl import ops"
+    assert list(imported(text)) == ["nn.module", "ops.shape", "ops"]

@@ -11,7 +11,7 @@ import pytest
 from minidl import packages
 from minidl.data import datasets, fashion_mnist, load_idx_dataset, mnist_digits, read_idx
 
-# ------------------------------------------------------------------------------------------------------- IDX files
+# ------------------------------------------------------------------------------- IDX files
 
 def idx_bytes(array, code=None, sizes=None):
     codes = {kind[1:]: number for number, kind in datasets.IDX_DTYPES.items()}
@@ -106,7 +106,7 @@ def test_missing_idx(tmp_path):
         read_idx(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------------- data sets
+# ------------------------------------------------------------------------------- data sets
 
 def write_dataset(folder, suffix="", **replace):
     rng = np.random.default_rng(1)

@@ -383,9 +383,9 @@ def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, 
     for i, path in enumerate(everybody.paths[:6]):
         (tmp_path / "flat" / "x").mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "flat" / "x" / f"{i}.jpg")
-    (tmp_path
-     / "flat.csv").write_text("image_a,image_b,same\nx/0.jpg,x/1.jpg,1\nx/0.jpg,x/3.jpg,0\nx/3.jpg,x/4.jpg,1\n"
-                                       "x/1.jpg,x/4.jpg,0\n")
+    (tmp_path / "flat.csv").write_text(
+        "image_a,image_b,same\nx/0.jpg,x/1.jpg,1\nx/0.jpg,x/3.jpg,0\nx/3.jpg,x/4.jpg,1\n"
+        "x/1.jpg,x/4.jpg,0\n")
     figures = call("evaluate", "--data", tmp_path / "flat", "--pairs", tmp_path / "flat.csv",
                    *common)
     assert figures["pairs"] == 4 and "recognition" not in figures

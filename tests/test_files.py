@@ -302,7 +302,8 @@ PIP = """
 import os, shutil, sys, time
 from pathlib import Path
 arguments = sys.argv[1:]
-assert arguments[0] == "download" and "--no-deps" in arguments and "--only-binary=:all:" in arguments
+assert arguments[0] == "download" and "--no-deps" in arguments
+assert "--only-binary=:all:" in arguments
 assert arguments[-1] == "toy==1.0", arguments
 with open(os.environ["TOY_LOG"], "a") as log:
     log.write("called\\n")
@@ -325,7 +326,8 @@ class Toy:
         (folder / "path" / "pip").mkdir(parents=True)
         (folder / "path" / "pip" / "__init__.py").touch()
         (folder / "path" / "pip" / "__main__.py").write_text(PIP)
-        self.wheel, self.log, self.cache = folder / "toy-1.0-py3-none-any.whl", folder / "log", folder / "cache"
+        self.wheel, self.log = folder / "toy-1.0-py3-none-any.whl", folder / "log"
+        self.cache = folder / "cache"
         for name, value in (("PYTHONPATH", folder / "path"), ("TOY_WHEEL", self.wheel),
                             ("TOY_LOG", self.log),
                             ("MINIDL_CACHE", self.cache)):  # fmt: skip
@@ -363,7 +365,8 @@ def toy(tmp_path, monkeypatch):
 def test_fetch_once(toy, capsys):
     path = toy.fetch()
     assert path == toy.cache / "toy.bin" and path.read_bytes() == CONTENT
-    assert capsys.readouterr().err == f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
+    said = f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
+    assert capsys.readouterr().err == said
     assert toy.fetch() == path and toy.log.read_text().count("called") == 1
     assert capsys.readouterr().err == "" and os.listdir(toy.cache) == ["toy.bin"]
     assert toy.fetch(name="other.bin", archive_sha256=None,

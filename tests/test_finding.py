@@ -10,7 +10,19 @@ import minidl as md
 from minidl.data import load_image
 from minidl.faces import finding
 from minidl.faces.alignment import MEAN_FACE
-from minidl.faces.finding import NEAR, Face, Look, aligned, cut, detect, find, fitted, landmarks, parts, whole_faces
+from minidl.faces.finding import (
+    NEAR,
+    Face,
+    Look,
+    aligned,
+    cut,
+    detect,
+    find,
+    fitted,
+    landmarks,
+    parts,
+    whole_faces,
+)
 from minidl.files import cache_folder
 from minidl.models.face_resnet import FaceResNet
 

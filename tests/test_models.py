@@ -212,8 +212,8 @@ def test_every_layer_equals_pytorchs(real_net):
     for name in seen:
         if name.startswith("conv"):
             layer = real_net[name]
-            w, b = torch.tensor(layer.weight.numpy().transpose(3, 2, 0,
-                                                               1).copy()), torch.tensor(layer.bias.numpy())
+            w = torch.tensor(layer.weight.numpy().transpose(3, 2, 0, 1).copy())
+            b = torch.tensor(layer.bias.numpy())
             t = functional.conv2d(t, w, b, padding=1)
         else:
             t = functional.relu(t) if name.startswith("relu") else functional.max_pool2d(t, 2)

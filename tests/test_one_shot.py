@@ -87,8 +87,8 @@ def test_bends_push_the_ink():
     picture[0, :, 10] = 0
     bends = np.zeros((1, 20, 20, 2), np.float32)
     bends[..., 1] = 0.5  # what was 5 pixels further right comes here
-    assert Ink(picture, framed=False).view([0], 20, IDENTITY, bends)[0, 10, 3:8,
-                                                                     0].tolist() == [255, 170, 170, 170, 255]
+    seen = Ink(picture, framed=False).view([0], 20, IDENTITY, bends)
+    assert seen[0, 10, 3:8, 0].tolist() == [255, 170, 170, 170, 255]
 
 
 def test_handwriting():

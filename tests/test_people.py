@@ -224,9 +224,8 @@ def test_pairs_there_and_back(lfw, tmp_path):
 def test_bad_pairs_name_the_line(lfw, tmp_path, text, words):
     (tmp_path / "outside.jpg").write_bytes((lfw / "Bob_Dylan" / "Bob_Dylan_0001.jpg").read_bytes())
     file = tmp_path / "pairs.csv"
-    file.write_text(text.replace("HEADER",
-                                 "image_a,image_b,same\n").replace("GOOD2",
-                                                                   "Ada_Lovelace/Ada_Lovelace_0002.jpg")
+    file.write_text(text.replace("HEADER", "image_a,image_b,same\n")
+                    .replace("GOOD2", "Ada_Lovelace/Ada_Lovelace_0002.jpg")
                     .replace("GOOD", "Ada_Lovelace/Ada_Lovelace_0001.jpg"))
     with pytest.raises(ValueError) as caught:
         read_pairs(file, lfw)
@@ -238,7 +237,8 @@ def test_pairs_in_another_encoding(lfw, tmp_path):
     (tmp_path / "pairs.csv").write_bytes(b"image_a,image_b,same\n\xff\xfe\x00,b,1\n")
     with pytest.raises(ValueError, match=r"pairs.csv, line \d: .*utf-8"):
         read_pairs(tmp_path / "pairs.csv", lfw)
-    good = "image_a,image_b,same\r\nBob_Dylan/Bob_Dylan_0001.jpg, Ada_Lovelace/Ada_Lovelace_0001.jpg ,0\r\n"
+    good = ("image_a,image_b,same\r\n"
+            "Bob_Dylan/Bob_Dylan_0001.jpg, Ada_Lovelace/Ada_Lovelace_0001.jpg ,0\r\n")
     (tmp_path / "excel.csv").write_bytes(b"\xef\xbb\xbf" + good.encode())
     assert read_pairs(tmp_path / "excel.csv", lfw).same.tolist() == [False]
 

@@ -193,7 +193,8 @@ def test_list_images(tmp_path):
 
 
 def test_importing_is_cheap():
-    code = "import minidl.data, sys; sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))"
+    code = ("import minidl.data, sys; "
+            "sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))")
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
                           check=False).returncode == 0
 
