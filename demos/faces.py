@@ -1,27 +1,25 @@
 """Is it who they say, and who is it?  Train an encoder of faces, evaluate it, enrol people from one
 picture each, ask.
 
-    python -m demos.faces                         all of it, on faces drawn by a generator
-    python -m demos.faces --data FOLDER
-        all of it, on photographs: a folder for each person
+    python -m demos.faces                     all of it, on faces drawn by a generator
+    python -m demos.faces --data FOLDER       all of it, on photographs: a folder for each person
 
     python -m demos.faces train     --data FOLDER --model FILE [--exclude-pairs FILE.csv]
     python -m demos.faces evaluate  --data FOLDER --model FILE [--pairs FILE.csv]
 
     python -m demos.faces enroll    --gallery FILE Ann ann.jpg [another.jpg …]
-        (or --data FOLDER: everybody in it)
+    python -m demos.faces enroll    --gallery FILE --data FOLDER            everybody in it
     python -m demos.faces calibrate --gallery FILE --data FOLDER [--far 0.01] [--pairs FILE.csv]
-    python -m demos.faces identify  --gallery FILE party.jpg [another.jpg, FOLDER …]
-        who is everybody in it?
+    python -m demos.faces identify  --gallery FILE party.jpg [FOLDER …]     who is everybody in it?
     python -m demos.faces verify    --gallery FILE Ann who.jpg [another.jpg …]
     python -m demos.faces list | remove Ann | rename Ann Anna    --gallery FILE
 
-Faces are found in the pictures and brought upright, for face128 and for encoders of `train
---align`. Others are shown whole pictures, each of one face.
+Faces are found in the pictures and brought upright, for face128 and for encoders of
+`train --align`.  Others are shown whole pictures, each of one face.
 
 A gallery is a file with the encodings of the people enrolled.  --model says whose encodings they
-are: "face128", the pre-trained encoder, or a file that `train` wrote.  Pairs are a table with the
-columns image_a,image_b,same.
+are: "face128", the pre-trained encoder, or a file that `train` wrote; the gallery remembers it.
+Pairs are a table with the columns image_a,image_b,same.
 
 A stranger is compared with everybody enrolled, so the threshold τ falls as the gallery grows: --far
 is the share of strangers who may be given a name.  `calibrate` measures how near other people come

@@ -68,8 +68,7 @@ def register(device):
 
 def _find_gpu():
     """Import CuPy, which happens only when the GPU is asked for; raises DeviceError in one line."""
-    install = ("install minidl's extra: pip install 'minidl[gpu]' "
-               "(or cupy-cuda12x / cupy-cuda13x to match your driver)")
+    install = "pip install cupy-cuda12x, or cupy-cuda13x, whichever matches your driver"
     try:
         import cupy
         import cupyx

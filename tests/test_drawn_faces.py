@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 
 from minidl.data import read_people
-from minidl.data.drawn_faces import STYLES, _draw, _moment, _person, drawn_faces, drawn_name, write_drawn_faces
+from minidl.data.drawn_faces import (
+    STYLES,
+    _draw,
+    _moment,
+    _person,
+    drawn_faces,
+    drawn_name,
+    write_drawn_faces,
+)
 
 
 def test_shapes_and_labels():

@@ -146,7 +146,8 @@ def test_ten_fold_by_hand():
     found = ten_fold(distances, same)
     np.testing.assert_array_equal(found.accuracies, [1, 1, 1, 0, 1, 1, 1, 1, 1, 1])
     np.testing.assert_array_equal(found.thresholds, np.full(10, 2.0))
-    assert found.accuracy == 0.9 and found.standard_error == pytest.approx(np.sqrt(0.1) / np.sqrt(10))
+    assert found.accuracy == 0.9
+    assert found.standard_error == pytest.approx(np.sqrt(0.1) / np.sqrt(10))
     assert found.interval == wilson_interval(18, 20)
     assert repr(found) == "<accuracy 90.00% ± 10.00% (95 %: 69.90% to 97.21%), τ 2.000>"
 
@@ -246,7 +247,8 @@ def test_calibration_keeps_what_it_promises(drawn, far):
     distances, same = drawn
     found = calibrate(distances, same, far)
     false_accepts = (distances[~same] <= found.threshold).sum()
-    assert found.false_accepts == false_accepts and found.false_refusals == (distances[same] > found.threshold).sum()
+    assert found.false_accepts == false_accepts
+    assert found.false_refusals == (distances[same] > found.threshold).sum()
     if far is None:
         best = max(accuracy(distances, same, x) for x in thresholds_of(distances))
         assert accuracy(distances, same, found.threshold) == best
@@ -279,9 +281,8 @@ def test_open_set_by_hand():
     np.testing.assert_array_equal(found.thresholds, [-np.inf, 0.1, 0.2, 0.5])
     np.testing.assert_array_equal(found.detection_rates, [0, 0.5, 0.5, 0.5])
     np.testing.assert_array_equal(found.false_alarm_rates, [0, 0, 0, 1])
-    assert found.at_threshold(0.3) == (0.5,
-                                       0) and found.at_threshold(9) == (0.5,
-                                                                        1) and found.at_threshold(0) == (0, 0)
+    assert found.at_threshold(0.3) == (0.5, 0) and found.at_threshold(9) == (0.5, 1)
+    assert found.at_threshold(0) == (0, 0)
     assert found.at_false_alarm_rate(0.5) == (0.5, 0,
                                               0.2) and found.at_false_alarm_rate(1) == (0.5, 1, 0.5)
     for people, words in ((["ann", "bob", "eve"], "got 3 and 0"), (["x", "y", "z"], "got 0 and 3")):
@@ -335,7 +336,8 @@ def test_one_shot_by_hand():
     second = np.eye(3)[[1, 2, 0]], [1, 2, 0]  # the answer is the only one that is not nearest
     found = one_shot(first, second)
     np.testing.assert_allclose(found.accuracies, [(1 + 0 + 0.5) / 3, 0])
-    assert found.accuracy == 0.25 and found.error == 0.75 and found.interval == wilson_interval(1.5, 6)
+    assert found.accuracy == 0.25 and found.error == 0.75
+    assert found.interval == wilson_interval(1.5, 6)
     constant = one_shot((np.zeros((20, 20)), np.arange(20)))
     assert constant.accuracy == pytest.approx(1 / 20)
 

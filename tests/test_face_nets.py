@@ -9,7 +9,13 @@ import pytest
 import minidl as md
 from minidl.faces.detection import decode_grid, decode_maps, map_anchors
 from minidl.files import cache_folder
-from minidl.models import FaceLandmarks, SSDFaceDetector, TinyFaceDetector, face_landmarks, tiny_face_landmarks
+from minidl.models import (
+    FaceLandmarks,
+    SSDFaceDetector,
+    TinyFaceDetector,
+    face_landmarks,
+    tiny_face_landmarks,
+)
 from minidl.models.face_api import Separable
 from minidl.models.face_landmarks import SummingBlock
 from minidl.models.ssd_face_detector import ReLU6

@@ -82,10 +82,11 @@ def test_it_learns_people_never_seen():
     assert after > 0.9 and after > before + 0.05
     assert not f.training and all(p.grad is None for p in f.parameters())
     stages = [row["stage"] for row in result.history]
-    assert stages == ["softmax"] * 2 + ["triplet"] * 2 and [row["step"]
-                                                            for row in result.history] == [30, 60, 90, 120]
+    assert stages == ["softmax"] * 2 + ["triplet"] * 2
+    assert [row["step"] for row in result.history] == [30, 60, 90, 120]
     assert result.history[1]["loss"] < result.history[0]["loss"]
-    assert math.isnan(result.history[0]["near"]) and result.history[3]["near"] < result.history[3]["far"]
+    assert math.isnan(result.history[0]["near"])
+    assert result.history[3]["near"] < result.history[3]["far"]
     assert all(0 < row["spread"] <= 1
                for row in result.history) and math.isnan(result.history[0]["validation"])
     assert result.best_step == 120 and result.stopped == "" and result.warnings == []
@@ -338,7 +339,8 @@ def test_a_collapse_is_announced_once_with_its_remedy():
                         callback=lambda step: warnings.append((step.number, step.warning))
                         if step.warning else None)
     assert [number for number, _ in warnings] == [50] and result.warnings == [warnings[0][1]]
-    assert result.history[0]["loss"] == pytest.approx(0.2) and result.history[0]["spread"] == pytest.approx(0, abs=1e-6)
+    assert result.history[0]["loss"] == pytest.approx(0.2)
+    assert result.history[0]["spread"] == pytest.approx(0, abs=1e-6)
     for words in ("sat at the margin 0.2 for 50 steps", "nearly one point", "mining='semi_hard'",
                   "pretrain_steps"):
         assert words in warnings[0][1]

@@ -302,7 +302,8 @@ PIP = """
 import os, shutil, sys, time
 from pathlib import Path
 arguments = sys.argv[1:]
-assert arguments[0] == "download" and "--no-deps" in arguments and "--only-binary=:all:" in arguments
+assert arguments[0] == "download" and "--no-deps" in arguments
+assert "--only-binary=:all:" in arguments
 assert arguments[-1] == "toy==1.0", arguments
 with open(os.environ["TOY_LOG"], "a") as log:
     log.write("called\\n")
@@ -325,7 +326,8 @@ class Toy:
         (folder / "path" / "pip").mkdir(parents=True)
         (folder / "path" / "pip" / "__init__.py").touch()
         (folder / "path" / "pip" / "__main__.py").write_text(PIP)
-        self.wheel, self.log, self.cache = folder / "toy-1.0-py3-none-any.whl", folder / "log", folder / "cache"
+        self.wheel, self.log = folder / "toy-1.0-py3-none-any.whl", folder / "log"
+        self.cache = folder / "cache"
         for name, value in (("PYTHONPATH", folder / "path"), ("TOY_WHEEL", self.wheel),
                             ("TOY_LOG", self.log),
                             ("MINIDL_CACHE", self.cache)):  # fmt: skip
@@ -349,7 +351,8 @@ class Toy:
             self.fetch(**changes)
         assert {path.name: path.read_bytes() for path in self.cache.glob("*")} == before
         message = str(caught.value)
-        assert message.startswith("cannot fetch toy.bin: ") and message.endswith("; pass a path instead")
+        assert message.startswith("cannot fetch toy.bin: ")
+        assert message.endswith("; pass a path instead")
         assert "\n" not in message and len(message) < 500
         return message
 
@@ -362,7 +365,8 @@ def toy(tmp_path, monkeypatch):
 def test_fetch_once(toy, capsys):
     path = toy.fetch()
     assert path == toy.cache / "toy.bin" and path.read_bytes() == CONTENT
-    assert capsys.readouterr().err == f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
+    said = f"fetching toy.bin: {PYTHON} -m pip download toy==1.0 (0.0 MB)\n"
+    assert capsys.readouterr().err == said
     assert toy.fetch() == path and toy.log.read_text().count("called") == 1
     assert capsys.readouterr().err == "" and os.listdir(toy.cache) == ["toy.bin"]
     assert toy.fetch(name="other.bin", archive_sha256=None,
@@ -403,7 +407,8 @@ def test_pip_fails(toy, monkeypatch):
         "ERROR: No matching distribution found\n\n[notice] new pip\n",
     )
     message = toy.failure()
-    assert "-m pip download toy==1.0` failed: ERROR: No matching distribution found (is there a network" in message
+    assert ("-m pip download toy==1.0` failed: ERROR: No matching distribution found (is there "
+            "a network") in message
     monkeypatch.setenv("TOY_ERRORS", "long " * 1000)
     toy.failure()
 
@@ -475,7 +480,8 @@ def node_toy(tmp_path, monkeypatch):
 def test_npm_brings_two_files_once(node_toy, capsys):
     path = node_toy.fetch()
     assert path == node_toy.cache / "toy.bin" and path.read_bytes() == CONTENT
-    assert path.with_name("toy.json").read_bytes() == b"{}" and sorted(os.listdir(node_toy.cache)) == ["toy.bin", "toy.json"]
+    assert path.with_name("toy.json").read_bytes() == b"{}"
+    assert sorted(os.listdir(node_toy.cache)) == ["toy.bin", "toy.json"]
     assert capsys.readouterr().err == "fetching toy.bin: npm pack @toy/toy@1.0 (0.0 MB)\n"
     assert node_toy.fetch() == path and node_toy.log.read_text().count("called") == 1
     path.with_name("toy.json").write_bytes(b"[]")
@@ -520,13 +526,15 @@ def test_npm_fails(node_toy, monkeypatch):
     assert "`npm pack @toy/toy@1.0` failed: npm error 404 Not Found - GET" in node_toy.failure()
     monkeypatch.setenv("TOY_ERRORS",
                        "npm error code ENOTFOUND\nnpm error request to https://r failed\n")
-    assert "npm error request to https://r failed (is there a network connection?)" in node_toy.failure()
+    assert ("npm error request to https://r failed (is there a network "
+            "connection?)") in node_toy.failure()
 
 
 def test_no_npm(node_toy, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     message = node_toy.failure()
-    assert "npm, the package client of Node.js, is not installed: install Node.js (https://nodejs.org)" in message
+    assert ("npm, the package client of Node.js, is not installed: install Node.js "
+            "(https://nodejs.org)") in message
 
 
 class Terminal(io.StringIO):

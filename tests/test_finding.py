@@ -10,7 +10,19 @@ import minidl as md
 from minidl.data import load_image
 from minidl.faces import finding
 from minidl.faces.alignment import MEAN_FACE
-from minidl.faces.finding import NEAR, Face, Look, aligned, cut, detect, find, fitted, landmarks, parts, whole_faces
+from minidl.faces.finding import (
+    NEAR,
+    Face,
+    Look,
+    aligned,
+    cut,
+    detect,
+    find,
+    fitted,
+    landmarks,
+    parts,
+    whole_faces,
+)
 from minidl.files import cache_folder
 from minidl.models.face_resnet import FaceResNet
 
@@ -198,8 +210,8 @@ def test_cutting_ends_at_the_border():
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
     face, = find(np.full(shape, 100, dtype), whole=True)
-    assert face.picture.shape == (*shape[:2],
-                                  3) and face.picture.dtype == np.uint8 and (face.picture == 100).all()
+    assert face.picture.shape == (*shape[:2], 3) and face.picture.dtype == np.uint8
+    assert (face.picture == 100).all()
     assert np.isfinite(face.landmarks).all() and face.chip(20).shape == (20, 20, 3)
 
 

@@ -79,8 +79,8 @@ def test_encode_puts_the_mode_back_and_keeps_no_graph():
         return y
     encoder.forward = watch
     encode(encoder, [picture(0)])
-    assert seen == [(False,
-                     False)] and encoder.training and encoder.dense.training and not encoder.norm.training
+    assert seen == [(False, False)] and encoder.training and encoder.dense.training
+    assert not encoder.norm.training
     encoder.forward = lambda x: watch(x) * float("nan")
     with pytest.raises(ValueError, match="picture 0 is not finite; 2 of 2"):
         encode(encoder, [picture(0), picture(1)])
@@ -143,7 +143,9 @@ def test_what_is_no_picture(image, error, words):
 def test_fingerprint(device, tmp_path):
     encoder = Encoder().to(device)
     first = fingerprint(encoder)
-    assert len(first) == 64 and fingerprint(encoder) == first == fingerprint(Encoder()) == fingerprint(Encoder().to("cpu"))
+    assert len(first) == 64
+    assert fingerprint(encoder) == first == fingerprint(Encoder())
+    assert fingerprint(Encoder().to("cpu")) == first
     md.save(tmp_path / "e.npz", encoder)
     assert fingerprint(Encoder(seed=7).load_state_dict(md.load(tmp_path / "e.npz"))) == first
     assert fingerprint(Encoder(seed=1)) != first != fingerprint(Encoder(channels=3))
@@ -173,7 +175,8 @@ def test_search_is_exact(seed, count, people, queries, small):
         ordered = sorted(to_person.values())
         assert near == pytest.approx(ordered[0]) and to_person[first] == pytest.approx(near)
         if len(ordered) > 1:
-            assert next_ == pytest.approx(ordered[1]) and to_person[second] == pytest.approx(next_) and first != second
+            assert next_ == pytest.approx(ordered[1]) and to_person[second] == pytest.approx(next_)
+            assert first != second
         else:
             assert second == -1 and next_ == np.inf
 
@@ -192,8 +195,7 @@ def test_distances_do_not_cancel():
 def test_search_on_several_threads(monkeypatch):
     monkeypatch.setenv("MINIDL_NUM_THREADS", "3")
     rng = np.random.default_rng(1)
-    encodings, asked = rng.standard_normal((5000,
-                                            16)).astype("float32"), rng.standard_normal((70, 16)).astype("float32")
+    encodings, asked = (rng.standard_normal((n, 16)).astype("float32") for n in (5000, 70))
     numbers, distances = two_nearest(asked, encodings, (encodings ** 2).sum(1), np.arange(5000))
     exact = np.linalg.norm(asked[:, None] - encodings, axis=-1)
     np.testing.assert_array_equal(numbers, exact.argsort(1)[:, :2])
@@ -224,8 +226,8 @@ def test_enroll_verify_identify(device):
     ann, bob = picture(1, (7, 5, 3)), picture(2, (9, 9))
     gallery.enroll("Ann", ann)
     gallery.enroll("Bob", bob, picture(3, (4, 4, 1)))
-    assert gallery.names == ["Ann",
-                             "Bob"] and len(gallery) == 2 and "Ann" in gallery and "Eve" not in gallery
+    assert gallery.names == ["Ann", "Bob"] and len(gallery) == 2 and "Ann" in gallery
+    assert "Eve" not in gallery
     assert gallery.encodings.shape == (3, 5) and gallery.people.tolist() == [0, 1, 1]
     assert repr(gallery) == "Gallery(2 people, 3 pictures, threshold=0.05, not calibrated)"
     f = encode(encoder, [ann, bob, picture(3, (4, 4, 1))])
@@ -263,8 +265,8 @@ def test_one_person_has_no_runner_up():
     assert repr(yes) == "<Ann: 0.000 ≤ 1; not calibrated>"
     gallery.threshold = 0.0
     gallery.enroll("Bob", picture(9))
-    assert repr(gallery.verify(picture(9),
-                               "Ann")).startswith("<not Ann: ") and gallery.identify(picture(9)).name == "Bob"
+    assert repr(gallery.verify(picture(9), "Ann")).startswith("<not Ann: ")
+    assert gallery.identify(picture(9)).name == "Bob"
 
 
 def test_the_nearest_of_several_pictures_counts():
@@ -733,7 +735,8 @@ SAVING = """
     version = 0
     while True:
         version += 1
-        gallery.threshold = gallery._encodings[:] = version         # a file with two versions in it would show
+        # a file with two versions in it would show
+        gallery.threshold = gallery._encodings[:] = version
         gallery.save(sys.argv[1])
         if version == 1:
             print("saved", flush=True)

@@ -95,6 +95,7 @@ def check(tmp_path, *arguments, code=0):
 
 
 def test_the_lessons(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     gradient_check.main(["--output", str(tmp_path / "out"), "--json",
                          str(tmp_path / "figures.json")])
     shown = capsys.readouterr().out.splitlines()
@@ -173,6 +174,7 @@ def test_every_operation_has_an_example(device):
 
 
 def test_all(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
     monkeypatch.setattr(gradient_check, "OPERATIONS",
                         ["add", "cos", "exp", "log", "sin", "sqrt", "tanh"])
     gradient_check.main(["--all", "--output", str(tmp_path)])

@@ -16,7 +16,8 @@ BYTES = memory.LARGE
 
 @pytest.fixture(autouse=True)
 def pool(monkeypatch):
-    """A pool of our own; blocks of other tests' arrays go back to it if they die meanwhile, so none are alive here."""
+    """A pool of our own; blocks of other tests' arrays go back to it if they die meanwhile, so none
+    are alive here."""
     monkeypatch.setattr(memory._Lent, "pool", memory.Pool())
     return memory._Lent.pool
 
@@ -31,7 +32,8 @@ def test_the_memory_of_a_dead_array_serves_the_next_of_its_size(pool):
     del first
     assert pool.dead == BYTES
     second = memory.empty((2, BYTES // 16), "float64")
-    assert address(second) == where and second.shape == (2, BYTES // 16) and second.dtype == "float64"
+    assert address(second) == where and second.shape == (2, BYTES // 16)
+    assert second.dtype == "float64"
     assert (pool.dead, pool.lent) == (0, BYTES) and not pool.free
 
 
@@ -40,7 +42,8 @@ def test_memory_is_lent_as_long_as_any_view_of_it_lives(pool):
     assert type(view) is np.ndarray and (pool.dead, pool.lent) == (0, 4 * (BYTES // 4) * 4)
     others = [memory.empty((4, BYTES // 4), "float32") for _ in range(3)]
     assert not any(np.may_share_memory(view, other) for other in others)
-    part = view.base.base[:8] if view.base.base is not None else None       # a part of the loan itself goes back once only
+    # a part of the loan itself goes back once only
+    part = view.base.base[:8] if view.base.base is not None else None
     del view, part
     assert pool.dead == 4 * (BYTES // 4) * 4
 
@@ -55,7 +58,8 @@ def test_dead_memory_never_adds_to_what_was_in_use_at_once(pool):
     del one
     del two
     assert (pool.most, pool.dead) == (4 * BYTES, 4 * BYTES)
-    large = memory.empty((4 * BYTES,), "uint8")         # no dead block fits: 1 + 3 + 4 would be more than 4, so both go
+    # no dead block fits: 1 + 3 + 4 would be more than 4, so both go
+    large = memory.empty((4 * BYTES,), "uint8")
     assert pool.dead == 0 and pool.lent == pool.most == 4 * BYTES
     del large
 
@@ -69,7 +73,8 @@ def test_the_smallest_block_that_is_large_enough_serves_unless_it_is_much_too_la
     assert pool.lent == 5 * BYTES and pool.dead == 16 * BYTES
     another = memory.empty((3 * BYTES,), "uint8")       # 16 is too large
     assert pool.lent == 8 * BYTES and pool.dead <= 13 * BYTES
-    assert not any(np.may_share_memory(a, b) for a, b in [(one, three), (one, another), (three, another)])
+    assert not any(np.may_share_memory(a, b)
+                   for a, b in [(one, three), (one, another), (three, another)])
 
 
 def test_dead_memory_is_bounded(pool, monkeypatch):
@@ -104,7 +109,7 @@ def test_a_process_forked_while_another_thread_asks_for_memory(pool):
     held.wait()
     child = os.fork()
     if child == 0:
-        signal.alarm(20)                                        # ends a child that waits for the lock
+        signal.alarm(20)  # ends a child that waits for the lock
         os._exit(memory.empty((BYTES,), "uint8").size != BYTES)
     go_on.set()
     thread.join()
@@ -121,7 +126,8 @@ def test_threads(pool):
     threads = [threading.Thread(target=work) for _ in range(4)]
     [t.start() for t in threads]
     [t.join() for t in threads]
-    assert pool.lent == 0 and pool.dead == sum(size * len(blocks) for size, blocks in pool.free.items())
+    assert pool.lent == 0
+    assert pool.dead == sum(size * len(blocks) for size, blocks in pool.free.items())
 
 
 STEPS = """
@@ -152,7 +158,9 @@ def test_the_c_library_keeps_the_memory_of_smaller_arrays():
 @pytest.mark.parametrize("length", [1, 16, 17, 4096, 5000])
 def test_rows_apart_lie_an_odd_number_of_cache_lines_apart(length, dtype):
     shape = 2, 3, length
-    for made in memory.empty(shape, dtype, pitched=True), threads.workspace(np, "rows", shape, dtype, pitched=True):
+    for made in memory.empty(shape, dtype,
+                             pitched=True), threads.workspace(np, "rows", shape, dtype,
+                                                              pitched=True):
         lines, rest = divmod(made.strides[1], memory.LINE)
         assert made.shape == shape and made.dtype == dtype
         assert made.strides[1] >= length * made.itemsize and lines % 2 == 1 and rest == 0

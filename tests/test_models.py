@@ -109,8 +109,8 @@ def test_kinds_of_files_agree():
     for arrays in (eight_bit, torchvision, own):
         blocks, mean = read_blocks(arrays, "vgg19", "file")
         np.testing.assert_allclose(blocks[0][0][0], expected, rtol=1e-6)
-        assert tuple(map(len,
-                         blocks)) == CONVOLUTIONS["vgg19"] and blocks[4][3][0].shape == (3, 3, 512, 512)
+        assert tuple(map(len, blocks)) == CONVOLUTIONS["vgg19"]
+        assert blocks[4][3][0].shape == (3, 3, 512, 512)
         assert tuple(mean) == pytest.approx(CAFFE_MEAN if arrays is not torchvision
                                             else (123.675, 116.28, 103.53), rel=1e-6)
 
@@ -212,8 +212,8 @@ def test_every_layer_equals_pytorchs(real_net):
     for name in seen:
         if name.startswith("conv"):
             layer = real_net[name]
-            w, b = torch.tensor(layer.weight.numpy().transpose(3, 2, 0,
-                                                               1).copy()), torch.tensor(layer.bias.numpy())
+            w = torch.tensor(layer.weight.numpy().transpose(3, 2, 0, 1).copy())
+            b = torch.tensor(layer.bias.numpy())
             t = functional.conv2d(t, w, b, padding=1)
         else:
             t = functional.relu(t) if name.startswith("relu") else functional.max_pool2d(t, 2)

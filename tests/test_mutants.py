@@ -1,4 +1,5 @@
-"""The tester is tested: every mistake of the catalogue is caught, and what is right passes the very same check.
+"""The tester is tested: every mistake of the catalogue is caught, and what is right passes the very
+same check.
 
 HYPOTHESIS_PROFILE=thorough tries 20 seeds instead of 2.
 """

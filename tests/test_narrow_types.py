@@ -66,7 +66,8 @@ def outputs(y):
 
 
 def whole(case, dtype):
-    """(the inputs as whole numbers of that type, up to its largest, the same numbers in float64)."""
+    """(the inputs as whole numbers of that type, up to its largest, the same numbers in
+    float64)."""
     narrow, exact = [], []
     for x in case.draw(seed=4):
         if x.dtype.kind == "f":

@@ -73,7 +73,8 @@ def test_several_sources(folder, archive, tmp_path):
     more = zipped(tmp_path / "more.zip", {"Greek/character01/0001_01.png": png(9),
                                           "Korean/character01/0001_01.png": png(4)})
     both = read_characters(folder, more)
-    assert both.names[0] == "Greek/character01" and both.names[2] == "Korean/character01" and len(both.names) == 5
+    assert both.names[0] == "Greek/character01" and both.names[2] == "Korean/character01"
+    assert len(both.names) == 5
     assert (both.labels == 0).sum() == 3                    # Greek is taken from the first
 
 
@@ -302,7 +303,8 @@ def test_a_damaged_picture_ends_its_run_alone(runs, name):
 def test_drawn_characters():
     characters = drawn_characters(2, 3, drawers=4, size=24, seed=1)
     assert characters.pictures.shape == (24, 24, 24) and characters.pictures.dtype == np.uint8
-    assert characters.names[3] == "drawn02/character01" and characters.labels.tolist() == sorted(4 * list(range(6)))
+    assert characters.names[3] == "drawn02/character01"
+    assert characters.labels.tolist() == sorted(4 * list(range(6)))
     assert characters.alphabets() == 3 * ["drawn01"] + 3 * ["drawn02"]
     ink = (1 - characters.pictures / 255).mean((1, 2))
     assert 0.005 < ink.min() and ink.max() < 0.5

@@ -87,8 +87,8 @@ def test_bends_push_the_ink():
     picture[0, :, 10] = 0
     bends = np.zeros((1, 20, 20, 2), np.float32)
     bends[..., 1] = 0.5  # what was 5 pixels further right comes here
-    assert Ink(picture, framed=False).view([0], 20, IDENTITY, bends)[0, 10, 3:8,
-                                                                     0].tolist() == [255, 170, 170, 170, 255]
+    seen = Ink(picture, framed=False).view([0], 20, IDENTITY, bends)
+    assert seen[0, 10, 3:8, 0].tolist() == [255, 170, 170, 170, 255]
 
 
 def test_handwriting():
@@ -310,7 +310,8 @@ def test_demo_on_invented_characters(tmp_path, monkeypatch, capsys):
     one_shot.main(["--steps", "2", "--output", str(tmp_path), "--json",
                    str(tmp_path / "figures.json"), "--seed", "3"])
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["steps"] == 2 and figures["characters"] == 160 and len(figures["errors_percent"]) == 8
+    assert figures["steps"] == 2 and figures["characters"] == 160
+    assert len(figures["errors_percent"]) == 8
     assert np.isclose(figures["mean_error_percent"],
                       np.mean(list(figures["errors_percent"].values())))
     with Image.open(tmp_path / "one_shot.png") as picture:
@@ -344,11 +345,12 @@ def test_demo_trains_and_evaluates(tmp_path, characters, capsys):
               str(tmp_path / "figures.json")]
     one_shot.main(["train", "--background", str(tmp_path / "background"), "--steps", "1", *common])
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["characters"] == 10 and figures["background"] == [str(tmp_path
-                                                                         / "background")] and model.exists()
+    assert figures["characters"] == 10 and figures["background"] == [str(tmp_path / "background")]
+    assert model.exists()
     one_shot.main(["evaluate", "--runs", str(tmp_path / "runs"), *common])
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert list(figures["errors_percent"]) == ["run01"] and 0 <= figures["mean_error_percent"] <= 100
+    assert list(figures["errors_percent"]) == ["run01"]
+    assert 0 <= figures["mean_error_percent"] <= 100
     said = capsys.readouterr().out
     assert said.startswith("all 1 runs: ") and said.count("\n") == 1         # --quiet: the answer
 

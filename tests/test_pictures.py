@@ -9,7 +9,15 @@ from picture_files import difference, refused, smooth
 from PIL import Image, PngImagePlugin
 import pytest
 
-from minidl.data import crop_middle, list_images, load_image, read_metadata, resize, save_image
+from minidl.data import (
+    captioned,
+    crop_middle,
+    list_images,
+    load_image,
+    read_metadata,
+    resize,
+    save_image,
+)
 
 # -------------------------------------------------------------------------------------------------
 # pictures: resize
@@ -185,6 +193,19 @@ def test_list_images(tmp_path):
 
 
 def test_importing_is_cheap():
-    code = "import minidl.data, sys; sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))"
+    code = ("import minidl.data, sys; "
+            "sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))")
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
                           check=False).returncode == 0
+
+
+def test_a_caption_stands_above_and_the_picture_stays():
+    """Text is broken into lines where the picture is narrow, and cut nowhere."""
+    picture = np.random.default_rng(0).integers(0, 256, (20, 120, 3), dtype=np.uint8)
+    one, several = (captioned(picture, text) for text in ("short", "some words in several lines"))
+    assert one.shape[1] == several.shape[1] == 120 and 20 < one.shape[0] < several.shape[0]
+    for sheet in one, several:
+        np.testing.assert_array_equal(sheet[-20:], picture)
+        assert sheet[:-20].min() < 128 and sheet[0].min() == 255        # ink on white
+    wide = captioned(picture[:, :10], "unbreakable")
+    assert wide.shape[1] > 60 and (wide[-20:, 10:] == 255).all()

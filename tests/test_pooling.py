@@ -1,4 +1,5 @@
-"""Pooling against plain loops, its gradients and adjoints, in geometries drawn by `minidl.testing.strategies`; edges."""
+"""Pooling against plain loops, its gradients and adjoints, in geometries drawn by
+`minidl.testing.strategies`; edges."""
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -33,7 +34,8 @@ def test_padding_is_never_the_maximum(dtype):
     x = np.array([-3, -1, 0, -2]).astype(dtype).reshape(1, 4, 1)
     y = ops.max_pool(md.tensor(x), 3, 1, 1)
     assert y.dtype == x.dtype
-    np.testing.assert_array_equal(y.numpy().ravel(), [max(x[0, max(0, i - 1):i + 2, 0]) for i in range(4)])
+    np.testing.assert_array_equal(y.numpy().ravel(),
+                                  [max(x[0, max(0, i - 1):i + 2, 0]) for i in range(4)])
 
 
 def test_a_window_of_millions():
@@ -49,20 +51,24 @@ def test_plain_loops(ndim, data):
     average = plain(x, places, *case.arguments, lambda seen, size: sum(seen) / size)
     t = md.tensor(x)
     np.testing.assert_array_equal(ops.max_pool(t, *case.arguments).numpy(), largest)
-    np.testing.assert_array_equal(ops.max_pool_with_switches(t, *case.arguments)[0].numpy(), largest)
-    np.testing.assert_allclose(ops.average_pool(t, *case.arguments).numpy(), average, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(ops.max_pool_with_switches(t, *case.arguments)[0].numpy(),
+                                  largest)
+    np.testing.assert_allclose(ops.average_pool(t, *case.arguments).numpy(), average, rtol=1e-12,
+                               atol=1e-12)
 
 
 @by_dimension
 def test_gradients(ndim, data):
     case = data.draw(strategies.pool_cases(ndim))
     for operation in ops.max_pool, ops.average_pool, lambda *a: ops.max_pool_with_switches(*a)[0]:
-        gradcheck(lambda x, operation=operation: operation(x, *case.arguments), case.x + 0.01, order=2, mode="directional")
+        gradcheck(lambda x, operation=operation: operation(x, *case.arguments), case.x + 0.01,
+                  order=2, mode="directional")
 
 
 @by_dimension
 def test_adjoints(ndim, data):
-    """Selecting by fixed switches and unpooling are each other's adjoint; so are averaging and its gradient."""
+    """Selecting by fixed switches and unpooling are each other's adjoint; so are averaging and its
+    gradient."""
     case = data.draw(strategies.pool_cases(ndim))
     x, u = case.x + 0.01, case.u
     value, switches = ops.max_pool_with_switches(md.tensor(x), *case.arguments)
@@ -113,15 +119,18 @@ def test_unpooling_puts_back_what_was_largest(device):
 
 
 def test_the_maximum_of_a_window_with_nan_is_that_nan(device):
-    x = md.tensor([[[1.0], [2.0], [np.nan], [0.0], [5.0], [np.nan]]], requires_grad=True, device=device)
+    x = md.tensor([[[1.0], [2.0], [np.nan], [0.0], [5.0], [np.nan]]], requires_grad=True,
+                  device=device)
     y, switches = ops.max_pool_with_switches(x, 4, 2)
-    assert np.isnan(y.numpy()).all() and md.tensor(switches.array).numpy().ravel().tolist() == [3, 1]
+    assert np.isnan(y.numpy()).all()
+    assert md.tensor(switches.array).numpy().ravel().tolist() == [3, 1]
     gradient, = md.grad(ops.max_pool(x, 4, 2).sum(), x)
     assert gradient.numpy().ravel().tolist() == [0, 0, 2, 0, 0, 0]
 
 
 def test_errors_say_what_does_not_fit():
-    with pytest.raises(ValueError, match="^max_pool: window 5 is larger than the padded input 4 along H"):
+    with pytest.raises(ValueError,
+                       match="^max_pool: window 5 is larger than the padded input 4 along H"):
         ops.max_pool(np.zeros((1, 4, 8, 1)), 5)
     with pytest.raises(ValueError, match="^average_pool: x must be"):
         ops.average_pool(np.zeros((4, 8)), 2)

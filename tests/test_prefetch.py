@@ -174,7 +174,8 @@ def test_the_thread_records_if_the_loop_does():
 
 
 def test_python_ends_with_a_loop_half_done():
-    script = "import itertools, minidl as md; loop = iter(md.data.prefetch(itertools.count())); print(next(loop))"
+    script = ("import itertools, minidl as md; "
+              "loop = iter(md.data.prefetch(itertools.count())); print(next(loop))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

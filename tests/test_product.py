@@ -10,7 +10,8 @@ from minidl import kernels
 from minidl.kernels.fast import product
 
 
-@pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000), (1, 2 ** 23, 9), (513, 511, 300)])
+@pytest.mark.parametrize("m, k, n", [(3000, 150, 160), (150, 3000, 160), (150, 160, 3000),
+                                     (1, 2 ** 23, 9), (513, 511, 300)])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_large_products_are_cut(monkeypatch, m, k, n, threads):
     monkeypatch.setenv("MINIDL_NUM_THREADS", str(threads))
@@ -41,7 +42,8 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
     exact = a.astype("float64") @ b.astype("float64")
     for first in a, a.swapaxes(-1, -2).copy().swapaxes(-1, -2):
         for second in b, b.swapaxes(-1, -2).copy().swapaxes(-1, -2):
-            for out in np.empty(exact.shape, "float32"), np.empty((*stack, n, 2 * m), "float32")[..., ::2].swapaxes(-1, -2):
+            for out in np.empty(exact.shape, "float32"), np.empty((*stack, n, 2 * m),
+                                                                  "float32")[..., ::2].swapaxes(-1, -2):
                 product.multiply(first, second, out)
                 np.testing.assert_allclose(out, exact, atol=1e-5 * np.abs(exact).max())
 

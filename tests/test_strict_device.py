@@ -1,4 +1,5 @@
-"""The strict device is as strict as its docstring says: every difference from NumPy, and where it is like NumPy."""
+"""The strict device is as strict as its docstring says: every difference from NumPy, and where it
+is like NumPy."""
 import operator
 import subprocess
 import sys
@@ -26,8 +27,10 @@ def test_nothing_turns_into_a_numpy_array_by_itself():
     assert float(x[0, 0]) == 1.0
 
 
-@pytest.mark.parametrize("name", "add sub mul truediv floordiv mod pow matmul eq ne lt le gt ge".split())
-@pytest.mark.parametrize("other", [np.ones((2, 3)), np.array(1.0), [1.0, 2.0, 3.0]], ids=["array", "0d", "list"])
+@pytest.mark.parametrize("name",
+                         "add sub mul truediv floordiv mod pow matmul eq ne lt le gt ge".split())
+@pytest.mark.parametrize("other", [np.ones((2, 3)), np.array(1.0), [1.0, 2.0, 3.0]],
+                         ids=["array", "0d", "list"])
 def test_operators_refuse_what_is_on_the_host(name, other):
     for a, b in (x, other), (other, x):
         with pytest.raises(TypeError):
@@ -35,8 +38,10 @@ def test_operators_refuse_what_is_on_the_host(name, other):
 
 
 def test_functions_refuse_what_is_on_the_host():
-    for call in (lambda: xp.exp(np.ones(2)), lambda: xp.exp([1.0]), lambda: xp.maximum(x, [1.0, 2.0, 3.0]),
-                 lambda: xp.concatenate([x, np.ones((1, 3))]), lambda: x[np.array([0])], lambda: x[[0]],
+    for call in (lambda: xp.exp(np.ones(2)), lambda: xp.exp([1.0]),
+                 lambda: xp.maximum(x, [1.0, 2.0, 3.0]),
+                 lambda: xp.concatenate([x, np.ones((1, 3))]), lambda: x[np.array([0])],
+                 lambda: x[[0]],
                  lambda: x[np.ones((2, 3), bool)], lambda: scatter_add(x, 0, np.ones(3))):
         with pytest.raises(TypeError):
             call()
@@ -46,8 +51,10 @@ def test_functions_refuse_what_is_on_the_host():
 
 def test_operators_take_arrays_of_the_device_and_numbers():
     for value, expected in [(x + x, [[2, 4, 6], [8, 10, 12]]), (x * 2, [[2, 4, 6], [8, 10, 12]]),
-                            (1 - x, [[0, -1, -2], [-3, -4, -5]]), (np.float64(2) * x, [[2, 4, 6], [8, 10, 12]]),
-                            (x @ x.T, [[14, 32], [32, 77]]), (x > 2, [[False, False, True], [True] * 3])]:
+                            (1 - x, [[0, -1, -2], [-3, -4, -5]]),
+                            (np.float64(2) * x, [[2, 4, 6], [8, 10, 12]]),
+                            (x @ x.T, [[14, 32], [32, 77]]),
+                            (x > 2, [[False, False, True], [True] * 3])]:
         assert type(value) is StrictArray and value.get().tolist() == expected
     y = strict([1.0, 2.0])
     before = y
@@ -56,7 +63,8 @@ def test_operators_take_arrays_of_the_device_and_numbers():
     assert (strict([1.0], "float32") * 2.5).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", ["insert", "block", "geomspace", "errstate", "nditer", "vecdot", "unstack", "isdtype"])
+@pytest.mark.parametrize("name", ["insert", "block", "geomspace", "errstate", "nditer", "vecdot",
+                                  "unstack", "isdtype"])
 def test_functions_that_cupy_lacks(name):
     with pytest.raises(AttributeError, match=f"cupy has no function '{name}'"):
         getattr(xp, name)
@@ -65,7 +73,8 @@ def test_functions_that_cupy_lacks(name):
 def test_methods_and_options_that_cupy_lacks():
     for name in "resize byteswap setflags __array_interface__ __index__ __imatmul__".split():
         assert not hasattr(x, name)
-    for call in (lambda: x.sum(where=x > 1), lambda: x.max(initial=0.0), lambda: xp.sum(x, initial=1.0)):
+    for call in (lambda: x.sum(where=x > 1), lambda: x.max(initial=0.0),
+                 lambda: xp.sum(x, initial=1.0)):
         with pytest.raises(TypeError, match="has no option"):
             call()
 
@@ -77,13 +86,15 @@ def test_reductions_give_arrays_of_zero_dimensions():
         operator.index(x.argmax())
     with pytest.raises(TypeError):
         [1, 2, 3][x.argmax()]
-    assert int(x.argmax()) == 5 and float(x.sum()) == 21 and bool(x.sum() > 20) and x.sum().item() == 21
+    assert int(x.argmax()) == 5 and float(x.sum()) == 21 and bool(x.sum() > 20)
+    assert x.sum().item() == 21
 
 
 def test_integer_arrays_out_of_range_wrap_around():
     i = strict([0, 4, -1])
     assert x[:, i].get().tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert x[..., i].get().tolist() == x.take(i, axis=1).get().tolist() == xp.take(x, i, 1).get().tolist()
+    assert x[..., i].get().tolist() == x.take(i,
+                                              axis=1).get().tolist() == xp.take(x, i, 1).get().tolist()
     y = strict(np.zeros(3))
     y[strict([3, 4])] = 5.0
     scatter_add(y, strict([3, 4, 4]), strict([1.0, 2.0, 3.0]))
@@ -146,8 +157,10 @@ def test_what_cupy_leaves_undefined():
 
 
 def test_it_is_a_device_of_the_tests_only():
-    assert "strict" in md.devices() and md.tensor([1.0], device="strict").data.__class__ is StrictArray
-    told = subprocess.run([sys.executable, "-c", "import minidl; print('strict' in minidl.devices())"],
+    assert "strict" in md.devices()
+    assert md.tensor([1.0], device="strict").data.__class__ is StrictArray
+    told = subprocess.run([sys.executable, "-c",
+                           "import minidl; print('strict' in minidl.devices())"],
                           capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"
 
@@ -156,8 +169,11 @@ def test_the_names_are_cupys():
     """Needs CuPy, but no GPU."""
     cupy = pytest.importorskip("cupy")
     import strict_device
-    listed = " ".join((strict_device._creating, strict_device._functions, strict_device._borrowed)).split()
+    listed = " ".join((strict_device._creating, strict_device._functions,
+                       strict_device._borrowed)).split()
     assert [name for name in listed if not hasattr(cupy, name)] == []
-    members = " ".join((strict_device._attributes, strict_device._views, strict_device._methods)).split()
+    members = " ".join((strict_device._attributes, strict_device._views,
+                        strict_device._methods)).split()
     assert [name for name in members if not hasattr(cupy.ndarray, name)] == []
-    assert [name for name in vars(StrictArray) if not name.startswith("_") and not hasattr(cupy.ndarray, name)] == []
+    assert [name for name in vars(StrictArray) if not name.startswith("_")
+            and not hasattr(cupy.ndarray, name)] == []

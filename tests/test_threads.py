@@ -18,9 +18,11 @@ from minidl.parallel import threads
 
 @pytest.mark.parametrize("height", [1, 2, 5])
 def test_strips_cover_everything_once(height):
-    for images, rows, bytes_per_row in [(1, 7, 100), (3, 4, 10), (2, 1, 1000), (5, 6, 1), (1, 1, 1)]:
+    for images, rows, bytes_per_row in [(1, 7, 100), (3, 4, 10), (2, 1, 1000), (5, 6, 1),
+                                        (1, 1, 1)]:
         seen = np.zeros((images, rows), int)
-        for image, part in threads.strips(images, rows, bytes_per_row, np, budget=height * bytes_per_row):
+        for image, part in threads.strips(images, rows, bytes_per_row, np,
+                                          budget=height * bytes_per_row):
             seen[image, part] += 1
         assert (seen == 1).all()
 
@@ -45,12 +47,14 @@ def test_the_same_twice_bit_for_bit(monkeypatch):
 
 def test_blas_threads_are_left_as_they_were(monkeypatch):
     def counts():
-        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+        return [library["num_threads"] for library in threadpool_info()
+                if library["user_api"] == "blas"]
 
     before, inside = counts(), []
     monkeypatch.setenv("MINIDL_NUM_THREADS", "2")
     threads.parallel_map(lambda i: i or inside.extend(counts()), [0, 1], np)
-    assert counts() == before and 1 in inside      # SciPy may bring a BLAS of its own, which no kernel uses
+    # SciPy may bring a BLAS of its own, which no kernel uses
+    assert counts() == before and 1 in inside
     with pytest.raises(ZeroDivisionError):
         threads.parallel_map(lambda i: 1 / i, [0, 1], np)
     assert counts() == before
@@ -170,8 +174,10 @@ def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
 
 
 def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):
-    """By its own functions; one whose threads are OpenMP's by threadpoolctl's, which know how that is done."""
-    assert [number() for number, _ in threads._switches()] == [library.num_threads for library in threads.blas()]
+    """By its own functions; one whose threads are OpenMP's by threadpoolctl's, which know how that
+    is done."""
+    assert [number() for number, _ in threads._switches()] == [library.num_threads
+                                                               for library in threads.blas()]
 
     class OfOpenMP:
         threading_layer, threads = "openmp", 4

@@ -134,7 +134,8 @@ def test_compared_with_torch(tmp_path):
             arrays = weights.load(path)
             assert list(arrays) == list(state)
             for name, expected in state.items():
-                assert arrays[name].dtype == expected.numpy().dtype and arrays[name].flags.c_contiguous
+                assert arrays[name].dtype == expected.numpy().dtype
+                assert arrays[name].flags.c_contiguous
                 np.testing.assert_array_equal(arrays[name], expected.numpy())
 
 
@@ -456,8 +457,10 @@ def test_save_and_load(tmp_path):
     with np.load(path, allow_pickle=False) as by_numpy:
         for name, expected in various().items():
             expected = np.asarray(expected)
-            assert arrays[name].shape == expected.shape and arrays[name].dtype == expected.dtype.newbyteorder("=")
-            assert arrays[name].flags.c_contiguous and arrays[name].flags.writeable and arrays[name].dtype.isnative
+            assert arrays[name].shape == expected.shape
+            assert arrays[name].dtype == expected.dtype.newbyteorder("=")
+            assert arrays[name].flags.c_contiguous and arrays[name].flags.writeable
+            assert arrays[name].dtype.isnative
             np.testing.assert_array_equal(arrays[name], expected)
             np.testing.assert_array_equal(by_numpy[name], expected)
     with zipfile.ZipFile(path) as archive:  # no time stamps: the same arrays give the same bytes
