@@ -155,6 +155,12 @@ def test_a_state_need_not_be_complete():
         net.load_state_dict({"layers.0.weight": np.ones(2)}, strict=False)
 
 
+def test_dot_of_a_number_multiplies():
+    assert ops.dot(w, 3.0).numpy().tolist() == [3.0, 6.0] and ops.dot(3, 4).item() == 12
+    with pytest.raises(ValueError, match="^dot: the last axis of a"):
+        ops.dot(w, [[1.0, 2.0]])
+
+
 def test_a_product_keeps_its_gradient_where_elements_are_zero():
     """Π x over three: the gradient is the product of the others, the second derivative of the third."""
     x = md.tensor([0.0, 2.0, 3.0], requires_grad=True)
