@@ -432,7 +432,8 @@ def test_errors_name_the_operation(device, name):
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
     "huber: delta must be in 0 < delta < inf, got 0": lambda: losses.huber(a, a, delta=0),
     "huber: delta must be in 0 < delta < inf, got nan": lambda: losses.huber(a, a, delta=nan),
-    "triplet: reduction must be 'mean', 'sum', 'none' or 'active', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
+    "triplet: reduction must be 'mean', 'sum', 'none' or 'active', got 'all'":
+        lambda: losses.triplet(a, a, a, reduction="all"),
 }.items())
 def test_errors_say_the_rule(words, call):
     with pytest.raises((ValueError, IndexError), match=f"^{words}") as caught:
