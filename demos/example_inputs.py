@@ -8,8 +8,9 @@ import numpy as np
 from minidl import ops
 
 CONSTANT = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax", "argmin", "one_hot", "sign",
-            "zeros_like", "ones_like", "stop_gradient"}             # have no gradient by definition
-OPERATIONS = sorted(name for name, f in vars(ops).items() if inspect.isfunction(f) and name not in CONSTANT)
+            "zeros_like", "ones_like", "zeros", "ones", "full", "arange", "linspace", "eye", "any", "all", "floor_divide",
+            "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "stop_gradient"}      # have no gradient by definition
+OPERATIONS = [name for name in ops.__all__ if name not in CONSTANT]
 
 
 def example_call(name):
@@ -64,14 +65,18 @@ EXAMPLES = {                        # of the operations that do not simply take 
     **{name: example(positive(3, 4)) for name in ("log", "log1p", "sqrt")},
     **{name: example(spread(3, 4)) for name in ("absolute", "leaky_relu", "elu", "max", "min")},
     **{name: example(spread(3, 4), spread(3, 4, shift=0.1)) for name in ("maximum", "minimum")},
+    **{name: example(spread(2, 3)) for name in ("tan", "arcsin", "arccos", "arctanh")},
+    "arccosh": example(spread(2, 3, shift=2.0)),
+    "remainder": example(spread(3, 4), call=lambda x: ops.remainder(x, 0.4)),
+    "dot": example(normal(3, 4), normal(4, 2)),
     "relu": example(closer_and_closer(3, 4)),
     "power": example(positive(3, 4), normal(3, 4)),
     "divide": example(normal(3, 4), positive(3, 4)),
-    "clip": example(spread(3, 4), lowest=-0.4, highest=0.4),
+    "clip": example(spread(3, 4), min=-0.4, max=0.4),
     "where": example(lambda rng: rng.permutation(12).reshape(3, 4) % 2 == 0, normal(3, 4), normal(3, 4)),
     "astype": example(normal(3, 4), dtype="float64"),
     "reshape": example(normal(3, 4), call=lambda x: ops.reshape(x, 2, 6)),
-    "swapaxes": example(normal(2, 3, 4), first=0, second=-1),
+    "swapaxes": example(normal(2, 3, 4), axis1=0, axis2=-1),
     "moveaxis": example(normal(2, 3, 4), source=0, destination=-1),
     "expand_dims": example(normal(3, 4), axis=1),
     "squeeze": example(normal(3, 1, 4)),
@@ -79,11 +84,11 @@ EXAMPLES = {                        # of the operations that do not simply take 
     "sum_to": example(normal(2, 3, 4), shape=(3, 1)),
     "concatenate": example(normal(2, 3), normal(1, 3), call=lambda a, b: ops.concatenate([a, b])),
     "stack": example(normal(3), normal(3), call=lambda a, b: ops.stack([a, b])),
-    "split": example(normal(3, 4), sections=2, axis=1),
-    "pad": example(normal(2, 3), widths=1, mode="edge"),
+    "split": example(normal(3, 4), indices_or_sections=2, axis=1),
+    "pad": example(normal(2, 3), pad_width=1, mode="edge"),
     "roll": example(normal(3, 4), shift=2),
     "repeat": example(normal(2, 3), repeats=2),
-    "tile": example(normal(2, 3), repeats=2),
+    "tile": example(normal(2, 3), reps=2),
     "index": example(normal(3, 4), key=(slice(1, None), [0, 2, 2])),
     "add_at": example(normal(3, 4), normal(2, 4), call=lambda x, values: ops.add_at(x, [2, 2], values)),
     "set_at": example(normal(3, 4), normal(4), call=lambda x, values: ops.set_at(x, 1, values)),
@@ -98,10 +103,10 @@ EXAMPLES = {                        # of the operations that do not simply take 
     # one channel that is positive everywhere, and one that nowhere is: far from the kink
     "conv_relu": example(positive(1, 5, 4, 2), positive(3, 3, 2, 2), lambda rng: np.array([0.5, -99.0])),
     "conv_input": example(normal(1, 2, 2, 3), normal(3, 3, 2, 3), shape=(4, 4)),
-    "conv_weight": example(normal(1, 5, 4, 2), normal(1, 3, 2, 2), kernel=(3, 3)),
+    "conv_weight": example(normal(1, 5, 4, 2), normal(1, 3, 2, 2), kernel_size=(3, 3)),
     "conv_transpose": example(normal(1, 3, 2, 2), normal(3, 3, 3, 2), normal(3), stride=2),
-    "average_pool": example(normal(1, 4, 4, 2), window=2),
-    "max_pool": example(spread(1, 4, 4, 2), window=2),
+    "average_pool": example(normal(1, 4, 4, 2), kernel_size=2),
+    "max_pool": example(spread(1, 4, 4, 2), kernel_size=2),
     "max_pool_with_switches": example(spread(1, 4, 4, 2), call=lambda x: ops.max_pool_with_switches(x, 2)[0]),
     "unpool": example(normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2),
                       call=lambda u, scores: ops.unpool(u, ops.max_pool_with_switches(scores, 2)[1])),
