@@ -296,8 +296,8 @@ def _check_probabilities(operation, name, x):
 def _reduce(operation, losses, reduction, dtype, kinds=("mean", "sum", "none")):
     """The losses reduced as asked for, in that dtype."""
     if not isinstance(reduction, str) or reduction not in kinds:
-        names = ", ".join(map(repr, kinds[:-1]))
-        raise ValueError(f"{operation}: reduction must be {names} or {kinds[-1]!r}, "
+        most = ", ".join(map(repr, kinds[:-1]))
+        raise ValueError(f"{operation}: reduction must be {most} or {kinds[-1]!r}, "
                          f"got {reduction!r}")
     if reduction == "mean" and losses.size == 0:
         raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")

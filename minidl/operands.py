@@ -278,7 +278,9 @@ def per_axis(operation, name, value, ndim, lowest):
     except (TypeError, AttributeError):
         raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, "
                         f"got {value!r:.60}") from None
-    if len(values) != ndim or not all(lowest <= v < LARGEST for v in values):
+    if max(values, default=0) >= LARGEST:
+        raise ValueError(f"{operation}: {name} must be below {LARGEST}, got {value!r:.60}")
+    if len(values) != ndim or min(values) < lowest:
         raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, "
                          f"got {value!r:.60}")
     return values
@@ -324,8 +326,10 @@ def check_sizes(layer, **sizes):
     """Raise ValueError unless every size is an integer of at least 1."""
     for name, size in sizes.items():
         fits = hasattr(size, "__index__") and not isinstance(size, bool)
-        if not fits or not 1 <= size < LARGEST:
+        if not fits or size < 1:
             raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r:.60}")
+        if size >= LARGEST:
+            raise ValueError(f"{layer}: {name} must be below {LARGEST}, got {size!r:.60}")
 
 
 def check_features(layer, x, features):

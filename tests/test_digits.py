@@ -138,7 +138,7 @@ def test_other_sums_of_many_keep_their_digits():
     md.use_device("cpu")
     tall, expected = np.full((MANY, 3), 0.1, "float32"), MANY * float(np.float32(0.1))
     np.testing.assert_allclose(ops.einsum("ij->j", tall).numpy(), expected, rtol=2e-5)
-    np.testing.assert_allclose(ops.cumsum(tall).numpy()[-1], expected, rtol=1e-7)
+    np.testing.assert_allclose(ops.cumsum(tall, 0).numpy()[-1], expected, rtol=1e-7)
     np.testing.assert_allclose(ops.softmax(tall, 0).numpy() * MANY, 1, rtol=2e-5)
     np.testing.assert_allclose(ops.logsumexp(tall, 0).numpy(), np.log(MANY) + 0.1, rtol=1e-6)
     picture = md.tensor(tall[None])

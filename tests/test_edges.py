@@ -431,9 +431,10 @@ def test_errors_name_the_operation(device, name):
     "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
     "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
-    "huber: delta must be positive, got 0": lambda: losses.huber(a, a, delta=0),
-    "huber: delta must be positive, got nan": lambda: losses.huber(a, a, delta=nan),
-    "triplet: reduction must be 'mean', 'sum' or 'none', got 'all'": lambda: losses.triplet(a, a, a, reduction="all"),
+    "huber: delta must be in 0 < delta < inf, got 0": lambda: losses.huber(a, a, delta=0),
+    "huber: delta must be in 0 < delta < inf, got nan": lambda: losses.huber(a, a, delta=nan),
+    "triplet: reduction must be 'mean', 'sum', 'none' or 'active', got 'all'":
+        lambda: losses.triplet(a, a, a, reduction="all"),
 }.items())
 def test_errors_say_the_rule(words, call):
     with pytest.raises((ValueError, IndexError), match=f"^{words}") as caught:
@@ -485,7 +486,7 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
     "roll: shift must be an integer or several, got 1.5": lambda: ops.roll(a, 1.5),
     "tile: reps must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
     "split: indices_or_sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
-    "diagonal: offset must be an integer or several, got 0.5": lambda: ops.diagonal(a, 0.5),
+    "diagonal: offset must be one integer, got 0.5": lambda: ops.diagonal(a, 0.5),
     "unpool: switches must be those of max_pool_with_switches, got ndarray": lambda: ops.unpool(picture, picture),
     "einsum: subscripts must be a string": lambda: ops.einsum(a, a),
     "take_along_axis: indices must be integers, got bool": lambda: ops.take_along_axis(a, a > 0, 0),

@@ -51,7 +51,7 @@ def refused(path, words, load=load_encoder):
             {"features": 10**8},
             r"layers.dense.weight has shape \(32, 3\), its settings ask for \(32, 100000000\)",
         ),
-        ({"size": 10**300, "border": 0}, "layers.dense.weight has shape"),
+        ({"size": 10**300, "border": 0}, "layers.dense.weight has shape|size must be below"),
         ({"widths": [2] * 10**5}, "name 100,000 widths"),
         ({"size": 10**9 + 8, "border": 5 * 10**8}, "would see the middle 8"),
         ({"channels": 10**9}, "layers.conv1.weight has shape"),

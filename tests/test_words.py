@@ -98,7 +98,7 @@ MISTAKES = {
     "tensor: the rows of nested lists must be of one length": lambda: md.tensor([[1.0], [1.0, 2.0]]),
     "a device is named by a string": lambda: md.zeros(2, device=0),
     "grad: inputs must be a Tensor or a list of them, got None": lambda: md.grad(w.sum(), None),
-    "conv: stride must be an integer": lambda: ops.conv([[[1.0]]], [[[1.0]]], stride=10 ** 30),
+    "conv: stride must be below": lambda: ops.conv([[[1.0]]], [[[1.0]]], stride=10 ** 30),
     "zeros: shape .* has more elements than fit into memory": lambda: md.zeros((10 ** 30, 2)),
     "zeros: shape must not be negative": lambda: md.zeros(-1),
     "rng must be a seed of at least 0, got -1": lambda: nn.Dense(3, 2, rng=-1),
@@ -153,6 +153,12 @@ def test_a_state_need_not_be_complete():
     np.testing.assert_array_equal(net.layers["1"].weight.numpy(), kept)
     with pytest.raises(ValueError, match="layers.0.weight has shape"):
         net.load_state_dict({"layers.0.weight": np.ones(2)}, strict=False)
+
+
+def test_dot_of_a_number_multiplies():
+    assert ops.dot(w, 3.0).numpy().tolist() == [3.0, 6.0] and ops.dot(3, 4).item() == 12
+    with pytest.raises(ValueError, match="^dot: the last axis of a"):
+        ops.dot(w, [[1.0, 2.0]])
 
 
 def test_a_product_keeps_its_gradient_where_elements_are_zero():

@@ -133,7 +133,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     """
     freedom = count_of("var", x, axis) - bounded("var", "-inf < ddof < inf", ddof)
     if freedom <= 0:
-        raise ValueError(f"var: {freedom + ddof} elements leave nothing to divide by "
+        raise ValueError(f"var: {freedom + ddof:g} elements leave nothing to divide by "
                          f"with ddof={ddof}")
     return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / freedom
 
@@ -150,7 +150,7 @@ def std(x, axis=None, keepdims=False, ddof=0):
     """
     freedom = count_of("std", x, axis) - bounded("std", "-inf < ddof < inf", ddof)
     if freedom <= 0:
-        raise ValueError(f"std: {freedom + ddof} elements leave nothing to divide by "
+        raise ValueError(f"std: {freedom + ddof:g} elements leave nothing to divide by "
                          f"with ddof={ddof}")
     return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(freedom)
 

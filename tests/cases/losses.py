@@ -75,7 +75,7 @@ def _general(z, q, weight, smoothing=0.0):
 
 WEIGHT = np.array([0.5, 2.0, 0.0])
 loss("cross_entropy", normal(4, 3), between(0, 1, 4, 3), words="soft", value=lambda z, q: _general(z, q, 1))
-loss("cross_entropy", normal(4, 3), between(0, 1, 4, 3), words="soft-weighted", weight=WEIGHT,
+loss("cross_entropy", normal(4, 3), between(0, 1, 4, 3), words="soft-weighted", weight=WEIGHT.tolist(),
      label_smoothing=0.1, value=lambda z, q: _general(z, q, WEIGHT, 0.1))
 loss("cross_entropy", normal(4, 3), integers(3, 4), words="smooth", label_smoothing=0.1,
      value=lambda z, y: _general(z, np.eye(3)[y], 1, 0.1))
@@ -89,6 +89,6 @@ def _masked(z, reduction):
 
 for _reduction in REDUCTIONS:
     case("cross_entropy", normal(5, 3), words=f"weighted-smooth-ignoring-{_reduction}",
-         call=lambda z, _r=_reduction: losses.cross_entropy(z, LABELS, _r, weight=WEIGHT, ignore_index=-7,
+         call=lambda z, _r=_reduction: losses.cross_entropy(z, LABELS.tolist(), _r, weight=WEIGHT.tolist(), ignore_index=-7,
                                                             label_smoothing=0.2),
          value=lambda z, _r=_reduction: _masked(z, _r))

@@ -10,7 +10,7 @@ for _words, _first, _second in [
         ("matrices-vector", (2, 1, 3, 4), (4,)), ("broadcast", (2, 1, 3, 4), (5, 4, 2)), ("one", (1, 1), (1, 1))]:
     case("matmul", normal(*_first), normal(*_second), words=_words, linear="each")
 for _words, _first, _second in [
-        ("vectors", (4,), (4,)), ("matrices", (3, 4), (4, 2)), ("stack", (2, 3, 4), (4,)), ("number", (3,), ()),
+        ("vectors", (4,), (4,)), ("matrices", (3, 4), (4, 2)), ("stack", (2, 3, 4), (4,)),
         ("stacks", (2, 4), (3, 4, 2)), ("vector-stack", (4,), (3, 4, 2))]:
     case("dot", normal(*_first), normal(*_second), words=_words, linear="each")
 case("gram", normal(4, 3), value=lambda x: x.T @ x)
