@@ -156,7 +156,7 @@ def _measure(generator, source, options):
     if source.train_labels is None:
         return report.unlabelled(generator, source, seed=options.seed)
     with counting(2 * report.STEPS, "measuring: two classifiers", options.quiet) as bar:
-        return report.labelled(generator, source, seed=options.seed,
+        return report.labelled(generator, source, seed=options.seed, steps=report.STEPS,
                                callback=lambda loop: bar.update())[0]
 
 
