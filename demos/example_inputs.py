@@ -7,9 +7,12 @@ import numpy as np
 
 from minidl import ops
 
-CONSTANT = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax", "argmin", "one_hot", "sign",
-            "zeros_like", "ones_like", "zeros", "ones", "full", "arange", "linspace", "eye", "any", "all", "floor_divide",
-            "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "stop_gradient"}      # have no gradient by definition
+CONSTANT = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax",
+            "argmin", "one_hot", "sign",
+            "zeros_like", "ones_like", "zeros", "ones", "full", "arange", "linspace", "eye", "any",
+            "all", "floor_divide",
+            # have no gradient by definition
+            "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "stop_gradient"}
 OPERATIONS = [name for name in ops.__all__ if name not in CONSTANT]
 
 
@@ -79,7 +82,8 @@ EXAMPLES = {  # of the operations that do not simply take any reals of shape (3,
     "power": example(positive(3, 4), normal(3, 4)),
     "divide": example(normal(3, 4), positive(3, 4)),
     "clip": example(spread(3, 4), min=-0.4, max=0.4),
-    "where": example(lambda rng: rng.permutation(12).reshape(3, 4) % 2 == 0, normal(3, 4), normal(3, 4)),
+    "where": example(lambda rng: rng.permutation(12).reshape(3, 4) % 2 == 0, normal(3, 4),
+                     normal(3, 4)),
     "astype": example(normal(3, 4), dtype="float64"),
     "reshape": example(normal(3, 4), call=lambda x: ops.reshape(x, 2, 6)),
     "swapaxes": example(normal(2, 3, 4), axis1=0, axis2=-1),
@@ -115,7 +119,8 @@ EXAMPLES = {  # of the operations that do not simply take any reals of shape (3,
     "conv_transpose": example(normal(1, 3, 2, 2), normal(3, 3, 3, 2), normal(3), stride=2),
     "average_pool": example(normal(1, 4, 4, 2), kernel_size=2),
     "max_pool": example(spread(1, 4, 4, 2), kernel_size=2),
-    "max_pool_with_switches": example(spread(1, 4, 4, 2), call=lambda x: ops.max_pool_with_switches(x, 2)[0]),
+    "max_pool_with_switches": example(spread(1, 4, 4, 2),
+                                      call=lambda x: ops.max_pool_with_switches(x, 2)[0]),
     "unpool": example(normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2),
                       call=lambda u, scores: ops.unpool(u,
                                                         ops.max_pool_with_switches(scores, 2)[1])),

@@ -25,24 +25,30 @@ UNTOLD = ("json", "quiet", "output", "device", "resume", "like", "preview", "sta
 
 def main(arguments=None):
     options = _options(arguments)
-    settings = dict(size=options.size, steps=options.steps, scales=options.scales, optimizer=options.optimizer,
+    settings = dict(size=options.size, steps=options.steps, scales=options.scales,
+                    optimizer=options.optimizer,
                     look=options.look, content_weight=options.alpha, style_weight=options.beta,
                     variation_weight=options.tv_weight, content_layers=options.content_layers,
-                    style_layers=options.style_layers, content_layer_weights=options.content_layer_weights,
-                    style_layer_weights=options.style_layer_weights, style_scale=options.style_scale,
-                    style_blend_weights=options.blend, guide=options.guide, colors=options.colors, init=options.init,
-                    noise_ratio=options.noise_ratio, learning_rate=options.learning_rate, margin=options.margin,
+                    style_layers=options.style_layers,
+                    content_layer_weights=options.content_layer_weights,
+                    style_layer_weights=options.style_layer_weights,
+                    style_scale=options.style_scale,
+                    style_blend_weights=options.blend, guide=options.guide, colors=options.colors,
+                    init=options.init,
+                    noise_ratio=options.noise_ratio, learning_rate=options.learning_rate,
+                    margin=options.margin,
                     seed=options.seed)
     style.Settings(**settings).check_styles(len(options.style), options.mask, options.style_mask)
     state = None if options.resume is None else style.load_state(options.resume)
     start(options)
-    pyplot = _pyplot()                                          # before the work, as it may not be installed
+    pyplot = _pyplot()  # before the work, as it may not be installed
     content, paintings = load_image(options.content), [load_image(path) for path in options.style]
     pictures = dict(masks=options.mask, style_masks=options.style_mask)
     net = md.models.vgg19(options.weights, options.pooling)
     if options.preview:
         return _preview(options, settings, content, paintings, pictures, net)
-    watch, bar, snapshots = Stopwatch(), progress(options.steps, "style transfer", options.quiet), _Snapshots(options)
+    watch, bar, snapshots = Stopwatch(), progress(options.steps, "style transfer",
+                                                  options.quiet), _Snapshots(options)
     used = _settings_of(options)
     page = Page(options.output / "progress.html", used, f"{options.content.stem} + "
                 + ", ".join(path.stem for path in options.style), options.steps)
@@ -55,7 +61,8 @@ def main(arguments=None):
         page.show(step)
 
     try:
-        result = style.transfer(content, paintings, net=net, callback=follow, resume=state, **pictures, **settings)
+        result = style.transfer(content, paintings, net=net, callback=follow, resume=state,
+                                **pictures, **settings)
     finally:
         bar.close()
     if not result.history:
@@ -68,21 +75,26 @@ def main(arguments=None):
     save_image(options.output / "strip.png", snapshots.strip(content, paintings[0], result.image))
     _plot_costs(pyplot, result.history, options, options.output / "costs.png")
     last = result.history[-1]["size"]
-    best = min((costs for costs in result.history if costs["size"] == last), key=lambda costs: costs["J"])
+    best = min((costs for costs in result.history if costs["size"] == last),
+               key=lambda costs: costs["J"])
     said = (("interrupted; the best picture so far: " if result.interrupted else "")
-            + f"J {best['J']:.4g} = {best['content_weight']:.4g} × J_content {best['J_content']:.4g} + "
+            + f"J {best['J']:.4g} = {best['content_weight']:.4g} × J_content "
+              f"{best['J_content']:.4g} + "
             f"{1 if options.beta is None else options.beta:g} × J_style {best['J_style']:.4g}"
-            + (f" + {options.tv_weight:g} × J_variation {best['J_variation']:.4g}" if options.tv_weight else "")
+            + (f" + {options.tv_weight:g} × J_variation {best['J_variation']:.4g}"
+               if options.tv_weight else "")
             + f" at {last} pixels, {len(result.history)} evaluations in {watch.seconds:.0f} s")
     page.finish(result.image, said)
     write_json(options.json, {**best, "evaluations": len(result.history), "seconds": watch.seconds,
                               "interrupted": result.interrupted, "height": result.image.shape[0],
-                              "width": result.image.shape[1], "stretched": result.stretched, "settings": used,
+                              "width": result.image.shape[1], "stretched": result.stretched,
+                              "settings": used,
                               "history": result.history})
     if not options.quiet:
         print(said)
         if result.stretched:
-            print(f"{result.stretched:.1%} of the painting's pixels, recoloured, were clipped to 0..255")
+            print(f"{result.stretched:.1%} of the painting's pixels, recoloured, were clipped to "
+                  "0..255")
         for name in (_name(options), "strip.png", "costs.png", "progress.html"):
             print(options.output / name)
         if result.interrupted:
@@ -95,14 +107,16 @@ def _name(options):
 
 def _save(options, result, told):
     """The picture, and in a PNG the settings that repeat it."""
-    save_image(options.output / _name(options), result.picture if options.depth == 16 else result.image,
+    save_image(options.output / _name(options),
+               result.picture if options.depth == 16 else result.image,
                metadata=told if options.format == "png" else None, depth=options.depth)
 
 
 def _preview(options, settings, content, paintings, pictures, net):
     """A grid of small pictures, of presets and style scales, to choose from."""
     kept = {name: value for name, value in (settings | pictures).items()
-            if name not in ("look", "content_weight", "style_weight", "style_scale", "size", "steps", "margin")}
+            if name not in ("look", "content_weight", "style_weight", "style_scale", "size",
+                            "steps", "margin")}
     steps = min(options.steps, 60)
     bar = progress(9 * steps, "preview", options.quiet)
     grid = style.preview(content, paintings, net=net, size=min(options.size, 192), steps=steps,
@@ -128,13 +142,15 @@ def _plain(value):
 
 
 def _parser():
-    parser = Parser("style_transfer", "Repaint a photograph in the style of a painting, pixel by pixel.")
+    parser = Parser("style_transfer",
+                    "Repaint a photograph in the style of a painting, pixel by pixel.")
     add = parser.add_argument
     add("--content", type=Path, default=IMAGES / "chelsea.jpg", help="the photograph")
     add("--style", type=Path, action="append", default=None, metavar="PAINTING",
         help=f"the painting (default: {PAINTING.name}); several: each with its --mask, or blended")
     add("--mask", type=Path, action="append", default=None, metavar="PICTURE",
-        help="where the style is painted: white in a picture like the photograph; one for each --style, in order")
+        help="where the style is painted: white in a picture like the photograph; one for each "
+             "--style, in order")
     add("--style-mask", type=Path, action="append", default=None, metavar="PICTURE",
         help="where in the painting its style is taken from; one for each --style")
     add("--guide", choices=["simple", "inside"], default="simple",
@@ -144,41 +160,55 @@ def _parser():
     add("--size", type=int, default=256, help="pixels of the longer side")
     add("--steps", type=int, default=150, help="evaluations of the cost and its gradient, in all")
     add("--scales", type=int, default=None, metavar="N",
-        help="sizes to paint at, each √2 times the last (default: all from 128 pixels on); 1 paints at once")
+        help="sizes to paint at, each √2 times the last (default: all from 128 pixels on); 1 "
+             "paints at once")
     add("--optimizer", choices=["lbfgs", "adam", "gradient_descent"], default=None,
         help="how the pixels move (default: lbfgs, above 1.5 million pixels adam)")
-    add("--learning-rate", type=float, default=None, help="pixel values per step, for adam and gradient_descent")
-    add("--init", choices=["content", "noise", "mix"], default="content", help="where the picture starts")
+    add("--learning-rate", type=float, default=None,
+        help="pixel values per step, for adam and gradient_descent")
+    add("--init", choices=["content", "noise", "mix"], default="content",
+        help="where the picture starts")
     add("--noise-ratio", type=float, default=None, help="share of noise with --init mix")
     add("--look", default=None, type=_look,
-        help="light, balanced or strong, or the content's share of the gradient, 0 to 1 (default: balanced)")
+        help="light, balanced or strong, or the content's share of the gradient, 0 to 1 (default: "
+             "balanced)")
     add("--alpha", type=float, default=None, help="instead of --look: weight of the content cost")
     add("--beta", type=float, default=None, help="instead of --look: weight of the style cost")
     add("--tv-weight", type=float, default=0.0, help="weight of the total variation")
-    add("--style-scale", type=float, default=1.0, help="size of the painting in parts of --size: larger strokes")
+    add("--style-scale", type=float, default=1.0,
+        help="size of the painting in parts of --size: larger strokes")
     add("--colors", choices=["content", "luminance", "match", "cholesky"], default=None,
-        help="content, luminance: the photograph's colours; match, cholesky: the painting recoloured first")
+        help="content, luminance: the photograph's colours; match, cholesky: the painting "
+             "recoloured first")
     add("--margin", type=int, default=None, metavar="PIXELS",
         help="painted around the picture and cut off (default: 8, with --scales 1 none)")
-    add("--content-layer", "--content-layers", dest="content_layers", nargs="+", default=CONTENT_LAYERS, metavar="LAYER",
+    add("--content-layer", "--content-layers", dest="content_layers", nargs="+",
+        default=CONTENT_LAYERS, metavar="LAYER",
         choices=layer_names("vgg19"),
         help="layers whose activations are the content")
-    add("--style-layer", "--style-layers", dest="style_layers", nargs="+", default=STYLE_LAYERS, metavar="LAYER",
+    add("--style-layer", "--style-layers", dest="style_layers", nargs="+", default=STYLE_LAYERS,
+        metavar="LAYER",
         choices=layer_names("vgg19"),
         help="layers whose Gram matrices are the style")
     for kind in ("content", "style"):
         add(f"--{kind}-layer-weights", nargs="+", type=float, default=None, metavar="λ",
             help=f"one for each {kind} layer, adding up to 1 (default: equal)")
     add("--pooling", choices=["average", "max"], default="average", help="of the network")
-    add("--weights", default="vgg19", metavar="FILE", help="vgg19, fetched once, or a file of VGG-19's weights")
+    add("--weights", default="vgg19", metavar="FILE",
+        help="vgg19, fetched once, or a file of VGG-19's weights")
     add("--format", choices=["png", "tif"], default="png", help="of the picture")
     add("--depth", type=int, choices=[8, 16], default=8, help="bits of a colour in the picture")
-    add("--save-every", type=int, default=0, metavar="N", help="also write the picture after every N evaluations")
-    add("--state-every", type=int, default=25, metavar="N", help="write state.npz after every N evaluations; 0: never")
-    add("--resume", type=Path, default=None, metavar="STATE.NPZ", help="go on with a run, with the same options")
+    add("--save-every", type=int, default=0, metavar="N",
+        help="also write the picture after every N evaluations")
+    add("--state-every", type=int, default=25, metavar="N",
+        help="write state.npz after every N evaluations; 0: never")
+    add("--resume", type=Path, default=None, metavar="STATE.NPZ",
+        help="go on with a run, with the same options")
     add("--like", type=Path, default=None, metavar="PICTURE.PNG",
-        help="take all settings from a picture that this program wrote; what else is given counts more")
-    add("--preview", action="store_true", help="only a grid of small pictures: --look by --style-scale")
+        help="take all settings from a picture that this program wrote; what else is given counts "
+             "more")
+    add("--preview", action="store_true",
+        help="only a grid of small pictures: --look by --style-scale")
     return parser
 
 
@@ -189,17 +219,22 @@ def _options(arguments):
         parser.set_defaults(**_like(parser, options.like))
         options = parser.parse_args(arguments)
     options.style = [PAINTING] if options.style is None else options.style
-    if options.learning_rate is not None and (options.optimizer in (None, "lbfgs") or not options.learning_rate > 0):
-        parser.error(f"--learning-rate must be positive, and is for adam and gradient_descent, got {options.learning_rate} "
+    if options.learning_rate is not None and (options.optimizer in (None, "lbfgs")
+                                              or not options.learning_rate > 0):
+        parser.error("--learning-rate must be positive, and is for adam and gradient_descent, got "
+                     f"{options.learning_rate} "
                      f"with {options.optimizer or 'lbfgs'}")
     for name in ("save_every", "state_every"):
         if getattr(options, name) < 0:
-            parser.error(f"--{name.replace('_', '-')} must not be negative, got {getattr(options, name)}")
+            parser.error(f"--{name.replace('_', '-')} must not be negative, got "
+                         f"{getattr(options, name)}")
     for kind in ("content", "style"):
-        layers, weights = getattr(options, f"{kind}_layers"), getattr(options, f"{kind}_layer_weights")
+        layers, weights = getattr(options, f"{kind}_layers"), getattr(options,
+                                                                      f"{kind}_layer_weights")
         if isinstance(weights, list):
             if len(weights) != len(layers):
-                parser.error(f"--{kind}-layer-weights needs one number for each of the {len(layers)} {kind} layers, got "
+                parser.error(f"--{kind}-layer-weights needs one number for each of the "
+                             f"{len(layers)} {kind} layers, got "
                              f"{len(weights)}")
             setattr(options, f"{kind}_layer_weights", dict(zip(layers, weights)))
     return options
@@ -212,13 +247,15 @@ def _like(parser, path):
         raise ValueError(f"--like {path}: it has no settings of style transfer in it")
     known = {action.dest: action for action in parser._actions}
     try:
-        settings = {name: value for name, value in json.loads(text).items() if name in known and name not in UNTOLD}
+        settings = {name: value for name, value in json.loads(text).items() if name in known
+                    and name not in UNTOLD}
     except (ValueError, AttributeError):
         raise ValueError(f"--like {path}: its settings are damaged") from None
     for name in ("content", "style", "mask", "style_mask"):
         value = settings.get(name)
         if value is not None:
-            settings[name] = [Path(entry) for entry in value] if isinstance(value, list) else Path(value)
+            settings[name] = [Path(entry)
+                              for entry in value] if isinstance(value, list) else Path(value)
     return settings
 
 
@@ -228,7 +265,8 @@ def _look(text):
         return float(text)
     except ValueError:
         if text not in style.PRESETS:
-            raise argparse.ArgumentTypeError(f"must be {', '.join(style.PRESETS)} or a number, got {text}") from None
+            raise argparse.ArgumentTypeError(f"must be {', '.join(style.PRESETS)} or a number, got "
+                                             f"{text}") from None
         return text
 
 
@@ -255,7 +293,8 @@ class _Snapshots:
             style.save_state(self.options.output / "state.npz", self.last.state)
 
     def strip(self, content, painting, final):
-        """Content, the way to the result, the result, and the style, side by side with white between."""
+        """Content, the way to the result, the result, and the style, side by side with white
+        between."""
         import numpy as np
         height = final.shape[0]
         painting = resize(painting, (height, round(painting.shape[1] * height / painting.shape[0])))
@@ -275,20 +314,24 @@ def _pyplot():
 
 
 def _plot_costs(pyplot, history, options, path):
-    """The weighted costs against the evaluations, on a logarithmic axis; dotted lines where the picture grows."""
+    """The weighted costs against the evaluations, on a logarithmic axis; dotted lines where the
+    picture grows."""
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     numbers, beta = range(1, len(history) + 1), 1.0 if options.beta is None else options.beta
     axes.semilogy(numbers, [costs["J"] for costs in history], label="J", color="black", linewidth=2)
-    for label, parts in (("α J_content", [costs["content_weight"] * costs["J_content"] for costs in history]),
+    for label, parts in (("α J_content",
+                          [costs["content_weight"] * costs["J_content"] for costs in history]),
                          (f"β J_style  ({beta:g})", [beta * costs["J_style"] for costs in history]),
                          (f"γ J_variation  ({options.tv_weight:g})",
                           [options.tv_weight * costs["J_variation"] for costs in history])):
         if any(parts):
-            axes.semilogy(numbers, [part or float("nan") for part in parts], label=label)  # 0 has no logarithm
+            # 0 has no logarithm
+            axes.semilogy(numbers, [part or float("nan") for part in parts], label=label)
     for i in range(1, len(history)):
         if history[i]["size"] != history[i - 1]["size"]:
             axes.axvline(i + 0.5, color="grey", linestyle=":", linewidth=1)
-            axes.text(i + 0.7, 0.02, f"{history[i]['size']} pixels", transform=axes.get_xaxis_transform(),
+            axes.text(i + 0.7, 0.02, f"{history[i]['size']} pixels",
+                      transform=axes.get_xaxis_transform(),
                       color="grey", fontsize=8)
     axes.set_xlabel("evaluation of J and its gradient")
     axes.xaxis.get_major_locator().set_params(integer=True)

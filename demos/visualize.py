@@ -1,19 +1,25 @@
-"""What do deep ConvNets learn?  The nine patches that make a unit most active, what in them did, and what it looks for.
+"""What do deep ConvNets learn?  The nine patches that make a unit most active, what in them did,
+and what it looks for.
 
     python -m demos.visualize                     layers 1 to 5 of VGG-19, on some 700 photographs
     python -m demos.visualize --quick             on twenty photographs
     python -m demos.visualize --data FOLDER       on pictures of your own
 
-    python -m demos.visualize patches --layer relu3_1 --units 7 12 --data FOLDER --json FILE     the patches alone
+    python -m demos.visualize patches --layer relu3_1 --units 7 12 --data FOLDER --json FILE
+        the patches alone
     python -m demos.visualize units   --layer relu4_1 --units 3 17 40       a sheet of chosen units
-    python -m demos.visualize dream   --layer relu5_1 --units 5             synthetic pictures, one file each
+    python -m demos.visualize dream   --layer relu5_1 --units 5
+        synthetic pictures, one file each
 
-    --model vgg19, face128, or a file: of VGG's weights, or what demos.faces and demos.one_shot have trained
+    --model vgg19, face128, or a file: of VGG's weights, or what demos.faces and demos.one_shot have
+    trained
 
-Exit codes: 0; 1, some pictures of --data were left out, each is named on stderr, and the rest was used; 2, a mistake.
+Exit codes: 0; 1, some pictures of --data were left out, each is named on stderr, and the rest was
+used; 2, a mistake.
 
-The first run looks at all photographs once, for all units of the layers, and keeps a table of the strongest places in the
-cache; later ones start from there.  Ctrl-C keeps what was found; the same command goes on.
+The first run looks at all photographs once, for all units of the layers, and keeps a table of the
+strongest places in the cache; later ones start from there.  Ctrl-C keeps what was found; the same
+command goes on.
 """
 from pathlib import Path
 import sys
@@ -44,14 +50,18 @@ def main(arguments=None):
     for layer in layers:
         subject.check(layer, options.units or [], windowed=options.command != "dream")
     watch = Stopwatch()
-    figures = {"patches": _patches, "units": _sheet, "dream": _dream, None: _everything}[options.command](
+    figures = {"patches": _patches, "units": _sheet, "dream": _dream,
+               None: _everything}[options.command](
         subject, layers, options)
-    write_json(options.json, {**figures, "model": options.model, "seed": options.seed, "seconds": watch.seconds})
+    write_json(options.json,
+               {**figures, "model": options.model, "seed": options.seed, "seconds": watch.seconds})
     skipped = figures.get("skipped", [])
     if skipped:
-        named = skipped if options.data else skipped[:1]        # of our own photographs some are small, and that is known
+        # of our own photographs some are small, and that is known
+        named = skipped if options.data else skipped[:1]
         print(*(f"left out: {line}" for line in named), f"left out: {len(skipped):,} of "
-              f"{len(subject.names):,} pictures (for a layer, or for all); the rest was used", sep="\n", file=sys.stderr)
+              f"{len(subject.names):,} pictures (for a layer, or for all); the rest was used",
+              sep="\n", file=sys.stderr)
         return 1 if options.data else None
 
 
@@ -61,16 +71,21 @@ def _options(arguments):
     parser.set_defaults(output=Path("output") / "visualize", command=command)
     add = parser.add_argument
     add("--model", default="vgg19", metavar="NAME|FILE", help="the network")
-    add("--data", type=Path, metavar="FOLDER", help="of pictures (default: photographs, portraits or drawn characters)")
+    add("--data", type=Path, metavar="FOLDER",
+        help="of pictures (default: photographs, portraits or drawn characters)")
     add("--quick", action="store_true", help="twenty pictures")
-    add("--layer", nargs="+", metavar="NAME", help="layers, one row of the sheet for each (default: one in each of five)")
+    add("--layer", nargs="+", metavar="NAME",
+        help="layers, one row of the sheet for each (default: one in each of five)")
     add("--units", nargs="+", type=int, metavar="U",
         help="their units (default: drawn by the seed; `units` with VGG-19: chosen ones)")
     add("--count", type=above(0), default=3, metavar="N", help="units of a layer that are drawn")
-    add("--size", type=above(0), metavar="N", help="pixels to which the longer side of larger pictures is brought")
-    add("--steps", type=above(0), metavar="N", help="of the synthesis (default: by the size of its picture)")
+    add("--size", type=above(0), metavar="N",
+        help="pixels to which the longer side of larger pictures is brought")
+    add("--steps", type=above(0), metavar="N",
+        help="of the synthesis (default: by the size of its picture)")
     add("--padding", action="store_true",
-        help="sheets: also places where the unit sees padding, which is shown grey; `patches` takes all places anyway")
+        help="sheets: also places where the unit sees padding, which is shown grey; `patches` "
+             "takes all places anyway")
     options = parser.parse_args(arguments[1:] if command else arguments)
     if options.data is not None and not options.data.is_dir():
         parser.error(f"--data {options.data} is no folder")
@@ -78,7 +93,8 @@ def _options(arguments):
 
 
 def _usual_layers(subject):
-    """The layers of a sheet: VGG's first of each block; of other networks five, from the first to the last."""
+    """The layers of a sheet: VGG's first of each block; of other networks five, from the first to
+    the last."""
     if set(VGG_LAYERS) <= set(subject.fields):
         return VGG_LAYERS
     names = [name for name in subject.fields if name.startswith(("relu", "conv"))]
@@ -93,10 +109,12 @@ def _patches(subject, layers, options):
     """The strongest patches as figures, and as a sheet of each layer."""
     found = subject.top(layers, quiet=options.quiet)
     units = {layer: _units(found[layer], options) for layer in layers}
-    headings = [(_heading(subject, layer), [_shown(subject, found[layer], layer, unit) for unit in units[layer]])
+    headings = [(_heading(subject, layer),
+                 [_shown(subject, found[layer], layer, unit) for unit in units[layer]])
                 for layer in layers if len(units[layer]) <= 64]     # of more, the figures alone
     if headings:
-        _save(options, "patches.png", visualize.draw_sheet(_title(subject, found, "patches | deconvnet"), headings))
+        _save(options, "patches.png",
+              visualize.draw_sheet(_title(subject, found, "patches | deconvnet"), headings))
     figures = [_figures(found[layer], layer, unit) for layer in layers for unit in units[layer]]
     return {"units": figures, "pictures": found[layers[0]].pictures,
             "skipped": _skipped(found)}
@@ -106,7 +124,8 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
     """Patches | deconvnet | synthetic picture of units of each layer."""
     found = subject.top(layers, inside=not options.padding, quiet=options.quiet)
     chosen = chosen and options.units is None and subject.name == "vgg19"
-    units = {layer: CHOSEN[layer] if chosen and layer in CHOSEN else _units(found[layer], options, options.count)
+    units = {layer: CHOSEN[layer] if chosen and layer in CHOSEN
+             else _units(found[layer], options, options.count)
              for layer in layers}
     how = "chosen units" if chosen or options.units else f"units drawn by seed {options.seed}"
     headings, figures = [], []
@@ -120,7 +139,8 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
                 blocks.append(shown._replace(synthetic=picture, strength=strength))
                 best = shown.patches[0].activation
                 figures.append(_figures(found[layer], layer, unit) | {
-                    "synthetic": strength, "ratio": strength / best if best > 0 else None, "synthesis_seconds": seconds,
+                    "synthetic": strength, "ratio": strength / best if best > 0 else None,
+                    "synthesis_seconds": seconds,
                     "seconds": watch.seconds})
                 bar.update()
             headings.append((_heading(subject, layer), blocks))
@@ -129,10 +149,13 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
     ratios = [one["ratio"] for one in figures if one["ratio"] is not None]
     beaten = float(np.mean([ratio >= 1 for ratio in ratios])) if ratios else None
     if not options.quiet and ratios:
-        print(f"synthetic pictures against the best real patch: {beaten:.0%} of {len(ratios)} units at least as active, "
-              f"median {np.median(ratios):.2f} times, {np.mean([one['synthesis_seconds'] for one in figures]):.1f} s each")
+        print(f"synthetic pictures against the best real patch: {beaten:.0%} of {len(ratios)} "
+              "units at least as active, "
+              f"median {np.median(ratios):.2f} times, "
+              f"{np.mean([one['synthesis_seconds'] for one in figures]):.1f} s each")
     return {"units": figures, "pictures": found[layers[0]].pictures, "skipped": _skipped(found),
-            "share_at_least_real": beaten, "median_ratio": float(np.median(ratios)) if ratios else None}
+            "share_at_least_real": beaten,
+            "median_ratio": float(np.median(ratios)) if ratios else None}
 
 
 def _dream(subject, layers, options):
@@ -145,9 +168,11 @@ def _dream(subject, layers, options):
         for unit in units:
             picture, strength, seconds = _synthetic(subject, layer, unit, options)
             rows[-1][1].append((f"unit {unit}: {strength:.4g}", picture))
-            figures.append({"layer": layer, "unit": unit, "synthetic": strength, "synthesis_seconds": seconds})
+            figures.append({"layer": layer, "unit": unit, "synthetic": strength,
+                            "synthesis_seconds": seconds})
             if not options.quiet:
-                print(f"{options.output}/{layer}_{unit:04}.png: activation {strength:.4g}, {seconds:.1f} s")
+                print(f"{options.output}/{layer}_{unit:04}.png: activation {strength:.4g}, "
+                      f"{seconds:.1f} s")
     _save(options, "dream.png", visualize.draw_rows(
         f"{Path(subject.name).name}: what units look for, and how active they are", rows))
     return {"units": figures}
@@ -163,10 +188,12 @@ def _everything(subject, layers, options):
 
 
 def _honesty(subject, layer, after, options):
-    """A sheet: the strongest patches of three units, brought back by the network and by the same with its upper layers
-    drawn anew; with the deconvnet the two look alike, with the gradient they do not."""
+    """A sheet: the strongest patches of three units, brought back by the network and by the same
+    with its upper layers drawn anew; with the deconvnet the two look alike, with the gradient they
+    do not."""
     found = subject.top([layer], inside=not options.padding, quiet=options.quiet)[layer]
-    before = layer.replace("relu", "conv")              # a ReLU that is shut in the other network would hide all
+    # a ReLU that is shut in the other network would hide all
+    before = layer.replace("relu", "conv")
     before = before if before in subject.net else layer
     other, rows, figures = visualize.drawn_anew(subject.net, after, options.seed), [], []
     for unit in _units(found, options, options.count):
@@ -174,17 +201,22 @@ def _honesty(subject, layer, after, options):
         picture = subject.read(patch.name)
         shown = [(f"what it sees: {Path(patch.name).stem}", patch.shown(picture, visualize.GREY))]
         for rule in "deconvnet", "guided", "gradient":
-            trained, redrawn, rank = visualize.compare(subject.net, other, patch, picture, before, unit, rule)
-            shown += [(rule, visualize.contrast(trained)), (f"drawn anew: {rank:.2f}", visualize.contrast(redrawn))]
-            figures.append({"layer": layer, "unit": unit, "rule": rule, "after": after, "rank_correlation": rank})
+            trained, redrawn, rank = visualize.compare(subject.net, other, patch, picture, before,
+                                                       unit, rule)
+            shown += [(rule, visualize.contrast(trained)),
+                      (f"drawn anew: {rank:.2f}", visualize.contrast(redrawn))]
+            figures.append({"layer": layer, "unit": unit, "rule": rule, "after": after,
+                            "rank_correlation": rank})
         rows.append((f"unit {unit}", shown))
     _save(options, "drawn_anew.png", visualize.draw_rows(
-        f"{layer}: three ways back, each beside the same with all layers behind {after} drawn anew, and their rank "
+        f"{layer}: three ways back, each beside the same with all layers behind {after} drawn "
+        "anew, and their rank "
         "correlation", rows))
     if not options.quiet:
         for rule in "deconvnet", "guided", "gradient":
             ranks = [one["rank_correlation"] for one in figures if one["rule"] == rule]
-            print(f"all layers behind {after} drawn anew: rank correlation of the projections by {rule}: "
+            print(f"all layers behind {after} drawn anew: rank correlation of the projections by "
+                  f"{rule}: "
                   + ", ".join(f"{rank:.2f}" for rank in ranks))
     return figures
 
@@ -197,7 +229,8 @@ def _units(found, options, count=None):
         return options.units
     if count is None:
         return list(found.patches)
-    active = [unit for unit, patches in found.patches.items() if patches[-1].activation > 0] or list(found.patches)
+    active = [unit for unit, patches in found.patches.items()
+              if patches[-1].activation > 0] or list(found.patches)
     return sorted(np.random.default_rng(options.seed).permutation(active)[:count].tolist())
 
 
@@ -207,7 +240,8 @@ def _synthetic(subject, layer, unit, options):
     seen = np.max(field.size) if field is not None else LARGEST
     size = subject.fixed or int(min(LARGEST, SMALLEST + seen))
     steps, rate = (100, 0.1) if size < 100 else (48, 0.05)
-    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or steps, learning_rate=rate,
+    picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or steps,
+                                   learning_rate=rate,
                                    channels=subject.channels, rng=options.seed)
     path, seconds = options.output / f"{layer}_{unit:04}.png", watch.seconds
     save_image(path, picture)
@@ -220,16 +254,19 @@ def _shown(subject, found, layer, unit):
     patches = found.patches[unit]
     pictures = [subject.read(patch.name) for patch in patches]
     return visualize.Shown(
-        unit, patches, [patch.shown(picture, visualize.GREY) for patch, picture in zip(patches, pictures)],
+        unit, patches,
+        [patch.shown(picture, visualize.GREY) for patch, picture in zip(patches, pictures)],
         [visualize.patch_projection(subject.net, patch, picture, layer, unit)
          for patch, picture in zip(patches, pictures)], None, None)
 
 
 def _figures(found, layer, unit):
-    """A unit's patches as --json has them; row and column: of the unit in the layer's output; box: [[top, bottom], [left,
-    right]] in pixels, the second of each not in it; what is below 0 or beyond the picture is padding."""
+    """A unit's patches as --json has them; row and column: of the unit in the layer's output; box:
+    [[top, bottom], [left, right]] in pixels, the second of each not in it; what is below 0 or
+    beyond the picture is padding."""
     return {"layer": layer, "unit": unit, "patches": [
-        {"activation": patch.activation, "picture": patch.name, "row": patch.position[0], "column": patch.position[1],
+        {"activation": patch.activation, "picture": patch.name, "row": patch.position[0],
+         "column": patch.position[1],
          "box": patch.box} for patch in found.patches[unit]]}
 
 

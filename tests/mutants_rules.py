@@ -26,7 +26,8 @@ def doubled_by(rule):
 
 
 def refused_by_name(rule, kind):
-    """The check that what is no rule, or gives no cotangent, is an error that names the operation."""
+    """The check that what is no rule, or gives no cotangent, is an error that names the
+    operation."""
     def check(seed):
         def double(x):
             return md.record(2 * x.data, (x, rule))
@@ -57,31 +58,42 @@ def pickled_leaves_are_leaves_here(seed):
     assert md.grad(total, w)[0].item() == 10
 
 
-broken("rules are told apart by counting parameters", doubled_by(lambda gy, k=2: gy * k), engine.record,
+broken("rules are told apart by counting parameters", doubled_by(lambda gy, k=2: gy * k),
+       engine.record,
        ("kept.append((node, rule))",
-        "rule = with_output(rule) if rule.__code__.co_argcount == 2 else rule; kept.append((node, rule))"))
+        "rule = with_output(rule) if rule.__code__.co_argcount == 2 else rule; kept.append((node, "
+        "rule))"))
 
-broken("partials are no rules", doubled_by(functools.partial(lambda k, gy: k * gy, 2)), engine._wants_output,
-       ("if not callable(rule.rule if type(rule) is with_output else rule):", "if type(rule) is not with_output:"))
+broken("partials are no rules", doubled_by(functools.partial(lambda k, gy: k * gy, 2)),
+       engine._wants_output,
+       ("if not callable(rule.rule if type(rule) is with_output else rule):",
+        "if type(rule) is not with_output:"))
 
-broken("an array is taken for a cotangent", refused_by_name(lambda gy: 2 * gy.data, TypeError), engine._fitted,
-       ("raise rule_errors.bad_cotangent(rule, gx, parent.shape)\n    if gx.shape", "gx = constant(gx)\n    if gx.shape"))
+broken("an array is taken for a cotangent", refused_by_name(lambda gy: 2 * gy.data, TypeError),
+       engine._fitted,
+       ("raise rule_errors.bad_cotangent(rule, gx, parent.shape)\n    if gx.shape",
+        "gx = constant(gx)\n    if gx.shape"))
 
-broken("None is taken for a cotangent of zeros", refused_by_name(lambda gy: None, TypeError), engine._fitted,
+broken("None is taken for a cotangent of zeros", refused_by_name(lambda gy: None, TypeError),
+       engine._fitted,
        ("raise rule_errors.bad_cotangent(rule, gx, parent.shape)\n    if gx.shape",
         "gx = constant(0.0 * backend.CPU.module.ones(parent.shape))\n    if gx.shape"))
 
-broken("a cotangent of another shape is stretched", refused_by_name(lambda gy: gy[:1] * 2, ValueError), engine._fitted,
+broken("a cotangent of another shape is stretched",
+       refused_by_name(lambda gy: gy[:1] * 2, ValueError), engine._fitted,
        ("raise rule_errors.bad_cotangent(rule, gx, parent.shape) from None",
         "gx = gx + constant(backend.CPU.module.zeros(parent.shape))"))
 
-broken("what cannot be called is found out late", refused_by_name(2.0, TypeError), engine._wants_output,
+broken("what cannot be called is found out late", refused_by_name(2.0, TypeError),
+       engine._wants_output,
        ("raise TypeError", "pass"))
 
-broken("a rule of other parameters is Python's business", refused_by_name(lambda gy, y: gy * y, TypeError),
+broken("a rule of other parameters is Python's business",
+       refused_by_name(lambda gy, y: gy * y, TypeError),
        rule_errors.of_call, ("return TypeError", "return error or TypeError"))
 
-broken("cotangents of a shared rule change places", on_programs(graphs.reverse_agrees_with_forward), engine._share,
+broken("cotangents of a shared rule change places", on_programs(graphs.reverse_agrees_with_forward),
+       engine._share,
        ("zip(parents, cotangents)", "zip(parents, cotangents[::-1])"))
 
 broken("a shared rule forgets what has arrived",
@@ -92,17 +104,21 @@ broken("broadcasting is not undone for a shared rule",
        crashes_count(on_programs(graphs.gradients_have_the_form_of_their_inputs)), engine._share,
        ("_fitted(gx, parent, rule)", "gx"))
 
-broken("shared rules lead nowhere", crashes_count(on_programs(graphs.rules_on_the_way_are_called_once)),
+broken("shared rules lead nowhere",
+       crashes_count(on_programs(graphs.rules_on_the_way_are_called_once)),
        engine._leading_to,
        ("any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))",
         "any(type(parents) is not tuple and parents in leading"))
 
-broken("a rule of one operand sees later values", on_programs(graphs.rules_see_the_values_that_were_used),
+broken("a rule of one operand sees later values",
+       on_programs(graphs.rules_see_the_values_that_were_used),
        operands.operand, ("return _double(operation, x, argument)", "return x"))
 
-broken("a rule of two operands sees later values", on_programs(graphs.rules_see_the_values_that_were_used),
+broken("a rule of two operands sees later values",
+       on_programs(graphs.rules_see_the_values_that_were_used),
        operands.operands, ("a = _double(operation, a, arguments[0])", "pass"),
        ("b = _double(operation, b, arguments[1])", "pass"))
 
-broken("a Node's number travels to another process", crashes_count(pickled_leaves_are_leaves_here), arraylike._rebuilt,
+broken("a Node's number travels to another process", crashes_count(pickled_leaves_are_leaves_here),
+       arraylike._rebuilt,
        ("if gradient is not None:", "made.node.number = 10 ** 9\n    if gradient is not None:"))

@@ -1,5 +1,6 @@
-"""More of the catalogue (`mutants.py`): gradients that are wrong at an edge, in one call out of two, in the tenth digit, or
-only when they are differentiated again; and some that are wrong on purpose in the literature."""
+"""More of the catalogue (`mutants.py`): gradients that are wrong at an edge, in one call out of
+two, in the tenth digit, or only when they are differentiated again; and some that are wrong on
+purpose in the literature."""
 import weakref
 
 from cases import away, integers, normal, positive
@@ -15,7 +16,8 @@ from minidl.testing import gradcheck
 # --- ties and edges
 
 def along_a_smooth_direction(f, seed, mode):
-    """A maximum has a kink at a tie, but not if all entries move together: max(x + t) = t + max x."""
+    """A maximum has a kink at a tie, but not if all entries move together: max(x + t) = t + max
+    x."""
     rng = np.random.default_rng(seed)
     tied = rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0])
     gradcheck(lambda t: f(t + tied), rng.normal(), mode=mode, seed=seed)
@@ -38,22 +40,26 @@ def tie_goes_to_the_last(x):
 @wrong(lambda x: ops.square(ops.norm(x, -1)), lambda rng: rng.normal(size=(3, 4)) * [[1], [0], [1]])
 def norm_divides_zero_by_zero(x):
     def norm(x):
-        return record((x.data ** 2).sum(-1, keepdims=True) ** 0.5, (x, with_output(lambda gy, y: gy * x / y)))
+        return record((x.data ** 2).sum(-1, keepdims=True) ** 0.5,
+                      (x, with_output(lambda gy, y: gy * x / y)))
     return ops.square(norm(x))
 
 odd = np.arange(6) % 2 == 1
 
-@wrong(lambda c, x: ops.where(c, ops.sqrt(ops.where(c, x, 1)), 0), lambda rng: odd, lambda rng: positive(6)(rng) * odd,
+@wrong(lambda c, x: ops.where(c, ops.sqrt(ops.where(c, x, 1)), 0), lambda rng: odd,
+       lambda rng: positive(6)(rng) * odd,
        blame="x")
 def branch_not_taken_leaks_nan(c, x):
-    return record(np.where(c.data, x.data, 0) ** 0.5, (x, lambda gy: gy * c.astype(float) / (2 * ops.sqrt(x))))
+    return record(np.where(c.data, x.data, 0) ** 0.5,
+                  (x, lambda gy: gy * c.astype(float) / (2 * ops.sqrt(x))))
 
 
 # --- right only sometimes
 
 @wrong(ops.exp, lambda rng: rng.normal(size=(4, 3)).T)
 def right_only_for_contiguous_input(x):
-    return record(np.exp(x.data), (x, lambda gy: gy * np.exp(x.data.ravel("K")).reshape(x.shape)))    # "K": as in memory
+    # "K": as in memory
+    return record(np.exp(x.data), (x, lambda gy: gy * np.exp(x.data.ravel("K")).reshape(x.shape)))
 
 @wrong(ops.exp, normal(4, 3))
 def right_only_row_after_row(x):
@@ -89,17 +95,21 @@ def right_only_for_a_stack_of_matrices(a, b):
         return whole if b.ndim == 3 else whole[0]
     return record(a.data @ b.data, (a, lambda gy: gy @ ops.swapaxes(b, -1, -2)), (b, rule))
 
-@wrong(lambda x, labels: ops.mean(ops.logsumexp(x, 1) - ops.take_along_axis(x, labels.reshape(-1, 1), 1).reshape(-1)),
+@wrong(lambda x, labels: ops.mean(ops.logsumexp(x, 1)
+                                  - ops.take_along_axis(x, labels.reshape(-1, 1), 1).reshape(-1)),
        normal(4, 3), integers(3, 4))
 def right_only_for_a_batch_of_one(x, labels):
     value = (ops.logsumexp(x, 1) - x[np.arange(len(x)), labels]).data.mean()
-    return record(value, (x, lambda gy: gy * (ops.softmax(x) - ops.one_hot(labels, 3, float))))       # no 1 / N
+    # no 1 / N
+    return record(value, (x, lambda gy: gy * (ops.softmax(x) - ops.one_hot(labels, 3, float))))
 
 @wrong(ops.exp, normal(20, 2))
 def last_incomplete_block_forgotten(x):
     """Works in blocks of 8 rows: right for 8, 16, 24, …"""
     whole = len(x) // 8 * 8
-    return record(np.exp(x.data), (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0))))))
+    return record(np.exp(x.data),
+                  (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole],
+                                                        ((0, len(x) - whole), (0, 0))))))
 
 def twice(f, seed, mode):
     for x in np.random.default_rng(seed).normal(size=(2, 3, 4)):
@@ -166,7 +176,8 @@ def input_changed_by_the_operation(x):
 
 @wrong(ops.exp, normal(3, 4))
 def value_in_single_precision(x):
-    return record(np.exp(x.data.astype("float32")).astype(float), (x, with_output(lambda gy, y: gy * y)))
+    return record(np.exp(x.data.astype("float32")).astype(float),
+                  (x, with_output(lambda gy, y: gy * y)))
 
 @wrong(ops.exp, normal(3, 4), mode="full", method="complex")
 def gradient_in_single_precision(x):
@@ -179,7 +190,8 @@ def transpose_in_single_precision(u):
 
 
 def leaves_nothing_behind(f, seed, mode):
-    """With the garbage collector off: no reference cycle keeps the graph, and with it its arrays."""
+    """With the garbage collector off: no reference cycle keeps the graph, and with it its
+    arrays."""
     x = md.tensor(np.random.default_rng(seed).normal(size=3), requires_grad=True)
     with no_collector():
         y = f(x)
@@ -189,7 +201,8 @@ def leaves_nothing_behind(f, seed, mode):
 
 @wrong(ops.exp, check=leaves_nothing_behind, says="outlives")
 def rule_closes_over_its_output(x):
-    y = record(np.exp(x.data), (x, lambda gy: gy * y))      # y → Node → rule → y; with_output is the way
+    # y → Node → rule → y; with_output is the way
+    y = record(np.exp(x.data), (x, lambda gy: gy * y))
     return y
 
 
@@ -210,7 +223,8 @@ def operand_detached(a, b):
 @wrong(ops.softmax, normal(3, 4), order=2)
 def half_of_the_coupling_detached(x):
     return record(ops.softmax(x).data,
-                  (x, with_output(lambda gy, y: y * (gy - ops.sum(gy * y.detach(), -1, keepdims=True)))))
+                  (x, with_output(lambda gy, y: y
+                                  * (gy - ops.sum(gy * y.detach(), -1, keepdims=True)))))
 
 @wrong(ops.sin, normal(3, 4), order=2)
 def second_derivative_has_the_wrong_sign(x):
@@ -247,8 +261,10 @@ def penalty_whose_second_derivative_is_wrong(x):
 
 @wrong(ops.relu, away(12))
 def guided_backpropagation(x):
-    """Shows what excites a unit: only positive cotangents pass.  Source: Springenberg et al. 2014."""
-    return record(np.maximum(x.data, 0), (x, with_output(lambda gy, y: ops.where((y > 0).data & (gy > 0).data, gy, 0))))
+    """Shows what excites a unit: only positive cotangents pass.  Source: Springenberg et al.
+    2014."""
+    return record(np.maximum(x.data, 0),
+                  (x, with_output(lambda gy, y: ops.where((y > 0).data & (gy > 0).data, gy, 0))))
 
 @wrong(ops.sign, away(12), allow_zero=True)
 def straight_through(x):

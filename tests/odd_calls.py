@@ -47,16 +47,20 @@ def methods():
     w = md.tensor([1.0, 2.0], requires_grad=True)
     net = nn.Sequential(nn.Dense(2, 3, rng=0), nn.ReLU())
     for owner, name, arguments in [
-            (w, "to", {"device": "cpu"}), (w * w, "backward", {"gradient": [1.0, 1.0], "create_graph": False}),
-            (net, "to", {"device": "cpu"}), (net, "load_state_dict", {"state": net.state_dict(), "strict": True}),
-            (net, "part", {"after": "0", "upto": "1"}), (net, "forward", {"x": [[1.0, 2.0]], "layers": ["0"]}),
+            (w, "to", {"device": "cpu"}),
+            (w * w, "backward", {"gradient": [1.0, 1.0], "create_graph": False}),
+            (net, "to", {"device": "cpu"}),
+            (net, "load_state_dict", {"state": net.state_dict(), "strict": True}),
+            (net, "part", {"after": "0", "upto": "1"}),
+            (net, "forward", {"x": [[1.0, 2.0]], "layers": ["0"]}),
             (optim.Adam(w), "load_state_dict", {"state": optim.Adam(w).state_dict()}),
             (md, "record", {"value": w.data, "inputs": ((w, lambda gy: gy),)})]:
         yield f"{type(owner).__name__}.{name}", getattr(owner, name), arguments
 
 
 def example(thing):
-    """The arguments, by name, of the first call of it in its docstring; None where there is none."""
+    """The arguments, by name, of the first call of it in its docstring; None where there is
+    none."""
     module = sys.modules[thing.__module__]
     namespace, name = dict(vars(module)), thing.__name__
     tests = doctest.DocTestParser().get_examples(inspect.getdoc(thing) or "")
@@ -155,5 +159,6 @@ def measure(seconds=20):
 if __name__ == "__main__":
     failed, foreign, hung, changed = measure()
     print("\n".join(foreign))
-    print(f"{failed} calls fail, {100 * (1 - len(foreign) / failed):.1f} % of them in minidl's own words")
+    print(f"{failed} calls fail, {100 * (1 - len(foreign) / failed):.1f} % of them in minidl's own "
+          "words")
     print("hang:", hung, "change their arguments:", changed)

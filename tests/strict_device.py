@@ -1,24 +1,27 @@
-"""A stand-in for the GPU: an array type over NumPy that refuses what CuPy 14 refuses, so that code which would fail
-on a GPU fails on any machine.  Importing this file makes it known to minidl as the device "strict".
+"""A stand-in for the GPU: an array type over NumPy that refuses what CuPy 14 refuses, so that code
+which would fail on a GPU fails on any machine.  Importing this file makes it known to minidl as the
+device "strict".
 
 Where CuPy differs from NumPy, and so does this device:
- 1. Nothing turns into a NumPy array by itself: numpy.asarray and every function of NumPy refuse; `.get()` copies.
- 2. Operators take the device's own arrays and numbers; a NumPy array or a list beside one is a TypeError.
- 3. The library has CuPy's functions and methods only, without `where`, `initial` and other options that CuPy lacks.
- 4. Reductions give arrays of zero dimensions, which are no Python index (there is no __index__).
- 5. An integer array used as an index wraps around when out of range.
- 6. Results of elementwise operations are in C order, whatever the order of the operands.
- 7. `broadcast_to`, `diagonal` and sliding windows give views that can be written to.
+ 1. Nothing turns into a NumPy array by itself: numpy.asarray and every function of NumPy refuse;
+ `.get()` copies. 2. Operators take the device's own arrays and numbers; a NumPy array or a list
+ beside one is a TypeError. 3. The library has CuPy's functions and methods only, without `where`,
+ `initial` and other options that CuPy lacks. 4. Reductions give arrays of zero dimensions, which
+ are no Python index (there is no __index__). 5. An integer array used as an index wraps around when
+ out of range. 6. Results of elementwise operations are in C order, whatever the order of the
+ operands. 7. `broadcast_to`, `diagonal` and sliding windows give views that can be written to.
  8. erf of float16 is float64.
 What CuPy leaves undefined is an error here:
  9. `x[indices] = values` that names a position twice (which value stays?).
-10. float to integer where the value does not fit: NaN, infinity, a negative number to an unsigned type.
+10. float to integer where the value does not fit: NaN, infinity, a negative number to an unsigned
+type.
 Stricter than CuPy, which would quietly copy to the GPU or answer with its own function:
-11. NumPy's functions refuse the array; an index is an integer, a slice, None, Ellipsis or an array of the device.
+11. NumPy's functions refuse the array; an index is an integer, a slice, None, Ellipsis or an array
+of the device.
 Not imitated: integers to negative integer powers (NumPy raises), streams.
 
-Source: the names in CuPy 14.0.1's modules `cupy` and `cupy.ndarray`, its pages "Comparison Table" and "Differences
-between CuPy and NumPy".
+Source: the names in CuPy 14.0.1's modules `cupy` and `cupy.ndarray`, its pages "Comparison Table"
+and "Differences between CuPy and NumPy".
 """
 import operator
 from types import SimpleNamespace
@@ -31,9 +34,10 @@ _scalars = (bool, int, float, np.number, np.bool_)
 
 
 class StrictArray:
-    """Values on a device that does not exist: the NumPy array `_host`, which only this file may touch."""
+    """Values on a device that does not exist: the NumPy array `_host`, which only this file may
+    touch."""
     __slots__ = ("_host", "base", "__weakref__")
-    __array_ufunc__ = None                          # numpy_array + strict asks StrictArray.__radd__, which refuses
+    __array_ufunc__ = None  # numpy_array + strict asks StrictArray.__radd__, which refuses
 
     def __init__(self, host, base=None):
         self._host = host
@@ -44,7 +48,8 @@ class StrictArray:
                         "Please use `.get()` to construct a NumPy array explicitly.")
 
     def __array_function__(self, function, types, args, kwargs):
-        raise TypeError(f"numpy.{function.__name__} was called on an array of the device; use the array's own library")
+        raise TypeError(f"numpy.{function.__name__} was called on an array of the device; use the "
+                        "array's own library")
 
     def get(self):
         return self._host.copy()
@@ -57,7 +62,8 @@ class StrictArray:
         if any(isinstance(part, np.ndarray) for part in key):
             named = np.arange(self.size).reshape(self.shape)[key]
             if len(np.unique(named)) < named.size:
-                raise ValueError("__setitem__: the index names a position twice; on a GPU either value may stay")
+                raise ValueError("__setitem__: the index names a position twice; on a GPU either "
+                                 "value may stay")
         self._host[key] = _unwrap("__setitem__", value)
 
     def _key(self, key):
@@ -68,7 +74,8 @@ class StrictArray:
         for part in parts:
             if isinstance(part, StrictArray):
                 if part.dtype.kind not in "iub":
-                    raise IndexError(f"arrays used as indices must be integer or boolean (actual: {part.dtype})")
+                    raise IndexError("arrays used as indices must be integer or boolean (actual: "
+                                     f"{part.dtype})")
                 wraps = not _is_mask(part) and self.shape[axis] > 0
                 host.append(part._host.astype("int64") % self.shape[axis] if wraps else part._host)
             elif isinstance(part, (slice, type(None), type(Ellipsis))) or _is_integer(part):
@@ -115,7 +122,8 @@ def _axes_used(part):
 
 
 def _wrap(value, base=None):
-    """NumPy's result as the device would give it: scalars as arrays of zero dimensions, nothing read-only."""
+    """NumPy's result as the device would give it: scalars as arrays of zero dimensions, nothing
+    read-only."""
     if isinstance(value, (tuple, list)):
         return type(value)(_wrap(v, base) for v in value)
     if not isinstance(value, (np.ndarray, np.generic)):
@@ -125,7 +133,8 @@ def _wrap(value, base=None):
     host = np.asarray(value)
     if not host.flags.writeable:
         host.setflags(write=True)
-    return StrictArray(host, base if isinstance(value, np.ndarray) and host.base is not None else None)
+    return StrictArray(host,
+                       base if isinstance(value, np.ndarray) and host.base is not None else None)
 
 
 def _unwrap(name, value):
@@ -151,7 +160,8 @@ def _operator(name, reflected=False):
             if not isinstance(other, _scalars):
                 raise TypeError(f"{name}: Unsupported type {type(other)}")
         other = _unwrap(name, other)
-        return _wrap(_c_order(function(other, self._host) if reflected else function(self._host, other)))
+        return _wrap(_c_order(function(other, self._host) if reflected
+                              else function(self._host, other)))
     return operate
 
 
@@ -173,7 +183,8 @@ for _name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rs
 for _name in "eq ne lt le gt ge".split():
     setattr(StrictArray, f"__{_name}__", _operator(_name))
 for _name in "neg pos abs invert".split():
-    setattr(StrictArray, f"__{_name}__", lambda self, _name=_name: _wrap(_c_order(getattr(operator, _name)(self._host))))
+    setattr(StrictArray, f"__{_name}__",
+            lambda self, _name=_name: _wrap(_c_order(getattr(operator, _name)(self._host))))
 
 # --- methods and attributes of cupy.ndarray
 
@@ -201,21 +212,24 @@ def _call(name, function, args, kwargs):
 
 
 def _method(name):
-    return lambda self, *args, **kwargs: _call(name, getattr(np.ndarray, name), (self,) + args, kwargs)
+    return lambda self, *args, **kwargs: _call(name, getattr(np.ndarray, name), (self,) + args,
+                                               kwargs)
 
 
 def _astype(self, dtype, *args, **kwargs):
     kind = np.dtype(dtype).kind
     if self.dtype.kind == "f" and kind in "iu":
         if not np.isfinite(self._host).all() or kind == "u" and (self._host < 0).any():
-            raise ValueError(f"astype: {self.dtype} to {np.dtype(dtype)} of NaN, infinity or negative numbers is undefined")
+            raise ValueError(f"astype: {self.dtype} to {np.dtype(dtype)} of NaN, infinity or "
+                             "negative numbers is undefined")
     return _call("astype", np.ndarray.astype, (self, dtype) + args, kwargs)
 
 
 for _name in _attributes.split():
     setattr(StrictArray, _name, property(lambda self, _name=_name: getattr(self._host, _name)))
 for _name in _views.split():
-    setattr(StrictArray, _name, property(lambda self, _name=_name: _wrap(getattr(self._host, _name), self)))
+    setattr(StrictArray, _name,
+            property(lambda self, _name=_name: _wrap(getattr(self._host, _name), self)))
 for _name in _methods.split():
     setattr(StrictArray, _name, _method(_name))
 StrictArray.astype = _astype
@@ -260,7 +274,8 @@ def _creator(name):
 
     def create(*args, **kwargs):
         if name in _from_host and args and isinstance(args[0], np.ndarray):
-            return StrictArray(np.array(args[0], *args[1:], **{k: v for k, v in kwargs.items() if k != "copy"}))
+            return StrictArray(np.array(args[0], *args[1:],
+                                        **{k: v for k, v in kwargs.items() if k != "copy"}))
         return _call(name, function, args, kwargs)
     return create
 
@@ -271,14 +286,16 @@ def _function(name):
     def call(*args, **kwargs):
         for a in args if isinstance(function, np.ufunc) else args[:1]:
             if isinstance(a, list) and not (a and all(isinstance(x, StrictArray) for x in a)):
-                raise TypeError(f"{name}: Unsupported type {list}; move lists to the device with asarray")
+                raise TypeError(f"{name}: Unsupported type {list}; move lists to the device with "
+                                "asarray")
         return _call(name, function, args, kwargs)
     return call
 
 
 class _Library(SimpleNamespace):
     def __getattr__(self, name):
-        raise AttributeError(f"cupy has no function {name!r}, or tests/strict_device.py does not list it")
+        raise AttributeError(f"cupy has no function {name!r}, or tests/strict_device.py does not "
+                             "list it")
 
 
 def _as_strided(x, shape=None, strides=None):
@@ -286,22 +303,26 @@ def _as_strided(x, shape=None, strides=None):
 
 
 def _sliding_window_view(x, window_shape, axis=None):
-    return _wrap(np.lib.stride_tricks.sliding_window_view(x._host, window_shape, axis, writeable=True), x)
+    return _wrap(np.lib.stride_tricks.sliding_window_view(x._host, window_shape, axis,
+                                                          writeable=True), x)
 
 
 def _known(names):
-    return [name for name in names.split() if hasattr(np, name)]     # older NumPy lacks a few of CuPy's names
+    # older NumPy lacks a few of CuPy's names
+    return [name for name in names.split() if hasattr(np, name)]
 
 
 xp = _Library(
     ndarray=StrictArray, asnumpy=StrictArray.get,
-    lib=_Library(stride_tricks=_Library(as_strided=_as_strided, sliding_window_view=_sliding_window_view)),
+    lib=_Library(stride_tricks=_Library(as_strided=_as_strided,
+                                        sliding_window_view=_sliding_window_view)),
     **{name: getattr(np, name) for name in _known(_borrowed)},
     **{name: _creator(name) for name in _known(_creating)},
     **{name: _function(name) for name in _known(_functions)})
 
 def scatter_add(target, key, values):
-    """As backend.py makes it for CuPy: in every dtype, and the values already of the shape of target[key]."""
+    """As backend.py makes it for CuPy: in every dtype, and the values already of the shape of
+    target[key]."""
     key = target._key(key)
     if target._host[key].shape != values.shape:
         raise ValueError(f"scatter_add: {values.shape} into {target._host[key].shape}")
@@ -313,4 +334,5 @@ def erf(x):
     return _wrap(np.asarray(erf(x._host), "float32" if x.dtype == "float32" else "float64"))
 
 
-backend.register(backend.Device("strict", StrictArray, xp, xp.asarray, StrictArray.get, scatter_add, erf))
+backend.register(backend.Device("strict", StrictArray, xp, xp.asarray, StrictArray.get, scatter_add,
+                                erf))

@@ -23,5 +23,6 @@ def two_pictures():
 
 def run(style=None, **options):
     content, painting = two_pictures()
-    settings = dict(size=40, steps=12, net=small_net(), content_layers=["relu3_1"], content_weight=1.0) | options
+    settings = dict(size=40, steps=12, net=small_net(), content_layers=["relu3_1"],
+                    content_weight=1.0) | options
     return transfer(content, painting if style is None else style, **settings)

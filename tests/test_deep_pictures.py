@@ -17,7 +17,8 @@ def unfiltered(path):
     while at < len(data):
         length, name = struct.unpack(">I4s", data[at:at + 8])
         body = data[at + 8:at + 8 + length]
-        assert struct.unpack(">I", data[at + 8 + length:at + 12 + length])[0] == zlib.crc32(name + body)
+        assert struct.unpack(">I",
+                             data[at + 8 + length:at + 12 + length])[0] == zlib.crc32(name + body)
         if name == b"IHDR":
             width, height, depth, kind, *_ = struct.unpack(">IIBBBBB", body)
             assert depth == 16
@@ -63,7 +64,8 @@ def profile(space="XYZ"):
     """An ICC profile in which red and blue are exchanged: sRGB's own with two tags renamed."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = data.replace(b"rXYZ", b"tXYZ").replace(b"bXYZ", b"rXYZ").replace(b"tXYZ", b"bXYZ")
-    return data.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be")).replace(b"sRGB", b"swap")
+    return data.replace("sRGB".encode("utf-16-be"),
+                        "swap".encode("utf-16-be")).replace(b"sRGB", b"swap")
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])

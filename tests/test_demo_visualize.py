@@ -19,18 +19,21 @@ def folder(tmp_path, monkeypatch):
     """A place with its own cache, an encoder, and seven pictures, of which one is none."""
     monkeypatch.setenv("MINIDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(visualize_model, "EVERY", 3)
-    save_encoder(tmp_path / "encoder.npz", siamese_encoder(20, 3, border=2, widths=(3, 4), features=5))
+    save_encoder(tmp_path / "encoder.npz",
+                 siamese_encoder(20, 3, border=2, widths=(3, 4), features=5))
     (tmp_path / "pictures").mkdir()
     rng = np.random.default_rng(0)
     for i in range(6):
-        save_image(tmp_path / "pictures" / f"{i}.png", rng.integers(0, 256, (20, 20 + i, 3)).astype("uint8"))
+        save_image(tmp_path / "pictures" / f"{i}.png",
+                   rng.integers(0, 256, (20, 20 + i, 3)).astype("uint8"))
     (tmp_path / "pictures" / "bad.png").write_bytes(b"no picture")
     return tmp_path
 
 
 def run(folder, *arguments, model="encoder.npz", data=True, command=None):
     data = ["--data", folder / "pictures"] if data else []
-    given = [*([command] if command else []), "--model", folder / model, *data, "--output", folder / "out",
+    given = [*([command] if command else []), "--model", folder / model, *data, "--output",
+             folder / "out",
              "--json", folder / "figures.json", *arguments]
     assert visualize.main([str(argument) for argument in given]) == (1 if data else None)
     return json.loads((folder / "figures.json").read_text())
@@ -49,22 +52,28 @@ def test_patches_as_figures(folder, capsys):
     expected = top_patches(net, pictures, "relu2", [3, 1])
     for one in figures["units"]:
         patches = expected.patches[one["unit"]]
-        assert one["patches"] == [{"activation": patch.activation, "picture": patch.name, "row": patch.position[0],
-                                   "column": patch.position[1], "box": [list(side) for side in patch.box]}
+        assert one["patches"] == [{"activation": patch.activation, "picture": patch.name,
+                                   "row": patch.position[0],
+                                   "column": patch.position[1],
+                                   "box": [list(side) for side in patch.box]}
                                   for patch in patches]
-        assert all(patch["activation"] >= other["activation"] for patch, other in zip(one["patches"], one["patches"][1:]))
+        assert all(patch["activation"] >= other["activation"]
+                   for patch, other in zip(one["patches"], one["patches"][1:]))
     assert (folder / "out" / "patches.png").exists()
     every = run(folder, "--layer", "relu2", command="patches")["units"]
-    assert [one["unit"] for one in every] == [0, 1, 2, 3] and every[3]["patches"] == figures["units"][0]["patches"]
+    assert [one["unit"] for one in every] == [0, 1, 2, 3]
+    assert every[3]["patches"] == figures["units"][0]["patches"]
 
 
 def test_the_sheet_and_the_cache(folder, monkeypatch, capsys):
     figures = run(folder, "--count", 2, "--steps", 3)
-    assert [one["layer"] for one in figures["units"]] == ["relu1"] * 2 + ["relu2"] * 2 + ["relu3"] * 2
+    assert [one["layer"]
+            for one in figures["units"]] == ["relu1"] * 2 + ["relu2"] * 2 + ["relu3"] * 2
     assert 0 <= figures["share_at_least_real"] <= 1 and figures["median_ratio"] > 0
     for one in figures["units"]:
         saved = load_image(folder / "out" / f"{one['layer']}_{one['unit']:04}.png")
-        assert saved.shape == (20, 20, 3) and one["ratio"] == one["synthetic"] / one["patches"][0]["activation"]
+        assert saved.shape == (20, 20, 3)
+        assert one["ratio"] == one["synthetic"] / one["patches"][0]["activation"]
         for patch in one["patches"]:
             assert all(0 <= low < high <= 20 for low, high in patch["box"])
     assert {one["rule"] for one in figures["drawn_anew"]} == {"deconvnet", "guided", "gradient"}
@@ -102,44 +111,51 @@ def test_interrupted_and_gone_on_with(folder, monkeypatch, capsys):
 
 
 def test_units_and_dreams(folder, capsys):
-    figures = run(folder, "--layer", "relu3", "--units", 1, "--steps", 2, "--padding", command="units")
+    figures = run(folder, "--layer", "relu3", "--units", 1, "--steps", 2, "--padding",
+                  command="units")
     assert [(one["layer"], one["unit"]) for one in figures["units"]] == [("relu3", 1)]
     assert (folder / "out" / "units.png").exists()
-    figures = run(folder, "--layer", "dense", "--units", 4, "--steps", 2, command="dream", data=False)
+    figures = run(folder, "--layer", "dense", "--units", 4, "--steps", 2, command="dream",
+                  data=False)
     assert [(one["layer"], one["unit"]) for one in figures["units"]] == [("dense", 4)]
     assert (folder / "out" / "dense_0004.png").exists() and (folder / "out" / "dream.png").exists()
 
 
 def test_an_encoder_of_characters(folder):
     md.save(folder / "characters.npz", CharacterEncoder(rng=0))
-    figures = run(folder, "--quick", "--layer", "relu1", "--count", 1, "--steps", 2, "--quiet", model="characters.npz",
+    figures = run(folder, "--quick", "--layer", "relu1", "--count", 1, "--steps", 2, "--quiet",
+                  model="characters.npz",
                   data=False, command="units")
     assert len(figures["units"]) == 1 and figures["pictures"] == 32
-    assert load_image(folder / "out" / f"relu1_{figures['units'][0]['unit']:04}.png").shape == (28, 28, 3)
+    assert load_image(folder / "out"
+                      / f"relu1_{figures['units'][0]['unit']:04}.png").shape == (28, 28, 3)
 
 
 def test_pictures_are_reduced_only_when_asked(folder):
     subject = visualize_model.Subject(str(folder / "encoder.npz"), folder / "pictures")
-    assert subject.read(subject.names[5]).shape == (20, 20, 3)          # the size that the encoder takes
+    assert subject.read(subject.names[5]).shape == (20, 20, 3)  # the size that the encoder takes
 
     class Any(visualize_model.Subject):
         fixed = None
 
     name = str(folder / "pictures" / "5.png")
     assert Any(str(folder / "encoder.npz"), folder / "pictures").read(name).shape == (20, 25, 3)
-    assert Any(str(folder / "encoder.npz"), folder / "pictures", size=10).read(name).shape == (8, 10, 3)
+    assert Any(str(folder / "encoder.npz"), folder / "pictures",
+               size=10).read(name).shape == (8, 10, 3)
 
 
 @pytest.mark.parametrize("arguments, words", [
     (["--layer", "relu9"], "--layer relu9 is none of light, conv1"),
     (["--layer", "dense"], "--layer dense: its units see more than a window"),
-    (["--layer", "relu1", "--units", 99], "--units 99: layer relu1 has the units 0 to 2"), (["--count", 0], "above 0"),
+    (["--layer", "relu1", "--units", 99], "--units 99: layer relu1 has the units 0 to 2"),
+    (["--count", 0], "above 0"),
     (["--data", "missing"], "--data missing is no folder"),
     (["--model", "missing.npz"], "--model missing.npz: there is no such file"),
     (["--units", "edges"], "--units"), (["--nonsense"], "--nonsense"),
 ])
 def test_mistakes_are_one_line(folder, capsys, arguments, words):
-    given = ["patches", "--model", folder / "encoder.npz", "--data", folder / "pictures", "--output", folder / "out",
+    given = ["patches", "--model", folder / "encoder.npz", "--data", folder / "pictures",
+             "--output", folder / "out",
              "--quiet"]
     assert words in fails(capsys, visualize.main, *given, *arguments)
 
@@ -151,9 +167,12 @@ def test_more_mistakes(folder, capsys):
     tiny.mkdir()
     (tiny / "bad.png").write_bytes(b"no picture")
     given = ["--model", folder / "encoder.npz", "--output", folder / "out", "--quiet"]
-    assert "there are no pictures in this folder" in fails(capsys, visualize.main, *given, "--data", folder / "empty")
-    assert "none of the 1 pictures can be used" in fails(capsys, visualize.main, *given, "--data", tiny)
-    assert "no network of these was found in it" in fails(capsys, visualize.main, "--model", folder / "other.npz",
+    assert "there are no pictures in this folder" in fails(capsys, visualize.main, *given, "--data",
+                                                           folder / "empty")
+    assert "none of the 1 pictures can be used" in fails(capsys, visualize.main, *given, "--data",
+                                                         tiny)
+    assert "no network of these was found in it" in fails(capsys, visualize.main, "--model",
+                                                          folder / "other.npz",
                                                           "--output", folder / "out")
     assert "--units 7: layer relu1 has the units 0 to 2" in fails(
         capsys, visualize.main, "dream", *given, "--layer", "relu1", "--units", 7, "--steps", 1)

@@ -40,18 +40,25 @@ def fails(capsys, main, *arguments):
     (["--style-layer-weights", 1, 1, 1, 1, 1], "add up to 1"),
     (["--style-layer", "relu9_1"], "relu9_1"), (["--weights", "missing.pt"], "missing.pt"),
     (["--save-every", -1], "--save-every"),
-    (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--mask", IMAGES / "scream.jpg"],
+    (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--mask",
+      IMAGES / "scream.jpg"],
      "got 2 styles and 1 masks"),
     (["--mask", IMAGES / "great_wave.jpg"], "a mask needs the picture's aspect ratio"),
-    (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--blend", 0.5, 0.6], "add up to 1"),
-    (["--look", "wild"], "light, balanced, strong"), (["--look", "balanced", "--alpha", 5], "look is a share"),
-    (["--look", "1.5"], "0 < look < 1"), (["--style-scale", 0], "style_scale"), (["--scales", 0], "scales"),
-    (["--margin", -1], "margin"), (["--depth", 12], "--depth"), (["--state-every", -1], "--state-every"),
+    (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--blend", 0.5, 0.6],
+     "add up to 1"),
+    (["--look", "wild"], "light, balanced, strong"),
+    (["--look", "balanced", "--alpha", 5], "look is a share"),
+    (["--look", "1.5"], "0 < look < 1"), (["--style-scale", 0], "style_scale"),
+    (["--scales", 0], "scales"),
+    (["--margin", -1], "margin"), (["--depth", 12], "--depth"),
+    (["--state-every", -1], "--state-every"),
     (["--style-layers", "relu1_1", "relu1_1"], "style_layers names 'relu1_1' twice"),
-    (["--resume", "missing.npz"], "missing.npz"), (["--resume", ROOT / "setup.cfg"], "not a usable state"),
+    (["--resume", "missing.npz"], "missing.npz"),
+    (["--resume", ROOT / "setup.cfg"], "not a usable state"),
     (["--like", IMAGES / "gradient_check.png"], "no settings of style transfer"),
     (["--like", IMAGES / "chelsea.jpg"], "chelsea.jpg"),
-    (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"), (["--init", "grey"], "grey"),
+    (["--weights", ROOT / "setup.cfg"], "setup.cfg"), (["--nonsense"], "--nonsense"),
+    (["--init", "grey"], "grey"),
 ])
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, words):
     pytest.importorskip("matplotlib")                   # which is asked for before files are read
@@ -114,25 +121,32 @@ def test_style_transfer_from_end_to_end(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     Image.new("RGB", (60, 30), "orange").save(tmp_path / "wide picture.png")
     out = tmp_path / "out"
-    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps", "4",
-                         "--save-every", "2", "--output", str(out), "--seed", "3", "--state-every", "3",
+    style_transfer.main(["--content", str(tmp_path / "wide picture.png"), "--size", "48", "--steps",
+                         "4",
+                         "--save-every", "2", "--output", str(out), "--seed", "3", "--state-every",
+                         "3",
                          "--json", str(tmp_path / "figures.json")])
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["evaluations"] == len(figures["history"]) == 4
     assert figures["J"] == min(costs["J"] for costs in figures["history"])
     written = {file.name for file in out.iterdir()}
-    assert written == {"picture.png", "strip.png", "costs.png", "step_0002.png", "step_0004.png", "progress.html",
+    assert written == {"picture.png", "strip.png", "costs.png", "step_0002.png", "step_0004.png",
+                       "progress.html",
                        "state.npz"}
     with Image.open(out / "picture.png") as picture:
         assert picture.size == (48, 24)
     page = (out / "progress.html").read_text()
-    assert "wide picture" in page and "style relu5_1" in page and "<svg" in page and "http-equiv" not in page
+    assert "wide picture" in page and "style relu5_1" in page and "<svg" in page
+    assert "http-equiv" not in page
     settings = json.loads(read_metadata(out / "picture.png")["settings"])
-    assert settings["seed"] == 3 and settings["steps"] == 4 and "wide picture.png" in settings["content"]
+    assert settings["seed"] == 3 and settings["steps"] == 4
+    assert "wide picture.png" in settings["content"]
     # the picture tells how it was made, and the state goes on to the same end
-    style_transfer.main(["--like", str(out / "picture.png"), "--output", str(tmp_path / "again"), "--quiet"])
+    style_transfer.main(["--like", str(out / "picture.png"), "--output", str(tmp_path / "again"),
+                         "--quiet"])
     assert (tmp_path / "again" / "picture.png").read_bytes() == (out / "picture.png").read_bytes()
-    style_transfer.main(["--like", str(out / "picture.png"), "--output", str(tmp_path / "rest"), "--quiet",
+    style_transfer.main(["--like", str(out / "picture.png"), "--output", str(tmp_path / "rest"),
+                         "--quiet",
                          "--resume", str(out / "state.npz"), "--json", str(tmp_path / "rest.json")])
     rest = json.loads((tmp_path / "rest.json").read_text())
     assert rest["history"][:3] == figures["history"][:3] and rest["evaluations"] == 4
@@ -149,8 +163,10 @@ def test_styles_in_regions_in_sixteen_bits_and_a_preview(tmp_path):
         mask.save(tmp_path / f"{name}.png")
     common = ["--content", str(tmp_path / "content.png"), "--quiet", "--steps", "2", "--size", "32",
               "--style", str(IMAGES / "scream.jpg"), "--style", str(IMAGES / "great_wave.jpg"),
-              "--mask", str(tmp_path / "left.png"), "--mask", str(tmp_path / "right.png"), "--colors", "match"]
-    style_transfer.main([*common, "--output", str(tmp_path / "out"), "--format", "tif", "--depth", "16"])
+              "--mask", str(tmp_path / "left.png"), "--mask", str(tmp_path / "right.png"),
+              "--colors", "match"]
+    style_transfer.main([*common, "--output", str(tmp_path / "out"), "--format", "tif", "--depth",
+                         "16"])
     with Image.open(tmp_path / "out" / "picture.tif") as picture:
         assert picture.size == (32, 32) and picture.tag_v2[258] == (16, 16, 16)
     style_transfer.main([*common, "--output", str(tmp_path / "grid"), "--preview"])

@@ -1,4 +1,5 @@
-"""What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and mistakes."""
+"""What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and
+mistakes."""
 import re
 
 from cases import cases, constants
@@ -29,18 +30,23 @@ def gradient(f, *arrays, device="cpu"):
 def test_ties_send_the_cotangent_to_the_first(device):
     for x, name in ([1.0, 3.0, 3.0], "max"), ([3.0, 1.0, 1.0], "min"):
         assert gradient(getattr(ops, name), x, device=device) == [0.0, 1.0, 0.0]
-    assert gradient(lambda x: ops.max(x, 0), [[2.0, 1.0], [2.0, 5.0]], device=device) == [[1.0, 0.0], [0.0, 1.0]]
-    assert gradient(lambda x: ops.max(x, (0, 1)), np.zeros((2, 2)), device=device) == [[1.0, 0.0], [0.0, 0.0]]
+    assert gradient(lambda x: ops.max(x, 0), [[2.0, 1.0], [2.0, 5.0]],
+                    device=device) == [[1.0, 0.0], [0.0, 1.0]]
+    assert gradient(lambda x: ops.max(x, (0, 1)), np.zeros((2, 2)),
+                    device=device) == [[1.0, 0.0], [0.0, 0.0]]
     for name in "maximum", "minimum":
-        assert gradient(getattr(ops, name), [1.0, 2.0], [1.0, 2.0], device=device) == [[1.0, 1.0], [0.0, 0.0]]
+        assert gradient(getattr(ops, name), [1.0, 2.0], [1.0, 2.0],
+                        device=device) == [[1.0, 1.0], [0.0, 0.0]]
     assert gradient(lambda x: ops.maximum(x, 0.0), [0.0], device=device) == [1.0]
     assert gradient(lambda x: ops.maximum(0.0, x), [0.0], device=device) == [0.0]
 
 
 def test_pooling_ties_send_the_cotangent_to_the_first(device):
     ones = np.ones((1, 4, 1))
-    assert gradient(lambda x: ops.max_pool(x, 2), ones, device=device) == [[[1.0], [0.0], [1.0], [0.0]]]
-    assert gradient(lambda x: ops.max_pool(x, 3, 1, 1), -ones, device=device) == [[[2.0], [1.0], [1.0], [0.0]]]
+    assert gradient(lambda x: ops.max_pool(x, 2), ones,
+                    device=device) == [[[1.0], [0.0], [1.0], [0.0]]]
+    assert gradient(lambda x: ops.max_pool(x, 3, 1, 1), -ones,
+                    device=device) == [[[2.0], [1.0], [1.0], [0.0]]]
     assert gradient(ops.global_max_pool, ones, device=device) == [[[1.0], [0.0], [0.0], [0.0]]]
 
 
@@ -60,26 +66,29 @@ def test_small_integers_do_not_wrap(device):
     byte, exact = md.tensor([3], dtype="uint8", device=device), md.tensor([3.0], device=device)
     for f in ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.gelu, ops.leaky_relu:
         assert f(byte).dtype == np.float64 and f(byte).item() == f(exact).item()
-    negative = md.tensor([-128], dtype="int8", device=device)               # whose absolute value does not fit
+    negative = md.tensor([-128], dtype="int8", device=device)  # whose absolute value does not fit
     assert ops.sigmoid(negative).item() == ops.sigmoid(md.tensor(-128.0, device=device)).item()
 
 
 def test_kinks(device):
     assert gradient(ops.relu, [0.0, -0.0], device=device) == [0.0, 0.0]
     one = md.tensor(np.ones((1, 1, 1)), device=device)
-    assert gradient(lambda x: ops.conv_relu(x, one), [[[0.0], [-0.0], [2.0], [np.nan]]], device=device) == [
+    assert gradient(lambda x: ops.conv_relu(x, one), [[[0.0], [-0.0], [2.0], [np.nan]]],
+                    device=device) == [
         [[0.0], [0.0], [1.0], [0.0]]]
     assert gradient(lambda x: ops.leaky_relu(x, 0.1), [0.0], device=device) == [0.1]
     assert gradient(lambda x: ops.elu(x, 0.5), [0.0], device=device) == [0.5]
     assert gradient(ops.absolute, [0.0, -2.0], device=device) == [0.0, -1.0]
-    assert gradient(lambda x: ops.clip(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0, 2.0], device=device) == [0, 1, 1, 1, 0]
+    assert gradient(lambda x: ops.clip(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0, 2.0],
+                    device=device) == [0, 1, 1, 1, 0]
 
 
 # --- zeros
 
 def test_norm_and_deviation_at_zero(device):
     assert gradient(ops.norm, [0.0, 0.0], device=device) == [0.0, 0.0]
-    assert gradient(ops.normalize, [0.0, 0.0], device=device) == [1.0, 1.0]         # of x / 1, which it is there
+    # of x / 1, which it is there
+    assert gradient(ops.normalize, [0.0, 0.0], device=device) == [1.0, 1.0]
     rows = gradient(lambda x: ops.norm(x, 1), [[0.0, 0.0], [3.0, 4.0]], device=device)
     assert rows[0] == [0.0, 0.0] and rows[1] == pytest.approx([0.6, 0.8])
     assert gradient(ops.std, [5.0, 5.0], device=device) == [0.0, 0.0]
@@ -96,7 +105,8 @@ def test_powers_at_zero(device):
         assert gradient(ops.power, [0.0], [float(exponent)], device=device) == [[slope], [0.0]]
     assert gradient(lambda x: ops.power(0, x), [0.0, 2.0], device=device) == [0.0, 0.0]
     assert gradient(lambda x: ops.power(x, 3), [-2.0], device=device) == [12.0]
-    assert np.isnan(gradient(lambda x: ops.power(-2.0, x), [2.0], device=device)).all()      # log of a negative base
+    # log of a negative base
+    assert np.isnan(gradient(lambda x: ops.power(-2.0, x), [2.0], device=device)).all()
     x = leaf([0.0], device)
     derivatives = [x ** 2]
     for _ in range(3):
@@ -114,13 +124,15 @@ def test_roots_and_logarithms_of_zero(device):
 # --- infinities
 
 def test_where_keeps_the_branch_not_taken_out(device):
-    found = gradient(lambda a, b: ops.where([True, False], a, b), [1.0, nan], [inf, 2.0], device=device)
+    found = gradient(lambda a, b: ops.where([True, False], a, b), [1.0, nan], [inf, 2.0],
+                     device=device)
     assert found == [[1.0, 0.0], [0.0, 1.0]]
     leaves = leaf([1.0, 1.0], device), leaf([1.0, 1.0], device)
     cotangent = md.tensor([1.0, nan], device=device)
     a, b = md.grad(ops.where([True, False], *leaves), leaves, cotangent)
     assert a.numpy().tolist() == [1.0, 0.0] and b.numpy()[0] == 0.0
-    found = gradient(lambda x: ops.where(x > 0, ops.log(ops.where(x > 0, x, 1.0)), 0.0), [0.0, 2.0], device=device)
+    found = gradient(lambda x: ops.where(x > 0, ops.log(ops.where(x > 0, x, 1.0)), 0.0), [0.0, 2.0],
+                     device=device)
     assert found == [0.0, 0.5]
 
 
@@ -153,7 +165,8 @@ def test_minus_infinity_is_probability_zero(device):
     nothing = md.tensor([[-inf, -inf], [0.0, -inf]], device=device)
     with np.errstate(divide="ignore"):
         assert ops.logsumexp(nothing, 1).numpy().tolist() == [-inf, 0.0]
-        assert gradient(lambda x: ops.logsumexp(x, 1), nothing.numpy(), device=device) == [[0.0, 0.0], [1.0, 0.0]]
+        assert gradient(lambda x: ops.logsumexp(x, 1), nothing.numpy(),
+                        device=device) == [[0.0, 0.0], [1.0, 0.0]]
 
 
 # --- empty and small
@@ -161,14 +174,17 @@ def test_minus_infinity_is_probability_zero(device):
 def test_empty_arrays(device):
     x = np.zeros((0, 3))
     assert ops.sum(md.tensor(x, device=device)).item() == 0.0
-    for f in (ops.exp, ops.relu, lambda x: x @ x.T, lambda x: ops.sum(x, 0), lambda x: ops.max(x, 1), ops.softmax,
-              lambda x: ops.concatenate([x, x]), lambda x: x[:, [0, 0]], lambda x: ops.mean(x, 1), ops.flatten,
+    for f in (ops.exp, ops.relu, lambda x: x @ x.T, lambda x: ops.sum(x, 0),
+              lambda x: ops.max(x, 1), ops.softmax,
+              lambda x: ops.concatenate([x, x]), lambda x: x[:, [0, 0]], lambda x: ops.mean(x, 1),
+              ops.flatten,
               lambda x: ops.reshape(x, (3, 0)), lambda x: ops.pad(x, 1), lambda x: ops.norm(x, 1)):
         assert gradient(f, x, device=device) == []
     assert gradient(lambda x: x[:, 1:1], np.ones((1, 2)), device=device) == [[0.0, 0.0]]
 
 
-@pytest.mark.parametrize("name", ["mean", "max", "min", "var", "std", "logsumexp", "softmax", "log_softmax", "argmax"])
+@pytest.mark.parametrize("name", ["mean", "max", "min", "var", "std", "logsumexp", "softmax",
+                                  "log_softmax", "argmax"])
 def test_nothing_to_reduce(device, name):
     with pytest.raises(ValueError, match=f"^{name}: "):
         getattr(ops, name)(md.tensor(np.zeros((3, 0)), device=device), axis=1)
@@ -179,7 +195,8 @@ def test_nothing_to_reduce(device, name):
 def test_sums_over_tall_arrays_keep_their_digits(device):
     """A running sum of float32 would be wrong by 0.25 %."""
     x = md.tensor(np.full((2, 512, 512, 3), 0.1), dtype="float32", device=device)
-    precision = 1e-2 if device == "strict" else 1e-5            # the stand-in adds as NumPy does, a GPU in a tree
+    # the stand-in adds as NumPy does, a GPU in a tree
+    precision = 1e-2 if device == "strict" else 1e-5
     for mean in ops.global_average_pool(x), ops.mean(x, (1, 2)), ops.mean(x, (0, 1, 2)):
         np.testing.assert_allclose(mean.numpy(), 0.1, rtol=precision)
     np.testing.assert_allclose(ops.sum_to(x, (2, 1, 1, 3)).numpy(), 0.1 * 512 ** 2, rtol=precision)
@@ -205,7 +222,8 @@ def test_sums_of_float16_neither_stop_growing_nor_overflow(device):
     assert many.var().item() == 0
     assert (ones * 300).var(0).numpy().max() == 0
     few = leaf([300.0, -300.0], device, "float16")
-    assert few.std().item() == 300 and ops.norm(few + 400).item() == 707 and ops.norm(few).dtype == np.float16
+    assert few.std().item() == 300 and ops.norm(few + 400).item() == 707
+    assert ops.norm(few).dtype == np.float16
     flat = md.tensor(np.zeros(10_000), dtype="float16", device=device)
     assert abs(ops.softmax(flat).numpy().astype("float64").sum() - 1) < 0.01
     assert abs(ops.logsumexp(flat).item() - np.log(10_000)) < 0.01
@@ -225,15 +243,18 @@ def test_squares_of_float16_do_not_overflow(device):
     for g in md.grad(ops.sum(ops.batch_norm(x, scale, shift)), [x, scale, shift]):
         assert g.dtype == np.float16 and np.isfinite(g.numpy()).all()
     used = ops.batch_norm(md.tensor([[60000.0]], dtype="float16", device=device), scale, shift,
-                          *(md.tensor([v], dtype="float16", device=device) for v in (59008.0, 100.0)))
+                          *(md.tensor([v], dtype="float16", device=device)
+                            for v in (59008.0, 100.0)))
     assert used.dtype == np.float16 and used.item() == pytest.approx(1 + 2 * 99.2, rel=1e-2)
 
 
 def test_settings_may_be_numpy_numbers(device):
-    """A float32 result stays float32, which NumPy would make a float64 of a float32 array and a np.float64."""
+    """A float32 result stays float32, which NumPy would make a float64 of a float32 array and a
+    np.float64."""
     x, half = leaf([[1.0, 2.0], [3.0, 5.0]], device, "float32"), np.float64(0.5)
     ones, zeros = leaf([1.0, 1.0], device, "float32"), leaf([0.0, 0.0], device, "float32")
-    for y in (ops.elu(x - 2, half), ops.leaky_relu(x, half), ops.dropout(x, half, 0), ops.standardize(x, 0, half),
+    for y in (ops.elu(x - 2, half), ops.leaky_relu(x, half), ops.dropout(x, half, 0),
+              ops.standardize(x, 0, half),
               ops.layer_norm(x, ones, zeros, half), ops.batch_norm(x, ones, zeros, eps=half),
               ops.batch_norm(x, ones, zeros, zeros, ones, half)):
         assert y.dtype == np.float32 and md.grad(ops.sum(y), x)[0].dtype == np.float32
@@ -250,7 +271,8 @@ def test_what_is_no_dtype_of_a_tensor(device):
 
 def test_numbers_do_not_promote(device):
     x = leaf([1.0, 2.0], device, dtype="float32")
-    for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5), ops.where(x > 1, x, 0.0),
+    for y in (x + 1, 1.0 - x, x * 2.5, 3 / x, x ** 2, 2.0 ** x, x ** 0.5, ops.maximum(x, 0.5),
+              ops.where(x > 1, x, 0.0),
               ops.clip(x, 0.0, 1.5), ops.pad(x, 1, constant_values=2.0), x.mean(), x.std(),
               ops.leaky_relu(x, 0.1), ops.gelu(x)):
         assert y.dtype == np.float32
@@ -261,9 +283,11 @@ def test_numbers_do_not_promote(device):
 
 
 def test_arrays_promote_as_numpy_does(device):
-    single, double, whole = leaf([1.0], device, "float32"), leaf([1.0], device), md.tensor([1], device=device)
+    single, double, whole = leaf([1.0], device,
+                                 "float32"), leaf([1.0], device), md.tensor([1], device=device)
     assert (single * double).dtype == (single * whole).dtype == (whole / whole).dtype == np.float64
-    for y in single * double, ops.matmul(single, double), ops.concatenate([single, double]), single * whole:
+    for y in single * double, ops.matmul(single,
+                                         double), ops.concatenate([single, double]), single * whole:
         assert md.grad(ops.sum(y), single)[0].dtype == np.float32
     assert (whole * 2).dtype == np.int64 and (whole * 2.0).dtype == np.float64
     cast = ops.astype(single, "float64")
@@ -290,13 +314,15 @@ def test_two_devices_in_one_operation(case):
 def test_nothing_moves_silently():
     here, there = leaf([1.0, 2.0]), leaf([1.0, 2.0], "strict")
     for f in (lambda: there * np.ones(2), lambda: there[np.array([0])], lambda: np.ones(2) + there,
-              lambda: ops.take(there, np.array([0])), lambda: md.grad(there * there, there, np.ones(2)),
+              lambda: ops.take(there, np.array([0])),
+              lambda: md.grad(there * there, there, np.ones(2)),
               lambda: md.grad(there * there, there, here), lambda: ops.one_hot(there, 3) * here):
         with pytest.raises((md.DeviceError, TypeError)):
             f()
     with pytest.raises(TypeError, match=r"\.numpy\(\)"):
         np.asarray(there)
-    assert there.numpy().tolist() == [1.0, 2.0] and float(there[1]) == 2.0 and there[0].item() == 1.0
+    assert there.numpy().tolist() == [1.0, 2.0] and float(there[1]) == 2.0
+    assert there[0].item() == 1.0
     moved = there.to("cpu")
     assert moved.device == "cpu" and (moved * here).shape == (2,)
     assert md.grad(ops.sum(moved * here), there)[0].device == "strict"
@@ -304,11 +330,14 @@ def test_nothing_moves_silently():
 
 def test_numbers_are_on_every_device():
     chosen = md.tensor([True, False], device="strict")
-    for a, b, dtype in (1.0, 0.0, "float64"), (1, 0, "int64"), (md.tensor([1.0, 2.0], device="strict"), 0, "float64"):
+    for a, b, dtype in (1.0, 0.0, "float64"), (1, 0,
+                                               "int64"), (md.tensor([1.0, 2.0], device="strict"), 0,
+                                                          "float64"):
         y = ops.where(chosen, a, b)
         assert y.device == "strict" and y.numpy().tolist() == [1, 0] and y.dtype == dtype
     x = md.tensor([1.0, 2.0], device="strict", dtype="float32")
-    for y in ops.maximum(x, 1.5), ops.clip(x, 1.5, None), ops.set_at(x, 0, 1.5), ops.add_at(x, [0], 0.5), 1.5 + x * 0:
+    for y in ops.maximum(x, 1.5), ops.clip(x, 1.5, None), ops.set_at(x, 0,
+                                                                     1.5), ops.add_at(x, [0], 0.5), 1.5 + x * 0:
         assert y.device == "strict" and y.numpy()[0] == 1.5 and y.dtype == np.float32
 
 
@@ -321,7 +350,8 @@ def test_unknown_device():
 
 def test_out_of_range_raises_on_every_device(device):
     x, labels = md.tensor(np.zeros((3, 4)), device=device), md.tensor([0, 3], device=device)
-    for f in (lambda: x[labels], lambda: x[3], lambda: x[:, -5], lambda: ops.take(x, labels, 0), lambda: x[[-4]],
+    for f in (lambda: x[labels], lambda: x[3], lambda: x[:, -5], lambda: ops.take(x, labels, 0),
+              lambda: x[[-4]],
               lambda: ops.take_along_axis(x, md.tensor([[3]] * 4, device=device).T, 0),
               lambda: ops.add_at(x, labels, 1.0)):
         with pytest.raises(IndexError, match="out of range"):
@@ -356,22 +386,33 @@ def test_writing_a_position_twice(device):
 a, b = np.ones((2, 3)), np.ones((4, 5))
 picture, flat = np.ones((1, 4, 4, 2)), np.ones((2, 3))
 wrong = {
-    "add": (a, b), "multiply": (a, b), "maximum": (a, b), "power": (a, b), "where": (a > 0, a, b), "less": (a, b),
-    "matmul": (a, a), "outer": (a, a), "einsum": ("ij,jk", a, a), "diagonal": (np.ones(3),), "trace": (np.ones(3),),
-    "reshape": (a, (4, 2)), "transpose": (a, 0, 0), "moveaxis": (a, 2, 0), "swapaxes": (a, 0, 2), "expand_dims": (a, 5),
-    "squeeze": (a, 0), "broadcast_to": (a, (2, 4)), "concatenate": ([a, b],), "stack": ([a, b],), "split": (a, 4),
-    "pad": (a, ((1, 1),) * 3), "flip": (a, 2), "roll": (a, 1, 2), "repeat": (a, -1), "tile": (a, -1),
+    "add": (a, b), "multiply": (a, b), "maximum": (a, b), "power": (a, b), "where": (a > 0, a, b),
+    "less": (a, b),
+    "matmul": (a, a), "outer": (a, a), "einsum": ("ij,jk", a, a), "diagonal": (np.ones(3),),
+    "trace": (np.ones(3),),
+    "reshape": (a, (4, 2)), "transpose": (a, 0, 0), "moveaxis": (a, 2, 0), "swapaxes": (a, 0, 2),
+    "expand_dims": (a, 5),
+    "squeeze": (a, 0), "broadcast_to": (a, (2, 4)), "concatenate": ([a, b],), "stack": ([a, b],),
+    "split": (a, 4),
+    "pad": (a, ((1, 1),) * 3), "flip": (a, 2), "roll": (a, 1, 2), "repeat": (a, -1),
+    "tile": (a, -1),
     "index": (a, (0, 0, 0)), "take": (a, [0], 2), "take_along_axis": (a, np.zeros((1, 1), int), 0),
-    "set_at": (a, 0, np.ones(4)), "add_at": (a, 0, np.ones(4)), "scatter": (np.ones(3), [0, 1], (4,)),
-    "sum": (a, 2), "mean": (a, (0, 0)), "max": (a, 2), "min": (a, -3), "var": (a, 2), "std": (a, 2), "norm": (a, 2),
+    "set_at": (a, 0, np.ones(4)), "add_at": (a, 0, np.ones(4)),
+    "scatter": (np.ones(3), [0, 1], (4,)),
+    "sum": (a, 2), "mean": (a, (0, 0)), "max": (a, 2), "min": (a, -3), "var": (a, 2), "std": (a, 2),
+    "norm": (a, 2),
     "normalize": (a, 2),
-    "argmax": (a, 2), "argmin": (a, 2), "cumsum": (a, 2), "sum_to": (a, (4,)), "softmax": (a, 2), "log_softmax": (a, 2),
-    "logsumexp": (a, 2), "clip": (a,), "leaky_relu": (a, -1.0), "elu": (a, -1.0), "one_hot": (np.array([5]), 3),
+    "argmax": (a, 2), "argmin": (a, 2), "cumsum": (a, 2), "sum_to": (a, (4,)), "softmax": (a, 2),
+    "log_softmax": (a, 2),
+    "logsumexp": (a, 2), "clip": (a,), "leaky_relu": (a, -1.0), "elu": (a, -1.0),
+    "one_hot": (np.array([5]), 3),
     "conv": (picture, np.ones((3, 3, 3, 1))), "conv_relu": (picture, np.ones((3, 3, 3, 1))),
     "conv_input": (picture, np.ones((3, 3, 2, 2)), (9, 9)),
     "conv_weight": (picture, picture, (3, 3)), "conv_transpose": (picture, np.ones((3, 3, 2, 3))),
-    "max_pool": (picture, 5), "average_pool": (picture, 0), "max_pool_with_switches": (picture, 5, None, 0),
-    "global_average_pool": (flat,), "global_max_pool": (flat,), "upsample": (picture, 0), "resize": (picture, 0),
+    "max_pool": (picture, 5), "average_pool": (picture, 0),
+    "max_pool_with_switches": (picture, 5, None, 0),
+    "global_average_pool": (flat,), "global_max_pool": (flat,), "upsample": (picture, 0),
+    "resize": (picture, 0),
     "pixel_shuffle": (picture, 3), "standardize": (a, 2), "batch_norm": (a, np.ones(4), np.ones(3)),
     "layer_norm": (a, np.ones(3), np.ones(2)), "dropout": (a, 1.0, 0),
     "group_norm": (a, np.ones(3), np.ones(3), 2), "instance_norm": (a, np.ones(3), np.ones(3)),
@@ -380,7 +421,8 @@ wrong = {
 
 @pytest.mark.parametrize("name", wrong)
 def test_errors_name_the_operation(device, name):
-    arguments = [md.tensor(x, device=device) if isinstance(x, np.ndarray) else x for x in wrong[name]]
+    arguments = [md.tensor(x, device=device) if isinstance(x, np.ndarray) else x
+                 for x in wrong[name]]
     with pytest.raises((ValueError, IndexError), match=f"^{name}: ") as caught:
         getattr(ops, name)(*arguments)
     assert "\n" not in str(caught.value)
@@ -391,16 +433,22 @@ def test_errors_name_the_operation(device, name):
     "conv: filter .* must have 4 axes": lambda: ops.conv(picture, np.ones((3, 2, 1))),
     "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
     r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
-    r"conv_relu: b of shape \(2,\)": lambda: ops.conv_relu(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
-    "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
-    r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture, (2, 2)),
-    r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0), (2, 2)),
-    r"conv_weight: x must be .*, got shape \(\)": lambda: ops.conv_weight(np.array(1.0), picture, (2, 2)),
+    r"conv_relu: b of shape \(2,\)": lambda: ops.conv_relu(picture, np.ones((3, 3, 2, 1)),
+                                                           np.ones(2)),
+    "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)),
+                                                                    3),
+    r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture,
+                                                                        (2, 2)),
+    r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0),
+                                                                        (2, 2)),
+    r"conv_weight: x must be .*, got shape \(\)": lambda: ops.conv_weight(np.array(1.0), picture,
+                                                                          (2, 2)),
     r"conv_weight: u must be .*, got shape \(2,\)": lambda: ops.conv_weight(picture, np.ones(2), (2, 2)),
     "conv_transpose: output_padding .* must be smaller": lambda: ops.conv_transpose(
         picture, np.ones((3, 3, 1, 2)), output_padding=1),
     "conv_transpose: padding .* leaves nothing": lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
-    "conv_transpose: b of shape": lambda: ops.conv_transpose(picture, np.ones((3, 3, 1, 2)), np.ones(2)),
+    "conv_transpose: b of shape": lambda: ops.conv_transpose(picture, np.ones((3, 3, 1, 2)),
+                                                             np.ones(2)),
     "clip: min must be at most max, got min=1 and max=0": lambda: ops.clip(a, 1, 0),
     r"index: a mask of shape \(3,\) does not fit axes 0 to 0": lambda: ops.index(a, np.ones(3, bool)),
     "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
@@ -413,7 +461,8 @@ def test_errors_name_the_operation(device, name):
     "einsum: .* names a letter twice in the result": lambda: ops.einsum("ij->ii", a),
     "einsum: letter 'i' stands for lengths 2 and 3": lambda: ops.einsum("ii", a),
     "einsum: letter 'j' of .* stands for lengths 3 and 4": lambda: ops.einsum("ij,jk", a, b),
-    "batch_norm: give both mean and variance": lambda: ops.batch_norm(a, np.ones(3), np.ones(3), mean=np.ones(3)),
+    "batch_norm: give both mean and variance": lambda: ops.batch_norm(a, np.ones(3), np.ones(3),
+                                                                      mean=np.ones(3)),
     "batch_norm: .* more than one value per channel": lambda: ops.batch_norm(a[:1], np.ones(3), np.ones(3)),
     "layer_norm: x must be .* at least one channel": lambda: ops.layer_norm(np.ones(3), np.ones(3), np.ones(3)),
     "var: 2 elements leave nothing to divide by with ddof=2": lambda: ops.var(a, 0, ddof=2),
@@ -443,7 +492,8 @@ def test_errors_say_the_rule(words, call):
 
 
 def test_kinds_are_checked():
-    for f in (lambda: ops.exp(None), lambda: ops.add("a", 1.0), lambda: ops.matmul(object(), np.ones(2)),
+    for f in (lambda: ops.exp(None), lambda: ops.add("a", 1.0),
+              lambda: ops.matmul(object(), np.ones(2)),
               lambda: ops.index(np.ones(3), 0.5), lambda: ops.index(np.ones(3), True),
               lambda: ops.index(np.ones(3), [0.5]), lambda: ops.one_hot(np.ones(2), 3),
               lambda: ops.argmax(np.ones((2, 2)), (0, 1))):
@@ -455,19 +505,26 @@ def test_kinds_are_checked():
 @pytest.mark.parametrize("name, call", {
     "sum": lambda axis: ops.sum(a, axis), "softmax": lambda axis: ops.softmax(a, axis),
     "flip": lambda axis: ops.flip(a, axis),
-    "squeeze": lambda axis: ops.squeeze(a, axis), "expand_dims": lambda axis: ops.expand_dims(a, axis),
-    "moveaxis": lambda axis: ops.moveaxis(a, axis, 0), "swapaxes": lambda axis: ops.swapaxes(a, axis, 0),
-    "transpose": lambda axis: ops.transpose(a, axis, 0), "diagonal": lambda axis: ops.diagonal(a, 0, axis, 0),
-    "concatenate": lambda axis: ops.concatenate([a, a], axis), "stack": lambda axis: ops.stack([a, a], axis),
+    "squeeze": lambda axis: ops.squeeze(a, axis),
+    "expand_dims": lambda axis: ops.expand_dims(a, axis),
+    "moveaxis": lambda axis: ops.moveaxis(a, axis, 0),
+    "swapaxes": lambda axis: ops.swapaxes(a, axis, 0),
+    "transpose": lambda axis: ops.transpose(a, axis, 0),
+    "diagonal": lambda axis: ops.diagonal(a, 0, axis, 0),
+    "concatenate": lambda axis: ops.concatenate([a, a], axis),
+    "stack": lambda axis: ops.stack([a, a], axis),
     "split": lambda axis: ops.split(a, 2, axis), "repeat": lambda axis: ops.repeat(a, 2, axis),
-    "take": lambda axis: ops.take(a, [0], axis), "take_along_axis": lambda axis: ops.take_along_axis(a, a > 0, axis),
+    "take": lambda axis: ops.take(a, [0], axis),
+    "take_along_axis": lambda axis: ops.take_along_axis(a, a > 0, axis),
     "standardize": lambda axis: ops.standardize(a, axis),
 }.items())
 def test_what_is_no_axis(name, call, axis):
-    if axis is None and name in ("sum", "softmax", "flip", "squeeze", "repeat", "take", "standardize"):
+    if axis is None and name in ("sum", "softmax", "flip", "squeeze", "repeat", "take",
+                                 "standardize"):
         call(axis)                                              # all axes
     else:
-        with pytest.raises(TypeError, match=rf"^{name}: \w+ must be (one integer|an integer or several), got "):
+        with pytest.raises(TypeError, match=rf"^{name}: \w+ must be (one integer|an integer or "
+                                            r"several), got "):
             call(axis)
 
 
@@ -475,9 +532,12 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
     x, one, two = md.tensor(np.ones((2, 3)), device=device), np.int64(1), np.int32(2)
     for y, shape in [(ops.expand_dims(x, one), (2, 1, 3)), (ops.squeeze(x[:, :1], one), (2,)),
                      (ops.moveaxis(x, one, 0), (3, 2)),
-                     (ops.stack([x, x], two), (2, 3, 2)), (ops.split(x, two)[1], (1, 3)), (ops.tile(x, two), (2, 6)),
-                     (ops.repeat(x, two, one), (2, 6)), (ops.pad(x, one), (4, 5)), (ops.pad(x, [one, (0, two)]), (4, 5)),
-                     (ops.roll(x, one, one), (2, 3)), (ops.diagonal(x, one), (2,)), (ops.take(x, [0], one), (2, 1))]:
+                     (ops.stack([x, x], two), (2, 3, 2)), (ops.split(x, two)[1], (1, 3)),
+                     (ops.tile(x, two), (2, 6)),
+                     (ops.repeat(x, two, one), (2, 6)), (ops.pad(x, one), (4, 5)),
+                     (ops.pad(x, [one, (0, two)]), (4, 5)),
+                     (ops.roll(x, one, one), (2, 3)), (ops.diagonal(x, one), (2,)),
+                     (ops.take(x, [0], one), (2, 1))]:
         assert y.shape == shape and {type(n) for n in y.shape} == {int}
 
 
@@ -506,5 +566,6 @@ def test_kinds_are_named(words, call):
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), (1, 1, 1)])
 def test_shapes_to_which_a_sum_cannot_go(shape, device):
     x = md.tensor([1.0, 2.0, 3.0], device=device)
-    with pytest.raises(ValueError, match=re.escape(f"sum_to: shape {shape} does not broadcast to (3,)")):
+    with pytest.raises(ValueError,
+                       match=re.escape(f"sum_to: shape {shape} does not broadcast to (3,)")):
         x.sum_to(shape)

@@ -24,7 +24,8 @@ def leaf(values, device="cpu"):
 
 
 def inputs_of(case, device="cpu"):
-    return [md.tensor(a, requires_grad=a.dtype.kind == "f", device=device) for a in case.draw(seed=7)]
+    return [md.tensor(a, requires_grad=a.dtype.kind == "f", device=device)
+            for a in case.draw(seed=7)]
 
 
 def total(y):
@@ -33,7 +34,8 @@ def total(y):
 
 # --- size and shape of graphs
 
-@pytest.mark.parametrize("step", [lambda y: y + 1.0, lambda y: ops.tanh(y) * 1.5, lambda y: ops.reshape(y, (1,))],
+@pytest.mark.parametrize("step", [lambda y: y + 1.0, lambda y: ops.tanh(y) * 1.5,
+                                  lambda y: ops.reshape(y, (1,))],
                          ids=["add", "tanh-multiply", "reshape"])
 def test_a_chain_of_100000_operations(step):
     x = leaf([0.5])
@@ -77,7 +79,7 @@ def test_y_plus_y_sixty_times(device):
     y = x
     for _ in range(60):
         y = y + y
-    gradient, = md.grad(y, x)                       # by paths, there are 2⁶⁰ of them, it would not end
+    gradient, = md.grad(y, x)  # by paths, there are 2⁶⁰ of them, it would not end
     assert gradient.item() == 2.0 ** 60
 
 
@@ -98,7 +100,8 @@ def test_a_graph_is_freed_without_the_collector(case):
         y = total(case.call(*inputs))
         gradients = md.grad(y, wanted, create_graph=True)
         again = md.grad(total(tuple(ops.sum(g * g) for g in gradients)), wanted)
-        watched = [weakref.ref(y.node), weakref.ref(y.data)] + [weakref.ref(g.data) for g in gradients]
+        watched = [weakref.ref(y.node),
+                   weakref.ref(y.data)] + [weakref.ref(g.data) for g in gradients]
         watched += [weakref.ref(g.node) for g in gradients if g.node is not None]
         del y, gradients, again
         assert [r() for r in watched] == [None] * len(watched)
@@ -130,7 +133,8 @@ def test_frozen_inputs_leave_nothing_behind():
 
 
 def overlap(*tensors):
-    return any(np.may_share_memory(s.data, t.data) for i, s in enumerate(tensors) for t in tensors[:i])
+    return any(np.may_share_memory(s.data, t.data) for i, s in enumerate(tensors)
+               for t in tensors[:i])
 
 
 def test_gradients_never_alias():

@@ -106,7 +106,8 @@ def test_the_lessons(tmp_path, capsys):
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["seed"] == 0 and figures["device"] == "cpu" and figures["seconds"] > 0
     for figure in figures["operations"]:
-        assert 0 < figure["order_1_error"] < 1e-8 and 0 < figure["order_2_error"] < 1e-8 and figure["message"] is None
+        assert 0 < figure["order_1_error"] < 1e-8 and 0 < figure["order_2_error"] < 1e-8
+        assert figure["message"] is None
         assert len(figure["h"]) == len(figure["errors"]["central"]) > 50
 
 
@@ -129,7 +130,8 @@ def test_functions_without_a_whole_v(tmp_path, no_matplotlib):
     assert figures["add"]["slopes"] == {"forward": None, "central": None, "richardson": None}
     assert figures["conv"]["slopes"] == {"forward": pytest.approx(1, abs=0.1), "central": None,
                                          "richardson": None}
-    assert 0.003 < figures["relu"]["kink_reached_at"] < 0.1 and figures["relu"]["slopes"]["central"] is None
+    assert 0.003 < figures["relu"]["kink_reached_at"] < 0.1
+    assert figures["relu"]["slopes"]["central"] is None
     assert figures["power"]["kink_reached_at"] is None
 
 
@@ -158,8 +160,8 @@ def test_a_users_functions(mine, capsys):
 
 def test_the_shapes_of_a_users_function(mine, no_matplotlib):
     figures = check(mine, "mine:product", "--shape", "(2, 3)", "--shape", "()")
-    assert figures["mine:product"]["shapes"] == [[2, 3],
-                                                 []] and figures["mine:product"]["verdict"] == "right"
+    assert figures["mine:product"]["shapes"] == [[2, 3], []]
+    assert figures["mine:product"]["verdict"] == "right"
 
 
 def test_every_operation_has_an_example(device):

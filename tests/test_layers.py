@@ -31,7 +31,8 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_same_seed_same_numbers_and_none_is_refused(device, name):
     def state(rng, **options):
-        return {key: value.numpy() for key, value in DRAWN[name](rng, **options).state_dict().items()}
+        return {key: value.numpy()
+                for key, value in DRAWN[name](rng, **options).state_dict().items()}
 
     first, again, generator = state(5), state(np.random.default_rng(5)), np.random.default_rng(5)
     state(generator)
@@ -47,7 +48,8 @@ def test_same_seed_same_numbers_and_none_is_refused(device, name):
 
 
 def test_the_default_fills_the_range_of_one_over_root_fan_in():
-    for layer in (nn.Dense(100, 300, rng=0), nn.Conv2d(8, 64, 5, groups=2, rng=0),          # fan_in 100, all of them
+    # fan_in 100, all of them
+    for layer in (nn.Dense(100, 300, rng=0), nn.Conv2d(8, 64, 5, groups=2, rng=0),
                   nn.ConvTranspose2d(64, 8, 5, groups=2, rng=0), nn.Conv1d(4, 64, 25, rng=0)):
         for values in (layer.weight.numpy(), layer.bias.numpy()):
             assert abs(values).max() <= 0.1
@@ -58,9 +60,12 @@ def test_the_default_fills_the_range_of_one_over_root_fan_in():
 def test_initializers_have_their_variances():
     shape, n = (3, 3, 50, 80), 3 * 3 * 50 * 80
     assert initializers.fans(shape) == (450, 720)
-    for initializer, variance in [(initializers.he_normal, 2 / 450), (initializers.he_uniform, 2 / 450),
-                                  (initializers.glorot_normal, 2 / 1170), (initializers.glorot_uniform, 2 / 1170),
-                                  (initializers.fan_in_uniform, 1 / 1350), (initializers.normal(0.02), 0.0004)]:
+    for initializer, variance in [(initializers.he_normal, 2 / 450),
+                                  (initializers.he_uniform, 2 / 450),
+                                  (initializers.glorot_normal, 2 / 1170),
+                                  (initializers.glorot_uniform, 2 / 1170),
+                                  (initializers.fan_in_uniform, 1 / 1350),
+                                  (initializers.normal(0.02), 0.0004)]:
         drawn = initializer(shape, 0)
         assert drawn.var() == pytest.approx(variance, rel=0.05)
         assert abs(drawn.mean()) < 4 * np.sqrt(variance / n)
@@ -92,11 +97,13 @@ def test_dropout(device):
 def test_dense_by_hand(device):
     layer = nn.Dense(2, 3, dtype="float64", rng=0)
     layer.load_state_dict({"weight": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "bias": [0.5, 0.0, -0.5]})
-    np.testing.assert_array_equal(layer(tensor([[1.0, 1.0], [2.0, 0.0]])).numpy(), [[5.5, 7, 8.5], [2.5, 4, 5.5]])
+    np.testing.assert_array_equal(layer(tensor([[1.0, 1.0], [2.0, 0.0]])).numpy(),
+                                  [[5.5, 7, 8.5], [2.5, 4, 5.5]])
     assert layer(tensor(np.ones((2, 5, 2)))).shape == (2, 5, 3)
     plain = nn.Dense(2, 3, bias=False, rng=0)
     assert list(plain.state_dict()) == ["weight"] and repr(plain) == "Dense(2, 3, bias=False)"
-    with pytest.raises(ValueError, match=r"Dense\(2, 3\): x of shape \(5, 4\) must have 2 features on its last axis"):
+    with pytest.raises(ValueError, match=r"Dense\(2, 3\): x of shape \(5, 4\) must have 2 features "
+                                         r"on its last axis"):
         layer(tensor(np.ones((5, 4))))
 
 
@@ -134,8 +141,10 @@ def test_flatten_and_reshape(device):
 def test_activations_are_the_operations(device):
     x = tensor(np.linspace(-3, 3, 12).reshape(3, 4))
     for layer, operation in [
-        (nn.ReLU(), ops.relu), (nn.LeakyReLU(0.2), lambda x: ops.leaky_relu(x, 0.2)), (nn.ELU(), ops.elu),
-        (nn.GELU(), ops.gelu), (nn.Sigmoid(), ops.sigmoid), (nn.Tanh(), ops.tanh), (nn.Softplus(), ops.softplus),
+        (nn.ReLU(), ops.relu), (nn.LeakyReLU(0.2), lambda x: ops.leaky_relu(x, 0.2)),
+        (nn.ELU(), ops.elu),
+        (nn.GELU(), ops.gelu), (nn.Sigmoid(), ops.sigmoid), (nn.Tanh(), ops.tanh),
+        (nn.Softplus(), ops.softplus),
         (nn.Softmax(), ops.softmax), (nn.Softmax(axis=0), lambda x: ops.softmax(x, 0)),
     ]:
         np.testing.assert_array_equal(layer(x).numpy(), operation(x).numpy())
@@ -157,7 +166,8 @@ def test_the_lectures_convolutions_in_1d_and_3d(device):
         y = nn.Conv1d(1, 16, 5, rng=0)(tensor(np.ones((1, 14, 1)), "float32"))
         assert y.shape == (1, 10, 16) and nn.Conv1d(16, 32, 5, rng=0)(y).shape == (1, 6, 32)
         y = nn.Conv3d(1, 16, 5, rng=0)(tensor(np.ones((1, 14, 14, 14, 1)), "float32"))
-        assert y.shape == (1, 10, 10, 10, 16) and nn.Conv3d(16, 32, 5, rng=0)(y).shape == (1, 6, 6, 6, 32)
+        assert y.shape == (1, 10, 10, 10, 16)
+        assert nn.Conv3d(16, 32, 5, rng=0)(y).shape == (1, 6, 6, 6, 32)
 
 
 def test_convolution_by_hand(device):
@@ -167,21 +177,28 @@ def test_convolution_by_hand(device):
     np.testing.assert_array_equal(layer(x).numpy()[0, :, :, 0], [[27.5, 37.5], [57.5, 67.5]])
     up = nn.ConvTranspose2d(1, 1, 2, stride=2, bias=False, dtype="float64", rng=0)
     up.load_state_dict({"weight": layer.weight.numpy()})
-    np.testing.assert_array_equal(up(x[:, :1, :2]).numpy()[0, :, :, 0], [[0, 0, 1, 2], [0, 0, 3, 4]])
-    assert nn.Conv2d(3, 4, (1, 5), padding=(0, 2), rng=0)(tensor(np.ones((1, 6, 6, 3)))).shape == (1, 6, 6, 4)
-    assert up.weight.shape == (2, 2, 1, 1) and nn.ConvTranspose2d(6, 4, 3, groups=2, rng=0).weight.shape == (3, 3, 2, 6)
+    np.testing.assert_array_equal(up(x[:, :1, :2]).numpy()[0, :, :, 0],
+                                  [[0, 0, 1, 2], [0, 0, 3, 4]])
+    assert nn.Conv2d(3, 4, (1, 5), padding=(0, 2),
+                     rng=0)(tensor(np.ones((1, 6, 6, 3)))).shape == (1, 6, 6, 4)
+    assert up.weight.shape == (2, 2, 1, 1)
+    assert nn.ConvTranspose2d(6, 4, 3, groups=2, rng=0).weight.shape == (3, 3, 2, 6)
 
 
 def test_layers_name_themselves_in_errors(device):
     x = tensor(np.ones((2, 8, 8, 3)), "float32")
     for call, words in [
-        (lambda: nn.Conv2d(4, 8, 3, rng=0)(x), r"Conv2d\(4, 8, 3\): x of shape \(2, 8, 8, 3\) must be \(N, H, W, C\) "
+        (lambda: nn.Conv2d(4, 8, 3, rng=0)(x),
+         r"Conv2d\(4, 8, 3\): x of shape \(2, 8, 8, 3\) must be \(N, H, W, C\) "
                                                "with C = 4"),
-        (lambda: nn.Conv1d(3, 8, 3, stride=2, rng=0)(x), r"Conv1d\(3, 8, 3, stride=2\): .* must be \(N, T, C\)"),
+        (lambda: nn.Conv1d(3, 8, 3, stride=2, rng=0)(x),
+         r"Conv1d\(3, 8, 3, stride=2\): .* must be \(N, T, C\)"),
         (lambda: nn.ConvTranspose2d(4, 8, 3, rng=0)(x), r"ConvTranspose2d\(4, 8, 3\): x of shape"),
-        (lambda: nn.BatchNorm(4)(x), r"BatchNorm\(4\): x of shape .* must have 4 features on its last axis"),
+        (lambda: nn.BatchNorm(4)(x),
+         r"BatchNorm\(4\): x of shape .* must have 4 features on its last axis"),
         (lambda: nn.LayerNorm(4)(x), r"LayerNorm\(4\): x of shape"),
-        (lambda: nn.Conv2d(4, 6, 3, groups=4, rng=0), "Conv2d: groups=4 must divide in_channels=4 and out_channels=6"),
+        (lambda: nn.Conv2d(4, 6, 3, groups=4, rng=0),
+         "Conv2d: groups=4 must divide in_channels=4 and out_channels=6"),
         (lambda: nn.Conv2d(4, 6, (3, 3, 3), rng=0), "Conv2d: kernel_size must be"),
         (lambda: nn.Dense(0, 3, rng=0), "Dense: in_features must be an integer ≥ 1, got 0"),
         (lambda: nn.Dense(3, 2.5, rng=0), "Dense: out_features must be an integer ≥ 1, got 2.5"),
@@ -197,11 +214,11 @@ def test_batch_norm_by_hand(device):
     layer = nn.BatchNorm(1, eps=1e-30, dtype="float64")
     layer.scale.data, layer.shift.data = layer.scale.data * 2, layer.shift.data + 1
     mean_before = layer.running_mean
-    y = layer(tensor([[1.0], [3.0]]))                               # mean 2, variance 1, unbiased variance 2
+    y = layer(tensor([[1.0], [3.0]]))  # mean 2, variance 1, unbiased variance 2
     np.testing.assert_allclose(y.numpy(), [[-1], [3]])
     np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(), [0.2])
     np.testing.assert_allclose(md.tensor(layer.running_variance).numpy(), [1.1])
-    np.testing.assert_array_equal(md.tensor(mean_before).numpy(), [0])      # a new array took its place
+    np.testing.assert_array_equal(md.tensor(mean_before).numpy(), [0])  # a new array took its place
     np.testing.assert_allclose(layer.eval()(tensor([[0.2 + np.sqrt(1.1)]])).numpy(), [[3]])
     np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(), [0.2])
     with pytest.raises(ValueError, match="one value per channel"):
@@ -210,7 +227,8 @@ def test_batch_norm_by_hand(device):
 
 
 def test_batch_norm_remembers_nothing_that_was_not_recorded(device):
-    """One cotangent, first without and then with a graph: the second derivative is that of a fresh start."""
+    """One cotangent, first without and then with a graph: the second derivative is that of a fresh
+    start."""
     rng = np.random.default_rng(0)
     x, scale, shift, u = (tensor(rng.normal(size=shape)) for shape in ((5, 3), 3, 3, (5, 3)))
     x.requires_grad = True
@@ -227,7 +245,8 @@ def test_batch_norm_remembers_nothing_that_was_not_recorded(device):
 
 def test_settings_may_be_numpy_numbers(device):
     x, small = tensor([[1.0, 2.0], [3.0, 5.0]], "float32"), np.float64(0.25)
-    for layer in (nn.BatchNorm(2, small, small), nn.LayerNorm(2, small), nn.Dropout(small, rng=0), nn.ELU(small),
+    for layer in (nn.BatchNorm(2, small, small), nn.LayerNorm(2, small), nn.Dropout(small, rng=0),
+                  nn.ELU(small),
                   nn.LeakyReLU(small)):
         for y in layer(x), layer(x), layer.eval()(x):
             assert y.dtype == np.float32
@@ -245,14 +264,16 @@ def test_batch_norm_keeps_float32_statistics(device):
 def test_layer_norm_by_hand(device):
     layer = nn.LayerNorm(3, eps=1e-30, dtype="float64")
     y = layer(tensor([[1.0, 2.0, 3.0], [10.0, 10.0, 40.0]])).numpy()
-    np.testing.assert_allclose(y, [[-np.sqrt(1.5), 0, np.sqrt(1.5)], [-np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(2)]])
+    np.testing.assert_allclose(y, [[-np.sqrt(1.5), 0, np.sqrt(1.5)],
+                                   [-np.sqrt(0.5), -np.sqrt(0.5), np.sqrt(2)]])
     assert [p.shape for p in layer.parameters()] == [(3,), (3,)]
 
 
 # ---- PyTorch's answers
 
 def to_ours(weight):
-    """PyTorch's (O, C, *K), or (C, O, *K) of a transposed convolution, or (out, in), in minidl's order."""
+    """PyTorch's (O, C, *K), or (C, O, *K) of a transposed convolution, or (out, in), in minidl's
+    order."""
     weight = weight.detach().numpy()
     return np.moveaxis(weight, (0, 1), (-1, -2))
 
@@ -262,13 +283,15 @@ def channels_last(array):
 
 
 def compare(layer, module, x, state):
-    """Value, gradient of x, and gradients of all parameters of both, for one random cotangent.  x has channels last."""
+    """Value, gradient of x, and gradients of all parameters of both, for one random cotangent.  x
+    has channels last."""
     import torch
     layer.load_state_dict(state)
     t = torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1)), requires_grad=True)
     x = md.tensor(x, requires_grad=True)
     y, y_torch = layer(x), module(t)
-    np.testing.assert_allclose(y.numpy(), channels_last(y_torch.detach().numpy()), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(y.numpy(), channels_last(y_torch.detach().numpy()), rtol=1e-10,
+                               atol=1e-12)
     cotangent = np.random.default_rng(1).normal(size=y.shape)
     y.backward(md.tensor(cotangent))
     y_torch.backward(torch.tensor(np.ascontiguousarray(np.moveaxis(cotangent, -1, 1))))
@@ -277,7 +300,8 @@ def compare(layer, module, x, state):
     names = {"scale": "weight", "shift": "bias"}
     for name, p in layer.named_parameters():
         q = theirs[names.get(name, name)].grad
-        np.testing.assert_allclose(p.grad.numpy(), to_ours(q) if q.ndim > 1 else q.numpy(), rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(p.grad.numpy(), to_ours(q) if q.ndim > 1 else q.numpy(),
+                                   rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
@@ -285,11 +309,13 @@ def compare(layer, module, x, state):
 def test_convolution_layers_as_pytorch(dimensions, transposed):
     torch = pytest.importorskip("torch")
     name = f"Conv{'Transpose' * transposed}{dimensions}d"
-    settings = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2} | ({"output_padding": 1} if transposed else {})
+    settings = {"stride": 2, "padding": 1, "dilation": 2,
+                "groups": 2} | ({"output_padding": 1} if transposed else {})
     module = getattr(torch.nn, name)(4, 6, 3, dtype=torch.float64, **settings)
     layer = getattr(nn, name)(4, 6, 3, dtype="float64", rng=0, **settings)
     x = np.random.default_rng(0).normal(size=(2, *(7, 8, 6)[:dimensions], 4))
-    compare(layer, module, x, {"weight": to_ours(module.weight), "bias": module.bias.detach().numpy()})
+    compare(layer, module, x,
+            {"weight": to_ours(module.weight), "bias": module.bias.detach().numpy()})
     fan_in = torch.nn.init._calculate_fan_in_and_fan_out(module.weight)[0]
     assert initializers.fans(layer.weight.shape)[0] == fan_in
 
@@ -297,7 +323,8 @@ def test_convolution_layers_as_pytorch(dimensions, transposed):
 @pytest.mark.parametrize("shape", [(6, 3), (4, 5, 3), (2, 4, 5, 3), (2, 3, 4, 2, 3)])
 def test_batch_norm_as_pytorch(shape):
     torch = pytest.importorskip("torch")
-    module = getattr(torch.nn, f"BatchNorm{max(1, len(shape) - 2)}d")(3, eps=1e-3, momentum=0.2, dtype=torch.float64)
+    module = getattr(torch.nn, f"BatchNorm{max(1, len(shape) - 2)}d")(3, eps=1e-3, momentum=0.2,
+                                                                      dtype=torch.float64)
     layer = nn.BatchNorm(3, eps=1e-3, momentum=0.2, dtype="float64")
     rng = np.random.default_rng(0)
     with torch.no_grad():
@@ -313,8 +340,10 @@ def test_batch_norm_as_pytorch(shape):
         layer.train(mode), module.train(mode)
         layer.zero_grad(), module.zero_grad()
         compare(layer, module, rng.normal(2, 3, size=shape), state())
-        np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(), module.running_mean.numpy(), rtol=1e-12)
-        np.testing.assert_allclose(md.tensor(layer.running_variance).numpy(), module.running_var.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(md.tensor(layer.running_mean).numpy(),
+                                   module.running_mean.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(md.tensor(layer.running_variance).numpy(),
+                                   module.running_var.numpy(), rtol=1e-12)
 
 
 def test_dense_layer_norm_and_activations_as_pytorch():
@@ -324,12 +353,16 @@ def test_dense_layer_norm_and_activations_as_pytorch():
     compare(nn.Dense(4, 3, dtype="float64", rng=0), module, x,
             {"weight": to_ours(module.weight), "bias": module.bias.detach().numpy()})
     module = torch.nn.LayerNorm(4, dtype=torch.float64)
-    compare(nn.LayerNorm(4, dtype="float64"), module, x, {"scale": np.ones(4), "shift": np.zeros(4)})
-    for layer, module in [(nn.ReLU(), torch.nn.ReLU()), (nn.LeakyReLU(0.2), torch.nn.LeakyReLU(0.2)),
+    compare(nn.LayerNorm(4, dtype="float64"), module, x,
+            {"scale": np.ones(4), "shift": np.zeros(4)})
+    for layer, module in [(nn.ReLU(), torch.nn.ReLU()),
+                          (nn.LeakyReLU(0.2), torch.nn.LeakyReLU(0.2)),
                           (nn.ELU(0.7), torch.nn.ELU(0.7)), (nn.GELU(), torch.nn.GELU()),
                           (nn.Sigmoid(), torch.nn.Sigmoid()), (nn.Tanh(), torch.nn.Tanh()),
-                          (nn.Softplus(), torch.nn.Softplus()), (nn.Softmax(), torch.nn.Softmax(1))]:
+                          (nn.Softplus(), torch.nn.Softplus()),
+                          (nn.Softmax(), torch.nn.Softmax(1))]:
         compare(layer, module, x, {})
-    for layer, module in [(nn.MaxPool(3, 2, 1), torch.nn.MaxPool2d(3, 2, 1)), (nn.MaxPool(2), torch.nn.MaxPool2d(2)),
+    for layer, module in [(nn.MaxPool(3, 2, 1), torch.nn.MaxPool2d(3, 2, 1)),
+                          (nn.MaxPool(2), torch.nn.MaxPool2d(2)),
                           (nn.AveragePool(3, 2, 1), torch.nn.AvgPool2d(3, 2, 1))]:
         compare(layer, module, np.random.default_rng(0).normal(size=(2, 7, 8, 3)), {})

@@ -1,4 +1,5 @@
-"""The losses: values by hand, gradients by their docstrings' formulas, edges, errors, and PyTorch's answers."""
+"""The losses: values by hand, gradients by their docstrings' formulas, edges, errors, and PyTorch's
+answers."""
 import math
 
 import numpy as np
@@ -33,7 +34,8 @@ def test_squared_absolute_and_huber_by_hand(device):
 
 def test_reductions(device):
     p, t = md.tensor([[1.0, 2.0], [3.0, 4.0]]), md.tensor([[0.0, 0.0], [0.0, 0.0]])
-    np.testing.assert_array_equal(losses.mean_squared_error(p, t, "none").numpy(), [[1, 4], [9, 16]])
+    np.testing.assert_array_equal(losses.mean_squared_error(p, t, "none").numpy(),
+                                  [[1, 4], [9, 16]])
     assert losses.mean_squared_error(p, t, "sum").item() == 30
     assert losses.mean_squared_error(p, t).item() == 7.5
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none', got 'average'"):
@@ -41,8 +43,10 @@ def test_reductions(device):
 
 
 def test_cross_entropy_by_hand(device):
-    z, labels = leaf([[0.0, math.log(3)], [2.0, 2.0]]), md.tensor([0, 1])     # probabilities (¼, ¾), (½, ½)
-    np.testing.assert_allclose(losses.cross_entropy(z, labels, "none").numpy(), [math.log(4), math.log(2)])
+    # probabilities (¼, ¾), (½, ½)
+    z, labels = leaf([[0.0, math.log(3)], [2.0, 2.0]]), md.tensor([0, 1])
+    np.testing.assert_allclose(losses.cross_entropy(z, labels, "none").numpy(),
+                               [math.log(4), math.log(2)])
     y = losses.cross_entropy(z, labels)
     assert y.item() == pytest.approx(math.log(8) / 2)
     np.testing.assert_allclose(gradient(y, z), np.array([[-0.75, 0.75], [0.5, -0.5]]) / 2)
@@ -52,7 +56,8 @@ def test_cross_entropy_of_pixels_is_that_of_the_rows(device):
     rng = np.random.default_rng(0)
     z, labels = rng.normal(size=(2, 3, 4, 5)), rng.integers(0, 5, (2, 3, 4))
     each = losses.cross_entropy(leaf(z), md.tensor(labels.tolist()), "none").numpy()
-    rows = losses.cross_entropy(leaf(z.reshape(-1, 5)), md.tensor(labels.ravel().tolist()), "none").numpy()
+    rows = losses.cross_entropy(leaf(z.reshape(-1, 5)), md.tensor(labels.ravel().tolist()),
+                                "none").numpy()
     np.testing.assert_allclose(each.ravel(), rows, rtol=1e-14)
 
 
@@ -81,14 +86,16 @@ def test_weighted_cross_entropy_by_hand(device):
     for options in ({"weight": [3.0, 1.0]}, {"ignore_index": 1}, {"label_smoothing": 0.3},
                     {"weight": [3.0, 1.0], "ignore_index": 0, "label_smoothing": 1.0}):
         y = losses.cross_entropy(z, [0, 1, 1], **options)
-        assert y.item() == pytest.approx(math.log(2) * (2 if options.get("label_smoothing") == 1 else 1))
+        assert y.item() == pytest.approx(math.log(2)
+                                         * (2 if options.get("label_smoothing") == 1 else 1))
     y = losses.cross_entropy(z, [0, 1, 1], "sum", weight=[3.0, 1.0])
     assert y.item() == pytest.approx(5 * math.log(2))
 
 
 def test_soft_targets_of_one_class_are_its_label(device):
     z = leaf([[1.0, -2.0, 0.5], [0.0, 4.0, 1.0]])
-    hard, soft = (losses.cross_entropy(z, labels) for labels in ([2, 0], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
+    hard, soft = (losses.cross_entropy(z, labels)
+                  for labels in ([2, 0], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
     assert hard.item() == pytest.approx(soft.item(), rel=1e-15)
     np.testing.assert_allclose(gradient(soft, z), gradient(hard, z), atol=1e-16)
 
@@ -101,8 +108,10 @@ def test_a_class_without_weight_may_be_impossible(device):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"weight": [1.0]}, "weight must be 3 numbers"), ({"weight": [1.0, -1.0, 1.0]}, "weight must be 3 numbers"),
-    ({"label_smoothing": 1.5}, "0 ≤ label_smoothing ≤ 1"), ({"ignore_index": 0}, "the mean of no labels"),
+    ({"weight": [1.0]}, "weight must be 3 numbers"),
+    ({"weight": [1.0, -1.0, 1.0]}, "weight must be 3 numbers"),
+    ({"label_smoothing": 1.5}, "0 ≤ label_smoothing ≤ 1"),
+    ({"ignore_index": 0}, "the mean of no labels"),
     ({"weight": [0.0, 1.0, 1.0]}, "the mean of no labels")])
 def test_cross_entropy_refuses_options(device, options, words):
     with pytest.raises(ValueError, match=f"^cross_entropy: .*{words}"):
@@ -112,7 +121,8 @@ def test_cross_entropy_refuses_options(device, options, words):
 
 
 def test_negative_margins_are_refused():
-    for f in (lambda m: losses.triplet([[1.0]], [[2.0]], [[3.0]], m), lambda m: losses.contrastive([[1.0]], [[2.0]], [1], m),
+    for f in (lambda m: losses.triplet([[1.0]], [[2.0]], [[3.0]], m),
+              lambda m: losses.contrastive([[1.0]], [[2.0]], [1], m),
               lambda m: losses.huber([1.0], [2.0], m)):
         for margin in (-0.1, math.inf, math.nan):
             with pytest.raises(ValueError, match="must be in 0"):
@@ -151,7 +161,8 @@ def test_contrastive_by_hand(device):
     y = losses.contrastive(a, b, md.tensor([True, False, False]), margin=1.0, reduction="none")
     np.testing.assert_allclose(y.numpy(), [25, 0, 0.25])
     np.testing.assert_allclose(gradient(y.sum(), a), [[6, 8], [0, 0], [-0.6, -0.8]])
-    assert losses.contrastive(a, b, md.tensor([1, 0, 0]), margin=1.0).item() == pytest.approx(25.25 / 3)
+    assert losses.contrastive(a, b, md.tensor([1, 0, 0]),
+                              margin=1.0).item() == pytest.approx(25.25 / 3)
 
 
 def test_triplet_by_hand(device):
@@ -186,7 +197,8 @@ def test_contrastive_at_equal_embeddings(device):
 
 def test_targets_do_not_promote_the_prediction(device):
     p = leaf([1.0, 0.0, 1.0], "float32")
-    for targets in (md.tensor([1, 0, 1]), md.tensor([True, False, True]), md.tensor([0.5, 0.5, 0.5], dtype="float64")):
+    for targets in (md.tensor([1, 0, 1]), md.tensor([True, False, True]),
+                    md.tensor([0.5, 0.5, 0.5], dtype="float64")):
         for loss in (losses.mean_squared_error, losses.mean_absolute_error, losses.huber,
                      losses.binary_cross_entropy_with_logits):
             assert loss(p, targets).dtype == np.float32
@@ -198,7 +210,8 @@ def test_targets_do_not_promote_the_prediction(device):
 def test_settings_may_be_numpy_numbers(device):
     p, t = leaf([[1.0, 2.0]], "float32"), md.tensor([[1.0, 1.0]])
     for number in np.float64(0.5), np.float32(0.5), np.int64(1):
-        for y in (losses.huber(p, t, number), losses.triplet(p, t, t, number), losses.contrastive(p, t, [0], number),
+        for y in (losses.huber(p, t, number), losses.triplet(p, t, t, number),
+                  losses.contrastive(p, t, [0], number),
                   losses.binary_cross_entropy_with_logits(p, number)):
             assert y.dtype == np.float32
 
@@ -219,7 +232,8 @@ def test_shapes_that_would_broadcast_are_refused(device):
     column, row = leaf([[1.0], [2.0]]), md.tensor([1.0, 2.0])
     for loss in (losses.mean_squared_error, losses.mean_absolute_error, losses.huber,
                  losses.binary_cross_entropy_with_logits):
-        with pytest.raises(ValueError, match=rf"{loss.__name__}: .* \(2, 1\) and targets? \(2,\) must have one shape"):
+        with pytest.raises(ValueError, match=rf"{loss.__name__}: .* \(2, 1\) and targets? \(2,\) "
+                                             r"must have one shape"):
             loss(column, row)
     pair = md.tensor([[1.0, 2.0]] * 3)
     with pytest.raises(ValueError, match=r"triplet: anchor \(3, 2\) and negative \(2, 2\)"):
@@ -238,12 +252,17 @@ def test_as_pytorch():
     labels, bits = rng.integers(0, 4, 6), rng.integers(0, 2, (6, 4))
     ours_b, ours_c, ours_labels, ours_bits = map(md.tensor, (b, c, labels, bits))
     cases = [
-        (lambda x: losses.mean_squared_error(x, ours_b), lambda x: functional.mse_loss(x, torch.tensor(b))),
-        (lambda x: losses.mean_absolute_error(x, ours_b), lambda x: functional.l1_loss(x, torch.tensor(b))),
-        (lambda x: losses.huber(x, ours_b, 0.7), lambda x: functional.huber_loss(x, torch.tensor(b), delta=0.7)),
-        (lambda x: losses.cross_entropy(x, ours_labels), lambda x: functional.cross_entropy(x, torch.tensor(labels))),
+        (lambda x: losses.mean_squared_error(x, ours_b),
+         lambda x: functional.mse_loss(x, torch.tensor(b))),
+        (lambda x: losses.mean_absolute_error(x, ours_b),
+         lambda x: functional.l1_loss(x, torch.tensor(b))),
+        (lambda x: losses.huber(x, ours_b, 0.7),
+         lambda x: functional.huber_loss(x, torch.tensor(b), delta=0.7)),
+        (lambda x: losses.cross_entropy(x, ours_labels),
+         lambda x: functional.cross_entropy(x, torch.tensor(labels))),
         (lambda x: losses.binary_cross_entropy_with_logits(x, ours_bits),
-         lambda x: functional.binary_cross_entropy_with_logits(x, torch.tensor(bits, dtype=torch.float64))),
+         lambda x: functional.binary_cross_entropy_with_logits(x,
+                                                               torch.tensor(bits, dtype=torch.float64))),
         (lambda x: losses.triplet(x, ours_b, ours_c, 0.5, "euclidean"),
          lambda x: functional.triplet_margin_loss(x, torch.tensor(b), torch.tensor(c), 0.5, eps=0)),
     ]

@@ -16,8 +16,10 @@ def tensor(array, dtype="float64"):
 
 def small_network(rng=0, **options):
     rng = np.random.default_rng(rng)
-    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, rng=rng, **options), nn.BatchNorm(4, **options), nn.ReLU(),
-                         nn.MaxPool(2), nn.Flatten(), nn.Dropout(0.5, rng=rng), nn.Dense(16, 3, rng=rng, **options))
+    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, rng=rng, **options),
+                         nn.BatchNorm(4, **options), nn.ReLU(),
+                         nn.MaxPool(2), nn.Flatten(), nn.Dropout(0.5, rng=rng),
+                         nn.Dense(16, 3, rng=rng, **options))
 
 
 # ---- what belongs to a module
@@ -28,7 +30,8 @@ class Parts(nn.Module):
     def __init__(self):
         self.own = nn.Parameter([1.0, 2.0])
         self.listed = [nn.Dense(2, 2, rng=0), [nn.Dense(2, 3, bias=False, rng=1)]]
-        self.named = {"left": nn.Dense(2, 1, bias=False, rng=2), "scales": (nn.Parameter([3.0]), None)}
+        self.named = {"left": nn.Dense(2, 1, bias=False, rng=2),
+                      "scales": (nn.Parameter([3.0]), None)}
         self.shared = self.listed[0]
         self.tied = self.own
         self.count = self.own.data.copy()
@@ -38,7 +41,8 @@ class Parts(nn.Module):
         return self.shared(x * self.own)
 
 
-NAMES = ["own", "named.scales.0", "listed.0.weight", "listed.0.bias", "listed.1.0.weight", "named.left.weight"]
+NAMES = ["own", "named.scales.0", "listed.0.weight", "listed.0.bias", "listed.1.0.weight",
+         "named.left.weight"]
 
 
 def test_attributes_are_found_once_and_in_order(device):
@@ -46,8 +50,9 @@ def test_attributes_are_found_once_and_in_order(device):
     assert [name for name, _ in module.named_parameters()] == NAMES
     assert [id(p) for _, p in module.named_parameters()] == [id(p) for p in module.parameters()]
     assert list(module.state_dict()) == NAMES + ["count"]
-    assert [name for name, _ in module.named_modules()] == ["", "listed.0", "listed.1.0", "named.left"]
-    module.own = nn.Parameter([5.0, 6.0])                           # assigned anew: the old one lives on as `tied`
+    assert [name for name, _ in module.named_modules()] == ["", "listed.0", "listed.1.0",
+                                                            "named.left"]
+    module.own = nn.Parameter([5.0, 6.0])  # assigned anew: the old one lives on as `tied`
     assert [name for name, _ in module.named_parameters()][:3] == ["own", "named.scales.0", "tied"]
 
 
@@ -71,7 +76,8 @@ def test_parameter_always_requires_a_gradient(device):
 def test_gradients_reach_the_parameters_and_are_forgotten(device):
     module = Parts()
     module(tensor([[1.0, 1.0]], "float32")).sum().backward()
-    np.testing.assert_allclose(module.own.grad.numpy(), module.shared.weight.numpy().sum(1), rtol=1e-6)
+    np.testing.assert_allclose(module.own.grad.numpy(), module.shared.weight.numpy().sum(1),
+                               rtol=1e-6)
     np.testing.assert_array_equal(module.shared.bias.grad.numpy(), [1, 1])
     assert module.named["left"].weight.grad is None
     module.zero_grad()
@@ -126,7 +132,8 @@ def test_deepcopy_is_independent(device):
     x = tensor(np.random.default_rng(0).normal(size=(2, 4, 4, 2)), "float32")
     twin(x).sum().backward()
     assert all(p.grad is None for p in net.parameters()) and twin[6].weight.grad is not None
-    assert not np.array_equal(md.tensor(twin[1].running_mean).numpy(), md.tensor(net[1].running_mean).numpy())
+    assert not np.array_equal(md.tensor(twin[1].running_mean).numpy(),
+                              md.tensor(net[1].running_mean).numpy())
 
 
 def test_sequential(device):
@@ -134,7 +141,8 @@ def test_sequential(device):
     assert len(net) == 7 and net[-1].weight.shape == (16, 3)
     head = net[:2]
     assert isinstance(head, nn.Sequential) and len(head) == 2 and head[0] is net[0]
-    with pytest.raises(TypeError, match=r"Sequential: layer 1 must be a Module, got .*ReLU.*; write ReLU\(…\)"):
+    with pytest.raises(TypeError, match=r"Sequential: layer 1 must be a Module, got .*ReLU.*; "
+                                        r"write ReLU\(…\)"):
         nn.Sequential(nn.Flatten(), nn.ReLU)
     with pytest.raises(TypeError, match="layer 0 must be a Module, got 3"):
         nn.Sequential(3)
@@ -145,7 +153,7 @@ def test_sequential(device):
 def test_state_round_trip(device, tmp_path):
     x = tensor(np.random.default_rng(0).normal(size=(3, 4, 4, 2)), "float32")
     net, other = small_network(0), small_network(1)
-    net(x)                                                          # the running statistics are state, too
+    net(x)  # the running statistics are state, too
     expected = net.eval()(x).numpy()
     assert not np.allclose(other.eval()(x).numpy(), expected)
     assert other.load_state_dict(net.state_dict()) is other
@@ -186,11 +194,13 @@ def test_all_problems_of_a_state_are_listed_and_nothing_is_changed(device):
     before = {name: value.numpy() for name, value in net.state_dict().items()}
     state = {name: np.zeros_like(value) for name, value in before.items()}
     del state["layers.0.bias"], state["layers.1.running_mean"]
-    state |= {"layers.6.weight": np.zeros((3, 16)), "layers.9.weight": np.zeros(1), "title": np.zeros(1)}
+    state |= {"layers.6.weight": np.zeros((3, 16)), "layers.9.weight": np.zeros(1),
+              "title": np.zeros(1)}
     with pytest.raises(ValueError) as caught:
         net.load_state_dict(state)
     assert str(caught.value) == (
-        "load_state_dict of Sequential: layers.0.bias is missing; layers.1.running_mean is missing; layers.9.weight is "
+        "load_state_dict of Sequential: layers.0.bias is missing; layers.1.running_mean is "
+        "missing; layers.9.weight is "
         "unexpected; title is unexpected; layers.6.weight has shape (3, 16), expected (16, 3)")
     with pytest.raises(TypeError, match="layers.0.weight must be a Tensor or an array"):
         net.load_state_dict(before | {"layers.0.weight": "text"})
@@ -209,12 +219,16 @@ Sequential(
   )
   layers.1: LeakyReLU(0.2)
 )"""
-    assert repr(nn.ConvTranspose2d(2, 4, (3, 5), stride=2, output_padding=1, bias=False, rng=0)) == (
+    assert repr(nn.ConvTranspose2d(2, 4, (3, 5), stride=2, output_padding=1, bias=False,
+                                   rng=0)) == (
         "ConvTranspose2d(2, 4, (3, 5), bias=False, stride=2, output_padding=1)")
-    assert repr(nn.MaxPool(3, stride=2)) == "MaxPool(3, stride=2)" and repr(nn.MaxPool(2)) == "MaxPool(2)"
+    assert repr(nn.MaxPool(3, stride=2)) == "MaxPool(3, stride=2)"
+    assert repr(nn.MaxPool(2)) == "MaxPool(2)"
     assert repr(nn.ELU(0.5)) == "ELU(0.5)" and repr(nn.Softmax(0)) == "Softmax(axis=0)"
-    assert repr(nn.Embedding(5, 2, rng=0)) == "Embedding(5, 2)" and repr(nn.Dropout(0.25, rng=0)) == "Dropout(0.25)"
-    assert repr(nn.BatchNorm(3, momentum=0.2)) == "BatchNorm(3, momentum=0.2)" and repr(nn.LayerNorm(3)) == "LayerNorm(3)"
+    assert repr(nn.Embedding(5, 2, rng=0)) == "Embedding(5, 2)"
+    assert repr(nn.Dropout(0.25, rng=0)) == "Dropout(0.25)"
+    assert repr(nn.BatchNorm(3, momentum=0.2)) == "BatchNorm(3, momentum=0.2)"
+    assert repr(nn.LayerNorm(3)) == "LayerNorm(3)"
 
 
 def test_summary_table(device):
@@ -243,10 +257,11 @@ total 135 parameters, 76 of them frozen"""
 
 def test_summary_of_shared_and_nested_parts(device):
     table = nn.summary(Parts(), (2,)).splitlines()
-    assert table[2].split() == ["Parts", "(2,)", "2", "3"]          # its own parameters: own, scales
+    assert table[2].split() == ["Parts", "(2,)", "2", "3"]  # its own parameters: own, scales
     assert table[3].split() == ["listed.0", "Dense", "(2,)", "2", "6"]
     assert table[4] == "total 17 parameters"
-    table = nn.summary(nn.Sequential(nn.Embedding(10, 4, rng=0), nn.GlobalMaxPool()), (6,), dtype="int64").splitlines()
+    table = nn.summary(nn.Sequential(nn.Embedding(10, 4, rng=0), nn.GlobalMaxPool()), (6,),
+                       dtype="int64").splitlines()
     assert table[2].split() == ["layers.0", "Embedding", "(6,", "4)", "24", "40"]
     with pytest.raises(ValueError, match="must have 3 features"):
         nn.summary(nn.Dense(3, 2, rng=0), (4,))

@@ -35,7 +35,8 @@ ARITHMETIC = {
     "scatter",
     "prod",
 }  # as NumPy's
-NOT_OF_BOOLEANS = {"sign", "pad", "floor_divide"}  # NumPy has no sign of booleans, pads with True, and 0 // 0 is 0
+# NumPy has no sign of booleans, pads with True, and 0 // 0 is 0
+NOT_OF_BOOLEANS = {"sign", "pad", "floor_divide"}
 REFUSED = {
     "mean_squared_error",
     "mean_absolute_error",

@@ -1,4 +1,5 @@
-"""Every operation, layer and loss, on every device: values, derivatives, dtypes, memory layouts, adjoints, zero sizes."""
+"""Every operation, layer and loss, on every device: values, derivatives, dtypes, memory layouts,
+adjoints, zero sizes."""
 import inspect
 
 from cases import cases, constants, refused, zero_size
@@ -15,10 +16,13 @@ from minidl.testing import adjointcheck, gradcheck, strategies
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 every_case = pytest.mark.parametrize("case", cases, ids=str)
 
-OPERATIONS = {name for name, value in vars(ops).items() if callable(value) and not name.startswith("_")}
-LOSSES = {name for name, value in vars(losses).items() if inspect.isfunction(value) and value.__module__ == losses.__name__
+OPERATIONS = {name for name, value in vars(ops).items() if callable(value)
+              and not name.startswith("_")}
+LOSSES = {name for name, value in vars(losses).items() if inspect.isfunction(value)
+          and value.__module__ == losses.__name__
           and not name.startswith("_")}
-LAYERS = {name for name in vars(nn) if not name.startswith("_") and not inspect.ismodule(getattr(nn, name))}
+LAYERS = {name for name in vars(nn) if not name.startswith("_")
+          and not inspect.ismodule(getattr(nn, name))}
 NO_LAYERS = {"Module", "Parameter", "summary"}
 PUBLIC = OPERATIONS | LOSSES | LAYERS - NO_LAYERS | face_cases.NAMES
 
@@ -30,13 +34,15 @@ def test_every_public_name_has_a_case():
 
 
 def test_every_public_name_says_what_it_does_with_zero_size():
-    stated = {case.name for case in zero_size.stated} | {case.name for case in cases + refused if "empty" in case.words}
+    stated = {case.name for case in zero_size.stated} | {case.name for case in cases + refused
+                                                         if "empty" in case.words}
     assert PUBLIC - stated == set()
 
 
 def test_every_elementwise_operation_is_checked_to_the_third_order():
     low = {case.name for case in cases if case.order < 3 and case not in zero_size.stated}
-    elementwise = {name for name in OPERATIONS if inspect.getmodule(getattr(ops, name)).__name__.endswith(
+    elementwise = {name for name in OPERATIONS
+                   if inspect.getmodule(getattr(ops, name)).__name__.endswith(
         ("elementwise", "activation", "trigonometry"))}
     assert len(elementwise) > 30 and low & elementwise == set()
 
@@ -47,7 +53,8 @@ def test_no_case_stands_for_two():
 
 
 def tensors(arrays, device=None, requires_grad=True):
-    return [md.tensor(a, requires_grad=requires_grad and a.dtype.kind == "f", device=device) for a in arrays]
+    return [md.tensor(a, requires_grad=requires_grad and a.dtype.kind == "f", device=device)
+            for a in arrays]
 
 
 def outputs(y):
@@ -55,7 +62,8 @@ def outputs(y):
 
 
 def values_and_gradients(case, inputs):
-    """All outputs, and the gradients of Σ y³ with respect to the floating-point inputs, as NumPy arrays."""
+    """All outputs, and the gradients of Σ y³ with respect to the floating-point inputs, as NumPy
+    arrays."""
     ys = outputs(case.call(*inputs))
     total = sum(ops.sum(y * y * y) for y in ys)
     gradients = md.grad(total, [x for x in inputs if x.requires_grad])
@@ -87,7 +95,8 @@ def test_constants_have_no_gradient(case, device):
 
 @pytest.mark.parametrize("case", refused, ids=str)
 def test_zero_size_is_refused(case):
-    with pytest.raises(ValueError, match="^batch_norm: " if case.name == "BatchNorm" else f"^{case.name}: ") as caught:
+    with pytest.raises(ValueError, match="^batch_norm: " if case.name == "BatchNorm"
+                       else f"^{case.name}: ") as caught:
         case.call(*tensors(case.draw(seed=1)))
     assert "\n" not in str(caught.value)
 
@@ -105,7 +114,8 @@ def test_float32_is_close_to_float64(case):
     rounded = values_and_gradients(case, tensors(case.draw(seed=3, dtype="float32")))
     for a, b in zip(sum(exact, []), sum(rounded, [])):
         assert (a.dtype, b.dtype) == ("float64", "float32")
-        np.testing.assert_allclose(b, a, rtol=0, atol=case.float32 * np.max(np.abs(a), initial=1e-3))
+        np.testing.assert_allclose(b, a, rtol=0,
+                                   atol=case.float32 * np.max(np.abs(a), initial=1e-3))
 
 
 def as_it_is(t):
@@ -118,8 +128,10 @@ def transposed(t):
 
 
 def sliced(t):
-    """The same values, as every other element along the last axis of a larger array, from behind."""
-    return ops.stack([t, t], -1).reshape(*t.shape[:-1], 2 * t.shape[-1])[..., ::-2][..., ::-1] if t.ndim else t
+    """The same values, as every other element along the last axis of a larger array, from
+    behind."""
+    return ops.stack([t, t], -1).reshape(*t.shape[:-1],
+                                         2 * t.shape[-1])[..., ::-2][..., ::-1] if t.ndim else t
 
 
 @every_case
@@ -143,7 +155,8 @@ def test_layouts_are_not_contiguous(layout):
 
 @pytest.mark.parametrize("case", [case for case in cases if case.linear], ids=str)
 def test_linear_operations_and_their_adjoints(case):
-    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩ to rounding, with Aᵀ from reverse mode, and with the adjoint operation where it is known."""
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩ to rounding, with Aᵀ from reverse mode, and with the adjoint operation
+    where it is known."""
     arrays = case.draw(seed=5)
     for i, x in enumerate(arrays):
         if x.dtype.kind == "f":
@@ -174,11 +187,13 @@ def check_adjoint(case, arrays, i, x):
 check = dict(mode="directional", allow_zero=True, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum"])
+@pytest.mark.parametrize("name",
+                         ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum"])
 @given(pair=strategies.broadcastable(2, low=0.5))
 def test_broadcasting(name, pair):
     operation = getattr(ops, name)
-    np.testing.assert_allclose(operation(*tensors(pair)).numpy(), getattr(np, name)(*pair), rtol=1e-15)
+    np.testing.assert_allclose(operation(*tensors(pair)).numpy(), getattr(np, name)(*pair),
+                               rtol=1e-15)
     a, b = pair[0] + 0.001, pair[1]                 # no ties: drawn are multiples of 1/64
     gradcheck(operation, a, b, order=2, **check)
 
@@ -189,13 +204,15 @@ def test_reductions(name, data):
     x = data.draw(strategies.tie_free(strategies.shapes(min_dims=0)))
     axis, keepdims = data.draw(strategies.axes(x.ndim)), data.draw(st.booleans())
     theirs = getattr(np, name)(x, axis=axis, keepdims=keepdims)
-    np.testing.assert_allclose(getattr(ops, name)(md.tensor(x), axis, keepdims).numpy(), theirs, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(getattr(ops, name)(md.tensor(x), axis, keepdims).numpy(), theirs,
+                               rtol=1e-12, atol=1e-12)
     if not (name == "std" and np.all(theirs == 0)):                 # a kink
         gradcheck(lambda x: getattr(ops, name)(x, axis, keepdims), x, **check)
 
 
 def on_the_device(key):
-    return tuple(map(on_the_device, key)) if type(key) is tuple else md.tensor(key) if type(key) is np.ndarray else key
+    return tuple(map(on_the_device,
+                     key)) if type(key) is tuple else md.tensor(key) if type(key) is np.ndarray else key
 
 
 @given(data=st.data())
@@ -209,12 +226,15 @@ def test_keys(data):
     np.testing.assert_allclose(ops.add_at(md.tensor(x), ours, 2.0).numpy(), added)
     gradcheck(lambda x: ops.index(x, ours), x, order=2, **check)
     u = md.tensor(np.random.default_rng(0).normal(size=x[key].shape))
-    adjointcheck(lambda x: ops.index(x, ours), lambda u: ops.scatter(u, ours, x.shape), md.tensor(x), u, allow_zero=True)
+    adjointcheck(lambda x: ops.index(x, ours), lambda u: ops.scatter(u, ours, x.shape),
+                 md.tensor(x), u, allow_zero=True)
 
 
 @given(case=strategies.einsum_cases())
 def test_einsum(case):
     operands = tensors(case.operands)
     expected = np.einsum(case.subscripts, *case.operands)
-    np.testing.assert_allclose(ops.einsum(case.subscripts, *operands).numpy(), expected, rtol=1e-12, atol=1e-12)
-    gradcheck(lambda *operands: ops.einsum(case.subscripts, *operands), *case.operands, order=2, **check)
+    np.testing.assert_allclose(ops.einsum(case.subscripts, *operands).numpy(), expected, rtol=1e-12,
+                               atol=1e-12)
+    gradcheck(lambda *operands: ops.einsum(case.subscripts, *operands), *case.operands, order=2,
+              **check)

@@ -74,7 +74,8 @@ def test_trajectory_is_pytorchs(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_large_parameters_are_updated_in_strips(rule, monkeypatch):
-    """What is large is a matter of STRIP; the path and what is remembered stay the same, bit for bit."""
+    """What is large is a matter of STRIP; the path and what is remembered stay the same, bit for
+    bit."""
     whole, cut = parameters(), parameters()
     optimizer = RULES[rule](whole)
     expected = train(optimizer, whole, 5)
@@ -180,7 +181,8 @@ def test_resuming_gives_the_same_run(device, rule, tmp_path):
     saved = optimizer.state_dict()
     kept = {name: np.array(md.tensor(value).numpy()) for name, value in saved.items()}
     train(optimizer, half, 1)                                       # the snapshot does not follow
-    assert all(np.array_equal(md.tensor(value).numpy(), kept[name]) for name, value in saved.items())
+    assert all(np.array_equal(md.tensor(value).numpy(), kept[name])
+               for name, value in saved.items())
     md.save(tmp_path / "optimizer.npz", saved)
     again = [nn.Parameter(values, dtype="float32") for values in path[2]]
     resumed = RULES[rule](again)
@@ -195,7 +197,8 @@ def test_a_state_that_does_not_fit_changes_nothing(device):
     train(optimizer, params, 1)
     state = optimizer.state_dict()
     wrong = {name: value for name, value in state.items() if name != "learning_rate"}
-    wrong |= {"0.mean": md.tensor([1.0]), "7.mean": md.tensor([1.0]), "1.velocity": md.tensor([1.0] * 4)}
+    wrong |= {"0.mean": md.tensor([1.0]), "7.mean": md.tensor([1.0]),
+              "1.velocity": md.tensor([1.0] * 4)}
     with pytest.raises(ValueError) as caught:
         optimizer.load_state_dict(wrong)
     for words in ("load_state_dict of Adam: learning_rate is missing",
@@ -235,7 +238,8 @@ def test_an_optimizer_without_update_says_so(device):
         Lazy([p], 0.1).step()
 
 
-@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, 0.5, momentum=0.9), lambda p: optim.Adam(p, 0.05)])
+@pytest.mark.parametrize("make",
+                         [lambda p: optim.SGD(p, 0.5, momentum=0.9), lambda p: optim.Adam(p, 0.05)])
 def test_a_network_learns_exclusive_or(device, make):
     rng = np.random.default_rng(0)
     net = nn.Sequential(nn.Dense(2, 8, rng=rng), nn.Tanh(), nn.Dense(8, 2, rng=rng))

@@ -67,7 +67,8 @@ def test_a_constant_tensor_may_be_a_setting(device):
     ({"2.square": -1.0}, "2.square, an average of squares, holds -1.0"),
     ({"0.mean": np.full((3, 4), 1e300)}, r"0.mean holds 1e\+300, which float32 cannot hold"),
     ({"².mean": np.ones(4)}, "².mean is unexpected"),
-    ({3: 1.0}, "3 is unexpected"), ({"learning_rate": -1.0}, "Adam: learning_rate must be in 0 ≤ learning_rate < inf"),
+    ({3: 1.0}, "3 is unexpected"),
+    ({"learning_rate": -1.0}, "Adam: learning_rate must be in 0 ≤ learning_rate < inf"),
 ])
 def test_a_state_that_is_damaged_changes_nothing(device, entry, words):
     params = parameters("float32")

@@ -1,4 +1,5 @@
-"""The strongest patches: against brute force, cut out and run again, with everything outside of them changed."""
+"""The strongest patches: against brute force, cut out and run again, with everything outside of
+them changed."""
 import weakref
 
 import numpy as np
@@ -13,18 +14,22 @@ pytestmark = pytest.mark.usefixtures("device")      # every test of this file ru
 
 
 def small_net(ndim=2, channels=3):
-    """Two strides, so that a crop which is not aligned to them gives other values; dilation and padding."""
+    """Two strides, so that a crop which is not aligned to them gives other values; dilation and
+    padding."""
     rng, conv = np.random.default_rng(0), {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim]
     return nn.Sequential({
-        "conv1": conv(channels, 4, 3, padding=1, rng=rng), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
-        "conv2": conv(4, 5, 3, padding=2, dilation=2, rng=rng), "norm": nn.BatchNorm(5), "relu2": nn.ReLU(),
+        "conv1": conv(channels, 4, 3, padding=1, rng=rng), "relu1": nn.ReLU(),
+        "pool1": nn.MaxPool(2),
+        "conv2": conv(4, 5, 3, padding=2, dilation=2, rng=rng), "norm": nn.BatchNorm(5),
+        "relu2": nn.ReLU(),
         "pool2": nn.MaxPool(3, 2, 1), "conv3": conv(5, 6, 2, padding=((1, 0),) * ndim, rng=rng),
         "flatten": nn.Flatten()})
 
 
 def drawn_pictures(count, ndim=2, channels=3, low=26, high=40):
     rng = np.random.default_rng(1)
-    return [rng.normal(0, 1, (*rng.integers(low, high, ndim), channels)).astype("float32") for _ in range(count)]
+    return [rng.normal(0, 1, (*rng.integers(low, high, ndim), channels)).astype("float32")
+            for _ in range(count)]
 
 
 def brute_force(net, pictures, layer, k, one_per_picture=True):
@@ -34,10 +39,12 @@ def brute_force(net, pictures, layer, k, one_per_picture=True):
     for number, picture in enumerate(pictures):
         a = net(md.tensor(picture[None]), layer)[layer].numpy()[0]
         for unit in range(a.shape[-1]):
-            rows = sorted(((float(a[place + (unit,)]), number, place) for place in np.ndindex(a.shape[:-1])),
+            rows = sorted(((float(a[place + (unit,)]), number, place)
+                           for place in np.ndindex(a.shape[:-1])),
                           key=lambda row: (-row[0], row[2]))
             found.setdefault(unit, []).extend(rows[:1 if one_per_picture else k])
-    return {unit: sorted(rows, key=lambda row: (-row[0], row[1:]))[:k] for unit, rows in found.items()}
+    return {unit: sorted(rows, key=lambda row: (-row[0], row[1:]))[:k]
+            for unit, rows in found.items()}
 
 
 def rows(found):
@@ -51,9 +58,11 @@ def test_they_are_those_of_brute_force(layer, one_per_picture):
     net, pictures = small_net(), drawn_pictures(24)
     found = top_patches(net, iter(pictures), layer, k=5, one_per_picture=one_per_picture)
     assert rows(found) == brute_force(net, pictures, layer, 5, one_per_picture)
-    assert (found.layer, found.field, found.pictures, found.skipped) == (layer, receptive_fields(net)[layer], 24, [])
+    assert (found.layer, found.field, found.pictures,
+            found.skipped) == (layer, receptive_fields(net)[layer], 24, [])
     if one_per_picture:
-        assert all(len({patch.picture for patch in patches}) == 5 for patches in found.patches.values())
+        assert all(len({patch.picture for patch in patches}) == 5
+                   for patches in found.patches.values())
         order = np.random.default_rng(2).permutation(24)
         shuffled = rows(top_patches(net, [pictures[i] for i in order], layer, k=5))
         assert rows(found) == {unit: [(a, order[number], place) for a, number, place in these]
@@ -71,7 +80,8 @@ def test_ties_go_to_the_first_picture_and_place():
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_a_patch_by_itself(ndim):
-    """Its aligned crop gives its activation; everything outside its box may change, and it stays."""
+    """Its aligned crop gives its activation; everything outside its box may change, and it
+    stays."""
     net, pictures, rng = small_net(ndim).eval(), drawn_pictures(8, ndim), np.random.default_rng(3)
     padded = 0
     for layer in "relu1", "pool1", "relu2", "conv3":
@@ -85,9 +95,11 @@ def test_a_patch_by_itself(ndim):
                 other = rng.normal(0, 1, picture.shape).astype("float32")
                 inside = tuple(slice(max(low, 0), high) for low, high in patch.box)
                 other[inside] = picture[inside]
-                again = net(md.tensor(other[None]), layer)[layer].numpy()[(0, *patch.position, unit)]
+                again = net(md.tensor(other[None]),
+                            layer)[layer].numpy()[(0, *patch.position, unit)]
                 assert again == pytest.approx(patch.activation, rel=1e-5, abs=1e-6)
-                padded += any(low < 0 or high > n for (low, high), n in zip(patch.box, picture.shape))
+                padded += any(low < 0 or high > n
+                              for (low, high), n in zip(patch.box, picture.shape))
     assert padded
 
 
@@ -105,7 +117,8 @@ def test_every_place_by_its_crop():
 
 
 def test_vgg_and_the_pooling_grid():
-    """Its aligned crop gives a unit of VGG-19 its activation; the box alone, cut anywhere, does not."""
+    """Its aligned crop gives a unit of VGG-19 its activation; the box alone, cut anywhere, does
+    not."""
     rng, before, blocks = np.random.default_rng(0), 3, []
     for count in md.models.vgg.CONVOLUTIONS["vgg19"]:
         blocks.append([])
@@ -114,19 +127,25 @@ def test_vgg_and_the_pooling_grid():
             blocks[-1].append((weight, np.zeros(8, "float32")))
             before = 8
     net = md.models.VGG(blocks, (120.0, 110.0, 100.0))
-    pictures = [rng.integers(0, 256, (170 + 13 * i, 200 - 7 * i, 3)).astype("uint8") for i in range(3)]
-    run = lambda pixels, layer: net(md.tensor(pixels[None], dtype="float32"), layer)[layer].numpy()[0]
+    pictures = [rng.integers(0, 256, (170 + 13 * i, 200 - 7 * i, 3)).astype("uint8")
+                for i in range(3)]
+    run = lambda pixels, layer: net(md.tensor(pixels[None], dtype="float32"),
+                                    layer)[layer].numpy()[0]
     for layer in "relu2_2", "relu3_1", "relu4_1", "relu5_1":
         inside, wrong = 0, 0
         for unit, patches in top_patches(net, pictures, layer, k=2).patches.items():
             for patch in patches:
                 crop, position = patch.crop(pictures[patch.picture])
-                assert run(crop, layer)[(*position, unit)] == pytest.approx(patch.activation, rel=1e-5)
-                if all(low >= 0 and high <= n for (low, high), n in zip(patch.box, pictures[patch.picture].shape)):
+                assert run(crop,
+                           layer)[(*position, unit)] == pytest.approx(patch.activation, rel=1e-5)
+                if all(low >= 0 and high <= n
+                       for (low, high), n in zip(patch.box, pictures[patch.picture].shape)):
                     box = patch.shown(pictures[patch.picture])
                     inside += 1
-                    wrong += np.abs(run(box, layer)[..., unit] - patch.activation).min() > 1e-3 * patch.activation
-        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1", "relu4_1")), layer
+                    wrong += np.abs(run(box, layer)[..., unit]
+                                    - patch.activation).min() > 1e-3 * patch.activation
+        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1",
+                                                                          "relu4_1")), layer
 
 
 def test_padding_is_shown():
@@ -156,10 +175,12 @@ def test_files_and_a_folder(tmp_path):
     one, other = found.skipped
     assert one.startswith(f"{tmp_path / '1.png'} is not a usable picture: ")
     assert other == f"{tmp_path / '3.png'}: 30 × 5 is smaller than what a unit of 'relu2' sees, 12 × 12"
-    assert {patch.name for patch in found.patches[3]} == {str(tmp_path / "0.png"), str(tmp_path / "2.png")}
+    assert {patch.name for patch in found.patches[3]} == {str(tmp_path / "0.png"),
+                                                          str(tmp_path / "2.png")}
     patch = found.patches[3][0]
     assert patch.shown(patch.name).shape == (12, 12, 3)
-    assert rows(top_patches(net, paths, "relu2", [3])) == rows(top_patches(net, tmp_path, "relu2", [3]))
+    assert rows(top_patches(net, paths, "relu2",
+                            [3])) == rows(top_patches(net, tmp_path, "relu2", [3]))
 
 
 def test_what_is_skipped_is_named_and_counted():
@@ -169,7 +190,8 @@ def test_what_is_skipped_is_named_and_counted():
     bad = [None, pictures[0][..., :2], pictures[0][0, 0], holes, "missing.png"]
     found = top_patches(net, [bad[0], pictures[0], *bad[1:], *pictures[1:]], "relu1", k=2)
     assert found.pictures == 3 and [line.split(":")[0] for line in found.skipped] == [
-        "pictures[0]", "pictures[2]", "pictures[3]", "pictures[4]", "[Errno 2] No such file or directory"]
+        "pictures[0]", "pictures[2]", "pictures[3]", "pictures[4]",
+        "[Errno 2] No such file or directory"]
     assert all("\n" not in line for line in found.skipped) and "missing.png" in found.skipped[-1]
     assert [patch.activation for patch in found.patches[0]] == [
         row[0] for row in brute_force(net, pictures, "relu1", 2)[0]]
@@ -194,7 +216,8 @@ def test_the_table_does_not_grow():
 def test_two_hundred_pictures_of_many_sizes():
     """All units, as a full sort of all activations has them."""
     net, rng = small_net(), np.random.default_rng(5)
-    pictures = [rng.normal(0, 1, (*rng.integers(12, 24, 2), 3)).astype("float32") for _ in range(200)]
+    pictures = [rng.normal(0, 1, (*rng.integers(12, 24, 2), 3)).astype("float32")
+                for _ in range(200)]
     found, rows_of = top_patches(net, pictures, ["relu1", "relu2"]), {}
     for number, picture in enumerate(pictures):
         with md.no_grad():
@@ -206,13 +229,15 @@ def test_two_hundred_pictures_of_many_sizes():
                 rows_of.setdefault((layer, unit), []).append(
                     (float(a[(*place, unit)]), number, tuple(map(int, place))))
     for layer, one in found.items():
-        assert rows(one) == {unit: sorted(rows_of[layer, unit], key=lambda row: (-row[0], row[1]))[:9]
+        assert rows(one) == {unit: sorted(rows_of[layer, unit],
+                                          key=lambda row: (-row[0], row[1]))[:9]
                              for unit in one.patches}
     assert len(rows_of) == 9
 
 
 def test_several_layers_in_one_pass():
-    net, pictures = small_net(), [*drawn_pictures(3), np.zeros((8, 8, 3), "float32"), *drawn_pictures(2)]
+    net, pictures = small_net(), [*drawn_pictures(3), np.zeros((8, 8, 3), "float32"),
+                                  *drawn_pictures(2)]
     found = top_patches(net, iter(pictures), ["conv3", "relu1"], k=3)
     assert list(found) == ["conv3", "relu1"]
     for layer, one in found.items():
@@ -235,9 +260,11 @@ def test_places_inside_of_the_picture(ndim):
                 low >= 0 and high <= n for (low, high), n in zip(field.box(place), picture.shape))]
             for unit in range(a.shape[-1]):
                 expected.setdefault(unit, []).append(max(
-                    ((float(a[place + (unit,)]), number, place) for place in inside), key=lambda row: row[0]))
+                    ((float(a[place + (unit,)]), number, place) for place in inside),
+                    key=lambda row: row[0]))
         found = top_patches(net, pictures, layer, inside=True)
-        assert rows(found) == {unit: sorted(these, key=lambda row: (-row[0], row[1])) for unit, these in expected.items()}
+        assert rows(found) == {unit: sorted(these, key=lambda row: (-row[0], row[1]))
+                               for unit, these in expected.items()}
         assert len(inside) < a[..., 0].size
 
 
@@ -250,13 +277,15 @@ def test_names_of_the_stream():
     def fail():
         raise OSError("it is\nno picture")
 
-    read = top_patches(small_net(), [("first", lambda: pictures[0]), ("bad", fail), pictures[1]], "relu1")
+    read = top_patches(small_net(), [("first", lambda: pictures[0]), ("bad", fail), pictures[1]],
+                       "relu1")
     assert read.patches == found.patches and read.skipped == ["bad: it is no picture"]
 
 
 def test_interrupted_and_resumed(tmp_path):
     """What was interrupted anywhere, kept in a file, and went on, is what one call gives."""
-    net, pictures = small_net(), [*drawn_pictures(6), np.zeros((3, 3, 3), "float32"), *drawn_pictures(3)]
+    net, pictures = small_net(), [*drawn_pictures(6), np.zeros((3, 3, 3), "float32"),
+                                  *drawn_pictures(3)]
     whole = top_patches(net, pictures, ["relu2", "conv3"], k=3)
     for last in 1, 4, 7, 9:
         counted = []
@@ -296,9 +325,11 @@ def test_an_earlier_call_that_does_not_fit():
     net, pictures = small_net(), drawn_pictures(2)
     found = top_patches(net, pictures, "relu1", [0, 1], k=2)
     for arguments, words in ({"layer": "relu2"}, "earlier is of relu1, asked for is relu2"), (
-            {"k": 3}, "earlier has 2 patches of the units"), ({"units": [1, 0]}, "earlier has 2 patches of the units"):
+            {"k": 3}, "earlier has 2 patches of the units"), ({"units": [1, 0]},
+                                                              "earlier has 2 patches of the units"):
         with pytest.raises(ValueError, match=f"^top_patches: {words}"):
-            top_patches(net, pictures, **{"layer": "relu1", "units": [0, 1], "k": 2, "earlier": found} | arguments)
+            top_patches(net, pictures,
+                        **{"layer": "relu1", "units": [0, 1], "k": 2, "earlier": found} | arguments)
 
 
 def test_a_file_of_patches_that_is_damaged(tmp_path):
@@ -307,12 +338,16 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
     save_patches(path, found)
     whole = path.read_text()
     assert load_patches(path) == found and isinstance(load_patches(path), TopPatches)
-    for text in ("", whole[:-9], "[]", "{}", "[" * 100_000, whole.replace('"top_patches": 1', '"top_patches": 2'),
-                 whole.replace('"pictures": 2', '"pictures": "two"'), whole.replace('"pictures[0]"', "3"),
-                 whole.replace('"1": [[', '"1": [[NaN, '), whole.replace('"field": [3', '"field": ["3"')):
+    for text in ("", whole[:-9], "[]", "{}", "[" * 100_000,
+                 whole.replace('"top_patches": 1', '"top_patches": 2'),
+                 whole.replace('"pictures": 2', '"pictures": "two"'),
+                 whole.replace('"pictures[0]"', "3"),
+                 whole.replace('"1": [[', '"1": [[NaN, '),
+                 whole.replace('"field": [3', '"field": ["3"')):
         assert text != whole
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"found\.json is no file of save_patches, or damaged: "):
+        with pytest.raises(ValueError,
+                           match=r"found\.json is no file of save_patches, or damaged: "):
             load_patches(path)
     with pytest.raises(OSError):
         load_patches(tmp_path / "missing.json")
@@ -328,7 +363,8 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
     ({"pictures": []}, ValueError, "there are no pictures"),
     ({"pictures": 3}, TypeError, "pictures must be a folder, or arrays and paths, got int"),
     ({"pictures": [np.zeros((2, 40, 3))]}, ValueError,
-     r"none of the 1 pictures can be used; pictures\[0\]: 2 × 40 is smaller than what a unit of 'relu1' sees, 3 × 3"),
+     r"none of the 1 pictures can be used; pictures\[0\]: 2 × 40 is smaller than what a unit of "
+     r"'relu1' sees, 3 × 3"),
 ])
 def test_bad_input(options, error, words):
     arguments = {"net": small_net(), "pictures": drawn_pictures(1), "layer": "relu1"} | options

@@ -18,7 +18,8 @@ def toy(tmp_path, monkeypatch):
 
 
 def fetch(toy, **changes):
-    arguments = {"name": "letters", "requirement": "toy==1.0", "wanted": lambda member: member.split("/")[-1],
+    arguments = {"name": "letters", "requirement": "toy==1.0",
+                 "wanted": lambda member: member.split("/")[-1],
                  "archive_sha256": files.sha256(toy.wheel), "hint": "write some"}
     return packages.fetch_folder(**arguments | changes)
 
@@ -27,7 +28,8 @@ def test_a_folder_once(toy, capsys):
     folder = fetch(toy)
     assert folder == toy.cache / "letters" and [path.name for path in folder.iterdir()] == ["w.bin"]
     assert "fetching letters: " in capsys.readouterr().err
-    assert fetch(toy) == folder and toy.log.read_text().count("called") == 1 and capsys.readouterr().err == ""
+    assert fetch(toy) == folder and toy.log.read_text().count("called") == 1
+    assert capsys.readouterr().err == ""
     assert [path.name for path in toy.cache.iterdir()] == ["letters"]
 
 
@@ -42,8 +44,10 @@ def test_all_or_none(toy, monkeypatch):
     def fail(content, name):
         raise OSError("the disk is full")
 
-    for changes, words in ({"archive_sha256": "0" * 64}, "has SHA-256"), ({"keep": fail}, "the disk is full"):
-        with pytest.raises(packages.FetchError, match=f"^cannot fetch letters: .*{words}.*; write some$"):
+    for changes, words in ({"archive_sha256": "0" * 64}, "has SHA-256"), ({"keep": fail},
+                                                                          "the disk is full"):
+        with pytest.raises(packages.FetchError,
+                           match=f"^cannot fetch letters: .*{words}.*; write some$"):
             fetch(toy, **changes)
         assert list(toy.cache.iterdir()) == []
     monkeypatch.setenv("TOY_ERRORS", "ERROR: no such package")
@@ -53,12 +57,14 @@ def test_all_or_none(toy, monkeypatch):
 
 def picture(width, height, seed):
     made = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")).save(made, "JPEG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3),
+                                                         "uint8")).save(made, "JPEG")
     return made.getvalue()
 
 
 def test_photographs(tmp_path, monkeypatch):
-    """Of an archive of npm: what is wanted, larger ones reduced, the second of two that are the same left out."""
+    """Of an archive of npm: what is wanted, larger ones reduced, the second of two that are the
+    same left out."""
     archive, members = tmp_path / "toy-1.0.tgz", {
         "package/a/1.jpg": picture(600, 300, 0), "package/b/1.jpg": picture(40, 30, 1),
         "package/b/2.jpg": picture(40, 30, 1), "package/b/notes.txt": b"no picture"}
@@ -73,7 +79,8 @@ def test_photographs(tmp_path, monkeypatch):
         requirement="toy@1.0", client="npm", wanted=["package/*.jpg"], archive_size=1,
         archive_sha256=hashlib.sha256(archive.read_bytes()).hexdigest())})
     paths = data.photographs()
-    assert [path.name for path in paths] == ["a-1.jpg", "b-1.jpg"] and data.photographs("toy") == paths
+    assert [path.name for path in paths] == ["a-1.jpg", "b-1.jpg"]
+    assert data.photographs("toy") == paths
     assert paths[1].read_bytes() == members["package/b/1.jpg"]
     assert data.load_image(paths[0]).shape == (256, 512, 3)
     with pytest.raises(ValueError, match="^photographs: there is no set 'cats'; known: toy$"):

@@ -10,7 +10,8 @@ captum = pytest.importorskip("captum.attr")
 
 
 def vgg_pair():
-    """A VGG-19 of few channels by minidl, and by torch, with modules for ReLUs as captum needs them."""
+    """A VGG-19 of few channels by minidl, and by torch, with modules for ReLUs as captum needs
+    them."""
     rng, before, blocks, layers = np.random.default_rng(0), 3, [], {}
     for b, count in enumerate(md.models.vgg.CONVOLUTIONS["vgg19"], 1):
         blocks.append([])
@@ -19,7 +20,8 @@ def vgg_pair():
             bias = rng.normal(0, 0.1, 8).astype("float32")
             blocks[-1].append((w, bias))
             conv = torch.nn.Conv2d(before, 8, 3, padding=1)
-            conv.weight.data, conv.bias.data = (torch.from_numpy(v.copy()) for v in (w.transpose(3, 2, 0, 1), bias))
+            conv.weight.data, conv.bias.data = (torch.from_numpy(v.copy())
+                                                for v in (w.transpose(3, 2, 0, 1), bias))
             layers |= {f"conv{b}_{i}": conv, f"relu{b}_{i}": torch.nn.ReLU()}
             before = 8
         layers[f"pool{b}"] = torch.nn.MaxPool2d(2)
@@ -38,7 +40,10 @@ def test_as_captum_has_it(layer, rule):
     unit = int(a.max((0, 1)).argmax())
     position = np.unravel_index(a[..., unit].argmax(), a.shape[:2])
     method = captum.Deconvolution if rule == "deconvnet" else captum.GuidedBackprop
-    theirs = method(upto).attribute(t, target=(unit, *map(int, position))).detach().numpy()[0].transpose(1, 2, 0)
+    theirs = method(upto).attribute(t,
+                                    target=(unit,
+                                            *map(int,
+                                                 position))).detach().numpy()[0].transpose(1, 2, 0)
     ours = deconvnet(net, x, layer, unit, position, rule, activation=1)
     assert np.abs(theirs).max() > 0
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())

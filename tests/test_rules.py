@@ -1,4 +1,5 @@
-"""What a rule is: the forms that `record` takes, what it says of others, and the values that a rule sees."""
+"""What a rule is: the forms that `record` takes, what it says of others, and the values that a rule
+sees."""
 import copy
 import functools
 import gc
@@ -68,7 +69,8 @@ def joint(a, b):
 
 def apart(a, b):
     a, b = md.operand("apart", a, "a"), md.operand("apart", b, "b")
-    return md.record(a.data * b.data ** 2, (a, lambda gy: gy * b * b), (b, lambda gy: 2 * gy * a * b))
+    return md.record(a.data * b.data ** 2, (a, lambda gy: gy * b * b),
+                     (b, lambda gy: 2 * gy * a * b))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1,)])
@@ -79,7 +81,8 @@ def test_a_shared_rule_equals_separate_ones_to_third_order(shape, device):
     for operation in joint, apart:
         gradients, orders = [ops.sum(operation(a, b))], []
         for _ in range(3):
-            gradients = md.grad(ops.sum(sum(ops.sum(g * g) for g in gradients)), [a, b], create_graph=True)
+            gradients = md.grad(ops.sum(sum(ops.sum(g * g) for g in gradients)), [a, b],
+                                create_graph=True)
             orders += [g.numpy() for g in gradients]
         found.append(orders)
     for shared, single in zip(*found):
@@ -137,7 +140,8 @@ def _nodes(node):
 def test_frozen_inputs_of_a_shared_rule_cost_nothing_and_change_nothing(frozen):
     rng = np.random.default_rng(2)
     three = [(1, 5, 2), (3, 2, 4), (4,)]
-    for operation, shapes in (ops.conv, three), (ops.conv_relu, three), (ops.batch_norm, [(6, 3), (3,), (3,)]):
+    for operation, shapes in (ops.conv, three), (ops.conv_relu, three), (ops.batch_norm,
+                                                                         [(6, 3), (3,), (3,)]):
         tensors = [leaf(rng.normal(size=shape)) for shape in shapes]
         cotangent = rng.normal(size=operation(*tensors).shape)
         whole = md.grad(operation(*tensors), tensors, cotangent)
@@ -201,7 +205,8 @@ def wrong_none_of_two(x):
     (wrong_call_with_output, TypeError, "is called with ȳ and y, as with_output says"),
     (wrong_number, TypeError, "input 1 given to record has float 2.0 for a rule"),
     (wrong_pair, TypeError, r"input 1 given to record must be a pair \(Tensor, rule\)"),
-    (wrong_input, TypeError, r"input 2 given to record must be a Tensor, got an array of shape \(3,\)"),
+    (wrong_input, TypeError,
+     r"input 2 given to record must be a Tensor, got an array of shape \(3,\)"),
     (wrong_tuple, TypeError, "shared by 2 inputs gives a tuple of 2 cotangents, .* gave a Tensor"),
     (wrong_count, ValueError, "shared by 2 inputs gives a tuple of 2 cotangents; this one gave 1"),
     (wrong_none_of_two, TypeError, r"input of shape \(3,\) gave None"),
@@ -235,7 +240,8 @@ def test_a_constant_may_change_between_too():
 
 
 @pytest.mark.parametrize("make, shape", [
-    (lambda: nn.Dense(3, 3, rng=0), (4, 3)), (lambda: nn.Conv2d(3, 3, 3, padding=1, rng=0), (2, 4, 4, 3)),
+    (lambda: nn.Dense(3, 3, rng=0), (4, 3)),
+    (lambda: nn.Conv2d(3, 3, 3, padding=1, rng=0), (2, 4, 4, 3)),
     (lambda: nn.BatchNorm(3), (4, 3)), (lambda: nn.ConvTranspose2d(3, 3, 3, rng=0), (2, 4, 4, 3)),
     (lambda: nn.LayerNorm(3), (4, 3))])
 def test_a_step_between_two_backward_passes_changes_no_gradient(make, shape):
@@ -321,7 +327,7 @@ def test_copying_leaves_no_cycle():
 
 def test_what_is_assigned_to_data_may_be_a_number_of_numpys_and_is_named_otherwise():
     w = leaf(2.0)
-    w.data = w.data - 0.5 * w.data                      # of an array of zero dimensions NumPy makes a number
+    w.data = w.data - 0.5 * w.data  # of an array of zero dimensions NumPy makes a number
     assert md.grad(w * w, w)[0].item() == 2
     with md.no_grad():
         assert (w * 2 + md.tensor(1.0)).item() == 3
@@ -335,7 +341,8 @@ def test_a_leaf_keeps_its_shape_and_dtype():
     w = leaf([1.0])
     w.data = np.ones(3)
     for f in (lambda: w * w), (lambda: ops.exp(w)):
-        with pytest.raises(ValueError, match=r"leaf of shape \(1,\) and float64, data of shape \(3,\)"):
+        with pytest.raises(ValueError,
+                           match=r"leaf of shape \(1,\) and float64, data of shape \(3,\)"):
             f()
     w.data = np.ones(1, "float32")
     with pytest.raises(ValueError, match="data of shape .* and float32 was assigned"):
@@ -345,7 +352,8 @@ def test_a_leaf_keeps_its_shape_and_dtype():
 def test_what_was_computed_stays_in_its_graph():
     y = leaf([2.0]) * 3.0
     y.requires_grad = 2                                 # truth is what counts
-    with pytest.raises(ValueError, match="requires_grad: only a leaf can become a constant.*detach"):
+    with pytest.raises(ValueError,
+                       match="requires_grad: only a leaf can become a constant.*detach"):
         y.requires_grad = False
     assert y.requires_grad
 
@@ -393,14 +401,16 @@ def test_a_value_that_is_no_array_of_numbers_is_refused():
     def tensor_for_an_array(x):
         return md.record(2 * x, (x, lambda gy: gy))
 
-    with pytest.raises(TypeError, match="^forgotten: the value given to record must be an array of numbers, got None"):
+    with pytest.raises(TypeError, match="^forgotten: the value given to record must be an array of "
+                                        "numbers, got None"):
         forgotten(leaf(1.0))
     with pytest.raises(TypeError, match="Tensor"):
         tensor_for_an_array(leaf(1.0))
 
 
 def test_no_grad_is_named_where_nothing_was_recorded():
-    with md.no_grad(), pytest.raises(ValueError, match="backward: .*within no_grad.. nothing is recorded"):
+    with md.no_grad(), pytest.raises(ValueError,
+                                     match="backward: .*within no_grad.. nothing is recorded"):
         (leaf(1.0) * 2).backward()
 
 
@@ -411,7 +421,8 @@ def test_no_grad_is_named_where_nothing_was_recorded():
     lambda s: ops.batch_norm(np.ones((3, 1)), [1.0], [0.0], eps=s), lambda s: nn.Dropout(s),
     lambda s: nn.BatchNorm(3, eps=s)])
 def test_a_number_to_which_no_gradient_flows_is_no_tensor_that_requires_one(operation):
-    with pytest.raises(TypeError, match="is a number, to which no gradient flows; got a Tensor that requires one"):
+    with pytest.raises(TypeError, match="is a number, to which no gradient flows; got a Tensor "
+                                        "that requires one"):
         operation(leaf(0.5))
 
 

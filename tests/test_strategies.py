@@ -1,4 +1,5 @@
-"""The strategies: what they draw is what they say, shrinks to small cases, and finds minidl's operations right.
+"""The strategies: what they draw is what they say, shrinks to small cases, and finds minidl's
+operations right.
 
 Convolution and pooling on geometries drawn by them are in test_convolution.py and test_pooling.py.
 """
@@ -25,7 +26,8 @@ def smallest(strategy, condition=lambda drawn: True):
 def examples(strategy):
     """The first 300 that are drawn."""
     found = []
-    settings(repeatable, phases=[Phase.generate])(given(strategy)(lambda drawn: found.append(drawn)))()
+    settings(repeatable,
+             phases=[Phase.generate])(given(strategy)(lambda drawn: found.append(drawn)))()
     return found
 
 
@@ -36,13 +38,15 @@ def test_arrays(x):
     assert x.dtype == np.float64 and 1 <= x.ndim <= 3 and max(x.shape) <= 4
     assert np.all((x >= -0.5) & (x <= 3.0)) and np.all(x * 64 == np.round(x * 64))
     np.testing.assert_array_equal(x.astype("float32"), x)
-    gradcheck(lambda x: ops.softmax(ops.gelu(x)), x, order=2, mode="directional", allow_zero=True, atol=1e-9)
+    gradcheck(lambda x: ops.softmax(ops.gelu(x)), x, order=2, mode="directional", allow_zero=True,
+              atol=1e-9)
 
 
 @given(st.data())
 def test_arrays_of_drawn_shapes(data):
     shape = data.draw(strategies.shapes(min_dims=0, max_dims=2, min_side=0, max_side=2))
-    for strategy in (strategies.arrays(shape, dtype="float32"), strategies.tie_free(shape, dtype="float32"),
+    for strategy in (strategies.arrays(shape, dtype="float32"),
+                     strategies.tie_free(shape, dtype="float32"),
                      strategies.away_from([0], shape, dtype="float32")):
         x = data.draw(strategy)
         assert x.shape == shape and x.dtype == np.float32
@@ -55,16 +59,19 @@ def test_tie_free(x):
     gaps = np.diff(np.sort(x, axis=None))
     assert np.all(gaps > 0.249) and abs(x.mean()) < 1e-12
     for axis in range(x.ndim):
-        gradcheck(lambda x, axis=axis: (ops.max(x, axis), ops.min(x, axis)), x, order=2, mode="full")
+        gradcheck(lambda x, axis=axis: (ops.max(x, axis), ops.min(x, axis)), x, order=2,
+                  mode="full")
     np.testing.assert_array_equal(ops.argmax(x).numpy(), np.argmax(x))
 
 
 @given(strategies.away_from([-1, 0, 0.5], gap=0.2))
 def test_away_from(x):
     assert all(np.all(np.abs(x - p) >= 0.2) for p in (-1, 0, 0.5)) and np.all(np.abs(x) <= 2)
-    for f in ops.relu, ops.absolute, ops.elu, lambda x: ops.clip(x, -1.0, 0.5), lambda x: ops.maximum(x, -x):
+    for f in ops.relu, ops.absolute, ops.elu, lambda x: ops.clip(x, -1.0,
+                                                                 0.5), lambda x: ops.maximum(x, -x):
         gradcheck(f, x, order=2, mode="directional", allow_zero=True, atol=1e-9)
-    gradcheck(lambda x: 1 / x + ops.log(ops.square(x)), x, order=3, mode="directional", allow_zero=True)
+    gradcheck(lambda x: 1 / x + ops.log(ops.square(x)), x, order=3, mode="directional",
+              allow_zero=True)
 
 
 @given(strategies.broadcastable(3))
@@ -74,13 +81,15 @@ def test_broadcastable(abc):
     y = ops.where(ops.greater(a, 0), a * md.tensor(b), c)
     assert y.shape == shape
     np.testing.assert_allclose(y.numpy(), np.where(a > 0, a * b, c))
-    gradcheck(lambda a, b, c: a * b - ops.sin(c) * b, a, b, c, order=2, mode="directional", allow_zero=True, atol=1e-9)
+    gradcheck(lambda a, b, c: a * b - ops.sin(c) * b, a, b, c, order=2, mode="directional",
+              allow_zero=True, atol=1e-9)
 
 
 @given(strategies.noncontiguous())
 def test_noncontiguous(x):
     assert x.size > 1 and not x.flags.c_contiguous
-    for f in ops.exp, ops.cumsum, ops.softmax, lambda x: ops.pad(x, 1, mode="edge"), ops.flatten, lambda x: x[::-1]:
+    for f in ops.exp, ops.cumsum, ops.softmax, lambda x: ops.pad(x, 1,
+                                                                 mode="edge"), ops.flatten, lambda x: x[::-1]:
         copy = np.ascontiguousarray(x)
         np.testing.assert_allclose(f(md.tensor(x)).numpy(), f(md.tensor(copy)).numpy(), rtol=1e-15)
         gradcheck(f, x, mode="directional", atol=1e-9, allow_zero=True)
@@ -100,8 +109,10 @@ def test_axes(data):
     axis, keepdims = data.draw(strategies.axes(x.ndim)), data.draw(st.booleans())
     for name in "sum", "mean", "max", "min", "var":
         ours = getattr(ops, name)(x, axis, keepdims)
-        np.testing.assert_allclose(ours.numpy(), getattr(np, name)(x, axis=axis, keepdims=keepdims), rtol=1e-12, atol=1e-12)
-        gradcheck(lambda x, name=name: getattr(ops, name)(x, axis, keepdims), x, mode="directional", allow_zero=True,
+        np.testing.assert_allclose(ours.numpy(), getattr(np, name)(x, axis=axis, keepdims=keepdims),
+                                   rtol=1e-12, atol=1e-12)
+        gradcheck(lambda x, name=name: getattr(ops, name)(x, axis, keepdims), x, mode="directional",
+                  allow_zero=True,
                   atol=1e-9)
     for wrong in x.ndim, -x.ndim - 1, (0, 0):
         with pytest.raises(ValueError, match="^sum: "):
@@ -118,17 +129,21 @@ def test_indices(data):
     np.testing.assert_allclose(ops.add_at(x, key, 2.0).numpy(), added)
     gradcheck(lambda x: ops.index(x, key), x, order=2, mode="directional", allow_zero=True)
     u = np.random.default_rng(0).normal(size=x[key].shape)
-    adjointcheck(lambda x: ops.index(x, key), lambda u: ops.scatter(u, key, x.shape), x, u, allow_zero=True)
+    adjointcheck(lambda x: ops.index(x, key), lambda u: ops.scatter(u, key, x.shape), x, u,
+                 allow_zero=True)
 
 
 def test_indices_of_every_kind():
     def kinds(key):
         parts = key if isinstance(key, tuple) else (key,)
-        arrays = [i for i, part in enumerate(parts) if isinstance(part, np.ndarray) and part.dtype.kind == "i"]
+        arrays = [i for i, part in enumerate(parts) if isinstance(part, np.ndarray)
+                  and part.dtype.kind == "i"]
         between = parts[arrays[0]:arrays[-1]] if arrays else ()
         return {"integer": any(isinstance(part, (int, np.integer)) for part in parts),
-                "backwards": any(isinstance(part, slice) and (part.step or 1) < 0 for part in parts),
-                "new axis": any(part is None for part in parts), "ellipsis": any(part is Ellipsis for part in parts),
+                "backwards": any(isinstance(part, slice) and (part.step or 1) < 0
+                                 for part in parts),
+                "new axis": any(part is None for part in parts),
+                "ellipsis": any(part is Ellipsis for part in parts),
                 "mask": any(isinstance(part, np.ndarray) and part.dtype == bool for part in parts),
                 "arrays": len(arrays) == 3, "negative": any(np.any(parts[i] < 0) for i in arrays),
                 "array, slice, array": any(isinstance(part, slice) for part in between)}
@@ -139,8 +154,10 @@ def test_indices_of_every_kind():
 @given(strategies.einsum_cases())
 def test_einsum(case):
     expected = np.einsum(case.subscripts, *case.operands)
-    np.testing.assert_allclose(ops.einsum(case.subscripts, *case.operands).numpy(), expected, rtol=1e-12, atol=1e-12)
-    gradcheck(lambda *operands: ops.einsum(case.subscripts, *operands), *case.operands, order=2, mode="directional",
+    np.testing.assert_allclose(ops.einsum(case.subscripts, *case.operands).numpy(), expected,
+                               rtol=1e-12, atol=1e-12)
+    gradcheck(lambda *operands: ops.einsum(case.subscripts, *operands), *case.operands, order=2,
+              mode="directional",
               allow_zero=True)
 
 
@@ -174,14 +191,16 @@ def sizes(n, k, s, p, d):
 def test_legal_geometry(ndim, data):
     case = data.draw(strategies.conv_cases(ndim))
     o = case.options
-    places = tuple(map(sizes, case.x_shape[1:-1], case.w_shape[:-2], o["stride"], o["padding"], o["dilation"]))
+    places = tuple(map(sizes, case.x_shape[1:-1], case.w_shape[:-2], o["stride"], o["padding"],
+                       o["dilation"]))
     assert case.y_shape == (case.x_shape[0], *places, case.w_shape[-1]) and min(places) > 0
     assert (case.x.shape, case.w.shape, case.u.shape) == (case.x_shape, case.w_shape, case.y_shape)
     assert eval(repr(case), vars(strategies)) == case               # what is printed recreates it
     assert ops.conv(case.x, case.w, **case.options).shape == case.y_shape
 
     case = data.draw(strategies.pool_cases(ndim))
-    places = tuple(map(sizes, case.x_shape[1:-1], case.window, case.stride, case.padding, (1,) * ndim))
+    places = tuple(map(sizes, case.x_shape[1:-1], case.window, case.stride, case.padding,
+                       (1,) * ndim))
     assert case.y_shape == (case.x_shape[0], *places, case.x_shape[-1]) and min(places) > 0
     assert len(np.unique(np.round(case.x, 6))) == case.x.size
     assert eval(repr(case), vars(strategies)) == case
@@ -205,9 +224,11 @@ def test_illegal_geometry_raises(ndim, data):
 @by_dimension
 def test_every_way_to_break_a_geometry_is_drawn(ndim):
     for strategy, ways in (
-            (strategies.illegal_conv_cases, {"window", "no taps", "stride", "padding", "dilation", "channels", "groups",
+            (strategies.illegal_conv_cases,
+             {"window", "no taps", "stride", "padding", "dilation", "channels", "groups",
                                              "filters", "axes of x", "axes of w", "length"}),
-            (strategies.illegal_pool_cases, {"too large", "half", "window", "stride", "padding", "axes", "length"})):
+            (strategies.illegal_pool_cases,
+             {"too large", "half", "window", "stride", "padding", "axes", "length"})):
         assert {case.broken for case in examples(strategy(ndim))} == ways
         case = smallest(strategy(ndim), lambda case: case.broken == "length")
         assert case.y_shape is None and case.seed == 0 and max(case.x_shape) == 1
@@ -226,10 +247,13 @@ def test_geometry_shrinks_to_ones(ndim):
 
 
 def test_geometry_shrinks_to_what_is_asked():
-    case = smallest(strategies.conv_cases(2), lambda case: case.options["dilation"][1] > 1 and case.w_shape[1] > 1)
-    assert case.options == dict(stride=(1, 1), padding=(0, 1), dilation=(1, 2), groups=1) or case.x_shape == (1, 1, 3, 1)
+    case = smallest(strategies.conv_cases(2),
+                    lambda case: case.options["dilation"][1] > 1 and case.w_shape[1] > 1)
+    assert case.options == dict(stride=(1, 1), padding=(0, 1), dilation=(1, 2),
+                                groups=1) or case.x_shape == (1, 1, 3, 1)
     assert case.w_shape == (1, 2, 1, 1) and case.seed == 0
-    case = smallest(strategies.pool_cases(1), lambda case: case.y_shape[1] > 1 and case.stride[0] == 2)
+    case = smallest(strategies.pool_cases(1),
+                    lambda case: case.y_shape[1] > 1 and case.stride[0] == 2)
     assert case.x_shape == (1, 3, 1) and (case.window, case.padding) == ((1,), (0,))
 
 
@@ -237,7 +261,8 @@ def test_arrays_shrink():
     assert smallest(strategies.arrays()).tolist() == [0.0]
     assert smallest(strategies.arrays(low=0.5)).tolist() == [0.5]
     assert smallest(strategies.arrays(), lambda x: x.max() > 1).tolist() == [1 + 1 / 64]
-    np.testing.assert_allclose(smallest(strategies.tie_free(), lambda x: x.size > 2), [-0.1, 0.0, 0.1])
+    np.testing.assert_allclose(smallest(strategies.tie_free(), lambda x: x.size > 2),
+                               [-0.1, 0.0, 0.1])
     assert smallest(strategies.away_from([0])).tolist() == [7 / 64]
     assert [x.tolist() for x in smallest(strategies.broadcastable(2))] == [0.0, 0.0]
     assert smallest(strategies.noncontiguous()).tolist() == [0.0, 0.0]
@@ -262,9 +287,11 @@ def test_a_failure_shrinks_to_the_smallest_input():
 # --- what cannot be drawn
 
 def test_what_cannot_be_drawn():
-    with pytest.raises(ValueError, match="^arrays: there is no multiple of 1/64 between 0.001 and 0.002"):
+    with pytest.raises(ValueError,
+                       match="^arrays: there is no multiple of 1/64 between 0.001 and 0.002"):
         strategies.arrays(low=0.001, high=0.002)
-    with pytest.raises(ValueError, match=r"^away_from: nothing between -1.0 and 1.0 is at least 3.0 away from \[0\]"):
+    with pytest.raises(ValueError, match=r"^away_from: nothing between -1.0 and 1.0 is at least "
+                                         r"3.0 away from \[0\]"):
         strategies.away_from([0], gap=3.0, low=-1.0, high=1.0)
 
 
@@ -285,6 +312,7 @@ for use in "md.testing.strategies", "__import__('minidl.testing.strategies')":
     line = "minidl.testing.strategies draws with Hypothesis, which is missing: pip install hypothesis"
     assert done.stdout.splitlines() == [line, line]
     code = "import sys, minidl as md; md.testing.gradcheck; print('hypothesis' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True,
+                          text=True).stdout == "False\n"
     with pytest.raises(AttributeError, match="module 'minidl.testing' has no attribute 'strategy'"):
         print(md.testing.strategy)

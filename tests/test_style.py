@@ -1,4 +1,5 @@
-"""Style transfer: its costs by hand and by gradcheck, and runs on a network small enough to be quick."""
+"""Style transfer: its costs by hand and by gradcheck, and runs on a network small enough to be
+quick."""
 import gc
 import itertools
 import os
@@ -28,14 +29,17 @@ ACTIVATIONS, OTHERS = np.random.default_rng(0).standard_normal((2, 1, 4, 5, 3))
 
 def test_gram_matrix_is_the_lectures_double_sum(device):
     a, c = ACTIVATIONS[0], 3
-    by_hand = [[sum(a[i, j, k] * a[i, j, m] for i in range(4) for j in range(5)) for m in range(c)] for k in range(c)]
+    by_hand = [[sum(a[i, j, k] * a[i, j, m] for i in range(4) for j in range(5)) for m in range(c)]
+               for k in range(c)]
     np.testing.assert_allclose(gram_matrix(md.tensor(a)).numpy(), by_hand, rtol=1e-12)
     np.testing.assert_allclose(gram_matrix(md.tensor(ACTIVATIONS)).numpy(), [by_hand], rtol=1e-12)
 
 
 def test_content_cost_is_equation_1(device):
-    by_hand = sum((a - b) ** 2 for a, b in zip(ACTIVATIONS.ravel(), OTHERS.ravel())) / (4 * 4 * 5 * 3)
-    assert content_cost(md.tensor(ACTIVATIONS), md.tensor(OTHERS)).item() == pytest.approx(by_hand, rel=1e-12)
+    by_hand = sum((a - b) ** 2
+                  for a, b in zip(ACTIVATIONS.ravel(), OTHERS.ravel())) / (4 * 4 * 5 * 3)
+    assert content_cost(md.tensor(ACTIVATIONS),
+                        md.tensor(OTHERS)).item() == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_style_cost_is_equation_2(device):
@@ -43,9 +47,11 @@ def test_style_cost_is_equation_2(device):
     by_hand = ((grams[0] - grams[1]) ** 2).sum() / (4 * 3 ** 2 * (4 * 5) ** 2)
     style, generated = md.tensor(ACTIVATIONS), md.tensor(OTHERS)
     assert style_cost(style, generated).item() == pytest.approx(by_hand, rel=1e-12)
-    weighted = style_cost({"a": style, "b": generated}, {"a": generated, "b": generated}, {"a": 0.3, "b": 0.7})
+    weighted = style_cost({"a": style, "b": generated}, {"a": generated, "b": generated},
+                          {"a": 0.3, "b": 0.7})
     assert weighted.item() == pytest.approx(0.3 * by_hand, rel=1e-12)
-    assert style_cost({"a": style, "b": generated}, {"a": generated, "b": generated}).item() == pytest.approx(by_hand / 2)
+    assert style_cost({"a": style, "b": generated},
+                      {"a": generated, "b": generated}).item() == pytest.approx(by_hand / 2)
 
 
 def test_style_cost_does_not_depend_on_where_or_how_large():
@@ -58,16 +64,19 @@ def test_style_cost_does_not_depend_on_where_or_how_large():
 
 def test_total_variation_by_hand(device):
     x = ACTIVATIONS
-    by_hand = (sum((x[0, i + 1, j, k] - x[0, i, j, k]) ** 2 for i, j, k in itertools.product(range(3), range(5), range(3)))
+    by_hand = (sum((x[0, i + 1, j, k] - x[0, i, j, k]) ** 2
+                   for i, j, k in itertools.product(range(3), range(5), range(3)))
                + sum((x[0, i, j + 1, k] - x[0, i, j, k]) ** 2
                      for i, j, k in itertools.product(range(4), range(4), range(3))))
     assert total_variation(md.tensor(x)).item() == pytest.approx(by_hand / x.size, rel=1e-12)
 
 
 def test_costs_of_bytes_do_not_wrap(device):
-    bytes_ = [md.tensor([[[[200], [10]]]], dtype="uint8"), md.tensor([[[[10], [250]]]], dtype="uint8")]
+    bytes_ = [md.tensor([[[[200], [10]]]], dtype="uint8"),
+              md.tensor([[[[10], [250]]]], dtype="uint8")]
     exact = [x.astype("float64") for x in bytes_]
-    for cost in (lambda x, y: gram_matrix(x), content_cost, style_cost, lambda x, y: total_variation(x)):
+    for cost in (lambda x, y: gram_matrix(x), content_cost, style_cost,
+                 lambda x, y: total_variation(x)):
         np.testing.assert_array_equal(cost(*bytes_).numpy(), cost(*exact).numpy())
 
 
@@ -80,20 +89,24 @@ def test_weights_may_be_numpy_numbers(device):
     (content_cost, None, ACTIVATIONS, "content_cost: a_content must be a Tensor"),
     (content_cost, ACTIVATIONS, None, "content_cost: a_generated must be a Tensor"),
     (style_cost, ACTIVATIONS, None, "style_cost: a_generated must be a Tensor"),
-    (style_cost, ACTIVATIONS, {"a": ACTIVATIONS}, "style_cost: .* both be dictionaries, got ndarray and dict"),
-    (style_cost, {"a": ACTIVATIONS}, ACTIVATIONS, "style_cost: .* both be dictionaries, got dict and ndarray"),
+    (style_cost, ACTIVATIONS, {"a": ACTIVATIONS},
+     "style_cost: .* both be dictionaries, got ndarray and dict"),
+    (style_cost, {"a": ACTIVATIONS}, ACTIVATIONS,
+     "style_cost: .* both be dictionaries, got dict and ndarray"),
 ])
 def test_what_is_no_activation(cost, a, b, words):
     with pytest.raises(TypeError, match=f"^{words}"):
         cost(a, b)
-    assert style_cost(ACTIVATIONS.tolist(), OTHERS.tolist()).item() == style_cost(ACTIVATIONS, OTHERS).item()
+    assert style_cost(ACTIVATIONS.tolist(),
+                      OTHERS.tolist()).item() == style_cost(ACTIVATIONS, OTHERS).item()
 
 
 def test_gradients_of_the_costs(device):
     gradcheck(gram_matrix, ACTIVATIONS, order=2)
     gradcheck(content_cost, ACTIVATIONS, OTHERS, order=2)
     gradcheck(style_cost, ACTIVATIONS, OTHERS, order=2)
-    gradcheck(style_layer_cost, np.random.default_rng(1).standard_normal((1, 3, 3)), ACTIVATIONS, order=2)
+    gradcheck(style_layer_cost, np.random.default_rng(1).standard_normal((1, 3, 3)), ACTIVATIONS,
+              order=2)
     gradcheck(total_variation, ACTIVATIONS, order=2)
 
 
@@ -117,15 +130,20 @@ def test_every_optimizer_lowers_the_cost(device, optimizer):
     assert result.image.shape == (40, 32, 3) and result.image.dtype == np.uint8
     assert len(result.history) == 12 and not result.interrupted
     assert min(costs["J"] for costs in result.history) < 0.7 * result.history[0]["J"]
-    assert {"J", "J_content", "J_style", "content relu3_1", "style relu1_1", "style relu5_1"} <= set(result.history[0])
+    assert {"J", "J_content", "J_style", "content relu3_1", "style relu1_1",
+            "style relu5_1"} <= set(result.history[0])
 
 
 def test_the_costs_add_up():
-    result = run(content_weight=3.0, style_weight=0.5, variation_weight=2.0, steps=3, content_layers=["relu2_1", "relu4_1"],
-                 style_layers=["relu1_1", "relu2_1"], style_layer_weights={"relu1_1": 0.25, "relu2_1": 0.75})
+    result = run(content_weight=3.0, style_weight=0.5, variation_weight=2.0, steps=3,
+                 content_layers=["relu2_1", "relu4_1"],
+                 style_layers=["relu1_1", "relu2_1"],
+                 style_layer_weights={"relu1_1": 0.25, "relu2_1": 0.75})
     for costs in result.history:
-        assert costs["J_content"] == pytest.approx((costs["content relu2_1"] + costs["content relu4_1"]) / 2, rel=1e-5)
-        assert costs["J_style"] == pytest.approx(0.25 * costs["style relu1_1"] + 0.75 * costs["style relu2_1"], rel=1e-5)
+        assert costs["J_content"] == pytest.approx((costs["content relu2_1"]
+                                                    + costs["content relu4_1"]) / 2, rel=1e-5)
+        assert costs["J_style"] == pytest.approx(0.25 * costs["style relu1_1"]
+                                                 + 0.75 * costs["style relu2_1"], rel=1e-5)
         total = 3 * costs["J_content"] + 0.5 * costs["J_style"] + 2 * costs["J_variation"]
         assert costs["J"] == pytest.approx(total, rel=1e-5)
 
@@ -137,12 +155,14 @@ def test_starting_pictures():
         first.setdefault("picture", step.picture.numpy()[0])
 
     starts = {}
-    for name, options in {"content": {}, "noise": {"init": "noise"}, "mix": {"init": "mix", "noise_ratio": 0.25}}.items():
+    for name, options in {"content": {}, "noise": {"init": "noise"},
+                          "mix": {"init": "mix", "noise_ratio": 0.25}}.items():
         first.clear()
         costs = run(steps=1, callback=keep, **options).history[0]
         assert (costs["J_content"] == 0) == (name == "content")
         starts[name] = first["picture"]
-    np.testing.assert_allclose(starts["mix"], 0.25 * starts["noise"] + 0.75 * starts["content"], rtol=1e-5)
+    np.testing.assert_allclose(starts["mix"], 0.25 * starts["noise"] + 0.75 * starts["content"],
+                               rtol=1e-5)
     assert np.abs(starts["noise"] - (123.68, 116.779, 103.939)).max() <= 20.001
     first.clear()
     run(steps=1, callback=keep, init=np.full((40, 32, 3), 7.0))
@@ -203,11 +223,13 @@ def test_repeated_runs_do_not_grow():
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"size": 4}, "size"), ({"steps": 0}, "steps"), ({"optimizer": "magic"}, "optimizer"), ({"init": "grey"}, "init"),
+    ({"size": 4}, "size"), ({"steps": 0}, "steps"), ({"optimizer": "magic"}, "optimizer"),
+    ({"init": "grey"}, "init"),
     ({"noise_ratio": 0.5}, "noise_ratio"), ({"init": "mix", "noise_ratio": 2}, "noise_ratio"),
     ({"style_weight": -1}, "style_weight"), ({"content_weight": 0, "style_weight": 0},
                                              "must not both be 0"),
-    ({"content_layers": ["relu9_9"]}, "relu9_9"), ({"style_layer_weights": {"relu1_1": 1.0}}, "layer weights"),
+    ({"content_layers": ["relu9_9"]}, "relu9_9"),
+    ({"style_layer_weights": {"relu1_1": 1.0}}, "layer weights"),
     ({"init": np.zeros((3, 3, 3))}, "init"),
 ])
 def test_wrong_settings(options, words):
@@ -319,9 +341,11 @@ def test_a_cost_that_is_not_finite_is_an_error():
 
 
 def test_a_strangers_network(device):
-    """Five layers that somebody builds of nn and trains for a moment, asked for what it sees, and used."""
+    """Five layers that somebody builds of nn and trains for a moment, asked for what it sees, and
+    used."""
     x, labels = pictures_of_bars(256)
-    net = nn.Sequential({"conv": nn.Conv2d(3, 8, 5, rng=0), "relu": nn.ReLU(), "pool": nn.AveragePool(2),
+    net = nn.Sequential({"conv": nn.Conv2d(3, 8, 5, rng=0), "relu": nn.ReLU(),
+                         "pool": nn.AveragePool(2),
                          "flat": nn.Flatten(), "scores": nn.Dense(8 * 6 * 6, 4, rng=1)})
     optimizer = md.optim.Adam(net.parameters(), 1e-3)
     for _ in range(8):
@@ -345,13 +369,15 @@ def pictures_of_bars(count):
 
 
 @pytest.mark.parametrize("net, error, words", [
-    (lambda x, layers: {}, TypeError, "net must be a network of named layers, .* got function, which has no walk"),
+    (lambda x, layers: {}, TypeError,
+     "net must be a network of named layers, .* got function, which has no walk"),
     (nn.ReLU(), TypeError, r".*models.vgg19\(\) or nn.Sequential\(.*\), got ReLU"),
 ])
 def test_what_is_no_network_of_named_layers(net, error, words):
     with pytest.raises(error, match=f"^style transfer: {words}"):
         run(net=net)
-    with pytest.raises(ValueError, match=r"content_layers \['relu3_1'\] are not among the layers of net: a, b"):
+    with pytest.raises(ValueError,
+                       match=r"content_layers \['relu3_1'\] are not among the layers of net: a, b"):
         run(net=nn.Sequential({"a": nn.ReLU(), "b": nn.Tanh()}))
 
 
@@ -369,7 +395,8 @@ def test_layer_weights_are_refused_where_they_are_given(weights, error, words):
 
 def test_pictures_may_be_tensors(device):
     content, style = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3)).astype("uint8")
-    settings = dict(size=32, steps=2, net=small_net(), content_layers=["relu3_1"], content_weight=1.0)
+    settings = dict(size=32, steps=2, net=small_net(), content_layers=["relu3_1"],
+                    content_weight=1.0)
     found = transfer(md.tensor(content), md.tensor(style), **settings)
     np.testing.assert_array_equal(found.image, transfer(content, style, **settings).image)
 
@@ -382,19 +409,22 @@ def test_wrong_pictures(tmp_path):
 
 
 def own_net(*more):
-    return nn.Sequential({"conv1": nn.Conv2d(3, 4, 3, rng=0), "norm1": nn.BatchNorm(4), "drop": nn.Dropout(0.5, rng=0),
+    return nn.Sequential({"conv1": nn.Conv2d(3, 4, 3, rng=0), "norm1": nn.BatchNorm(4),
+                          "drop": nn.Dropout(0.5, rng=0),
                           "relu1": nn.ReLU()})
 
 
 def two_pictures():
-    return (np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype("uint8") for seed in (0, 1))
+    return (np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype("uint8")
+            for seed in (0, 1))
 
 
 def test_a_network_is_used_as_after_eval_and_left_as_it_was():
     net = own_net()
     net.layers["drop"].training = False
     before = net.state_dict()
-    result = style.transfer(*two_pictures(), size=16, steps=2, net=net, content_layers=["relu1"], style_layers=["conv1"])
+    result = style.transfer(*two_pictures(), size=16, steps=2, net=net, content_layers=["relu1"],
+                            style_layers=["conv1"])
     assert result.history[0]["J_content"] == 0                      # G starts as the content
     assert net.training and net["norm1"].training and not net["drop"].training
     for name, value in net.state_dict().items():
@@ -402,13 +432,16 @@ def test_a_network_is_used_as_after_eval_and_left_as_it_was():
 
 
 @pytest.mark.parametrize("options, error, words", [
-    ({"style_layers": {"conv1": 0.9, "relu1": 0.1}}, TypeError, "weights go into style_layer_weights"),
+    ({"style_layers": {"conv1": 0.9, "relu1": 0.1}}, TypeError,
+     "weights go into style_layer_weights"),
     ({"content_layers": ["relu4_2"]}, ValueError,
      r"content_layers \['relu4_2'\] are not among the layers of net: conv1, norm1"),
     ({"content": [[0, 1]]}, TypeError, "content must be a path or an array"),
-    ({"style": np.array([[["a"] * 3]])}, TypeError, "style must be a path or an array .* got of <U1")])
+    ({"style": np.array([[["a"] * 3]])}, TypeError,
+     "style must be a path or an array .* got of <U1")])
 def test_what_a_user_of_an_own_network_gets_wrong(options, error, words):
     content, painting = two_pictures()
-    given = {"content": content, "style": painting, "content_layers": ["relu1"], "style_layers": ["conv1"]} | options
+    given = {"content": content, "style": painting, "content_layers": ["relu1"],
+             "style_layers": ["conv1"]} | options
     with pytest.raises(error, match=words):
         style.transfer(**given, size=16, steps=1, net=own_net())

@@ -40,8 +40,10 @@ def test_a_content_without_some_colours_can_be_matched():
     content, style = pictures()
     grey = np.repeat(content[..., :1], 3, 2)
     for method in ("match", "cholesky"):
-        np.testing.assert_allclose(moments(match_colors(style, grey, method))[1], moments(grey)[1], atol=1e-6)
-    with pytest.raises(ValueError, match="match_colors: all of the style's colours lie in one plane"):
+        np.testing.assert_allclose(moments(match_colors(style, grey, method))[1], moments(grey)[1],
+                                   atol=1e-6)
+    with pytest.raises(ValueError,
+                       match="match_colors: all of the style's colours lie in one plane"):
         match_colors(grey, content)
 
 
@@ -63,11 +65,13 @@ def test_chroma_is_the_contents_and_luminance_gives_way():
     np.testing.assert_allclose(found - luminance(found), content - luminance(content), atol=1e-10)
     assert found.min() >= -1e-10 and found.max() <= 255 + 1e-10
     calm = (content - luminance(content)) / 4 + 127                 # nothing need give way
-    np.testing.assert_allclose(luminance(with_chroma(made / 2 + 60, calm)), luminance(made / 2 + 60), rtol=1e-12)
+    np.testing.assert_allclose(luminance(with_chroma(made / 2 + 60, calm)),
+                               luminance(made / 2 + 60), rtol=1e-12)
 
 
 def test_clipping_is_reported():
-    picture = np.array([[[0.0, 255.0, 128.0], [-9.0, 3.0, 3.0]], [[1.0, 2.0, 256.0], [255.4, 0.0, 0.0]]])
+    picture = np.array([[[0.0, 255.0, 128.0], [-9.0, 3.0, 3.0]],
+                        [[1.0, 2.0, 256.0], [255.4, 0.0, 0.0]]])
     held, share = clipped(picture)
     assert held.min() == 0 and held.max() == 255 and share == 0.5
 

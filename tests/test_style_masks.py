@@ -44,7 +44,8 @@ def test_a_mask_of_ones_is_no_mask():
 def test_the_guided_gram_matrix_of_a_half_is_that_halfs():
     a = np.random.default_rng(0).standard_normal((1, 8, 6, 3))
     mask, _ = halves(8, 6)
-    guide = guides({"a": receptive_fields(md.nn.Sequential({"a": md.nn.ReLU()}))["a"]}, mask, {"a": (8, 6)})["a"]
+    guide = guides({"a": receptive_fields(md.nn.Sequential({"a": md.nn.ReLU()}))["a"]}, mask,
+                   {"a": (8, 6)})["a"]
     guided = mean_gram(md.tensor(guide.numpy().astype("float64")) * md.tensor(a)).numpy()
     half = a[:, :, :3]
     np.testing.assert_allclose(guided, gram_matrix(md.tensor(half)).numpy() / 24, rtol=1e-6)
@@ -52,7 +53,8 @@ def test_the_guided_gram_matrix_of_a_half_is_that_halfs():
 
 def test_a_guide_by_hand():
     """Of a mask of 4 × 8 pixels for a layer whose places own 2 × 2 of them."""
-    net = md.nn.Sequential({"pool": md.nn.AveragePool(2), "conv": md.nn.Conv2d(3, 3, 3, padding=1, rng=0)})
+    net = md.nn.Sequential({"pool": md.nn.AveragePool(2),
+                            "conv": md.nn.Conv2d(3, 3, 3, padding=1, rng=0)})
     fields, mask = receptive_fields(net), np.zeros((4, 8))
     mask[:, :5] = 1
     simple = guides(fields, mask, {"conv": (2, 4)})["conv"].numpy()[0, :, :, 0]
@@ -67,7 +69,8 @@ def test_a_guide_by_hand():
 def test_inside_means_that_nothing_leaks():
     """The cost of a region has no gradient outside of its mask, and one inside."""
     left, right = halves(64, 96)
-    settings = Settings(size=96, scales=1, guide="inside", style_layers=LAYERS[:3], content_layers=["relu1_1"])
+    settings = Settings(size=96, scales=1, guide="inside", style_layers=LAYERS[:3],
+                        content_layers=["relu1_1"])
     content = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype("uint8")
     net = small_net()
     canvas = Pictures(content, two_styles(), [left, right], None, settings, net).full
@@ -97,14 +100,17 @@ def test_every_region_is_nearest_to_its_own_style(soft):
 
 
 def test_a_style_mask_takes_the_style_from_there():
-    """A style whose left half is one picture, masked to it, is that picture's style in the middle."""
+    """A style whose left half is one picture, masked to it, is that picture's style in the
+    middle."""
     one, two = two_styles()
     both = np.concatenate([one, two], 1)
     left = halves(64, 128)[0]
     settings = Settings(size=128, scales=1, content_layers=["relu1_1"], style_layers=["relu1_1"])
-    canvas = Pictures(two_pictures()[0], [both], [np.ones((40, 32))], [left], settings, small_net()).full
+    canvas = Pictures(two_pictures()[0], [both], [np.ones((40, 32))], [left], settings,
+                      small_net()).full
     found = canvas.regions()[0].grams["relu1_1"].numpy()[0]
-    a = small_net()(canvas.styles[0], layers=["relu1_1"])["relu1_1"].numpy()[0, :, :64].reshape(-1, 6)
+    a = small_net()(canvas.styles[0],
+                    layers=["relu1_1"])["relu1_1"].numpy()[0, :, :64].reshape(-1, 6)
     np.testing.assert_allclose(found, a.T @ a / len(a), rtol=1e-4)
 
 
@@ -124,7 +130,8 @@ def test_a_blend_has_the_gradient_of_the_blended_costs():
     net, drawn = small_net(), np.random.default_rng(0)
     pictures = [md.tensor(drawn.uniform(0, 255, (1, 32, 32, 3)), dtype="float32") for _ in range(4)]
     *styles, content, made = pictures
-    options = dict(content_layers=["relu1_1"], style_layers=LAYERS, content_weight=0.0, style_weight=1.0)
+    options = dict(content_layers=["relu1_1"], style_layers=LAYERS, content_weight=0.0,
+                   style_weight=1.0)
     grams = [{name: mean_gram(a) for name, a in net.walk(style, LAYERS)} for style in styles]
     region = md.style.masks.Region(blend(grams, [0.3, 0.7]))
 
@@ -133,14 +140,17 @@ def test_a_blend_has_the_gradient_of_the_blended_costs():
         return md.grad(Objective(net, content, style, **options)(picture)["J"], picture)[0].numpy()
 
     expected = 0.3 * slope(styles[0]) + 0.7 * slope(styles[1])
-    np.testing.assert_allclose(slope([region]), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(slope([region]), expected, rtol=1e-3,
+                               atol=1e-4 * np.abs(expected).max())
 
 
 def test_masks_from_any_picture(tmp_path):
     mask = halves()[0]
     Image.fromarray((mask * 255).astype("uint8")).save(tmp_path / "mask.png")
-    Image.fromarray((mask * 255).astype("uint8")).convert("RGB").resize((64, 80)).save(tmp_path / "mask.jpg")
-    for given in (tmp_path / "mask.png", mask, mask > 0.5, mask * 255, np.repeat(mask[..., None], 3, 2)):
+    Image.fromarray((mask * 255).astype("uint8")).convert("RGB").resize((64,
+                                                                         80)).save(tmp_path / "mask.jpg")
+    for given in (tmp_path / "mask.png", mask, mask > 0.5, mask * 255,
+                  np.repeat(mask[..., None], 3, 2)):
         np.testing.assert_array_equal(read_mask("mask", given), mask)
     assert abs(read_mask("mask", tmp_path / "mask.jpg").mean() - 0.5) < 0.02
     paired = run(style=two_styles(), masks=[tmp_path / "mask.jpg", halves()[1]], steps=2)
@@ -158,19 +168,26 @@ def with_masks(*masks, **options):
      r"masks\[1\] has 30 × 30 pixels \(height × width\), its picture 40 × 32"),
     (with_masks(halves()[0], halves()[0]), ValueError, "leave 50.0% of the pixels in no region"),
     (with_masks(halves()[0], np.zeros((40, 32))), ValueError, r"masks\[1\] is black all over"),
-    (with_masks(*halves(), style_blend_weights=[0.5, 0.5]), ValueError, "give the one or the other"),
-    (with_masks(halves()[0], np.full((40, 32), np.nan)), ValueError, r"masks\[1\] must be in 0..255"),
+    (with_masks(*halves(), style_blend_weights=[0.5, 0.5]), ValueError,
+     "give the one or the other"),
+    (with_masks(halves()[0], np.full((40, 32), np.nan)), ValueError,
+     r"masks\[1\] must be in 0..255"),
     (with_masks(halves()[0], np.zeros(7)), ValueError, r"masks\[1\] must be \(H, W\)"),
-    (with_masks(halves()[0], np.array([["a"]])), TypeError, r"masks\[1\] must be a path or an array"),
+    (with_masks(halves()[0], np.array([["a"]])), TypeError,
+     r"masks\[1\] must be a path or an array"),
     (with_masks(*halves(), guide="inside"), ValueError,
      r"guide='inside' leaves nothing of masks\[0\] at relu5_1, which sees \d+ pixels"),
-    (lambda: run(masks="mask.png"), TypeError, "masks must be a list with one mask for each style, got str"),
+    (lambda: run(masks="mask.png"), TypeError,
+     "masks must be a list with one mask for each style, got str"),
     (lambda: run(style_masks=[halves(24, 48)[0]]), ValueError, "style_masks, .* come with masks"),
     (lambda: run(style=two_styles(), style_blend_weights=[0.5, 0.6]), ValueError,
      "must add up to 1, got .*, which add up to 1.1"),
-    (lambda: run(style=two_styles(), style_blend_weights=[1.0]), ValueError, "for each of the 2 styles, got 1"),
-    (lambda: run(style=two_styles(), style_blend_weights=[1.5, -0.5]), ValueError, r"weights\[0\] ≤ 1, got 1.5"),
-    (lambda: run(style=two_styles(), style_blend_weights=0.5), TypeError, "must be a list of numbers, got 0.5"),
+    (lambda: run(style=two_styles(), style_blend_weights=[1.0]), ValueError,
+     "for each of the 2 styles, got 1"),
+    (lambda: run(style=two_styles(), style_blend_weights=[1.5, -0.5]), ValueError,
+     r"weights\[0\] ≤ 1, got 1.5"),
+    (lambda: run(style=two_styles(), style_blend_weights=0.5), TypeError,
+     "must be a list of numbers, got 0.5"),
     (lambda: run(style=[]), ValueError, "at least one style"),
 ])
 def test_what_users_get_wrong(call, error, words):

@@ -44,7 +44,8 @@ def test_the_page_is_not_written_at_every_step(tmp_path):
 
 
 def test_a_plot_of_costs_that_vanish():
-    history = [{"J": 10.0, "style a": 0.0, "J_style": 3.0, "size": 8}, {"J": 1.0, "style a": 0.0, "J_style": 3.0, "size": 8}]
+    history = [{"J": 10.0, "style a": 0.0, "J_style": 3.0, "size": 8},
+               {"J": 1.0, "style a": 0.0, "J_style": 3.0, "size": 8}]
     lines = ElementTree.fromstring(plot(history)).findall("polyline")
     assert [len(line.get("points").split()) for line in lines] == [2, 0]
     heights = [float(point.split(",")[1]) for point in lines[0].get("points").split()]
@@ -56,9 +57,11 @@ def test_a_plot_of_costs_that_vanish():
 def test_the_grid_has_a_picture_for_each_look_and_scale():
     content, painting = two_pictures()
     seen = []
-    grid = preview(content, painting, looks=["light", 0.01], style_scales=(1, 2, 3), size=40, steps=2, net=small_net(),
+    grid = preview(content, painting, looks=["light", 0.01], style_scales=(1, 2, 3), size=40,
+                   steps=2, net=small_net(),
                    content_layers=["relu3_1"], callback=seen.append)
-    assert grid.dtype == np.uint8 and grid.shape == (2 * (40 + 6 + 16), 3 * (32 + 6), 3) and len(seen) == 12
+    assert grid.dtype == np.uint8 and grid.shape == (2 * (40 + 6 + 16), 3 * (32 + 6), 3)
+    assert len(seen) == 12
     corner = grid[16:56, :32]
     alone = run(steps=2, look="light", content_weight=None)
     assert (corner == alone.image).all()

@@ -1,4 +1,5 @@
-"""Style transfer from coarse to fine: the plan, the margin, Adam's memory, runs that go on, shares."""
+"""Style transfer from coarse to fine: the plan, the margin, Adam's memory, runs that go on,
+shares."""
 import json
 
 import numpy as np
@@ -44,7 +45,8 @@ def test_the_last_rows_are_painted_like_the_others():
     content = np.random.default_rng(0).integers(0, 256, (47, 47, 3)).astype("uint8")
 
     def share(margin):
-        result = transfer(content, two_pictures()[1], size=47, steps=2, net=small_net(), margin=margin,
+        result = transfer(content, two_pictures()[1], size=47, steps=2, net=small_net(),
+                          margin=margin,
                           content_layers=["relu5_1"], style_layers=["relu5_1"], content_weight=0.0)
         moved = abs(result.picture - content).mean((1, 2))
         return moved[-6:].mean() / moved[12:-12].mean()
@@ -65,8 +67,10 @@ def test_sizes_in_a_run_and_their_pictures():
 
 def test_one_scale_is_the_plain_run():
     """L-BFGS on J from the content, without margin, pyramid or shares: bit for bit."""
-    content, style = (md.tensor(md.data.resize(picture, 40)[None], dtype="float32") for picture in two_pictures())
-    objective = Objective(small_net(), content, style, content_layers=["relu3_1"], content_weight=1.0, style_weight=1.0)
+    content, style = (md.tensor(md.data.resize(picture, 40)[None], dtype="float32")
+                      for picture in two_pictures())
+    objective = Objective(small_net(), content, style, content_layers=["relu3_1"],
+                          content_weight=1.0, style_weight=1.0)
     history = []
 
     def evaluate(generated):
@@ -74,7 +78,8 @@ def test_one_scale_is_the_plain_run():
         history.append(costs["J"].item())
         return costs["J"]
 
-    found = md.optim.minimize_lbfgs(evaluate, content, evaluations=12, bounds=(0.0, 255.0), history=30, first_step=1.0,
+    found = md.optim.minimize_lbfgs(evaluate, content, evaluations=12, bounds=(0.0, 255.0),
+                                    history=30, first_step=1.0,
                                     ftol=0.0, gtol=0.0)
     result = run(scales=1)
     assert [costs["J"] for costs in result.history] == history
@@ -86,7 +91,8 @@ def test_a_scale_starts_from_the_last_ones_picture():
     run(size=181, steps=2, callback=pictures.append)
     first, second = pictures
     settings = Settings(size=181, content_layers=["relu3_1"])
-    canvases = Pictures(*[[p] if i else p for i, p in enumerate(two_pictures())], None, None, settings,
+    canvases = Pictures(*[[p] if i else p for i, p in enumerate(two_pictures())], None, None,
+                        settings,
                         small_net())
     coarse, fine = canvases.at(128), canvases.at(181)
     expected = enlarge(coarse.frame.cut(first.picture.numpy()[0]), fine.shape, 0, 255)
@@ -98,7 +104,8 @@ def test_a_short_run_ends_at_the_size_it_had_come_to():
         if step.number == 2:
             raise StopIteration
     result = run(size=181, steps=6, callback=stop)
-    assert result.image.shape == (128, 102, 3) and len(result.history) == 2 and not result.interrupted
+    assert result.image.shape == (128, 102, 3) and len(result.history) == 2
+    assert not result.interrupted
 
 
 def test_lbfgs_where_its_memory_fits():
@@ -108,7 +115,8 @@ def test_lbfgs_where_its_memory_fits():
 def test_adams_average_of_iterates():
     """On J = Σ (G − 100)² the average is that of the iterates, weighted by ρ."""
     start, seen = md.tensor(np.full((1, 2, 2, 3), 90.0, "float32")), []
-    found = descend(lambda g: ((g - 100.0) ** 2).sum(), start, 4, "adam", average=0.5, learning_rate=1.0,
+    found = descend(lambda g: ((g - 100.0) ** 2).sum(), start, 4, "adam", average=0.5,
+                    learning_rate=1.0,
                     report=lambda number, picture, memory: seen.append(picture.numpy()))
     last = descend(lambda g: ((g - 100.0) ** 2).sum(), start, 5, "adam", learning_rate=1.0,
                    report=lambda number, picture, memory: seen.append(picture.numpy()))
@@ -123,13 +131,15 @@ def test_adams_moments_go_to_the_next_scale():
     states = []
     run(size=181, steps=6, optimizer="adam", callback=lambda step: states.append(step.state))
     third, fourth = states[2]["start"], states[3]["start"]
-    assert fourth["step"] == 3 and third["step"] == 2 and third["count"] == 2 and fourth["count"] == 0
+    assert fourth["step"] == 3 and third["step"] == 2 and third["count"] == 2
+    assert fourth["count"] == 0
     assert fourth["square"].shape == fourth["picture"].shape and fourth["square"].min() >= 0
     assert fourth["mean"].any()
 
 
 @pytest.mark.parametrize("optimizer, at", [
-    ("adam", 2), ("adam", 3), ("adam", 5), ("gradient_descent", 3), ("gradient_descent", 5), ("lbfgs", 5)])
+    ("adam", 2), ("adam", 3), ("adam", 5), ("gradient_descent", 3), ("gradient_descent", 5),
+    ("lbfgs", 5)])
 def test_a_run_that_goes_on(tmp_path, optimizer, at):
     options = dict(size=181, steps=6, optimizer=optimizer)
     whole = run(**options)
@@ -146,7 +156,8 @@ def test_a_run_that_goes_on(tmp_path, optimizer, at):
         assert rest.history == whole.history and (rest.image == whole.image).all()
     else:
         assert rest.history[:at] == whole.history[:at]
-        assert rest.history[at]["J"] == pytest.approx(min(costs["J"] for costs in whole.history[3:at]))
+        assert rest.history[at]["J"] == pytest.approx(min(costs["J"]
+                                                          for costs in whole.history[3:at]))
 
 
 def test_states_that_do_not_fit(tmp_path):
@@ -169,7 +180,8 @@ def test_states_that_do_not_fit(tmp_path):
         save_state(path, states[1] | change)
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
-    for name, value in (("picture", np.zeros((2, 2))), ("frame", np.array([1])), ("other", np.zeros(3))):
+    for name, value in (("picture", np.zeros((2, 2))), ("frame", np.array([1])),
+                        ("other", np.zeros(3))):
         save_state(path, states[1] | {"start": states[1]["start"] | {name: value}})
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
@@ -204,22 +216,27 @@ def test_weights_of_other_tools():
     size = 32
     shapes = {"relu1_1": (32, 32, 64), "relu2_1": (16, 16, 128), "relu3_1": (8, 8, 256),
               "relu4_1": (4, 4, 512), "relu5_1": (2, 2, 512)}
-    style, made = ({name: rng.uniform(0, 9, shape) for name, shape in shapes.items()} for _ in range(2))
+    style, made = ({name: rng.uniform(0, 9, shape) for name, shape in shapes.items()}
+                   for _ in range(2))
     content, seen = rng.uniform(0, 9, (2, 4, 4, 512))
     difference = ((content - seen) ** 2).sum()
-    gram = {name: (lambda a: a.reshape(-1, a.shape[-1]).T @ a.reshape(-1, a.shape[-1])) for name in shapes}
+    gram = {name: (lambda a: a.reshape(-1, a.shape[-1]).T @ a.reshape(-1, a.shape[-1]))
+            for name in shapes}
 
     def ours(tool):
         found = converted(tool, height=size, width=size)
         styles = sum(weight * style_layer_cost(
-            md.tensor(gram[name](style[name])[None] / shapes[name][0] ** 2), md.tensor(made[name][None])).item()
+            md.tensor(gram[name](style[name])[None] / shapes[name][0] ** 2),
+            md.tensor(made[name][None])).item()
             for name, weight in found["style_layer_weights"].items())
-        return found["content_weight"] * difference / (4 * content.size) + found["style_weight"] * styles
+        return found["content_weight"] * difference / (4
+                                                       * content.size) + found["style_weight"] * styles
 
     lua = 5 * difference / content.size + 100 * sum(
         np.mean(((gram[n](style[n]) - gram[n](made[n])) / made[n].size) ** 2) for n in shapes)
     tf = 5 * difference / (2 * np.sqrt(512 * 16)) + 10_000 / 5 * sum(
-        0.2 * ((gram[n](style[n]) - gram[n](made[n])) ** 2).sum() / (4 * s[2] ** 2 * (s[0] * s[1]) ** 2)
+        0.2 * ((gram[n](style[n]) - gram[n](made[n])) ** 2).sum()
+        / (4 * s[2] ** 2 * (s[0] * s[1]) ** 2)
         for n, s in shapes.items())
     assert ours("neural-style") == pytest.approx(lua, rel=1e-6)
     assert ours("neural-style-pt") == pytest.approx(lua, rel=1e-6)
@@ -248,12 +265,14 @@ def wavelength(picture):
 
 
 def test_style_scale_doubles_the_style():
-    """A style of stripes 8 pixels apart at its size is held to as stripes 16 apart at twice its size."""
+    """A style of stripes 8 pixels apart at its size is held to as stripes 16 apart at twice its
+    size."""
     stripes = np.tile(127 + 100 * np.sin(2 * np.pi * np.arange(64) / 8), (64, 1))
     stripes = np.repeat(stripes[..., None], 3, 2).astype("float32")
     for scale, expected in ((1, 8), (2, 16)):
         settings = Settings(size=64, style_scale=scale)
-        pictures = Pictures(np.zeros((64, 64, 3), "uint8"), [stripes], None, None, settings, small_net())
+        pictures = Pictures(np.zeros((64, 64, 3), "uint8"), [stripes], None, None, settings,
+                            small_net())
         canvas = pictures.full
         middle = canvas.styles[0].numpy()[0, 16:-16, 16:-16]
         middle = middle[:64, :64]
@@ -272,7 +291,8 @@ def test_style_scale_doubles_the_style():
     ({"style_scale": 0}, ValueError, "0 < style_scale < inf"),
     ({"style_scale": 0.1}, ValueError, "makes the style 4 pixels long"),
     ({"content_layer_weights": {"relu3_1": 0.5}}, ValueError, "add up to 1"),
-    ({"colors": "sepia"}, ValueError, "colors must be one of content, luminance, match, cholesky, None"),
+    ({"colors": "sepia"}, ValueError,
+     "colors must be one of content, luminance, match, cholesky, None"),
     ({"guide": "outside"}, ValueError, "guide must be one of simple, inside"),
     ({"stepz": 3}, TypeError, "stepz"),
 ])

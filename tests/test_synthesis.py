@@ -48,7 +48,8 @@ def test_views_that_are_known():
     seen = lambda matrix, shift: view(md.tensor(x), np.array(matrix, float), shift).numpy()
     np.testing.assert_allclose(seen([[1, 0], [0, 1]], (0, 0)), x)
     np.testing.assert_allclose(seen([[1, 0], [0, 1]], (2, -1)), np.roll(x, (-2, 1), (0, 1)))
-    np.testing.assert_allclose(seen([[1, 0], [0, 1]], (0.25, 0)), 0.75 * x + 0.25 * np.roll(x, -1, 0))
+    np.testing.assert_allclose(seen([[1, 0], [0, 1]], (0.25, 0)),
+                               0.75 * x + 0.25 * np.roll(x, -1, 0))
     np.testing.assert_allclose(seen([[0, 1], [-1, 0]], (0, 0)), np.rot90(x), atol=1e-12)
 
 
@@ -63,8 +64,10 @@ def test_drawn_views():
 
 
 def filters(ndim, channels, dead=False):
-    """A convolution and a ReLU, and the greatest activation that pixels in 0..255 can give to each unit."""
-    conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim](channels, 3, 3, rng=np.random.default_rng(ndim))
+    """A convolution and a ReLU, and the greatest activation that pixels in 0..255 can give to each
+    unit."""
+    conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim](channels, 3, 3,
+                                                            rng=np.random.default_rng(ndim))
     w = conv.weight.numpy()
     most, grey = (255 * part.sum(tuple(range(ndim + 1))) for part in (np.maximum(w, 0), w / 2))
     if dead:                                            # on grey, and near it
@@ -77,7 +80,8 @@ def filters(ndim, channels, dead=False):
 def test_the_summit_is_near(ndim, channels):
     net, most = filters(ndim, channels)
     heights = []
-    picture = synthesize(net, "relu", 1, (10,) * ndim, channels=channels, steps=40, learning_rate=0.1,
+    picture = synthesize(net, "relu", 1, (10,) * ndim, channels=channels, steps=40,
+                         learning_rate=0.1,
                          callback=lambda step, height: heights.append((step, height)))
     assert picture.shape == (10,) * ndim + (channels,) and picture.dtype == np.float32
     assert 0 <= picture.min() and picture.max() <= 255
@@ -96,13 +100,16 @@ def test_from_a_dead_relu(ndim):
 
 def test_a_unit_without_places_and_other_values():
     rng = np.random.default_rng(0)
-    net = nn.Sequential({"conv": nn.Conv2d(1, 3, 3, rng=rng), "norm": nn.BatchNorm(3), "relu": nn.ReLU(),
+    net = nn.Sequential({"conv": nn.Conv2d(1, 3, 3, rng=rng), "norm": nn.BatchNorm(3),
+                         "relu": nn.ReLU(),
                          "flatten": nn.Flatten(), "dense": nn.Dense(3 * 64, 4, rng=rng)})
     net.size, net.channels = 10, 1
-    picture = synthesize(net, "dense", 3, steps=30, values=(-1, 1), learning_rate=0.1, jitter=0, rotation=0, scale=0)
+    picture = synthesize(net, "dense", 3, steps=30, values=(-1, 1), learning_rate=0.1, jitter=0,
+                         rotation=0, scale=0)
     noise = synthesize(net, "dense", 3, steps=1, learning_rate=0, values=(-1, 1))
     assert picture.shape == (10, 10, 1) and np.abs(picture).max() <= 1 and np.abs(noise).max() < 0.2
-    assert strength(net, picture, "dense", 3, most=0) > strength(net, noise, "dense", 3, most=0) + 0.2
+    assert strength(net, picture, "dense", 3, most=0) > strength(net, noise, "dense", 3,
+                                                                 most=0) + 0.2
     assert net.training and all(parameter.grad is None for parameter in net.parameters())
 
 
@@ -121,10 +128,10 @@ def test_the_same_seed_and_ctrl_c():
 def test_strength_by_hand():
     net = nn.Sequential({"mean": nn.AveragePool(2), "relu": nn.ReLU()})
     picture = np.zeros((4, 4, 1), "float32")
-    picture[:2, :2] = 1                                 # all of one window; moved by one along one axis, half of it
+    picture[:2, :2] = 1  # all of one window; moved by one along one axis, half of it
     assert strength(net, picture, "relu", 0, most=0) == 1
     found = strength(net, picture[::-1], "relu", 0, shifts=400, most=1)
-    rows = [1, 1, 0.5]                                  # up, as it lies, down, where the border goes on
+    rows = [1, 1, 0.5]  # up, as it lies, down, where the border goes on
     assert found == pytest.approx(np.mean([max(r, 0.5) * c for r in rows for c in rows]), abs=0.2)
 
 
@@ -135,15 +142,15 @@ def test_strength_by_hand():
     ({"unit": "eye"}, TypeError, "unit must be an integer"),
     ({"size": 0}, ValueError, r"size\[0\] must be an integer ≥ 1"),
     ({"size": (4, 4, 4, 4)}, ValueError, "size must be of 1 to 3"),
-    ({"steps": 0}, ValueError, "steps must be an integer ≥ 1"), ({"jitter": -1}, ValueError, "jitter must be in 0 ≤ jitter"),
+    ({"steps": 0}, ValueError, "steps must be an integer ≥ 1"),
+    ({"jitter": -1}, ValueError, "jitter must be in 0 ≤ jitter"),
     ({"values": (1, 1)}, ValueError, r"values must be \(least, greatest\)"),
     ({"net": nn.ReLU()}, TypeError, "net must be a nn.Sequential"),
 ])
 def test_bad_input(options, error, words):
-    arguments = {"net": filters(2, 3)[0], "layer": "relu", "unit": 0, "size": 8, "steps": 1} | options
+    arguments = {"net": filters(2, 3)[0], "layer": "relu", "unit": 0, "size": 8,
+                 "steps": 1} | options
     with pytest.raises(error, match=f"^synthesize: {words}"):
         synthesize(**arguments)
     with pytest.raises(ValueError, match="^strength: layer 'relu' has the units 0 to 2, got 7"):
         strength(filters(2, 3)[0], np.zeros((8, 8, 3)), "relu", 7)
-
-

@@ -1,4 +1,5 @@
-"""What a Tensor does in Python: conversions, length, truth, indexing, printing, and what it refuses."""
+"""What a Tensor does in Python: conversions, length, truth, indexing, printing, and what it
+refuses."""
 import numpy as np
 import pytest
 
@@ -10,17 +11,20 @@ pytestmark = pytest.mark.usefixtures("device")      # every test of this file ru
 
 def test_numbers():
     t = md.tensor([[2.5]])
-    assert t.item() == float(t) == 2.5 and int(t) == 2 and type(t.item()) is float and type(int(t)) is int
+    assert t.item() == float(t) == 2.5 and int(t) == 2 and type(t.item()) is float
+    assert type(int(t)) is int
     assert bool(md.tensor(1.0)) and not bool(md.tensor([0]))
     for convert in md.Tensor.item, float, int, bool:
-        with pytest.raises(ValueError, match=r"item: only a Tensor of one element is one number, this one has shape \(2,\)"):
+        with pytest.raises(ValueError, match=r"item: only a Tensor of one element is one number, "
+                                             r"this one has shape \(2,\)"):
             convert(md.tensor([1.0, 2.0]))
 
 
 def test_integers_are_indices():
     assert ["a", "b", "c"][md.tensor(1)] == "b" and list(range(md.tensor(2))) == [0, 1]
     for wrong in md.tensor(1.0), md.tensor(True):
-        with pytest.raises(TypeError, match=f"only an integer Tensor can be an index, this one is {wrong.dtype}"):
+        with pytest.raises(TypeError, match="only an integer Tensor can be an index, this one is "
+                                            f"{wrong.dtype}"):
             [1, 2][wrong]
     with pytest.raises(ValueError, match="one element"):
         [1, 2][md.tensor([0, 1])]
@@ -40,7 +44,8 @@ def test_length_and_iteration():
 
 def test_printing(device):
     where = "" if device == "cpu" else f", device={device!r}"
-    assert repr(md.tensor([1.0, 2.0], requires_grad=True)) == f"tensor([1., 2.], float64{where}, requires_grad=True)"
+    assert repr(md.tensor([1.0, 2.0],
+                          requires_grad=True)) == f"tensor([1., 2.], float64{where}, requires_grad=True)"
     assert repr(md.tensor([[1], [2]])) == f"tensor([[1],\n        [2]], int64{where})"
     t = md.tensor(1.23456)
     assert f"{t:.2f}" == "1.23" and f"{t}" == str(t) == f"tensor(1.23456, float64{where})"
@@ -56,7 +61,8 @@ def test_numpy_arrays(device):
         host[:] = 0
         assert t.numpy().tolist() == [1, 2]
     else:
-        with pytest.raises(TypeError, match=f"on {device!r} does not turn into a NumPy array by itself; call .numpy()"):
+        with pytest.raises(TypeError, match=f"on {device!r} does not turn into a NumPy array by "
+                                            "itself; call .numpy()"):
             np.asarray(t)
     with pytest.raises(TypeError, match="that requires a gradient"):
         np.asarray(md.tensor([1.0], requires_grad=True))
@@ -79,5 +85,6 @@ def test_gradients_are_held_by_leaves(device):
             wrong.grad = t
     t.requires_grad = False
     assert t.grad is None and not (t * 2).requires_grad
-    with pytest.raises(TypeError, match="only floating-point Tensors have gradients, this one is int64"):
+    with pytest.raises(TypeError,
+                       match="only floating-point Tensors have gradients, this one is int64"):
         md.tensor([1]).requires_grad = True

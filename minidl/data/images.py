@@ -26,7 +26,8 @@ MOST_BYTES = 16_000_000_000      # of pictures that are drawn together
 ORIENTATION = 0x0112  # the EXIF tag
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2  # values of the second and the third
-PROFILED = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # a profile's colour space, and Pillow's mode
+# a profile's colour space, and Pillow's mode
+PROFILED = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 SLACK = 0.25  # of the range: how far resampling may have carried a floating-point picture beyond it
 
 
@@ -62,16 +63,18 @@ def decode_image(file, name, max_pixels=MAX_PIXELS):
 
 
 def save_image(path, picture, metadata=None, depth=8):
-    """Write a picture in the format that the extension of `path` names; an existing file is replaced in one step.
+    """Write a picture in the format that the extension of `path` names; an existing file is
+    replaced in one step.
 
     picture: (H, W, 3), (H, W) or (H, W, 1), uint8; or floating-point in 0..255, which is rounded
         and clipped.
     metadata: a dict of strings, kept as text inside a PNG (see `read_metadata`).
-    depth: bits of a colour, 8; or 16 for a PNG or TIFF, in which a floating-point picture keeps more of its steps.
+    depth: bits of a colour, 8; or 16 for a PNG or TIFF, in which a floating-point picture keeps
+        more of its steps.
 
-    Raises ValueError for an unknown extension, another shape, NaN, metadata in another format than PNG, or a depth that
-    the format has not, TypeError for another dtype, OSError when the file cannot be written. Whatever fails, a file that
-    was there stays whole.
+    Raises ValueError for an unknown extension, another shape, NaN, metadata in another format than
+    PNG, or a depth that the format has not, TypeError for another dtype, OSError when the file
+    cannot be written. Whatever fails, a file that was there stays whole.
     """
     path = Path(path)
     format = FORMATS.get(path.suffix.lower())
@@ -81,11 +84,13 @@ def save_image(path, picture, metadata=None, depth=8):
     if metadata and format != "PNG":
         raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
     if depth not in (8, 16) or depth == 16 and format not in ("PNG", "TIFF"):
-        raise ValueError(f"save_image: depth must be 8, or 16 for .png and .tif, got {depth} for {path}")
+        raise ValueError(f"save_image: depth must be 8, or 16 for .png and .tif, got {depth} for "
+                         f"{path}")
     chunks = _text_chunks(metadata) if metadata else None
     if depth == 16:
         deep = deepened(_checked_values(picture))
-        encoded = encode_tiff(deep) if format == "TIFF" else encode_png(deep, (metadata or {}).items())
+        encoded = (encode_tiff(deep) if format == "TIFF"
+                   else encode_png(deep, (metadata or {}).items()))
     else:
         options = {"pnginfo": chunks} if metadata else ENCODING.get(format, {})
         encoded = _encode(_bytes(picture), format, options)
@@ -209,7 +214,8 @@ def _rgb(image):
 
 
 def _to_srgb(image, profile):
-    """The image in sRGB, by its ICC profile; as it is where the profile is sRGB's, or of other colours.
+    """The image in sRGB, by its ICC profile; as it is where the profile is sRGB's, or of other
+    colours.
 
     Raises ValueError for a profile that cannot be read.
     """
@@ -222,7 +228,8 @@ def _to_srgb(image, profile):
         image = image.convert("RGB") if image.mode in ("RGBA", "P") else image
         if image.mode != mode:
             return image
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"),
+                                         outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, SyntaxError) as error:
         raise ValueError(f"its colour profile cannot be applied: {error}") from error
 
@@ -342,7 +349,8 @@ def _checked_values(picture):
     if picture.shape[2] == 1:
         picture = picture[..., 0]
     if picture.dtype != np.uint8 and np.isnan(picture).any():
-        raise ValueError(f"save_image: {np.isnan(picture).sum():,} of the {picture.size:,} values are NaN")
+        raise ValueError(f"save_image: {np.isnan(picture).sum():,} of the {picture.size:,} values "
+                         "are NaN")
     return picture
 
 

@@ -87,8 +87,8 @@ DETECTORS = {
              Look("tiny_face_detector", _read_grid, 800, 0, 36, (0, 0, 0, 0))),
 }
 OVERLAP = 0.3                               # IoU of two frames of one face
-# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture: a detector
-# is seldom wrong, so it is believed where landmarks are doubtful
+# the largest `misfit` of landmarks in a box that a detector found, and in a whole picture: a
+# detector is seldom wrong, so it is believed where landmarks are doubtful
 MISFIT, MISFIT_OF_WHOLE = 0.2, 0.07
 FAINT = 0.005                               # the least score of a face that is a whole picture
 

@@ -4,8 +4,8 @@
 
 x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) an array like the output.
 k runs over the taps of the filter and p over the positions of the output; k, p, the stride s, the
-dilation d and pad have one entry for each spatial axis.  Where an index of x is outside of 0 … S − 1,
-x counts as 0: it is padded.  With groups, the channels are cut into that many blocks, each with its
+dilation d and pad have one entry for each spatial axis.  Where an index of x is outside of
+0 … S − 1, x counts as 0: it is padded.  With groups, the channels are cut into that many blocks, each with its
 own filters: output o meets the channels  ⌊o · groups / O⌋ · C/groups + c  of x.
 
 Hold one tap k fixed, and let the position p run: what the tap sees in the padded input, called
@@ -18,9 +18,9 @@ Hold one tap k fixed, and let the position p run: what the tap sees in the padde
 
 The three lines are each other's derivatives.  g, a Geometry (geometry.py), holds the sizes S, K and
 P, s, pad, d and groups.  The files in fast/ compute the same faster: by gathering what all taps see
-into one matrix and multiplying once (im2col), by multiplying first and adding up where the taps point
-(col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  They are tested against this
-file, which MINIDL_CONV=plain chooses.
+into one matrix and multiplying once (im2col), by multiplying first and adding up where the taps
+point (col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  They are tested against
+this file, which MINIDL_CONV=plain chooses.
 """
 import math
 
@@ -59,7 +59,8 @@ def conv_weight(x, u, g):
 
 
 def max_pool(x, g):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: 1 + the number of the first such k.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: 1 + the number of the
+    first such k.
 
     The padding is lower than every number, and no switch names it.
     """

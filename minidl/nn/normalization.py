@@ -88,8 +88,8 @@ class LayerNorm(Pointwise):
 
 
 class GroupNorm(Module):
-    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over all places of a group
-    of channels, example by example; see `ops.group_norm`.
+    """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over all places of a
+    group of channels, example by example; see `ops.group_norm`.
 
     x (N, *S, features); scale starts at 1, shift at 0; groups divide features; eps > 0.
     Source: Wu and He 2018.
@@ -101,7 +101,8 @@ class GroupNorm(Module):
     def __init__(self, groups, features, eps=1e-5, *, dtype="float32"):
         check_sizes(type(self).__name__, groups=groups, features=features)
         if features % groups:
-            raise ValueError(f"{type(self).__name__}: groups={groups} must divide features={features}")
+            raise ValueError(f"{type(self).__name__}: groups={groups} must divide "
+                             f"features={features}")
         self.groups, self.eps = groups, bounded(type(self).__name__, EPS, eps)
         self.scale = Parameter([1.0] * features, dtype=dtype)
         self.shift = Parameter([0.0] * features, dtype=dtype)
@@ -141,8 +142,8 @@ class ConditionalBatchNorm(BatchNorm):
 
         y[n] = scale[label n] ⊙ (x[n] − μ) / √(σ² + eps) + shift[label n]
 
-    x (N, …, features), labels (N,) integers in 0 … classes − 1; scale and shift (classes, features).
-    μ and σ² are those of the whole batch, running ones as BatchNorm's.
+    x (N, …, features), labels (N,) integers in 0 … classes − 1; scale and shift
+    (classes, features).  μ and σ² are those of the whole batch, running ones as BatchNorm's.
     Raises what BatchNorm does; TypeError or ValueError for other labels.
     Source: de Vries et al. 2017; for GANs, Miyato and Koyama 2018.
 
@@ -159,7 +160,8 @@ class ConditionalBatchNorm(BatchNorm):
 
     def forward(self, x, labels):
         classes, features = self.scale.shape
-        x, labels = check_features(self, x, features), operand("ConditionalBatchNorm", labels, "labels")
+        x = check_features(self, x, features)
+        labels = operand("ConditionalBatchNorm", labels, "labels")
         check_labels("ConditionalBatchNorm", labels, classes)
         if labels.shape != x.shape[:1]:
             raise ValueError(f"ConditionalBatchNorm: x {x.shape} needs labels ({x.shape[0]},), "

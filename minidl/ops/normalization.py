@@ -164,7 +164,8 @@ def instance_norm(x, scale, shift, eps=1e-5):
     """
     x = operand("instance_norm", x)
     if x.ndim < 3 or math.prod(x.shape[1:-1]) < 2:
-        raise ValueError(f"instance_norm: x must be (N, *S, C) with two places or more, got {x.shape}")
+        raise ValueError("instance_norm: x must be (N, *S, C) with two places or more, got "
+                         f"{x.shape}")
     return _group_norm("instance_norm", x, scale, shift, x.shape[-1], eps)
 
 

@@ -19,8 +19,8 @@ import numpy as np
 LINE = 64               # bytes of a cache line
 LARGE = 2 ** 20         # bytes: below, the C library keeps memory itself
 BOUND = 2 ** 29         # bytes of dead memory
-ROOM = 4                # the largest block that serves is smaller than so many times what is asked for:
-                        # a pooled array does not take the block of the array that was pooled 2×2
+ROOM = 4                # the largest block that serves is smaller than so many times what is asked
+                        # for: a pooled array does not take the block of what was pooled 2×2
 LESSON = 2 ** 25 - 2 ** 14  # bytes: glibc's DEFAULT_MMAP_THRESHOLD_MAX, less what malloc adds
 
 np.empty(LESSON, np.uint8)

@@ -2,9 +2,9 @@
 
 Read `costs.py` (the lecture's formulas) and `transfer.py` (what is done with them).  Then, one idea
 each: `descent.py` (how the pixels move), `pyramid.py` (from coarse to fine, in a margin),
-`blending.py` and `masks.py` (several styles), `colors.py`, `shares.py` (weights that mean the same at
-every size).  Around them stand `settings.py`, `canvas.py` (the pictures at one size), `state.py` (runs
-that go on), `page.py` and `preview.py` (to look at).
+`blending.py` and `masks.py` (several styles), `colors.py`, `shares.py` (weights that mean the same
+at every size).  Around them stand `settings.py`, `canvas.py` (the pictures at one size), `state.py`
+(runs that go on), `page.py` and `preview.py` (to look at).
 """
 from minidl.style.colors import luminance, match_colors, match_luminance, with_chroma
 from minidl.style.costs import content_cost, gram_matrix, style_cost, style_layer_cost, total_variation

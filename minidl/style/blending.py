@@ -2,8 +2,8 @@
 
     G^S = Σ_i w_i G^{S_i},        Σ w_i = 1
 
-The cost is quadratic in G^S, so that this differs from Σ_i w_i J(S_i) by a constant alone: both have
-the same gradient, and one target costs no more than one style.  Source: neural-style's
+The cost is quadratic in G^S, so that this differs from Σ_i w_i J(S_i) by a constant alone: both
+have the same gradient, and one target costs no more than one style.  Source: neural-style's
 -style_blend_weights (Johnson 2015).
 """
 import math
@@ -20,11 +20,13 @@ def check_blend(operation, weights, count):
     if weights is None:
         return [1 / count] * count
     if isinstance(weights, (str, dict)) or not hasattr(weights, "__iter__"):
-        raise TypeError(f"{operation}: style_blend_weights must be a list of numbers, got {weights!r}")
+        raise TypeError(f"{operation}: style_blend_weights must be a list of numbers, got "
+                        f"{weights!r}")
     weights = [bounded(operation, f"0 ≤ style_blend_weights[{i}] ≤ 1", weight)
                for i, weight in enumerate(weights)]
     if len(weights) != count:
-        raise ValueError(f"{operation}: style_blend_weights needs one number for each of the {count} "
+        raise ValueError(f"{operation}: style_blend_weights needs one number for each of the "
+                         f"{count} "
                          f"styles, got {len(weights)}")
     if abs(math.fsum(weights) - 1) > 1e-6:
         raise ValueError(f"{operation}: style_blend_weights must add up to 1, got {weights}, which "
@@ -33,6 +35,7 @@ def check_blend(operation, weights, count):
 
 
 def blend(grams, weights):
-    """{layer: Σ_i w_i G_i} of the Gram matrices [{layer: G}, …]; a style of weight 0 is left out."""
+    """{layer: Σ_i w_i G_i} of the Gram matrices [{layer: G}, …]; a style of weight 0 is left
+    out."""
     kept = [(given, weight) for given, weight in zip(grams, weights) if weight]
     return {layer: sum(given[layer] * weight for given, weight in kept) for layer in grams[0]}

@@ -105,7 +105,8 @@ def _masks_at(masks, shapes, frames):
 
 
 def _stride(net, layers):
-    """How many pixels apart the places of the deepest of the layers lie; 1 where a net does not tell."""
+    """How many pixels apart the places of the deepest of the layers lie; 1 where a net does not
+    tell."""
     fields = receptive_fields(net) if hasattr(net, "geometry") else {}
     jumps = [fields[layer].jump for layer in layers if fields.get(layer) is not None]
     return max((jump for jump in jumps if isinstance(jump, int)), default=1)
@@ -120,8 +121,10 @@ def _tensor(picture):
 class Canvas:
     """All pictures at one size.
 
-    size: pixels of the longer side of the content, whose shape (H, W) is without its margin, `frame`.
-    content, styles: Tensors (1, H', W', 3) with margins; masks, style_masks: arrays (H', W'), or None.
+    size: pixels of the longer side of the content, whose shape (H, W) is without its margin,
+        `frame`.
+    content, styles: Tensors (1, H', W', 3) with margins; masks, style_masks: arrays (H', W'), or
+        None.
     original: the content (H, W, 3) in its own colours.
     """
     settings: object
@@ -187,11 +190,14 @@ class Canvas:
         """Raise ValueError where what was `taken` is not from a canvas like this one."""
         if taken["picture"].shape != self.content.shape[1:]:
             raise ValueError(
-                f"{TRANSFER}: the state to resume from is of a picture with {taken['picture'].shape[:2]} "
-                f"pixels and margin, this one has {self.content.shape[1:3]}: another content or margin")
+                f"{TRANSFER}: the state to resume from is of a picture with "
+                f"{taken['picture'].shape[:2]} "
+                f"pixels and margin, this one has {self.content.shape[1:3]}: another content or "
+                "margin")
 
     def finish(self, picture):
-        """G (1, H', W', 3) as the picture (H, W, 3), float32 in 0..255: without margin, recoloured."""
+        """G (1, H', W', 3) as the picture (H, W, 3), float32 in 0..255: without margin,
+        recoloured."""
         picture = self.frame.cut(picture.numpy()[0]).clip(0, 255)
         if self.settings.colors in ("content", "luminance"):
             content = np.asarray(self.original, "float64")

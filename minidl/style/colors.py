@@ -55,7 +55,8 @@ def match_colors(style, content, method="match"):
     sigma_s, sigma_c = np.cov(pixels.T, bias=True), np.cov(ours.T, bias=True)
     values = np.linalg.eigvalsh(sigma_s)
     if values[0] <= 1e-9 * max(values[-1], 1):
-        raise ValueError("match_colors: all of the style's colours lie in one plane (it is grey, for "
+        raise ValueError("match_colors: all of the style's colours lie in one plane (it is grey, "
+                         "for "
                          "example), so they cannot be stretched to the content's; keep the "
                          "content's colours by colors='luminance'")
     if method == "match":
@@ -69,7 +70,8 @@ def match_colors(style, content, method="match"):
 
 
 def clipped(picture):
-    """(the picture held to 0..255, the share of its pixels that lay outside by more than rounding)"""
+    """(the picture held to 0..255, the share of its pixels that lay outside by more than
+    rounding)"""
     held = picture.clip(0, 255)
     return held, float((abs(held - picture) > 0.5).any(-1).mean())
 

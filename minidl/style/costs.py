@@ -13,9 +13,11 @@ from minidl.settings import bounded
 
 
 def gram_matrix(a):
-    """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, wherever in the picture.
+    """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, anywhere.
 
-    a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F, so dG = dFᵀ F + Fᵀ dF and F̄ = F (Ḡ + Ḡᵀ).
+    a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F:
+
+        dG = dFᵀ F + Fᵀ dF        so   F̄ = F (Ḡ + Ḡᵀ)
     """
     a = floating("gram_matrix", a, "a")
     if a.ndim < 3:
@@ -27,23 +29,27 @@ def gram_matrix(a):
 def content_cost(a_content, a_generated):
     """J_content = 1 / (4 n_H n_W n_C) · Σ (a^C − a^G)²,  the lecture's equation 1.
 
-    a_content, a_generated: activations (N, H, W, C) of one layer.        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
+        ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
+
+    a_content, a_generated: activations (N, H, W, C) of one layer.
     """
     a_content = widened("content_cost", a_content, "a_content")
     a_generated = floating("content_cost", a_generated, "a_generated")
     dtype, a_generated = a_generated.dtype, widened("content_cost", a_generated)
     if a_content.shape != a_generated.shape:
-        raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated {a_generated.shape}; "
-                         "they must be equal")
+        raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated "
+                         f"{a_generated.shape}; they must be equal")
     cost = sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
     return rounded(cost, dtype)
 
 
 def style_layer_cost(gram_style, a_generated):
-    """J_style^[l] = 1 / (4 n_C²) · Σ_kk' (G^S − G^G)²_kk' with each Gram matrix divided by its picture's n_H n_W.
+    """J_style^[l] = 1 / (4 n_C²) · Σ_kk' (G^S − G^G)²_kk' with each Gram matrix divided by its
+    picture's n_H n_W.
 
-    Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²; divided so, a style
-    picture of another size serves too.  gram_style: (N, C, C), already divided (`mean_gram`).
+    Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²;
+    divided so, a style picture of another size serves too.  gram_style: (N, C, C), already divided
+    (`mean_gram`).
     """
     a_generated = floating("style_layer_cost", a_generated, "a_generated")
     difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
@@ -60,25 +66,28 @@ def mean_gram(a):
 def style_cost(a_style, a_generated, layer_weights=None):
     """J_style = Σ_l λ_l J_style^[l],  the lecture's equation 2.
 
-    a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer: activations} with equal keys.
+    a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer:
+        activations} with equal keys.
     layer_weights: {layer: λ_l}, none negative, adding up to 1; by default all equal.
     """
     if isinstance(a_style, dict) != isinstance(a_generated, dict):
-        raise TypeError(f"style_cost: a_style and a_generated must both be arrays or both be dictionaries, got "
-                        f"{type(a_style).__name__} and {type(a_generated).__name__}")
+        raise TypeError("style_cost: a_style and a_generated must both be arrays or both be "
+                        f"dictionaries, got {type(a_style).__name__} and {type(a_generated).__name__}")
     if not isinstance(a_generated, dict):
         a_style, a_generated = {"": a_style}, {"": a_generated}
     if a_style.keys() != a_generated.keys():
-        raise ValueError(f"style_cost: a_style has layers {sorted(a_style)}, a_generated {sorted(a_generated)}")
+        raise ValueError(f"style_cost: a_style has layers {sorted(a_style)}, a_generated "
+                         f"{sorted(a_generated)}")
     if not a_generated:
         raise ValueError("style_cost: a_style and a_generated have no layers")
     weights = check_layer_weights("style_cost", a_generated, layer_weights)
     total = 0
     for name, a in a_generated.items():
-        style, a = operand("style_cost", a_style[name], "a_style"), operand("style_cost", a, "a_generated")
+        style = operand("style_cost", a_style[name], "a_style")
+        a = operand("style_cost", a, "a_generated")
         if style.shape[-1] != a.shape[-1]:
-            raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in a_style and {a.shape[-1]} in "
-                             "a_generated")
+            raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in "
+                             f"a_style and {a.shape[-1]} in a_generated")
         total = total + weights[name] * style_layer_cost(mean_gram(style), a)
     return total
 
@@ -91,7 +100,8 @@ def check_layers(operation, argument, layers):
     """
     if isinstance(layers, dict):
         raise TypeError(f"{operation}: {argument} must be a list of names of layers, got a "
-                        f"dictionary; weights go into {argument.replace('layers', 'layer_weights')}")
+                        "dictionary; weights go into "
+                        f"{argument.replace('layers', 'layer_weights')}")
     try:
         names = None if isinstance(layers, str) else tuple(layers)
     except TypeError:
@@ -129,7 +139,8 @@ def check_layer_weights(operation, layers, layer_weights):
 
 
 def total_variation(x):
-    """J_variation = Σ (x_{i+1,j} − x_{ij})² + Σ (x_{i,j+1} − x_{ij})², divided by the number of values: how rough x is.
+    """J_variation = Σ (x_{i+1,j} − x_{ij})² + Σ (x_{i,j+1} − x_{ij})², divided by the number of
+    values: how rough x is.
 
     x: (N, H, W, C).  Source: Mahendran and Vedaldi 2015, with exponent β = 2.
     """

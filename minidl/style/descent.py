@@ -7,14 +7,14 @@ from minidl.optim import SGD, Adam, minimize_lbfgs
 from minidl.tensor import Tensor, grad, tensor
 
 LEARNING_RATES = {"adam": 4.0, "gradient_descent": 1.0}
-HISTORY = 30            # steps that L-BFGS remembers: 16 · 30 bytes for each of 3 colours, 1.44 kB a pixel
+HISTORY = 30  # steps that L-BFGS remembers: 16 · 30 bytes for each of 3 colours, 1.44 kB a pixel
 LBFGS_PIXELS = 1_500_000        # of which that is 2.2 GB
 
 
 @dataclass
 class Found:
-    """picture: (1, H, W, 3) in 0..255; memory: what the optimiser remembers; interrupted: by Ctrl-C;
-    ended: by Ctrl-C, or by StopIteration from `report`."""
+    """picture: (1, H, W, 3) in 0..255; memory: what the optimiser remembers; interrupted: by
+    Ctrl-C; ended: by Ctrl-C, or by StopIteration from `report`."""
     picture: Tensor
     memory: dict
     interrupted: bool
@@ -69,7 +69,7 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
                 break
             if optimizer == "gradient_descent":
                 slope = abs(picture.grad).mean().item()
-                if slope == 0:                          # a minimum, as of the content cost at the content
+                if slope == 0:  # a minimum, as of the content cost at the content
                     break
                 picture.grad = picture.grad / slope
             method.step()

@@ -2,16 +2,17 @@
 
     G^r_kk' = Σ_p (T^r_p)² F_pk F_pk',     (1 / n) Σ_p (T^r_p)² = 1 over the n places of a layer
 
-T^r is region r's guide: its mask as large as the layer, times a number.  G^r / n is then the mean of
-f fᵀ over the region, for soft edges weighted by T².  Each region is held to the Gram matrices of its
-own style, and counts by its share of the area, so that a place is pulled as strongly in a small
+T^r is region r's guide: its mask as large as the layer, times a number.  G^r / n is then the mean
+of f fᵀ over the region, for soft edges weighted by T².  Each region is held to the Gram matrices of
+its own style, and counts by its share of the area, so that a place is pulled as strongly in a small
 region as in a large one:
 
     J_style = Σ_r λ_r Σ_l λ_l J_style^[l](S_r, T^r ∘ F),     λ_r = area of r / area of all
 
 Two ways from the mask to a layer's guide, where place p of the layer sees a box of pixels:
 
-    "simple"    the mean over the jump × jump pixels that are p's own: average pooling, as the net pools
+    "simple"    the mean over the jump × jump pixels that are p's own: average pooling, as the net
+                pools
     "inside"    the least over all pixels that p sees: 1 only where no pixel of another region is
                 seen.  The region's cost has then no gradient outside of its mask: nothing leaks.
 
@@ -28,7 +29,8 @@ from minidl.tensor import tensor
 from minidl.visualize.fields import receptive_fields
 
 GUIDES = ("simple", "inside")
-ASPECT, COVERED = 0.02, 0.5     # how far a mask's aspect ratio may be off; below, a pixel is in no region
+# how far a mask's aspect ratio may be off; below, a pixel is in no region
+ASPECT, COVERED = 0.02, 0.5
 
 
 @dataclass
@@ -67,11 +69,12 @@ def read_mask(name, mask):
 
 
 def check_mask(name, mask, shape):
-    """Raise ValueError for a mask (H, W) of another aspect ratio than the picture's shape (H, W, …),
-    and for one that is black all over."""
+    """Raise ValueError for a mask (H, W) of another aspect ratio than the picture's shape (H, W,
+    …), and for one that is black all over."""
     height, width = shape[:2]
     if abs(mask.shape[1] * height / (mask.shape[0] * width) - 1) > ASPECT:
-        raise ValueError(f"{name} has {mask.shape[0]} × {mask.shape[1]} pixels (height × width), its "
+        raise ValueError(f"{name} has {mask.shape[0]} × {mask.shape[1]} pixels (height × width), "
+                         "its "
                          f"picture {height} × {width}: a mask needs the picture's aspect ratio")
     if not mask.any():
         raise ValueError(f"{name} is black all over: there is no region")
@@ -81,7 +84,8 @@ def check_covered(operation, masks):
     """Raise ValueError where a pixel is in no region: it would get no style."""
     bare = float((sum(masks) < COVERED).mean())
     if bare:
-        raise ValueError(f"{operation}: the masks leave {bare:.1%} of the pixels in no region; give "
+        raise ValueError(f"{operation}: the masks leave {bare:.1%} of the pixels in no region; "
+                         "give "
                          "the rest a style and a mask, too")
 
 
@@ -103,7 +107,8 @@ def guides(fields, mask, shapes, kind="simple"):
 
 
 def _seen(mask, axis, count, field, kind):
-    """Along an axis: for each of `count` places the mean over its own pixels, or the least it sees."""
+    """Along an axis: for each of `count` places the mean over its own pixels, or the least it
+    sees."""
     size, jump, start = field
     wide, reduce = (jump, np.mean) if kind == "simple" else (size, np.min)
     mask = np.moveaxis(mask, axis, 0)
@@ -112,7 +117,8 @@ def _seen(mask, axis, count, field, kind):
 
 
 def fields_of(operation, net, layers):
-    """{layer: ReceptiveField}; raises TypeError for a network that does not tell what its layers see."""
+    """{layer: ReceptiveField}; raises TypeError for a network that does not tell what its layers
+    see."""
     fields = receptive_fields(net) if hasattr(net, "geometry") else {}
     unknown = [layer for layer in layers if fields.get(layer) is None]
     if unknown:
@@ -136,7 +142,8 @@ def regions(net, layers, content, styles, masks, style_masks, kind):
         ours = guides(fields, mask, places, kind)
         grams = {layer: mean_gram(a if theirs is None else theirs[layer] * a)
                  for layer, a in seen.items() if theirs is None or layer in theirs}
-        found.append(Region(grams, {layer: guide for layer, guide in ours.items() if layer in grams},
+        found.append(Region(grams,
+                            {layer: guide for layer, guide in ours.items() if layer in grams},
                             float(mask.mean(dtype="float64") / area)))
     return found
 
@@ -148,5 +155,7 @@ def check_left(operation, masks, fields):
             places = [-(-side // jump) for side, (_, jump, _) in zip(mask.shape, field.along(2))]
             if not guides(fields, mask, {layer: places}, "inside"):
                 raise ValueError(
-                    f"{operation}: guide='inside' leaves nothing of masks[{i}] at {layer}, which sees "
-                    f"{field.size} pixels; take a larger size, fewer style_layers, or guide='simple'")
+                    f"{operation}: guide='inside' leaves nothing of masks[{i}] at {layer}, which "
+                    "sees "
+                    f"{field.size} pixels; take a larger size, fewer style_layers, or "
+                    "guide='simple'")

@@ -40,7 +40,8 @@ class Page:
         self.history.append(evaluation.costs)
         if time.monotonic() - self.written > EVERY:
             self.image = evaluation.image
-            self.write(f"evaluation {evaluation.number}" + (f" of {self.steps}" if self.steps else "")
+            self.write(f"evaluation {evaluation.number}"
+                       + (f" of {self.steps}" if self.steps else "")
                        + f", at {evaluation.size} pixels", running=True)
 
     def finish(self, image, status):
@@ -82,7 +83,8 @@ def table(values):
 def plot(history, width=800, height=260):
     """J and the cost of every layer against the evaluations, on a logarithmic axis, as SVG."""
     names = [name for name in (history[0] if history else ()) if name == "J" or " " in name]
-    logs = {name: [(i, math.log10(costs[name])) for i, costs in enumerate(history) if costs[name] > 0]
+    logs = {name: [(i, math.log10(costs[name])) for i, costs in enumerate(history)
+                   if costs[name] > 0]
             for name in names}
     values = [value for points in logs.values() for _, value in points]
     if not values:

@@ -1,4 +1,5 @@
-"""A grid of small pictures to choose from: the content's share downwards, style scales to the right."""
+"""A grid of small pictures to choose from: the content's share downwards, style scales to the
+right."""
 import numpy as np
 
 from minidl.style.settings import Settings
@@ -14,8 +15,8 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
 
     looks: names of presets or shares 0 < s < 1 (`shares`).  options: what else `transfer` takes.
     callback(Evaluation): as transfer's, over the evaluations of all pictures.
-    The shares of the gradient mean the same at every size, and style_scale is in parts of it: what is
-    chosen here looks alike, larger.  Raises ValueError, before anything is painted, for what
+    The shares of the gradient mean the same at every size, and style_scale is in parts of it: what
+    is chosen here looks alike, larger.  Raises ValueError, before anything is painted, for what
     transfer would refuse.
     """
     looks, style_scales = list(looks), list(style_scales)

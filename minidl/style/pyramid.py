@@ -1,4 +1,5 @@
-"""Coarse to fine: a picture painted small, then larger and larger, each time from the last one enlarged.
+"""Coarse to fine: a picture painted small, then larger and larger, each time from the last one
+enlarged.
 
 What the costs ask of large shapes is found at small sizes, where an evaluation is cheap and a layer
 sees a large part of the picture; the larger sizes add the finer strokes.
@@ -27,8 +28,8 @@ def plan(size, steps, scales=None):
     """The Scales from coarse to fine: sizes size/√2ⁱ, none below 128 (but for `size` itself).
 
     scales: how many of the finest are kept; None for all.
-    steps: in all, dealt equally; what remains goes to the finest sizes.  Where there are fewer steps
-        than sizes, the coarsest sizes are left out.
+    steps: in all, dealt equally; what remains goes to the finest sizes.  Where there are fewer
+        steps than sizes, the coarsest sizes are left out.
 
     >>> [(scale.size, scale.steps) for scale in plan(256, 100)]
     [(128, 33), (181, 33), (256, 34)]
@@ -54,7 +55,8 @@ class Frame:
 
     @classmethod
     def around(cls, shape, margin, multiple):
-        """At least `margin` pixels on every side of (H, W, …), so that both sides become multiples."""
+        """At least `margin` pixels on every side of (H, W, …), so that both sides become
+        multiples."""
         widths = []
         for side in shape[:2]:
             more = -(-(side + 2 * margin) // multiple) * multiple - side
@@ -75,7 +77,8 @@ class Frame:
 
 
 def enlarge(picture, shape, low=None, high=None):
-    """(H, W) or (H, W, C) resampled to shape (H', W', …) with Lanczos' filter, and held to low..high."""
+    """(H, W) or (H, W, C) resampled to shape (H', W', …) with Lanczos' filter, and held to
+    low..high."""
     if picture.shape[:2] == tuple(shape[:2]):
         return picture
     resized = resize(picture, tuple(shape[:2]))

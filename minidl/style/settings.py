@@ -28,7 +28,8 @@ SMALLEST = 16                       # pixels: VGG's deepest style layer has one 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that `transfer` may be told, but for pictures, network and callback; checked when it is made.
+    """All that `transfer` may be told, but for pictures, network and callback; checked when it is
+    made.
 
     size: pixels of the longer side of content and styles; each keeps its own aspect ratio.
     steps: how often J and its gradient are evaluated, in all; dealt over the scales (`pyramid.py`).
@@ -47,8 +48,8 @@ class Settings:
     style_scale: the style's size in parts of `size`; strokes grow with it.
     style_blend_weights: of several styles, adding up to 1, by default equal (`blending.py`).
     guide: "simple", or "inside", with which no style leaks out of its mask (`masks.py`).
-    colors: "content" or "luminance" keep the content's colours, "match" and "cholesky" give the style
-        the content's (`colors.py`).  None: the style's.
+    colors: "content" or "luminance" keep the content's colours, "match" and "cholesky" give the
+        style the content's (`colors.py`).  None: the style's.
     init: where G starts: "content", "noise", "mix" (noise_ratio of noise, the rest content; 0.6 by
         default), or an array like the content at `size`.
     margin: pixels around the picture that are painted and cut off, so that no border shows; by
@@ -95,7 +96,8 @@ class Settings:
         bounded(TRANSFER, "0 < style_scale < inf", self.style_scale)
         if self.size * self.style_scale < SMALLEST:
             raise ValueError(f"{TRANSFER}: style_scale {self.style_scale} makes the style "
-                             f"{self.size * self.style_scale:.3g} pixels long, which must be at least "
+                             f"{self.size * self.style_scale:.3g} pixels long, which must be at "
+                             "least "
                              f"{SMALLEST}")
         for kind in ("content", "style"):
             layers = check_layers(TRANSFER, f"{kind}_layers", getattr(self, f"{kind}_layers"))
@@ -104,7 +106,8 @@ class Settings:
         for name, known in ("colors", (*KINDS, None)), ("guide", GUIDES):
             value = getattr(self, name)
             if value not in known:
-                raise ValueError(f"{TRANSFER}: {name} must be one of {', '.join(map(str, known))}, got "
+                raise ValueError(f"{TRANSFER}: {name} must be one of {', '.join(map(str, known))}, "
+                                 "got "
                                  f"{value!r}")
 
     def _check_optimizer(self):
@@ -115,7 +118,8 @@ class Settings:
             bounded(TRANSFER, "0 < learning_rate < inf", self.learning_rate)
             if self.optimizer not in LEARNING_RATES:
                 raise ValueError(f"{TRANSFER}: learning_rate is for adam and gradient_descent, got "
-                                 f"{self.learning_rate} with {self.optimizer or 'lbfgs'}, which finds "
+                                 f"{self.learning_rate} with {self.optimizer or 'lbfgs'}, which "
+                                 "finds "
                                  "its own")
         if self.average is not None:
             bounded(TRANSFER, "0 ≤ average < 1", self.average)
@@ -146,23 +150,28 @@ class Settings:
         return check_look(TRANSFER, "balanced" if self.look is None else self.look)
 
     def check_styles(self, styles, masks, style_masks):
-        """Raise ValueError or TypeError where styles, blend weights and masks do not fit together."""
+        """Raise ValueError or TypeError where styles, blend weights and masks do not fit
+        together."""
         if not styles:
             raise ValueError(f"{TRANSFER}: there must be at least one style")
         for name, given in (("masks", masks), ("style_masks", style_masks)):
             if given is None:
                 continue
             if isinstance(given, (str, os.PathLike)) or not hasattr(given, "__len__"):
-                raise TypeError(f"{TRANSFER}: {name} must be a list with one mask for each style, got "
+                raise TypeError(f"{TRANSFER}: {name} must be a list with one mask for each style, "
+                                "got "
                                 f"{type(given).__name__}")
             if len(given) != styles:
-                raise ValueError(f"{TRANSFER}: got {styles} style{'s' * (styles > 1)} and {len(given)} "
+                raise ValueError(f"{TRANSFER}: got {styles} style{'s' * (styles > 1)} and "
+                                 f"{len(given)} "
                                  f"{name}: each style needs a mask, in the same order")
         if style_masks is not None and masks is None:
-            raise ValueError(f"{TRANSFER}: style_masks, which say where a style is taken from, come "
+            raise ValueError(f"{TRANSFER}: style_masks, which say where a style is taken from, "
+                             "come "
                              "with masks, which say where it goes")
         if self.style_blend_weights is not None and masks is not None:
-            raise ValueError(f"{TRANSFER}: style_blend_weights mix styles everywhere, masks keep them "
+            raise ValueError(f"{TRANSFER}: style_blend_weights mix styles everywhere, masks keep "
+                             "them "
                              "apart; give the one or the other")
         check_blend(TRANSFER, self.style_blend_weights, styles)
 
@@ -200,8 +209,8 @@ def _check_init(init, noise_ratio, seed):
 
 
 def check_known(net, argument, layers):
-    """Raise ValueError where the net has names, and some layers are not among them; TypeError for what
-    is no network of named layers."""
+    """Raise ValueError where the net has names, and some layers are not among them; TypeError for
+    what is no network of named layers."""
     if not hasattr(net, "walk"):
         raise TypeError(f"{TRANSFER}: net must be a network of named layers, such as "
                         "models.vgg19() or nn.Sequential({name: layer, …}), "
@@ -255,7 +264,8 @@ def check_different(content, style):
 
 
 def mixed(content, noise_ratio, seed):
-    """noise_ratio of noise around the mean colour (the lecture's ± 20), the rest content (1, H, W, 3)."""
+    """noise_ratio of noise around the mean colour (the lecture's ± 20), the rest content (1, H, W,
+    3)."""
     noise = models.vgg.CAFFE_MEAN + backend.generator(seed).uniform(-20, 20, content.shape)
     noise = tensor(noise, dtype="float32", device=content.device)
     return noise_ratio * noise + (1 - noise_ratio) * content

@@ -31,7 +31,8 @@ def check_look(operation, look):
     """The content's share, of a name in PRESETS or a number 0 < s < 1."""
     if isinstance(look, str):
         if look not in PRESETS:
-            raise ValueError(f"{operation}: look must be {', '.join(PRESETS)} or the content's share "
+            raise ValueError(f"{operation}: look must be {', '.join(PRESETS)} or the content's "
+                             "share "
                              f"0 < s < 1, got {look!r}")
         return PRESETS[look]
     return bounded(operation, "0 < look < 1", look)
@@ -69,13 +70,14 @@ CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu
 
 
 def converted(tool, content_weight=None, style_weight=None, height=512, width=512):
-    """What another tool's weights are here: {"content_weight", "style_weight", "style_layer_weights"}.
+    """What another tool's weights are here: {"content_weight", "style_weight",
+    "style_layer_weights"}.
 
     They give the same J, for the layers relu4_2 and relu1_1 to relu5_1, VGG-19's weights in their
-    first form (BGR minus the mean, 0..255) and content and style of one size, height × width pixels.
-    By default the tool's own weights.  crowsonkb/style-transfer-pytorch has none that are equal: its
-    costs are divided by the L1 norm of their own gradients at the activations, as shares are at the
-    pixels.
+    first form (BGR minus the mean, 0..255) and content and style of one size, height × width
+    pixels. By default the tool's own weights.  crowsonkb/style-transfer-pytorch has none that are
+    equal: its costs are divided by the L1 norm of their own gradients at the activations, as shares
+    are at the pixels.
     """
     if tool not in TOOLS:
         raise ValueError(f"converted: tool must be one of {', '.join(TOOLS)}, got {tool!r}")

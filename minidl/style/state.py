@@ -30,7 +30,8 @@ def rest(state, todo):
     left = todo[here].steps - state["done"]
     first = [Scale(todo[here].size, left)] if left > 0 else []
     if not first and here == len(todo) - 1:
-        raise ValueError(f"style transfer: the state to resume from has all {todo[here].steps} steps "
+        raise ValueError(f"style transfer: the state to resume from has all {todo[here].steps} "
+                         "steps "
                          "behind it; more steps would go on")
     return first + todo[here + 1:], state["start"], list(state["history"])
 
@@ -45,7 +46,8 @@ def save_state(path, state):
 
 
 def load_state(path):
-    """The state in a file; raises ValueError, naming the file, for one that is damaged or another."""
+    """The state in a file; raises ValueError, naming the file, for one that is damaged or
+    another."""
     try:
         with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             start = {name: arrays[name] for name in arrays.files if name != "json"}
@@ -76,4 +78,5 @@ def _checked_start(start):
             raise ValueError(f"{name} holds what is no finite number")
     if start["frame"].shape != (4,) or start["frame"].min() < 0:
         raise ValueError(f"frame is {start['frame']}")
-    return {name: NUMBERS[name](value) if name in NUMBERS else value for name, value in start.items()}
+    return {name: NUMBERS[name](value) if name in NUMBERS else value
+            for name, value in start.items()}

@@ -1,5 +1,5 @@
-"""Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of one
-and the style of another in it."""
+"""Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of
+one and the style of another in it."""
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -27,7 +27,8 @@ from minidl.tensor import Tensor
 
 
 class Objective:
-    """J(G) for fixed content and style: their activations and Gram matrices are computed once, here.
+    """J(G) for fixed content and style: their activations and Gram matrices are computed once,
+    here.
 
     content: a Tensor (1, H, W, 3), RGB in 0..255.
     style: another, or Regions, in each of which a style of its own acts.
@@ -77,8 +78,9 @@ class Objective:
 
 @dataclass
 class Evaluation:
-    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, the picture
-    (1, H, W, 3) with its margin, and the longer side of the picture without it, in pixels."""
+    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, the
+    picture (1, H, W, 3) with its margin, and the longer side of the picture without it, in
+    pixels."""
     number: int
     costs: dict
     picture: Tensor
@@ -106,7 +108,8 @@ class Result:
         reached; picture: the same in float32, not rounded.
     history: the costs at every evaluation, with its "size" and its α, "content_weight".
     interrupted: by Ctrl-C.
-    stretched: the share of the styles' pixels that recolouring took out of 0..255, and were clipped.
+    stretched: the share of the styles' pixels that recolouring took out of 0..255, and were
+        clipped.
     """
     image: np.ndarray
     history: list
@@ -145,7 +148,8 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None, callback
 
 
 class _Painter:
-    """Paints from coarse to fine: J is made anew at each scale, and lowered from the last picture."""
+    """Paints from coarse to fine: J is made anew at each scale, and lowered from the last
+    picture."""
 
     def __init__(self, pictures, settings, net, callback):
         self.pictures, self.settings, self.net, self.callback = pictures, settings, net, callback
@@ -173,7 +177,8 @@ class _Painter:
         return Result(to_image(result), self.history, interrupted, result, self.pictures.stretched)
 
     def paint_at(self, scale, start):
-        """Lower J at one size: Found.  start: None, or what `Canvas.taken` took from the last size."""
+        """Lower J at one size: Found.  start: None, or what `Canvas.taken` took from the last
+        size."""
         canvas = self.pictures.at(scale.size)
         objective = self.objective_on(canvas)
         picture, memory = canvas.start() if start is None else canvas.placed(start)
@@ -216,8 +221,8 @@ class _Painter:
     def state(self, step):
         """What a run that goes on from this Evaluation needs; see `state.py`.
 
-        L-BFGS goes on from the best picture, with a new estimate of the curvature.  The other methods
-        repeat the evaluation, and then do what they would have done: bit for bit.
+        L-BFGS goes on from the best picture, with a new estimate of the curvature.  The other
+        methods repeat the evaluation, and then do what they would have done: bit for bit.
         """
         again = self.optimizer != "lbfgs"
         history = self.history[:step.number - again]

@@ -54,7 +54,8 @@ class EMA:
         d = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.ramp else self.decay
         was, now = self.average.state_dict(), self.module.state_dict()
         if others := sorted(was.keys() ^ now.keys()):
-            raise ValueError("EMA: the module must have the parameters and buffers that it had when "
+            raise ValueError("EMA: the module must have the parameters and buffers that it had "
+                             "when "
                              f"its average began, {', '.join(others)} came or went")
         self.average.load_state_dict({name: _moved(was[name], now[name], d) for name in was})
         self.updates += 1
@@ -82,7 +83,8 @@ class EMA:
 def _moved(average, now, d):
     """d w̄ + (1 − d) w, as w̄ + (1 − d)(w − w̄): this stays at w̄ = w, however float32 rounds d.
 
-    Where w̄ = w both are taken as 0 in the difference: ∞ − ∞ is NaN, and an attention mask holds −∞.
+    Where w̄ = w both are taken as 0 in the difference: ∞ − ∞ is NaN, and an attention mask holds
+    −∞.
     """
     if now.dtype.kind != "f":
         return now

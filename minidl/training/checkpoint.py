@@ -30,10 +30,12 @@ class Checkpoint:
     def __init__(self, path, parts=None, identity=None, owner="Checkpoint"):
         parts, identity = ({} if given is None else given for given in (parts, identity))
         of_kind(f"{owner}: checkpoint must be a path", path, str, os.PathLike, type(None))
-        of_kind(f"{owner}: parts must be a dictionary from names to what the steps change", parts, dict)
+        of_kind(f"{owner}: parts must be a dictionary from names to what the steps change", parts,
+                dict)
         of_kind(f"{owner}: identity must be a dictionary from names to settings", identity, dict)
         self.path, self.parts, self.owner = path, dict(parts), owner
-        self.identity = {name: _as_in_a_file(owner, name, value) for name, value in identity.items()}
+        self.identity = {name: _as_in_a_file(owner, name, value)
+                         for name, value in identity.items()}
         for name, part in self.parts.items():
             if not isinstance(name, str) or not name or "/" in name:
                 raise ValueError(f"{owner}: a part's name must be text without '/', got {name!r}")
@@ -149,7 +151,8 @@ def _as_in_a_file(owner, name, value):
                         f"{error}") from None
     setting, again = (json.loads(text, parse_constant=float) for _ in range(2))
     if setting != again:
-        raise ValueError(f"{owner}: {name} in identity must not hold NaN, which equals nothing, not "
+        raise ValueError(f"{owner}: {name} in identity must not hold NaN, which equals nothing, "
+                         "not "
                          "even itself")
     return setting
 

@@ -26,7 +26,8 @@ def of_kind(expected, value, *kinds):
 
 
 def progress_of(progress, kinds, steps):
-    """A checkpoint's progress; raises ValueError or TypeError for what `Loop.save` did not write."""
+    """A checkpoint's progress; raises ValueError or TypeError for what `Loop.save` did not
+    write."""
     if progress.keys() != kinds.keys():
         raise ValueError(f"its progress has {', '.join(progress)}; expected {', '.join(kinds)}")
     for name, kind in kinds.items():

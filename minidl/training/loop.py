@@ -36,10 +36,10 @@ class Loop:
     evaluate(loop): a dictionary for the row.  It may end the run for good: `loop.stopped = "why"`
         goes into the checkpoint, and `run` then takes no further step.
     monitor(loop): after every step; a line of warning (of a collapse, say), or None.
-    callback(loop): after every step.  To end the run it may raise StopIteration or KeyboardInterrupt,
-        or say why: `loop.stopped = "why"`.  Then the checkpoint is written first, and the next `run`
-        goes on.  Ctrl-C ends it, too; in the middle of a step it leaves the last checkpoint, which
-        is up to `every` steps old.
+    callback(loop): after every step.  To end the run it may raise StopIteration or
+        KeyboardInterrupt, or say why: `loop.stopped = "why"`.  Then the checkpoint is written first, and the next
+        `run` goes on.  Ctrl-C ends it, too; in the middle of a step it leaves the last checkpoint,
+        which is up to `every` steps old.
     checkpoint: a path.  Where that file exists, `run` goes on from there, to the same bits (on the
         same device, and number of threads).
     identity: the run's settings; a checkpoint with other ones is refused.
@@ -72,10 +72,12 @@ class Loop:
         self.file = Checkpoint(checkpoint, parts, identity, owner)
         self.parts = self.file.parts
         if checkpoint is not None and not self.parts:
-            raise ValueError(f"{owner}: a checkpoint holds the parts, and there are none; name what "
+            raise ValueError(f"{owner}: a checkpoint holds the parts, and there are none; name "
+                             "what "
                              "the steps change, as parts={'net': net, 'adam': adam}")
         if self.schedule and not self.optimizers():
-            raise ValueError(f"{owner}: schedule sets the learning rate of the optimisers among the "
+            raise ValueError(f"{owner}: schedule sets the learning rate of the optimisers among "
+                             "the "
                              "parts, and there is no optimiser among the parts")
         self.t, self.measures, self.row, self.warning = 0, {}, None, None
         self.recent = []                                    # the measures since the last row
@@ -119,7 +121,8 @@ class Loop:
         try:
             return self.batch(t)
         except StopIteration:
-            raise ValueError(f"{self.owner}: batch(t) must give a batch for every t < {self.steps}, "
+            raise ValueError(f"{self.owner}: batch(t) must give a batch for every t < "
+                             f"{self.steps}, "
                              f"it raised StopIteration for {t}") from None
 
     def optimizers(self):
@@ -193,7 +196,8 @@ class Loop:
     def check_finite(self):
         """Raise Diverged where a part holds numbers that are not finite, and were not so before."""
         for name, entry, array in self.file.not_finite():
-            if not any(array.shape == before.shape and (np.isfinite(array) | (array == before)).all()
+            if not any(array.shape == before.shape
+                       and (np.isfinite(array) | (array == before)).all()
                        for before in self.infinite):
                 raise self.diverged(f"numbers in {name} ({entry})")
 

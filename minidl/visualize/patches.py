@@ -78,7 +78,8 @@ def _by_layer(earlier):
 
 
 def _taken(searches, earlier):
-    """How many pictures an earlier call took of the stream; ValueError where it was another call."""
+    """How many pictures an earlier call took of the stream; ValueError where it was another
+    call."""
     counts = {found.taken for found in earlier.values()}
     if earlier and (set(earlier) != set(searches) or len(counts) > 1):
         raise ValueError(f"top_patches: earlier is of {', '.join(earlier)}, asked for is "

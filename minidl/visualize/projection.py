@@ -77,8 +77,8 @@ def project(net, picture, layer, signal, rule="deconvnet"):
 
 
 def patch_projection(net, patch, picture, layer, unit, rule="deconvnet"):
-    """A patch's activation (`found.Patch`) brought back, over the patch's box: an array of the box's
-    sizes, 0 where the unit saw padding.  picture: as `top_patches` took it.
+    """A patch's activation (`found.Patch`) brought back, over the patch's box: an array of the
+    box's sizes, 0 where the unit saw padding.  picture: as `top_patches` took it.
 
     It is computed from the patch's aligned crop alone; of networks that take one size of picture
     (an attribute `size`), from all of it.

@@ -2,14 +2,14 @@
 
 The deconvnet and guided backpropagation let through what raises the signal, at every ReLU.  What is
 left is mostly the picture's own edges, as the lower filters and the switches have them: it looks
-much the same when the upper layers, with all that they have learned, are drawn anew.  The measure is
-Spearman's: the correlation of the ranks r of D and D', entry by entry, with their signs,
+much the same when the upper layers, with all that they have learned, are drawn anew.  The measure
+is Spearman's: the correlation of the ranks r of D and D', entry by entry, with their signs,
 
     ρ = ⟨r − r̄, r' − r̄'⟩ / (‖r − r̄‖ ‖r' − r̄'‖)        ties get the mean of their ranks
 
 ρ near 1: the projection does not depend on what the upper layers have learned; near 0: on nothing
-else.  (Of |D| and |D'| it is near 1 for any two projections of a deep unit, the gradient's too: both
-fade towards the border of the unit's box.)
+else.  (Of |D| and |D'| it is near 1 for any two projections of a deep unit, the gradient's too:
+both fade towards the border of the unit's box.)
 
 Source: Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie, Zhang and Patel 2018.
 """
@@ -23,8 +23,8 @@ from minidl.visualize.projection import patch_projection
 
 
 def drawn_anew(net, after, rng):
-    """A copy of a `nn.Sequential` in which the parameters of all layers behind the one named `after`
-    are drawn anew: normal, each with the mean and the deviation that the trained ones have.
+    """A copy of a `nn.Sequential` in which the parameters of all layers behind the one named
+    `after` are drawn anew: normal, each with the mean and the deviation that the trained ones have.
 
     rng: a Generator or a seed.  Raises ValueError for an unknown layer.
     """

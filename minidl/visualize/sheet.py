@@ -1,4 +1,5 @@
-"""Contact sheets: what units see, what of it they answer to, and what they look for, side by side."""
+"""Contact sheets: what units see, what of it they answer to, and what they look for, side by
+side."""
 import os
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ class Shown(NamedTuple):
 
 
 def contrast(projection, side=TILE):
-    """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white (but
-    for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
+    """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white
+    (but for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
     brought before, as then fine patterns partly cancel."""
     if min(projection.shape[:2]) > side:
         projection = resize(projection.astype("float32"), (side, side))
@@ -58,7 +59,8 @@ def draw_sheet(title, layers, columns=3):
 
 
 def draw_rows(title, rows):
-    """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W, 3)."""
+    """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W,
+    3)."""
     parts = [_text([(title, 15, INK)], 28)]
     for heading, pictures in rows:
         cells = [_below([tile(picture, 2 * TILE), _text([(caption, 11, INK)], 18, 2 * TILE)], 0)

@@ -15,16 +15,20 @@ EXTRAS = ("memory", "threads")
 
 
 def parser():
-    p = argparse.ArgumentParser("python -m tests.benchmarks", description="minidl against others, on the same work.")
+    p = argparse.ArgumentParser("python -m tests.benchmarks",
+                                description="minidl against others, on the same work.")
     p.add_argument("--only", nargs="+", default=[], metavar="NAME",
-                   help="cases with one of these words in their name or section; memory and threads are such words too")
+                   help="cases with one of these words in their name or section; memory and "
+                        "threads are such words too")
     p.add_argument("--list", action="store_true", help="print the names of all cases, and stop")
     p.add_argument("--quick", action="store_true", help="fewer and smaller cases")
     p.add_argument("--repeat", type=int, default=7, help="samples of each (default: %(default)s)")
-    p.add_argument("--threads", type=int, default=number_of_threads(), help="of every library (default: all, %(default)s)")
+    p.add_argument("--threads", type=int, default=number_of_threads(),
+                   help="of every library (default: all, %(default)s)")
     p.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     p.add_argument("--algorithms", nargs="*", metavar="NAME",
-                   help="measure convolutions with each MINIDL_CONV (default: plain strips winograd auto)")
+                   help="measure convolutions with each MINIDL_CONV (default: plain strips "
+                        "winograd auto)")
     p.add_argument("--json", metavar="FILE", help="write everything that was measured")
     p.add_argument("--chart", metavar="FILE", help="draw the ratios (PNG)")
     p.add_argument("--readme", action="store_true", help="describe the machine above the tables")
@@ -47,7 +51,8 @@ def main(arguments=None):
     selected = chosen(words, options.quick) if words or not options.only else []
     if words and not selected:
         p.error(f"no case has {' or '.join(words)} in its name; --list prints them all")
-    result = measure(selected, options, [extra for extra in EXTRAS if not options.only or extra in options.only])
+    result = measure(selected, options,
+                     [extra for extra in EXTRAS if not options.only or extra in options.only])
     if options.readme:
         print(report.describe(result["machine"]) + "\n")
     print(report.tables(result["cases"], result["memory"], result["scaling"], result["threads"]))
@@ -69,22 +74,27 @@ def measure(selected, options, extras):
     result = {"machine": machine, "cases": [], "memory": {}, "threads": None}
     say("\n".join([report.describe(machine), *skipped]))
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
-        say(f"warning: this machine is busy (load {os.getloadavg()[0]:.1f}): what is measured now says little")
-    algorithms = options.algorithms if options.algorithms != [] else ["plain", "strips", "winograd", "auto"]
+        say(f"warning: this machine is busy (load {os.getloadavg()[0]:.1f}): what is measured now "
+            "says little")
+    algorithms = options.algorithms if options.algorithms != [] else ["plain", "strips", "winograd",
+                                                                      "auto"]
     for case in selected:
         several = algorithms or () if case.section == "convolution" else ()
-        result["cases"].append(comparing.compare(case, versions, options.repeat, options.device, several))
+        result["cases"].append(comparing.compare(case, versions, options.repeat, options.device,
+                                                 several))
         say(report.line(result["cases"][-1]))
     comparing.relate_to_product(result["cases"])
     result["scaling"] = scaling.per_pixel(result["cases"])
     if "threads" in extras and options.threads > 1 and options.device == "cpu":
         size = 128 if options.quick else 256
         result["threads"] = {"count": options.threads, "size": size,
-                             "speed-ups": scaling.threads(versions, options.threads, size, options.repeat)}
+                             "speed-ups": scaling.threads(versions, options.threads, size,
+                                                          options.repeat)}
     if "memory" in extras:
         for case in (case for case in selected or cases(options.quick) if case.big):
             say(f"peak memory of {case.name} …")
-            result["memory"][case.name] = memory.peaks(case, versions, options.device, options.threads, options.quick)
+            result["memory"][case.name] = memory.peaks(case, versions, options.device,
+                                                       options.threads, options.quick)
     return result
 
 

@@ -9,9 +9,11 @@ def cases(quick=False):
 
 
 def chosen(words, quick=False):
-    """The cases whose name or section contains one of the words; all of them where no words are given."""
+    """The cases whose name or section contains one of the words; all of them where no words are
+    given."""
     return [case for case in cases(quick)
-            if not words or any(word.lower() in f"{case.name} {case.section}".lower() for word in words)]
+            if not words
+            or any(word.lower() in f"{case.name} {case.section}".lower() for word in words)]
 
 
 def find(name, quick):

@@ -5,7 +5,8 @@ from minidl.files import atomic_write
 
 
 def draw(records, path, machine):
-    """A bar for each case, PyTorch's time / minidl's, on a logarithmic axis with a line at 1; written to `path` (PNG)."""
+    """A bar for each case, PyTorch's time / minidl's, on a logarithmic axis with a line at 1;
+    written to `path` (PNG)."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
@@ -29,11 +30,13 @@ def draw(records, path, machine):
     axes.set_ylim(place + 0.8, 0.2)
     axes.axvline(1, color="black", linewidth=1)
     for where, ratio in zip(places, ratios):
-        axes.annotate(f"{ratio:.2f}", (ratio, where), (3 if ratio >= 1 else -3, 0), textcoords="offset points", fontsize=8,
+        axes.annotate(f"{ratio:.2f}", (ratio, where), (3 if ratio >= 1 else -3, 0),
+                      textcoords="offset points", fontsize=8,
                       va="center", ha="left" if ratio >= 1 else "right")
     for section in sections if len(sections) > 1 else ():
         first = next(i for i, record in enumerate(records) if record["section"] == section)
-        axes.annotate(section, (1, places[first] - 0.9), xycoords=("axes fraction", "data"), ha="right", va="center",
+        axes.annotate(section, (1, places[first] - 0.9), xycoords=("axes fraction", "data"),
+                      ha="right", va="center",
                       fontsize=8, color=colours[first])
     axes.set_xlabel("time of PyTorch / time of minidl (right of the line, minidl is faster)")
     axes.set_title(f"{machine['threads']} threads, {machine['cpu']}", fontsize=9)

@@ -18,8 +18,9 @@ class Disagreement(Exception):
 def compare(case, libraries, repeat, device="cpu", algorithms=()):
     """Measure a case.  algorithms: values of MINIDL_CONV; minidl then takes part once with each.
 
-    Gives name, section;  seconds: {label: median, lower, upper, samples};  best: {library: label of its faster layout, or of
-    minidl's own choice};  ratios: {library: its time / minidl's};  operations: multiplications and additions, or None;
+    Gives name, section;  seconds: {label: median, lower, upper, samples};  best: {library: label of
+    its faster layout, or of minidl's own choice};  ratios: {library: its time / minidl's};
+    operations: multiplications and additions, or None;
     product_rate: operations a second of a plain matrix product.
     Raises Disagreement where the libraries do not compute the same.
     """
@@ -35,16 +36,19 @@ def compare(case, libraries, repeat, device="cpu", algorithms=()):
     for name in NAMES.values():
         if labels := [label for label in times if label.split()[0] == name]:
             best[name] = min(labels, key=lambda label: times[label]["median"])
-    if "minidl auto" in times:              # what minidl chooses by itself, not what would have been best
+    if "minidl auto" in times:  # what minidl chooses by itself, not what would have been best
         best["minidl"] = "minidl auto"
     ours = times[best["minidl"]]["median"]
-    ratios = {name: times[label]["median"] / ours for name, label in best.items() if name != "minidl"}
-    return {"name": case.name, "section": case.section, "seconds": times, "best": best, "ratios": ratios,
+    ratios = {name: times[label]["median"] / ours for name, label in best.items()
+              if name != "minidl"}
+    return {"name": case.name, "section": case.section, "seconds": times, "best": best,
+            "ratios": ratios,
             "operations": operations, "product_rate": product_operations / times[PRODUCT]["median"]}
 
 
 def relate_to_product(records):
-    """of_matmul: minidl's rate in each case by that of the plain product, in the median of all cases; or None."""
+    """of_matmul: minidl's rate in each case by that of the plain product, in the median of all
+    cases; or None."""
     rate = statistics.median(record["product_rate"] for record in records) if records else None
     for record in records:
         seconds = record["seconds"][record["best"]["minidl"]]["median"]
@@ -52,7 +56,8 @@ def relate_to_product(records):
 
 
 def check(name, steps):
-    """Call every step for the first time; the operations that PyTorch counts, or None.  Raises Disagreement."""
+    """Call every step for the first time; the operations that PyTorch counts, or None.  Raises
+    Disagreement."""
     norms, operations = {}, None
     for label, step in steps.items():
         if label.startswith("PyTorch") and operations is None:
@@ -62,7 +67,8 @@ def check(name, steps):
         norms[label] = float(np.linalg.norm(to_host(result).astype("float64").ravel()))
     first = next(iter(norms.values()))
     if not all(abs(norm - first) <= TOLERANCE * first for norm in norms.values()):
-        raise Disagreement(f"{name}: the libraries do not compute the same; norms of the first result: "
+        raise Disagreement(f"{name}: the libraries do not compute the same; norms of the first "
+                           "result: "
                            + ", ".join(f"{label} {norm:.6g}" for label, norm in norms.items()))
     return operations
 

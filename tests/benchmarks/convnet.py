@@ -1,6 +1,8 @@
-"""A training step of a small convolutional network: 128 grey pictures of 28 × 28 pixels, ten classes, SGD.
+"""A training step of a small convolutional network: 128 grey pictures of 28 × 28 pixels, ten
+classes, SGD.
 
-    conv 1→16, max-pool, ReLU, conv 16→32, max-pool, ReLU, dense 1568→128, ReLU, dense 128→10, cross-entropy
+    conv 1→16, max-pool, ReLU, conv 16→32, max-pool, ReLU, dense 1568→128, ReLU, dense 128→10,
+    cross-entropy
 """
 import numpy as np
 
@@ -31,10 +33,12 @@ class ConvNet(Case):
         return [parameter.numpy() for parameter in self.net().parameters()]
 
     def channels_first_parameters(self):
-        """Filters (O, C, *K), dense weights (in, out) whose inputs are ordered (channel, row, column)."""
+        """Filters (O, C, *K), dense weights (in, out) whose inputs are ordered (channel, row,
+        column)."""
         w1, b1, w2, b2, w3, *rest = self.parameters()
         w3 = w3.reshape(49, 32, 128).swapaxes(0, 1).reshape(1568, 128)
-        return [np.ascontiguousarray(w.transpose(3, 2, 0, 1)) if w.ndim == 4 else w for w in (w1, b1, w2, b2, w3, *rest)]
+        return [np.ascontiguousarray(w.transpose(3, 2, 0, 1)) if w.ndim == 4 else w
+                for w in (w1, b1, w2, b2, w3, *rest)]
 
     def minidl(self):
         images, labels = map(md.tensor, self.data())
@@ -81,8 +85,10 @@ class ConvNet(Case):
 
         def step():
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters
-            x = relu(max_pool(conv_nd(images, w1, stride=1, padding=1) + b1.reshape(1, -1, 1, 1), (2, 2), 2))
-            x = relu(max_pool(conv_nd(x, w2, stride=1, padding=1) + b2.reshape(1, -1, 1, 1), (2, 2), 2))
+            x = relu(max_pool(conv_nd(images, w1, stride=1, padding=1) + b1.reshape(1, -1, 1, 1),
+                              (2, 2), 2))
+            x = relu(max_pool(conv_nd(x, w2, stride=1, padding=1) + b2.reshape(1, -1, 1, 1), (2, 2),
+                              2))
             loss = softmax_crossentropy(relu(x.reshape(BATCH, -1) @ w3 + b3) @ w4 + b4, labels)
             loss.backward()
             for w in parameters:
@@ -103,7 +109,8 @@ class ConvNet(Case):
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters
             x = F.relu(F.pooling(F.conv2d(images, w1, b1, pad=1), 2, 2))
             x = F.relu(F.pooling(F.conv2d(x, w2, b2, pad=1), 2, 2))
-            loss = F.softmax_cross_entropy(F.linear(F.relu(F.linear(F.flatten(x), w3, b3)), w4, b4), labels)
+            loss = F.softmax_cross_entropy(F.linear(F.relu(F.linear(F.flatten(x), w3, b3)), w4, b4),
+                                           labels)
             loss.backward()
             for w in parameters:
                 w.data -= RATE * w.grad.data
@@ -142,12 +149,14 @@ class ConvNet(Case):
 
         def conv(x, w, b):
             x = anp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), "constant")
-            y = convolve(x, w[:, :, ::-1, ::-1], axes=([2, 3], [2, 3]), dot_axes=([1], [1]), mode="valid")
+            y = convolve(x, w[:, :, ::-1, ::-1], axes=([2, 3], [2, 3]), dot_axes=([1], [1]),
+                         mode="valid")
             return y + b[:, None, None]
 
         def pool(x):
             n, channels, height, width = x.shape
-            return anp.maximum(anp.max(x.reshape(n, channels, height // 2, 2, width // 2, 2), axis=(3, 5)), 0)
+            return anp.maximum(anp.max(x.reshape(n, channels, height // 2, 2, width // 2, 2),
+                                       axis=(3, 5)), 0)
 
         def cost(parameters):
             w1, b1, w2, b2, w3, b3, w4, b4 = parameters

@@ -11,7 +11,8 @@ from .libraries import filters_to_torch, load, to_torch
 
 @dataclass
 class Convolution(Case):
-    """conv, conv_input or conv_weight of x (N, *S, C) with filters (*K, C/groups, O), padded by half the filter."""
+    """conv, conv_input or conv_weight of x (N, *S, C) with filters (*K, C/groups, O), padded by
+    half the filter."""
     what: str
     x_shape: tuple
     kernel: int
@@ -24,7 +25,8 @@ class Convolution(Case):
 
     def __post_init__(self):
         self.ndim = len(self.x_shape) - 2
-        self.layouts = Case.layouts if self.ndim > 1 else ("default",)      # PyTorch has no channels-last signals
+        # PyTorch has no channels-last signals
+        self.layouts = Case.layouts if self.ndim > 1 else ("default",)
         self.padding = self.dilation * (self.kernel // 2)
         places = ((s - 1) // self.stride + 1 for s in self.x_shape[1:-1])   # odd filters
         self.y_shape = (self.x_shape[0], *places, self.filters)
@@ -44,13 +46,15 @@ class Convolution(Case):
         x, w, u = map(md.tensor, self.arrays())
         return {"conv": lambda: ops.conv(x, w, **self.options),
                 "conv_input": lambda: ops.conv_input(u, w, self.x_shape[1:-1], **self.options),
-                "conv_weight": lambda: ops.conv_weight(x, u, self.w_shape[:-2], **self.options)}[self.what]
+                "conv_weight": lambda: ops.conv_weight(x, u, self.w_shape[:-2],
+                                                       **self.options)}[self.what]
 
     def torch(self, layout):
         aten = load("torch").ops.aten
         x, w, u = self.arrays()
         x, w, u = to_torch(x, layout), filters_to_torch(w, layout), to_torch(u, layout)
-        stride, padding, dilation = ([n] * self.ndim for n in (self.stride, self.padding, self.dilation))
+        stride, padding, dilation = ([n] * self.ndim
+                                     for n in (self.stride, self.padding, self.dilation))
         places = stride, padding, dilation, False, [0] * self.ndim, self.groups
         if self.what == "conv":
             return lambda: aten.convolution(x, w, None, *places)
@@ -60,7 +64,7 @@ class Convolution(Case):
 
 #   x                    taps filters
 SHAPES = [
-    ((1, 512, 512, 3), 3, 64, {}),                              # VGG-19 at 512²: first layer, then one of each block
+    ((1, 512, 512, 3), 3, 64, {}),  # VGG-19 at 512²: first layer, then one of each block
     ((1, 512, 512, 64), 3, 64, {}),
     ((1, 256, 256, 128), 3, 128, {}),
     ((1, 128, 128, 256), 3, 256, {}),

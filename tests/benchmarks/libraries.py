@@ -1,4 +1,5 @@
-"""The libraries that are compared: which are here, how many threads they use, and how arrays come in and results out."""
+"""The libraries that are compared: which are here, how many threads they use, and how arrays come
+in and results out."""
 import functools
 import importlib
 import importlib.metadata
@@ -12,7 +13,8 @@ from threadpoolctl import ThreadpoolController
 import minidl as md
 from minidl import backend
 
-NAMES = {"minidl": "minidl", "torch": "PyTorch", "mygrad": "MyGrad", "dezero": "DeZero", "smallpebble": "SmallPebble",
+NAMES = {"minidl": "minidl", "torch": "PyTorch", "mygrad": "MyGrad", "dezero": "DeZero",
+         "smallpebble": "SmallPebble",
          "autograd": "autograd", "numpy": "NumPy"}          # module: how it is written
 ON_GPU = ("minidl", "torch")
 LAYOUTS = ("default", "channels-last")      # PyTorch's memory layouts
@@ -53,7 +55,8 @@ def version(module):
 
 
 def use_device(device):
-    """Work on "cpu" or "gpu" from now on.  PyTorch computes float32 products there in float32, as CuPy does."""
+    """Work on "cpu" or "gpu" from now on.  PyTorch computes float32 products there in float32, as
+    CuPy does."""
     md.use_device(device)
     if device == "gpu":
         torch = load("torch")
@@ -82,7 +85,8 @@ def _blas():
 
 
 def to_torch(array, layout="default"):
-    """A channels-last NumPy array (N, *S, C) as PyTorch's (N, C, *S), stored in that order or still channels last."""
+    """A channels-last NumPy array (N, *S, C) as PyTorch's (N, C, *S), stored in that order or still
+    channels last."""
     torch = load("torch")
     if array.ndim > 2:
         array = np.moveaxis(array, -1, 1)
@@ -96,7 +100,8 @@ def to_layout(x, layout):
         return x
     if isinstance(x, torch.nn.Module):
         return x.to(memory_format=torch.channels_last)
-    return x.contiguous(memory_format={4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim,
+    return x.contiguous(memory_format={4: torch.channels_last,
+                                       5: torch.channels_last_3d}.get(x.ndim,
                                                                                               torch.contiguous_format))
 
 
@@ -114,7 +119,8 @@ def torch_device():
 def copy_parameters(net, torch_net):
     """Start a PyTorch network from the parameters of the same network in minidl.
 
-    A dense layer behind convolutions sees (places, channels) flattened in minidl, (channels, places) in PyTorch.
+    A dense layer behind convolutions sees (places, channels) flattened in minidl, (channels,
+    places) in PyTorch.
     """
     torch = load("torch")
     torch_net, channels = torch_net.to(torch_device()), 1

@@ -7,26 +7,31 @@ import numpy as np
 
 from .libraries import load, synchronize
 
-WARM = 0.1              # seconds of calls before each sample: so long do cores that were idle take to run at full speed
+# seconds of calls before each sample: so long do cores that were idle take to run at full speed
+WARM = 0.1
 SHORTEST = 0.1          # seconds of one sample
 PAUSE = 0.005           # seconds before each, in which the threads of the last one go to sleep
 
 
 def interleaved(steps, repeat):
-    """{name: [seconds of one call] * repeat}: A B C, A B C, …  Every step should have been called before."""
+    """{name: [seconds of one call] * repeat}: A B C, A B C, …
+        Every step should have been called before."""
     once = {name: seconds(step) for name, step in steps.items()}
     samples = {name: [] for name in steps}
     for _ in range(repeat):
         gc.collect()
         for name, step in steps.items():
-            samples[name].append(seconds(step, math.ceil(SHORTEST / once[name]), math.ceil(WARM / once[name])))
+            samples[name].append(seconds(step, math.ceil(SHORTEST / once[name]),
+                                         math.ceil(WARM / once[name])))
     return samples
 
 
 def seconds(step, calls=1, before=0):
-    """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of the way.
+    """Seconds that one call takes, the mean over several, with the cyclic garbage collector out of
+    the way.
 
-    before: calls that do not count, which wake the cores up and bring back to the cache what the others have driven out.
+    before: calls that do not count, which wake the cores up and bring back to the cache what the
+        others have driven out.
     """
     gc.disable()
     time.sleep(PAUSE)
@@ -50,7 +55,8 @@ def summary(samples):
 
 
 def count_operations(step):
-    """(what the step gives, its multiplications and additions in convolutions and matrix products, as PyTorch counts)."""
+    """(what the step gives, its multiplications and additions in convolutions and matrix products,
+    as PyTorch counts)."""
     from torch.utils.flop_counter import FlopCounterMode
     with FlopCounterMode(display=False) as counter:
         result = step()

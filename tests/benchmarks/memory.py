@@ -1,6 +1,7 @@
 """Peak memory of a case: each library in a process of its own.
 
-A process of that kind is `python -m tests.benchmarks.memory MODULE LAYOUT DEVICE THREADS QUICK CASE`.
+A process of that kind is `python -m tests.benchmarks.memory MODULE LAYOUT DEVICE THREADS QUICK
+CASE`.
 """
 import json
 import os
@@ -14,20 +15,24 @@ STEPS = 3
 
 
 def peaks(case, versions, device, threads, quick):
-    """{label: {"process": bytes, "steps": bytes}} for minidl and PyTorch, the latter in both layouts."""
-    asked = [("minidl", "minidl", "-")] + [(f"PyTorch {layout}", "torch", layout) for layout in case.layouts]
+    """{label: {"process": bytes, "steps": bytes}} for minidl and PyTorch, the latter in both
+    layouts."""
+    asked = [("minidl", "minidl", "-")] + [(f"PyTorch {layout}", "torch", layout)
+                                           for layout in case.layouts]
     return {label: _in_a_process(module, layout, device, str(threads), str(quick), case.name)
             for label, module, layout in asked if module in versions}
 
 
 def _in_a_process(*arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-m", __name__, *arguments], env=environment, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([sys.executable, "-m", __name__, *arguments], env=environment,
+                          stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 
 def measure(module, layout, device, threads, case):
-    """The peak of three steps of the case in bytes, and what of it was not there after the imports."""
+    """The peak of three steps of the case in bytes, and what of it was not there after the
+    imports."""
     library = libraries.load(module)
     libraries.use_device(device)
     libraries.use_threads(threads)
@@ -48,13 +53,16 @@ def measure(module, layout, device, threads, case):
 def _resident(field):
     """Bytes of this process: VmRSS, resident now, or VmHWM, the most so far.
 
-    Linux tells both.  getrusage's ru_maxrss would count what the parent had at the fork; elsewhere there is only that.
+    Linux tells both.  getrusage's ru_maxrss would count what the parent had at the fork; elsewhere
+    there is only that.
     """
     status = Path("/proc/self/status")
     if status.exists():
-        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(field))
+        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines()
+                    if line.startswith(field))
     import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin"
+                                                                 else 1024)
 
 
 def _forget_peak():

@@ -1,4 +1,5 @@
-"""Training steps of larger networks, in minidl and PyTorch: a Siamese encoder with the triplet loss, and a DCGAN."""
+"""Training steps of larger networks, in minidl and PyTorch: a Siamese encoder with the triplet
+loss, and a DCGAN."""
 import numpy as np
 
 import minidl as md
@@ -11,7 +12,8 @@ from .libraries import copy_parameters, load, to_layout, to_torch
 class Siamese(Case):
     """32 triplets of grey 64 × 64 pictures, embedded in one batch of 96; Adam.
 
-    conv, batch norm, ReLU five times, max-pool before the first four ReLUs, mean over the places, dense → 128, length 1
+    conv, batch norm, ReLU five times, max-pool before the first four ReLUs, mean over the places,
+    dense → 128, length 1
     """
     name, section, big = "Siamese, training step", "training", True
     size, widths = 64, (1, 32, 64, 64, 128, 128)
@@ -66,10 +68,11 @@ class Siamese(Case):
 
 
 class DCGAN(Case):
-    """The discriminator on 64 real and 64 generated colour pictures, then the generator; Adam (Radford et al. 2016).
+    """The discriminator on 64 real and 64 generated colour pictures, then the generator; Adam
+    (Radford et al. 2016).
 
-    Discriminator: 4 × 4 convolutions of stride 2 (batch norm, leaky ReLU) down to 4 × 4, and one over those.  Generator:
-    the same way back, with transposed convolutions, ReLU and tanh.
+    Discriminator: 4 × 4 convolutions of stride 2 (batch norm, leaky ReLU) down to 4 × 4, and one
+    over those.  Generator: the same way back, with transposed convolutions, ReLU and tanh.
     """
     section, big = "training", True
     batch, noise = 64, 100
@@ -77,11 +80,13 @@ class DCGAN(Case):
     def __init__(self, size):
         self.name = f"DCGAN {size}², training step"
         self.size = size
-        self.widths = [3] + [64 * 2 ** i for i in range(size.bit_length() - 3)]         # 64²: 3, 64, 128, 256, 512
+        # 64²: 3, 64, 128, 256, 512
+        self.widths = [3] + [64 * 2 ** i for i in range(size.bit_length() - 3)]
 
     def inputs(self):
         """Real pictures in −1..1, and noise."""
-        return np.tanh(normal((self.batch, self.size, self.size, 3))), normal((self.batch, 1, 1, self.noise), 1)
+        return np.tanh(normal((self.batch, self.size, self.size,
+                               3))), normal((self.batch, 1, 1, self.noise), 1)
 
     def nets(self):
         """(discriminator, generator)"""
@@ -89,16 +94,19 @@ class DCGAN(Case):
         options = {"bias": False, "initializer": start, "rng": rng}
         down, up = [], []
         for c, o in zip(self.widths, self.widths[1:]):
-            down += [nn.Conv2d(c, o, 4, 2, 1, **options)] + [nn.BatchNorm(o)] * (c > 3) + [nn.LeakyReLU(0.2)]
+            down += [nn.Conv2d(c, o, 4, 2, 1,
+                               **options)] + [nn.BatchNorm(o)] * (c > 3) + [nn.LeakyReLU(0.2)]
         for c, o in zip(self.widths[:0:-1], self.widths[-2::-1]):
             up += [nn.BatchNorm(c), nn.ReLU(), nn.ConvTranspose2d(c, o, 4, 2, 1, **options)]
         return (nn.Sequential(*down, nn.Conv2d(self.widths[-1], 1, 4, **options)),
-                nn.Sequential(nn.ConvTranspose2d(self.noise, self.widths[-1], 4, **options), *up, nn.Tanh()))
+                nn.Sequential(nn.ConvTranspose2d(self.noise, self.widths[-1], 4, **options), *up,
+                              nn.Tanh()))
 
     def minidl(self):
         real, noise = map(md.tensor, self.inputs())
         d, g = self.nets()
-        d_optimizer, g_optimizer = (md.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999)) for net in (d, g))
+        d_optimizer, g_optimizer = (md.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999))
+                                    for net in (d, g))
         cost = md.losses.binary_cross_entropy_with_logits
 
         def step():
@@ -121,17 +129,22 @@ class DCGAN(Case):
         from torch import nn
         down, up = [], []
         for c, o in zip(self.widths, self.widths[1:]):
-            down += [nn.Conv2d(c, o, 4, 2, 1, bias=False)] + [nn.BatchNorm2d(o)] * (c > 3) + [nn.LeakyReLU(0.2)]
+            down += [nn.Conv2d(c, o, 4, 2, 1,
+                               bias=False)] + [nn.BatchNorm2d(o)] * (c > 3) + [nn.LeakyReLU(0.2)]
         for c, o in zip(self.widths[:0:-1], self.widths[-2::-1]):
             up += [nn.BatchNorm2d(c), nn.ReLU(), nn.ConvTranspose2d(c, o, 4, 2, 1, bias=False)]
         d = nn.Sequential(*down, nn.Conv2d(self.widths[-1], 1, 4, bias=False))
-        g = nn.Sequential(nn.ConvTranspose2d(self.noise, self.widths[-1], 4, bias=False), *up, nn.Tanh())
-        d, g = (to_layout(copy_parameters(ours, net), layout) for ours, net in zip(self.nets(), (d, g)))
+        g = nn.Sequential(nn.ConvTranspose2d(self.noise, self.widths[-1], 4, bias=False), *up,
+                          nn.Tanh())
+        d, g = (to_layout(copy_parameters(ours, net), layout)
+                for ours, net in zip(self.nets(), (d, g)))
         real, noise = (to_torch(array, layout) for array in self.inputs())
-        d_optimizer, g_optimizer = (torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999), fused=True)
+        d_optimizer, g_optimizer = (torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999),
+                                                     fused=True)
                                     for net in (d, g))
         cost = torch.nn.functional.binary_cross_entropy_with_logits
-        ones, zeros = (torch.full((self.batch, 1, 1, 1), value, device=real.device) for value in (1.0, 0.0))
+        ones, zeros = (torch.full((self.batch, 1, 1, 1), value, device=real.device)
+                       for value in (1.0, 0.0))
 
         def step():
             fake = g(noise)

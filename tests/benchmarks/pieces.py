@@ -63,9 +63,11 @@ def contraction(what, shape, kernel, outputs, stride=1, dilation=1, groups=1, bi
 
     def make():
         padding = dilation * (kernel - 1) // 2
-        g = Geometry(shape[1:-1], *[(n,) * axes for n in (kernel, stride, padding, dilation)], groups)
+        g = Geometry(shape[1:-1], *[(n,) * axes for n in (kernel, stride, padding, dilation)],
+                     groups)
         x, u = normal(shape), normal((shape[0], *g.output, outputs), 1)
-        w, b = normal((*g.kernel, shape[-1] // groups, outputs), 2), normal((outputs,), 3) if bias else None
+        w, b = normal((*g.kernel, shape[-1] // groups, outputs),
+                      2), normal((outputs,), 3) if bias else None
 
         def both():
             new = w.copy()                      # as in training: filters that were not seen before

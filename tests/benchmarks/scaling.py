@@ -5,17 +5,20 @@ from .style import StyleStep
 
 
 def per_pixel(records):
-    """[(size, microseconds per pixel, that by the smallest picture's)] of minidl's style steps among the records."""
+    """[(size, microseconds per pixel, that by the smallest picture's)] of minidl's style steps
+    among the records."""
     found = []
     for record in records:
         if record["name"].startswith("style step"):
             size = int(record["name"].split()[-1].rstrip("²"))
-            found.append((size, 1e6 * record["seconds"][record["best"]["minidl"]]["median"] / size ** 2))
+            found.append((size,
+                          1e6 * record["seconds"][record["best"]["minidl"]]["median"] / size ** 2))
     return [(size, each, each / found[0][1]) for size, each in found]
 
 
 def threads(libraries, count, size, repeat):
-    """{label: {"one", "many", "speed-up"}}: seconds of the style step on one thread and on `count`."""
+    """{label: {"one", "many", "speed-up"}}: seconds of the style step on one thread and on
+    `count`."""
     steps = {}
     for label, make in StyleStep(size).contestants(libraries).items():
         step = make()

@@ -1,4 +1,5 @@
-"""Where the arrays are small, and time goes into the tape: chains of operations, and networks of small dense layers."""
+"""Where the arrays are small, and time goes into the tape: chains of operations, and networks of
+small dense layers."""
 import sys
 
 import numpy as np
@@ -15,7 +16,8 @@ class Chain(Case):
     section, layouts = "small operations", ("default",)
 
     def __init__(self, name, length, x, round):
-        """round(y, x, exp): the operations of one turn; the chain goes on until it has `length` of them."""
+        """round(y, x, exp): the operations of one turn; the chain goes on until it has `length` of
+        them."""
         self.name, self.length, self.x, self.round = name, length, np.float32(x), round
         self.turns = length // round.operations
 
@@ -61,7 +63,8 @@ class Chain(Case):
 
         def step():
             limit = sys.getrecursionlimit()
-            sys.setrecursionlimit(10 * self.length + limit)     # its backward pass calls itself along the graph
+            # its backward pass calls itself along the graph
+            sys.setrecursionlimit(10 * self.length + limit)
             try:
                 return sp.get_gradients(sp.sum(self.chain(x, sp.exp)))[x]
             finally:
@@ -88,7 +91,8 @@ product.operations, mixed.operations = 1, 4
 
 
 class MLP(Case):
-    """A training step of dense layers with ReLU: forward, mean squared error, backward, w ← w − η ∂J/∂w."""
+    """A training step of dense layers with ReLU: forward, mean squared error, backward, w ← w − η
+    ∂J/∂w."""
     section, layouts, rate = "small operations", ("default",), 1e-3
 
     def __init__(self, name, batch, widths):
@@ -101,7 +105,8 @@ class MLP(Case):
         """w, b, w, b, …: He-normal weights (in, out), zero biases."""
         rng, found = np.random.default_rng(2), []
         for n, m in zip(self.widths, self.widths[1:]):
-            found += [rng.standard_normal((n, m), np.float32) * np.float32(np.sqrt(2 / n)), np.zeros(m, np.float32)]
+            found += [rng.standard_normal((n, m), np.float32) * np.float32(np.sqrt(2 / n)),
+                      np.zeros(m, np.float32)]
         return found
 
     def cost(self, parameters, x, target, relu):
@@ -136,7 +141,8 @@ class MLP(Case):
             y = x
             for w, b in zip(parameters[:-2:2], parameters[1:-2:2]):
                 y = torch.relu(torch.addmm(b, y, w))
-            loss = torch.nn.functional.mse_loss(torch.addmm(parameters[-1], y, parameters[-2]), target)
+            loss = torch.nn.functional.mse_loss(torch.addmm(parameters[-1], y, parameters[-2]),
+                                                target)
             loss.backward()
             optimizer.step()
             return loss.detach()
@@ -216,7 +222,8 @@ class MLP(Case):
 def cases(quick):
     length = 100 if quick else 1000
     return [Chain(f"{length} products of scalars", length, 0.9999, product),
-            Chain(f"{length} products of 4-vectors", length, [0.9999, 1.0001, 0.9998, 1.0002], product),
+            Chain(f"{length} products of 4-vectors", length, [0.9999, 1.0001, 0.9998, 1.0002],
+                  product),
             Chain(f"{length} mixed operations on scalars", length, 0.5, mixed),
             MLP("100 dense layers of 16, batch 16, training step", 16, [16] * 101),
             MLP("MLP 784-256-10, batch 128, training step", 128, [784, 256, 10])]

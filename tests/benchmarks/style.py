@@ -1,4 +1,5 @@
-"""A step of neural style transfer: the costs of a picture seen by VGG-19 up to conv5_1, and their gradient for its pixels.
+"""A step of neural style transfer: the costs of a picture seen by VGG-19 up to conv5_1, and their
+gradient for its pixels.
 
 The weights are random, of VGG-19's shapes: time does not depend on their values.
 """
@@ -28,13 +29,15 @@ class StyleStep(Case):
     def pictures(self):
         """Content, style and generated picture (1, H, W, 3), RGB in 0..255."""
         rng = np.random.default_rng(0)
-        return [rng.uniform(0, 255, (1, self.size, self.size, 3)).astype("float32") for _ in range(3)]
+        return [rng.uniform(0, 255, (1, self.size, self.size, 3)).astype("float32")
+                for _ in range(3)]
 
     def minidl(self):
         content, style, generated = map(md.tensor, self.pictures())
         generated.requires_grad = True
         net = VGG(random_blocks(), CAFFE_MEAN, "average")
-        objective = Objective(net, content, style, content_weight=CONTENT_WEIGHT, style_weight=STYLE_WEIGHT,
+        objective = Objective(net, content, style, content_weight=CONTENT_WEIGHT,
+                              style_weight=STYLE_WEIGHT,
                               variation_weight=VARIATION_WEIGHT)
         return lambda: md.grad(objective(generated)["J"], generated)[0]
 
@@ -44,7 +47,8 @@ class StyleStep(Case):
         generated.requires_grad_()
         mean = to_torch(np.float32(CAFFE_MEAN)[None, None, None])
         filters = {f"conv{b}_{i}": (filters_to_torch(w, layout), to_torch(bias))
-                   for b, block in enumerate(random_blocks(), 1) for i, (w, bias) in enumerate(block, 1)}
+                   for b, block in enumerate(random_blocks(), 1)
+                   for i, (w, bias) in enumerate(block, 1)}
 
         def net(x):
             x, seen = to_layout(x - mean, layout), {}
@@ -76,8 +80,10 @@ class StyleStep(Case):
 
         def step():
             seen = net(generated)
-            j_content = sum(((seen[name] - a) ** 2).sum() / (4 * a.numel()) for name, a in features.items())
-            j_style = sum(((gram(seen[name]) - g) ** 2).sum() / (4 * len(g) ** 2) for name, g in grams.items()) / len(grams)
+            j_content = sum(((seen[name] - a) ** 2).sum() / (4 * a.numel())
+                            for name, a in features.items())
+            j_style = sum(((gram(seen[name]) - g) ** 2).sum() / (4 * len(g) ** 2)
+                          for name, g in grams.items()) / len(grams)
             j = CONTENT_WEIGHT * j_content + STYLE_WEIGHT * j_style + VARIATION_WEIGHT * variation(generated)
             return torch.autograd.grad(j, generated)[0]
 
@@ -85,7 +91,8 @@ class StyleStep(Case):
 
 
 def random_blocks():
-    """Of each block [(w (3, 3, C, O), b (O,)), …] to conv5_1, He-normal; the same ones every time."""
+    """Of each block [(w (3, 3, C, O), b (O,)), …] to conv5_1, He-normal; the same ones every
+    time."""
     rng, blocks, channels = np.random.default_rng(1), [], 3
     for count, outputs in zip((*CONVOLUTIONS["vgg19"][:4], 1), CHANNELS):
         blocks.append([])

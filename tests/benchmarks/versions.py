@@ -1,8 +1,10 @@
-"""Two checkouts of minidl, timed against each other: `python -m tests.benchmarks.versions OLD [NEW]`.
+"""Two checkouts of minidl, timed against each other: `python -m tests.benchmarks.versions OLD
+[NEW]`.
 
-Processes take turns, old, new, old, new, …; each runs all cases once, in minidl alone.  The ratio new / old of a
-case is taken within each pair of processes, so a machine that is slow for some minutes slows both.  Printed are
-the median of the ratios and the interval that holds the true median with 95 % (order statistics).
+Processes take turns, old, new, old, new, …; each runs all cases once, in minidl alone.  The ratio
+new / old of a case is taken within each pair of processes, so a machine that is slow for some
+minutes slows both.  Printed are the median of the ratios and the interval that holds the true
+median with 95 % (order statistics).
 """
 import argparse
 import json
@@ -30,13 +32,15 @@ RUN = """if True:
 def times(checkout, words):
     """{case: seconds of one call} of a new process in the checkout."""
     environment = os.environ | {"PYTHONPATH": checkout}
-    told = subprocess.run([sys.executable, "-c", RUN, *words], cwd=checkout, env=environment, check=True,
+    told = subprocess.run([sys.executable, "-c", RUN, *words], cwd=checkout, env=environment,
+                          check=True,
                           stdout=subprocess.PIPE, text=True)
     return dict(map(json.loads, told.stdout.splitlines()))
 
 
 def interval(values):
-    """The narrowest pair of order statistics that holds the median with 95 % or more, as far as there is one."""
+    """The narrowest pair of order statistics that holds the median with 95 % or more, as far as
+    there is one."""
     n, values = len(values), sorted(values)
     for k in reversed(range(n // 2)):
         if sum(comb(n, i) for i in range(k + 1)) / 2 ** (n - 1) <= 0.05:
@@ -45,10 +49,12 @@ def interval(values):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.versions", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.versions",
+                                     description=__doc__.split("\n")[0])
     parser.add_argument("old", help="folder of the older checkout")
     parser.add_argument("new", nargs="?", default=".", help="folder of the newer one (this one)")
-    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="cases with one of these words")
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD",
+                        help="cases with one of these words")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--json", metavar="FILE", help="write the ratios of every pair")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
-"""The registry: a case or more for every public operation, layer and loss; each says how it is called, on what
-(`domains`), and what is known of it (`registry.Case`).  test_ops.py runs every check on every case, and fails where a
-public name has none.
+"""The registry: a case or more for every public operation, layer and loss; each says how it is
+called, on what (`domains`), and what is known of it (`registry.Case`).  test_ops.py runs every
+check on every case, and fails where a public name has none.
 """
 from cases import (  # they add their cases
     elementwise,

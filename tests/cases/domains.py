@@ -1,4 +1,5 @@
-"""Where inputs are drawn from: each of these gives a function from a numpy Generator to an array."""
+"""Where inputs are drawn from: each of these gives a function from a numpy Generator to an
+array."""
 import numpy as np
 
 
@@ -28,7 +29,8 @@ def away(*shape, points=(0.0,), gap=0.1):
 
 def distinct(*shape):
     """No two entries closer than 0.05: maxima have no ties."""
-    return lambda rng: (rng.permutation(int(np.prod(shape))).reshape(shape) - np.prod(shape) / 2) * 0.1 \
+    return lambda rng: (rng.permutation(int(np.prod(shape))).reshape(shape)
+                        - np.prod(shape) / 2) * 0.1 \
         + rng.uniform(0, 0.05, shape)
 
 

@@ -7,7 +7,8 @@ from minidl import ops
 
 for _words, _first, _second in [
         ("matrices", (3, 4), (4, 2)), ("vectors", (4,), (4,)), ("vector-matrices", (4,), (2, 4, 3)),
-        ("matrices-vector", (2, 1, 3, 4), (4,)), ("broadcast", (2, 1, 3, 4), (5, 4, 2)), ("one", (1, 1), (1, 1))]:
+        ("matrices-vector", (2, 1, 3, 4), (4,)), ("broadcast", (2, 1, 3, 4), (5, 4, 2)),
+        ("one", (1, 1), (1, 1))]:
     case("matmul", normal(*_first), normal(*_second), words=_words, linear="each")
 for _words, _first, _second in [
         ("vectors", (4,), (4,)), ("matrices", (3, 4), (4, 2)), ("stack", (2, 3, 4), (4,)),
@@ -24,9 +25,13 @@ case("trace", normal(3, 3), linear="each",
      adjoint=lambda u: ops.scatter(ops.broadcast_to(u, (3,)), ([0, 1, 2], [0, 1, 2]), (3, 3)))
 case("trace", normal(2, 3, 4), args=(1, 2, 1), linear="each")
 for _subscripts, *_shapes in (
-        ("ij,jk->ik", (2, 3), (3, 4)), ("nik,nkj->nij", (2, 3, 4), (2, 4, 2)), ("ij->j", (3, 4)), ("ii->i", (3, 3)),
-        ("ii", (3, 3)), ("ij,kl->k", (2, 3), (4, 2)), ("...i,...i", (2, 3), (3,)), ("i,j,k->kij", (2,), (3,), (2,)),
-        ("ij,ij->ij", (1, 3), (2, 3)), ("ik,ij->ij", (1, 4), (2, 3)), ("iji,j->ij", (2, 3, 2), (3,)),
+        ("ij,jk->ik", (2, 3), (3, 4)), ("nik,nkj->nij", (2, 3, 4), (2, 4, 2)), ("ij->j", (3, 4)),
+        ("ii->i", (3, 3)),
+        ("ii", (3, 3)), ("ij,kl->k", (2, 3), (4, 2)), ("...i,...i", (2, 3), (3,)),
+        ("i,j,k->kij", (2,), (3,), (2,)),
+        ("ij,ij->ij", (1, 3), (2, 3)), ("ik,ij->ij", (1, 4), (2, 3)),
+        ("iji,j->ij", (2, 3, 2), (3,)),
         ("k,ik", (2,), (3, 1))):
     case("einsum", *(normal(*s) for s in _shapes), words=_subscripts, linear="each",
-         call=lambda *t, _s=_subscripts: ops.einsum(_s, *t), value=lambda *a, _s=_subscripts: np.einsum(_s, *a))
+         call=lambda *t, _s=_subscripts: ops.einsum(_s, *t),
+         value=lambda *a, _s=_subscripts: np.einsum(_s, *a))

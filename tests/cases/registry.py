@@ -7,7 +7,8 @@ import numpy as np
 from minidl import ops
 
 cases = []          # differentiable at their inputs
-constants = []      # results through which no gradient flows: booleans, integers, what is constant by definition
+# results through which no gradient flows: booleans, integers, what is constant by definition
+constants = []
 refused = []        # inputs of zero size that raise ValueError, because there is no answer
 
 
@@ -15,9 +16,12 @@ refused = []        # inputs of zero size that raise ValueError, because there i
 class Case:
     """name: of the operation, layer or loss.   call: a function of the Tensors that `inputs` draws.
 
-    value: the same function of NumPy arrays, by NumPy itself or written out; None where other tests compare values.
-    linear: "each" where it is linear in every input while the others are fixed, "joint" where in all together.
-    adjoint: of a linear operation with one input, as an operation.   order: up to which derivatives are checked.
+    value: the same function of NumPy arrays, by NumPy itself or written out; None where other tests
+        compare values.
+    linear: "each" where it is linear in every input while the others are fixed, "joint" where in
+        all together.
+    adjoint: of a linear operation with one input, as an operation.   order: up to which derivatives
+        are checked.
     float32: how far float32 may be from float64, relative to the largest entry.
     flat: a gradient that is zero everywhere is expected, and so is no failure.
     """
@@ -41,8 +45,10 @@ class Case:
         return self.name + (f"-{self.words}" if self.words else "")
 
 
-def case(name, *inputs, args=(), options=None, call=None, value=None, words="", into=cases, **known):
-    """Add a case: the operation of that name called on the inputs, then `args` and `options`, unless `call` is given.
+def case(name, *inputs, args=(), options=None, call=None, value=None, words="", into=cases,
+         **known):
+    """Add a case: the operation of that name called on the inputs, then `args` and `options`,
+    unless `call` is given.
 
     Where NumPy has a function of the same name, it gives the value, called alike.
     """
@@ -52,7 +58,8 @@ def case(name, *inputs, args=(), options=None, call=None, value=None, words="", 
         if value is None and hasattr(np, name):
             value = lambda *arrays: getattr(np, name)(*arrays, *args, **options)
     call.__name__ = name                            # what gradcheck says in its errors
-    words = words or ",".join([*map(str, args), *(f"{k}={v}" for k, v in options.items())]).replace(" ", "")
+    words = words or ",".join([*map(str, args),
+                               *(f"{k}={v}" for k, v in options.items())]).replace(" ", "")
     into.append(Case(name, call, inputs, words, value, **known))
 
 

@@ -23,7 +23,8 @@ FAR = 4                 # which counts from so many deviations on
 def add_up(x):
     """Σ x over all axes but the last: (C,)."""
     x, channels = _rows(x), x.shape[-1]
-    return _total(lambda part: _sum(x[part], channels), x, channels, work=1 / 2)       # read once, nothing written
+    # read once, nothing written
+    return _total(lambda part: _sum(x[part], channels), x, channels, work=1 / 2)
 
 
 @accumulated(arrays=2)
@@ -51,7 +52,7 @@ def moments(x):
     `sums.mean`.  Of equal numbers d is 0, and all is exact.
     """
     xp, x, channels = backend.of(x), _rows(x), x.shape[-1]
-    # alone: else BLAS's own threads go on spinning, and the next convolution takes 1.4 times as long
+    # else BLAS's own threads go on spinning, and the next convolution takes 1.4 times as long
     near = with_one_blas_thread(lambda: _mean(x[:max(1, len(x) // PART)], channels))
     m = _repeated(near, x)
 
@@ -81,7 +82,8 @@ def blend(u, a, x, b, c, m):
 
 
 def batch_norm_back(u, x, mean, r, scale, of_x=True):
-    """x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)  or None,   γ̄ = Σ x̂ ȳ,   β̄ = Σ ȳ,   with ȳ = u and x̂ = (x − μ) r.
+    """x̄ = γ r (ȳ − β̄/m − x̂ γ̄/m)  or None,   γ̄ = Σ x̂ ȳ,   β̄ = Σ ȳ,
+        with ȳ = u and x̂ = (x − μ) r.
 
     Two passes: one for both sums, one for x̄.
     """
@@ -185,9 +187,11 @@ def _total(of, x, shape, work=1):
 
 
 def _parts(x, work=1):
-    """Slices of rows.  work: what is done with an element of x takes so many times as long as to copy it."""
+    """Slices of rows.  work: what is done with an element of x takes so many times as long as to
+    copy it."""
     per_row, threads = x.shape[1] * x.itemsize, threads_for(work * x.nbytes)
-    return [rows for _, rows in strips(min(1, len(x)), len(x), per_row, backend.of(x), BUDGET, threads)]
+    return [rows
+            for _, rows in strips(min(1, len(x)), len(x), per_row, backend.of(x), BUDGET, threads)]
 
 
 def _in_strips(job, x, work=1):

@@ -80,9 +80,11 @@ def conv_weight(x, u, g):
             found.append(w)
         return found
 
-    threads, of_row = threads_for(math.prod(g.kernel) * u.nbytes / 2), length * channels * u.itemsize
+    threads = threads_for(math.prod(g.kernel) * u.nbytes / 2)
+    of_row = length * channels * u.itemsize
     per_row, budget = math.prod(u.shape[2:]) * u.itemsize, min(BUDGET, MANY * of_row)
-    found = parallel_map(of_strip, strips(len(u), len(u[0]), per_row, np, budget, threads), np, threads)
+    found = parallel_map(of_strip, strips(len(u), len(u[0]), per_row, np, budget, threads), np,
+                         threads)
     return total(np.stack([*itertools.chain(*found)]), (0,))[..., None, :]
 
 

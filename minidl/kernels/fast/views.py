@@ -39,7 +39,8 @@ def padded_rows(x, images, rows, widths):
 
 
 def seen(x, strip, g, output):
-    """The part of x, padded, that a strip (images, rows) of the result looks at; output: its sizes."""
+    """The part of x, padded, that a strip (images, rows) of the result looks at; output: its
+    sizes."""
     images, rows = strip
     reach = [d * (k - 1) + 1 for d, k in zip(g.dilation, g.kernel)]
     first, last = g.stride[0] * rows.start, g.stride[0] * (rows.stop - 1) + reach[0]
