@@ -132,5 +132,7 @@ EXAMPLES = {  # of the operations that do not simply take any reals of shape (3,
     "standardize": example(normal(3, 4), axis=-1),
     "batch_norm": example(normal(2, 3, 2), normal(2), normal(2)),
     "layer_norm": example(normal(3, 4), normal(4), normal(4)),
+    "group_norm": example(normal(2, 3, 4), normal(4), normal(4), groups=2),
+    "instance_norm": example(normal(2, 3, 4), normal(4), normal(4)),
     "dropout": example(normal(3, 4), rate=0.5, rng=0),
 }

@@ -61,7 +61,7 @@ def enroll(options):
         say(options, *(f"{shown(paths[place.path])}: {name}, face at {middle(place.box)}"
                        for place, name in zip(places, names)))
     _warn(gallery, calibrated)
-    _warn_of_whole(options, paths, places)
+    _warn_of_whole(options, model, paths, places)
     return {"enrolled": added, "enrolled_before": again, "people": len(gallery),
             "faces": [{"picture": str(paths[place.path]), "name": name, **_place(place)}
                       for place, name in zip(places, names)],
@@ -80,7 +80,7 @@ def identify(options):
         said = f"{match.name} (" if match.name else f"not recognized (nearest {match.nearest} "
         answer(f"{_where(paths, places, place)}: {said}{_distances(match)})")
     drawn = _draw(options, model, paths, places, found)
-    _warn_of_whole(options, paths, places)
+    _warn_of_whole(options, model, paths, places)
     return _answers(gallery, paths, places, found) | {
         "pictures": drawn, "encoding_seconds": encoded, "search_seconds": searched}
 
@@ -94,7 +94,7 @@ def verify(options):
     for place, said in zip(places, found):
         yes = "yes," if said else "no, not"
         answer(f"{shown(paths[place.path])}: {yes} {said.claimed} ({_distances(said)})")
-    _warn_of_whole(options, paths, places)
+    _warn_of_whole(options, model, paths, places)
     return _answers(gallery, paths, places, found)
 
 
@@ -336,10 +336,10 @@ def _costs(gallery, calibrated):
     return f"τ {gallery.threshold:.3f}, at which {rate:.1%} of strangers are given a name"
 
 
-def _warn_of_whole(options, paths, places):
+def _warn_of_whole(options, model, paths, places):
     """Name the pictures in which no face was found, so that the whole was taken for one."""
     taken = [shown(paths[place.path]) for place in places if place.score is None]
-    if taken and not options.no_align and not options.whole:
+    if taken and model.aligned and not options.whole:
         warn(f"no face was found, and the whole picture taken for one: {', '.join(taken[:3])}"
              + (f" and {len(taken) - 3:,} more" if len(taken) > 3 else ""))
 

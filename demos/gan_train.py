@@ -113,7 +113,7 @@ def _players(options, source, recipe, path):
                                   options.spectral, rng=rng)
     return Training(generator, discriminator, source.train, source.train_labels, recipe,
                     seed=options.seed, checkpoint=path, every=options.every,
-                    shown=grid_of_noise(generator, SHOWN_ROWS, [options.seed, 11]),
+                    shown=grid_of_noise(generator, SHOWN_ROWS, np.random.default_rng([options.seed, 11])),
                     identity={"spectral": options.spectral})
 
 
@@ -199,7 +199,8 @@ def sample(options):
                 f"{', '.join(generator.names) or 'its classes, for it has none'}"
             )
         labels = np.full(options.count, generator.names.index(options.label))
-    pictures, labels = samples(generator, options.count, [options.seed, 31], labels)
+    pictures, labels = samples(generator, options.count,
+                               np.random.default_rng([options.seed, 31]), labels)
     path = options.output / "samples.npz"
     with atomic_write(path) as file:
         np.savez_compressed(file, pictures=pictures,

@@ -24,9 +24,9 @@ def smallest(strategy, condition=lambda drawn: True):
 
 
 def examples(strategy):
-    """The first 300 that are drawn."""
+    """The first 1,000 that are drawn: of rare kinds there are a few, too."""
     found = []
-    settings(repeatable,
+    settings(repeatable, max_examples=1000,
              phases=[Phase.generate])(given(strategy)(lambda drawn: found.append(drawn)))()
     return found
 

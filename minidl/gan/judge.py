@@ -32,7 +32,8 @@ class Judge(nn.Module):
 
 def train_judge(pictures, labels, classes, *, steps=1500, batch=64, seed=0, callback=None):
     """A Judge in `eval()`, of uint8 pictures (N, H, W, C) and labels (N,)."""
-    judge = Judge(pictures.shape[1], pictures.shape[3], classes, rng=[seed, 9])
+    judge = Judge(pictures.shape[1], pictures.shape[3], classes,
+                  rng=np.random.default_rng([seed, 9]))
     adam = optim.Adam(judge.parameters(), 1e-3)
 
     def draw(t):

@@ -1,7 +1,6 @@
 """What is measured of a trained generator, with and without classes."""
 import numpy as np
 
-from minidl import backend
 from minidl.data import resize
 from minidl.gan import measures
 from minidl.gan.judge import accuracy, features, train_judge
@@ -19,7 +18,7 @@ def labelled(generator, source, *, seed=0, steps=STEPS, callback=None):
     source: has train, train_labels, test, test_labels: uint8 pictures and integers.
     Returns (figures, judge).
     """
-    classes, rng = generator.classes, backend.generator([seed, 21])
+    classes, rng = generator.classes, np.random.default_rng([seed, 21])
     judge = train_judge(source.train, source.train_labels, classes, steps=steps, seed=seed,
                         callback=callback)
     fake, fake_labels = samples(generator, LEARNED, rng)
@@ -32,7 +31,7 @@ def labelled(generator, source, *, seed=0, steps=STEPS, callback=None):
 
 def unlabelled(generator, source, *, seed=0):
     """The distances alone, in pixels of pictures made smaller."""
-    rng = backend.generator([seed, 21])
+    rng = np.random.default_rng([seed, 21])
     fake, _ = samples(generator, min(MOST, max(len(source.test), 2)), rng)
     return distances(fake, source, small_pixels, rng)
 
