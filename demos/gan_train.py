@@ -113,7 +113,8 @@ def _players(options, source, recipe, path):
                                   options.spectral, rng=rng)
     return Training(generator, discriminator, source.train, source.train_labels, recipe,
                     seed=options.seed, checkpoint=path, every=options.every,
-                    shown=grid_of_noise(generator, SHOWN_ROWS, np.random.default_rng([options.seed, 11])),
+                    shown=grid_of_noise(generator, SHOWN_ROWS,
+                                        np.random.default_rng([options.seed, 11])),
                     identity={"spectral": options.spectral})
 
 

@@ -162,7 +162,8 @@ def _dream(subject, layers, options):
     """Synthetic pictures, a file for each unit, and all on one sheet."""
     figures, rows = [], []
     for layer in layers:
-        drawn = np.random.default_rng(options.seed).permutation(subject.count(layer))[:options.count]
+        rng = np.random.default_rng(options.seed)
+        drawn = rng.permutation(subject.count(layer))[:options.count]
         units = options.units or sorted(drawn.tolist())
         rows.append((layer, []))
         for unit in units:

@@ -5,8 +5,8 @@
 x (N, *S, C) is the input, w (*K, C/groups, O) the filters, u (N, *P, O) an array like the output.
 k runs over the taps of the filter and p over the positions of the output; k, p, the stride s, the
 dilation d and pad have one entry for each spatial axis.  Where an index of x is outside of
-0 … S − 1, x counts as 0: it is padded.  With groups, the channels are cut into that many blocks, each with its
-own filters: output o meets the channels  ⌊o · groups / O⌋ · C/groups + c  of x.
+0 … S − 1, x counts as 0: it is padded.  With groups, the channels are cut into that many blocks,
+each with its own filters: output o meets the channels  ⌊o · groups / O⌋ · C/groups + c  of x.
 
 Hold one tap k fixed, and let the position p run: what the tap sees in the padded input, called
 `wide` here, is a regular grid, with steps of the stride s, that begins at d·k.  That is a slice,

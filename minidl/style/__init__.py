@@ -7,7 +7,13 @@ at every size).  Around them stand `settings.py`, `canvas.py` (the pictures at o
 (runs that go on), `page.py` and `preview.py` (to look at).
 """
 from minidl.style.colors import luminance, match_colors, match_luminance, with_chroma
-from minidl.style.costs import content_cost, gram_matrix, style_cost, style_layer_cost, total_variation
+from minidl.style.costs import (
+    content_cost,
+    gram_matrix,
+    style_cost,
+    style_layer_cost,
+    total_variation,
+)
 from minidl.style.page import Page
 from minidl.style.preview import preview
 from minidl.style.settings import Settings, check_settings

@@ -72,7 +72,8 @@ def style_cost(a_style, a_generated, layer_weights=None):
     """
     if isinstance(a_style, dict) != isinstance(a_generated, dict):
         raise TypeError("style_cost: a_style and a_generated must both be arrays or both be "
-                        f"dictionaries, got {type(a_style).__name__} and {type(a_generated).__name__}")
+                        f"dictionaries, got {type(a_style).__name__} and "
+                        f"{type(a_generated).__name__}")
     if not isinstance(a_generated, dict):
         a_style, a_generated = {"": a_style}, {"": a_generated}
     if a_style.keys() != a_generated.keys():

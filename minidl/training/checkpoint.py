@@ -92,7 +92,8 @@ class Checkpoint:
         for name, part in self.parts.items():
             for entry, value in part.state_dict().items():
                 value = value if isinstance(value, Tensor) else constant(value)
-                if value.dtype.kind == "f" and not backend.of(value.data).isfinite(value.data).all():
+                xp = backend.of(value.data)
+                if value.dtype.kind == "f" and not xp.isfinite(value.data).all():
                     yield name, entry, value.numpy()
 
     def misfit(self, error):

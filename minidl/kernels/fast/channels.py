@@ -11,7 +11,13 @@ import math
 from minidl import backend
 from minidl.kernels.precision import accumulated
 from minidl.parallel.memory import empty
-from minidl.parallel.threads import parallel_map, strips, threads_for, with_one_blas_thread, workspace
+from minidl.parallel.threads import (
+    parallel_map,
+    strips,
+    threads_for,
+    with_one_blas_thread,
+    workspace,
+)
 
 BUDGET = 2 ** 21        # bytes of a strip
 WIDE = 512              # elements of a row that is long enough
