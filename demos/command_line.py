@@ -211,6 +211,16 @@ def above(bound, kind=int):
     return number
 
 
+def at_least(lowest, kind=int):
+    """An option's type: a finite number not below `lowest`."""
+    def number(text):
+        value = kind(text)
+        if not lowest <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be {lowest} or more, got {text}")
+        return value
+    return number
+
+
 def share(lowest=0, whole=False):
     """An option's type: a number between 0 and 1, not below `lowest`; 1 itself where `whole`."""
     def number(text):

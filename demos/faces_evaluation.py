@@ -23,9 +23,9 @@ def evaluate(model, options):
     """Verification on pairs by the 10-fold protocol, recognition from one picture each where names
     are known; plots."""
     check_matplotlib()
-    pairs = pairs_to_ask(model, options)
+    asked = pairs_to_ask(model, options)
     watch = Stopwatch()
-    distances, pairs, paths, encodings = model.distances(pairs)
+    distances, pairs, paths, encodings = model.distances(asked)     # pairs: those of two faces
     figures = {"pictures": len(paths),
                "encoding_seconds": watch.seconds} | report.verification(distances, pairs.same)
     _say_verification(figures)
@@ -33,9 +33,9 @@ def evaluate(model, options):
     figures["judged"] = _judge(distances, pairs.same, threshold, options)
     if model.aligned:
         figures["unaligned"] = _unaligned(model, pairs, options)
-    named = names_of(pairs)
+    named = names_of(asked)
     if named is not None:
-        name_of = dict(zip(pairs.a + pairs.b, named[0] + named[1]))
+        name_of = dict(zip(asked.a + asked.b, named[0] + named[1]))
         names = np.array([name_of[path] for path in paths])
         _recognition(encodings, names, figures, options)
         figures["open_set"] = _open_set(encodings, names, threshold, following, options)

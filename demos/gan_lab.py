@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from demos.command_line import Stopwatch, above, counting
+from demos.command_line import Stopwatch, above, at_least, counting
 from minidl.data import load_image
 from minidl.files import atomic_write
 from minidl.gan import GAMES, Laboratory, Recipe, mixtures, plots
@@ -36,7 +36,7 @@ def lab_options(parser):
     add("--game", choices=GAMES, default=usual.game)
     add(
         "--gamma",
-        type=above(-1e-300, float),
+        type=at_least(0, float),
         default=usual.gamma,
         metavar="γ",
         help="of R1; 0: none",

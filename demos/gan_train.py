@@ -35,7 +35,7 @@ def train_options(parser):
     add("--data", default="digits", metavar="NAME|FOLDER",
         help=f"{', '.join(SOURCES)}; or a folder of pictures, or of a folder for each class")
     add("--size", type=above(7), metavar="PIXELS",
-        help="of a side, 4 to 7 times a power of 2 (default: digits and clothes 28, others 32)")
+        help="of a side, 8 or more: 4 to 7 times a power of 2 (default: digits and clothes 28, others 32)")
     add("--model", type=Path, metavar="FILE",
         help="where the generator is written (default: generator.npz in --output)")
     add("--steps", default=usual.steps, **number)

@@ -216,8 +216,12 @@ def _options(arguments):
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.like is not None:
-        parser.set_defaults(**_like(parser, options.like))
+        known = _like(parser, options.like)
+        lists = {name: known.pop(name) for name in ("style", "mask", "style_mask") if name in known}
+        parser.set_defaults(**known)
         options = parser.parse_args(arguments)
+        for name, paths in lists.items():       # to a default argparse would append
+            setattr(options, name, getattr(options, name) or paths)
     options.style = [PAINTING] if options.style is None else options.style
     if options.learning_rate is not None and (options.optimizer in (None, "lbfgs")
                                               or not options.learning_rate > 0):

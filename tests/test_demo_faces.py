@@ -345,6 +345,16 @@ def test_a_damaged_picture_is_left_out_and_the_rest_goes_on(att, tmp_path, capsy
                      tmp_path / "pairs.csv", *common, out={str(path) for path in damaged})
     whole = [not {a, b} & {*damaged} for a, b in zip(pairs.a, pairs.b)]
     assert figures["pictures"] == 7 and figures["pairs"] == sum(whole) < len(whole)
+    # a picture that was only in a pair with a damaged one is looked at, and is nobody's pair
+    lost = whole.index(False)
+    lonely = ({pairs.a[lost], pairs.b[lost]} - {*damaged}).pop()
+    kept = [i for i, (a, b) in enumerate(zip(pairs.a, pairs.b))
+            if i == lost or whole[i] and lonely not in (a, b)]
+    write_pairs(tmp_path / "pairs.csv", pairs.take(kept), folder)
+    figures = partly("evaluate", "--data", folder, "--model", model, "--pairs",
+                     tmp_path / "pairs.csv", *common,
+                     out={str(path) for path in damaged if path in (pairs.a[lost], pairs.b[lost])})
+    assert figures["pairs"] == len(kept) - 1
 
 
 def test_two_enrol_into_one_gallery_at_once(known, tmp_path):

@@ -169,6 +169,9 @@ def test_states_that_do_not_fit(tmp_path):
         run(steps=3, resume=states[-1])
     with pytest.raises(ValueError, match="another content or margin"):
         run(steps=3, margin=0, resume=states[0])
+    for other in dict(content_weight=3.0), dict(seed=1), dict(optimizer="adam"):
+        with pytest.raises(ValueError, match="a run with other pictures, masks or settings"):
+            run(steps=3, resume=states[0], **other)
     path = tmp_path / "state.npz"
     save_state(path, states[1])
     whole = path.read_bytes()

@@ -1,9 +1,9 @@
 """The games: what the discriminator (the art critic) and the generator (the artist) make small.
 
 The generator turns noise into samples, x = G(z), of a density q.  The discriminator gives every x a
-score s(x), any real number, high for what it takes for real; D(x) = σ(s(x)) is the probability that
-it says.  The data have the density p.  A game is two costs, functions of the scores alone: r = s(x)
-of real x, and f = s(G(z)).
+score s(x), any real number, high for what it takes for real.  In the first two games
+D(x) = σ(s(x)) is the probability that it says.  The data have the density p.  A game is two costs,
+functions of the scores alone: r = s(x) of real x, and f = s(G(z)).
 
     game              discriminator's cost                  generator's cost
     minimax           E softplus(−r) + E softplus(f)        −E softplus(f)

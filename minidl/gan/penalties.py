@@ -53,7 +53,7 @@ def r1(score, real, gamma=1.0):
     """γ/2 E |∇ₓ s(x)|² at real samples: where the data are, the score shall be flat.
 
     At rest q = p, and s is constant there; a critic with slope would push the artist away from it.
-    ∂/∂w ½ |g|² is the slope along g itself: nothing is divided by |g|.
+    ∂/∂w ½ |g|² = ∂/∂w ⟨g, ∇ₓ s⟩ with the first g held fixed: nothing is divided by |g|.
     γ is StyleGAN's and R3GAN's; GAN_stability's reg_param is γ/2.  gamma ≥ 0.
     Source: Mescheder, Geiger and Nowozin 2018.
     """

@@ -1,8 +1,10 @@
-"""Spectral normalisation: a layer whose weights have gain 1, so that the critic cannot be steep.
+"""Spectral normalisation: layers whose weights are bounded, so that the critic cannot be steep.
 
 A matrix W maps a vector to one at most σ times as long, where σ is its largest singular value;
-with u and v, of length 1, the singular vectors, W v = σ u and σ = uᵀ W v.  Layers of W / σ, and
-activations of slope at most 1, make a function of slope at most 1.
+with u and v, of length 1, the singular vectors, W v = σ u and σ = uᵀ W v.  Dense layers of W / σ,
+and activations of slope at most 1, make a function of slope at most 1.  A filter is taken as the
+matrix (∏K · C, O) of one place; as each input is seen from ∏K places, a convolution with it makes
+vectors at most √∏K times as long: a bound, too, but not 1.
 """
 
 from minidl import backend, ops
@@ -16,7 +18,7 @@ def spectral_norm(w, u, v):
 
     ds = ⟨u vᵀ, dw⟩,   dy = dw / s − w ds / s² = (dw − y ds) / s
     dL = ⟨ȳ, dy⟩ = ⟨ȳ, dw⟩ / s − ⟨ȳ, y⟩ ⟨u vᵀ, dw⟩ / s
-    so   w̄ = (ȳ − ⟨ȳ, y⟩ u vᵀ) / s:   nothing is gained along u vᵀ, whose gain is divided away.
+    so   w̄ = (ȳ − ⟨ȳ, y⟩ u vᵀ) / s:   ⟨w̄, w⟩ = 0, nothing is gained by scaling w.
     At singular vectors ds is the exact differential of σ, though u and v depend on w: both have
     length 1, so ⟨u, du⟩ = ⟨v, dv⟩ = 0, and duᵀ W v = σ ⟨du, u⟩ = 0.
     Source: Miyato et al. 2018.

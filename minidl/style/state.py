@@ -1,10 +1,12 @@
 """A run that was cut short, to be gone on with.
 
-    {"size": the scale's, "done": evaluations at it, "history": the costs so far,
+    {"of": which run, "size": the scale's, "done": evaluations at it, "history": the costs so far,
      "start": {"picture", "frame", and what the optimiser remembers: "mean", "square", "step", …}}
 
 It is kept in one .npz file of arrays and a text of JSON, and read without unpickling.
 """
+from dataclasses import fields
+import hashlib
 import io
 import json
 
@@ -15,6 +17,21 @@ from minidl.style.pyramid import Scale
 
 ARRAYS = ("picture", "best", "mean", "square", "sum")       # (H, W, 3)
 NUMBERS = {"step": int, "count": int, "lowest": float}
+
+
+def run_of(pictures, settings):
+    """What a run is of, as text: a digest of its pictures, masks and settings, but for the number of
+    steps and sizes."""
+    digest = hashlib.sha256()
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name not in ("steps", "size", "scales"):
+            digest.update(value.tobytes() if isinstance(value, np.ndarray)
+                          else f"{field.name}={value!r};".encode())
+    for array in (pictures.content, *pictures.styles, *(pictures.masks or ()),
+                  *(pictures.style_masks or ())):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def rest(state, todo):
@@ -31,15 +48,14 @@ def rest(state, todo):
     first = [Scale(todo[here].size, left)] if left > 0 else []
     if not first and here == len(todo) - 1:
         raise ValueError(f"style transfer: the state to resume from has all {todo[here].steps} "
-                         "steps "
-                         "behind it; more steps would go on")
+                         "steps behind it; more steps would go on")
     return first + todo[here + 1:], state["start"], list(state["history"])
 
 
 def save_state(path, state):
     """Write a state; a file that was there is replaced in one step."""
     buffer = io.BytesIO()
-    text = json.dumps({name: state[name] for name in ("size", "done", "history")})
+    text = json.dumps({name: state[name] for name in ("of", "size", "done", "history")})
     np.savez(buffer, json=np.frombuffer(text.encode(), np.uint8), **state["start"])
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
@@ -56,15 +72,18 @@ def load_state(path):
     except OSError:
         raise
     except Exception as error:      # a damaged archive fails in many ways
-        raise ValueError(f"{path} is not a usable state of style transfer: {error}") from error
+        why = str(error) if type(error) is ValueError and "pickle" not in str(error) else (
+            "it is no state.npz, or damaged")
+        raise ValueError(f"{path} is not a usable state of style transfer: {why}") from error
 
 
 def _checked(state):
     history = state["history"]
-    if not (isinstance(state["size"], int) and isinstance(state["done"], int) and state["done"] >= 0
-            and isinstance(history, list) and all(isinstance(costs, dict) for costs in history)):
-        raise ValueError("its size, done and history are of another kind")
-    return {name: state[name] for name in ("size", "done", "history")}
+    if not (isinstance(state["of"], str) and isinstance(state["size"], int)
+            and isinstance(state["done"], int) and state["done"] >= 0 and isinstance(history, list)
+            and all(isinstance(costs, dict) for costs in history)):
+        raise ValueError("its of, size, done and history are of another kind")
+    return {name: state[name] for name in ("of", "size", "done", "history")}
 
 
 def _checked_start(start):

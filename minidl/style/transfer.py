@@ -22,7 +22,7 @@ from minidl.style.masks import Region
 from minidl.style.pyramid import plan
 from minidl.style.settings import CONTENT_LAYERS, STYLE_LAYERS, TRANSFER, Settings, check_known
 from minidl.style.shares import content_weight_for
-from minidl.style.state import rest
+from minidl.style.state import rest, run_of
 from minidl.tensor import Tensor
 
 
@@ -154,13 +154,16 @@ class _Painter:
     def __init__(self, pictures, settings, net, callback):
         self.pictures, self.settings, self.net, self.callback = pictures, settings, net, callback
         self.optimizer = settings.optimizer or optimizer_for(pictures.pixels)
-        self.history, self.canvas = [], None
+        self.history, self.canvas, self.run = [], None, run_of(pictures, settings)
 
     def paint(self, resume):
         todo, start = plan(self.settings.size, self.settings.steps, self.settings.scales), None
         if resume is not None:
             todo, start, self.history = rest(resume, todo)
             self.pictures.at(resume["size"]).check_fits(start)
+            if resume["of"] != self.run:
+                raise ValueError(f"{TRANSFER}: the state to resume from is of a run with other "
+                                 "pictures, masks or settings; give those that it began with")
         result, interrupted = None, False
         for scale in todo:
             try:
@@ -226,7 +229,7 @@ class _Painter:
         """
         again = self.optimizer != "lbfgs"
         history = self.history[:step.number - again]
-        return {"size": step.size, "done": sum(costs["size"] == step.size for costs in history),
+        return {"of": self.run, "size": step.size, "done": sum(costs["size"] == step.size for costs in history),
                 "history": history,
                 "start": step._canvas.taken(step.picture if again else self.best, self.memory)}
 

@@ -3,15 +3,16 @@
 Gradient ascent on pixels drowns in noise: one pixel is moved by one place of the picture, whatever
 its neighbours do.  So what is moved are the coefficients c of the picture's Fourier series, and
 
-    x = B₁ (s ⊙ c) B₂ᵀ,        s = 1 / max(|f|, 1/n)
+    x = B₁ (s ⊙ c) B₂ᵀ,        s = 1 / max(|f|, 1/n),   n the longest axis
 
 Along an axis of n pixels the columns of B are the waves cos 2πfp/n and sin 2πfp/n of each whole f,
-divided by their lengths: B Bᵀ = I, and the picture goes on periodically.  s makes all frequencies
-equally large in the picture for equal c, as they are in photographs, whose spectrum falls as 1/|f|.
+divided by their lengths: B Bᵀ = I, and the picture goes on periodically.  With s, equal c make a
+picture whose spectrum falls as 1/|f|, as that of photographs does.
 
 Colours of neighbouring pixels vary together, too, mostly between black and white.  With a root M of
-the colours' covariance over photographs, x ← M x has that of photographs where x has none.  And a
-sigmoid keeps every value between the least and the greatest that the network may be shown.
+the colours' covariance over photographs, M x has it, up to a factor, where the colours of x are
+uncorrelated and of one variance.  And a sigmoid keeps every value between the least and the
+greatest that the network may be shown.
 
 Source: Olah, Mordvintsev and Schubert 2017, "Feature Visualization", whose M this is.
 """
