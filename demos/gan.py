@@ -8,7 +8,7 @@ python -m demos.gan sample --model FILE --count 100
 from pathlib import Path
 import sys
 
-from demos.command_line import Parser, run, start, write_json
+from demos.command_line import Parser, run, start, warn, write_json
 from demos.gan_lab import lab, lab_options
 from demos.gan_train import sample, sample_options, train, train_options
 
@@ -22,12 +22,8 @@ def main(arguments=None):
     write_json(options.json, {**figures, "seed": options.seed})
     left_out = figures.get("left_out")
     if left_out:
-        print(
-            *(f"left out: {line}" for line in left_out),
-            f"left out, as said above: {len(left_out):,}; all else was used",
-            sep="\n",
-            file=sys.stderr,
-        )
+        warn(*(f"left out: {line}" for line in left_out),
+             f"left out, as said above: {len(left_out):,}; all else was used")
         return 1
 
 

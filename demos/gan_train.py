@@ -2,18 +2,17 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 import statistics
-import sys
 import time
 
 import numpy as np
 
-from demos.command_line import Stopwatch, above, counting
+from demos.command_line import Stopwatch, above, answer, at_least, counting, say, warn
 from demos.gan_data import SOURCES, read_source
 from minidl.data import save_image
 from minidl.files import atomic_write
 from minidl.gan import GAMES, diffaugment, plots, report
 from minidl.gan.networks import UPSAMPLING, Discriminator, Generator
-from minidl.gan.pictures import captioned, grid_of_noise, samples
+from minidl.gan.pictures import captioned_sheet, grid_of_noise, samples
 from minidl.gan.saving import load_generator, save_generator
 from minidl.gan.training import PictureRecipe, Training
 from minidl.plots import check_matplotlib
@@ -35,13 +34,14 @@ def train_options(parser):
     add("--data", default="digits", metavar="NAME|FOLDER",
         help=f"{', '.join(SOURCES)}; or a folder of pictures, or of a folder for each class")
     add("--size", type=above(7), metavar="PIXELS",
-        help="of a side, 8 or more: 4 to 7 times a power of 2 (default: digits and clothes 28, others 32)")
+        help="of a side, 8 or more: 4 to 7 times a power of 2 (default: digits and clothes 28, "
+             "others 32)")
     add("--model", type=Path, metavar="FILE",
         help="where the generator is written (default: generator.npz in --output)")
     add("--steps", default=usual.steps, **number)
     add("--minutes", type=real, metavar="M", help="as many steps as fit into this time, instead")
     add("--game", choices=GAMES, default=usual.game)
-    add("--gamma", type=above(-1e-300, float), metavar="γ",
+    add("--gamma", type=at_least(0, float), metavar="γ",
         help=f"of R1; 0: none (default: {usual.gamma}; emoji and faces: {other['gamma']})")
     add("--learning-rate", type=real, default=usual.learning_rate, metavar="η")
     add("--batch", default=usual.batch, **number)
@@ -141,15 +141,14 @@ def _run(training, options, model, path):
             bar.set_postfix_str(f"critic {now['critic']:.2f} ({now['right']:.0%} right), generator "
                                 f"{now['generator']:.2f}")
             if loop.warning:
-                print(f"\nwarning: {loop.warning}", file=sys.stderr)
+                warn(f"\nwarning: {loop.warning}")
 
         try:
             training.run(follow)
         except Diverged as error:
             raise ValueError(f"{error}; lower --learning-rate, or raise --gamma") from None
     if training.loop.stopped == "interrupted":
-        print(f"the same command goes on from {path}; {model} is written at the end",
-              file=sys.stderr)
+        warn(f"the same command goes on from {path}; {model} is written at the end")
         raise KeyboardInterrupt
 
 
@@ -162,22 +161,22 @@ def _measure(generator, source, options):
 
 
 def _say(options, figures, times, model):
-    if options.quiet:
-        return
-    print(f"{times['seconds'] / 60:.1f} minutes, "
-          f"{times['processor_seconds']:.0f} processor seconds")
+    say(options, f"{times['seconds'] / 60:.1f} minutes, "
+        f"{times['processor_seconds']:.0f} processor seconds")
     if "gan_test" in figures:
-        print(f"a classifier that reads {figures['judge_accuracy']:.1%} of real test pictures "
-              f"reads {figures['gan_test']:.1%} of the generated ones (GAN-test); one that learned "
-              f"from generated ones reads {figures['gan_train']:.1%} of the real ones (GAN-train)")
+        answer(f"a classifier that reads {figures['judge_accuracy']:.1%} of real test pictures "
+               f"reads {figures['gan_test']:.1%} of the generated ones (GAN-test); one that "
+               f"learned from generated ones reads {figures['gan_train']:.1%} of the real ones "
+               "(GAN-train)")
     if "frechet" in figures:
-        print(f"Fréchet distance {figures['frechet']:.2f} (real pictures among each other: "
-              f"{figures['frechet_floor']:.2f}), precision {figures['precision']:.2f}, recall "
-              f"{figures['recall']:.2f}; to the nearest training picture it is "
-              f"{figures['memorisation_ratio']:.2f} times as far as from a held-out picture")
-    print(model, f"look at {options.output}/grid.png; album.png, walks.png, neighbours.png, "
-          "curves.png and training.gif are beside it; try:",
-          f"  python -m demos.gan sample --model {model} --count 100", sep="\n")
+        answer(f"Fréchet distance {figures['frechet']:.2f} (real pictures among each other: "
+               f"{figures['frechet_floor']:.2f}), precision {figures['precision']:.2f}, recall "
+               f"{figures['recall']:.2f}; to the nearest training picture it is "
+               f"{figures['memorisation_ratio']:.2f} times as far as from a held-out picture")
+    say(options, model,
+        f"look at {options.output}/grid.png; album.png, walks.png, neighbours.png, curves.png and "
+        "training.gif are beside it; try:",
+        f"  python -m demos.gan sample --model {model} --count 100")
 
 
 # ---- sample -------------------------------------------------------------------------------------
@@ -209,8 +208,7 @@ def sample(options):
     columns = generator.classes or 10
     shown = pictures[:10 * columns]
     save_image(options.output / "samples.png",
-               captioned(f"{len(shown)} of {len(pictures):,} samples", shown, columns))
-    if not options.quiet:
-        print(path, options.output / "samples.png", sep="\n")
+               captioned_sheet(f"{len(shown)} of {len(pictures):,} samples", shown, columns))
+    say(options, path, options.output / "samples.png")
     return {"model": str(options.model), "count": len(pictures), "samples": str(path),
             "names": generator.names}

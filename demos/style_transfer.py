@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from demos.command_line import Parser, Stopwatch, progress, run, start, write_json
+from demos.command_line import Parser, Stopwatch, progress, run, say, start, write_json
 import minidl as md
 from minidl import style
 from minidl.data import load_image, read_metadata, resize, save_image
@@ -90,15 +90,14 @@ def main(arguments=None):
                               "width": result.image.shape[1], "stretched": result.stretched,
                               "settings": used,
                               "history": result.history})
-    if not options.quiet:
-        print(said)
-        if result.stretched:
-            print(f"{result.stretched:.1%} of the painting's pixels, recoloured, were clipped to "
-                  "0..255")
-        for name in (_name(options), "strip.png", "costs.png", "progress.html"):
-            print(options.output / name)
-        if result.interrupted:
-            print(f"go on with --resume {options.output / 'state.npz'}")
+    say(options, said)
+    if result.stretched:
+        say(options, f"{result.stretched:.1%} of the painting's pixels, recoloured, were clipped "
+            "to 0..255")
+    say(options, *(options.output / name
+                   for name in (_name(options), "strip.png", "costs.png", "progress.html")))
+    if result.interrupted:
+        say(options, f"go on with --resume {options.output / 'state.npz'}")
 
 
 def _name(options):
@@ -124,8 +123,7 @@ def _preview(options, settings, content, paintings, pictures, net):
     bar.close()
     save_image(options.output / "preview.png", grid)
     write_json(options.json, {"height": grid.shape[0], "width": grid.shape[1]})
-    if not options.quiet:
-        print(options.output / "preview.png")
+    say(options, options.output / "preview.png")
 
 
 def _settings_of(options):

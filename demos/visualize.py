@@ -26,7 +26,18 @@ import sys
 
 import numpy as np
 
-from demos.command_line import Parser, Stopwatch, above, counting, run, start, write_json
+from demos.command_line import (
+    Parser,
+    Stopwatch,
+    above,
+    answer,
+    counting,
+    run,
+    say,
+    start,
+    warn,
+    write_json,
+)
 from demos.visualize_model import Subject
 from minidl import visualize
 from minidl.data import load_image, save_image
@@ -59,9 +70,8 @@ def main(arguments=None):
     if skipped:
         # of our own photographs some are small, and that is known
         named = skipped if options.data else skipped[:1]
-        print(*(f"left out: {line}" for line in named), f"left out: {len(skipped):,} of "
-              f"{len(subject.names):,} pictures (for a layer, or for all); the rest was used",
-              sep="\n", file=sys.stderr)
+        warn(*(f"left out: {line}" for line in named), f"left out: {len(skipped):,} of "
+             f"{len(subject.names):,} pictures (for a layer, or for all); the rest was used")
         return 1 if options.data else None
 
 
@@ -148,11 +158,10 @@ def _sheet(subject, layers, options, name="units.png", chosen=True):
         _title(subject, found, f"{how}: nine patches | deconvnet | synthetic"), headings))
     ratios = [one["ratio"] for one in figures if one["ratio"] is not None]
     beaten = float(np.mean([ratio >= 1 for ratio in ratios])) if ratios else None
-    if not options.quiet and ratios:
-        print(f"synthetic pictures against the best real patch: {beaten:.0%} of {len(ratios)} "
-              "units at least as active, "
-              f"median {np.median(ratios):.2f} times, "
-              f"{np.mean([one['synthesis_seconds'] for one in figures]):.1f} s each")
+    if ratios:
+        answer(f"synthetic pictures against the best real patch: {beaten:.0%} of {len(ratios)} "
+               f"units at least as active, median {np.median(ratios):.2f} times, "
+               f"{np.mean([one['synthesis_seconds'] for one in figures]):.1f} s each")
     return {"units": figures, "pictures": found[layers[0]].pictures, "skipped": _skipped(found),
             "share_at_least_real": beaten,
             "median_ratio": float(np.median(ratios)) if ratios else None}
@@ -171,9 +180,8 @@ def _dream(subject, layers, options):
             rows[-1][1].append((f"unit {unit}: {strength:.4g}", picture))
             figures.append({"layer": layer, "unit": unit, "synthetic": strength,
                             "synthesis_seconds": seconds})
-            if not options.quiet:
-                print(f"{options.output}/{layer}_{unit:04}.png: activation {strength:.4g}, "
-                      f"{seconds:.1f} s")
+            say(options, f"{options.output}/{layer}_{unit:04}.png: activation {strength:.4g}, "
+                f"{seconds:.1f} s")
     _save(options, "dream.png", visualize.draw_rows(
         f"{Path(subject.name).name}: what units look for, and how active they are", rows))
     return {"units": figures}
@@ -213,12 +221,10 @@ def _honesty(subject, layer, after, options):
         f"{layer}: three ways back, each beside the same with all layers behind {after} drawn "
         "anew, and their rank "
         "correlation", rows))
-    if not options.quiet:
-        for rule in "deconvnet", "guided", "gradient":
-            ranks = [one["rank_correlation"] for one in figures if one["rule"] == rule]
-            print(f"all layers behind {after} drawn anew: rank correlation of the projections by "
-                  f"{rule}: "
-                  + ", ".join(f"{rank:.2f}" for rank in ranks))
+    for rule in "deconvnet", "guided", "gradient":
+        ranks = [one["rank_correlation"] for one in figures if one["rule"] == rule]
+        answer(f"all layers behind {after} drawn anew: rank correlation of the projections by "
+               f"{rule}: " + ", ".join(f"{rank:.2f}" for rank in ranks))
     return figures
 
 
@@ -288,8 +294,7 @@ def _title(subject, found, words):
 
 def _save(options, name, sheet):
     save_image(options.output / name, sheet)
-    if not options.quiet:
-        print(options.output / name)
+    say(options, options.output / name)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ def test_the_sheet_and_the_cache(folder, monkeypatch, capsys):
     monkeypatch.setattr(visualize_model, "top_patches", None)           # all is in the cache
     again = run(folder, "--count", 2, "--steps", 3, "--quiet")
     assert again | {"seconds": 0, "units": 0} == figures | {"seconds": 0, "units": 0}
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr().out.splitlines()             # the answer, and no names of files
+    assert len(said) == 4 and all(" rank correlation " in line or " real patch: " in line
+                                  for line in said)
 
 
 def test_interrupted_and_gone_on_with(folder, monkeypatch, capsys):

@@ -229,4 +229,4 @@ def test_a_row_of_the_class_grid_is_one_noise():
     assert (z[0] == z[2]).all() and (z[3] == z[5]).all() and (z[0] != z[3]).any()
     assert pictures.class_grid(nets(0)[0].eval(), 2, 0).shape == (20, 8, 8, 1)
     assert pictures.walks(g, 2, 4, 0).shape == (8, 8, 8, 1)
-    assert pictures.captioned("some words", made, 3).ndim == 3
+    assert pictures.captioned_sheet("some words", made, 3).ndim == 3

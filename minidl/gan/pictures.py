@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl import backend
-from minidl.data import contact_sheet
+from minidl.data import captioned, contact_sheet
 from minidl.gan.training import draw
 
 
@@ -61,23 +61,12 @@ def walks(generator, rows, steps, rng):
     return draw(generator, z, labels)
 
 
-def captioned(text, pictures, columns, least=300):
+def captioned_sheet(text, pictures, columns, least=300):
     """A contact sheet below text: uint8 (H', W', 3).  Small pictures are enlarged, whole times."""
-    from PIL import Image, ImageDraw
     sheet = contact_sheet(pictures, columns)
     times = max(1, round(2 * 28 / pictures.shape[1]), -(-least // sheet.shape[1]))
     sheet = np.repeat(np.repeat(np.broadcast_to(sheet, sheet.shape[:2] + (3,)), times, 0), times, 1)
-    lines = _wrapped(text, sheet.shape[1] - 12)
-    line = Image.new("RGB", (sheet.shape[1], 20 * len(lines) + 8), "white")
-    for i, each in enumerate(lines):
-        ImageDraw.Draw(line).text((6, 4 + 20 * i), each, fill=(40, 40, 40), font_size=15)
-    return np.concatenate([np.asarray(line), sheet])
-
-
-def _wrapped(text, width, letter=7.6):
-    """Lines of about that many pixels."""
-    import textwrap
-    return textwrap.wrap(text, max(10, int(width / letter)))
+    return captioned(sheet, text)
 
 
 def stacked(*sheets, gap=14):
@@ -95,10 +84,10 @@ def album_sheet(album, columns, rows=8):
     steps = list(album.pages)
     chosen = [steps[i] for i in sorted({*np.linspace(0, len(steps) - 1, rows).round().astype(int)})]
     said = ", ".join(f"{step:,}" for step in chosen)
-    return captioned(f"the same noise after {said} steps (from the top)",
-                     np.concatenate([album.pages[step][:columns] for step in chosen]), columns)
+    pages = np.concatenate([album.pages[step][:columns] for step in chosen])
+    return captioned_sheet(f"the same noise after {said} steps (from the top)", pages, columns)
 
 
 def album_frames(album, columns):
     """A picture of each page."""
-    return [captioned(f"step {step:,}", page, columns) for step, page in album.pages.items()]
+    return [captioned_sheet(f"step {step:,}", page, columns) for step, page in album.pages.items()]

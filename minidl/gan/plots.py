@@ -265,7 +265,7 @@ def training_sheets(folder, training, source, title):
     few, _ = pictures.samples(generator, 20, rng)
     above_below = np.concatenate([each[i:i + 10] for i in (0, 10)
                                   for each in (few, nearest(few, source.train))])
-    captioned = pictures.captioned
+    captioned = pictures.captioned_sheet
     sheets = {
         "grid.png": pictures.stacked(captioned(said, made, columns),
                                      captioned("real pictures", real, columns)),

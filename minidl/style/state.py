@@ -20,8 +20,8 @@ NUMBERS = {"step": int, "count": int, "lowest": float}
 
 
 def run_of(pictures, settings):
-    """What a run is of, as text: a digest of its pictures, masks and settings, but for the number of
-    steps and sizes."""
+    """Which run it is, as text: a digest of its pictures, masks and settings, but for the number
+    of steps and sizes."""
     digest = hashlib.sha256()
     for field in fields(settings):
         value = getattr(settings, field.name)

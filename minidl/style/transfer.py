@@ -229,8 +229,8 @@ class _Painter:
         """
         again = self.optimizer != "lbfgs"
         history = self.history[:step.number - again]
-        return {"of": self.run, "size": step.size, "done": sum(costs["size"] == step.size for costs in history),
-                "history": history,
+        return {"of": self.run, "size": step.size,
+                "done": sum(costs["size"] == step.size for costs in history), "history": history,
                 "start": step._canvas.taken(step.picture if again else self.best, self.memory)}
 
 

@@ -38,8 +38,8 @@ class Loop:
     monitor(loop): after every step; a line of warning (of a collapse, say), or None.
     callback(loop): after every step.  To end the run it may raise StopIteration or
         KeyboardInterrupt, or say why: `loop.stopped = "why"`.  Then the checkpoint is written
-        first, and the next `run` goes on.  Ctrl-C ends it, too; in the middle of a step it leaves the last checkpoint,
-        which is up to `every` steps old.
+        first, and the next `run` goes on.  Ctrl-C ends it, too; in the middle of a step it leaves
+        the last checkpoint, which is up to `every` steps old.
     checkpoint: a path.  Where that file exists, `run` goes on from there, to the same bits (on the
         same device, and number of threads).
     identity: the run's settings; a checkpoint with other ones is refused.

@@ -139,6 +139,10 @@ def by_argmax(planes, best, found):
     found[...] = planes.argmax(0) + 1
 
 
+def by_elements(source, target):
+    target[...] = source
+
+
 def as_they_are(length, *_):
     return length
 
@@ -224,6 +228,9 @@ PIECES = [
           time.perf_counter),
     Piece("switches by counting", "pooling._find", "max-pooling with a gradient",
           {"pooling._find": by_argmax}, [switches((96, 64, 64, 32)), SIAMESE]),
+    Piece("all channels of a place as one item", "views.move", "pooling; few channels",
+          {"pooling.move": by_elements}, [switches((128, 28, 28, 16)), switches((128, 28, 28, 8)),
+                                          SMALL]),
     Piece("views without as_strided", "views.strided", "contiguous arrays",
           {f"{file}.strided": np.lib.stride_tricks.as_strided for file in ("views", "winograd")},
           [contraction("conv", (1, 8, 8, 4), 3, 4)]),
