@@ -230,7 +230,7 @@ PIECES = [
           {"pooling._find": by_argmax}, [switches((96, 64, 64, 32)), SIAMESE]),
     Piece("all channels of a place as one item", "views.move", "pooling; few channels",
           {"pooling.move": by_elements}, [switches((128, 28, 28, 16)), switches((128, 28, 28, 8)),
-                                          SMALL]),
+                                          CONVNET]),
     Piece("views without as_strided", "views.strided", "contiguous arrays",
           {f"{file}.strided": np.lib.stride_tricks.as_strided for file in ("views", "winograd")},
           [contraction("conv", (1, 8, 8, 4), 3, 4)]),

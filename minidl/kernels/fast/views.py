@@ -84,7 +84,7 @@ def copy(source, target):
 def move(source, target):
     """target[...] = source for arrays (…, C): on the CPU all channels of a place as one item.
 
-    With 16 channels it takes two thirds of the time, with 8 half, with 128 the same.
+    The copy alone takes two thirds of the time with 16 channels, half with 8, the same with 128.
     """
     if (backend.of(target) is backend.CPU.module and target.size and source.dtype == target.dtype
             and source.strides[-1] == target.strides[-1] == target.itemsize):
