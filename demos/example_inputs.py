@@ -20,8 +20,9 @@ def example_call(name):
     """(functions of a numpy Generator that draw the inputs, the operation as a function of these
     inputs alone)."""
     operation = getattr(ops, name)
-    draws, call, settings = EXAMPLES.get(name) or example(*[normal(3, 4)]
-                                                          * required_parameters(operation))
+    draws, call, settings = EXAMPLES.get(name) or example(
+        *[normal(3, 4)] * required_parameters(operation)
+    )
     call = call or functools.wraps(operation)(lambda *tensors: operation(*tensors, **settings))
     call.__name__ = name
     return draws, call
@@ -122,8 +123,8 @@ EXAMPLES = {  # of the operations that do not simply take any reals of shape (3,
     "max_pool_with_switches": example(spread(1, 4, 4, 2),
                                       call=lambda x: ops.max_pool_with_switches(x, 2)[0]),
     "unpool": example(normal(1, 2, 2, 2), integers(100, 1, 4, 4, 2),
-                      call=lambda u, scores: ops.unpool(u,
-                                                        ops.max_pool_with_switches(scores, 2)[1])),
+                      call=lambda u, scores: ops.unpool(
+                          u, ops.max_pool_with_switches(scores, 2)[1])),
     "global_average_pool": example(normal(2, 3, 3, 2)),
     "global_max_pool": example(spread(2, 3, 3, 2)),
     "upsample": example(normal(1, 2, 3, 2), factor=2, mode="bilinear"),

@@ -239,8 +239,9 @@ def _show_augmentation(augmentation, pictures, options):
     """A contact sheet: some pictures, and below each what training makes of it."""
     rng = np.random.default_rng(options.seed)
     chosen = pictures[rng.choice(len(pictures), min(8, len(pictures)), replace=False)]
-    seen = [chosen] if augmentation is None else [chosen] + [augmentation(chosen, rng)
-                                                             for _ in range(5)]
+    seen = [chosen]
+    if augmentation is not None:
+        seen += [augmentation(chosen, rng) for _ in range(5)]
     sheet = contact_sheet(np.concatenate(seen), len(chosen))
     factor = max(1, round(SHEET / sheet.shape[1]))
     sheet = np.broadcast_to(sheet, (*sheet.shape[:2], 3)).repeat(factor, 0).repeat(factor, 1)

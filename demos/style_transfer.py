@@ -224,20 +224,18 @@ def _options(arguments):
     if options.learning_rate is not None and (options.optimizer in (None, "lbfgs")
                                               or not options.learning_rate > 0):
         parser.error("--learning-rate must be positive, and is for adam and gradient_descent, got "
-                     f"{options.learning_rate} "
-                     f"with {options.optimizer or 'lbfgs'}")
+                     f"{options.learning_rate} with {options.optimizer or 'lbfgs'}")
     for name in ("save_every", "state_every"):
         if getattr(options, name) < 0:
             parser.error(f"--{name.replace('_', '-')} must not be negative, got "
                          f"{getattr(options, name)}")
     for kind in ("content", "style"):
-        layers, weights = getattr(options, f"{kind}_layers"), getattr(options,
-                                                                      f"{kind}_layer_weights")
+        layers = getattr(options, f"{kind}_layers")
+        weights = getattr(options, f"{kind}_layer_weights")
         if isinstance(weights, list):
             if len(weights) != len(layers):
                 parser.error(f"--{kind}-layer-weights needs one number for each of the "
-                             f"{len(layers)} {kind} layers, got "
-                             f"{len(weights)}")
+                             f"{len(layers)} {kind} layers, got {len(weights)}")
             setattr(options, f"{kind}_layer_weights", dict(zip(layers, weights)))
     return options
 

@@ -219,8 +219,7 @@ def _honesty(subject, layer, after, options):
         rows.append((f"unit {unit}", shown))
     _save(options, "drawn_anew.png", visualize.draw_rows(
         f"{layer}: three ways back, each beside the same with all layers behind {after} drawn "
-        "anew, and their rank "
-        "correlation", rows))
+        "anew, and their rank correlation", rows))
     for rule in "deconvnet", "guided", "gradient":
         ranks = [one["rank_correlation"] for one in figures if one["rule"] == rule]
         answer(f"all layers behind {after} drawn anew: rank correlation of the projections by "

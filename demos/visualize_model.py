@@ -90,8 +90,7 @@ class Subject:
             raise ValueError(f"--layer {layer} is none of {', '.join(self.net.names)}")
         if windowed and layer not in self.fields:
             raise ValueError(f"--layer {layer}: its units see more than a window of the picture; "
-                             "those of "
-                             f"{', '.join(self.fields)} do not")
+                             f"those of {', '.join(self.fields)} do not")
         unknown = [unit for unit in units if not 0 <= unit < self.count(layer)]
         if unknown:
             raise ValueError(f"--units {unknown[0]}: layer {layer} has the units 0 to "

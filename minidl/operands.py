@@ -50,8 +50,8 @@ def operand(operation, x, argument="x"):
     try:
         return Tensor(x, device=backend.device_of(x).name if backend.is_array(x) else None)
     except (TypeError, ValueError):
-        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
-                        f"got {_kind(x)}") from None
+        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, got "
+                        f"{_kind(x)}") from None
 
 
 def _kind(x):

@@ -26,7 +26,10 @@ def tie_goes_to_the_first(f, seed, mode):
     rng = np.random.default_rng(seed)
     x = md.tensor(rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0]), requires_grad=True)
     gradient, = md.grad(f(x), x)
-    assert gradient.numpy().argmax() == x.numpy().argmax(), "the cotangent went to another maximum than the first"
+    assert gradient.numpy().argmax() == x.numpy().argmax(), (
+        "the cotangent went to another maximum than the first"
+    )
+
 
 @wrong(ops.max, check=along_a_smooth_direction, says="('t')")
 def every_tie_gets_all(x):
@@ -107,9 +110,11 @@ def right_only_for_a_batch_of_one(x, labels):
 def last_incomplete_block_forgotten(x):
     """Works in blocks of 8 rows: right for 8, 16, 24, …"""
     whole = len(x) // 8 * 8
-    return record(np.exp(x.data),
-                  (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole],
-                                                        ((0, len(x) - whole), (0, 0))))))
+    return record(
+        np.exp(x.data),
+        (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0))))),
+    )
+
 
 def twice(f, seed, mode):
     for x in np.random.default_rng(seed).normal(size=(2, 3, 4)):

@@ -191,9 +191,9 @@ for _name in "neg pos abs invert".split():
 _attributes = "shape dtype ndim size strides nbytes itemsize"
 _views = "T mT real imag"
 _methods = """
-    all any argmax argmin argpartition argsort choose clip compress copy cumprod cumsum diagonal dot fill
-    flatten item max mean min nonzero partition prod ptp put ravel repeat reshape round searchsorted sort squeeze
-    std sum swapaxes take tobytes tolist trace transpose var view"""
+    all any argmax argmin argpartition argsort choose clip compress copy cumprod cumsum diagonal
+    dot fill flatten item max mean min nonzero partition prod ptp put ravel repeat reshape round
+    searchsorted sort squeeze std sum swapaxes take tobytes tolist trace transpose var view"""
 _lacking_options = {"where", "initial", "subok", "like", "correction", "signature", "extobj"}
 
 
@@ -237,35 +237,40 @@ StrictArray.astype = _astype
 # --- the array library
 
 _creating = """
-    arange array asanyarray asarray ascontiguousarray asfortranarray empty eye full identity indices linspace
-    logspace ones tri zeros"""
+    arange array asanyarray asarray ascontiguousarray asfortranarray empty eye full identity
+    indices linspace logspace ones tri zeros"""
 _functions = """
-    abs absolute acos acosh add all allclose alltrue amax amin angle any append apply_along_axis apply_over_axes
-    arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argpartition argsort argwhere around
-    array_equal array_equiv array_split asin asinh astype atan atan2 atanh atleast_1d atleast_2d atleast_3d average
-    bartlett bincount bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or
-    bitwise_right_shift bitwise_xor blackman broadcast_arrays broadcast_to cbrt ceil choose clip column_stack
-    compress concat concatenate conj conjugate convolve copy copysign copyto corrcoef correlate cos cosh
-    count_nonzero cov cross cumprod cumsum deg2rad degrees delete diag diag_indices diag_indices_from diagflat
-    diagonal diff digitize divide divmod dot dsplit dstack ediff1d einsum empty_like equal exp exp2 expand_dims
-    expm1 extract fabs fill_diagonal fix flatnonzero flip fliplr flipud float_power floor floor_divide fmax fmin
-    fmod frexp full_like gcd gradient greater greater_equal hamming hanning heaviside histogram histogram2d
-    histogramdd hsplit hstack hypot i0 imag inner interp intersect1d invert isclose iscomplex iscomplexobj isfinite
-    isfortran isin isinf isnan isneginf isposinf isreal isrealobj kaiser kron lcm ldexp left_shift less less_equal
-    lexsort log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor matmul max
-    may_share_memory maximum mean median meshgrid min minimum mod modf moveaxis multiply nan_to_num nanargmax
-    nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar negative nextafter
-    nonzero not_equal ones_like outer packbits pad partition percentile permute_dims piecewise place poly polyadd
-    polyfit polymul polysub polyval positive pow power prod ptp put put_along_axis putmask quantile rad2deg radians
-    ravel ravel_multi_index real real_if_close reciprocal remainder repeat require reshape resize right_shift rint
-    roll rollaxis roots rot90 round searchsorted select setdiff1d setxor1d shape shares_memory sign signbit sin sinc
-    sinh size sort sort_complex split sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan
-    tanh tensordot tile trace transpose trapezoid tril tril_indices tril_indices_from trim_zeros triu triu_indices
-    triu_indices_from true_divide trunc union1d unique unpackbits unravel_index unwrap vander var vdot vsplit vstack
-    where zeros_like"""
+    abs absolute acos acosh add all allclose alltrue amax amin angle any append apply_along_axis
+    apply_over_axes arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin
+    argpartition argsort argwhere around array_equal array_equiv array_split asin asinh astype
+    atan atan2 atanh atleast_1d atleast_2d atleast_3d average bartlett bincount bitwise_and
+    bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+    bitwise_xor blackman broadcast_arrays broadcast_to cbrt ceil choose clip column_stack
+    compress concat concatenate conj conjugate convolve copy copysign copyto corrcoef correlate
+    cos cosh count_nonzero cov cross cumprod cumsum deg2rad degrees delete diag diag_indices
+    diag_indices_from diagflat diagonal diff digitize divide divmod dot dsplit dstack ediff1d
+    einsum empty_like equal exp exp2 expand_dims expm1 extract fabs fill_diagonal fix
+    flatnonzero flip fliplr flipud float_power floor floor_divide fmax fmin fmod frexp full_like
+    gcd gradient greater greater_equal hamming hanning heaviside histogram histogram2d
+    histogramdd hsplit hstack hypot i0 imag inner interp intersect1d invert isclose iscomplex
+    iscomplexobj isfinite isfortran isin isinf isnan isneginf isposinf isreal isrealobj kaiser
+    kron lcm ldexp left_shift less less_equal lexsort log log10 log1p log2 logaddexp logaddexp2
+    logical_and logical_not logical_or logical_xor matmul max may_share_memory maximum mean
+    median meshgrid min minimum mod modf moveaxis multiply nan_to_num nanargmax nanargmin
+    nancumprod nancumsum nanmax nanmean nanmedian nanmin nanprod nanstd nansum nanvar negative
+    nextafter nonzero not_equal ones_like outer packbits pad partition percentile permute_dims
+    piecewise place poly polyadd polyfit polymul polysub polyval positive pow power prod ptp put
+    put_along_axis putmask quantile rad2deg radians ravel ravel_multi_index real real_if_close
+    reciprocal remainder repeat require reshape resize right_shift rint roll rollaxis roots
+    rot90 round searchsorted select setdiff1d setxor1d shape shares_memory sign signbit sin sinc
+    sinh size sort sort_complex split sqrt square squeeze stack std subtract sum swapaxes take
+    take_along_axis tan tanh tensordot tile trace transpose trapezoid tril tril_indices
+    tril_indices_from trim_zeros triu triu_indices triu_indices_from true_divide trunc union1d
+    unique unpackbits unravel_index unwrap vander var vdot vsplit vstack where zeros_like"""
 _borrowed = """
-    bool_ broadcast_shapes can_cast dtype e euler_gamma finfo float16 float32 float64 iinfo inf int16 int32 int64
-    int8 intp isscalar issubdtype nan ndindex newaxis pi promote_types result_type s_ uint16 uint32 uint64 uint8"""
+    bool_ broadcast_shapes can_cast dtype e euler_gamma finfo float16 float32 float64 iinfo inf
+    int16 int32 int64 int8 intp isscalar issubdtype nan ndindex newaxis pi promote_types
+    result_type s_ uint16 uint32 uint64 uint8"""
 _from_host = {"array", "asarray", "asanyarray"}
 
 
@@ -303,8 +308,9 @@ def _as_strided(x, shape=None, strides=None):
 
 
 def _sliding_window_view(x, window_shape, axis=None):
-    return _wrap(np.lib.stride_tricks.sliding_window_view(x._host, window_shape, axis,
-                                                          writeable=True), x)
+    return _wrap(
+        np.lib.stride_tricks.sliding_window_view(x._host, window_shape, axis, writeable=True), x
+    )
 
 
 def _known(names):

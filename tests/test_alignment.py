@@ -37,9 +37,11 @@ def landmarks(transform, side=100):
 def test_the_published_vector():
     points = landmarks(1.5 * np.array([[.8, -.6, 0], [.6, .8, 0]]) + [[0, 0, 30], [0, 0, 40]])
     points[33] += 3, -2
-    np.testing.assert_allclose(chip_transform(points), [[1.19914179, -0.89871267, 22.55900886],
-                                                        [0.89871267, 1.19914179, -12.40171554]],
-                               atol=1e-8)
+    np.testing.assert_allclose(
+        chip_transform(points),
+        [[1.19914179, -0.89871267, 22.55900886], [0.89871267, 1.19914179, -12.40171554]],
+        atol=1e-8,
+    )
 
 
 def test_the_used_points():
@@ -176,8 +178,9 @@ def test_how_unlike_a_face_points_lie(angle, scale):
 def test_black_outside():
     points = landmarks(matrix(1, 0, (-40, 10)), 80)
     found = chip(np.full((100, 100, 3), 200, "uint8"), points, 100)
-    assert found[0].max() == 0 and found[:, 0].max() == 0 and found[60,
-                                                                    90].min() == pytest.approx(200)
+    assert (
+        found[0].max() == 0 and found[:, 0].max() == 0 and found[60, 90].min() == pytest.approx(200)
+    )
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 40, 1), (40, 40, 3), (1, 1, 3), (1, 300)])

@@ -31,8 +31,9 @@ def cupy(monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
     cupy, made["cupyx"].scipy = made["cupy"], made["cupyx.scipy"]
     made["cupyx.scipy"].special = made["cupyx.scipy.special"]
-    cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: 1,
-                                                        CUDARuntimeError=CudaError))
+    cupy.cuda = SimpleNamespace(
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=CudaError)
+    )
     cupy.ndarray, cupy.asarray, cupy.asnumpy = GpuArray, "asarray", "asnumpy"
     cupy.ElementwiseKernel, cupy.fuse = lambda *code: None, "fuse"
     made["cupyx.scipy.special"].erf = "erf"
@@ -105,8 +106,8 @@ def test_adding_at_positions_in_every_dtype(device, dtype):
 def test_adding_at_repeated_positions_is_the_same_each_time(device):
     """A GPU's threads come in any order; a float's sum depends on it."""
     rng = np.random.default_rng(0)
-    values, positions = md.tensor(rng.standard_normal((5000,
-                                                       3)).astype("float32")), rng.integers(0, 7, 5000)
+    values = md.tensor(rng.standard_normal((5000, 3)).astype("float32"))
+    positions = rng.integers(0, 7, 5000)
     values = ops.set_at(values, 17, np.inf)
     first, *others = (ops.scatter(values, md.tensor(positions), (7, 3)).numpy() for _ in range(4))
     for other in others:

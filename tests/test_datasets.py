@@ -160,8 +160,9 @@ def test_the_real_fashion_mnist():
     dataset = fashion_mnist()
     assert dataset.train_images.shape == (60_000, 28,
                                           28) and dataset.test_images.shape == (10_000, 28, 28)
-    assert (np.bincount(dataset.train_labels) == 6000).all() and (np.bincount(dataset.test_labels)
-                                                                  == 1000).all()
+    assert (np.bincount(dataset.train_labels) == 6000).all() and (
+        np.bincount(dataset.test_labels) == 1000
+    ).all()
 
 
 def test_mnist_digits(tmp_path, monkeypatch):

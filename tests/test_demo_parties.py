@@ -105,8 +105,9 @@ def test_two_where_one_is_wanted(gallery, party, tmp_path, capsys):
                                                        "--at", "5,5", *new)
     assert "--at is a place in one PICTURE, got 2" in fails(
         capsys, faces.main, "verify", "Bea", party, ASTRONAUT, "--at", "5,5", *new)
-    assert "--at: invalid point value: 'left'" in fails(capsys, faces.main, "enroll", "C", party,
-                                                        "--at", "left", *new)
+    assert "--at: invalid point value: 'left'" in fails(
+        capsys, faces.main, "enroll", "C", party, "--at", "left", *new
+    )
 
 
 def test_close_crops_and_photographs_of_one_face(gallery, tmp_path):
@@ -203,8 +204,9 @@ def test_evaluation_beside_unaligned(tmp_path, capsys):
     assert "without alignment, whole pictures as they are:" in said and "1 − (1 − FAR)^K" in said
 
 
-def test_networks_that_cannot_be_fetched_are_no_pictures_fault(gallery, tmp_path, capsys,
-                                                               monkeypatch):
+def test_networks_that_cannot_be_fetched_are_no_pictures_fault(
+    gallery, tmp_path, capsys, monkeypatch
+):
     def fetch(*_, **__):
         raise FetchError("no network")
 

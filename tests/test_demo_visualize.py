@@ -169,12 +169,14 @@ def test_more_mistakes(folder, capsys):
     tiny.mkdir()
     (tiny / "bad.png").write_bytes(b"no picture")
     given = ["--model", folder / "encoder.npz", "--output", folder / "out", "--quiet"]
-    assert "there are no pictures in this folder" in fails(capsys, visualize.main, *given, "--data",
-                                                           folder / "empty")
-    assert "none of the 1 pictures can be used" in fails(capsys, visualize.main, *given, "--data",
-                                                         tiny)
-    assert "no network of these was found in it" in fails(capsys, visualize.main, "--model",
-                                                          folder / "other.npz",
-                                                          "--output", folder / "out")
+    assert "there are no pictures in this folder" in fails(
+        capsys, visualize.main, *given, "--data", folder / "empty"
+    )
+    assert "none of the 1 pictures can be used" in fails(
+        capsys, visualize.main, *given, "--data", tiny
+    )
+    assert "no network of these was found in it" in fails(
+        capsys, visualize.main, "--model", folder / "other.npz", "--output", folder / "out"
+    )
     assert "--units 7: layer relu1 has the units 0 to 2" in fails(
         capsys, visualize.main, "dream", *given, "--layer", "relu1", "--units", 7, "--steps", 1)

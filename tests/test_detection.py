@@ -131,8 +131,9 @@ def test_the_anchors_of_the_file():
                     "brings them")
     arrays = md.weights.load(md.weights.fetch("ssd_face_detector"))
     y0, x0, y1, x1 = arrays["Output/extra_dim"][0].astype(float).T
-    np.testing.assert_allclose(map_anchors(), np.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0,
-                                                        y1 - y0], -1), atol=5e-7)
+    np.testing.assert_allclose(
+        map_anchors(), np.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], -1), atol=5e-7
+    )
 
 
 def test_codes_by_hand():

@@ -51,8 +51,10 @@ def test_every_style_is_drawn():
         moment.yaw, moment.opening, moment.soft, moment.without_glasses = 0.38, 1.0, True, False
         with_all = _draw(person, moment, 32, np.random.default_rng(1))
         person.glasses = False
-        assert with_all.shape == (32, 32, 3) and (with_all != _draw(person, moment, 32,
-                                                                    np.random.default_rng(1))).any()
+        assert (
+            with_all.shape == (32, 32, 3)
+            and (with_all != _draw(person, moment, 32, np.random.default_rng(1))).any()
+        )
 
 
 def test_verification_is_neither_trivial_nor_hopeless():
@@ -87,8 +89,10 @@ def test_written_as_photographs_are_kept(tmp_path):
     people = read_people(tmp_path / "people")
     assert people.names == ["Alex_Acacia", "Ariel_Alder",
                             "Billie_Ash"] and people.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert [path.name for path in people.paths[:2]] == ["Alex_Acacia_0001.jpg",
-                                                        "Alex_Acacia_0002.jpg"]
+    assert [path.name for path in people.paths[:2]] == [
+        "Alex_Acacia_0001.jpg",
+        "Alex_Acacia_0002.jpg",
+    ]
     # JPEG's loss
     assert np.abs(np.stack(people.load()).astype(int)
                   - drawn_faces(3, 2, size=32, seed=4)[0]).mean() < 6

@@ -330,14 +330,13 @@ def test_nothing_moves_silently():
 
 def test_numbers_are_on_every_device():
     chosen = md.tensor([True, False], device="strict")
-    for a, b, dtype in (1.0, 0.0, "float64"), (1, 0,
-                                               "int64"), (md.tensor([1.0, 2.0], device="strict"), 0,
-                                                          "float64"):
+    there = md.tensor([1.0, 2.0], device="strict")
+    for a, b, dtype in (1.0, 0.0, "float64"), (1, 0, "int64"), (there, 0, "float64"):
         y = ops.where(chosen, a, b)
         assert y.device == "strict" and y.numpy().tolist() == [1, 0] and y.dtype == dtype
     x = md.tensor([1.0, 2.0], device="strict", dtype="float32")
-    for y in ops.maximum(x, 1.5), ops.clip(x, 1.5, None), ops.set_at(x, 0,
-                                                                     1.5), ops.add_at(x, [0], 0.5), 1.5 + x * 0:
+    for y in (ops.maximum(x, 1.5), ops.clip(x, 1.5, None), ops.set_at(x, 0, 1.5),
+              ops.add_at(x, [0], 0.5), 1.5 + x * 0):
         assert y.device == "strict" and y.numpy()[0] == 1.5 and y.dtype == np.float32
 
 
@@ -431,28 +430,33 @@ def test_errors_name_the_operation(device, name):
 @pytest.mark.parametrize("words, call", {
     "conv: x must be .* 1 to 3 spatial axes": lambda: ops.conv(np.ones((4, 2)), np.ones((2, 2))),
     "conv: filter .* must have 4 axes": lambda: ops.conv(picture, np.ones((3, 2, 1))),
-    "conv: the 3 filters .* do not divide into 2 groups": lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
+    "conv: the 3 filters .* do not divide into 2 groups":
+        lambda: ops.conv(picture, np.ones((3, 3, 1, 3)), groups=2),
     r"conv: b of shape \(2,\)": lambda: ops.conv(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
-    r"conv_relu: b of shape \(2,\)": lambda: ops.conv_relu(picture, np.ones((3, 3, 2, 1)),
-                                                           np.ones(2)),
-    "conv_weight: x holds 1 examples, u 2": lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)),
-                                                                    3),
-    r"conv_input: u must be .*, got shape \(\)": lambda: ops.conv_input(np.array(1.0), picture,
-                                                                        (2, 2)),
-    r"conv_input: filter \(\) must have 4 axes": lambda: ops.conv_input(picture, np.array(1.0),
-                                                                        (2, 2)),
-    r"conv_weight: x must be .*, got shape \(\)": lambda: ops.conv_weight(np.array(1.0), picture,
-                                                                          (2, 2)),
-    r"conv_weight: u must be .*, got shape \(2,\)": lambda: ops.conv_weight(picture, np.ones(2), (2, 2)),
+    r"conv_relu: b of shape \(2,\)":
+        lambda: ops.conv_relu(picture, np.ones((3, 3, 2, 1)), np.ones(2)),
+    "conv_weight: x holds 1 examples, u 2":
+        lambda: ops.conv_weight(picture, np.ones((2, 2, 2, 1)), 3),
+    r"conv_input: u must be .*, got shape \(\)":
+        lambda: ops.conv_input(np.array(1.0), picture, (2, 2)),
+    r"conv_input: filter \(\) must have 4 axes":
+        lambda: ops.conv_input(picture, np.array(1.0), (2, 2)),
+    r"conv_weight: x must be .*, got shape \(\)":
+        lambda: ops.conv_weight(np.array(1.0), picture, (2, 2)),
+    r"conv_weight: u must be .*, got shape \(2,\)":
+        lambda: ops.conv_weight(picture, np.ones(2), (2, 2)),
     "conv_transpose: output_padding .* must be smaller": lambda: ops.conv_transpose(
         picture, np.ones((3, 3, 1, 2)), output_padding=1),
-    "conv_transpose: padding .* leaves nothing": lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
-    "conv_transpose: b of shape": lambda: ops.conv_transpose(picture, np.ones((3, 3, 1, 2)),
-                                                             np.ones(2)),
+    "conv_transpose: padding .* leaves nothing":
+        lambda: ops.conv_transpose(picture, np.ones((1, 1, 1, 2)), padding=2),
+    "conv_transpose: b of shape":
+        lambda: ops.conv_transpose(picture, np.ones((3, 3, 1, 2)), np.ones(2)),
     "clip: min must be at most max, got min=1 and max=0": lambda: ops.clip(a, 1, 0),
-    r"index: a mask of shape \(3,\) does not fit axes 0 to 0": lambda: ops.index(a, np.ones(3, bool)),
+    r"index: a mask of shape \(3,\) does not fit axes 0 to 0":
+        lambda: ops.index(a, np.ones(3, bool)),
     "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
-    "take_along_axis: indices of shape .* along axis 0 do not fit": lambda: ops.take_along_axis(a, np.array([0]), 0),
+    "take_along_axis: indices of shape .* along axis 0 do not fit":
+        lambda: ops.take_along_axis(a, np.array([0]), 0),
     "matmul: operands need at least one axis": lambda: ops.matmul(a, np.array(2.0)),
     "gram: needs at least two axes": lambda: ops.gram(np.ones(3)),
     "einsum: .* asks for a letter": lambda: ops.einsum("ij->k", a),
@@ -461,13 +465,16 @@ def test_errors_name_the_operation(device, name):
     "einsum: .* names a letter twice in the result": lambda: ops.einsum("ij->ii", a),
     "einsum: letter 'i' stands for lengths 2 and 3": lambda: ops.einsum("ii", a),
     "einsum: letter 'j' of .* stands for lengths 3 and 4": lambda: ops.einsum("ij,jk", a, b),
-    "batch_norm: give both mean and variance": lambda: ops.batch_norm(a, np.ones(3), np.ones(3),
-                                                                      mean=np.ones(3)),
-    "batch_norm: .* more than one value per channel": lambda: ops.batch_norm(a[:1], np.ones(3), np.ones(3)),
-    "layer_norm: x must be .* at least one channel": lambda: ops.layer_norm(np.ones(3), np.ones(3), np.ones(3)),
+    "batch_norm: give both mean and variance":
+        lambda: ops.batch_norm(a, np.ones(3), np.ones(3), mean=np.ones(3)),
+    "batch_norm: .* more than one value per channel":
+        lambda: ops.batch_norm(a[:1], np.ones(3), np.ones(3)),
+    "layer_norm: x must be .* at least one channel":
+        lambda: ops.layer_norm(np.ones(3), np.ones(3), np.ones(3)),
     "var: 2 elements leave nothing to divide by with ddof=2": lambda: ops.var(a, 0, ddof=2),
     "std: 3 elements leave nothing to divide by with ddof=3": lambda: ops.std(a, 1, ddof=3),
-    "upsample: mode must be 'nearest' or 'bilinear', got 'cubic'": lambda: ops.upsample(picture, 2, "cubic"),
+    "upsample: mode must be 'nearest' or 'bilinear', got 'cubic'":
+        lambda: ops.upsample(picture, 2, "cubic"),
     "resize: x must be .* 1 to 3 spatial axes": lambda: ops.resize(a, 3),
     "moveaxis: 1 axes cannot move to 2 positions": lambda: ops.moveaxis(a, 0, (0, 1)),
     r"broadcast_to: \(2, 3\) does not broadcast to \(1, 3\)": lambda: ops.broadcast_to(a, (1, 3)),
@@ -547,14 +554,17 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
     "tile: reps must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
     "split: indices_or_sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
     "diagonal: offset must be one integer, got 0.5": lambda: ops.diagonal(a, 0.5),
-    "unpool: switches must be those of max_pool_with_switches, got ndarray": lambda: ops.unpool(picture, picture),
+    "unpool: switches must be those of max_pool_with_switches, got ndarray":
+        lambda: ops.unpool(picture, picture),
     "einsum: subscripts must be a string": lambda: ops.einsum(a, a),
     "take_along_axis: indices must be integers, got bool": lambda: ops.take_along_axis(a, a > 0, 0),
     "index: an index list must be .* its rows of one length": lambda: ops.index(a, [[0, 1], [0]]),
     "index: an index list must be of integers or booleans": lambda: ops.index(a, ["a"]),
     "index: slice indices must be integers": lambda: ops.index(a, slice(0.5, None)),
-    "set_at: values of float64 would lose their fractions in x of int64": lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
-    "add_at: values of float32 would lose their fractions": lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "set_at: values of float64 would lose their fractions in x of int64":
+        lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
+    "add_at: values of float32 would lose their fractions":
+        lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
     "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),
 }.items())
 def test_kinds_are_named(words, call):

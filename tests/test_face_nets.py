@@ -172,8 +172,11 @@ class Reference:
         x = (x - self.torch.tensor([122.782, 117.001, 104.298]).reshape(3, 1, 1)) / 255
         for b in range(blocks):
             name = f"dense{b}/conv"
-            y = self.separable(x, name + "0", 2) if b else self.conv(x, name + "0/filters",
-                                                                     name + "0/bias", 2)
+            y = (
+                self.separable(x, name + "0", 2)
+                if b
+                else self.conv(x, name + "0/filters", name + "0/bias", 2)
+            )
             total = y = self.torch.relu(y)
             for i in range(1, count):
                 total = total + self.separable(y, f"{name}{i}")
@@ -195,8 +198,10 @@ class Reference:
             name = f"MobilenetV1/Conv2d_{i}_"
             x = self.depthwise(x, name + "depthwise/depthwise_weights",
                                2 if i in (2, 4, 6, 12) else 1)
-            gamma, beta, mean, variance = (self.arrays[f"{name}depthwise/BatchNorm/{part}"].reshape(-1, 1, 1) for part in
-                                           ("gamma", "beta", "moving_mean", "moving_variance"))
+            gamma, beta, mean, variance = (
+                self.arrays[f"{name}depthwise/BatchNorm/{part}"].reshape(-1, 1, 1)
+                for part in ("gamma", "beta", "moving_mean", "moving_variance")
+            )
             x = ((x - mean) / self.torch.sqrt(variance + 0.001) * gamma + beta).clip(0, 6)
             x = pointwise(x, name + "pointwise")
             if i in (11, 13):
@@ -205,10 +210,22 @@ class Reference:
             x = pointwise(x, f"Prediction/Conv2d_{i}_pointwise", 1 + i % 2)
             if i % 2:
                 maps.append(x)
-        return [self.torch.cat([self.conv(x, f"Prediction/BoxPredictor_{k}/{part}/weights",
-                                          f"Prediction/BoxPredictor_{k}/{part}/biases").permute(0, 2, 3, 1)
-                                .reshape(1, -1, numbers) for k, x in enumerate(maps)], 1)
-                for part, numbers in (("BoxEncodingPredictor", 4), ("ClassPredictor", 3))]
+        return [
+            self.torch.cat(
+                [
+                    self.conv(
+                        x,
+                        f"Prediction/BoxPredictor_{k}/{part}/weights",
+                        f"Prediction/BoxPredictor_{k}/{part}/biases",
+                    )
+                    .permute(0, 2, 3, 1)
+                    .reshape(1, -1, numbers)
+                    for k, x in enumerate(maps)
+                ],
+                1,
+            )
+            for part, numbers in (("BoxEncodingPredictor", 4), ("ClassPredictor", 3))
+        ]
 
 
 @pytest.mark.parametrize("network", NETS)
@@ -280,8 +297,9 @@ def test_devices_shapes_and_gradients(published, network, device):
     shapes = {"face_landmarks": [(1, 68, 2)], "tiny_face_landmarks": [(1, 68, 2)],
               "tiny_face_detector": [(1, 3, 3, 25)],
               "ssd_face_detector": [(1, 5118, 4), (1, 5118, 3)]}[network]
-    assert [output.shape for output in outputs] == shapes and {output.device
-                                                               for output in outputs} == {device}
+    assert [output.shape for output in outputs] == shapes and {
+        output.device for output in outputs
+    } == {device}
     if device == "cpu":
         md.ops.sum(outputs[0] * outputs[0]).backward()
         assert x.grad.shape == x.shape and abs(x.grad.numpy()).max() > 0
@@ -289,8 +307,13 @@ def test_devices_shapes_and_gradients(published, network, device):
 
 def test_named_layers(published):
     net = md.models.tiny_face_detector(published[0])
-    assert isinstance(net, TinyFaceDetector) and net.names[:5] == ["mean", "conv0", "leaky0",
-                                                                   "pool0", "conv1"]
+    assert isinstance(net, TinyFaceDetector) and net.names[:5] == [
+        "mean",
+        "conv0",
+        "leaky0",
+        "pool0",
+        "conv1",
+    ]
     with md.no_grad():
         sides = [y.shape[1]
                  for _, y in net.walk(formula(416), [f"leaky{i}" for i in range(6)] + ["pool5"])]

@@ -59,9 +59,11 @@ def assert_same_run(first, second):
     assert [list(row) for row in first[1].history] == [list(row) for row in second[1].history]
     np.testing.assert_equal([list(row.values()) for row in first[1].history],
                             [list(r.values()) for r in second[1].history])
-    assert (first[1].best_step, first[1].stopped, first[1].warnings) == (second[1].best_step,
-                                                                         second[1].stopped,
-                                                                         second[1].warnings)
+    assert (first[1].best_step, first[1].stopped, first[1].warnings) == (
+        second[1].best_step,
+        second[1].stopped,
+        second[1].warnings,
+    )
 
 
 def trained(made=encoder, data=SEEN, **options):
@@ -72,12 +74,20 @@ def trained(made=encoder, data=SEEN, **options):
 def test_it_learns_people_never_seen():
     f = encoder()
     before = faces.separation(faces.encode(f, APART[0]), APART[1])
-    result = faces.train(f, *people(60, 5, seed=1),
-                         **SETTINGS | {"pretrain_steps": 60, "steps": 60, "every": 30,
-                                                                   "pretrain_batch": 48,
-                                       "people": 12,
-                                                                   "learning_rate": 3e-3,
-                                       "pretrain_learning_rate": 1e-2})
+    result = faces.train(
+        f,
+        *people(60, 5, seed=1),
+        **SETTINGS
+        | {
+            "pretrain_steps": 60,
+            "steps": 60,
+            "every": 30,
+            "pretrain_batch": 48,
+            "people": 12,
+            "learning_rate": 3e-3,
+            "pretrain_learning_rate": 1e-2,
+        },
+    )
     after = faces.separation(faces.encode(f, APART[0]), APART[1])
     assert after > 0.9 and after > before + 0.05
     assert not f.training and all(p.grad is None for p in f.parameters())

@@ -100,8 +100,8 @@ def test_chi_square_by_hand_and_where_both_features_are_zero():
 
 
 def test_the_absolute_difference_has_slope_zero_where_features_are_equal():
-    z, a = faces.AbsoluteDifferenceHead(2, dtype="float64"), md.tensor([[1.0, 2.0]],
-                                                                       requires_grad=True)
+    z = faces.AbsoluteDifferenceHead(2, dtype="float64")
+    a = md.tensor([[1.0, 2.0]], requires_grad=True)
     slope, = md.grad(z(a, md.tensor([[1.0, 5.0]])), a, create_graph=True)
     np.testing.assert_array_equal(slope.numpy(), [[0, 1]])
 
@@ -109,9 +109,12 @@ def test_the_absolute_difference_has_slope_zero_where_features_are_equal():
 def test_heads_learn_from_logits():
     a, b = (md.tensor(abs(unit_rows(4, 3, seed, "float64"))) for seed in (0, 1))
     z = faces.ChiSquareHead(3, dtype="float64")
-    gradcheck(lambda a, b: md.losses.binary_cross_entropy_with_logits(z(a, b),
-                                                                      md.tensor([1, 0, 1, 0])), a,
-              b, order=2)
+    gradcheck(
+        lambda a, b: md.losses.binary_cross_entropy_with_logits(z(a, b), md.tensor([1, 0, 1, 0])),
+        a,
+        b,
+        order=2,
+    )
 
 
 def test_the_classifier_asks_a_margin_of_the_right_person_alone():

@@ -509,10 +509,12 @@ def test_what_comes_along_is_kept_but_not_asked_for(node_toy):
 def test_what_npm_brought_is_not_what_was_expected(node_toy):
     assert "toy-toy-1.0.tgz has SHA-256" in node_toy.failure(archive_sha256="0" * 64)
     assert "package/w.bin has SHA-256" in node_toy.failure(sha256="0" * 64)
-    assert "package/w.json has SHA-256" in node_toy.failure(beside=[("toy.json", "package/w.json",
-                                                                     "0" * 64, 2)])
-    assert "has 2 bytes, expected 3" in node_toy.failure(beside=[("toy.json", "package/w.json",
-                                                                  "0" * 64, 3)])
+    assert "package/w.json has SHA-256" in node_toy.failure(
+        beside=[("toy.json", "package/w.json", "0" * 64, 2)]
+    )
+    assert "has 2 bytes, expected 3" in node_toy.failure(
+        beside=[("toy.json", "package/w.json", "0" * 64, 3)]
+    )
     assert "toy-toy-1.0.tgz has no package/none" in node_toy.failure(member="package/none")
     whole = node_toy.wheel.read_bytes()
     for damaged in (whole[:len(whole) // 2], whole[:40] + b"????" + whole[44:], b"no archive", b""):

@@ -81,8 +81,9 @@ def test_faces_come_surest_first_where_they_are(stand_ins, detector):
         x0, y0, x1, y1 = np.floor(face.box).astype(int)
         assert not face.whole
         np.testing.assert_array_equal(face.cut(), picture[y0:y1, x0:x1])
-    assert [face.score for face in find(picture, detector, 0.8)] == [face.score for face in faces
-                                                                     if face.score > 0.8]
+    assert [face.score for face in find(picture, detector, 0.8)] == [
+        face.score for face in faces if face.score > 0.8
+    ]
 
 
 def test_landmarks_lie_in_the_grown_box(stand_ins):
@@ -168,9 +169,9 @@ def test_parts_cover_the_picture():
             seen[y0:y1, x0:x1] = True
         assert seen.all()
         # whatever is a quarter of a part wide is whole in one of them
-        for x, y in np.random.default_rng(0).random((50,
-                                                     2)) * np.maximum([width - 100, height - 100],
-                                                                      0):
+        for x, y in np.random.default_rng(0).random((50, 2)) * np.maximum(
+            [width - 100, height - 100], 0
+        ):
             assert any(x0 <= x and y0 <= y and min(x + 100, width) <= x1
                        and min(y + 100, height) <= y1
                        for x0, y0, x1, y1 in found[1:])

@@ -280,8 +280,9 @@ def test_the_nearest_of_several_pictures_counts():
 def test_remove_and_rename():
     gallery = on_a_line("ABCA", (0, 1, 5, 9))
     gallery.remove("B")
-    assert gallery.names == ["A", "C"] and gallery.people.tolist() == [0, 1,
-                                                                       0] and "B" not in gallery
+    assert (
+        gallery.names == ["A", "C"] and gallery.people.tolist() == [0, 1, 0] and "B" not in gallery
+    )
     np.testing.assert_array_equal(gallery.encodings, rows(0, 5, 9))
     assert 1 not in gallery._encodings
     assert [m.name for m in gallery.identify_encodings(rows(1, 5, 9))] == [None, "C", "A"]
@@ -612,8 +613,8 @@ def test_save_and_load(tmp_path, device):
     gallery.enroll_encodings(["Zoë", "李", "Zoë"], rows(0, 1, 5))
     gallery.save(tmp_path / "gallery")
     loaded = Gallery.load(tmp_path / "gallery", encoder)
-    assert loaded.names == ["Zoë",
-                            "李"] and loaded.threshold == 0.5 and loaded.people.tolist() == [0, 1, 0]
+    assert loaded.names == ["Zoë", "李"] and loaded.threshold == 0.5
+    assert loaded.people.tolist() == [0, 1, 0]
     np.testing.assert_array_equal(loaded.encodings, gallery.encodings)
     assert loaded.identify_encodings(rows(5.25)) == gallery.identify_encodings(rows(5.25))
     loaded.enroll("Ann", picture(0))
@@ -764,8 +765,11 @@ def test_killed_while_saving(tmp_path):
             process.stdout.close()
         assert process.returncode == -signal.SIGKILL
         gallery = Gallery.load(path, Encoder(1, 1, rng=0))
-        assert len(gallery) == 10_000 and gallery.threshold >= 1 and (gallery.encodings
-                                                                      == gallery.threshold).all()
+        assert (
+            len(gallery) == 10_000
+            and gallery.threshold >= 1
+            and (gallery.encodings == gallery.threshold).all()
+        )
         unfinished += (tmp_path / ".gallery.part").exists()
     assert times < 50 or unfinished > 10            # many kills came in the middle of a save
     gallery.save(path)

@@ -70,11 +70,9 @@ def test_r1_is_lazy_and_as_strong(monkeypatch):
         made.step(0, made.batch(0))
         return costs[0]
 
-    without, every, second = (
-        critics_cost(gamma=0.0),
-        critics_cost(gamma=0.5, lazy=1),
-        critics_cost(gamma=0.5, lazy=2),
-    )
+    without = critics_cost(gamma=0.0)
+    every = critics_cost(gamma=0.5, lazy=1)
+    second = critics_cost(gamma=0.5, lazy=2)
     assert every > without and second - without == pytest.approx(2 * (every - without), rel=1e-4)
 
 

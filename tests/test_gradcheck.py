@@ -43,8 +43,11 @@ def test_the_seed_repeats_it():
         return str(caught.value)
     for settings in {}, {"mode": "directional"}, {"method": "complex"}:
         assert message(3, **settings) == message(3, **settings) != message(4, **settings)
-    assert gradcheck(ops.tanh, x34, seed=1) == gradcheck(ops.tanh, x34,
-                                                         seed=1) != gradcheck(ops.tanh, x34, seed=2)
+    assert (
+        gradcheck(ops.tanh, x34, seed=1)
+        == gradcheck(ops.tanh, x34, seed=1)
+        != gradcheck(ops.tanh, x34, seed=2)
+    )
 
 
 def test_promotion_is_said():
@@ -312,8 +315,11 @@ def test_right_gradients_pass():
         for x in [0.0, 1.0], [0.0], [1.0, 1.0]:  # slopes of 0 that differences only approach
             gradcheck(f, x, allow_zero=True)
             with pytest.raises(GradientError, match=r"at \(0,\) is"):
-                gradcheck(lambda x, f=f: record(f(x).data, (f(x) + 1e-4 * ops.sum(x),
-                                                            lambda gy: gy)), x, allow_zero=True)
+                gradcheck(
+                    lambda x, f=f: record(f(x).data, (f(x) + 1e-4 * ops.sum(x), lambda gy: gy)),
+                    x,
+                    allow_zero=True,
+                )
     with np.errstate(over="ignore"):
         gradcheck(ops.divide, [1e-150, 1e150], [1e100, 1e-100])
     # integers are passed as they are

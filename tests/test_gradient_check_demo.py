@@ -117,8 +117,9 @@ def test_the_slopes_of_the_v(tmp_path, no_matplotlib, seed):
                         seed).values():
         assert figure["slopes"] == pytest.approx({"forward": 1, "central": 2, "richardson": 4},
                                                  abs=0.1)
-        assert figure["rounding_slopes"] == pytest.approx({"forward": -1, "central": -1,
-                                                           "richardson": -1}, abs=0.15)
+        assert figure["rounding_slopes"] == pytest.approx(
+            {"forward": -1, "central": -1, "richardson": -1}, abs=0.15
+        )
         best = figure["best"]
         assert best["forward"]["h"] < best["central"]["h"] < best["richardson"]["h"]
         assert best["forward"]["error"] > best["central"]["error"] > best["richardson"]["error"]
@@ -137,18 +138,27 @@ def test_functions_without_a_whole_v(tmp_path, no_matplotlib):
 
 def test_a_kink_is_not_called_a_wrong_gradient(tmp_path, capsys):
     figures = check(tmp_path, "relu", "absolute", "softplus", "--range", "0", "0", code=1)
-    assert [figure["verdict"] for figure in figures.values()] == ["no derivative", "no derivative",
-                                                                  "right"]
+    assert [figure["verdict"] for figure in figures.values()] == [
+        "no derivative",
+        "no derivative",
+        "right",
+    ]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all("not differentiable" in line for line in lines)
-    assert figures["relu"]["errors"]["forward"][0] == pytest.approx(figures["relu"]["errors"]["forward"][-1], rel=1e-3)
+    assert figures["relu"]["errors"]["forward"][0] == pytest.approx(
+        figures["relu"]["errors"]["forward"][-1], rel=1e-3
+    )
 
 
 def test_a_users_functions(mine, capsys):
     figures = check(mine, "mine:cube", "mine:wrong_sign", "mine:wrong_second", "mine:all_zero",
                     code=1)
-    assert [figure["verdict"] for figure in figures.values()] == ["right", "wrong",
-                                                                  "wrong at order 2", "zero"]
+    assert [figure["verdict"] for figure in figures.values()] == [
+        "right",
+        "wrong",
+        "wrong at order 2",
+        "zero",
+    ]
     assert figures["mine:wrong_sign"]["shapes"] == [[3, 4], [3, 4]]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and "argument 1 ('b')" in lines[0] and "wrong_second" in lines[1]

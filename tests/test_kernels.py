@@ -33,17 +33,20 @@ from minidl.parallel import threads
 def test_columns_in_strips(monkeypatch, g, channels, images, strip_size):
     """They are what is defined, wherever strips cut the pictures."""
     def all_three():
-        return kernels.conv(x, w, b, g), kernels.conv(x, w, None, g,
-                                                      rectified=True), kernels.conv_input(u, w, g), \
-            kernels.conv_weight(x, u, g)
+        return (
+            kernels.conv(x, w, b, g),
+            kernels.conv(x, w, None, g, rectified=True),
+            kernels.conv_input(u, w, g),
+            kernels.conv_weight(x, u, g),
+        )
 
     strips = threads.strips
     for module in "parallel.threads", "kernels.fast.convolution":
         monkeypatch.setattr(f"minidl.{module}.strips",
                             lambda *a: strips(*a[:4], strip_size, *a[5:]))
     w, b = drawn(*g.kernel, channels[0] // g.groups, channels[1]), drawn(channels[1])
-    x, u = drawn(images, *g.sizes, channels[0], seed=1), drawn(images, *g.output, channels[1],
-                                                               seed=2)
+    x = drawn(images, *g.sizes, channels[0], seed=1)
+    u = drawn(images, *g.output, channels[1], seed=2)
     found = {}
     for algorithm in "plain", "strips":
         monkeypatch.setenv("MINIDL_CONV", algorithm)
@@ -75,19 +78,23 @@ def test_fold_is_what_its_formula_says(data):
         return data.draw(st.tuples(*[st.integers(low, high)] * axes))
 
     axes = data.draw(st.integers(1, 3))
-    sizes, kernel, stride, dilation, padding = several(1, 7), several(1,
-                                                                      4), several(1, 4), several(1, 3), several(0, 3)
+    sizes = several(1, 7)
+    kernel = several(1, 4)
+    stride = several(1, 4)
+    dilation = several(1, 3)
+    padding = several(0, 3)
     sizes = tuple(max(n, d * (k - 1) + 1 - 2 * p)
                   for n, d, k, p in zip(sizes, dilation, kernel, padding))
-    groups, channels, outputs = data.draw(st.sampled_from([(1, 1, 3), (1, 24, 2), (1, 70, 4),
-                                                           (2, 3, 4), (3, 25, 1)]))
+    groups, channels, outputs = data.draw(
+        st.sampled_from([(1, 1, 3), (1, 24, 2), (1, 70, 4), (2, 3, 4), (3, 25, 1)])
+    )
     g = Geometry(sizes, kernel, stride, padding, dilation, groups)
     rng = np.random.default_rng(0)
-    u, w = rng.standard_normal((2, *g.output,
-                                groups * outputs)), rng.standard_normal((*kernel, channels,
-                                                                         groups * outputs))
-    b, strips, budget = rng.standard_normal(groups
-                                            * channels), threads.strips, data.draw(st.sampled_from([500, 2 ** 22]))
+    u = rng.standard_normal((2, *g.output, groups * outputs))
+    w = rng.standard_normal((*kernel, channels, groups * outputs))
+    b = rng.standard_normal(groups * channels)
+    strips = threads.strips
+    budget = data.draw(st.sampled_from([500, 2**22]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minidl.parallel.threads.strips", lambda *a: strips(*a[:4], budget, *a[5:]))
         patch.setattr("minidl.kernels.fast.product.SMALL",
@@ -121,16 +128,17 @@ def test_lines_of_padded_pictures(data):
 def test_every_algorithm(algorithm, data):
     """Odd sizes, rows of one pixel, channels 1 to 5 (and some at which Winograd pays), strides,
     uneven strips."""
-    n, height, width = data.draw(st.integers(1,
-                                             3)), data.draw(st.integers(1,
-                                                                        19)), data.draw(st.integers(1, 19))
+    n = data.draw(st.integers(1, 3))
+    height = data.draw(st.integers(1, 19))
+    width = data.draw(st.integers(1, 19))
     channels = data.draw(st.tuples(*[st.sampled_from([1, 2, 3, 4, 5, 32, 33])] * 2), "channels")
     kernel, stride = data.draw(st.sampled_from([((3, 3), (1, 1)), ((3, 2), (2, 3)),
                                                 ((1, 1), (1, 1)), ((1, 2), (2, 1))]))
     padding = data.draw(st.integers(max(0, -(-(3 - min(height, width)) // 2)), 2), "padding")
     g = Geometry((height, width), kernel, stride, (padding, padding), (1, 1), 1)
-    x, w, b = drawn(n, height, width, channels[0]), drawn(*kernel, *channels,
-                                                          seed=1), drawn(channels[1], seed=2)
+    x = drawn(n, height, width, channels[0])
+    w = drawn(*kernel, *channels, seed=1)
+    b = drawn(channels[1], seed=2)
     u = drawn(n, *g.output, channels[1], seed=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "WORTHWHILE", 1)  # small as they are, cut them for all threads

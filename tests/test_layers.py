@@ -323,8 +323,9 @@ def test_convolution_layers_as_pytorch(dimensions, transposed):
 @pytest.mark.parametrize("shape", [(6, 3), (4, 5, 3), (2, 4, 5, 3), (2, 3, 4, 2, 3)])
 def test_batch_norm_as_pytorch(shape):
     torch = pytest.importorskip("torch")
-    module = getattr(torch.nn, f"BatchNorm{max(1, len(shape) - 2)}d")(3, eps=1e-3, momentum=0.2,
-                                                                      dtype=torch.float64)
+    module = getattr(torch.nn, f"BatchNorm{max(1, len(shape) - 2)}d")(
+        3, eps=1e-3, momentum=0.2, dtype=torch.float64
+    )
     layer = nn.BatchNorm(3, eps=1e-3, momentum=0.2, dtype="float64")
     rng = np.random.default_rng(0)
     with torch.no_grad():

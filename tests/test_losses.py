@@ -261,8 +261,8 @@ def test_as_pytorch():
         (lambda x: losses.cross_entropy(x, ours_labels),
          lambda x: functional.cross_entropy(x, torch.tensor(labels))),
         (lambda x: losses.binary_cross_entropy_with_logits(x, ours_bits),
-         lambda x: functional.binary_cross_entropy_with_logits(x,
-                                                               torch.tensor(bits, dtype=torch.float64))),
+         lambda x: functional.binary_cross_entropy_with_logits(
+             x, torch.tensor(bits, dtype=torch.float64))),
         (lambda x: losses.triplet(x, ours_b, ours_c, 0.5, "euclidean"),
          lambda x: functional.triplet_margin_loss(x, torch.tensor(b), torch.tensor(c), 0.5, eps=0)),
     ]

@@ -158,9 +158,10 @@ def test_the_c_library_keeps_the_memory_of_smaller_arrays():
 @pytest.mark.parametrize("length", [1, 16, 17, 4096, 5000])
 def test_rows_apart_lie_an_odd_number_of_cache_lines_apart(length, dtype):
     shape = 2, 3, length
-    for made in memory.empty(shape, dtype,
-                             pitched=True), threads.workspace(np, "rows", shape, dtype,
-                                                              pitched=True):
+    for made in (
+        memory.empty(shape, dtype, pitched=True),
+        threads.workspace(np, "rows", shape, dtype, pitched=True),
+    ):
         lines, rest = divmod(made.strides[1], memory.LINE)
         assert made.shape == shape and made.dtype == dtype
         assert made.strides[1] >= length * made.itemsize and lines % 2 == 1 and rest == 0

@@ -261,9 +261,13 @@ def test_lbfgs_takes_pytorchs_minimum():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(30, 6)), rng.normal(size=30)
-    found = optim.minimize_lbfgs(lambda x: ops.sum(ops.softplus(ops.matmul(md.tensor(a),
-                                                                           x) - md.tensor(b)))
-                                 + ops.sum(x * x), md.tensor(np.zeros(6)), ftol=0, gtol=1e-10)
+    found = optim.minimize_lbfgs(
+        lambda x: ops.sum(ops.softplus(ops.matmul(md.tensor(a), x) - md.tensor(b)))
+        + ops.sum(x * x),
+        md.tensor(np.zeros(6)),
+        ftol=0,
+        gtol=1e-10,
+    )
     x = torch.zeros(6, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([x], max_iter=200, tolerance_grad=1e-10, tolerance_change=0,
                                   line_search_fn="strong_wolfe")

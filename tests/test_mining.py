@@ -59,8 +59,9 @@ def test_a_strategy_is_what_three_loops_say(strategy, batch, margin):
     labels, distances = batch
     found = faces.mine(strategy, labels, distances, margin, rng=0)
     assert [part.dtype.kind for part in found] == ["i"] * 3
-    assert list(zip(*map(np.ndarray.tolist, found))) == by_loops(strategy, labels, distances,
-                                                                 margin)
+    assert list(zip(*map(np.ndarray.tolist, found))) == by_loops(
+        strategy, labels, distances, margin
+    )
 
 
 @given(batch=batches(), seed=st.integers(0, 99))
@@ -75,8 +76,9 @@ def test_random_triplets_are_one_for_each_pair(batch, seed):
 def test_random_negatives_are_equally_likely():
     labels = np.array([0, 1, 0, 1, 2])
     rng = np.random.default_rng(0)
-    negatives = np.concatenate([n[a == 0] for a, _, n in (faces.random_triplets(labels, rng)
-                                                          for _ in range(3000))])
+    negatives = np.concatenate(
+        [n[a == 0] for a, _, n in (faces.random_triplets(labels, rng) for _ in range(3000))]
+    )
     counts = np.bincount(negatives, minlength=5)
     assert counts[[0, 2]].sum() == 0 and np.all(abs(counts[[1, 3, 4]] - 1000) < 120)
 

@@ -35,7 +35,13 @@ class Parts(nn.Module):
         self.shared = self.listed[0]
         self.tied = self.own
         self.count = self.own.data.copy()
-        self.size, self.sizes, self.title, self.constant, self.nothing = 3, (1, 2), "x", md.tensor([1.0]), None
+        self.size, self.sizes, self.title, self.constant, self.nothing = (
+            3,
+            (1, 2),
+            "x",
+            md.tensor([1.0]),
+            None,
+        )
 
     def forward(self, x):
         return self.shared(x * self.own)
@@ -50,8 +56,12 @@ def test_attributes_are_found_once_and_in_order(device):
     assert [name for name, _ in module.named_parameters()] == NAMES
     assert [id(p) for _, p in module.named_parameters()] == [id(p) for p in module.parameters()]
     assert list(module.state_dict()) == NAMES + ["count"]
-    assert [name for name, _ in module.named_modules()] == ["", "listed.0", "listed.1.0",
-                                                            "named.left"]
+    assert [name for name, _ in module.named_modules()] == [
+        "",
+        "listed.0",
+        "listed.1.0",
+        "named.left",
+    ]
     module.own = nn.Parameter([5.0, 6.0])  # assigned anew: the old one lives on as `tied`
     assert [name for name, _ in module.named_parameters()][:3] == ["own", "named.scales.0", "tied"]
 

@@ -180,10 +180,8 @@ def test_sums_of_products_of_small_whole_numbers(device, dtype):
 
 def test_sums_of_float16_are_made_in_float32(device):
     """A running sum of ones stops at 2048; products of 300 and 300 are above 65504."""
-    ones, large = (
-        md.tensor(np.ones((5000, 4), "float16")),
-        md.tensor(np.array([[300.0, -300.0, 1.0]], "float16")),
-    )
+    ones = md.tensor(np.ones((5000, 4), "float16"))
+    large = md.tensor(np.array([[300.0, -300.0, 1.0]], "float16"))
     column = md.tensor(np.array([[300.0], [300.0], [7.0]], "float16"))
     assert (
         ops.matmul(large, column).item() == 7 and ops.einsum("ij,jk->", large, column).item() == 7
@@ -265,10 +263,9 @@ def test_distances_of_codes_and_pictures(device, dtype):
 
 
 def test_mining_with_distances_of_8_bits():
-    labels, distances = (
-        [0, 0, 1, 1],
-        np.array([[0, 250, 252, 9], [250, 0, 3, 4], [252, 3, 0, 200], [9, 4, 200, 0]], "uint8"),
-    )
+    labels = [0, 0, 1, 1]
+    distances = np.array([[0, 250, 252, 9], [250, 0, 3, 4], [252, 3, 0, 200], [9, 4, 200, 0]],
+                         "uint8")
     for name in "semi_hard", "batch_hard":
         exact = mining.mine(name, labels, distances.astype(float), 10, 0)
         for found, expected in zip(mining.mine(name, labels, distances, np.uint8(10), 0), exact):

@@ -56,8 +56,10 @@ def test_symmetries_are_exact(number, expected):
     plain, seen = (ink.view([0], 12, m)[0, :, :, 0] for m in (IDENTITY, maps))
     turned = [expected(plain), np.rot90(expected(plain), 2)]  # the sense of a turn is a convention
     assert min(np.abs(seen - t).max() for t in turned) < 0.01
-    flat = {tuple(np.rint(ink.view([0], 12, np.concatenate([s, np.zeros((2, 1))],
-                                                           1)[None]).ravel())) for s in SYMMETRIES}
+    flat = {
+        tuple(np.rint(ink.view([0], 12, np.concatenate([s, np.zeros((2, 1))], 1)[None]).ravel()))
+        for s in SYMMETRIES
+    }
     assert len(flat) == 8
 
 
@@ -204,8 +206,9 @@ def test_episodes_depend_on_their_number_alone():
     expected = [draw(rng) for _ in range(6)]
     rng.bit_generator.state = start
     episodes = _InTurn(draw, rng)
-    assert [episodes(t) for t in (4, 0, 5, 5, 2, 1, 3)] == [expected[t]
-                                                            for t in (4, 0, 5, 5, 2, 1, 3)]
+    assert [episodes(t) for t in (4, 0, 5, 5, 2, 1, 3)] == [
+        expected[t] for t in (4, 0, 5, 5, 2, 1, 3)
+    ]
     assert rng.bit_generator.state == start
 
 

@@ -34,8 +34,9 @@ def test_every_public_name_has_a_case():
 
 
 def test_every_public_name_says_what_it_does_with_zero_size():
-    stated = {case.name for case in zero_size.stated} | {case.name for case in cases + refused
-                                                         if "empty" in case.words}
+    stated = {case.name for case in zero_size.stated} | {
+        case.name for case in cases + refused if "empty" in case.words
+    }
     assert PUBLIC - stated == set()
 
 
@@ -211,8 +212,13 @@ def test_reductions(name, data):
 
 
 def on_the_device(key):
-    return tuple(map(on_the_device,
-                     key)) if type(key) is tuple else md.tensor(key) if type(key) is np.ndarray else key
+    return (
+        tuple(map(on_the_device, key))
+        if type(key) is tuple
+        else md.tensor(key)
+        if type(key) is np.ndarray
+        else key
+    )
 
 
 @given(data=st.data())

@@ -144,8 +144,9 @@ def test_vgg_and_the_pooling_grid():
                     inside += 1
                     wrong += np.abs(run(box, layer)[..., unit]
                                     - patch.activation).min() > 1e-3 * patch.activation
-        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1",
-                                                                          "relu4_1")), layer
+        assert layer == "relu5_1" or inside and bool(wrong) == (layer in ("relu3_1", "relu4_1")), (
+            layer
+        )
 
 
 def test_padding_is_shown():
@@ -174,9 +175,14 @@ def test_files_and_a_folder(tmp_path):
     assert list(found.patches) == [3, 1] and found.pictures == 2
     one, other = found.skipped
     assert one.startswith(f"{tmp_path / '1.png'} is not a usable picture: ")
-    assert other == f"{tmp_path / '3.png'}: 30 × 5 is smaller than what a unit of 'relu2' sees, 12 × 12"
-    assert {patch.name for patch in found.patches[3]} == {str(tmp_path / "0.png"),
-                                                          str(tmp_path / "2.png")}
+    assert (
+        other
+        == f"{tmp_path / '3.png'}: 30 × 5 is smaller than what a unit of 'relu2' sees, 12 × 12"
+    )
+    assert {patch.name for patch in found.patches[3]} == {
+        str(tmp_path / "0.png"),
+        str(tmp_path / "2.png"),
+    }
     patch = found.patches[3][0]
     assert patch.shown(patch.name).shape == (12, 12, 3)
     assert rows(top_patches(net, paths, "relu2",
@@ -324,9 +330,11 @@ def test_interrupted_at_once(tmp_path):
 def test_an_earlier_call_that_does_not_fit():
     net, pictures = small_net(), drawn_pictures(2)
     found = top_patches(net, pictures, "relu1", [0, 1], k=2)
-    for arguments, words in ({"layer": "relu2"}, "earlier is of relu1, asked for is relu2"), (
-            {"k": 3}, "earlier has 2 patches of the units"), ({"units": [1, 0]},
-                                                              "earlier has 2 patches of the units"):
+    for arguments, words in (
+        ({"layer": "relu2"}, "earlier is of relu1, asked for is relu2"),
+        ({"k": 3}, "earlier has 2 patches of the units"),
+        ({"units": [1, 0]}, "earlier has 2 patches of the units"),
+    ):
         with pytest.raises(ValueError, match=f"^top_patches: {words}"):
             top_patches(net, pictures,
                         **{"layer": "relu1", "units": [0, 1], "k": 2, "earlier": found} | arguments)

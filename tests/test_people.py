@@ -40,8 +40,10 @@ def test_lfw_and_att_layouts(lfw, tmp_path):
     assert people.names == ["Ada_Lovelace", "Bob_Dylan", "Cleo_Patra", "Dora_Maar",
                             "Émile_Zola"] and people.with_second == 4
     assert people.labels.tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 4, 4, 4, 4]
-    assert [path.name for path in people.paths[:2]] == ["Ada_Lovelace_0001.jpg",
-                                                        "Ada_Lovelace_0002.jpg"]
+    assert [path.name for path in people.paths[:2]] == [
+        "Ada_Lovelace_0001.jpg",
+        "Ada_Lovelace_0002.jpg",
+    ]
     assert people.load()[0].shape == (9, 8, 3) and people.load(size=4)[0].shape == (4, 4, 3)
     att = read_people(make(tmp_path / "att", {"s1": 2, "s2": 2}, "{number}.pgm", "L"))
     assert att.names == ["s1", "s2"] and att.load()[1][0, 0].tolist() == [2, 2, 2]
@@ -258,8 +260,10 @@ def test_balanced_pairs(seed):
 
 def test_balanced_pairs_take_all_that_there_are():
     a, b, same = balanced_pairs([0, 0, 0, 1, 1, 2], 1000, 0)
-    assert sorted(zip(a[same].tolist(), b[same].tolist())) == [(0, 1), (0, 2), (1, 2),
-                                                               (3, 4)] and (~same).sum() == 4
+    assert (
+        sorted(zip(a[same].tolist(), b[same].tolist())) == [(0, 1), (0, 2), (1, 2), (3, 4)]
+        and (~same).sum() == 4
+    )
     # ten pairs of one person, but only five of two
     a, b, same = balanced_pairs([0] * 5 + [1], 1000, 0)
     assert same.sum() == (~same).sum() == 5

@@ -44,8 +44,10 @@ def test_all_or_none(toy, monkeypatch):
     def fail(content, name):
         raise OSError("the disk is full")
 
-    for changes, words in ({"archive_sha256": "0" * 64}, "has SHA-256"), ({"keep": fail},
-                                                                          "the disk is full"):
+    for changes, words in (
+        ({"archive_sha256": "0" * 64}, "has SHA-256"),
+        ({"keep": fail}, "the disk is full"),
+    ):
         with pytest.raises(packages.FetchError,
                            match=f"^cannot fetch letters: .*{words}.*; write some$"):
             fetch(toy, **changes)
@@ -57,8 +59,9 @@ def test_all_or_none(toy, monkeypatch):
 
 def picture(width, height, seed):
     made = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3),
-                                                         "uint8")).save(made, "JPEG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")).save(
+        made, "JPEG"
+    )
     return made.getvalue()
 
 

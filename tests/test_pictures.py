@@ -88,8 +88,11 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     picture = np.array([[-9.0, 0.4, 0.6], [254.4, 254.6, 999.0], [np.inf, -np.inf, 128]], dtype)
     before = picture.copy()
     save_image(tmp_path / "float.png", picture)
-    assert load_image(tmp_path / "float.png")[..., 0].tolist() == [[0, 0, 1], [254, 255, 255],
-                                                                   [255, 0, 128]]
+    assert load_image(tmp_path / "float.png")[..., 0].tolist() == [
+        [0, 0, 1],
+        [254, 255, 255],
+        [255, 0, 128],
+    ]
     assert (picture == before).all()
 
 
@@ -170,8 +173,9 @@ def test_a_text_bomb_is_refused(tmp_path):
 
 def test_crop_middle():
     picture = np.arange(60).reshape(6, 10)
-    assert (crop_middle(picture, 0.5) == picture[1:4, 2:7]).all() and (crop_middle(picture, 1)
-                                                                       == picture).all()
+    assert (crop_middle(picture, 0.5) == picture[1:4, 2:7]).all() and (
+        crop_middle(picture, 1) == picture
+    ).all()
     assert crop_middle(picture[..., None], 0.01).shape == (1, 1, 1)
     for share in 0, 1.1, -1, np.nan:
         with pytest.raises(ValueError, match="share must be above 0 and at most 1"):
@@ -183,8 +187,13 @@ def test_list_images(tmp_path):
                  "noextension"]:
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_images(tmp_path)] == ["10.png", "9.png", "a.jpg", "b.PNG",
-                                                             "ä ö.webp"]
+    assert [path.name for path in list_images(tmp_path)] == [
+        "10.png",
+        "9.png",
+        "a.jpg",
+        "b.PNG",
+        "ä ö.webp",
+    ]
     assert list_images(str(tmp_path))[0] == tmp_path / "10.png"
     with pytest.raises(FileNotFoundError, match="missing"):
         list_images(tmp_path / "missing")
@@ -193,8 +202,8 @@ def test_list_images(tmp_path):
 
 
 def test_importing_is_cheap():
-    code = ("import minidl.data, sys; "
-            "sys.exit(any(name in sys.modules for name in ('PIL', 'scipy', 'matplotlib')))")
+    code = ("import minidl.data, sys; sys.exit(any(name in sys.modules for name in ('PIL', "
+            "'scipy', 'matplotlib')))")
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
                           check=False).returncode == 0
 

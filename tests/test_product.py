@@ -42,8 +42,10 @@ def test_long_products_are_a_stack_of_small_ones(sizes, stack, long):
     exact = a.astype("float64") @ b.astype("float64")
     for first in a, a.swapaxes(-1, -2).copy().swapaxes(-1, -2):
         for second in b, b.swapaxes(-1, -2).copy().swapaxes(-1, -2):
-            for out in np.empty(exact.shape, "float32"), np.empty((*stack, n, 2 * m),
-                                                                  "float32")[..., ::2].swapaxes(-1, -2):
+            for out in (
+                np.empty(exact.shape, "float32"),
+                np.empty((*stack, n, 2 * m), "float32")[..., ::2].swapaxes(-1, -2),
+            ):
                 product.multiply(first, second, out)
                 np.testing.assert_allclose(out, exact, atol=1e-5 * np.abs(exact).max())
 

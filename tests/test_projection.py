@@ -42,8 +42,9 @@ def by_hand(net, x, s, rule):
     """D(s) from conv3, one step after the other."""
     rules = {"gradient": lambda g, y: g * (y > 0), "deconvnet": lambda g, y: np.maximum(g, 0),
              "guided": lambda g, y: np.maximum(g, 0) * (y > 0)}
-    back = lambda g, layer, shape, padding=1: ops.conv_input(md.tensor(g), layer.weight, shape,
-                                                             padding=padding).numpy()
+    back = lambda g, layer, shape, padding=1: ops.conv_input(
+        md.tensor(g), layer.weight, shape, padding=padding
+    ).numpy()
     y = {name: value.numpy() for name, value in net(md.tensor(x[None]), layers=net.names).items()}
     residual, conv2 = net["residual"], net["conv2"]
     first = residual.conv1(md.tensor(y["relu2"])).numpy()

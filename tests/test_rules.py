@@ -140,8 +140,11 @@ def _nodes(node):
 def test_frozen_inputs_of_a_shared_rule_cost_nothing_and_change_nothing(frozen):
     rng = np.random.default_rng(2)
     three = [(1, 5, 2), (3, 2, 4), (4,)]
-    for operation, shapes in (ops.conv, three), (ops.conv_relu, three), (ops.batch_norm,
-                                                                         [(6, 3), (3,), (3,)]):
+    for operation, shapes in (
+        (ops.conv, three),
+        (ops.conv_relu, three),
+        (ops.batch_norm, [(6, 3), (3,), (3,)]),
+    ):
         tensors = [leaf(rng.normal(size=shape)) for shape in shapes]
         cotangent = rng.normal(size=operation(*tensors).shape)
         whole = md.grad(operation(*tensors), tensors, cotangent)

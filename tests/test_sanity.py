@@ -5,7 +5,14 @@ from scipy.stats import spearmanr
 
 import minidl as md
 from minidl import nn
-from minidl.visualize import compare, drawn_anew, patch_projection, project, rank_correlation, top_patches
+from minidl.visualize import (
+    compare,
+    drawn_anew,
+    patch_projection,
+    project,
+    rank_correlation,
+    top_patches,
+)
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 

@@ -137,7 +137,13 @@ def test_geometry():
     for layer in nn.BatchNorm(2), nn.Dense(2, 2,
                                            rng=0), nn.Softmax(), nn.Dropout(rng=0), nn.LeakyReLU():
         assert nn.Sequential(layer).geometry()[0][2:] == (1, 1, 0, 1)
-    for layer in nn.Flatten(), nn.GlobalMaxPool(), nn.Softmax(0), nn.ConvTranspose1d(1, 1, 3, rng=0), nn.Sequential():
+    for layer in (
+        nn.Flatten(),
+        nn.GlobalMaxPool(),
+        nn.Softmax(0),
+        nn.ConvTranspose1d(1, 1, 3, rng=0),
+        nn.Sequential(),
+    ):
         assert nn.Sequential(layer).geometry()[0][2:] == (None,) * 4
     assert nn.Sequential(nn.AveragePool((3, 2),
                                         padding=1)).geometry()[0][2:] == ((3, 2), (3, 2), 1, 1)
@@ -248,8 +254,9 @@ def test_a_layer_of_given_weights(name, settings, options, device):
         2, *(7,) * layer.dimensions, layer.in_channels)
     x = drawn(*shape, dtype="float32")
     np.testing.assert_array_equal(copied(x).numpy(), layer(x).numpy())
-    assert [name for name, _ in copied.named_parameters()] == [name
-                                                               for name, _ in layer.named_parameters()]
+    assert [name for name, _ in copied.named_parameters()] == [
+        name for name, _ in layer.named_parameters()
+    ]
 
 
 @pytest.mark.parametrize("make, error, words", [

@@ -67,8 +67,13 @@ def test_tie_free(x):
 @given(strategies.away_from([-1, 0, 0.5], gap=0.2))
 def test_away_from(x):
     assert all(np.all(np.abs(x - p) >= 0.2) for p in (-1, 0, 0.5)) and np.all(np.abs(x) <= 2)
-    for f in ops.relu, ops.absolute, ops.elu, lambda x: ops.clip(x, -1.0,
-                                                                 0.5), lambda x: ops.maximum(x, -x):
+    for f in (
+        ops.relu,
+        ops.absolute,
+        ops.elu,
+        lambda x: ops.clip(x, -1.0, 0.5),
+        lambda x: ops.maximum(x, -x),
+    ):
         gradcheck(f, x, order=2, mode="directional", allow_zero=True, atol=1e-9)
     gradcheck(lambda x: 1 / x + ops.log(ops.square(x)), x, order=3, mode="directional",
               allow_zero=True)
@@ -88,8 +93,14 @@ def test_broadcastable(abc):
 @given(strategies.noncontiguous())
 def test_noncontiguous(x):
     assert x.size > 1 and not x.flags.c_contiguous
-    for f in ops.exp, ops.cumsum, ops.softmax, lambda x: ops.pad(x, 1,
-                                                                 mode="edge"), ops.flatten, lambda x: x[::-1]:
+    for f in (
+        ops.exp,
+        ops.cumsum,
+        ops.softmax,
+        lambda x: ops.pad(x, 1, mode="edge"),
+        ops.flatten,
+        lambda x: x[::-1],
+    ):
         copy = np.ascontiguousarray(x)
         np.testing.assert_allclose(f(md.tensor(x)).numpy(), f(md.tensor(copy)).numpy(), rtol=1e-15)
         gradcheck(f, x, mode="directional", atol=1e-9, allow_zero=True)
@@ -309,7 +320,9 @@ for use in "md.testing.strategies", "__import__('minidl.testing.strategies')":
         print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    line = "minidl.testing.strategies draws with Hypothesis, which is missing: pip install hypothesis"
+    line = (
+        "minidl.testing.strategies draws with Hypothesis, which is missing: pip install hypothesis"
+    )
     assert done.stdout.splitlines() == [line, line]
     code = "import sys, minidl as md; md.testing.gradcheck; print('hypothesis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True,

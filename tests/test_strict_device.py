@@ -19,7 +19,15 @@ x = strict([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 
 def test_nothing_turns_into_a_numpy_array_by_itself():
-    for convert in np.asarray, np.array, np.float64, np.sum, np.exp, np.concatenate, lambda x: np.stack([x, x]):
+    for convert in (
+        np.asarray,
+        np.array,
+        np.float64,
+        np.sum,
+        np.exp,
+        np.concatenate,
+        lambda x: np.stack([x, x]),
+    ):
         with pytest.raises(TypeError):
             convert(x)
     assert type(x.get()) is np.ndarray and x.get().tolist() == [[1, 2, 3], [4, 5, 6]]
@@ -93,8 +101,11 @@ def test_reductions_give_arrays_of_zero_dimensions():
 def test_integer_arrays_out_of_range_wrap_around():
     i = strict([0, 4, -1])
     assert x[:, i].get().tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert x[..., i].get().tolist() == x.take(i,
-                                              axis=1).get().tolist() == xp.take(x, i, 1).get().tolist()
+    assert (
+        x[..., i].get().tolist()
+        == x.take(i, axis=1).get().tolist()
+        == xp.take(x, i, 1).get().tolist()
+    )
     y = strict(np.zeros(3))
     y[strict([3, 4])] = 5.0
     scatter_add(y, strict([3, 4, 4]), strict([1.0, 2.0, 3.0]))

@@ -56,7 +56,9 @@ def test_style_cost_is_equation_2(device):
 
 def test_style_cost_does_not_depend_on_where_or_how_large():
     a = md.tensor(ACTIVATIONS)
-    shuffled = md.tensor(np.random.default_rng(1).permutation(ACTIVATIONS.reshape(20, 3)).reshape(1, 5, 4, 3))
+    shuffled = md.tensor(
+        np.random.default_rng(1).permutation(ACTIVATIONS.reshape(20, 3)).reshape(1, 5, 4, 3)
+    )
     twice = md.tensor(np.concatenate([ACTIVATIONS] * 2, axis=1))
     assert style_cost(a, shuffled).item() == pytest.approx(0, abs=1e-28)
     assert style_cost(a, twice).item() == pytest.approx(0, abs=1e-28)

@@ -147,8 +147,9 @@ def test_a_blend_has_the_gradient_of_the_blended_costs():
 def test_masks_from_any_picture(tmp_path):
     mask = halves()[0]
     Image.fromarray((mask * 255).astype("uint8")).save(tmp_path / "mask.png")
-    Image.fromarray((mask * 255).astype("uint8")).convert("RGB").resize((64,
-                                                                         80)).save(tmp_path / "mask.jpg")
+    Image.fromarray((mask * 255).astype("uint8")).convert("RGB").resize((64, 80)).save(
+        tmp_path / "mask.jpg"
+    )
     for given in (tmp_path / "mask.png", mask, mask > 0.5, mask * 255,
                   np.repeat(mask[..., None], 3, 2)):
         np.testing.assert_array_equal(read_mask("mask", given), mask)

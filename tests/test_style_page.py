@@ -51,7 +51,9 @@ def test_a_plot_of_costs_that_vanish():
     heights = [float(point.split(",")[1]) for point in lines[0].get("points").split()]
     assert heights[0] < heights[1]                          # down the page as J falls
     assert plot([]) == "" and plot([{"J": 0.0}]) == ""
-    assert table({"a": 0.123456}) == '<table><tr><th>a</th><td class="number">0.1235</td></tr></table>'
+    assert (
+        table({"a": 0.123456}) == '<table><tr><th>a</th><td class="number">0.1235</td></tr></table>'
+    )
 
 
 def test_the_grid_has_a_picture_for_each_look_and_scale():

@@ -7,7 +7,15 @@ import pytest
 from style_run import run, small_net, two_pictures
 
 import minidl as md
-from minidl.style import PRESETS, Settings, converted, load_state, save_state, style_layer_cost, transfer
+from minidl.style import (
+    PRESETS,
+    Settings,
+    converted,
+    load_state,
+    save_state,
+    style_layer_cost,
+    transfer,
+)
 from minidl.style.canvas import Pictures
 from minidl.style.descent import LBFGS_PIXELS, descend, optimizer_for
 from minidl.style.pyramid import Frame, enlarge, plan
@@ -156,8 +164,9 @@ def test_a_run_that_goes_on(tmp_path, optimizer, at):
         assert rest.history == whole.history and (rest.image == whole.image).all()
     else:
         assert rest.history[:at] == whole.history[:at]
-        assert rest.history[at]["J"] == pytest.approx(min(costs["J"]
-                                                          for costs in whole.history[3:at]))
+        assert rest.history[at]["J"] == pytest.approx(
+            min(costs["J"] for costs in whole.history[3:at])
+        )
 
 
 def test_states_that_do_not_fit(tmp_path):
@@ -232,8 +241,10 @@ def test_weights_of_other_tools():
             md.tensor(gram[name](style[name])[None] / shapes[name][0] ** 2),
             md.tensor(made[name][None])).item()
             for name, weight in found["style_layer_weights"].items())
-        return found["content_weight"] * difference / (4
-                                                       * content.size) + found["style_weight"] * styles
+        return (
+            found["content_weight"] * difference / (4 * content.size)
+            + found["style_weight"] * styles
+        )
 
     lua = 5 * difference / content.size + 100 * sum(
         np.mean(((gram[n](style[n]) - gram[n](made[n])) / made[n].size) ** 2) for n in shapes)

@@ -66,8 +66,9 @@ def test_drawn_views():
 def filters(ndim, channels, dead=False):
     """A convolution and a ReLU, and the greatest activation that pixels in 0..255 can give to each
     unit."""
-    conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim](channels, 3, 3,
-                                                            rng=np.random.default_rng(ndim))
+    conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[ndim](
+        channels, 3, 3, rng=np.random.default_rng(ndim)
+    )
     w = conv.weight.numpy()
     most, grey = (255 * part.sum(tuple(range(ndim + 1))) for part in (np.maximum(w, 0), w / 2))
     if dead:                                            # on grey, and near it
@@ -108,8 +109,9 @@ def test_a_unit_without_places_and_other_values():
                          rotation=0, scale=0)
     noise = synthesize(net, "dense", 3, steps=1, learning_rate=0, values=(-1, 1))
     assert picture.shape == (10, 10, 1) and np.abs(picture).max() <= 1 and np.abs(noise).max() < 0.2
-    assert strength(net, picture, "dense", 3, most=0) > strength(net, noise, "dense", 3,
-                                                                 most=0) + 0.2
+    assert (
+        strength(net, picture, "dense", 3, most=0) > strength(net, noise, "dense", 3, most=0) + 0.2
+    )
     assert net.training and all(parameter.grad is None for parameter in net.parameters())
 
 

@@ -44,8 +44,10 @@ def test_length_and_iteration():
 
 def test_printing(device):
     where = "" if device == "cpu" else f", device={device!r}"
-    assert repr(md.tensor([1.0, 2.0],
-                          requires_grad=True)) == f"tensor([1., 2.], float64{where}, requires_grad=True)"
+    assert (
+        repr(md.tensor([1.0, 2.0], requires_grad=True))
+        == f"tensor([1., 2.], float64{where}, requires_grad=True)"
+    )
     assert repr(md.tensor([[1], [2]])) == f"tensor([[1],\n        [2]], int64{where})"
     t = md.tensor(1.23456)
     assert f"{t:.2f}" == "1.23" and f"{t}" == str(t) == f"tensor(1.23456, float64{where})"

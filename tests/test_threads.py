@@ -176,8 +176,9 @@ def test_where_no_thread_can_be_started_there_is_one(monkeypatch):
 def test_how_blas_is_asked_for_its_number_of_threads(monkeypatch):
     """By its own functions; one whose threads are OpenMP's by threadpoolctl's, which know how that
     is done."""
-    assert [number() for number, _ in threads._switches()] == [library.num_threads
-                                                               for library in threads.blas()]
+    assert [number() for number, _ in threads._switches()] == [
+        library.num_threads for library in threads.blas()
+    ]
 
     class OfOpenMP:
         threading_layer, threads = "openmp", 4

@@ -361,8 +361,9 @@ def test_safetensors(load):
     whole = safetensors(w=("F32", [2, 3], w.tobytes()))
     for broken in (whole[:-1], whole[:20], whole + b"x"):
         assert "damaged or cut off (SafetensorError" in refusal(load, broken)
-    assert "is of F8_E4M3, which is not read" in refusal(load,
-                                                         safetensors(w=("F8_E4M3", [1], b"x")))
+    assert "is of F8_E4M3, which is not read" in refusal(
+        load, safetensors(w=("F8_E4M3", [1], b"x"))
+    )
 
 
 def test_safetensors_without_its_library(load, monkeypatch):
@@ -507,8 +508,9 @@ def test_numpy_files_load_if_they_are_plain(load):
     stream = io.BytesIO()
     np.savez_compressed(stream, w=np.zeros(10**7))
     assert "its entries claim 80000128 bytes, the file has 7" in refusal(load, stream.getvalue())
-    assert "expected numbers or text" in refusal(load, npz({"w": np.array([Evil(os.system, "ls")],
-                                                                          object)}))
+    assert "expected numbers or text" in refusal(
+        load, npz({"w": np.array([Evil(os.system, "ls")], object)})
+    )
     assert "expected numbers or text" in refusal(load,
                                                  npz({"w": np.zeros(2, [("a", "f4"), ("b", "O")])}))
 

@@ -118,8 +118,8 @@ def test_winograd_with_filters_that_serve_both_directions(monkeypatch, channels)
     """Large filters that meet few tiles are kept once: that changes nothing but rounding."""
     x, w, b = drawn(1, 22, 17, channels[0]), drawn(3, 3, *channels,
                                                    seed=1), drawn(channels[1], seed=2)
-    u, g = drawn(1, 22, 17, channels[1], seed=3), Geometry((22, 17), (3, 3), (1, 1), (1, 1), (1, 1),
-                                                           1)
+    u = drawn(1, 22, 17, channels[1], seed=3)
+    g = Geometry((22, 17), (3, 3), (1, 1), (1, 1), (1, 1), 1)
 
     def both():
         return winograd.conv(x, w, b, g, winograd.F4,
@@ -169,8 +169,9 @@ def test_winograd_matrices_of_the_adjoint_turn_the_filter_around():
 @pytest.mark.parametrize("transform, options", [
     (winograd.shared, [()]),
     (winograd.transformed, [(winograd.F4, False), (winograd.F4, True), (winograd.F2, True)])])
-def test_transformed_filters_are_remembered_as_long_as_the_array_lives(monkeypatch, transform,
-                                                                       options):
+def test_transformed_filters_are_remembered_as_long_as_the_array_lives(
+    monkeypatch, transform, options
+):
     # a thread that has not woken up yet would hold w for that moment
     monkeypatch.setenv("MINIDL_NUM_THREADS", "1")
 

@@ -84,7 +84,8 @@ MISTAKES = {
     "minidl.nn has no 'BatchNorm2d'; in minidl that is nn.BatchNorm": lambda: nn.BatchNorm2d(3),
     "minidl.ops has no 'cat'; in minidl that is ops.concatenate": lambda: ops.cat([t, t]),
     "minidl.ops has no 'sofmax'; is 'softmax' meant?": lambda: ops.sofmax(t),
-    "minidl.losses has no 'MSELoss'; in minidl that is losses.mean_squared_error": lambda: losses.MSELoss(),
+    "minidl.losses has no 'MSELoss'; in minidl that is losses.mean_squared_error":
+        lambda: losses.MSELoss(),
     "minidl.optim has no 'adam'; is 'Adam' meant?": lambda: optim.adam(w),
     "minidl has no 'from_numpy'; in minidl that is tensor": lambda: md.from_numpy(np.zeros(2)),
     "a Tensor has no 'view'; write t.reshape": lambda: t.view(2, 1),
@@ -94,17 +95,20 @@ MISTAKES = {
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
     "Adam: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.Adam(w, lr=0.1),
     "SGD: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.SGD(w, lr=0.1),
-    "Dense: there is no argument 'units'; in minidl it is out_features": lambda: nn.Dense(3, units=2, rng=0),
-    "Conv2d: there is no argument 'strides'; in minidl it is stride": lambda: nn.Conv2d(3, 2, 3, strides=2, rng=0),
+    "Dense: there is no argument 'units'; in minidl it is out_features":
+        lambda: nn.Dense(3, units=2, rng=0),
+    "Conv2d: there is no argument 'strides'; in minidl it is stride":
+        lambda: nn.Conv2d(3, 2, 3, strides=2, rng=0),
     "Dropout: there is no argument 'p'; in minidl it is rate": lambda: nn.Dropout(p=0.5),
     "randomness is explicit in minidl: pass rng": lambda: nn.Dense(3, 2),
     "Dropout: there is no argument 'q'; there are rate, rng": lambda: nn.Dropout(q=0.5),
     "Dense: initializer must be a function": lambda: nn.Dense(3, 2, initializer="he", rng=0),
-    "Dense: initializer gave weights of shape .1,.": lambda: nn.Dense(3, 2, initializer=lambda
-                                                                      *_: np.zeros(1), rng=0),
+    "Dense: initializer gave weights of shape .1,.":
+        lambda: nn.Dense(3, 2, initializer=lambda *_: np.zeros(1), rng=0),
     "bitwise_and: a must be of booleans or integers, got float64; compare first": lambda: t & t,
     "negative: x is of booleans": lambda: -(t > 1),
-    "tensor: the rows of nested lists must be of one length": lambda: md.tensor([[1.0], [1.0, 2.0]]),
+    "tensor: the rows of nested lists must be of one length":
+        lambda: md.tensor([[1.0], [1.0, 2.0]]),
     "a device is named by a string": lambda: md.zeros(2, device=0),
     "grad: inputs must be a Tensor or a list of them, got None": lambda: md.grad(w.sum(), None),
     "conv: stride must be below": lambda: ops.conv([[[1.0]]], [[[1.0]]], stride=10 ** 30),
@@ -115,8 +119,8 @@ MISTAKES = {
     "Adam: beta must be in .*, got 1": lambda: optim.Adam(w, betas=(0.9, 1)),
     "Adam: eps must be in .*, got -1": lambda: optim.Adam(w, eps=-1),
     "standardize: eps must be in .*, got -1": lambda: ops.standardize(t, 0, -1),
-    "batch_norm: eps must be in .*, got -1": lambda: ops.batch_norm([[1.0], [2.0]], [1.0], [0.0],
-                                                                    eps=-1),
+    "batch_norm: eps must be in .*, got -1":
+        lambda: ops.batch_norm([[1.0], [2.0]], [1.0], [0.0], eps=-1),
     "dropout: rate must be in .*, got nan": lambda: ops.dropout(t, float("nan"), 0),
     "triplet: margin must be in .*, got -1": lambda: losses.triplet([[1.0]], [[1.0]], [[1.0]], -1),
     "exp: x must be a Tensor or an array, got complex": lambda: ops.exp(1j),

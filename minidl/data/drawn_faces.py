@@ -29,8 +29,7 @@ GREY_HAIR, RED_HAIR, RED = (np.array(colour, float)
 SCALE, DOWN = 0.33, 0.12
 BLACK, WHITE, TEETH = np.zeros(3), np.full(3, 255.0), np.array([246.0, 242, 234])
 FIRST = ("Alex Ariel Billie Charlie Dana Eli Frankie Gabi Hayden Indigo Jamie Jules Kim Lee Max "
-         "Morgan Noa Ollie Pat Quinn "
-         "Robin Sam Toni Vic").split()
+         "Morgan Noa Ollie Pat Quinn Robin Sam Toni Vic").split()
 LAST = ("Acacia Alder Ash Aspen Beech Birch Cedar Cherry Elm Fig Fir Hazel Holly Larch Linden "
         "Maple Oak Olive Pine Poplar "
         "Quince Rowan Willow Yew").split()

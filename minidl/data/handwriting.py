@@ -50,8 +50,9 @@ class Ink:
         places = np.broadcast_to(grid,
                                  (len(which), size, size, 2)) if bends is None else grid + bends
         maps = maps.astype(np.float32)
-        places = places.reshape(len(which), -1, 2) @ maps[:, :,
-                                                          :2].swapaxes(1, 2) + maps[:, None, :, 2]
+        places = (
+            places.reshape(len(which), -1, 2) @ maps[:, :, :2].swapaxes(1, 2) + maps[:, None, :, 2]
+        )
         places = (self.middles[which, None] + self.halves[which, None] * places).astype(np.float32)
         return self._sample(which, places).reshape(len(which), size, size, 1)
 
@@ -59,10 +60,10 @@ class Ink:
         """Linear interpolation between the four pixels around each place (M, P, 2), in pixels, from
         a flat array."""
         rows, columns = self.softened.shape[1:]
-        y, x = np.clip(places[..., 0] + 1.5, 0, rows - 1), np.clip(places[..., 1] + 1.5, 0,
-                                                                   columns - 1)
-        top, left = np.minimum(y.astype(np.int32), rows - 2), np.minimum(x.astype(np.int32),
-                                                                         columns - 2)
+        y = np.clip(places[..., 0] + 1.5, 0, rows - 1)
+        x = np.clip(places[..., 1] + 1.5, 0, columns - 1)
+        top = np.minimum(y.astype(np.int32), rows - 2)
+        left = np.minimum(x.astype(np.int32), columns - 2)
         y, x = np.subtract(y, top, dtype=np.float32), np.subtract(x, left, dtype=np.float32)
         first = np.asarray(which, np.int64)[:, None] * (rows * columns) + top * columns + left
         flat = self.softened.reshape(-1)

@@ -127,9 +127,10 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
                          f"{max_pixels:,}")
     # Pillow's modes L and F, one channel at a time
     plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32
-    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height),
-                                                               Image.Resampling.LANCZOS)
-              for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)]
+    planes = [
+        Image.fromarray(plane.astype(plane_type)).resize((width, height), Image.Resampling.LANCZOS)
+        for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)
+    ]
     return np.stack(planes, axis=-1).reshape(height, width,
                                              *picture.shape[2:]).astype(picture.dtype, copy=False)
 
@@ -321,11 +322,13 @@ def check_picture(operation, picture):
     """
     picture = np.asarray(picture)
     _check_kind(operation, picture)
-    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,),
-                                                               (3,)) or 0 in picture.shape:
+    if (
+        picture.ndim not in (2, 3)
+        or picture.shape[2:] not in ((), (1,), (3,))
+        or 0 in picture.shape
+    ):
         raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with "
-                         "pixels, "
-                         f"got {picture.shape}")
+                         f"pixels, got {picture.shape}")
     return np.atleast_3d(picture)
 
 

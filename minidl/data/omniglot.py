@@ -84,8 +84,7 @@ def read_characters(*sources):
         if not characters:
             more = f"; of {len(problems):,} files the first: {problems[0]}" if problems else ""
             raise ValueError(f"{source} holds no characters: expected pictures "
-                             "alphabet/character/NAME.png, in a folder or "
-                             f"a zip{more}")
+                             f"alphabet/character/NAME.png, in a folder or a zip{more}")
         found = characters | found
         left_out += problems
     if not found:

@@ -166,5 +166,4 @@ def whose(made_with, encoder):
         if made_with == fingerprint(encoder, align):
             return f"this encoder {how} alignment"
     return (f"another encoder or by an earlier minidl (fingerprint {made_with[:12]}…, this one's "
-            "is "
-            f"{fingerprint(encoder)[:12]}…)")
+            f"is {fingerprint(encoder)[:12]}…)")

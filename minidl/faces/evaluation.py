@@ -49,8 +49,7 @@ class TenFold:
     def __repr__(self):
         low, high = self.interval
         return (f"<accuracy {self.accuracy:.2%} ± {self.standard_error:.2%} (95 %: {low:.2%} to "
-                f"{high:.2%}), "
-                f"τ {self.thresholds.mean():.3f}>")
+                f"{high:.2%}), τ {self.thresholds.mean():.3f}>")
 
 
 def roc(distances, same):
@@ -222,8 +221,7 @@ def check_pairs(operation, distances, same, both=True):
     distances, same = np.asarray(distances, "float64"), np.asarray(same)
     if distances.ndim != 1 or distances.shape != same.shape or len(same) == 0:
         raise ValueError(f"{operation}: distances and same must have one shape (N,), N ≥ 1, got "
-                         f"{distances.shape} and "
-                         f"{same.shape}")
+                         f"{distances.shape} and {same.shape}")
     if same.dtype != bool and not np.isin(same, (0, 1)).all():
         raise ValueError(f"{operation}: same must be booleans, or 0 and 1")
     if not np.isfinite(distances).all():

@@ -67,8 +67,7 @@ class ChiSquareHead(_PairHead):
         for name, x in ("first", a), ("second", b):
             if x.size and float(x.data.min()) < 0:
                 raise ValueError(f"{self!r}: features must not be negative, the {name} embeddings "
-                                 "go down to "
-                                 f"{float(x.data.min()):.3g}; end the encoder in a ReLU")
+                                 f"go down to {float(x.data.min()):.3g}; end the encoder in a ReLU")
         total = a + b
         # (a − b)² may be too large for float16, where this is not
         return (a - b) * ((a - b) / ops.where(total == 0, 1.0, total))
@@ -92,8 +91,9 @@ class CosineClassifier(Module):
         check_sizes("CosineClassifier", features=features, people=people)
         self.scale = number("CosineClassifier", "scale", scale)
         self.margin = number("CosineClassifier", "margin", margin)
-        self.weight = Parameter(normal(features ** -0.5)((people, features),
-                                                         backend.generator(rng)), dtype=dtype)
+        self.weight = Parameter(
+            normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype
+        )
 
     def forward(self, embeddings, labels):
         embeddings = check_features(self, embeddings, self.weight.shape[1])
@@ -103,5 +103,6 @@ class CosineClassifier(Module):
         return self.scale * (cosine - self.margin * ops.one_hot(labels, people, cosine.dtype))
 
     def details(self):
-        return "{1}, {0}, scale={2:g}, margin={3:g}".format(*self.weight.shape, self.scale,
-                                                            self.margin)
+        return "{1}, {0}, scale={2:g}, margin={3:g}".format(
+            *self.weight.shape, self.scale, self.margin
+        )

@@ -68,8 +68,7 @@ def open_set(distances, query_people, gallery_people):
     known = right >= 0
     if known.all() or not known.any():
         raise ValueError("open_set: needs queries of enrolled and of unknown people, got "
-                         f"{known.sum()} and "
-                         f"{(~known).sum()}")
+                         f"{known.sum()} and {(~known).sum()}")
     smallest = nearest.min(1)
     rows = np.arange(len(right))
     own = nearest[rows, right]
@@ -88,8 +87,8 @@ def _to_people(operation, distances, query_people, gallery_people):
     expected = query_people.shape + gallery_people.shape
     if distances.shape != expected or distances.ndim != 2 or 0 in distances.shape:
         raise ValueError(f"{operation}: distances must be (Q, G) with the people of Q queries and "
-                         "of G pictures, got "
-                         f"{distances.shape}, {query_people.shape} and {gallery_people.shape}")
+                         f"of G pictures, got {distances.shape}, {query_people.shape} and "
+                         f"{gallery_people.shape}")
     if np.isnan(distances).any():
         raise ValueError(f"{operation}: {np.isnan(distances).sum()} distances are not numbers")
     people, number = np.unique(gallery_people, return_inverse=True)

@@ -49,11 +49,9 @@ class CollapseMonitor:
         what = ("all embeddings are nearly one point" if spread < 0.05 else
                 "positives are as far away as negatives")
         return (f"the loss has sat at the margin {self.margin:g} for {len(losses)} steps, and "
-                f"{what} (spread {spread:.3f}): "
-                "the run has collapsed, or does not learn. Start with semi-hard instead of the "
-                "hardest triplets "
-                "(mining='semi_hard'), pre-train by softmax over people (pretrain_steps), or lower "
-                "learning_rate")
+                f"{what} (spread {spread:.3f}): the run has collapsed, or does not learn. Start "
+                "with semi-hard instead of the hardest triplets (mining='semi_hard'), pre-train "
+                "by softmax over people (pretrain_steps), or lower learning_rate")
 
     def state_dict(self):
         """The losses that it looks back on, and whether it has warned."""

@@ -73,8 +73,7 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
     encodings, labels = np.asarray(encodings), np.asarray(labels)
     if encodings.ndim != 2 or labels.shape != encodings.shape[:1] or len(labels) < 3:
         raise ValueError("embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got "
-                         f"{encodings.shape} and "
-                         f"{labels.shape}")
+                         f"{encodings.shape} and {labels.shape}")
     places, shares = principal_components(encodings, 2)
     figure, (axes,) = panels_of(1, 1, (9, 6.2))
     names, counts = np.unique(labels, return_counts=True)

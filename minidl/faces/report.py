@@ -21,14 +21,21 @@ def verification(distances, same, fars=(0.1, 0.01, 0.001)):
     """
     distances, same = check_pairs("verification", distances, same)
     folds = ten_fold(distances, same, min(10, max(same.sum(), (~same).sum())))
-    return {"pairs": len(same), "same_pairs": int(same.sum()), "accuracy": folds.accuracy,
-            "standard_error": folds.standard_error, "interval": list(folds.interval),
-            "threshold": float(folds.thresholds.mean()),
-            "equal_error_rate": equal_error_rate(distances, same)[0],
-            "auc": auc(distances, same),
-            "val_at_far": {str(far): val_at_far(distances, same, far).true_accept_rate
-                                                        for far in fars
-                           if far * (~same).sum() >= 1}}
+    return {
+        "pairs": len(same),
+        "same_pairs": int(same.sum()),
+        "accuracy": folds.accuracy,
+        "standard_error": folds.standard_error,
+        "interval": list(folds.interval),
+        "threshold": float(folds.thresholds.mean()),
+        "equal_error_rate": equal_error_rate(distances, same)[0],
+        "auc": auc(distances, same),
+        "val_at_far": {
+            str(far): val_at_far(distances, same, far).true_accept_rate
+            for far in fars
+            if far * (~same).sum() >= 1
+        },
+    }
 
 
 def recognition(encodings, labels, far=0.01):

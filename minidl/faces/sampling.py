@@ -18,14 +18,12 @@ class PeopleSampler:
     def __init__(self, labels, people, pictures, seed):
         if people < 2 or pictures < 2:
             raise ValueError("PeopleSampler: a triplet needs 2 people and 2 pictures of one, got "
-                             f"{people} people × "
-                             f"{pictures} pictures")
+                             f"{people} people × {pictures} pictures")
         groups = pictures_of(labels)
         self.groups = [group for group in groups.values() if len(group) > 1]
         if len(self.groups) < people:
             raise ValueError(f"PeopleSampler: a batch needs {people} people with two pictures or "
-                             "more, and of "
-                             f"{len(groups)} people {len(self.groups)} have")
+                             f"more, and of {len(groups)} people {len(self.groups)} have")
         self.people, self.pictures, self.seed = people, pictures, seed
 
     def __getitem__(self, t):

@@ -92,9 +92,9 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
         validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
         several = np.unique(validation[1], return_counts=True)[1]
         if len(several) < 2 or several.max() < 2:
-            raise ValueError("train: validation needs two pictures of somebody and one of somebody "
-                             "else, got "
-                             f"{len(validation[1])} pictures of {len(several)} people")
+            raise ValueError("train: validation needs two pictures of somebody and one of "
+                             f"somebody else, got {len(validation[1])} pictures of {len(several)} "
+                             "people")
     if every < 1 or steps < 0 or pretrain_steps < 0:
         raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, "
                          f"{steps}, {pretrain_steps}")
@@ -285,6 +285,5 @@ def _checked(what, encoder, pictures, labels):
     fits = pictures.ndim == 4 and pictures.shape[1:] == (size, size, channels)
     if not fits or np.shape(labels) != pictures.shape[:1]:
         raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, "
-                         "with N labels, got "
-                         f"{pictures.shape} and {np.shape(labels)}")
+                         f"with N labels, got {pictures.shape} and {np.shape(labels)}")
     return pictures

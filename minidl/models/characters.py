@@ -20,8 +20,7 @@ class CharacterEncoder(Sequential):
     def __init__(self, size=28, widths=(32, 64, 128, 128), *, rng):
         if size < 8 or len(widths) < 3:
             raise ValueError("CharacterEncoder: three halvings need a size of 8 or more and three "
-                             f"widths, got {size} and "
-                             f"{tuple(widths)}")
+                             f"widths, got {size} and {tuple(widths)}")
         layers = {"darkness": Darkness()}
         for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
             layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False,

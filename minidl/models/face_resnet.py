@@ -121,8 +121,7 @@ def read_filters(arrays, path):
     for name, (w, b) in filters.items():
         if w.shape != expected[name] or b.shape != expected[name][-1:]:
             raise WeightsError(f"{path}: {name} has filters {w.shape} and bias {b.shape}, face128 "
-                               f"needs {expected[name]} "
-                               f"and {expected[name][-1:]}")
+                               f"needs {expected[name]} and {expected[name][-1:]}")
     if dense.shape != (previous, 128):
         raise WeightsError(f"{path}: the dense layer has shape {dense.shape}, face128 needs "
                            f"{(previous, 128)}")
@@ -131,10 +130,11 @@ def read_filters(arrays, path):
 
 
 def _folded(arrays, key, path):
-    w, b, scale, shift = (arrays[f"{key}/{part}"] for part in ("conv/filters", "conv/bias",
-                                                               "scale/weights", "scale/biases"))
+    w, b, scale, shift = (
+        arrays[f"{key}/{part}"]
+        for part in ("conv/filters", "conv/bias", "scale/weights", "scale/biases")
+    )
     if not b.shape == scale.shape == shift.shape == w.shape[-1:]:
         raise WeightsError(f"{path}: {key} has filters {w.shape}, bias {b.shape}, scale "
-                           f"{scale.shape} and shift "
-                           f"{shift.shape}")
+                           f"{scale.shape} and shift {shift.shape}")
     return w * scale, b * scale + shift

@@ -134,9 +134,8 @@ def _check(names, places, steps, classes, pictures, symmetries):
                          f"{symmetries}")
     if steps < 1 or pictures < 2 or not 2 <= classes <= len(places) * symmetries:
         raise ValueError("train: expected 1 step or more, 2 pictures or more and 2 to "
-                         f"{len(places) * symmetries} classes "
-                         f"({len(places)} characters × {symmetries}), got steps={steps}, "
-                         f"pictures={pictures}, "
+                         f"{len(places) * symmetries} classes ({len(places)} characters × "
+                         f"{symmetries}), got steps={steps}, pictures={pictures}, "
                          f"classes={classes}")
     poor = [name for name, own in zip(names, places) if len(own) < pictures]
     if poor:

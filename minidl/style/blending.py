@@ -26,8 +26,7 @@ def check_blend(operation, weights, count):
                for i, weight in enumerate(weights)]
     if len(weights) != count:
         raise ValueError(f"{operation}: style_blend_weights needs one number for each of the "
-                         f"{count} "
-                         f"styles, got {len(weights)}")
+                         f"{count} styles, got {len(weights)}")
     if abs(math.fsum(weights) - 1) > 1e-6:
         raise ValueError(f"{operation}: style_blend_weights must add up to 1, got {weights}, which "
                          f"add up to {math.fsum(weights):g}")

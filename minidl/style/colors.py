@@ -56,8 +56,7 @@ def match_colors(style, content, method="match"):
     values = np.linalg.eigvalsh(sigma_s)
     if values[0] <= 1e-9 * max(values[-1], 1):
         raise ValueError("match_colors: all of the style's colours lie in one plane (it is grey, "
-                         "for "
-                         "example), so they cannot be stretched to the content's; keep the "
+                         "for example), so they cannot be stretched to the content's; keep the "
                          "content's colours by colors='luminance'")
     if method == "match":
         root = _power(sigma_s, 0.5)

@@ -108,8 +108,8 @@ def check_layers(operation, argument, layers):
     except TypeError:
         names = None
     if names is None or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{operation}: {argument} must be a list of names of layers, "
-                        f"got {layers!r}")
+        raise TypeError(f"{operation}: {argument} must be a list of names of layers, got "
+                        f"{layers!r}")
     if not names:
         raise ValueError(f"{operation}: {argument} must name at least one layer")
     for name in names:

@@ -49,8 +49,10 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
     method = Adam([picture], rate) if optimizer == "adam" else SGD([picture], rate)
     mean, memory = _Average(average, picture.detach(), memory or {}), memory or {}
     if "step" in memory and optimizer == "adam":
-        method.load_state_dict({"learning_rate": rate} | {f"0.{name}": memory[name]
-                                                          for name in ("step", "mean", "square")})
+        method.load_state_dict(
+            {"learning_rate": rate}
+            | {f"0.{name}": memory[name] for name in ("step", "mean", "square")}
+        )
     best, lowest = memory.get("best", picture.detach()), memory.get("lowest", float("inf"))
     interrupted = ended = False
     try:

@@ -74,8 +74,7 @@ def check_mask(name, mask, shape):
     height, width = shape[:2]
     if abs(mask.shape[1] * height / (mask.shape[0] * width) - 1) > ASPECT:
         raise ValueError(f"{name} has {mask.shape[0]} × {mask.shape[1]} pixels (height × width), "
-                         "its "
-                         f"picture {height} × {width}: a mask needs the picture's aspect ratio")
+                         f"its picture {height} × {width}: a mask needs the picture's aspect ratio")
     if not mask.any():
         raise ValueError(f"{name} is black all over: there is no region")
 
@@ -85,8 +84,7 @@ def check_covered(operation, masks):
     bare = float((sum(masks) < COVERED).mean())
     if bare:
         raise ValueError(f"{operation}: the masks leave {bare:.1%} of the pixels in no region; "
-                         "give "
-                         "the rest a style and a mask, too")
+                         "give the rest a style and a mask, too")
 
 
 def guides(fields, mask, shapes, kind="simple"):
@@ -156,6 +154,5 @@ def check_left(operation, masks, fields):
             if not guides(fields, mask, {layer: places}, "inside"):
                 raise ValueError(
                     f"{operation}: guide='inside' leaves nothing of masks[{i}] at {layer}, which "
-                    "sees "
-                    f"{field.size} pixels; take a larger size, fewer style_layers, or "
+                    f"sees {field.size} pixels; take a larger size, fewer style_layers, or "
                     "guide='simple'")

@@ -17,9 +17,11 @@ COLOURS = ("#222", "#c33", "#27c", "#292", "#c80", "#808", "#088", "#966")
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">{refresh}<title>{title}</title>
-<style>body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #222 }}
+<style>body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em;
+    color: #222 }}
 img {{ max-width: 100% }} table {{ border-collapse: collapse; margin: 1em 0 }}
-td, th {{ padding: .1em 1em .1em 0; text-align: left; vertical-align: top }} td.number {{ text-align: right }}
+td, th {{ padding: .1em 1em .1em 0; text-align: left; vertical-align: top }}
+td.number {{ text-align: right }}
 svg {{ width: 100%; height: auto }}</style></head>
 <body><h1>{title}</h1><p>{status}</p>
 <img alt="the picture now" src="data:image/jpeg;base64,{picture}">

@@ -97,8 +97,7 @@ class Settings:
         if self.size * self.style_scale < SMALLEST:
             raise ValueError(f"{TRANSFER}: style_scale {self.style_scale} makes the style "
                              f"{self.size * self.style_scale:.3g} pixels long, which must be at "
-                             "least "
-                             f"{SMALLEST}")
+                             f"least {SMALLEST}")
         for kind in ("content", "style"):
             layers = check_layers(TRANSFER, f"{kind}_layers", getattr(self, f"{kind}_layers"))
             object.__setattr__(self, f"{kind}_layers", layers)
@@ -107,8 +106,7 @@ class Settings:
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{TRANSFER}: {name} must be one of {', '.join(map(str, known))}, "
-                                 "got "
-                                 f"{value!r}")
+                                 f"got {value!r}")
 
     def _check_optimizer(self):
         if self.optimizer not in (None, "lbfgs", *LEARNING_RATES):
@@ -119,8 +117,7 @@ class Settings:
             if self.optimizer not in LEARNING_RATES:
                 raise ValueError(f"{TRANSFER}: learning_rate is for adam and gradient_descent, got "
                                  f"{self.learning_rate} with {self.optimizer or 'lbfgs'}, which "
-                                 "finds "
-                                 "its own")
+                                 "finds its own")
         if self.average is not None:
             bounded(TRANSFER, "0 ≤ average < 1", self.average)
             if self.average and self.optimizer not in (None, "adam"):
@@ -159,20 +156,16 @@ class Settings:
                 continue
             if isinstance(given, (str, os.PathLike)) or not hasattr(given, "__len__"):
                 raise TypeError(f"{TRANSFER}: {name} must be a list with one mask for each style, "
-                                "got "
-                                f"{type(given).__name__}")
+                                f"got {type(given).__name__}")
             if len(given) != styles:
                 raise ValueError(f"{TRANSFER}: got {styles} style{'s' * (styles > 1)} and "
-                                 f"{len(given)} "
-                                 f"{name}: each style needs a mask, in the same order")
+                                 f"{len(given)} {name}: each style needs a mask, in the same order")
         if style_masks is not None and masks is None:
             raise ValueError(f"{TRANSFER}: style_masks, which say where a style is taken from, "
-                             "come "
-                             "with masks, which say where it goes")
+                             "come with masks, which say where it goes")
         if self.style_blend_weights is not None and masks is not None:
             raise ValueError(f"{TRANSFER}: style_blend_weights mix styles everywhere, masks keep "
-                             "them "
-                             "apart; give the one or the other")
+                             "them apart; give the one or the other")
         check_blend(TRANSFER, self.style_blend_weights, styles)
 
 

@@ -32,8 +32,7 @@ def check_look(operation, look):
     if isinstance(look, str):
         if look not in PRESETS:
             raise ValueError(f"{operation}: look must be {', '.join(PRESETS)} or the content's "
-                             "share "
-                             f"0 < s < 1, got {look!r}")
+                             f"share 0 < s < 1, got {look!r}")
         return PRESETS[look]
     return bounded(operation, "0 < look < 1", look)
 

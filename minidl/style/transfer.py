@@ -45,8 +45,9 @@ class Objective:
         self.content_weight = bounded(TRANSFER, "0 ≤ content_weight < inf", content_weight)
         self.style_weight = bounded(TRANSFER, "0 ≤ style_weight < inf", style_weight)
         self.variation_weight = bounded(TRANSFER, "0 ≤ variation_weight < inf", variation_weight)
-        self.content_layer_weights = check_layer_weights(TRANSFER, content_layers,
-                                                         content_layer_weights)
+        self.content_layer_weights = check_layer_weights(
+            TRANSFER, content_layers, content_layer_weights
+        )
         self.style_layer_weights = check_layer_weights(TRANSFER, style_layers, style_layer_weights)
         check_known(net, "content_layers", content_layers)
         check_known(net, "style_layers", style_layers)

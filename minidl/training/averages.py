@@ -55,8 +55,7 @@ class EMA:
         was, now = self.average.state_dict(), self.module.state_dict()
         if others := sorted(was.keys() ^ now.keys()):
             raise ValueError("EMA: the module must have the parameters and buffers that it had "
-                             "when "
-                             f"its average began, {', '.join(others)} came or went")
+                             f"when its average began, {', '.join(others)} came or went")
         self.average.load_state_dict({name: _moved(was[name], now[name], d) for name in was})
         self.updates += 1
 

@@ -153,8 +153,7 @@ def _as_in_a_file(owner, name, value):
     setting, again = (json.loads(text, parse_constant=float) for _ in range(2))
     if setting != again:
         raise ValueError(f"{owner}: {name} in identity must not hold NaN, which equals nothing, "
-                         "not "
-                         "even itself")
+                         "not even itself")
     return setting
 
 

@@ -73,12 +73,10 @@ class Loop:
         self.parts = self.file.parts
         if checkpoint is not None and not self.parts:
             raise ValueError(f"{owner}: a checkpoint holds the parts, and there are none; name "
-                             "what "
-                             "the steps change, as parts={'net': net, 'adam': adam}")
+                             "what the steps change, as parts={'net': net, 'adam': adam}")
         if self.schedule and not self.optimizers():
             raise ValueError(f"{owner}: schedule sets the learning rate of the optimisers among "
-                             "the "
-                             "parts, and there is no optimiser among the parts")
+                             "the parts, and there is no optimiser among the parts")
         self.t, self.measures, self.row, self.warning = 0, {}, None, None
         self.recent = []                                    # the measures since the last row
         self.history, self.warnings, self.stopped = [], [], ""
@@ -122,8 +120,7 @@ class Loop:
             return self.batch(t)
         except StopIteration:
             raise ValueError(f"{self.owner}: batch(t) must give a batch for every t < "
-                             f"{self.steps}, "
-                             f"it raised StopIteration for {t}") from None
+                             f"{self.steps}, it raised StopIteration for {t}") from None
 
     def optimizers(self):
         return [part for part in self.parts.values() if isinstance(part, Optimizer)]

@@ -76,8 +76,9 @@ def measure(selected, options, extras):
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         say(f"warning: this machine is busy (load {os.getloadavg()[0]:.1f}): what is measured now "
             "says little")
-    algorithms = options.algorithms if options.algorithms != [] else ["plain", "strips", "winograd",
-                                                                      "auto"]
+    algorithms = (
+        options.algorithms if options.algorithms != [] else ["plain", "strips", "winograd", "auto"]
+    )
     for case in selected:
         several = algorithms or () if case.section == "convolution" else ()
         result["cases"].append(comparing.compare(case, versions, options.repeat, options.device,
@@ -87,9 +88,11 @@ def measure(selected, options, extras):
     result["scaling"] = scaling.per_pixel(result["cases"])
     if "threads" in extras and options.threads > 1 and options.device == "cpu":
         size = 128 if options.quick else 256
-        result["threads"] = {"count": options.threads, "size": size,
-                             "speed-ups": scaling.threads(versions, options.threads, size,
-                                                          options.repeat)}
+        result["threads"] = {
+            "count": options.threads,
+            "size": size,
+            "speed-ups": scaling.threads(versions, options.threads, size, options.repeat),
+        }
     if "memory" in extras:
         for case in (case for case in selected or cases(options.quick) if case.big):
             say(f"peak memory of {case.name} …")

@@ -52,7 +52,9 @@ def relate_to_product(records):
     rate = statistics.median(record["product_rate"] for record in records) if records else None
     for record in records:
         seconds = record["seconds"][record["best"]["minidl"]]["median"]
-        record["of_matmul"] = record["operations"] / seconds / rate if record["operations"] else None
+        record["of_matmul"] = (
+            record["operations"] / seconds / rate if record["operations"] else None
+        )
 
 
 def check(name, steps):

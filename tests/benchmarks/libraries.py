@@ -100,9 +100,11 @@ def to_layout(x, layout):
         return x
     if isinstance(x, torch.nn.Module):
         return x.to(memory_format=torch.channels_last)
-    return x.contiguous(memory_format={4: torch.channels_last,
-                                       5: torch.channels_last_3d}.get(x.ndim,
-                                                                                              torch.contiguous_format))
+    return x.contiguous(
+        memory_format={4: torch.channels_last, 5: torch.channels_last_3d}.get(
+            x.ndim, torch.contiguous_format
+        )
+    )
 
 
 def filters_to_torch(w, layout="default"):

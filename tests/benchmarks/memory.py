@@ -61,8 +61,10 @@ def _resident(field):
         return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines()
                     if line.startswith(field))
     import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin"
-                                                                 else 1024)
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def _forget_peak():

@@ -30,7 +30,8 @@ def _blas():
     long."""
     for library in threadpool_info():
         if library["user_api"] == "blas":
-            return f"{library['internal_api']} {library['version']} for {library.get('architecture', 'this processor')}"
+            processor = library.get("architecture", "this processor")
+            return f"{library['internal_api']} {library['version']} for {processor}"
     return "an unknown BLAS"
 
 
@@ -45,7 +46,8 @@ def describe(machine):
     where += "" if machine["device"] == "cpu" else f", {machine['device']}"
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items()
                           if name not in ("minidl", "numpy"))
-    return f"{where}; Python {machine['python']}, NumPy {machine['numpy']} with {machine['blas']}, {libraries}."
+    return (f"{where}; Python {machine['python']}, NumPy {machine['numpy']} with "
+            f"{machine['blas']}, {libraries}.")
 
 
 def line(record):

@@ -84,7 +84,11 @@ class StyleStep(Case):
                             for name, a in features.items())
             j_style = sum(((gram(seen[name]) - g) ** 2).sum() / (4 * len(g) ** 2)
                           for name, g in grams.items()) / len(grams)
-            j = CONTENT_WEIGHT * j_content + STYLE_WEIGHT * j_style + VARIATION_WEIGHT * variation(generated)
+            j = (
+                CONTENT_WEIGHT * j_content
+                + STYLE_WEIGHT * j_style
+                + VARIATION_WEIGHT * variation(generated)
+            )
             return torch.autograd.grad(j, generated)[0]
 
         return step
