@@ -12,7 +12,7 @@ from pathlib import Path
 
 from demos.command_line import Parser, Stopwatch, progress, run, say, start, write_json
 import minidl as md
-from minidl import style
+from minidl import plots, style
 from minidl.data import load_image, read_metadata, resize, save_image
 from minidl.models.vgg import layer_names
 from minidl.style.page import Page
@@ -41,14 +41,14 @@ def main(arguments=None):
     style.Settings(**settings).check_styles(len(options.style), options.mask, options.style_mask)
     state = None if options.resume is None else style.load_state(options.resume)
     start(options)
-    pyplot = _pyplot()  # before the work, as it may not be installed
+    plots.check_matplotlib()            # before the work, as it may not be installed
     content, paintings = load_image(options.content), [load_image(path) for path in options.style]
     pictures = dict(masks=options.mask, style_masks=options.style_mask)
     net = md.models.vgg19(options.weights, options.pooling)
     if options.preview:
         return _preview(options, settings, content, paintings, pictures, net)
-    watch, bar, snapshots = Stopwatch(), progress(options.steps, "style transfer",
-                                                  options.quiet), _Snapshots(options)
+    watch, snapshots = Stopwatch(), _Snapshots(options)
+    bar = progress(options.steps, "style transfer", options.quiet)
     used = _settings_of(options)
     page = Page(options.output / "progress.html", used, f"{options.content.stem} + "
                 + ", ".join(path.stem for path in options.style), options.steps)
@@ -73,7 +73,7 @@ def main(arguments=None):
     told = {"Software": "minidl style transfer", "settings": json.dumps(used)}
     _save(options, result, told)
     save_image(options.output / "strip.png", snapshots.strip(content, paintings[0], result.image))
-    _plot_costs(pyplot, result.history, options, options.output / "costs.png")
+    _plot_costs(result.history, options, options.output / "costs.png")
     last = result.history[-1]["size"]
     best = min((costs for costs in result.history if costs["size"] == last),
                key=lambda costs: costs["J"])
@@ -305,18 +305,10 @@ class _Snapshots:
         return np.concatenate(parts[:-1], axis=1)
 
 
-def _pyplot():
-    """Matplotlib, drawing into files."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    return pyplot
-
-
-def _plot_costs(pyplot, history, options, path):
+def _plot_costs(history, options, path):
     """The weighted costs against the evaluations, on a logarithmic axis; dotted lines where the
     picture grows."""
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, (axes,) = plots.panels_of(1, 1, (7, 4.5))
     numbers, beta = range(1, len(history) + 1), 1.0 if options.beta is None else options.beta
     axes.semilogy(numbers, [costs["J"] for costs in history], label="J", color="black", linewidth=2)
     for label, parts in (("α J_content",
@@ -338,10 +330,8 @@ def _plot_costs(pyplot, history, options, path):
     axes.set_ylabel("cost")
     axes.set_title("Style transfer: " + " + ".join(Path(p).stem.replace("_", " ")
                                                    for p in (options.content, *options.style)))
-    axes.grid(alpha=0.3, which="both")
     axes.legend()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    plots.write(path, figure)
 
 
 if __name__ == "__main__":

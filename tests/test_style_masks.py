@@ -150,7 +150,7 @@ def test_masks_from_any_picture(tmp_path):
     Image.fromarray((mask * 255).astype("uint8")).convert("RGB").resize((64, 80)).save(
         tmp_path / "mask.jpg"
     )
-    for given in (tmp_path / "mask.png", mask, mask > 0.5, mask * 255,
+    for given in (tmp_path / "mask.png", mask, mask > 0.5, mask.astype("uint8"), mask * 255,
                   np.repeat(mask[..., None], 3, 2)):
         np.testing.assert_array_equal(read_mask("mask", given), mask)
     assert abs(read_mask("mask", tmp_path / "mask.jpg").mean() - 0.5) < 0.02

@@ -51,20 +51,21 @@ class Region:
 
 
 def read_mask(name, mask):
-    """A path or an array (H, W) or (H, W, 1 or 3) as a float32 array (H, W), black 0 to white 1."""
+    """A path or an array (H, W) or (H, W, 1 or 3) as a float32 array (H, W), black 0 to white 1.
+
+    White is 255; in an array of nothing above 1 it is 1.
+    """
     if isinstance(mask, (str, os.PathLike)):
-        mask = load_image(mask)
+        mask = load_image(mask) / 255
     mask = np.asarray(mask)
-    if mask.dtype == bool:
-        mask = mask * np.uint8(255)
-    if mask.dtype.kind not in "fiu":
+    if mask.dtype.kind not in "bfiu":
         raise TypeError(f"{name} must be a path or an array of numbers, got {mask.dtype}")
     if mask.ndim not in (2, 3) or mask.shape[2:] not in ((), (1,), (3,)) or 0 in mask.shape:
         raise ValueError(f"{name} must be (H, W) or (H, W, 3), got shape {mask.shape}")
     if not (mask.min() >= 0 and mask.max() <= 255):                             # NaN, too
         raise ValueError(f"{name} must be in 0..255, got {mask.min()}..{mask.max()}")
     mask = mask.mean(2, dtype="float64") if mask.ndim == 3 else mask
-    white = 1 if mask.dtype.kind == "f" and mask.max() <= 1 else 255
+    white = 1 if mask.max() <= 1 else 255
     return (mask / white).astype("float32")
 
 
