@@ -9,10 +9,26 @@ import odd_calls
 import pytest
 
 import minidl as md
-from minidl import losses, nn, ops, optim
+from minidl import (
+    data,
+    faces,
+    gan,
+    losses,
+    models,
+    nn,
+    oneshot,
+    ops,
+    optim,
+    style,
+    testing,
+    training,
+    visualize,
+    weights,
+)
 
 ROOT = pathlib.Path(md.__file__).parent
-ROOMS = [md, ops, nn, losses, optim]
+ROOMS = [md, ops, nn, losses, optim, testing, data, weights, models, training, faces, oneshot,
+         style, visualize, gan]
 FILES = [path for pattern in ("tensor.py", "operands.py", "arraylike.py", "backend.py", "losses.py",
                               "optim.py",
                               "minimize.py", "recording.py", "rule_errors.py", "settings.py",
