@@ -146,8 +146,8 @@ def fits(shape, words):
         not want.isdigit() or int(want) == n for want, n in zip(wanted, shape))
 
 
-def labels_of(owner, labels, name="labels"):
-    """Who or what each of N examples is: an array (N,) of whole numbers or texts.
+def labels_of(owner, labels, name="labels", shape="(N,)"):
+    """Who or what each of N examples is: an array (N,), or of another shape, of numbers or texts.
 
     Raises TypeError for other kinds, ValueError for another shape.
     """
@@ -156,9 +156,9 @@ def labels_of(owner, labels, name="labels"):
     except (TypeError, ValueError):
         array = np.asarray(None)
     if array.dtype.kind not in "biuUfT" or array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise TypeError(f"{owner}: {name} must be an array (N,) of whole numbers or names, got "
+        raise TypeError(f"{owner}: {name} must be whole numbers or names {shape}, got "
                         f"{type(labels).__name__}"
                         + (f" of {array.dtype}" if isinstance(labels, np.ndarray) else ""))
-    if array.ndim != 1:
-        raise ValueError(f"{owner}: {name} must be (N,), got shape {array.shape}")
+    if not fits(array.shape, shape):
+        raise ValueError(f"{owner}: {name} must be {shape}, got shape {array.shape}")
     return array

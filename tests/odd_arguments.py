@@ -399,7 +399,13 @@ VISUALIZE = {
 WEIGHTS = {"fetch": of(name="vgg19"), "load": at(
     "path=arrays.npz"), "save": at("path=out.npz", source={"w": VECTORS})}
 
-FILES = {"atomic_write": at("path=out.bin"), "cache_folder": of(), "locked": at("path=out.bin"),
+MINIDL = {
+    "Tensor": of(data=VECTORS), "save": lambda: {"path": folder() / "out.npz", "module": dense()},
+    "load": at("path=arrays.npz"), "with_output": of(rule=lambda gy, y: gy * y), "record": of(
+        value=VECTORS, inputs=((md.tensor(VECTORS, requires_grad=True), lambda gy: gy),))}
+
+FILES = {"as_path": of(operation="load", argument="path", value="a.png"),
+         "atomic_write": at("path=out.bin"), "cache_folder": of(), "locked": at("path=out.bin"),
          "open_file": at("path=picture.png"), "sha256": at("path=picture.png")}
 
 SCHEDULES = {
@@ -453,7 +459,7 @@ SAMPLES = {
         text="a", pictures=PICTURES, columns=2), "stacked": of(sheets=(PICTURE, PICTURE))}
 
 ARGUMENTS = {
-    data: DATA, faces: FACES, gan: GAN, models: MODELS, oneshot: ONESHOT, style: STYLE,
+    md: MINIDL, data: DATA, faces: FACES, gan: GAN, models: MODELS, oneshot: ONESHOT, style: STYLE,
     testing: {}, training: TRAINING, visualize: VISUALIZE, weights: WEIGHTS, files: FILES,
     schedules: SCHEDULES, theory: THEORY, measures: MEASURES, mixtures: MIXTURES, dirac: DIRAC,
     density: DENSITY, gan_pictures: SAMPLES}

@@ -40,7 +40,7 @@ ODD = {"None": None, "-1": -1, "0": 0, "1.5": 1.5, "nan": float("nan"), "inf": f
        "a complex array": np.array([1j])}
 
 
-ROOMS = [md, ops, nn, losses, optim, *ARGUMENTS]
+ROOMS = [*dict.fromkeys([md, ops, nn, losses, optim, *ARGUMENTS])]
 
 
 def short(room):
@@ -92,15 +92,18 @@ def methods(rooms=ROOMS):
                 (net, "load_state_dict", {"state": net.state_dict(), "strict": True}),
                 (net, "part", {"after": "0", "upto": "1"}),
                 (net, "forward", {"x": [[1.0, 2.0]], "layers": ["0"]}),
-                (optim.Adam(w), "load_state_dict", {"state": optim.Adam(w).state_dict()}),
-                (md, "record", {"value": w.data, "inputs": ((w, lambda gy: gy),)})]:
+                (optim.Adam(w), "load_state_dict", {"state": optim.Adam(w).state_dict()})]:
             yield (f"minidl.{type(owner).__name__}.{name}", functools.partial(getattr, owner, name),
                    functools.partial(dict, arguments))
     for label, make_owner, of_methods in METHODS:
         if label.partition(".")[0] in map(short, rooms):
             for name, make in of_methods.items():
-                yield (f"{label}.{name}", lambda make_owner=make_owner, name=name:
-                       getattr(make_owner(), name), make)
+                method = functools.partial(method_of, make_owner, name)
+                yield f"{label}.{name}", method, functools.partial(completed, method(), make)
+
+
+def method_of(make_owner, name):
+    return getattr(make_owner(), name)
 
 
 def example(thing):

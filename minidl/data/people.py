@@ -188,7 +188,8 @@ def check_people(operation, people):
            "paths", "labels", "names", "only")
 
 
-def _check_pairs(operation, pairs, name="pairs"):
+def check_pairs(operation, pairs, name="pairs"):
+    """Raise TypeError for what are no Pairs."""
     having(operation, name, pairs, "Pairs, as read_pairs gives them", "a", "b", "same", "person")
 
 
@@ -316,7 +317,7 @@ def _picture(word, folder):
 def write_pairs(file, pairs, folder):
     """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
     import csv
-    _check_pairs("write_pairs", pairs)
+    check_pairs("write_pairs", pairs)
     folder, text = as_path("write_pairs", "folder", folder), io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)
@@ -332,7 +333,7 @@ def names_of(pairs):
 
     None where these contradict `same`: then the folders do not say who somebody is.
     """
-    _check_pairs("names_of", pairs)
+    check_pairs("names_of", pairs)
     a, b = ([pairs.person(path) for path in paths] for paths in (pairs.a, pairs.b))
     return (a, b) if all((x == y) == same for x, y, same in zip(a, b, pairs.same)) else None
 
@@ -398,7 +399,7 @@ def split_people(people, share, seed, apart=None):
     share = bounded("split_people", "0 < share < 1", share)
     check_people("split_people", people)
     if apart is not None:
-        _check_pairs("split_people", apart, "apart")
+        check_pairs("split_people", apart, "apart")
     asked = set() if apart is None else {apart.person(path) for path in [*apart.a, *apart.b]}
     counts = np.bincount(people.labels, minlength=len(people.names))
     free = [name for name in people.names if name not in asked]
