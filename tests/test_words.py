@@ -77,7 +77,7 @@ def test_no_line_is_longer_than_100():
     assert long == []
 
 
-DONE = [md, ops, nn, losses, optim, data, files, faces]
+DONE = [md, ops, nn, losses, optim, data, files, faces, gan]
 
 
 def test_errors_are_in_our_words():
