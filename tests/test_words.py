@@ -77,14 +77,14 @@ def test_no_line_is_longer_than_100():
     assert long == []
 
 
-DONE = [md, ops, nn, losses, optim, data, files, faces, gan]
+
 
 
 def test_errors_are_in_our_words():
     """At least 97 of 100 calls that fail say why in minidl's words, in every room; none hangs or
     changes its arguments."""
-    found = odd_calls.measure(rooms=DONE)
-    assert found.failed.total() > 8000 and found.hung == [] and found.changed == []
+    found = odd_calls.measure()
+    assert found.failed.total() > 15000 and found.hung == [] and found.changed == []
     assert {room: share for room, share in found.shares().items() if share < 0.97} == {}, (
         "\n".join(found.foreign))
 

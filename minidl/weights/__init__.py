@@ -116,7 +116,7 @@ def fetch(name):
     Raises ValueError for an unknown name, and packages.FetchError (an OSError) when it cannot be
     brought.
     """
-    if name not in FILES:
+    if not isinstance(name, str) or name not in FILES:
         raise ValueError(f"fetch: there are no weights named {name!r}; known: "
                          f"{', '.join(sorted(FILES))}")
     from .. import packages
