@@ -46,13 +46,22 @@ def cache_folder():
     return folder
 
 
+def as_path(operation, argument, value):
+    """The value as a Path; raises TypeError for what is none, as a number: `open` would take it for
+    a file that is open already, 1 for the terminal, and close it."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{operation}: {argument} must be a path, got {type(value).__name__} "
+                        f"{value!r:.40}")
+    return Path(value)
+
+
 def open_file(path):
     """`path` open for reading bytes, if it is a regular file.
 
     A named pipe would wait for ever for somebody to write into it, and a device may never end:
     these raise OSError at once, as does whatever cannot be opened.
     """
-    return open(path, "rb", opener=_open_at_once)
+    return open(as_path("open_file", "path", path), "rb", opener=_open_at_once)
 
 
 def _open_at_once(path, flags):
@@ -178,7 +187,7 @@ def _claim_on_windows(lock):
 
 def _target(path):
     """The file to write, where `path` may be a link to it."""
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(as_path("write", "path", path)))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path.name}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK):

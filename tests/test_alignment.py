@@ -88,8 +88,8 @@ def test_it_is_the_least_squares(seed, count, mirrored):
     ([[1, 1], [1, 1]], [[0, 0], [1, 0]], "two points of source must differ"),
     ([[0, 0]], [[1, 1]], "must differ"),
     (np.zeros((0, 2)), np.zeros((0, 2)), "points"),
-    ([[0, 0], [1, np.nan]], [[0, 0], [1, 0]], "source must be points .* finite"),
-    ([[0, 0], [1, 0]], [[0, 0, 0], [1, 1, 1]], r"target must be points \(N, 2\)"),
+    ([[0, 0], [1, np.nan]], [[0, 0], [1, 0]], "source must be numbers .* finite"),
+    ([[0, 0], [1, 0]], [[0, 0, 0], [1, 1, 1]], r"target must be numbers \(N, 2\)"),
 ])
 def test_points_that_determine_nothing(source, target, words):
     with pytest.raises(ValueError, match=words):
@@ -199,10 +199,10 @@ def test_points_in_one_place_give_one_colour():
 
 @pytest.mark.parametrize("arguments, error, words", [
     ({"landmarks": np.zeros((5, 2))}, ValueError,
-     r"must be 68 points \(68, 2\), got shape \(5, 2\)"),
+     r"must be numbers \(68, 2\), got shape \(5, 2\)"),
     ({"landmarks": np.full((68, 2), np.nan)}, ValueError, "finite"),
-    ({"size": 0}, ValueError, "size must be at least 1 pixel"),
-    ({"padding": -0.1}, ValueError, "padding not negative"),
+    ({"size": 0}, ValueError, "1 ≤ size ≤ 16384, got 0"),
+    ({"padding": -0.1}, ValueError, "0 ≤ padding < inf"),
     ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError,
      r"chip: picture must be .* got \(9, 9, 4\)"),
     ({"picture": np.zeros((0, 9, 3), "uint8")}, ValueError, "chip: picture"),

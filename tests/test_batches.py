@@ -56,8 +56,8 @@ def test_without_shuffling_batches_are_views():
     ([np.zeros(3), np.zeros(4)], 4, ValueError, r"lengths \[3, 4\]"),
     ([{"a": 1}], 1, TypeError, r"arrays\[0\] must be an array, .*, got dict"),
     ([np.zeros(3), np.float32(1)], 1, TypeError, r"arrays\[1\] must be .*, got float32"),
-    ([np.zeros(3)], 0, ValueError, "at least 1, got 0"),
-    ([np.zeros(3)], 2.0, TypeError, "whole number, got 2.0")])
+    ([np.zeros(3)], 0, ValueError, "batch_size must be in 1 ≤ batch_size < inf, got 0"),
+    ([np.zeros(3)], 2.0, TypeError, "batch_size must be one integer, got 2.0")])
 def test_batches_refuses(arrays, batch_size, kind, message):
     with pytest.raises(kind, match=f"^batches: .*{message}"):
         batches(*arrays, batch_size=batch_size)

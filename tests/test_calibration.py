@@ -26,7 +26,7 @@ def test_the_rate_of_each_comparison():
     assert per_comparison(0.0784, 2) == pytest.approx(0.04)
     assert per_comparison(1e-12, 10 ** 6) == pytest.approx(1e-18, rel=1e-6)     # no digits are lost
     for rate in 0, 1, -0.1, float("nan"):
-        with pytest.raises(ValueError, match="between 0 and 1"):
+        with pytest.raises(ValueError, match="0 < false accept rate < 1"):
             per_comparison(rate, 1)
 
 

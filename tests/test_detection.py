@@ -80,10 +80,10 @@ def test_laws_of_suppression(seed, count, overlap):
 
 
 @pytest.mark.parametrize("boxes, scores, overlap, words", [
-    (np.zeros((2, 3)), [1, 1], 0.5, r"boxes must be \(N, 4\)"),
-    (np.zeros((2, 4)), [1], 0.5, "2 boxes need as many finite scores"),
-    (np.zeros((2, 4)), [1, np.nan], 0.5, "finite scores"),
-    (np.zeros((1, 4)), [1], 1.5, "overlap must be in 0..1, got 1.5"),
+    (np.zeros((2, 3)), [1, 1], 0.5, r"boxes must be numbers \(N, 4\)"),
+    (np.zeros((2, 4)), [1], 0.5, "2 boxes need as many scores"),
+    (np.zeros((2, 4)), [1, np.nan], 0.5, "scores must be numbers .* finite"),
+    (np.zeros((1, 4)), [1], 1.5, "overlap must be in 0 ≤ overlap ≤ 1, got 1.5"),
 ])
 def test_boxes_that_are_none(boxes, scores, overlap, words):
     with pytest.raises(ValueError, match=words):

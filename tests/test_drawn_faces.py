@@ -34,10 +34,11 @@ def test_a_person_stays_when_more_are_asked_for():
     assert (many[:2, :2] == few).all()
 
 
-@pytest.mark.parametrize("arguments", [(0, 1), (1, 0), (1, 1, 15)])
-def test_nothing_to_draw(arguments):
-    with pytest.raises(ValueError,
-                       match="drawn_faces: expected at least 1 person, 1 picture and 16 pixels"):
+@pytest.mark.parametrize("arguments, words", [
+    ((0, 1), "people must be an integer ≥ 1"), ((1, 0), "pictures must be an integer ≥ 1"),
+    ((1, 1, 15), "size must be in 16 ≤ size < inf")])
+def test_nothing_to_draw(arguments, words):
+    with pytest.raises(ValueError, match=f"drawn_faces: {words}"):
         drawn_faces(*arguments)
 
 

@@ -443,7 +443,7 @@ def test_training_refuses():
          "loss must be one of triplet, contrastive, logistic, chi_square, got 'hinge'"),
         ({"mining": "hard"},
          "mining must be one of all, random, semi_hard, batch_hard, got 'hard'"),
-        ({"every": 0}, "every must be at least 1"),
+        ({"every": 0}, "every must be an integer ≥ 1"),
         ({"people": 15},
          "a batch needs 15 people with two pictures or more, and of 14 people 14 have"),
         ({"data": (x[:, :9], labels)},

@@ -223,9 +223,9 @@ def test_grey_pictures_and_tiny_ones(stand_ins, shape, dtype):
     ({"picture": np.zeros((9, 9), int)}, TypeError, "find: picture must be uint8"),
     ({"picture": np.full((9, 9), np.nan)}, ValueError, "not finite"),
     ({"detector": "yolo"}, ValueError, "detector must be one of ssd, tiny, got 'yolo'"),
-    ({"threshold": 1.5}, ValueError, "threshold must be in 0..1"),
+    ({"threshold": 1.5}, ValueError, "threshold must be in 0 ≤ threshold ≤ 1"),
     ({"threshold": float("nan")}, ValueError, "threshold"),
-    ({"smallest": 7}, ValueError, "smallest at least 8 pixels, got 0.5 and 7"),
+    ({"smallest": 7}, ValueError, "smallest must be in 8 ≤ smallest < inf, got 7"),
     ({"smallest": float("inf")}, ValueError, "smallest"),
     ({"whole": "yes"}, ValueError, "whole must be 'auto', True or False, got 'yes'"),
 ])

@@ -98,7 +98,7 @@ def test_scores_of_other_shapes_are_refused(scores, words):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="'gan' is none of minimax, non-saturating"):
+    with pytest.raises(ValueError, match="name must be one of minimax, non-saturating.*got 'gan'"):
         game("gan")
     with pytest.raises(ValueError, match="4 generated scores and 0 real"):
         GAMES["relativistic"].generator(zeros)

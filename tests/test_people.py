@@ -277,7 +277,7 @@ def test_balanced_pairs_are_of_many_people():
 
 
 @pytest.mark.parametrize("labels, count, words", [
-    ([0, 0, 1], 1, "at least 2"), ([0, 1, 2], 4, "nobody has a second picture"),
+    ([0, 0, 1], 1, "2 ≤ count < inf, got 1"), ([0, 1, 2], 4, "nobody has a second picture"),
     ([0, 0, 0], 4, "no pair of two people")])
 def test_impossible_pairs(labels, count, words):
     with pytest.raises(ValueError, match=words):
@@ -301,7 +301,7 @@ def test_people_of_pairs_are_never_trained_on(tmp_path):
 
 @pytest.mark.parametrize("share", [0, 1, -0.5])
 def test_shares_out_of_range(lfw, share):
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="share must be in 0 < share < 1"):
         split_people(read_people(lfw), share, 0)
 
 

@@ -86,7 +86,7 @@ def test_photographs(tmp_path, monkeypatch):
     assert data.photographs("toy") == paths
     assert paths[1].read_bytes() == members["package/b/1.jpg"]
     assert data.load_image(paths[0]).shape == (256, 512, 3)
-    with pytest.raises(ValueError, match="^photographs: there is no set 'cats'; known: toy$"):
+    with pytest.raises(ValueError, match="^photographs: a set must be one of toy, got .cats.$"):
         photographs("cats")
 
 

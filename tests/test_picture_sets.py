@@ -78,5 +78,5 @@ def test_emoji(monkeypatch, tmp_path):
     assert pictures.shape == (5, 16, 16, 3)  # each once; black ones left out
     assert (pictures[:, 0] == 255).all() and (pictures[:, :, 0] == 255).all()
     assert (pictures < 200).any(axis=(1, 2, 3)).all() and len(asked["sha256"]) == 64
-    with pytest.raises(ValueError, match="at least 8"):
+    with pytest.raises(ValueError, match="8 ≤ size ≤ 4096, got"):
         emoji(4)

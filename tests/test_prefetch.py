@@ -93,7 +93,7 @@ def test_an_exception_comes_after_the_items_before_it():
         next(loop)
     assert any(frame.name == "broken" for frame in traceback.extract_tb(caught.value.__traceback__))
     assert list(loop) == []
-    with pytest.raises(TypeError, match="not iterable"):
+    with pytest.raises(TypeError, match="^prefetch: iterable must be gone through"):
         list(prefetch(3))
 
 

@@ -141,7 +141,7 @@ def test_strength_by_hand():
     ({"layer": "relu9"}, ValueError, "layer 'relu9' is none of conv, relu"),
     ({"unit": 3}, ValueError, "layer 'relu' has the units 0 to 2, got 3"),
     ({"unit": -1}, ValueError, "layer 'relu' has the units 0 to 2, got -1"),
-    ({"unit": "eye"}, TypeError, "unit must be an integer"),
+    ({"unit": "eye"}, TypeError, "unit must be one integer"),
     ({"size": 0}, ValueError, r"size\[0\] must be an integer ≥ 1"),
     ({"size": (4, 4, 4, 4)}, ValueError, "size must be of 1 to 3"),
     ({"steps": 0}, ValueError, "steps must be an integer ≥ 1"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..backend import generator
+from ..settings import bounded, numbers, whole
 
 HIGHEST = {"flip": 1, "rotation": 360, "zoom": 100, "stretch": 100, "shear": 100, "shift": 100,
            "crop": 0.99, "brightness": 100, "light": 100, "blur": 100, "noise": 1000,
@@ -59,14 +60,14 @@ class Augmentation:
         for field in fields(self):
             value = getattr(self, field.name)
             highest = HIGHEST[field.name]
-            if value is not None and not 0 <= value <= highest:
-                raise ValueError(f"Augmentation: {field.name} must be from 0 to {highest}, got "
-                                 f"{value}")
+            if value is not None or field.name != "background":
+                bounded("Augmentation", f"0 ≤ {field.name} ≤ {highest}", value)
 
     def __call__(self, pictures, rng):
-        pictures, rng = np.asarray(pictures), generator(rng)
-        if pictures.ndim != 4 or 0 in pictures.shape[1:]:
-            raise ValueError("Augmentation: pictures must be (N, H, W, C), got shape "
+        pictures = numbers("Augmentation", "pictures", pictures, "(N, H, W, C)", None)
+        rng = generator(rng)
+        if 0 in pictures.shape[1:]:
+            raise ValueError("Augmentation: pictures must be (N, H, W, C), with pixels, got shape "
                              f"{pictures.shape}")
         x = self.moved(pictures.astype(np.float32), rng)
         x = self.lit(x, rng)
@@ -166,10 +167,12 @@ def contact_sheet(pictures, columns=8, gap=2):
 
     pictures (N, H, W, C), uint8 or floating-point in 0..255.
     """
-    pictures = np.asarray(pictures)
-    if pictures.ndim != 4 or 0 in pictures.shape or columns < 1 or gap < 0:
-        raise ValueError("contact_sheet: needs pictures (N, H, W, C), columns ≥ 1 and gap ≥ 0, "
-                         f"got {pictures.shape}, {columns} and {gap}")
+    pictures = numbers("contact_sheet", "pictures", pictures, "(N, H, W, C)", None)
+    columns = whole("contact_sheet", "1 ≤ columns < inf", columns)
+    gap = whole("contact_sheet", "0 ≤ gap ≤ 1000", gap)
+    if 0 in pictures.shape:
+        raise ValueError("contact_sheet: pictures must be (N, H, W, C), one or more with pixels, "
+                         f"got shape {pictures.shape}")
     n, height, width, channels = pictures.shape
     columns = min(columns, n)
     rows = -(-n // columns)

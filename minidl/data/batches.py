@@ -1,12 +1,11 @@
 """Minibatches, and making them ahead of time."""
-from numbers import Integral
 import queue
 import sys
 import threading
 
-import numpy as np
-
+from .. import backend
 from ..recording import is_recording, recording
+from ..settings import whole
 from ..tensor import Tensor
 
 
@@ -35,12 +34,9 @@ class batches:
         if len(set(lengths)) != 1:
             raise ValueError("batches: arrays must be one or more of the same length, got lengths "
                              f"{lengths}")
-        if not isinstance(batch_size, Integral):
-            raise TypeError(f"batches: batch_size must be a whole number, got {batch_size!r}")
-        if batch_size < 1:
-            raise ValueError(f"batches: batch_size must be at least 1, got {batch_size}")
-        self.arrays, self.batch_size, self.drop_last = arrays, int(batch_size), drop_last
-        self.rng = None if rng is None else np.random.default_rng(rng)
+        self.batch_size = whole("batches", "1 ≤ batch_size < inf", batch_size)
+        self.arrays, self.drop_last = arrays, drop_last
+        self.rng = None if rng is None else backend.generator(rng)
 
     def __len__(self):
         whole, rest = divmod(len(self.arrays[0]), self.batch_size)
@@ -84,11 +80,10 @@ class prefetch:
     """
 
     def __init__(self, iterable, depth=2):
-        if not isinstance(depth, Integral):
-            raise TypeError(f"prefetch: depth must be a whole number, got {depth!r}")
-        if depth < 1:
-            raise ValueError(f"prefetch: depth must be at least 1, got {depth}")
-        self.iterable, self.depth = iterable, depth
+        if not hasattr(iterable, "__iter__"):
+            raise TypeError("prefetch: iterable must be gone through in a `for` loop, got "
+                            f"{type(iterable).__name__}")
+        self.iterable, self.depth = iterable, whole("prefetch", "1 ≤ depth < inf", depth)
 
     def __len__(self):
         return len(self.iterable)

@@ -3,13 +3,13 @@ from collections import namedtuple
 import gzip
 from math import prod
 import os
-from pathlib import Path
 import zlib
 
 import numpy as np
 
 from .. import files, packages
-from ..files import open_file
+from ..files import as_path, open_file
+from ..settings import whole
 
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP_RATIO = 20  # of a gzipped file; MNIST's is 5, and deflate can reach 1,032
@@ -47,6 +47,7 @@ def read_idx(path, max_bytes=2**30):
     opened, or is a pipe or a device.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
+    max_bytes = whole("read_idx", "0 ≤ max_bytes < inf", max_bytes)
     with open_file(path) as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -96,7 +97,7 @@ def load_idx_dataset(folder):
     Returns a Dataset. Raises FileNotFoundError for a missing file, ValueError for a bad one (see
     `read_idx`), for images that are not uint8 (N, H, W), or labels that are not N whole numbers.
     """
-    folder = Path(folder)
+    folder = as_path("load_idx_dataset", "folder", folder)
     return Dataset(*_read_pair(folder, "train"), *_read_pair(folder, "t10k"))
 
 

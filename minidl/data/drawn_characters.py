@@ -7,6 +7,8 @@ stretches and turns the whole, with their own pen.
 import numpy as np
 
 from .. import backend
+from ..operands import check_sizes
+from ..settings import whole
 from .images import check_memory
 from .omniglot import Characters
 
@@ -22,10 +24,8 @@ def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
     255 paper.
     Raises ValueError for fewer than one of anything, or a smaller size.
     """
-    if min(alphabets, characters, drawers) < 1 or size < 16:
-        raise ValueError("drawn_characters: expected at least 1 alphabet, character and drawer "
-                         f"and 16 pixels, got alphabets={alphabets}, characters={characters}, "
-                         f"drawers={drawers}, size={size}")
+    check_sizes("drawn_characters", alphabets=alphabets, characters=characters, drawers=drawers)
+    size = whole("drawn_characters", "16 ≤ size < inf", size)
     check_memory("drawn_characters", alphabets, characters, drawers, size, size)
     pictures, names = [], []
     for alphabet, rng in enumerate(backend.generator(seed).spawn(alphabets), 1):

@@ -10,12 +10,14 @@ space, so that a nose moves more than the ear behind it; Pillow fills the curves
 front, at twice the size; light and noise come last, per pixel.
 """
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
 from .. import backend
+from ..files import as_path
+from ..operands import check_sizes
+from ..settings import whole
 from .images import check_memory, save_image
 
 SKIN = np.array([(246, 214, 190), (236, 196, 164), (222, 170, 130), (176, 122, 86), (122, 82, 58),
@@ -44,9 +46,8 @@ def drawn_faces(people, pictures, size=64, seed=0):
     Returns (uint8 (people · pictures, size, size, 3), RGB; int64 labels 0, 0, …, 1, 1, …).
     Raises ValueError for fewer than one person or picture, or a smaller size.
     """
-    if people < 1 or pictures < 1 or size < 16:
-        raise ValueError("drawn_faces: expected at least 1 person, 1 picture and 16 pixels, got "
-                         f"people={people}, pictures={pictures}, size={size}")
+    check_sizes("drawn_faces", people=people, pictures=pictures)
+    size = whole("drawn_faces", "16 ≤ size < inf", size)
     check_memory("drawn_faces", people, pictures, size, size, 3)
     faces = np.empty((people, pictures, size, size, 3), np.uint8)
     for number, rng in enumerate(backend.generator(seed).spawn(people)):
@@ -59,10 +60,11 @@ def drawn_faces(people, pictures, size=64, seed=0):
 def write_drawn_faces(folder, people, pictures, size=96, seed=0):
     """Draw faces as `drawn_faces` does, and write them as photographs of people are kept:
     folder/NAME/NAME_0001.jpg."""
+    folder = as_path("write_drawn_faces", "folder", folder)
     faces, labels = drawn_faces(people, pictures, size, seed)
     paths = []
     for i, name in enumerate(map(drawn_name, labels.tolist())):
-        paths.append(Path(folder) / name / f"{name}_{i % pictures + 1:04}.jpg")
+        paths.append(folder / name / f"{name}_{i % pictures + 1:04}.jpg")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(16) as writers:             # they mostly wait for the disk
         list(writers.map(save_image, paths, faces))

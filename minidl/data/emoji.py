@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import packages
+from ..settings import whole
 
 RANGES = [
     (0x1F300, 0x1F64F),
@@ -24,8 +25,7 @@ def emoji(size=32):
     Raises ValueError for a smaller size, packages.FetchError, an OSError, when the font cannot be
     had.
     """
-    if size < 8:
-        raise ValueError(f"emoji: size must be at least 8, got {size}")
+    size = whole("emoji", "8 ≤ size ≤ 4096", size)
     from PIL import Image, ImageDraw, ImageFont
 
     side = LARGE * size

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..backend import generator
+from ..settings import numbers
 
 TURN = np.array([[0.0, -1.0], [1.0, 0.0]])      # by 90°, of points (y, x)
 MIRROR = np.array([[1.0, 0.0], [0.0, -1.0]])    # left to right
@@ -24,7 +25,7 @@ class Ink:
     """
 
     def __init__(self, pictures, framed=True):
-        pictures = np.asarray(pictures)
+        pictures = numbers("Ink", "pictures", pictures, dtype=None)
         if pictures.ndim != 3 or 0 in pictures.shape or pictures.dtype != np.uint8:
             raise ValueError(f"Ink: pictures must be uint8 (N, H, W), got {pictures.dtype} "
                              f"{pictures.shape}")

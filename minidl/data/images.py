@@ -6,12 +6,12 @@ imported when needed.
 from contextlib import contextmanager
 import io
 import math
-from pathlib import Path
 import warnings
 
 import numpy as np
 
-from ..files import atomic_write, open_file
+from ..files import as_path, atomic_write, open_file
+from ..settings import bounded, numbers, whole
 from .deep_pictures import deepened, encode_png, encode_tiff
 from .picture_bounds import check_frames, check_header, check_image
 
@@ -76,11 +76,14 @@ def save_image(path, picture, metadata=None, depth=8):
     PNG, or a depth that the format has not, TypeError for another dtype, OSError when the file
     cannot be written. Whatever fails, a file that was there stays whole.
     """
-    path = Path(path)
+    path = as_path("save_image", "path", path)
     format = FORMATS.get(path.suffix.lower())
     if format is None:
         raise ValueError(f"save_image: the extension {path.suffix!r} of {path} is none of "
                          f"{', '.join(FORMATS)}")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError("save_image: metadata must be a dictionary of strings, got "
+                        f"{type(metadata).__name__}")
     if metadata and format != "PNG":
         raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
     if depth not in (8, 16) or depth == 16 and format not in ("PNG", "TIFF"):
@@ -117,7 +120,8 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
     shape, a size below 1 or a result of more than `max_pixels` pixels.
     """
     from PIL import Image
-    picture = np.asarray(picture)
+    picture = numbers("resize", "picture", picture, dtype=None)
+    max_pixels = whole("resize", "1 ≤ max_pixels < inf", max_pixels)
     _check_kind("resize", picture)
     if picture.ndim not in (2, 3) or 0 in picture.shape:
         raise ValueError(f"resize: picture must be (H, W) or (H, W, C), got {picture.shape}")
@@ -138,8 +142,10 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
 def crop_middle(picture, share):
     """The middle of a picture (H, W) or (H, W, C): `share` of each side, above 0 and up to 1, at
     least one pixel."""
-    if not 0 < share <= 1:
-        raise ValueError(f"crop_middle: share must be above 0 and at most 1, got {share}")
+    share = bounded("crop_middle", "0 < share ≤ 1", share)
+    picture = numbers("crop_middle", "picture", picture, dtype=None)
+    if picture.ndim not in (2, 3):
+        raise ValueError(f"crop_middle: picture must be (H, W) or (H, W, C), got {picture.shape}")
     kept = [max(1, round(share * side)) for side in picture.shape[:2]]
     top, left = [(side - length) // 2 for side, length in zip(picture.shape, kept)]
     return picture[top:top + kept[0], left:left + kept[1]]
@@ -148,7 +154,8 @@ def crop_middle(picture, share):
 def list_images(folder):
     """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files
     are left out."""
-    return sorted((path for path in Path(folder).iterdir()
+    folder = as_path("list_images", "folder", folder)
+    return sorted((path for path in folder.iterdir()
                    if path.suffix.lower() in FORMATS and not path.name.startswith(".")
                    and path.is_file()),
                   key=lambda path: path.name)
@@ -293,7 +300,7 @@ def _upright(picture, orientation):
 
 def _target(height, width, size):
     """(height, width) after resizing to `size`."""
-    sides = np.asarray(size)
+    sides = numbers("resize", "size", size, dtype=None)
     if sides.dtype.kind not in "iu" or sides.shape not in ((), (2,)):
         raise TypeError("resize: size must be the longer side or (height, width) in whole pixels, "
                         f"got {size!r}")
@@ -320,7 +327,7 @@ def check_picture(operation, picture):
     Raises ValueError unless it is (H, W), (H, W, 1) or (H, W, 3) with pixels, TypeError unless it
     is uint8 or floating-point; `operation` is named.
     """
-    picture = np.asarray(picture)
+    picture = numbers(operation, "picture", picture, dtype=None)
     _check_kind(operation, picture)
     if (
         picture.ndim not in (2, 3)

@@ -14,7 +14,8 @@ import unicodedata
 
 import numpy as np
 
-from ..files import open_file
+from ..files import as_path, open_file
+from ..operands import listed
 from .images import FORMATS, decode_image, list_images, load_image
 
 MAX_MEMBER_BYTES = 1_000_000        # of one picture in a zip, unpacked; Omniglot's have some 300
@@ -38,6 +39,7 @@ class Characters(namedtuple("Characters", "pictures labels names left_out", defa
 
     def only(self, wanted):
         """The Characters whose alphabet is in `wanted`, numbered anew."""
+        wanted = listed("only", "wanted", wanted, "names of alphabets")
         kept = [label for label, alphabet in enumerate(self.alphabets()) if alphabet in wanted]
         chosen = np.isin(self.labels, kept)
         return Characters(self.pictures[chosen], np.searchsorted(kept, self.labels[chosen]),
@@ -75,7 +77,7 @@ def read_characters(*sources):
     """
     found, left_out = {}, []
     for source in sources:
-        characters, problems = _read_source(Path(source))
+        characters, problems = _read_source(as_path("read_characters", "source", source))
         for name in sorted(characters.keys() & found.keys()):
             problems += [
                 f"{path} is of a character that an earlier source has"
@@ -114,7 +116,8 @@ def read_runs(folder):
     examination, and is named there with the file and line.
     Raises ValueError where no run is left.
     """
-    found = sorted(path.parent for path in Path(folder).glob("*/class_labels.txt"))
+    folder = as_path("read_runs", "folder", folder)
+    found = sorted(path.parent for path in folder.glob("*/class_labels.txt"))
     if not found:
         raise ValueError(f"{folder} holds no one-shot runs: expected "
                          f"{folder}/run01/class_labels.txt and so on")

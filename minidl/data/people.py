@@ -15,8 +15,10 @@ import unicodedata
 import numpy as np
 
 from .. import backend
-from ..files import atomic_write, open_file
+from ..files import as_path, atomic_write, open_file
+from ..operands import listed
 from ..packages import FetchError
+from ..settings import bounded, having, labels_of, numbers, whole
 from .images import FORMATS, list_images, load_image
 
 PAIRS_HEADER = ["image_a", "image_b", "same"]
@@ -47,17 +49,20 @@ class People(namedtuple("People", "paths labels names left_out folder", defaults
 
     def only(self, wanted):
         """The People whose names are in `wanted`, numbered anew."""
+        wanted = listed("only", "wanted", wanted, "names")
         names = [name in wanted for name in self.names]
         return self.take(np.flatnonzero(np.array(names, bool)[self.labels]))
 
     def take(self, indices):
         """The People of some of the pictures, numbered anew; whoever has none of them is gone."""
+        indices = _places("People", indices, len(self.paths))
         kept, labels = np.unique(self.labels[indices], return_inverse=True)
         return People([self.paths[i] for i in indices], labels, [self.names[i] for i in kept],
                       self.left_out, self.folder)
 
     def first(self, most):
         """The People with at most the first `most` pictures of each."""
+        most = whole("first", "1 ≤ most < inf", most)
         nth = np.arange(len(self.labels)) - np.searchsorted(self.labels, self.labels)
         return self.take(np.flatnonzero(nth < most))
 
@@ -82,14 +87,15 @@ class Pairs(namedtuple("Pairs", "a b same folder", defaults=[None])):
 
     def take(self, indices):
         """Some of the pairs."""
+        indices = _places("Pairs", indices, len(self.a))
         return Pairs([self.a[i] for i in indices], [self.b[i] for i in indices], self.same[indices],
                      self.folder)
 
     def person(self, path):
         """Who is on a picture: the name of the first folder below `folder`, or of the nearest."""
-        path = Path(path)
+        path = as_path("person", "path", path)
         return composed(path.parent.name if self.folder is None else
-                        path.relative_to(self.folder).parts[0])
+                        _inside("person", path, self.folder).parts[0])
 
 
 def read_people(folder):
@@ -105,7 +111,7 @@ def read_people(folder):
     none at all, pictures without a folder for each person, or people one level deeper; OSError
     where the folder cannot be read.
     """
-    folder, found, left_out = Path(folder), {}, []
+    folder, found, left_out = as_path("read_people", "folder", folder), {}, []
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures "
                          "for each person")
@@ -176,6 +182,35 @@ def _what_is_there(folder, places):
     return "it is empty or has no folders"
 
 
+def check_people(operation, people):
+    """Raise TypeError for what are no People."""
+    having(operation, "people", people, "People, as read_people gives them",
+           "paths", "labels", "names", "only")
+
+
+def check_pairs(operation, pairs, name="pairs"):
+    """Raise TypeError for what are no Pairs."""
+    having(operation, name, pairs, "Pairs, as read_pairs gives them", "a", "b", "same", "person")
+
+
+def _inside(operation, path, folder):
+    """The path from the folder to it; raises ValueError where it lies outside."""
+    if not Path(path).is_relative_to(folder):
+        raise ValueError(f"{operation}: {shown(path)} does not lie in {shown(folder)}")
+    return Path(path).relative_to(folder)
+
+
+def _places(kind, indices, count):
+    """Indices (M,) as integers; raises ValueError for one that is out of range."""
+    array = numbers(f"take of {kind}", "indices", indices, "(M,)", None)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"take of {kind}: indices must be whole numbers, got {array.dtype}")
+    if array.size and not (-count <= array.min() and array.max() < count):
+        raise ValueError(f"take of {kind}: indices must be in 0..{count - 1}, got "
+                         f"{array.min()} to {array.max()}")
+    return array.astype(int)
+
+
 def composed(name):
     """A name in Unicode's composed form (NFC): é is one character, as on Windows, not two; without
     spaces around it, which nobody sees."""
@@ -239,7 +274,7 @@ def read_pairs(file, folder):
     pairs at all; OSError for an unreadable file, and for a pipe or a device, which might never end.
     """
     import csv
-    folder, a, b, same = Path(folder), [], [], []
+    folder, a, b, same = as_path("read_pairs", "folder", folder), [], [], []
     with io.TextIOWrapper(open_file(file), encoding="utf-8-sig", newline="") as lines:
         rows = csv.reader(lines)
         try:
@@ -282,12 +317,13 @@ def _picture(word, folder):
 def write_pairs(file, pairs, folder):
     """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
     import csv
-    text = io.StringIO()
+    check_pairs("write_pairs", pairs)
+    folder, text = as_path("write_pairs", "folder", folder), io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)
     for a, b, same in zip(pairs.a, pairs.b, pairs.same):
-        table.writerow([Path(a).relative_to(folder).as_posix(),
-                        Path(b).relative_to(folder).as_posix(), int(same)])
+        table.writerow([_inside("write_pairs", path, folder).as_posix() for path in (a, b)]
+                       + [int(same)])
     with atomic_write(file) as stream:
         stream.write(text.getvalue().encode())
 
@@ -297,6 +333,7 @@ def names_of(pairs):
 
     None where these contradict `same`: then the folders do not say who somebody is.
     """
+    check_pairs("names_of", pairs)
     a, b = ([pairs.person(path) for path in paths] for paths in (pairs.a, pairs.b))
     return (a, b) if all((x == y) == same for x, y, same in zip(a, b, pairs.same)) else None
 
@@ -312,9 +349,8 @@ def balanced_pairs(labels, count, seed):
     first a label (or two), then its pictures.  seed: a numpy Generator or an integer.
     Raises ValueError for a count below 2, or where no label comes twice or all labels are one.
     """
-    labels, rng = np.asarray(labels), backend.generator(seed)
-    if count < 2:
-        raise ValueError(f"balanced_pairs: count must be at least 2, got {count}")
+    labels, rng = labels_of("balanced_pairs", labels), backend.generator(seed)
+    count = whole("balanced_pairs", "2 ≤ count < inf", count)
     places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     several = [own for own in places if len(own) >= 2]
     if not several or len(places) < 2:
@@ -346,6 +382,7 @@ def _distinct(draw, count):
 
 def pairs_of(people, count, seed):
     """`balanced_pairs` of People, as Pairs of paths."""
+    check_people("pairs_of", people)
     a, b, same = balanced_pairs(people.labels, count, seed)
     return Pairs([people.paths[i] for i in a], [people.paths[i] for i in b], same, people.folder)
 
@@ -359,8 +396,10 @@ def split_people(people, share, seed, apart=None):
     Raises ValueError for a share outside of 0..1, or where a part would hold fewer than two people
     with two pictures.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"split_people: share must lie between 0 and 1, got {share}")
+    share = bounded("split_people", "0 < share < 1", share)
+    check_people("split_people", people)
+    if apart is not None:
+        check_pairs("split_people", apart, "apart")
     asked = set() if apart is None else {apart.person(path) for path in [*apart.a, *apart.b]}
     counts = np.bincount(people.labels, minlength=len(people.names))
     free = [name for name in people.names if name not in asked]

@@ -3,6 +3,7 @@ from fnmatch import fnmatch
 import io
 
 from .. import packages
+from ..settings import one_of
 from .images import decode_image, list_images, resize
 
 LONGEST = 512  # pixels of the longer side; larger ones are brought to it when they come
@@ -52,9 +53,8 @@ def photographs(*sets):
     passed on (see SETS).
     Raises ValueError for an unknown set, packages.FetchError (an OSError) where one cannot be had.
     """
-    unknown = [name for name in sets if name not in SETS]
-    if unknown:
-        raise ValueError(f"photographs: there is no set {unknown[0]!r}; known: {', '.join(SETS)}")
+    for name in sets:
+        one_of("photographs", "a set", name, SETS)
     return [path for name in sets or SETS for path in list_images(_folder(name))]
 
 

@@ -1,10 +1,11 @@
 """Any folder of pictures, or of labelled folders, as one array of small squares."""
 
 from collections import namedtuple
-from pathlib import Path
 
 import numpy as np
 
+from ..files import as_path
+from ..operands import check_sizes
 from .images import list_images, load_image, resize
 from .people import LeftOut
 
@@ -26,7 +27,8 @@ def read_pictures(folder, size):
     together.  Returns a PictureSet.  Raises ValueError where there are no pictures, or pictures
     both beside and in folders.
     """
-    folder, left_out = Path(folder), []
+    folder, left_out = as_path("read_pictures", "folder", folder), []
+    check_sizes("read_pictures", size=size)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of pictures")
     classes = {

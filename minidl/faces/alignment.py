@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from minidl.data.images import check_picture
+from minidl.settings import bounded, numbers, whole
 
 # dlib's mean face in the unit square: points 17 to 67 of the 68, all but the jaw's
 MEAN_FACE = np.stack([
@@ -75,10 +76,9 @@ def similarity(source, target):
 
 def _points(name, points):
     """Points (N, 2) as N complex numbers."""
-    points = np.asarray(points, "float64")
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
-        raise ValueError(f"similarity: {name} must be points (N, 2), finite, "
-                         f"got shape {points.shape}")
+    points = numbers("similarity", name, points, "(N, 2)", finite=True)
+    if not len(points):
+        raise ValueError(f"similarity: {name} must be points (N, 2), one or more, got none")
     return points[:, 0] + 1j * points[:, 1]
 
 
@@ -91,14 +91,11 @@ def chip_transform(landmarks, size=150, padding=0.25):
     Only the STEADY points are compared.
     Raises ValueError for landmarks of another shape, or not finite.
     """
-    if np.shape(landmarks) != (68, 2):
-        raise ValueError("chip: landmarks must be 68 points (68, 2), "
-                         f"got shape {np.shape(landmarks)}")
-    if size < 1 or not 0 <= padding < math.inf:
-        raise ValueError("chip: size must be at least 1 pixel and padding not negative, "
-                         f"got {size} and {padding}")
+    landmarks = numbers("chip", "landmarks", landmarks, "(68, 2)")
+    size = whole("chip", "1 ≤ size ≤ 16384", size)
+    padding = bounded("chip", "0 ≤ padding < inf", padding)
     mean = size * (padding + MEAN_FACE) / (1 + 2 * padding)
-    return similarity(mean[STEADY - 17], np.asarray(landmarks)[STEADY])
+    return similarity(mean[STEADY - 17], landmarks[STEADY])
 
 
 def misfit(landmarks):

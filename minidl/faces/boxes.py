@@ -4,6 +4,8 @@ A box is x₀, y₀, x₁, y₁: left, top, right, bottom.  Boxes are host array
 """
 import numpy as np
 
+from minidl.settings import bounded, numbers
+
 
 def intersection_over_union(a, b):
     """IoU = |A ∩ B| / |A ∪ B|  of all pairs, from 0 (apart) to 1 (the same).
@@ -30,12 +32,12 @@ def non_maximum_suppression(boxes, scores, overlap):
     boxes (N, 4), scores (N,).  Of equal scores the first box comes first.
     Raises ValueError unless there are as many finite scores as boxes, and overlap is in 0..1.
     """
-    boxes, scores = _boxes("non_maximum_suppression", boxes), np.asarray(scores, "float64")
-    if scores.shape != boxes.shape[:1] or not np.isfinite(scores).all():
-        raise ValueError(f"non_maximum_suppression: {len(boxes)} boxes need as many finite scores, "
+    boxes = _boxes("non_maximum_suppression", boxes)
+    scores = numbers("non_maximum_suppression", "scores", scores, "(N,)", finite=True)
+    overlap = bounded("non_maximum_suppression", "0 ≤ overlap ≤ 1", overlap)
+    if scores.shape != boxes.shape[:1]:
+        raise ValueError(f"non_maximum_suppression: {len(boxes)} boxes need as many scores, "
                          f"got {scores.shape}")
-    if not 0 <= overlap <= 1:
-        raise ValueError(f"non_maximum_suppression: overlap must be in 0..1, got {overlap}")
     left, kept = np.argsort(-scores, kind="stable"), []
     while len(left):
         best, left = left[0], left[1:]
@@ -45,7 +47,4 @@ def non_maximum_suppression(boxes, scores, overlap):
 
 
 def _boxes(operation, boxes):
-    boxes = np.asarray(boxes, "float64")
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"{operation}: boxes must be (N, 4), x₀ y₀ x₁ y₁, got shape {boxes.shape}")
-    return boxes
+    return numbers(operation, "boxes", boxes, "(N, 4)")

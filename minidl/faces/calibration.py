@@ -6,6 +6,8 @@ from statistics import NormalDist
 import numpy as np
 
 from minidl.faces.evaluation import best_threshold, check_pairs, val_at_far, wilson_interval
+from minidl.operands import check_sizes
+from minidl.settings import bounded, labels_of, numbers
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 LEAST = 5                       # couples below a distance, for its rate to count as measured
@@ -15,10 +17,8 @@ PICTURES = 2000                 # of so many all pairs are measured, two million
 
 def per_comparison(rate, comparisons):
     """The rate that each of K ≥ 1 comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
-    if not 0 < rate < 1:
-        raise ValueError(f"a false accept rate must lie between 0 and 1, got {rate}")
-    if comparisons < 1:
-        raise ValueError(f"a stranger is compared with at least one picture, got {comparisons}")
+    rate = bounded("Impostors", "0 < false accept rate < 1", rate)
+    comparisons = bounded("Impostors", "1 ≤ comparisons < inf", comparisons)
     return -math.expm1(math.log1p(-rate) / comparisons)         # to all its digits
 
 
@@ -54,7 +54,7 @@ class Impostors:
 
     def __post_init__(self):
         for name in ("rates", "distances"):
-            values = tuple(map(float, getattr(self, name)))
+            values = tuple(numbers("Impostors", name, getattr(self, name), "(P,)").tolist())
             object.__setattr__(self, name, values)
             if not all(0 <= low <= high < math.inf for low, high in zip(values, values[1:])):
                 raise ValueError(f"Impostors: {name} must be at least 0, finite and rising, "
@@ -73,7 +73,11 @@ class Impostors:
         Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 4 people.
         """
         from scipy.spatial.distance import pdist
-        encodings, labels = np.asarray(encodings), np.asarray(labels)
+        encodings = numbers("calibrate", "encodings", encodings, "(N, D)")
+        labels = labels_of("calibrate", labels)
+        if len(labels) != len(encodings):
+            raise ValueError(f"calibrate: {len(encodings)} encodings need as many labels, got "
+                             f"{len(labels)}")
         if len(labels) > PICTURES:
             drawn = np.sort(np.random.default_rng(0).choice(len(labels), PICTURES, replace=False))
             encodings, labels = encodings[drawn], labels[drawn]
@@ -94,6 +98,8 @@ class Impostors:
         share a person are alike too.  (Twice is empirical: with it face128 kept the stated rates.)
         So few people make τ small, not the share of strangers large.        Source: Student 1908.
         """
+        distances = numbers("calibrate", "distances", distances, "(N,)", finite=True)
+        check_sizes("calibrate", people=people)
         couples = min(len(distances), people * (people - 1) // 2)
         if couples < LEAST:
             raise ValueError(f"calibrate: pictures of {people} people make {couples} couples of "
@@ -125,6 +131,8 @@ class Impostors:
 
         Undoes `threshold`, up to the largest rate measured.
         """
+        threshold = bounded("Impostors", "0 ≤ threshold ≤ inf", threshold)
+        comparisons = bounded("Impostors", "0 ≤ comparisons < inf", comparisons)
         normal = self._normal()
         z = float(np.interp(threshold, self.distances, normal))
         if threshold < self.distances[0]:
@@ -138,7 +146,7 @@ class Impostors:
         It is less where their pictures are of another kind (faces that do not fill them, above
         all), and of relatives.  Fewer than 20 people are too few to say: True.
         """
-        if len(np.unique(labels)) < 20:
+        if len(np.unique(labels_of("calibrate", labels))) < 20:
             return True
         return self.rate(Impostors.measure(encodings, labels).threshold(0.5)) >= 0.3
 

@@ -1,6 +1,9 @@
 """Which of the faces in a picture is meant."""
 import numpy as np
 
+from minidl.operands import listed
+from minidl.settings import having, numbers
+
 
 def one_face(faces: list, at: tuple[float, float] | None = None):
     """The face that is meant: the only one; or, with a point `at` (x, y) in pixels, the one whose
@@ -10,6 +13,9 @@ def one_face(faces: list, at: tuple[float, float] | None = None):
     several would be taken for the surest or the largest is what nobody wants who enrols somebody:
     the gallery would know a stranger by that name from then on.
     """
+    for face in listed("one_face", "faces", faces, "faces"):
+        having("one_face", "a face", face, "a Face, as find gives it", "box")
+    at = None if at is None else numbers("one_face", "at", at, "(2,)")
     if not faces:
         raise ValueError("no face was found in it")
     if at is not None:

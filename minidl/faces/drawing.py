@@ -3,7 +3,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minidl.data.images import save_image
+from minidl.data.images import check_picture, save_image
+from minidl.files import as_path
+from minidl.operands import listed
+from minidl.settings import numbers
 
 KNOWN, UNKNOWN = "#117733", "#bb5500"               # somebody was named; nobody was
 SIDES = 800, 1920                                   # pixels that a picture is drawn wide or high
@@ -19,13 +22,19 @@ def draw_faces(path, picture, boxes, texts, known):
     where faces are small.
     """
     from PIL import Image, ImageDraw
-    planes = np.atleast_3d(np.asarray(picture))
+    path, planes = as_path("draw_faces", "path", path), check_picture("draw_faces", picture)
+    texts = [str(text) for text in listed("draw_faces", "texts", texts, "texts")]
+    known = listed("draw_faces", "known", known, "booleans")
+    boxes = numbers("draw_faces", "boxes", boxes)
+    if boxes.size != 4 * len(texts) or len(known) != len(texts):
+        raise ValueError(f"draw_faces: {len(texts)} texts need boxes ({len(texts)}, 4) and as many "
+                         f"booleans, got {boxes.shape} and {len(known)}")
     image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(planes, (*planes.shape[:2], 3))))
     longer = max(image.size)
     scale = np.clip(longer, *SIDES) / longer
     sides = [max(1, round(scale * side)) for side in image.size]
     image = image.resize(sides, Image.Resampling.LANCZOS)
-    boxes = scale * np.asarray(boxes, "float64").reshape(-1, 4)
+    boxes = scale * boxes.reshape(-1, 4)
     pen, unit = ImageDraw.Draw(image), np.sqrt(np.prod(image.size)) / 85
     usual = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 0
     font = _font(np.clip(usual / 7, max(16, 1.3 * unit), max(16, 2.2 * unit)))
@@ -36,7 +45,7 @@ def draw_faces(path, picture, boxes, texts, known):
         pen.rectangle(place.tolist(), fill=KNOWN if named else UNKNOWN)
         pen.multiline_text(place[:2] + unit * 0.4, text, font=font, fill="white")
     save_image(path, np.asarray(image))
-    return Path(path)
+    return path
 
 
 def _places(boxes, texts, pen, font, size):

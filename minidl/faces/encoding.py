@@ -10,7 +10,9 @@ import numpy as np
 from minidl import ops
 from minidl.data.images import check_picture
 from minidl.faces.finding import Face, whole_faces
+from minidl.operands import check_sizes, listed
 from minidl.recording import no_grad
+from minidl.settings import bounded, having
 from minidl.tensor import Tensor
 
 _lock = threading.Lock()
@@ -26,6 +28,12 @@ class Encoder(Protocol):
     def parameters(self): ...
     def named_modules(self): ...
     def state_dict(self): ...
+
+
+def check_encoder(operation, encoder):
+    """The encoder; raises TypeError for what is no Module that says of which pictures it is one."""
+    return having(operation, "encoder", encoder, "a Module with size and channels", "size",
+                  "channels", "parameters", "named_modules", "state_dict", "__call__")
 
 
 def encode(encoder: Encoder, images: Iterable, batch: int = 64,
@@ -48,7 +56,9 @@ def encode(encoder: Encoder, images: Iterable, batch: int = 64,
     Raises ValueError for a picture of another shape or an encoding that is not finite, TypeError
     for another dtype.
     """
-    images, found = list(images), []
+    check_encoder("encode", encoder)
+    check_sizes("encode", batch=batch)
+    images, found = listed("encode", "images", images, "pictures and faces"), []
     device = next((p.device for p in encoder.parameters()), None)
     own, lowered, mirrored = _habits(encoder)
     align = own if align is None else align
@@ -123,6 +133,10 @@ def prepare(image: np.ndarray, size: int, channels: int, lowered: float = 0) -> 
         encoder trained on faces with room below the chin sees them where it expects them.
     """
     from PIL import Image
+    check_sizes("encode", size=size)
+    lowered = bounded("encode", "0 ≤ lowered < 1", lowered)
+    if channels not in (1, 3):
+        raise ValueError(f"encode: channels must be 1 or 3, got {channels!r:.60}")
     planes = check_picture("encode", image).astype("float32")
     if channels == 1 and planes.shape[2] == 3:
         planes = planes @ np.array([[0.299], [0.587], [0.114]], "float32")
@@ -145,6 +159,7 @@ def fingerprint(encoder: Encoder, align: bool | None = None) -> str:
     Two encoders with one fingerprint give encodings that can be compared; after one more step of
     training they cannot.  align: as in `encode`.
     """
+    check_encoder("fingerprint", encoder)
     shown = f"{encoder.size} {encoder.channels}"
     own, lowered, mirrored = _habits(encoder)
     if lowered or mirrored:

@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 
+from minidl.settings import bounded, labels_of, numbers, whole
+
 
 @dataclass(frozen=True, eq=False)
 class Roc:
@@ -102,8 +104,7 @@ def val_at_far(distances, same, far=1e-3):
     too many.
     """
     distances, same = check_pairs("val_at_far", distances, same)
-    if not 0 <= far <= 1:
-        raise ValueError(f"val_at_far: far must be a rate between 0 and 1, got {far}")
+    far = bounded("val_at_far", "0 ≤ far ≤ 1", far)
     curve = roc(distances, same)
     last = int(np.searchsorted(curve.false_accept_rates, far, side="right")) - 1
     return OperatingPoint(threshold_after(curve.thresholds, last),
@@ -129,6 +130,7 @@ def best_threshold(distances, same):
 def accuracy(distances, same, threshold):
     """Share of pairs that are judged rightly: d ≤ τ where they are the same, d > τ where not."""
     distances, same = check_pairs("accuracy", distances, same, both=False)
+    threshold = bounded("accuracy", "-inf ≤ threshold ≤ inf", threshold)
     return float(((distances <= threshold) == same).mean())
 
 
@@ -163,23 +165,22 @@ def ten_fold(distances, same, folds=10, people=None):
 
 def _fold_of(same, folds, people):
     """For each pair, the number of its fold."""
-    if np.ndim(folds):
-        fold_of = np.asarray(folds)
+    fold_of = numbers("ten_fold", "folds", folds, dtype=None)
+    if fold_of.ndim:
         if fold_of.shape != same.shape or len(np.unique(fold_of)) < 2:
             raise ValueError(f"ten_fold: {len(same)} pairs need as many numbers of two folds or "
                              f"more, got {fold_of.shape}")
         return fold_of
+    folds = whole("ten_fold", "2 ≤ folds < inf", folds)
     if people is not None:
-        if np.shape(people) != (len(same), 2):
-            raise ValueError(f"ten_fold: people must be ({len(same)}, 2) names, got shape "
-                             f"{np.shape(people)}")
-        first, number = np.unique(np.asarray(people)[:, 0], return_inverse=True)
+        people = labels_of("ten_fold", people, "people", f"({len(same)}, 2)")
+        first, number = np.unique(people[:, 0], return_inverse=True)
         fold_of = number * folds // len(first)
     else:
         fold_of = np.empty(len(same), int)
         for kind in (same, ~same):
             fold_of[kind] = np.arange(kind.sum()) * folds // max(1, kind.sum())
-    if not 2 <= folds or len(np.unique(fold_of)) < folds:
+    if len(np.unique(fold_of)) < folds:
         raise ValueError(f"ten_fold: {len(same)} pairs cannot be dealt out to {folds} folds")
     return fold_of
 
@@ -192,8 +193,9 @@ def wilson_interval(successes, trials, z=1.959964):
     for few trials and rates
     near 0 or 1: no failure in n trials still allows a rate of about 3.8/n.
     """
-    if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"wilson_interval: {successes} successes of {trials} trials")
+    trials = bounded("wilson_interval", "0 < trials < inf", trials)
+    successes = bounded("wilson_interval", f"0 ≤ successes ≤ {trials:g}", successes)
+    z = bounded("wilson_interval", "0 < z < inf", z)
     rate, weight = successes / trials, z * z / trials
     middle = (rate + weight / 2) / (1 + weight)
     half = math.sqrt(rate * (1 - rate) * weight + weight * weight / 4) / (1 + weight)
@@ -218,7 +220,8 @@ def threshold_after(values, last):
 def check_pairs(operation, distances, same, both=True):
     """Both as arrays (N,), distances as float64, same as booleans; raises ValueError unless they
     fit and are usable."""
-    distances, same = np.asarray(distances, "float64"), np.asarray(same)
+    distances = numbers(operation, "distances", distances)
+    same = numbers(operation, "same", same, dtype=None)
     if distances.ndim != 1 or distances.shape != same.shape or len(same) == 0:
         raise ValueError(f"{operation}: distances and same must have one shape (N,), N ≥ 1, got "
                          f"{distances.shape} and {same.shape}")

@@ -15,7 +15,10 @@ from minidl.data.images import check_picture
 from minidl.faces.alignment import chip, misfit
 from minidl.faces.boxes import non_maximum_suppression
 from minidl.faces.detection import decode_grid, decode_maps, map_anchors
+from minidl.operands import listed
 from minidl.recording import no_grad
+from minidl.settings import bounded, one_of
+from minidl.settings import whole as whole_number
 from minidl.tensor import Tensor
 
 
@@ -116,13 +119,11 @@ def find(picture: np.ndarray, detector: str = "ssd", threshold: float = 0.5, *,
     Raises ValueError for another shape, values that are not finite, or other settings, TypeError
     for another dtype, and packages.FetchError where weights cannot be brought.
     """
-    if detector not in DETECTORS:
-        raise ValueError(f"find: detector must be one of {', '.join(DETECTORS)}, got {detector!r}")
-    if not (whole == "auto" or isinstance(whole, (bool, np.bool_))):
+    one_of("find", "detector", detector, DETECTORS)
+    if not (isinstance(whole, str) and whole == "auto" or isinstance(whole, (bool, np.bool_))):
         raise ValueError(f"find: whole must be 'auto', True or False, got {whole!r}")
-    if not 0 <= threshold <= 1 or not 8 <= smallest < math.inf:
-        raise ValueError("find: threshold must be in 0..1 and smallest at least 8 pixels, "
-                         f"got {threshold} and {smallest}")
+    threshold = bounded("find", "0 ≤ threshold ≤ 1", threshold)
+    smallest = bounded("find", "8 ≤ smallest < inf", smallest)
     picture = _rgb("find", picture)
     if whole and whole != "auto":
         return whole_faces([picture])
@@ -153,6 +154,8 @@ def aligned(pictures: Iterable, size: int = 150, padding: float = 0.25) -> np.nd
 
     N pictures → (N, size, size, 3) float32 in 0..255.
     """
+    size = whole_number("aligned", "1 ≤ size ≤ 16384", size)
+    pictures = listed("aligned", "pictures", pictures, "pictures")
     chips = [face.chip(size, padding) for face in whole_faces(pictures, "aligned")]
     return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
 

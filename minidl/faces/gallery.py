@@ -21,6 +21,8 @@ from minidl.faces.copies import copies
 from minidl.faces.encoding import Encoder, encode, fingerprint, whose
 from minidl.faces.measured import measured
 from minidl.faces.rows import Rows, squared_lengths
+from minidl.operands import listed
+from minidl.settings import bounded, numbers, of_kind
 
 KIND = "minidl gallery 1"
 
@@ -67,8 +69,10 @@ class Gallery:
     def __init__(self, encoder: Encoder | None, threshold: float | None = None,
                  false_accept_rate: float = 0.01, impostors: Impostors | None = None,
                  crop: float | None = None, encoder_file: str | None = None):
-        if crop is not None and not 0 < crop <= 1:
-            raise ValueError(f"Gallery: crop must be a share above 0, got {crop}")
+        crop = None if crop is None else bounded("Gallery", "0 < crop ≤ 1", crop)
+        of_kind("Gallery", "impostors", impostors, "Impostors or None", Impostors, type(None))
+        of_kind("Gallery", "encoder_file", encoder_file, "a path or None", str, os.PathLike,
+                type(None))
         self.encoder, self.threshold = encoder, threshold
         self.false_accept_rate = false_accept_rate
         self.impostors = impostors
@@ -89,10 +93,8 @@ class Gallery:
 
     @threshold.setter
     def threshold(self, value):
-        if value is not None and not 0 <= value < float("inf"):
-            raise ValueError("Gallery: threshold must be a distance, at least 0 and finite, "
-                             f"got {value}")
-        self._threshold = None if value is None else float(value)
+        self._threshold = (None if value is None
+                           else bounded("Gallery", "0 ≤ threshold < inf", value))
 
     @property
     def false_accept_rate(self) -> float:
@@ -101,9 +103,7 @@ class Gallery:
 
     @false_accept_rate.setter
     def false_accept_rate(self, value):
-        if not 0 < value < 1:
-            raise ValueError(f"Gallery: false_accept_rate must lie between 0 and 1, got {value}")
-        self._false_accept_rate = float(value)
+        self._false_accept_rate = bounded("Gallery", "0 < false_accept_rate < 1", value)
 
     @property
     def measured(self) -> Impostors | None:
@@ -170,8 +170,8 @@ class Gallery:
         Raises ValueError where lengths, widths or values do not fit, TypeError for a name that is
         no text; nothing is added then.
         """
-        encodings = np.asarray(encodings, "float32")
-        names = [check_name("enroll", name) for name in names]
+        encodings = numbers("enroll", "encodings", encodings, dtype="float32")
+        names = [check_name("enroll", name) for name in listed("enroll", "names", names, "names")]
         with _changing:
             held = self._held_by(names, encodings)
             new = [i for i, holder in enumerate(held) if holder is None]
@@ -228,12 +228,13 @@ class Gallery:
 
     def identify_encodings(self, encodings) -> list[Match]:
         """A Match for each of the encodings (N, D)."""
+        encodings = numbers("identify", "encodings", encodings, dtype="float32")
         with _changing:
             rows = self._as_it_is()
-        numbers, distances = rows.search("identify", np.asarray(encodings, "float32"))
+        people, distances = rows.search("identify", encodings)
         threshold = self._threshold_of(len(rows.people))
         rate, matches = self._rate_of(threshold, len(rows.people)), []
-        for (first, second), (near, next_) in zip(numbers.tolist(), distances.tolist()):
+        for (first, second), (near, next_) in zip(people.tolist(), distances.tolist()):
             nearest = rows.names[first]
             matches.append(Match(nearest if near <= threshold else None, nearest, near,
                                  rows.name(second), next_, threshold, rate))

@@ -5,7 +5,8 @@ import math
 from minidl import backend, ops
 from minidl.nn import Module, Parameter
 from minidl.nn.initializers import normal
-from minidl.operands import check_features, check_labels, check_sizes, floating, number, operand
+from minidl.operands import check_features, check_labels, check_sizes, floating, operand
+from minidl.settings import bounded
 
 
 class _PairHead(Module):
@@ -89,11 +90,10 @@ class CosineClassifier(Module):
 
     def __init__(self, features, people, scale=16.0, margin=0.1, *, dtype="float32", rng=None):
         check_sizes("CosineClassifier", features=features, people=people)
-        self.scale = number("CosineClassifier", "scale", scale)
-        self.margin = number("CosineClassifier", "margin", margin)
-        self.weight = Parameter(
-            normal(features ** -0.5)((people, features), backend.generator(rng)), dtype=dtype
-        )
+        self.scale = bounded("CosineClassifier", "0 < scale < inf", scale)
+        self.margin = bounded("CosineClassifier", "0 ≤ margin < inf", margin)
+        self.weight = Parameter(normal(features ** -0.5)((people, features),
+                                                         backend.generator(rng)), dtype=dtype)
 
     def forward(self, embeddings, labels):
         embeddings = check_features(self, embeddings, self.weight.shape[1])

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minidl.settings import bounded, labels_of, numbers
+
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
@@ -23,12 +25,14 @@ class OpenSet:
 
     def at_threshold(self, threshold):
         """(detection rate, false alarm rate) at a τ."""
+        threshold = bounded("at_threshold", "-inf ≤ threshold ≤ inf", threshold)
         last = int(np.searchsorted(self.thresholds, threshold, side="right")) - 1
         return float(self.detection_rates[last]), float(self.false_alarm_rates[last])
 
     def at_false_alarm_rate(self, rate):
         """(detection rate, false alarm rate, τ) at the largest τ whose false alarm rate is at most
         `rate`."""
+        rate = bounded("at_false_alarm_rate", "0 ≤ rate ≤ 1", rate)
         last = int(np.searchsorted(self.false_alarm_rates, rate, side="right")) - 1
         return (float(self.detection_rates[last]), float(self.false_alarm_rates[last]),
                 float(self.thresholds[last]))
@@ -82,8 +86,9 @@ def open_set(distances, query_people, gallery_people):
 
 def _to_people(operation, distances, query_people, gallery_people):
     """(distances to people (Q, K), the column of each query's own person or −1, the K people)."""
-    distances = np.asarray(distances, "float64")
-    query_people, gallery_people = np.asarray(query_people), np.asarray(gallery_people)
+    distances = numbers(operation, "distances", distances)
+    query_people = labels_of(operation, query_people, "query_people")
+    gallery_people = labels_of(operation, gallery_people, "gallery_people")
     expected = query_people.shape + gallery_people.shape
     if distances.shape != expected or distances.ndim != 2 or 0 in distances.shape:
         raise ValueError(f"{operation}: distances must be (Q, G) with the people of Q queries and "

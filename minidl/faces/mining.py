@@ -9,6 +9,7 @@ batch.  Anchor and positive are two pictures of one person, the negative is some
 import numpy as np
 
 from minidl import backend
+from minidl.settings import bounded, labels_of, numbers
 
 STRATEGIES = ("all", "random", "semi_hard", "batch_hard")
 
@@ -58,6 +59,7 @@ def semi_hard(labels, distances, margin=0.2):
     """
     labels, same = _relations(labels)
     distances = _checked("semi_hard", labels, distances)
+    margin = bounded("semi_hard", "0 ≤ margin ≤ inf", margin)
     anchor, positive = _pairs(same)
     near, far = distances[anchor, positive][:, None], distances[anchor]             # (T, 1), (T, N)
     allowed = ~same[anchor] & (far > near) & (far < near + margin)
@@ -101,9 +103,7 @@ def hard_pairs(labels, distances):
 
 def _relations(labels):
     """The labels as an array (N,), and the matrix (N, N) of who is the same person."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"mining: labels must be (N,), got shape {labels.shape}")
+    labels = labels_of("mining", labels)
     return labels, labels[:, None] == labels
 
 
@@ -113,7 +113,7 @@ def _pairs(same):
 
 
 def _checked(operation, labels, distances):
-    distances = np.asarray(distances, float)            # the margin is added to it
+    distances = numbers(operation, "distances", distances)      # the margin is added to it
     if distances.shape != (len(labels), len(labels)):
         raise ValueError(f"{operation}: {len(labels)} labels need distances of shape "
                          f"{(len(labels), len(labels))}, "

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from minidl.data import crop_middle, load_image
-from minidl.data.people import composed, load_usable
+from minidl.data.people import check_pairs, composed, load_usable
 from minidl.faces.calibration import Impostors
 from minidl.faces.choosing import one_face
 from minidl.faces.encoding import encode, prepare
 from minidl.faces.finding import Face, find
 from minidl.faces.gallery import Gallery
+from minidl.files import as_path
 from minidl.models import Mirrored, face128, load_encoder
+from minidl.operands import check_sizes, function, listed
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
@@ -64,7 +66,7 @@ class Model:
 
     def __init__(self, name, crop=None, left_out=None, align=None, detector="ssd", whole="auto",
                  smallest=80, counting=not_counting):
-        path, notes = Path(name), FACE128
+        path, notes = as_path("Model", "name", name), FACE128
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
         else:
@@ -134,6 +136,8 @@ class Model:
         choose: see `chosen`.
         Raises ValueError where there are none.
         """
+        paths = listed("Model.see_usable", "paths", paths, "paths")
+        function("Model.see_usable", "choose", choose, "of the faces found")
         found, used, left_out = load_usable(paths, lambda path: self.chosen(path, choose))
         usable(used, paths, left_out, self.left_out)
         faces = [(face, i) for i, several in zip(used, found) for face in several]
@@ -149,6 +153,9 @@ class Model:
                 encodings.append(encode(self.encoder, map(self.view, waiting)))
                 waiting.clear()
 
+        paths = listed("Model.encode", "paths", paths, "paths")
+        function("Model.encode", "choose", choose, "of the faces found")
+        check_sizes("Model.encode", batch=batch)
         with self.counting(len(paths), "looking at pictures") as bar:
             for i, path in enumerate(paths):
                 found, _, others = load_usable([path], lambda path: self.chosen(path, choose))
@@ -166,6 +173,7 @@ class Model:
     def distances(self, pairs):
         """Of Pairs: Euclidean distances (M,); the pairs whose pictures can both be read; the
         pictures seen, each once, as paths, and their encodings (N, D)."""
+        check_pairs("Model.distances", pairs)
         paths = sorted({*pairs.a, *pairs.b})
         encodings, places = self.encode(paths)
         paths = [paths[place.path] for place in places]

@@ -4,6 +4,9 @@ from collections import deque
 
 import numpy as np
 
+from minidl.operands import number
+from minidl.settings import bounded, numbers, whole
+
 
 def measure(embeddings, near, far, losses):
     """Of one batch, on the host: a dictionary of
@@ -15,6 +18,10 @@ def measure(embeddings, near, far, losses):
 
     embeddings (N, D); near, far: distances, arrays of any length; losses (T,).
     """
+    embeddings = numbers("measure", "embeddings", embeddings, "(N, D)", None)
+    near, far, losses = (numbers("measure", name, values, "(T,)", None) for name, values in
+                         (("near", near), ("far", far), ("losses", losses)))
+
     def mean(values):
         return float(np.mean(values, dtype="float64")) if len(values) else float("nan")
 
@@ -33,12 +40,14 @@ class CollapseMonitor:
     """
 
     def __init__(self, margin, steps=50):
-        self.margin, self.losses, self.warned = margin, deque(maxlen=steps), False
+        self.margin = bounded("CollapseMonitor", "0 ≤ margin < inf", margin)
+        steps = whole("CollapseMonitor", "1 ≤ steps < inf", steps)
+        self.losses, self.warned = deque(maxlen=steps), False
 
     def look(self, loss, spread):
         """Take in the loss of a step; returns the warning, one line, on the step where it is due,
         else None."""
-        self.losses.append(loss)
+        self.losses.append(number("CollapseMonitor", "loss", loss))
         losses = np.array(self.losses)
         if self.warned or len(losses) < self.losses.maxlen:
             return None

@@ -1,6 +1,9 @@
 """Which pictures make a batch."""
 import numpy as np
 
+from minidl import backend
+from minidl.settings import bounded, check_seed, labels_of, whole
+
 
 class PeopleSampler:
     """Batches of P people × K pictures, as indices into `labels`; `sampler[t]` is batch number t =
@@ -16,15 +19,16 @@ class PeopleSampler:
     """
 
     def __init__(self, labels, people, pictures, seed):
-        if people < 2 or pictures < 2:
-            raise ValueError("PeopleSampler: a triplet needs 2 people and 2 pictures of one, got "
-                             f"{people} people × {pictures} pictures")
+        people = whole("PeopleSampler", "2 ≤ people < inf", people)
+        pictures = whole("PeopleSampler", "2 ≤ pictures < inf", pictures)
         groups = pictures_of(labels)
         self.groups = [group for group in groups.values() if len(group) > 1]
         if len(self.groups) < people:
             raise ValueError(f"PeopleSampler: a batch needs {people} people with two pictures or "
-                             f"more, and of {len(groups)} people {len(self.groups)} have")
-        self.people, self.pictures, self.seed = people, pictures, seed
+                             "more, and of "
+                             f"{len(groups)} people {len(self.groups)} have")
+        self.people, self.pictures = people, pictures
+        self.seed = check_seed("PeopleSampler", seed)
 
     def __getitem__(self, t):
         rng = np.random.default_rng([self.seed, t])
@@ -41,10 +45,14 @@ class PictureSampler:
     """
 
     def __init__(self, labels, pictures, seed):
+        labels = labels_of("PictureSampler", labels)
+        if not len(labels):
+            raise ValueError("PictureSampler: labels must be (N,), one or more, got none")
         _, person, counts = np.unique(labels, return_inverse=True, return_counts=True)
         weight = counts[person] ** -0.5
         self.probability = weight / weight.sum()
-        self.pictures, self.seed = pictures, seed
+        self.pictures = whole("PictureSampler", "1 ≤ pictures < inf", pictures)
+        self.seed = check_seed("PictureSampler", seed)
 
     def __getitem__(self, t):
         rng = np.random.default_rng([self.seed, t])
@@ -53,9 +61,7 @@ class PictureSampler:
 
 def pictures_of(labels):
     """{person: the positions (integers, ascending) of their pictures}, people in sorted order."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"pictures_of: labels must be (N,), got shape {labels.shape}")
+    labels = labels_of("pictures_of", labels)
     people, counts = np.unique(labels, return_counts=True)
     order = np.argsort(labels, kind="stable")
     return dict(zip(people.tolist(), np.split(order, np.cumsum(counts)[:-1])))
@@ -68,9 +74,8 @@ def keep_apart(labels, share, seed):
     People with two pictures or more and people with one are divided alike, so that both sides have
     pairs.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"keep_apart: share must be between 0 and 1, got {share}")
-    rng, groups = np.random.default_rng(seed), pictures_of(labels)
+    share = bounded("keep_apart", "0 < share < 1", share)
+    rng, groups = backend.generator(seed), pictures_of(labels)
     apart = np.zeros(len(labels), bool)
     for several in (True, False):
         people = [group for group in groups.values() if (len(group) > 1) == several]

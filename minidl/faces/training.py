@@ -12,12 +12,14 @@ import re
 import numpy as np
 
 from minidl.data.augmentation import FACES
-from minidl.faces.encoding import encode
+from minidl.faces.encoding import check_encoder, encode
 from minidl.faces.evaluation import auc
 from minidl.faces.monitor import CollapseMonitor
 from minidl.faces.objectives import Naming, objective
 from minidl.faces.sampling import PeopleSampler, PictureSampler
+from minidl.operands import check_sizes
 from minidl.optim import AdamW
+from minidl.settings import bounded, callback_of, check_seed, labels_of, numbers, whole
 from minidl.tensor import Tensor
 from minidl.training import Best, Diverged, Loop, descend, schedules
 
@@ -87,17 +89,29 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
     settings = {name: value for name, value in locals().items()
                 if name not in ("encoder", "pictures", "labels", "validation", "checkpoint",
                                 "callback")}
-    pictures = _checked("pictures", encoder, pictures, labels)
+    check_encoder("train", encoder)
+    pictures, labels = _checked("pictures", encoder, pictures, labels)
+    check_sizes("train", people=people, per_person=per_person, pretrain_batch=pretrain_batch,
+                every=every)
+    for name, value in ("steps", steps), ("pretrain_steps", pretrain_steps):
+        whole("train", f"0 ≤ {name} < inf", value)
+    for name in "learning_rate", "pretrain_learning_rate", "weight_decay", "margin":
+        bounded("train", f"0 ≤ {name} < inf", settings[name])
+    if patience is not None:
+        whole("train", "1 ≤ patience < inf", patience)
+    check_seed("train", seed)
+    callback_of("train", callback, "of a Step")
+    callback_of("train", augmentation, "(pictures, rng)", "augmentation")
     if validation is not None:
-        validation = _checked("validation", encoder, *validation), np.asarray(validation[1])
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise TypeError("train: validation must be (pictures, labels) or None, got "
+                            f"{type(validation).__name__}")
+        validation = _checked("validation", encoder, *validation)
         several = np.unique(validation[1], return_counts=True)[1]
         if len(several) < 2 or several.max() < 2:
-            raise ValueError("train: validation needs two pictures of somebody and one of "
-                             f"somebody else, got {len(validation[1])} pictures of {len(several)} "
-                             "people")
-    if every < 1 or steps < 0 or pretrain_steps < 0:
-        raise ValueError(f"train: every must be at least 1 and steps not negative, got {every}, "
-                         f"{steps}, {pretrain_steps}")
+            raise ValueError("train: validation needs two pictures of somebody and one of somebody "
+                             "else, got "
+                             f"{len(validation[1])} pictures of {len(several)} people")
     _, who = np.unique(labels, return_inverse=True)
     run = _Run(encoder, pictures, who, settings, validation, callback)
     loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
@@ -273,17 +287,25 @@ def separation(embeddings, labels):
 
     embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
-    labels, (i, j) = np.asarray(labels), np.triu_indices(len(labels), 1)
+    embeddings = numbers("separation", "embeddings", embeddings, "(N, D)", None)
+    labels = labels_of("separation", labels)
+    if len(labels) != len(embeddings):
+        raise ValueError(f"separation: {len(embeddings)} embeddings need as many labels, got "
+                         f"{len(labels)}")
+    i, j = np.triu_indices(len(labels), 1)
     squares = np.sum(embeddings * embeddings, 1)
     return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j],
                labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):
-    """The pictures as an array; raises ValueError unless they fit the encoder and the labels."""
-    pictures, size, channels = np.asarray(pictures), encoder.size, encoder.channels
+    """Both as arrays; raises ValueError unless they fit the encoder and each other."""
+    pictures, size, channels = (numbers("train", what, pictures, dtype=None), encoder.size,
+                                encoder.channels)
+    labels = labels_of("train", labels)
     fits = pictures.ndim == 4 and pictures.shape[1:] == (size, size, channels)
-    if not fits or np.shape(labels) != pictures.shape[:1]:
+    if not fits or labels.shape != pictures.shape[:1]:
         raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, "
-                         f"with N labels, got {pictures.shape} and {np.shape(labels)}")
-    return pictures
+                         "with N labels, got "
+                         f"{pictures.shape} and {labels.shape}")
+    return pictures, labels

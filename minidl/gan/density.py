@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import backend, ops
+from minidl.operands import check_sizes, function
+from minidl.settings import bounded, having, numbers
 from minidl.tensor import grad, no_grad, tensor
 
 
@@ -36,7 +38,8 @@ class Pushed(NamedTuple):
 
 def push(generator, z):
     """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ by z."""
-    z = tensor(z, requires_grad=True)
+    function("push", "generator", generator, "of noise (N, 2)")
+    z = tensor(numbers("push", "z", z, "(N, 2)", None), requires_grad=True)
     x = generator(z)
     (first,), (second,) = (grad(ops.sum(x[:, i]), z) for i in range(2))
     (a, b), (c, d) = (each.numpy().astype(float).T for each in (first, second))
@@ -60,6 +63,7 @@ class Cells(NamedTuple):
 
     def of(self, x):
         """(rows, columns) of the cells in which places (N, 2) lie, or the nearest ones."""
+        x = numbers("Cells", "x", x, "(N, 2)")
         found = np.searchsorted(self.edges, x, "right") - 1
         column, row = np.clip(found, 0, len(self.edges) - 2).T
         return row, column
@@ -67,6 +71,8 @@ class Cells(NamedTuple):
 
 def cells(reach, side):
     """Cells of the square from −reach to reach."""
+    check_sizes("cells", side=side)
+    reach = bounded("cells", "0 < reach < inf", reach)
     edges = np.linspace(-reach, reach, side + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     return Cells(edges, np.stack(np.meshgrid(middle, middle), -1))
@@ -75,6 +81,8 @@ def cells(reach, side):
 def real_masses(mixture, where):
     """The data's probability in each cell, exactly: each Gaussian's is a product of two differences
     of distribution functions.  (side, side)"""
+    having("real_masses", "mixture", mixture, "a Mixture", "centres", "sigma", "weights")
+    having("real_masses", "where", where, "Cells", "edges")
     along = [_steps(where.edges, centres, mixture.sigma) for centres in mixture.centres.T]
     return np.einsum("k,ky,kx->yx", mixture.weights, along[1], along[0])
 
@@ -87,12 +95,16 @@ def _steps(edges, centres, sigma):
 
 def counted_masses(samples, where):
     """The share of samples in each cell, (side, side)."""
+    samples = numbers("counted_masses", "samples", samples, "(N, 2)")
+    having("counted_masses", "where", where, "Cells", "edges")
     counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], bins=[where.edges, where.edges])
     return counts / len(samples)
 
 
 def sample(generator, n, rng, batch=5000):
     """n samples (n, 2) of standard normal noise, as float64."""
+    function("sample", "generator", generator, "of noise (N, 2)")
+    check_sizes("sample", n=n, batch=batch)
     rng = backend.generator(rng)
     with no_grad():
         return np.concatenate([

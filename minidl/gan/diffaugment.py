@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl import backend, ops
 from minidl.operands import floating
+from minidl.settings import one_of
 from minidl.tensor import constant
 
 
@@ -72,8 +73,7 @@ class DiffAugment:
 
     def __init__(self, *parts):
         for part in parts:
-            if part not in PARTS:
-                raise ValueError(f"DiffAugment: {part!r} is none of {', '.join(PARTS)}")
+            one_of("DiffAugment", "a part", part, PARTS)
         self.parts = parts
 
     def __call__(self, x, rng):

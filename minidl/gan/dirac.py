@@ -18,20 +18,26 @@ Source: Mescheder, Geiger and Nowozin 2018.
 """
 import numpy as np
 
+from minidl.operands import number
+from minidl.settings import bounded, numbers, whole
+
 
 def velocity(theta, psi, gamma=0.0):
     """(θ', ψ') at any places, arrays of one shape."""
+    theta, psi = numbers("velocity", "theta", theta), numbers("velocity", "psi", psi)
+    gamma = number("velocity", "gamma", gamma)
     slope = 1 / (1 + np.exp(np.multiply(psi, theta)))           # f'(ψ θ) = σ(−ψ θ)
-    return -psi * slope, theta * slope - gamma * np.asarray(psi)
+    return -psi * slope, theta * slope - gamma * psi
 
 
 def jacobian(gamma):
     """The field's matrix at rest, [[0, −½], [½, −γ]]."""
-    return np.array([[0, -0.5], [0.5, -gamma]])
+    return np.array([[0, -0.5], [0.5, -number("jacobian", "gamma", gamma)]])
 
 
 def eigenvalues(gamma):
     """−γ/2 ± √(γ² − 1)/2, the upper sign first, complex."""
+    gamma = number("eigenvalues", "gamma", gamma)
     root = np.sqrt(complex(gamma ** 2 - 1))
     return np.array([-gamma + root, -gamma - root]) / 2
 
@@ -42,7 +48,9 @@ def trajectory(start, gamma=0.0, step=0.1, steps=200, alternating=False):
     alternating: ψ answers the θ that has moved; its circles neither grow nor shrink, as each of the
     two moves is a shear, of determinant 1.
     """
-    places = [np.asarray(start, float)]
+    places = [numbers("trajectory", "start", start, "(2,)")]
+    steps = whole("trajectory", "0 ≤ steps < inf", steps)
+    step = bounded("trajectory", "0 ≤ step < inf", step)
     for _ in range(steps):
         theta, psi = places[-1]
         moved = theta + step * velocity(theta, psi, gamma)[0]

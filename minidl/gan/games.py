@@ -18,6 +18,7 @@ What the games measure at the best discriminator stands in `theory.py`.
 """
 from minidl import ops
 from minidl.operands import floating, same_device
+from minidl.settings import one_of
 
 
 class Game:
@@ -149,6 +150,4 @@ GAMES = {"minimax": Minimax(), "non-saturating": NonSaturating(), "least-squares
 
 def game(name):
     """The Game of that name; raises ValueError, with all names, for another."""
-    if name not in GAMES:
-        raise ValueError(f"game: {name!r} is none of {', '.join(GAMES)}")
-    return GAMES[name]
+    return GAMES[one_of("game", "name", name, GAMES)]

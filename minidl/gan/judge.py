@@ -7,8 +7,10 @@ Source: Shmelkov, Schmid and Alahari 2018.
 """
 import numpy as np
 
-from minidl import losses, nn, optim
+from minidl import backend, losses, nn, optim
 from minidl.gan.training import to_network
+from minidl.operands import check_labels, check_sizes, operand
+from minidl.settings import callback_of, check_seed, numbers, whole
 from minidl.tensor import no_grad, tensor
 from minidl.training import Loop, descend
 from minidl.training.schedules import warm_up_cosine
@@ -18,7 +20,8 @@ class Judge(nn.Module):
     """Scores of classes for pictures (N, size, size, channels) in −1..1, from 128 features."""
 
     def __init__(self, size, channels, classes, *, rng=None):
-        rng = np.random.default_rng(rng)
+        check_sizes("Judge", channels=channels, classes=classes)
+        rng, size = backend.generator(rng), whole("Judge", "4 ≤ size < inf", size)
         side = size // 2 // 2
         self.body = nn.Sequential(
             nn.Conv2d(channels, 32, 3, padding=1, rng=rng), nn.MaxPool(2), nn.ReLU(),
@@ -32,6 +35,15 @@ class Judge(nn.Module):
 
 def train_judge(pictures, labels, classes, *, steps=1500, batch=64, seed=0, callback=None):
     """A Judge in `eval()`, of uint8 pictures (N, H, W, C) and labels (N,)."""
+    pictures = numbers("train_judge", "pictures", pictures, "(N, H, W, C)", None)
+    check_sizes("train_judge", classes=classes, steps=steps, batch=batch)
+    labels = operand("train_judge", labels, "labels")
+    check_labels("train_judge", labels, classes)
+    labels, seed = labels.numpy(), check_seed("train_judge", seed)
+    callback_of("train_judge", callback, "of the Loop")
+    if labels.shape != pictures.shape[:1] or not len(pictures):
+        raise ValueError(f"train_judge: pictures {pictures.shape} need as many labels, at least 1, "
+                         f"got {labels.shape}")
     judge = Judge(pictures.shape[1], pictures.shape[3], classes,
                   rng=np.random.default_rng([seed, 9]))
     adam = optim.Adam(judge.parameters(), 1e-3)

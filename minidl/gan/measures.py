@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl import backend
+from minidl.operands import check_sizes
+from minidl.settings import bounded, numbers
 
 
 class Modes(NamedTuple):
@@ -32,8 +34,10 @@ def modes(samples, centres, sigma):
     Raises ValueError for other shapes, or no samples; a sample that is NaN is not good.
     Source: Srivastava et al. 2017 (VEEGAN); Lin et al. 2018 (PacGAN), whose 3σ are a circle, too.
     """
-    samples, centres = np.asarray(samples, float), np.asarray(centres, float)
-    if samples.ndim != 2 or samples.shape[1:] != centres.shape[1:] or 0 in samples.shape:
+    samples = numbers("modes", "samples", samples, "(N, D)")
+    centres = numbers("modes", "centres", centres, "(k, D)")
+    sigma = bounded("modes", "0 ≤ sigma < inf", sigma)
+    if 0 in centres.shape or samples.shape[1:] != centres.shape[1:] or 0 in samples.shape:
         raise ValueError(f"modes: samples (N, {centres.shape[1]}) expected, got {samples.shape}")
     k = len(centres)
     squares = np.square(samples[:, None] - centres).sum(-1)
@@ -76,6 +80,7 @@ def kernel_distance(a, b, *, size=500, subsets=20, rng=None):
     Source: Bińkowski et al. 2018 (KID).
     """
     a, b = _features("kernel_distance", a, b, 2)
+    check_sizes("kernel_distance", size=size, subsets=subsets)
     size, rng = max(2, min(size, len(a) // 2, len(b) // 2)), backend.generator(rng)
     found = []
     for _ in range(subsets):
@@ -102,6 +107,7 @@ def precision_recall(real, fake, k=3):
 
     Source: Kynkäänniemi et al. 2019.
     """
+    check_sizes("precision_recall", k=k)
     real, fake = _features("precision_recall", real, fake, k + 1)
     return PrecisionRecall(_within(fake, real, k), _within(real, fake, k))
 
@@ -134,6 +140,8 @@ def memorisation(fake, train, held_out):
 
 def nearest(x, members, rows=250):
     """(which, how far): of each x its nearest member, `rows` of x at a time."""
+    x, members = _features("nearest", x, members, 1)
+    check_sizes("nearest", rows=rows)
     which, far = [], []
     for i in range(0, len(x), rows):
         squares = squared_distances(x[i:i + rows], members)
@@ -144,13 +152,14 @@ def nearest(x, members, rows=250):
 
 def squared_distances(x, y):
     """|x_i − y_j|² = |x_i|² − 2 ⟨x_i, y_j⟩ + |y_j|², (N, M); rounding may not make it negative."""
+    x, y = _features("squared_distances", x, y, 0)
     lengths = [np.einsum("nd,nd->n", each, each) for each in (x, y)]
     return np.maximum(lengths[0][:, None] - 2 * x @ y.T + lengths[1], 0)
 
 
 def _features(operation, a, b, least):
     """Both as float64 (N, D); raises ValueError where they are not, or are too few."""
-    a, b = (np.asarray(x, float) for x in (a, b))
+    a, b = (numbers(operation, "a set of features", x) for x in (a, b))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < least:
         raise ValueError(f"{operation}: two sets (N, D) of {least} or more with one D are "
                          f"compared, got {a.shape} and {b.shape}")

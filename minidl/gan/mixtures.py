@@ -10,6 +10,8 @@ import math
 import numpy as np
 
 from minidl import backend
+from minidl.operands import check_sizes
+from minidl.settings import bounded, numbers
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,14 @@ class Mixture:
 
     def sample(self, n, rng):
         """(n, 2) samples: a centre by its weight, then a step by N(0, σ²) in each direction."""
+        check_sizes("sample", n=n)
         rng = backend.generator(rng)
         chosen = rng.choice(len(self.centres), n, p=self.weights)
         return self.centres[chosen] + self.sigma * rng.standard_normal((n, 2))
 
     def log_density(self, x):
         """log p at places x (…, 2), in nats per unit of area."""
-        x = np.asarray(x, float)
+        x = numbers("log_density", "x", x, "(…, 2)")
         places, total = x.reshape(-1, 2), np.full(x[..., 0].size, -np.inf)
         for centre, weight in zip(self.centres, self.weights):
             squares = np.square(places - centre).sum(1)
@@ -57,8 +60,13 @@ class Mixture:
 
 def mixture(name, centres, sigma, weights=None, modal=True):
     """A Mixture, with equal weights where none are given."""
-    centres = np.asarray(centres, float)
-    weights = np.ones(len(centres)) if weights is None else np.asarray(weights, float)
+    centres = numbers("mixture", "centres", centres, "(K, 2)", finite=True)
+    sigma = bounded("mixture", "0 < sigma < inf", sigma)
+    weights = np.ones(len(centres)) if weights is None else numbers("mixture", "weights", weights,
+                                                                    "(K,)", finite=True)
+    if len(weights) != len(centres) or not (weights >= 0).all() or not weights.any():
+        raise ValueError(f"mixture: {len(centres)} centres need as many weights ≥ 0, not all 0, "
+                         f"got {weights}")
     return Mixture(name, centres, sigma, weights / weights.sum(), modal)
 
 
@@ -67,12 +75,16 @@ def ring(modes=8, radius=1.0, sigma=0.01):
 
     `linspace(0, 2π, modes)` would close the ring: one mode less, and one twice as heavy.
     """
+    check_sizes("ring", modes=modes)
+    radius = bounded("ring", "0 < radius < inf", radius)
     angles = 2 * np.pi * np.arange(modes) / modes
     return mixture("ring", radius * np.stack([np.cos(angles), np.sin(angles)], 1), sigma)
 
 
 def grid(side=5, spacing=2.0, sigma=0.05):
     """side × side modes around 0."""
+    check_sizes("grid", side=side)
+    spacing = bounded("grid", "0 < spacing < inf", spacing)
     steps = spacing * (np.arange(side) - (side - 1) / 2)
     return mixture("grid", np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2), sigma)
 
@@ -90,6 +102,7 @@ def line(sigma=0.05):
 
 def spiral(turns=2.0, sigma=0.03):
     """r = t from 0.1 to 1 while the angle makes `turns` turns; the weights follow the length."""
+    turns = bounded("spiral", "0 ≤ turns < inf", turns)
     t = np.linspace(0.1, 1, 160)
     angle = 2 * np.pi * turns * t
     centres = t[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
@@ -105,7 +118,8 @@ def drawing(picture, side=48):
     Raises ValueError where nothing is dark.
     """
     from minidl.data import resize
-    grey = np.asarray(picture, np.float32)
+    check_sizes("drawing", side=side)
+    grey = numbers("drawing", "picture", picture, dtype="float32")
     grey = grey if grey.ndim == 2 else grey.mean(-1)
     ink = 1 - np.clip(resize(grey, side), 0, 255) / 255
     rows, columns = np.nonzero(ink > 0.25)

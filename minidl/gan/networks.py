@@ -16,6 +16,7 @@ import math
 from minidl import backend, nn, ops
 from minidl.gan.spectral import SpectralNorm
 from minidl.operands import check_labels, check_sizes, floating, operand
+from minidl.settings import one_of, whole
 
 UPSAMPLING = "transposed", "nearest"
 
@@ -45,9 +46,8 @@ class Generator(nn.Module):
     def __init__(self, size, channels, noise=64, classes=0, width=64, upsampling="transposed", *,
                  rng=None):
         check_sizes("Generator", size=size, channels=channels, noise=noise, width=width)
-        if upsampling not in UPSAMPLING:
-            raise ValueError(f"Generator: upsampling must be one of {', '.join(UPSAMPLING)}, got "
-                             f"{upsampling!r}")
+        classes = whole("Generator", "0 ≤ classes < inf", classes)
+        one_of("Generator", "upsampling", upsampling, UPSAMPLING)
         side, count = stages(size)
         rng, widths = backend.generator(rng), [width * 2 ** i for i in reversed(range(count))]
         first = side * side * widths[0]
@@ -95,6 +95,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, size, channels, classes=0, width=32, spectral=False, *, rng=None):
         check_sizes("Discriminator", size=size, channels=channels, width=width)
+        classes = whole("Discriminator", "0 ≤ classes < inf", classes)
         stages(size)
         rng, layers = backend.generator(rng), {}
         side, before, after, i = size, channels + classes, width, 1

@@ -18,9 +18,9 @@ A score must depend on its own example alone.  Batch norm in a critic that is tr
 """
 from minidl import backend, ops
 from minidl.nn import BatchNorm, Module
-from minidl.operands import floating, same_device
+from minidl.operands import floating, function, same_device
 from minidl.settings import bounded
-from minidl.tensor import constant, grad
+from minidl.tensor import Tensor, constant, grad
 
 
 def slopes(score, x):
@@ -31,6 +31,7 @@ def slopes(score, x):
     Raises ValueError for a critic with batch norm in training, for x without examples, and for
     other scores.
     """
+    function("penalty", "score", score, "of x (N, …)")
     if isinstance(score, Module) and any(isinstance(part, BatchNorm) and part.training
                                          for _, part in score.named_modules()):
         raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
@@ -42,9 +43,9 @@ def slopes(score, x):
     x = x.detach()
     x.requires_grad = True
     s = score(x)
-    if s.size != x.shape[0]:
+    if not isinstance(s, Tensor) or s.size != x.shape[0]:
         raise ValueError(f"penalty: expected one score for each of {x.shape[0]} examples, got "
-                         f"scores of shape {s.shape}")
+                         f"{type(s).__name__} of shape {getattr(s, 'shape', '')}")
     g, = grad(ops.sum(s), x, create_graph=True)
     return s, g
 

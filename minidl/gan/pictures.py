@@ -4,15 +4,21 @@ import numpy as np
 from minidl import backend
 from minidl.data import captioned, contact_sheet
 from minidl.gan.training import draw
+from minidl.operands import check_sizes
+from minidl.settings import having, numbers
 
 
 def noise_of(generator, n, rng):
     """Noise (n, generator.noise) from N(0, I), float32."""
+    having("noise_of", "generator", generator, "a gan.Generator", "noise", "classes", "size")
+    check_sizes("noise_of", n=n)
     return backend.generator(rng).standard_normal((n, generator.noise), "float32")
 
 
 def samples(generator, n, rng, labels=None):
     """(pictures uint8 (n, H, W, C), labels (n,) or None): labels in turn, unless they are given."""
+    having("samples", "generator", generator, "a gan.Generator", "noise", "classes", "size")
+    check_sizes("samples", n=n)
     if labels is None and generator.classes:
         labels = np.arange(n) % generator.classes
     return draw(generator, noise_of(generator, n, rng), labels), labels
@@ -24,6 +30,8 @@ def grid_of_noise(generator, rows, rng):
     What stays along a row is what the noise says: slant, weight, style.
     Without classes, ten columns of new noise.
     """
+    having("class_grid", "generator", generator, "a gan.Generator", "noise", "classes", "size")
+    check_sizes("class_grid", rows=rows)
     classes = generator.classes
     if not classes:
         return noise_of(generator, 10 * rows, rng), None
@@ -43,7 +51,10 @@ def slerp(a, b, t):
     straight line would pass nearer to 0 than noise ever is.  a, b (D,); t (T,) → (T, D).
     Source: White 2016.
     """
-    a, b, t = np.asarray(a, float), np.asarray(b, float), np.asarray(t, float)[:, None]
+    a, b = numbers("slerp", "a", a, "(D,)"), numbers("slerp", "b", b, "(D,)")
+    t = numbers("slerp", "t", t, "(T,)")[:, None]
+    if a.shape != b.shape:
+        raise ValueError(f"slerp: a {a.shape} and b {b.shape} must be of one length")
     cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:
@@ -53,6 +64,7 @@ def slerp(a, b, t):
 
 def walks(generator, rows, steps, rng):
     """Walks between two noises each, a class for each row; pictures (rows · steps, H, W, C)."""
+    check_sizes("walks", rows=rows, steps=steps)
     ends = noise_of(generator, 2 * rows, rng).reshape(rows, 2, -1)
     z = np.concatenate([slerp(a, b, np.linspace(0, 1, steps)) for a, b in ends]).astype("float32")
     labels = None
@@ -63,6 +75,7 @@ def walks(generator, rows, steps, rng):
 
 def captioned_sheet(text, pictures, columns, least=300):
     """A contact sheet below text: uint8 (H', W', 3).  Small pictures are enlarged, whole times."""
+    check_sizes("captioned_sheet", least=least)
     sheet = contact_sheet(pictures, columns)
     times = max(1, round(2 * 28 / pictures.shape[1]), -(-least // sheet.shape[1]))
     sheet = np.repeat(np.repeat(np.broadcast_to(sheet, sheet.shape[:2] + (3,)), times, 0), times, 1)
@@ -71,6 +84,10 @@ def captioned_sheet(text, pictures, columns, least=300):
 
 def stacked(*sheets, gap=14):
     """Sheets (H, W, 3) one below the other, white beside the narrower ones."""
+    sheets = [numbers("stacked", "a sheet", sheet, "(H, W, 3)", None) for sheet in sheets]
+    if not sheets:
+        raise ValueError("stacked: sheets must be one or more, got none")
+    check_sizes("stacked", gap=gap)
     width = max(sheet.shape[1] for sheet in sheets)
     rows = []
     for sheet in sheets:
@@ -81,6 +98,8 @@ def stacked(*sheets, gap=14):
 
 def album_sheet(album, columns, rows=8):
     """The same noise at several steps: a row for each, and what the steps were."""
+    _check_album("album_sheet", album, columns)
+    check_sizes("album_sheet", rows=rows)
     steps = list(album.pages)
     chosen = [steps[i] for i in sorted({*np.linspace(0, len(steps) - 1, rows).round().astype(int)})]
     said = ", ".join(f"{step:,}" for step in chosen)
@@ -90,4 +109,13 @@ def album_sheet(album, columns, rows=8):
 
 def album_frames(album, columns):
     """A picture of each page."""
+    _check_album("album_frames", album, columns)
     return [captioned_sheet(f"step {step:,}", page, columns) for step, page in album.pages.items()]
+
+
+def _check_album(operation, album, columns):
+    """Raise TypeError for what is no Album, ValueError for an empty one."""
+    having(operation, "album", album, "the album of a gan.Training", "pages")
+    check_sizes(operation, columns=columns)
+    if not album.pages:
+        raise ValueError(f"{operation}: album must hold a page or more, got none")

@@ -17,7 +17,7 @@ from minidl.gan.games import game
 from minidl.gan.mixtures import mixture
 from minidl.gan.penalties import mean_square_length, slopes
 from minidl.operands import check_sizes
-from minidl.settings import bounded
+from minidl.settings import bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import grad, no_grad, tensor
 from minidl.training import EMA, Loop, descend
 
@@ -51,6 +51,8 @@ class Recipe:
                     width=self.width, generator_layers=self.generator_layers,
                     critic_layers=self.critic_layers)
         bounded("Recipe", "0 ≤ gamma < inf", self.gamma)
+        bounded("Recipe", "0 ≤ learning_rate < inf", self.learning_rate)
+        bounded("Recipe", "0 ≤ ema < 1", self.ema)
         bounded("Recipe", "0 ≤ flat < 1", self.flat)
         bounded("Recipe", "0 ≤ decay < inf", self.decay)
 
@@ -90,7 +92,10 @@ class Laboratory:
     """
 
     def __init__(self, shape, recipe=Recipe(), *, seed=0, judged=2500, rows=24):
-        self.shape, self.recipe, self.seed = shape, recipe, seed
+        having("Laboratory", "shape", shape, "a Mixture", "centres", "sigma", "weights", "sample")
+        of_kind("Laboratory", "recipe", recipe, "a Recipe", Recipe)
+        check_sizes("Laboratory", judged=judged, rows=rows)
+        self.shape, self.recipe, self.seed = shape, recipe, check_seed("Laboratory", seed)
         self.judged, self.rows = judged, rows
         self.unit = mixture(shape.name, (shape.centres - shape.mean) / shape.scale,
                             shape.sigma / shape.scale, shape.weights, shape.modal)
@@ -138,6 +143,7 @@ class Laboratory:
 
     def play(self, callback=None):
         """Take all steps; returns the history.  Raises `training.Diverged` where a loss is NaN."""
+        callback_of("play", callback, "of the Loop")
         self.history = Loop(
             self.step, self.batch, self.recipe.steps, schedule=self.recipe.schedule,
             parts={"generator": self.generator, "critic": self.critic, "average": self.average,
@@ -152,7 +158,8 @@ class Laboratory:
 
     def points(self, n, what):
         """n samples of the average, in the unit's measure; `what` numbers their stream."""
-        return density.sample(self.average.average, n, np.random.default_rng([self.seed, what, 77]))
+        rng = np.random.default_rng([self.seed, check_seed("points", what), 77])
+        return density.sample(self.average.average, n, rng)
 
     def samples(self):
         """The points that are judged (judged, 2), in the shape's own measure."""
@@ -203,7 +210,8 @@ class Laboratory:
 
     def scores(self, places):
         """s at places (…, 2) in the unit's measure."""
-        flat = tensor(places.reshape(-1, 2).astype("float32"))
+        places = numbers("scores", "places", places, "(…, 2)", "float32")
+        flat = tensor(places.reshape(-1, 2))
         with no_grad():
             return self.critic(flat).numpy().astype(float).reshape(places.shape[:-1])
 
@@ -213,7 +221,8 @@ class Laboratory:
 
     def pulls(self, places):
         """Where the generator's cost pulls samples at places (N, 2): −N ∂cost/∂x, its descent."""
-        x = tensor(places.astype("float32"), requires_grad=True)
+        places = numbers("pulls", "places", places, "(N, 2)", "float32")
+        x = tensor(places, requires_grad=True)
         scores = self.critic(x)
         g, = grad(self.game.generator(scores, scores.detach()), x)
         return -len(places) * g.numpy().astype(float)

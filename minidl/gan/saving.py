@@ -5,6 +5,8 @@ import numpy as np
 
 from minidl import weights
 from minidl.gan.networks import Generator
+from minidl.operands import listed
+from minidl.settings import of_kind
 from minidl.weights import WeightsError
 
 SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width": int,
@@ -13,7 +15,13 @@ SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width":
 
 def save_generator(path, generator, names=(), **notes):
     """Write a Generator to `path`, in one step, with names of its classes and notes for JSON."""
-    about = json.dumps({"settings": generator.settings, "names": list(names), "notes": notes})
+    of_kind("save_generator", "generator", generator, "a gan.Generator", Generator)
+    names = listed("save_generator", "names", names, "names of the classes")
+    try:
+        about = json.dumps({"settings": generator.settings, "names": names, "notes": notes})
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"save_generator: names and notes {sorted(notes)} must be what JSON can "
+                        f"hold: {error}") from None
     weights.save(path, generator.state_dict() | {"generator": np.array(about)})
 
 

@@ -9,7 +9,7 @@ vectors at most √∏K times as long: a bound, too, but not 1.
 
 from minidl import backend, ops
 from minidl.nn import Module
-from minidl.operands import operand
+from minidl.operands import check_sizes, operand
 from minidl.tensor import constant, record, with_output
 
 
@@ -57,12 +57,13 @@ class SpectralNorm(Module):
         if not isinstance(layer, Module) or weight is None:
             raise TypeError("SpectralNorm: layer must have a weight, as Dense and convolutions "
                             f"have, got {type(layer).__name__}")
+        check_sizes("SpectralNorm", steps=steps)
         self.layer = layer
         w, xp = self.matrix().data, backend.of(weight.data)
         start = backend.generator(rng).standard_normal(w.shape[1])
         self.v = _unit(backend.asarray(start, w.dtype, backend.device_of(w)))
         self.u = xp.zeros(w.shape[0], w.dtype)
-        for _ in range(max(1, steps)):
+        for _ in range(steps):
             self.iterate()
 
     def matrix(self):

@@ -29,6 +29,9 @@ import math
 
 import numpy as np
 
+from minidl.operands import number
+from minidl.settings import numbers
+
 LOG_4 = math.log(4)
 
 
@@ -42,7 +45,10 @@ def best_discriminator(p, q):
 def value(p, q, d):
     """V(D) = Σ p log D + Σ q log(1 − D), in nats; −∞ where D is 0 on data or 1 on samples."""
     p, q = _masses(p, q)
-    return float(np.sum(_times_log(p, d) + _times_log(q, 1 - np.asarray(d, float))))
+    d = numbers("theory", "d", d)
+    if d.shape not in ((), p.shape):
+        raise ValueError(f"theory: d {d.shape} must have the shape of p, {p.shape}")
+    return float(np.sum(_times_log(p, d) + _times_log(q, 1 - d)))
 
 
 def jensen_shannon(p, q):
@@ -65,17 +71,20 @@ def wasserstein_line(p, q, places):
     places: ascending, one for each mass.  What has passed a place must be carried on to the next.
     """
     p, q = _masses(p, q)
+    places = numbers("theory", "places", places, "(N,)", finite=True)
+    if p.shape != places.shape:
+        raise ValueError(f"theory: p {p.shape} needs as many places, got {places.shape}")
     return float(np.sum(np.abs(np.cumsum(p - q))[:-1] * np.diff(places)))
 
 
 def bound(v):
     """(V + log 4) / 2: at most JS, whichever critic V was measured with."""
-    return (v + LOG_4) / 2
+    return (number("bound", "v", v) + LOG_4) / 2
 
 
 def _masses(p, q):
     """Both as float64; raises ValueError for other shapes or what is no mass."""
-    p, q = np.asarray(p, float), np.asarray(q, float)
+    p, q = numbers("theory", "p", p), numbers("theory", "q", q)
     if p.shape != q.shape or not ((p >= 0).all() and (q >= 0).all()):
         raise ValueError(f"theory: p {p.shape} and q {q.shape} must be masses ≥ 0 of one shape")
     return p, q

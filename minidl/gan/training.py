@@ -21,9 +21,9 @@ from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import game
 from minidl.gan.monitor import Monitor
 from minidl.gan.penalties import mean_square_length, slopes
-from minidl.operands import check_sizes
+from minidl.operands import check_sizes, listed
 from minidl.optim import Adam
-from minidl.settings import bounded
+from minidl.settings import bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import no_grad, tensor
 from minidl.training import EMA, Loop, descend
 
@@ -50,9 +50,11 @@ class PictureRecipe:
 
     def __post_init__(self):
         game(self.game)
-        DiffAugment(*self.augment)
+        DiffAugment(*listed("PictureRecipe", "augment", self.augment, "parts of DiffAugment"))
         check_sizes("PictureRecipe", steps=self.steps, batch=self.batch, lazy=self.lazy)
         bounded("PictureRecipe", "0 ≤ gamma < inf", self.gamma)
+        bounded("PictureRecipe", "0 ≤ learning_rate < inf", self.learning_rate)
+        bounded("PictureRecipe", "0 ≤ ema < 1", self.ema)
         bounded("PictureRecipe", "0 ≤ flat < 1", self.flat)
 
     def schedule(self, t):
@@ -91,6 +93,10 @@ class Training:
 
     def __init__(self, generator, discriminator, pictures, labels=None, recipe=PictureRecipe(), *,
                  seed=0, checkpoint=None, every=100, pages=24, shown=None, identity=None):
+        of_kind("gan.Training", "recipe", recipe, "a PictureRecipe", PictureRecipe)
+        of_kind("gan.Training", "identity", identity, "a dictionary or None", dict, type(None))
+        check_sizes("gan.Training", every=every, pages=pages)
+        seed = check_seed("gan.Training", seed)
         self.pictures, self.labels = check_pictures(generator, discriminator, pictures, labels)
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.seed, self.game = recipe, seed, game(recipe.game)
@@ -143,6 +149,8 @@ class Training:
 
     def run(self, callback=None):
         """Take the steps that are left.  Raises what `training.Loop` raises."""
+        callback_of("gan.Training", callback, "of the Loop")
+
         def look(loop):
             if self.shown is not None and loop.t in self.turned:
                 self.album.pages[loop.t] = draw(self.average.average, *self.shown)
@@ -184,7 +192,11 @@ def draw(generator, noise, labels=None, batch=100):
 
 def check_pictures(generator, discriminator, pictures, labels):
     """The arrays; raises ValueError where they do not fit the networks or each other."""
-    pictures = np.asarray(pictures)
+    having("gan.Training", "generator", generator, "a gan.Generator", "size", "channels", "classes",
+           "noise", "settings", "parameters")
+    having("gan.Training", "discriminator", discriminator, "a gan.Discriminator", "size",
+           "channels", "classes", "parameters")
+    pictures = numbers("gan.Training", "pictures", pictures, dtype=None)
     expected = (generator.size, generator.size, generator.channels)
     if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
         raise ValueError("gan.Training: pictures must be uint8 "
@@ -202,7 +214,7 @@ def check_pictures(generator, discriminator, pictures, labels):
         raise ValueError(f"gan.Training: the networks know {generator.classes} classes; labels "
                          "must " + ("be None" if generator.classes == 0 else "be given"))
     if labels is not None:
-        labels = np.asarray(labels)
+        labels = numbers("gan.Training", "labels", labels, dtype=None)
         if labels.dtype.kind not in "iu" or labels.shape != pictures.shape[:1]:
             raise ValueError(f"gan.Training: {len(pictures)} pictures need as many whole numbers "
                              f"as labels, got {labels.dtype} {labels.shape}")

@@ -3,6 +3,8 @@ from minidl import weights as weight_files
 from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Normalize, ReLU, Sequential
 from minidl.nn.initializers import he_normal
 from minidl.nn.module import Pointwise
+from minidl.operands import check_sizes, listed, operand
+from minidl.settings import whole
 from minidl.weights import WeightsError
 
 
@@ -18,9 +20,12 @@ class CharacterEncoder(Sequential):
     channels = 1
 
     def __init__(self, size=28, widths=(32, 64, 128, 128), *, rng):
-        if size < 8 or len(widths) < 3:
-            raise ValueError("CharacterEncoder: three halvings need a size of 8 or more and three "
-                             f"widths, got {size} and {tuple(widths)}")
+        size = whole("CharacterEncoder", "8 ≤ size < inf", size)
+        widths = listed("CharacterEncoder", "widths", widths, "channels")
+        check_sizes("CharacterEncoder", **{f"widths[{i}]": n for i, n in enumerate(widths)})
+        if len(widths) < 3:
+            raise ValueError("CharacterEncoder: three halvings need three widths or more, got "
+                             f"{widths}")
         layers = {"darkness": Darkness()}
         for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
             layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False,
@@ -37,7 +42,7 @@ class Darkness(Pointwise):
     """y = 1 − x / 255: 1 where there is ink, 0 on white paper."""
 
     def forward(self, x):
-        return 1 - x * (1 / 255)
+        return 1 - operand("CharacterEncoder", x) * (1 / 255)
 
 
 def character_encoder(weights):

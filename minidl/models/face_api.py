@@ -1,7 +1,6 @@
 """What the nets of the package @vladmandic/face-api share: their weights, and a kind of layer."""
-from pathlib import Path
-
 from minidl import weights as weight_files
+from minidl.files import as_path
 from minidl.nn import Conv2d, Module
 from minidl.weights import WeightsError
 
@@ -49,7 +48,8 @@ def read(network, net, weights, translate):
     translate(arrays): the parameters by their names in `net`, from the package's arrays.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
-    path = weight_files.fetch(network) if weights == network else find_weights(network, weights)
+    fetched = isinstance(weights, str) and weights == network
+    path = weight_files.fetch(network) if fetched else find_weights(network, weights)
     arrays = weight_files.load(path)
     weight_files.check_numbers(path, arrays)
     state, parameters = net.state_dict(), dict(net.named_parameters())
@@ -69,7 +69,7 @@ def read(network, net, weights, translate):
 
 def find_weights(network, path):
     """The file to load, where `path` names a folder with the network's manifest, or its .bin."""
-    path, manifest = Path(path), weight_files.FILES[network]["name"]
+    path, manifest = as_path(network, "weights", path), weight_files.FILES[network]["name"]
     if path.is_dir():
         path = path / manifest
         if not path.is_file():

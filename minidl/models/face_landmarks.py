@@ -9,6 +9,7 @@ from minidl import ops
 from minidl.models.face_api import Separable, read, separable_arrays
 from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, Dense, GlobalAveragePool, Module, Reshape, Sequential
+from minidl.operands import check_sizes
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
 CHANNELS = 32, 64, 128, 256                             # after each block, which halves the sides
@@ -49,6 +50,10 @@ class FaceLandmarks(Sequential):
     size, channels = 112, 3
 
     def __init__(self, blocks, count):
+        check_sizes("FaceLandmarks", blocks=blocks, count=count)
+        if blocks > len(CHANNELS) or count > 16:
+            raise ValueError(f"FaceLandmarks: at most {len(CHANNELS)} blocks of 16 convolutions, "
+                             f"got {blocks:.3g} and {count:.3g}")
         layers = {"mean": Centred("face_landmarks", MEAN, 1 / 255, self.size)}
         before = self.channels
         for b, after in enumerate(CHANNELS[:blocks]):

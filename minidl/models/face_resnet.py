@@ -12,6 +12,7 @@ from minidl import weights as weight_files
 from minidl.models.face_api import find_weights
 from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, ConvReLU, Dense, GlobalAveragePool, MaxPool, Module, Sequential
+from minidl.settings import of_kind
 from minidl.weights import WeightsError
 
 MEAN = (122.782, 117.001, 104.298)                      # of the training pictures, RGB in 0..255
@@ -72,6 +73,11 @@ class FaceResNet(Sequential):
     aligned, lowered, mirrored = True, 0.087, True
 
     def __init__(self, filters, dense):
+        of_kind("FaceResNet", "filters", filters, "a dictionary {name: (w, b)}", dict)
+        missing = {"conv32_down", *(f"{name}.conv{i}" for name in BLOCKS for i in (1, 2))} - {
+            *filters}
+        if missing:
+            raise ValueError(f"FaceResNet: filters lack {', '.join(sorted(missing)[:3])}, …")
         first = ConvReLU.from_weights(*filters["conv32_down"], stride=2)
         layers = {"mean": Centred("face128", MEAN, 1 / 255, self.size),
                   ("conv32_down", "relu32_down"): first, "pool": MaxPool(3, 2)}
@@ -86,7 +92,8 @@ def face128(weights="face128"):
     """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder
     `model/` of the package @vladmandic/face-api, to the .bin or the .json of its face recognition
     model, or to what `minidl.save` wrote."""
-    path = weight_files.fetch(weights) if weights == "face128" else find_weights("face128", weights)
+    fetched = isinstance(weights, str) and weights == "face128"
+    path = weight_files.fetch(weights) if fetched else find_weights("face128", weights)
     return FaceResNet(*read_filters(weight_files.load(path), path))
 
 

@@ -6,7 +6,8 @@ import math
 from minidl import backend, ops, weights
 from minidl.models.pictures import check_pictures
 from minidl.nn import BatchNorm, Conv2d, Dense, Flatten, Module, Normalize, ReLU, Sequential
-from minidl.operands import check_sizes, operand
+from minidl.operands import check_sizes, listed, operand
+from minidl.settings import having, of_kind, whole
 from minidl.weights import WeightsError
 
 
@@ -72,13 +73,15 @@ class Light(Module):
 def last_side(size, channels, border, widths, features):
     """How many pixels a side the dense layer sees; ValueError for settings that make no encoder."""
     check_sizes("siamese_encoder", size=size, channels=channels, features=features)
+    widths = listed("siamese_encoder", "widths", widths, "channels")
     if not widths:
         raise ValueError(
             "siamese_encoder: widths must name the channels of one layer or more, got none"
         )
     check_sizes("siamese_encoder", **{f"widths[{i}]": width for i, width in enumerate(widths)})
+    border = whole("siamese_encoder", "0 ≤ border < inf", border)
     side = size - 2 * border
-    if border < 0 or side < 2 ** len(widths):
+    if side < 2 ** len(widths):
         raise ValueError(
             f"siamese_encoder: size {size} less two borders of {border} leaves {side} pixels; "
             f"{len(widths)} halvings need at least {2 ** len(widths)}"
@@ -103,6 +106,8 @@ class Mirrored(Module):
     """
 
     def __init__(self, encoder):
+        having("Mirrored", "encoder", encoder, "an encoder with size, channels and features",
+               "size", "channels", "features", "__call__")
         self.encoder = encoder
         self.size, self.channels, self.features = encoder.size, encoder.channels, encoder.features
 
@@ -118,6 +123,7 @@ def save_encoder(path, encoder, **notes):
 
     Raises TypeError for notes that JSON cannot hold, ValueError for NaN or infinity among them.
     """
+    of_kind("save_encoder", "encoder", encoder, "a SiameseEncoder", SiameseEncoder)
     try:
         texts = {"siamese_encoder": json.dumps(encoder.settings),
                  "notes": json.dumps(notes, allow_nan=False)}

@@ -10,6 +10,8 @@ import numpy as np
 from minidl import weights as weight_files
 from minidl.models.pictures import Centred
 from minidl.nn import AveragePool, ConvReLU, MaxPool, Sequential
+from minidl.operands import listed
+from minidl.settings import numbers, one_of
 from minidl.weights import WeightsError
 
 CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}         # in each block
@@ -40,11 +42,14 @@ class VGG(Sequential):
 
     def __init__(self, blocks, mean, pooling="max"):
         pools = {"max": MaxPool, "average": AveragePool}
-        if pooling not in pools:
-            raise ValueError(f"vgg: pooling must be 'max' or 'average', got {pooling!r}")
-        layers = {"mean": Centred("vgg", mean)}
-        for b, block in enumerate(blocks, 1):
-            for i, (weight, bias) in enumerate(block, 1):
+        one_of("vgg", "pooling", pooling, pools)
+        layers = {"mean": Centred("vgg", numbers("vgg", "mean", mean, "(C,)", "float32"))}
+        for b, block in enumerate(listed("vgg", "blocks", blocks, "blocks"), 1):
+            for i, pair in enumerate(listed("vgg", "a block", block, "filters and biases"), 1):
+                if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                    raise ValueError(f"vgg: convolution {b}_{i} must be (w, b), got "
+                                     f"{type(pair).__name__}")
+                weight, bias = pair
                 layer = ConvReLU.from_weights(weight, bias, padding=1)
                 layers[f"conv{b}_{i}", f"relu{b}_{i}"] = layer
             layers[f"pool{b}"] = pools[pooling](2)
@@ -76,7 +81,8 @@ def vgg16(weights, pooling="max"):
 
 
 def _vgg(kind, weights, pooling):
-    path = weight_files.fetch(weights) if weights == "vgg19" else weights
+    fetched = isinstance(weights, str) and weights == "vgg19"
+    path = weight_files.fetch(weights) if fetched else weights
     blocks, mean = read_blocks(weight_files.load(path), kind, path)
     return VGG(blocks, mean, pooling)
 

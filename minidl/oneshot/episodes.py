@@ -14,8 +14,9 @@ import numpy as np
 
 from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
-from minidl.operands import operand
+from minidl.operands import check_sizes, function, operand
 from minidl.recording import no_grad
+from minidl.settings import bounded, callback_of, having, numbers, whole
 from minidl.tensor import Tensor
 from minidl.training import Loop, descend
 from minidl.training.schedules import cosine, warm_up
@@ -40,6 +41,7 @@ def episode_loss(encodings, scale=20.0):
     As ‖a − b‖² = 2 − 2⟨a, b⟩, these are the prototypical network's logits −s d²/2.
     """
     z = operand("episode_loss", encodings, "encodings")
+    scale = bounded("episode_loss", "0 < scale < inf", scale)
     if z.ndim != 3 or z.shape[1] < 2:
         raise ValueError("episode_loss: encodings must be (C, K, D) with two pictures or more of "
                          f"a class, got {z.shape}")
@@ -71,6 +73,11 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     Raises ValueError where there are fewer classes, a character has too few pictures, or the loss
     or the weights are no longer finite.
     """
+    _check_encoder("train", encoder)
+    check_characters("train", characters)
+    learning_rate = bounded("train", "0 ≤ learning_rate < inf", learning_rate)
+    function("train", "handwriting", handwriting, "(ink, which, symmetries, size, rng)")
+    callback_of("train", callback, "of a Step")
     rng, ink = backend.generator(seed), Ink(characters.pictures)
     places = [np.flatnonzero(characters.labels == label) for label in range(len(characters.names))]
     _check(characters.names, places, steps, classes, pictures, symmetries)
@@ -128,11 +135,24 @@ class _InTurn:
         return batch
 
 
+def _check_encoder(operation, encoder):
+    having(operation, "encoder", encoder, "a Module with a size, as models.CharacterEncoder",
+           "size", "parameters", "training", "eval", "__call__")
+
+
+def check_characters(operation, characters):
+    """Raise TypeError for what are no Characters."""
+    having(operation, "characters", characters, "Characters, as read_characters gives them",
+           "pictures", "labels", "names", "alphabets")
+
+
 def _check(names, places, steps, classes, pictures, symmetries):
-    if symmetries not in (1, 4, 8):
+    check_sizes("train", steps=steps, classes=classes)
+    whole("train", "2 ≤ pictures < inf", pictures)
+    if whole("train", "1 ≤ symmetries < inf", symmetries) not in (1, 4, 8):
         raise ValueError("train: symmetries must be 1, 4 (turned) or 8 (and mirrored), got "
                          f"{symmetries}")
-    if steps < 1 or pictures < 2 or not 2 <= classes <= len(places) * symmetries:
+    if not 2 <= classes <= len(places) * symmetries:
         raise ValueError("train: expected 1 step or more, 2 pictures or more and 2 to "
                          f"{len(places) * symmetries} classes ({len(places)} characters × "
                          f"{symmetries}), got steps={steps}, pictures={pictures}, "
@@ -150,6 +170,11 @@ def encode_characters(encoder, pictures, views=VIEWS):
     pictures: uint8 (N, H, W), dark ink on white.  views: see VIEWS; the first alone is the picture
         as it is.
     """
+    _check_encoder("encode_characters", encoder)
+    views = numbers("encode_characters", "views", views, "(V, 3)", finite=True)
+    if not len(views):
+        raise ValueError("encode_characters: views must be one or more (degrees, slant, zoom), got "
+                         "none")
     ink, total = Ink(pictures), 0.0
     mode = encoder.training
     encoder.eval()

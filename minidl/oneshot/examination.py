@@ -10,7 +10,9 @@ import numpy as np
 from minidl import backend
 from minidl.data.omniglot import Run
 from minidl.faces.evaluation import wilson_interval
-from minidl.oneshot.episodes import VIEWS, distances
+from minidl.oneshot.episodes import VIEWS, check_characters, distances
+from minidl.operands import check_sizes
+from minidl.settings import having, labels_of, numbers, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,12 @@ def one_shot(*runs):
     See OneShot.
     """
     accuracies, right, trials = [], 0.0, 0
-    for table, answers in runs:
-        table, answers = np.asarray(table, "float64"), np.asarray(answers)
+    for run in runs:
+        if not isinstance(run, (tuple, list)) or len(run) != 2:
+            raise TypeError("one_shot: a run must be (distances, answers), got "
+                            f"{type(run).__name__}")
+        table = numbers("one_shot", "distances", run[0])
+        answers = numbers("one_shot", "answers", run[1], dtype=None)
         if table.ndim != 2 or answers.shape != table.shape[:1] or 0 in table.shape:
             raise ValueError("one_shot: distances (Q, N) need answers (Q,), got "
                              f"{table.shape} and {answers.shape}")
@@ -64,10 +70,12 @@ def draw_one_shot(labels, ways, trials, rng):
     labels: (N,).  rng: a numpy Generator or a seed.  Raises ValueError where fewer classes have two
         pictures.
     """
-    rng, labels = np.random.default_rng(rng), np.asarray(labels)
+    rng, labels = backend.generator(rng), labels_of("draw_one_shot", labels)
+    ways = whole("draw_one_shot", "2 ≤ ways < inf", ways)
+    check_sizes("draw_one_shot", trials=trials)
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     classes = [members for members in classes if len(members) > 1]
-    if not 1 < ways <= len(classes):
+    if ways > len(classes):
         raise ValueError(f"draw_one_shot: {ways} ways need 2 classes or more, each with two "
                          f"pictures; {len(classes)} have")
     drawn = [[rng.choice(classes[c], 2, replace=False)
@@ -79,6 +87,10 @@ def draw_one_shot(labels, ways, trials, rng):
 def examine(encoder, runs, views=VIEWS):
     """The OneShot of runs {name: Run}: accuracy, its interval, and the accuracies of the single
     runs, in their order."""
+    having("examine", "runs", runs, "a dictionary {name: Run}", "values")
+    for run in runs.values():
+        having("examine", "a run", run, "a Run, as read_runs gives it", "training", "test",
+               "answers")
     return one_shot(*((distances(encoder, run.training, run.test, views), run.answers)
                       for run in runs.values()))
 
@@ -88,6 +100,8 @@ def draw_runs(characters, count, classes, seed):
     where there are fewer) of one
     alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a
     Generator or an integer."""
+    check_characters("draw_runs", characters)
+    check_sizes("draw_runs", count=count, classes=classes)
     rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
     names, runs = list(dict.fromkeys(alphabets)), {}
     for number in range(count):

@@ -9,12 +9,15 @@ Hertzmann and Shechtman 2016, "Preserving color in neural artistic style transfe
 """
 import numpy as np
 
+from minidl.settings import numbers, one_of
+
 KINDS = ("content", "luminance", "match", "cholesky")
 LUMINANCE = (0.299, 0.587, 0.114)           # BT.601: the eye's red, green and blue
 
 
 def luminance(picture):
     """(H, W, 3) → Y (H, W, 1)"""
+    picture = _picture("luminance", "picture", picture)
     return (picture @ np.asarray(LUMINANCE, picture.dtype))[..., None]
 
 
@@ -35,6 +38,11 @@ def with_chroma(picture, content):
     Where that leaves 0..255 the luminance gives way: of a pixel with chroma d, Y is held to
     −min d ≤ Y ≤ 255 − max d.  The chroma is the content's everywhere.
     """
+    picture = _picture("with_chroma", "picture", picture)
+    content = _picture("with_chroma", "content", content)
+    if picture.shape != content.shape:
+        raise ValueError(f"with_chroma: picture {picture.shape} and content {content.shape} must "
+                         "be of one size")
     chroma = content - luminance(content)
     low, high = -chroma.min(2, keepdims=True), 255 - chroma.max(2, keepdims=True)
     return chroma + luminance(picture).clip(low, high)
@@ -51,6 +59,9 @@ def match_colors(style, content, method="match"):
     Moments are exact; the result may leave 0..255, and is not clipped.
     Raises ValueError where the style's colours have no covariance to divide by (a grey painting).
     """
+    style = _picture("match_colors", "style", style)
+    content = _picture("match_colors", "content", content)
+    one_of("match_colors", "method", method, ("match", "cholesky"))
     pixels, ours = style.reshape(-1, 3).astype("float64"), content.reshape(-1, 3).astype("float64")
     sigma_s, sigma_c = np.cov(pixels.T, bias=True), np.cov(ours.T, bias=True)
     values = np.linalg.eigvalsh(sigma_s)
@@ -66,6 +77,12 @@ def match_colors(style, content, method="match"):
         a = _lower(sigma_c) @ np.linalg.inv(np.linalg.cholesky(sigma_s))
     moved = (pixels - pixels.mean(0)) @ a.T + ours.mean(0)
     return moved.reshape(style.shape)
+
+
+def _picture(operation, argument, picture):
+    """A picture (H, W, 3) in its floating-point type, whole numbers as float64."""
+    picture = numbers(operation, argument, picture, "(H, W, 3)", None, finite=True)
+    return picture if picture.dtype.kind == "f" else picture.astype("float64")
 
 
 def clipped(picture):

@@ -86,6 +86,9 @@ def style_cost(a_style, a_generated, layer_weights=None):
     for name, a in a_generated.items():
         style = operand("style_cost", a_style[name], "a_style")
         a = operand("style_cost", a, "a_generated")
+        if min(style.ndim, a.ndim) < 3:
+            raise ValueError(f"style_cost: activations must be (N, H, W, C), got a_style "
+                             f"{style.shape} and a_generated {a.shape}")
         if style.shape[-1] != a.shape[-1]:
             raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in "
                              f"a_style and {a.shape[-1]} in a_generated")

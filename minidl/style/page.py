@@ -9,7 +9,8 @@ import math
 import time
 
 from minidl.data import resize
-from minidl.files import atomic_write
+from minidl.files import as_path, atomic_write
+from minidl.settings import having, numbers, of_kind
 
 EVERY = 5               # seconds between two writings, and readings
 SHOWN = 900             # pixels of the longer side of the picture on the page, at most
@@ -34,11 +35,14 @@ class Page:
     """The page of one run, in the file `path`; settings: a dictionary of what is to be shown."""
 
     def __init__(self, path, settings, title="Style transfer", steps=None):
-        self.path, self.settings, self.title, self.steps = path, settings, title, steps
+        self.path = as_path("Page", "path", path)
+        self.settings = of_kind("Page", "settings", settings, "a dictionary", dict)
+        self.title, self.steps = of_kind("Page", "title", title, "text", str), steps
         self.history, self.written, self.image = [], 0.0, None
 
     def show(self, evaluation):
         """Take in an Evaluation; the file is written every few seconds."""
+        having("Page", "evaluation", evaluation, "an Evaluation", "costs", "image", "number")
         self.history.append(evaluation.costs)
         if time.monotonic() - self.written > EVERY:
             self.image = evaluation.image
@@ -48,8 +52,8 @@ class Page:
 
     def finish(self, image, status):
         """Show the result; the browser stops reading again."""
-        self.image = image
-        self.write(status, running=False)
+        self.image = numbers("Page", "image", image, "(H, W, 3)", "uint8")
+        self.write(of_kind("Page", "status", status, "text", str), running=False)
 
     def write(self, status, running):
         text = PAGE.format(

@@ -2,6 +2,8 @@
 right."""
 import numpy as np
 
+from minidl.operands import listed
+from minidl.settings import bounded, callback_of
 from minidl.style.settings import Settings
 from minidl.style.shares import PRESETS
 from minidl.style.transfer import transfer
@@ -19,7 +21,10 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
     is chosen here looks alike, larger.  Raises ValueError, before anything is painted, for what
     transfer would refuse.
     """
-    looks, style_scales = list(looks), list(style_scales)
+    looks = listed("preview", "looks", looks, "looks")
+    style_scales = [bounded("preview", "0 < style_scale < inf", scale)
+                    for scale in listed("preview", "style_scales", style_scales, "numbers")]
+    callback_of("preview", callback, "of an Evaluation")
     if not looks or not style_scales:
         raise ValueError("preview: looks and style_scales must each hold at least one value")
     plain = {name: value for name, value in options.items()

@@ -7,6 +7,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image
+from minidl.operands import LARGEST
 from minidl.settings import bounded
 from minidl.style.blending import check_blend
 from minidl.style.colors import KINDS
@@ -87,8 +88,9 @@ class Settings:
                 continue
             if not isinstance(value, Integral):
                 raise TypeError(f"{TRANSFER}: {name} must be a whole number, got {value!r}")
-            if value < least:
-                raise ValueError(f"{TRANSFER}: {name} must be at least {least}, got {value}")
+            if not least <= value < LARGEST:
+                raise ValueError(f"{TRANSFER}: {name} must be at least {least} and below "
+                                 f"{LARGEST}, got {value}")
         self._check_optimizer()
         _check_init(self.init, self.noise_ratio, self.seed)
         _check_weights(self.look, self.content_weight, self.style_weight)

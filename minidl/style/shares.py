@@ -14,7 +14,8 @@ Source: normalize_gradients of neural-style (Johnson 2015), there at every step.
 """
 import math
 
-from minidl.settings import bounded
+from minidl.operands import check_sizes
+from minidl.settings import bounded, one_of
 from minidl.tensor import grad, tensor
 
 PROBE_NOISE = 0.6
@@ -78,10 +79,11 @@ def converted(tool, content_weight=None, style_weight=None, height=512, width=51
     equal: its costs are divided by the L1 norm of their own gradients at the activations, as shares
     are at the pixels.
     """
-    if tool not in TOOLS:
-        raise ValueError(f"converted: tool must be one of {', '.join(TOOLS)}, got {tool!r}")
-    alpha, beta = (default if given is None else given
-                   for given, default in zip((content_weight, style_weight), TOOLS[tool]))
+    one_of("converted", "tool", tool, TOOLS)
+    check_sizes("converted", height=height, width=width)
+    alpha, beta = (default if given is None else bounded("converted", f"0 ≤ {name} < inf", given)
+                   for name, given, default in zip(("content_weight", "style_weight"),
+                                                   (content_weight, style_weight), TOOLS[tool]))
     each = dict.fromkeys(CHANNELS, 1 / len(CHANNELS))
     if tool.startswith("neural-style") and tool != "neural-style-tf":
         inverse = {layer: 4 / channels ** 2 for layer, channels in CHANNELS.items()}

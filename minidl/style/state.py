@@ -13,6 +13,7 @@ import json
 import numpy as np
 
 from minidl.files import atomic_write, open_file
+from minidl.settings import of_kind
 from minidl.style.pyramid import Scale
 
 ARRAYS = ("picture", "best", "mean", "square", "sum")       # (H, W, 3)
@@ -54,11 +55,21 @@ def rest(state, todo):
 
 def save_state(path, state):
     """Write a state; a file that was there is replaced in one step."""
+    check_state("save_state", "state", state)
     buffer = io.BytesIO()
     text = json.dumps({name: state[name] for name in ("of", "size", "done", "history")})
     np.savez(buffer, json=np.frombuffer(text.encode(), np.uint8), **state["start"])
     with atomic_write(path) as file:
         file.write(buffer.getvalue())
+
+
+def check_state(operation, argument, state):
+    """Raise TypeError or ValueError for what is no Evaluation's state."""
+    of_kind(operation, argument, state, "the state of an Evaluation, a dictionary", dict)
+    missing = {"of", "size", "done", "history", "start"} - state.keys()
+    if missing:
+        raise ValueError(f"{operation}: {argument} must be the state of an Evaluation, it lacks "
+                         f"{', '.join(sorted(missing))}")
 
 
 def load_state(path):

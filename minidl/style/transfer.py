@@ -8,7 +8,7 @@ import numpy as np
 from minidl import models
 from minidl.nn.module import Module, evaluating
 from minidl.recording import no_grad
-from minidl.settings import bounded
+from minidl.settings import bounded, callback_of
 from minidl.style.canvas import Pictures
 from minidl.style.costs import (
     check_layer_weights,
@@ -22,7 +22,7 @@ from minidl.style.masks import Region
 from minidl.style.pyramid import plan
 from minidl.style.settings import CONTENT_LAYERS, STYLE_LAYERS, TRANSFER, Settings, check_known
 from minidl.style.shares import content_weight_for
-from minidl.style.state import rest, run_of
+from minidl.style.state import check_state, rest, run_of
 from minidl.tensor import Tensor
 
 
@@ -138,6 +138,9 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None, callback
     or leave nothing to change; TypeError for settings of another kind; OSError for files.
     """
     settings = Settings(**settings)
+    callback_of(TRANSFER, callback, "of an Evaluation")
+    if resume is not None:
+        check_state(TRANSFER, "resume", resume)
     styles = list(style) if isinstance(style, (list, tuple)) else [style]
     settings.check_styles(len(styles), masks, style_masks)
     net = models.vgg19(pooling="average") if net is None else net

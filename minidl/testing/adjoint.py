@@ -1,6 +1,9 @@
 """Linear maps need no step size: their gradients are their adjoints, and that is an identity."""
 import numpy as np
 
+from minidl.operands import function
+from minidl.settings import bounded, of_kind
+from minidl.tensor import Tensor
 from minidl.testing.errors import GradientError
 from minidl.testing.functions import promoted
 
@@ -19,8 +22,13 @@ def adjointcheck(A, A_transpose, x, y, rtol=1e-12, allow_zero=False):
     >>> adjointcheck(md.ops.flip, md.ops.flip, [1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
     0.0
     """
-    x, y = promoted(x), promoted(y)
+    for name, each in ("A", A), ("A_transpose", A_transpose):
+        function("adjointcheck", name, each, "of a Tensor")
+    rtol = bounded("adjointcheck", "0 ≤ rtol < inf", rtol)
+    x, y = promoted(x, "adjointcheck"), promoted(y, "adjointcheck", "y")
     Ax, Aty = A(x), A_transpose(y)
+    for each in Ax, Aty:
+        of_kind("adjointcheck", "what A and A_transpose give", each, "a Tensor", Tensor)
     name = getattr(A, "__name__", type(A).__name__)
     facts = dict(function=name, shapes=[x.shape, y.shape])
     where = f"adjointcheck of {name}"

@@ -5,6 +5,8 @@ Inputs are promoted to float64.
 import numpy as np
 
 from minidl import ops
+from minidl.operands import function, operand
+from minidl.settings import of_kind
 from minidl.tensor import Tensor, constant, grad
 
 
@@ -19,7 +21,7 @@ def jacobian(f, x):
             [0., 4.]], float64)
     """
     x = _leaf("jacobian", x)
-    y = f(x)
+    y = _value("jacobian", f, x)
     rows = [constant(x.data[None][:0])]                 # no row: an empty y has a Jacobian, too
     for index in np.ndindex(y.shape):
         unit = np.zeros(y.shape)
@@ -52,6 +54,7 @@ def hessian_vector_product(f, x, v):
     tensor([24.,  2.], float64)
     """
     x = _leaf("hessian_vector_product", x)
+    v = operand("hessian_vector_product", v, "v")
     v = Tensor(v, dtype=np.float64, device=x.device)
     if v.shape != x.shape:
         raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, "
@@ -60,15 +63,20 @@ def hessian_vector_product(f, x, v):
 
 
 def _leaf(what, x):
-    x = Tensor(x)
+    x = operand(what, x)
     if x.dtype.kind != "f":
         raise TypeError(f"{what}: x must be floating-point, got {x.dtype}")
     return Tensor(x, requires_grad=True, dtype=np.float64)
 
 
+def _value(what, f, x):
+    function(what, "f", f, "of a Tensor")
+    return of_kind(what, "what f gives", f(x), "a Tensor", Tensor)
+
+
 def _gradient(what, f, x):
     """∇f(x), so that it can be differentiated again."""
-    y = f(x)
+    y = _value(what, f, x)
     if y.size != 1:
         raise ValueError(f"{what}: f must give a single number, got shape {y.shape}")
     return grad(y, x, create_graph=True, grad_output=ops.ones_like(y))[0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from minidl import backend
 from minidl.recording import recording
+from minidl.settings import numbers
 from minidl.tensor import Node, Tensor, constant, grad
 from minidl.testing.errors import GradientError
 from minidl.testing.layout import laid_out_as
@@ -38,7 +39,8 @@ class Function:
         named = f.func if isinstance(f, functools.partial) else f
         dtypes = {str(x.dtype) for x in given if hasattr(x, "dtype") and x.dtype.kind == "f"}
         dtypes = ", ".join(sorted(dtypes - {"float64"}))
-        return cls(lambda inputs, differentiable: f(*inputs), [promoted(x) for x in given],
+        return cls(lambda inputs, differentiable: f(*inputs), [promoted(x, argument=f"inputs[{i}]")
+                                                                    for i, x in enumerate(given)],
                    _arguments(f, len(given)), getattr(named, "__name__", type(named).__name__),
                    f"float64 (promoted from {dtypes})" if dtypes else "float64", seed)
 
@@ -124,11 +126,11 @@ def _leaf(x):
     return made
 
 
-def promoted(x):
+def promoted(x, operation="gradcheck", argument="x"):
     """A constant of its own: float64 if floating-point, on the Tensor's device or the default one,
     laid out as x is."""
     device = x.device if isinstance(x, Tensor) else backend.default_device().name
-    x = x.data if isinstance(x, Tensor) else np.asarray(x)
+    x = x.data if isinstance(x, Tensor) else numbers(operation, argument, x, dtype=None)
     made = Tensor(x, dtype=np.float64 if x.dtype.kind == "f" else None, device=device)
     return made if x.flags.c_contiguous else constant(laid_out_as(made.data, x))
 

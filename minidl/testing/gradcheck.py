@@ -11,7 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from minidl import backend
+from minidl import backend, operands
+from minidl.settings import bounded, check_seed, one_of, whole
 from minidl.tensor import Tensor
 from minidl.testing.comparison import RTOL, Comparison, Settings
 from minidl.testing.errors import NotDifferentiableError
@@ -91,10 +92,13 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
 in argument 0 ('x') at (0,): the slopes on the two sides are ..., the gradient is 0; shapes (2,) \
 in float64; seed 0
     """
-    if order < 1 or mode not in ("auto", "full", "directional") or method not in RTOL:
-        raise ValueError(f"gradcheck: order {order} must be 1 or more, mode {mode!r} one of auto, "
-                         f"full, directional, method {method!r} one of central, complex")
-    settings = Settings(mode, method, RTOL[method] if rtol is None else rtol, atol)
+    operands.function("gradcheck", "f", f, "of Tensors")
+    order = whole("gradcheck", "1 ≤ order ≤ 9", order)
+    one_of("gradcheck", "mode", mode, ("auto", "full", "directional"))
+    one_of("gradcheck", "method", method, RTOL)
+    rtol = RTOL[method] if rtol is None else bounded("gradcheck", "0 ≤ rtol < inf", rtol)
+    settings = Settings(mode, method, rtol, bounded("gradcheck", "0 ≤ atol < inf", atol))
+    seed = check_seed("gradcheck", seed)
     function, rng = Function.of(f, inputs, seed), np.random.default_rng(seed)
     if not any(map(is_floating, function.inputs)):
         raise ValueError("gradcheck: there is no floating-point input to differentiate with "

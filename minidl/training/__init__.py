@@ -18,6 +18,15 @@
 [False, True, True]
 
 Start with `loop.py`; `descent.py` is the step, `checkpoint.py` what survives a kill.
+
+    Loop                        draw a batch, take a step, note how it went, and again
+    descend                     one step down, of one player or of several at once
+    clip_gradients              gradients shortened to a length
+    schedules                   what share of its peak the learning rate has, step by step
+    EMA                         the exponential moving average of a module's weights
+    Best                        the state in which a module did best
+    Checkpoint                  the file from which a killed run goes on
+    Diverged                    what is raised where numbers are no longer finite
 """
 from minidl.training import schedules
 from minidl.training.averages import EMA
@@ -25,3 +34,6 @@ from minidl.training.best import Best
 from minidl.training.checkpoint import Checkpoint
 from minidl.training.descent import Diverged, clip_gradients, descend
 from minidl.training.loop import Loop
+
+__all__ = ["Best", "Checkpoint", "Diverged", "EMA", "Loop", "clip_gradients", "descend",
+           "schedules"]

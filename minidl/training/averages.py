@@ -4,7 +4,7 @@ import copy
 from minidl import ops
 from minidl.kernels.precision import accumulator
 from minidl.nn import Module
-from minidl.settings import bounded
+from minidl.settings import bounded, having
 from minidl.tensor import constant
 
 
@@ -69,7 +69,7 @@ class EMA:
 
         Raises ValueError where it does not fit the module, and changes nothing.
         """
-        given = dict(state)
+        given = dict(having("load_state_dict of EMA", "state", state, "a state_dict", "items"))
         updates = given.pop("updates", None)
         if updates is None or constant(updates).dtype.kind not in "iu" or int(updates) < 0:
             raise ValueError("load_state_dict of EMA: updates must be a whole number ≥ 0, "

@@ -1,6 +1,9 @@
 """Early stopping: the state in which a module did best."""
 import math
 
+from minidl.operands import number
+from minidl.settings import having
+
 
 class Best:
     """Keeps a module's state from the step with the highest score.
@@ -15,6 +18,7 @@ class Best:
 
     def look(self, score, step):
         """Take in the score after a step; returns whether it is the best so far."""
+        score = number("Best", "score", score)
         if score > self.score:
             self.state, self.score, self.step, self.since = self.module.state_dict(), score, step, 0
         else:
@@ -41,6 +45,7 @@ class Best:
 
         Raises KeyError, TypeError or ValueError where it does not fit, and changes nothing.
         """
+        having("load_state_dict of Best", "state", state, "a state_dict", "items")
         if not state:
             self.__init__(self.module)
             return

@@ -1,6 +1,8 @@
 """What a Loop is given, and given back: checks that say what was expected."""
 import numpy as np
 
+from minidl.operands import LARGEST
+
 
 def whole(owner, name, value, least):
     """A whole number as an int."""
@@ -8,6 +10,8 @@ def whole(owner, name, value, least):
         raise TypeError(f"{owner}: {name} must be a whole number, got {value!r}")
     if value < least:
         raise ValueError(f"{owner}: {name} must be at least {least}, got {value}")
+    if value >= LARGEST:
+        raise ValueError(f"{owner}: {name} must be below {LARGEST}, got {value!r:.60}")
     return int(value)
 
 

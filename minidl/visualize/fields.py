@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 from minidl.nn import Sequential
 from minidl.nn.windows import shortest
+from minidl.operands import integers
+from minidl.settings import whole
 
 
 class ReceptiveField(NamedTuple):
@@ -33,6 +35,7 @@ class ReceptiveField(NamedTuple):
 
     def along(self, axes):
         """(size, jump, start) of each of so many axes; ValueError where it is of another number."""
+        axes = whole("along", "1 ≤ axes < inf", axes)
         for value in self:
             if isinstance(value, tuple) and len(value) != axes:
                 raise ValueError(f"a receptive field of {len(value)} axes is none of {axes} axes")
@@ -41,7 +44,7 @@ class ReceptiveField(NamedTuple):
     def box(self, position):
         """((low, high), …): the unit at a position (an index for each axis) sees the pixels
         low ≤ i < high.  They may reach beyond the picture, into the padding."""
-        box = []
+        box, position = [], integers("box", "position", position)
         for i, (size, jump, start) in zip(position, self.along(len(position))):
             low = int(start + i * jump - (size - 1) / 2)
             box.append((low, low + size))
@@ -58,7 +61,11 @@ class ReceptiveField(NamedTuple):
         the box reaches beyond the picture it is first moved inside, and the crop shares that edge:
         there all layers pad it as they pad the picture.
         """
-        crop, place = [], []
+        crop, place, sizes = [], [], integers("aligned", "sizes", sizes)
+        position = integers("aligned", "position", position)
+        if len(position) != len(sizes):
+            raise ValueError(f"aligned: position {position} and sizes {sizes} must have as many "
+                             "axes")
         for (low, _), i, n, (size, jump, _) in zip(self.box(position), position, sizes,
                                                    self.along(len(position))):
             inside = min(max(low, 0), n - size)

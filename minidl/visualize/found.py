@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.files import atomic_write, open_file
+from minidl.settings import numbers, of_kind
 from minidl.visualize.fields import ReceptiveField
 from minidl.visualize.pictures import pixels
 
@@ -42,7 +43,11 @@ class Patch(NamedTuple):
         picture = pixels("shown", picture)
         sizes = [high - low for low, high in self.box]
         shown = np.empty((*sizes, picture.shape[-1]), picture.dtype)
-        shown[...] = padding
+        padding = numbers("shown", "padding", padding, dtype=None)
+        if padding.shape not in ((), (1,), picture.shape[-1:]):
+            raise ValueError(f"shown: padding must be a value or one for each of "
+                             f"{picture.shape[-1]} channels, got shape {padding.shape}")
+        shown[...] = padding.astype(picture.dtype)
         pixels_there = [range(max(low, 0), min(high, n))
                         for (low, high), n in zip(self.box, picture.shape)]
         places = [[pixel - low for pixel in there]
@@ -77,6 +82,7 @@ def save_patches(path, found):
 
     Raises OSError where it cannot be written.
     """
+    of_kind("save_patches", "found", found, "TopPatches", TopPatches)
     units = {str(unit): [[p.activation, p.picture, p.name, p.position] for p in patches]
              for unit, patches in found.patches.items()}
     content = {"top_patches": 1} | found._asdict() | {"patches": units}

@@ -17,8 +17,9 @@ import numpy as np
 
 from minidl.data import list_images
 from minidl.nn.module import evaluating
-from minidl.operands import check_sizes, integers
+from minidl.operands import check_sizes, integers, listed
 from minidl.recording import no_grad
+from minidl.settings import callback_of, of_kind
 from minidl.visualize.fields import receptive_fields
 from minidl.visualize.found import Patch, TopPatches
 from minidl.visualize.pictures import batch_of_one, check_layer, pixels
@@ -51,7 +52,8 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True, 
     """
     check_sizes("top_patches", k=k)
     units = None if units is None else integers("top_patches", "units", units)
-    layers = [layer] if isinstance(layer, str) else list(layer)
+    callback_of("top_patches", callback, "of a number")
+    layers = [layer] if isinstance(layer, str) else listed("top_patches", "layer", layer, "names")
     for name in layers:
         check_layer("top_patches", net, name)
     fields, earlier = receptive_fields(net), _by_layer(earlier)
@@ -74,7 +76,11 @@ def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True, 
 def _by_layer(earlier):
     if earlier is None:
         return {}
-    return {earlier.layer: earlier} if isinstance(earlier, TopPatches) else dict(earlier)
+    earlier = {earlier.layer: earlier} if isinstance(earlier, TopPatches) else of_kind(
+        "top_patches", "earlier", earlier, "TopPatches, or {layer: TopPatches}", dict)
+    for found in earlier.values():
+        of_kind("top_patches", "earlier", found, "TopPatches", TopPatches)
+    return earlier
 
 
 def _taken(searches, earlier):

@@ -32,5 +32,5 @@ def check_layer(operation, net, layer):
     """Raise ValueError unless the network has a layer of that name, TypeError for another kind of
     network."""
     check_net(operation, net)
-    if layer not in net:
+    if not isinstance(layer, str) or layer not in net:
         raise ValueError(f"{operation}: layer {layer!r} is none of {', '.join(net.names)}")

@@ -25,10 +25,11 @@ are, and explains little.
 import numpy as np
 
 from minidl.nn.module import evaluating
-from minidl.operands import integers
+from minidl.operands import integers, number
 from minidl.ops import relu
 from minidl.ops.activation import keep_positive
 from minidl.recording import recording
+from minidl.settings import having, numbers, one_of
 from minidl.tensor import grad, tensor, with_output
 from minidl.visualize.pictures import batch_of_one, check_layer, pixels
 
@@ -53,7 +54,8 @@ def deconvnet(net, picture, layer, unit, position, rule="deconvnet", activation=
         raise ValueError(f"deconvnet: layer {layer!r} has the units 0 to {a.shape[-1] - 1} at the "
                          f"places {a.shape[1:-1]}, got unit {unit} at {position}")
     signal = np.zeros_like(values)
-    signal[place] = values[place] if activation is None else activation
+    signal[place] = (values[place] if activation is None
+                     else number("deconvnet", "activation", activation))
     return _back(a, x, signal, rule)
 
 
@@ -69,7 +71,7 @@ def project(net, picture, layer, signal, rule="deconvnet"):
     refuses; TypeError for another network.
     """
     x, a = _run("project", net, picture, layer, rule)
-    signal = np.asarray(signal)
+    signal = numbers("project", "signal", signal, dtype=None)
     if signal.shape != a.shape[1:]:
         raise ValueError(f"project: signal has shape {signal.shape}, layer {layer!r} gives "
                          f"{a.shape[1:]}")
@@ -84,6 +86,7 @@ def patch_projection(net, patch, picture, layer, unit, rule="deconvnet"):
     (an attribute `size`), from all of it.
     """
     picture = pixels("patch_projection", picture)
+    having("patch_projection", "patch", patch, "a Patch", "activation", "position", "field")
     corner, position = patch.field.aligned(patch.position, picture.shape[:-1])
     if getattr(net, "size", None):
         corner, position = [(0, n) for n in picture.shape[:-1]], patch.position
@@ -96,8 +99,7 @@ def patch_projection(net, patch, picture, layer, unit, rule="deconvnet"):
 def _run(operation, net, picture, layer, rule):
     """The picture as x (1, *S, C), and the layer's output for it, recorded."""
     check_layer(operation, net, layer)
-    if rule not in RULES:
-        raise ValueError(f"{operation}: rule must be one of {', '.join(RULES)}, got {rule!r}")
+    one_of(operation, "rule", rule, RULES)
     x = batch_of_one(net, pixels(operation, picture), requires_grad=True)
     with recording(True), evaluating(net):
         return x, net(x, layers=[layer])[layer]

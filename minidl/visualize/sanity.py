@@ -18,6 +18,7 @@ import copy
 import numpy as np
 
 from minidl import backend
+from minidl.settings import numbers
 from minidl.visualize.pictures import check_layer
 from minidl.visualize.projection import patch_projection
 
@@ -43,8 +44,9 @@ def rank_correlation(a, b):
     Raises ValueError for two shapes.
     """
     from scipy.stats import rankdata
-    if np.shape(a) != np.shape(b):
-        raise ValueError(f"rank_correlation: the shapes {np.shape(a)} and {np.shape(b)} differ")
+    a, b = numbers("rank_correlation", "a", a), numbers("rank_correlation", "b", b)
+    if a.shape != b.shape:
+        raise ValueError(f"rank_correlation: the shapes {a.shape} and {b.shape} differ")
     a, b = (rankdata(np.ravel(x)) for x in (a, b))
     a, b = a - a.mean(), b - b.mean()
     lengths = np.linalg.norm(a) * np.linalg.norm(b)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.data import resize
+from minidl.operands import check_sizes, listed
+from minidl.settings import having, numbers, of_kind
 
 GREY, PAPER, INK, FAINT = 128, 255, (0, 0, 0), (110, 110, 110)
 TILE, CAPTION, GAP = 76, 12, 2              # pixels
@@ -27,6 +29,8 @@ def contrast(projection, side=TILE):
     """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white
     (but for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
     brought before, as then fine patterns partly cancel."""
+    check_sizes("contrast", side=side)
+    projection = numbers("contrast", "projection", projection, "(H, W, C)", None)
     if min(projection.shape[:2]) > side:
         projection = resize(projection.astype("float32"), (side, side))
     most = np.quantile(np.abs(projection), 0.995) or np.abs(projection).max() or 1
@@ -36,6 +40,7 @@ def contrast(projection, side=TILE):
 def tile(picture, side=TILE):
     """A picture (H, W, 1 or 3) at the size of a tile, (side, side, 3): boxes of few pixels as
     squares, larger ones resampled."""
+    picture = numbers("draw", "a picture", picture, "(H, W, C)", None)
     picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
     if max(picture.shape[:2]) <= FINE:
@@ -49,8 +54,12 @@ def draw_sheet(title, layers, columns=3):
 
     layers: [(its heading, [Shown, …]), …]; so many units stand side by side.
     """
+    of_kind("draw_sheet", "title", title, "text", str)
+    check_sizes("draw_sheet", columns=columns)
     rows = [_text([(title, 20, INK)], 34)]
-    for heading, units in layers:
+    for heading, units in _pairs("draw_sheet", "layers", layers):
+        for shown in units:
+            having("draw_sheet", "a unit", shown, "Shown", "unit", "patches", "projections")
         rows.append(_text([(heading, 15, INK)], 28))
         blocks = [_block(shown) for shown in units]
         for start in range(0, len(blocks), columns):
@@ -61,12 +70,24 @@ def draw_sheet(title, layers, columns=3):
 def draw_rows(title, rows):
     """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W,
     3)."""
+    of_kind("draw_rows", "title", title, "text", str)
     parts = [_text([(title, 15, INK)], 28)]
-    for heading, pictures in rows:
+    for heading, pictures in _pairs("draw_rows", "rows", rows):
+        pictures = _pairs("draw_rows", "pictures", pictures)
         cells = [_below([tile(picture, 2 * TILE), _text([(caption, 11, INK)], 18, 2 * TILE)], 0)
                  for caption, picture in pictures]
         parts += [_text([(heading, 13, INK)], 22), _beside(cells, 3 * GAP)]
     return _below(parts, 2)
+
+
+def _pairs(operation, argument, items):
+    """A list of pairs (text, what it is the heading of)."""
+    items = listed(operation, argument, items, "pairs (text, …)")
+    for item in items:
+        if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[0], str)):
+            raise TypeError(f"{operation}: {argument} must be pairs (text, …), got "
+                            f"{type(item).__name__} {item!r:.40}")
+    return items
 
 
 def _block(shown):

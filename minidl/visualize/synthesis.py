@@ -21,11 +21,11 @@ import numpy as np
 
 from minidl import backend, ops
 from minidl.nn.module import evaluating
-from minidl.operands import check_sizes, integers
+from minidl.operands import check_sizes, integer, integers
 from minidl.ops.activation import keep_positive
 from minidl.optim import Adam
 from minidl.recording import no_grad, recording
-from minidl.settings import bounded
+from minidl.settings import bounded, callback_of, numbers, whole
 from minidl.tensor import grad, tensor
 from minidl.visualize.frequencies import Series
 from minidl.visualize.pictures import batch_of_one, check_layer, pixels
@@ -52,6 +52,7 @@ def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0
     check_layer("synthesize", net, layer)
     sizes, channels = _shape(net, size, channels)
     _check(values, steps=steps, jitter=jitter, rotation=rotation, scale=scale)
+    callback_of("synthesize", callback, "(step, J)")
     rng = backend.generator(rng)
     device = next((parameter.device for parameter in net.parameters()), None)
     series = Series(sizes, channels, values, device=device)
@@ -84,6 +85,8 @@ def strength(net, picture, layer, unit, shifts=16, most=8, rng=0):
     going on where it ends.
     """
     picture, rng = pixels("strength", picture), backend.generator(rng)
+    check_sizes("strength", shifts=shifts)
+    most = whole("strength", "0 ≤ most ≤ 10000", most)
     check_layer("strength", net, layer)
     axes, found = picture.ndim - 1, []
     padded = np.pad(picture, [(most, most)] * axes + [(0, 0)], mode="edge")
@@ -102,7 +105,7 @@ def _raising(gy, y):
 
 def _of_unit(operation, a, layer, unit):
     """a[..., unit]; raises ValueError where the layer has no such unit."""
-    unit, = integers(operation, "unit", unit)
+    unit = integer(operation, "unit", unit)
     if not 0 <= unit < a.shape[-1]:
         raise ValueError(f"{operation}: layer {layer!r} has the units 0 to {a.shape[-1] - 1}, "
                          f"got {unit}")
@@ -115,7 +118,7 @@ def _shape(net, size, channels):
     sizes = (size, size) if isinstance(size, int) else integers("synthesize", "size", size)
     channels = getattr(net, "channels", 3) if channels is None else channels
     check_sizes("synthesize", channels=channels, **{f"size[{i}]": n for i, n in enumerate(sizes)})
-    if len(sizes) > 3:
+    if not 1 <= len(sizes) <= 3:
         raise ValueError(f"synthesize: size must be of 1 to 3 axes, got {size}")
     return sizes, channels
 
@@ -124,6 +127,7 @@ def _check(values, steps, **amounts):
     """Raise ValueError for settings out of range."""
     check_sizes("synthesize", steps=steps)
     for name, amount in amounts.items():
-        bounded("synthesize", f"0 ≤ {name} < inf", amount)
-    if len(values) != 2 or not values[0] < values[1]:
+        bounded("synthesize", f"0 ≤ {name} < 1e6", amount)
+    values = numbers("synthesize", "values", values, "(2,)", finite=True)
+    if not values[0] < values[1]:
         raise ValueError(f"synthesize: values must be (least, greatest), got {values}")

@@ -3,10 +3,17 @@ writing minidl's own.
 
 Reading never executes anything and never allocates more than the file can justify; it ends in
 arrays or a WeightsError.
+
+    load                        the arrays of a file, by name
+    save                        a module's state, or named arrays, in a file
+    fetch                       the path of a published file, downloaded on first use
+    WeightsError                what is raised for a file that cannot be read
 """
 
 # The readers import what only they need (zipfile, pickletools, subprocess), so they are imported
 # when first used.
+
+__all__ = ["WeightsError", "fetch", "load", "save"]
 
 # name: the arguments of packages.fetch, and what to do where it fails
 FILES = {
@@ -109,7 +116,7 @@ def fetch(name):
     Raises ValueError for an unknown name, and packages.FetchError (an OSError) when it cannot be
     brought.
     """
-    if name not in FILES:
+    if not isinstance(name, str) or name not in FILES:
         raise ValueError(f"fetch: there are no weights named {name!r}; known: "
                          f"{', '.join(sorted(FILES))}")
     from .. import packages
