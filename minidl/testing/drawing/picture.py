@@ -25,7 +25,8 @@ NAMES = {("_with_rules", False): "conv", ("_rules_of_weight", False): "conv_weig
 class Picture:
     """What does not change from frame to frame: where the Nodes stand, and what is written there.
 
-    nodes: first made first.   names: {Node: name}.   values: {Node: array}, of those that are known.
+    nodes: first made first.   names: {Node: name}.
+    values: {Node: array}, of those that are known.
     arrived: the last {Node: [cotangents]} of each order that will be drawn.
     """
 

@@ -26,7 +26,7 @@ def disc(x, y, radius, fill):
 
 
 def line(points, colour, thick, arrow=False):
-    """A smooth line through the points, from top to bottom or back, with an arrowhead at its end."""
+    """A smooth line through points one above the other, with an arrowhead at its end."""
     (x, y), *rest = points
     path = f"M {x:.1f} {y:.1f}"
     for to_x, to_y in rest:
