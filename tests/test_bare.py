@@ -38,7 +38,7 @@ rng = np.random.default_rng(0)
 for n in (1, 2, 3):
     picture, filters = rng.random((2, *(5,) * n, 3)), rng.random((*(3,) * n, 3, 4))
     md.testing.gradcheck(lambda x, w: ops.conv(x, w, stride=2, padding=1), picture, filters,
-                         mode="direction")
+                         mode="directional")
 large = md.tensor(rng.random((8, 64, 64, 16), "float32"), requires_grad=True)
 w = md.tensor(rng.random((3, 3, 16, 16), "float32"), requires_grad=True)
 md.grad(ops.sum(ops.max_pool(ops.conv(large, w), 2)), [large, w])
