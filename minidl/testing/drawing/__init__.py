@@ -104,8 +104,10 @@ def _frames(picture, made, right):
 
 def _label(visit, gift, several):
     """What made a cotangent on its way; and its entries, where it is one of several."""
-    made = "" if gift.by in (None, visit.took.node) else operation(gift.by)
-    return " ".join(filter(None, (made, entries(gift.cotangent.data) if several else None)))
+    made = {node: operation(node) for node in (gift.by, gift.cotangent.node)
+            if node not in (None, visit.took.node)}
+    words = [name for name in made.values() if name != "astype"]       # of mixed precision
+    return ", ".join(words) + (f" {entries(gift.cotangent.data) or ''}" if several else "")
 
 
 def _checked_file(file):

@@ -151,5 +151,5 @@ def entries(array):
     if array.size > ENTRIES:
         return None
     numbers = constant(array).numpy().ravel().tolist()
-    words = " ".join(f"{number:.4g}" for number in numbers).replace("-", "−")
+    words = " ".join(f"{number + 0.0:.4g}" for number in numbers).replace("-", "−")
     return words if array.ndim == 0 or array.size == 1 else f"[{words}]"
