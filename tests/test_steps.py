@@ -14,7 +14,7 @@ from minidl.learn.steps import HERE, PAGES, program, run, title
 from minidl.learn.steps.__main__ import main
 
 ROOT = Path(__file__).parent.parent
-EXERCISE = re.compile(r"python -m minidl\.learn show ([a-z-]+)")
+EXERCISE = re.compile(r"python -m minidl\.learn show ([a-z0-9-]+)")
 PICTURE = re.compile(r"!\[[^]]+\]\(images/([^)]+)\)")
 NUMBER = re.compile(r"−?-?\d+(?:\.\d+)?(?:e-?\d+)?")
 needs = {"09_digits": pytest.mark.skipif(not (cache_folder() / "mnist").exists() and not [
@@ -50,7 +50,7 @@ def test_a_page_is_a_screen_a_program_a_picture_and_an_exercise(page):
 
 
 def test_the_list_of_steps():
-    rows = re.findall(r"^\| \[(\d+)\. [^]]*\]\((\w+\.md)\).*\| `([a-z-]+)` \|$",
+    rows = re.findall(r"^\| \[(\d+)\. [^]]*\]\((\w+\.md)\).*\| `([a-z0-9-]+)` \|$",
                       text_of(HERE / "README.md"), re.M)
     assert [(int(number), file) for number, file, _ in rows] == [
         (i, page.name) for i, page in enumerate(PAGES, 1)]

@@ -17,7 +17,7 @@ from minidl.testing.drawing.picture import INK, Picture, entries, operation
 __all__ = ["draw"]
 
 MOST_NODES, MOST_FRAMES = 100, 40           # that a person can read
-BETWEEN_FRAMES, HEAD, MARGIN = 34, 26, 24
+BETWEEN_ORDERS, HEAD, MARGIN = 34, 26, 24
 SECONDS = 1.5                               # for which a film shows a frame
 
 
@@ -73,9 +73,9 @@ def _whole(picture, made):
 def _rows(picture, orders, made, film):
     """(shapes, width, height) of a row of frames for each order."""
     right = {node: visits.total(came).numpy() for node, came in made["sweep"][-1].arrived.items()}
-    step = picture.width + BETWEEN_FRAMES
+    step = picture.width
     longest = 1 if film else max(len(made[order]) for order in orders)
-    height = picture.height + HEAD + BETWEEN_FRAMES
+    height = picture.height + HEAD + BETWEEN_ORDERS
     shapes = []
     for row, order in enumerate(orders):
         frames = _frames(picture, made[order], right)

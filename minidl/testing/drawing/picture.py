@@ -12,7 +12,7 @@ RIGHT, WRONG = "#2b8a3e", "#c92a2a"
 ENTRIES = 4                     # so many are written out
 LONGEST_SUM = 24                # letters of a sum that is written out
 BETWEEN_BOXES, BETWEEN_ROWS = 34, 62
-LEAST_WIDTH, PADDING = 92, 18                           # of a box
+LEAST_WIDTH, PADDING = 92, 26                           # of a box
 TITLE, SMALL, STRIP = 17, 15, 19                        # heights of the lines of a box
 TWINS, PORTS = 22, 16           # between lines to one input, and between those to several
 
@@ -114,7 +114,7 @@ class Picture:
                 svg.text(x, y + 4.5, "✓" if right else "✗", 13, "white", weight="bold")]
 
     def cotangent(self, node, arrived):
-        """What has arrived at a Node, added up:  ā = 1 + 1 = 2."""
+        """What has arrived at a Node, added up:  ā = 1+1 = 2."""
         name = self.names.get(node, "")
         start = f"{name}\u0304 = " if len(name) == 1 else ""
         pieces = [entries(came.data) for came in arrived]
@@ -123,7 +123,7 @@ class Picture:
             return start + ("arrived" if len(arrived) == 1 else f"{len(arrived)} arrived")
         if len(arrived) == 1 or sum(map(len, pieces)) > LONGEST_SUM:
             return start + whole
-        return f"{start}{' + '.join(pieces)} = {whole}"
+        return f"{start}{'+'.join(pieces)} = {whole}"
 
 
 def operation(node):
