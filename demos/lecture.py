@@ -32,7 +32,7 @@ from minidl import faces, losses
 from minidl.plots import check_matplotlib, panels_of, write
 from minidl.style import content_cost, style_cost
 
-SIZE, PICTURES = 40, 8                  # pixels of a side; pictures of each person
+SIZE, PICTURES = 32, 8                  # pixels of a side; pictures of each person
 ENCODER = {"channels": 3, "border": 0, "widths": (16, 32, 64), "features": 64}
 BATCH = 64
 IMAGES = Path(__file__).parent / "images"
@@ -61,7 +61,7 @@ def _options(name, arguments):
                             help=f"pictures of each to learn from, below {PICTURES}")
         parser.add_argument("--others", type=above(15), default=300, metavar="N",
                             help="people from whom the encoder learns")
-        parser.add_argument("--steps", type=above(0), default=400, metavar="N",
+        parser.add_argument("--steps", type=above(0), default=300, metavar="N",
                             help=f"of each training, of {BATCH} pictures")
     else:
         parser.add_argument("--picture", type=Path, default=IMAGES / "chelsea.jpg")

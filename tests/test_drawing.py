@@ -106,6 +106,19 @@ def test_a_film(tmp_path):
     assert times[0].startswith("0;0.0000;0.14") and times[-1].endswith(";1.0000")
 
 
+def test_many_frames_stand_in_rows(tmp_path):
+    text = draw(long_chain(9), tmp_path / "d.svg", frames="sweep").read_text()
+    assert "sweep: 10 visits" in text
+    size = ElementTree.fromstring(text).attrib
+    assert float(size["width"]) < 9 * float(ElementTree.parse(draw(
+        long_chain(9), tmp_path / "one.svg")).getroot().attrib["width"])
+
+
+def test_a_leaf_alone(tmp_path):
+    assert "x\u0304 = 1" in words(draw(leaf := md.tensor(2.0, requires_grad=True),
+                                       tmp_path / "d.svg", x=leaf))
+
+
 def test_a_convolution_gives_its_two_contractions(tmp_path, device):
     x = md.tensor([[[1.0], [2.0], [3.0], [4.0]]], requires_grad=True)
     w = md.tensor([[[1.0]], [[-1.0]]], requires_grad=True)
@@ -192,6 +205,8 @@ MISTAKES = {
         lambda: draw(ops.sum(x), "d.svg", a=x * x),
     "draw: frames must be of 'sweep', 'depth first', 'paths', got 'breadth'":
         lambda: draw(ops.sum(x), "d.svg", frames="breadth"),
+    "draw: a film needs frames": lambda: draw(ops.sum(x), "d.svg", film=True),
+    "draw: frames must be of .*, got None": lambda: draw(ops.sum(x), "d.svg", frames=None),
     "draw: the graph has 301 Nodes, and more than 100": lambda: draw(long_chain(300), "d.svg"),
     "draw: 'paths' makes 2,305,843,009,213,693,951 visits":
         lambda: draw(long_chain(60), "d.svg", frames="paths"),

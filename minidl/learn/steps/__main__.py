@@ -45,7 +45,9 @@ def main(arguments=None):
     except FileExistsError:
         parser.error(f"{options.copy} is there already, and stays as it is")
     except (OSError, ImportError) as problem:           # no room for the picture, no Matplotlib
-        parser.error(str(problem))
+        parser.error(" ".join(str(problem).split()))
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
 
 
 if __name__ == "__main__":

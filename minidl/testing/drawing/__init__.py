@@ -17,6 +17,7 @@ from minidl.testing.drawing.picture import INK, Picture, entries, operation
 __all__ = ["draw"]
 
 MOST_NODES, MOST_FRAMES = 100, 40           # that a person can read
+IN_A_ROW = 8                                # frames
 BETWEEN_ORDERS, HEAD, MARGIN = 34, 26, 24
 SECONDS = 1.5                               # for which a film shows a frame
 
@@ -32,6 +33,7 @@ def draw(output, file, *, grad_output=None, frames=(), film=False, **names):
     grad_output: the cotangent at which the sweep starts; may be left out (1) for a single number.
     frames: "sweep", a frame for each visit of a Node, side by side; or several orders, below each
         other: "sweep" as `grad` does it, "depth first" and "paths" as it does not (visits.py).
+        Dots count the visits of a Node, ✓ and ✗ say whether the cotangents of leaves are right.
     film: the frames one after the other instead, as an animation.
     Raises TypeError where output is no Tensor; ValueError for a file that does not end in .svg, an
     output or a name without a graph, and where there is more than a person can read.
@@ -39,13 +41,16 @@ def draw(output, file, *, grad_output=None, frames=(), film=False, **names):
     >>> from minidl.tensor import tensor
     >>> a = tensor(3.0, requires_grad=True)
     >>> b = a + a
-    >>> draw(b * b, "diamond.svg", frames=("sweep", "depth first"), a=a, b=b)   # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     draw(b * b, folder + "/diamond.svg", frames=("sweep", "depth first"), a=a, b=b).name
+    'diamond.svg'
     """
-    file, frames = _checked_file(file), (frames,) if isinstance(frames, str) else tuple(frames)
+    file = _checked_file(file)
     nodes = _checked_graph(output)
     named = _checked_names(names, nodes)
     cotangent = _first_cotangent("draw", "grad_output", output, grad_output)
-    _check_frames(frames, output.node)
+    frames = _checked_frames(frames, film, output.node)
     values = _known_values(nodes, [output, *names.values()])
     with recording(True):                   # so that what a rule gives says what made it
         start = Tensor(cotangent, requires_grad=True)
@@ -71,20 +76,22 @@ def _whole(picture, made):
 
 
 def _rows(picture, orders, made, film):
-    """(shapes, width, height) of a row of frames for each order."""
+    """(shapes, width, height): for each order its title, and its frames, some in a row."""
     right = {node: visits.total(came).numpy() for node, came in made["sweep"][-1].arrived.items()}
-    step = picture.width
-    longest = 1 if film else max(len(made[order]) for order in orders)
-    height = picture.height + HEAD + BETWEEN_ORDERS
-    shapes = []
-    for row, order in enumerate(orders):
+    shapes, y, most = [], MARGIN + 12, 1
+    for order in orders:
         frames = _frames(picture, made[order], right)
-        drawn = [svg.film(frames, SECONDS)] if film else [
-            svg.group([frame], i * step) for i, frame in enumerate(frames)]
-        shapes.append(svg.group([svg.text(0, 0, f"{order}: {len(frames)} visits", 15, INK, "start",
-                                          "bold"),
-                                 svg.group(drawn, 0, HEAD)], MARGIN, MARGIN + 12 + row * height))
-    return shapes, longest * step + 2 * MARGIN, len(orders) * height + MARGIN
+        shapes.append(svg.text(MARGIN, y, f"{order}: {len(frames)} visits", 15, INK, "start",
+                               "bold"))
+        rows = [frames] if film else [frames[i:i + IN_A_ROW]
+                                      for i in range(0, len(frames), IN_A_ROW)]
+        for row in rows:
+            drawn = [svg.film(row, SECONDS)] if film else [
+                svg.group([frame], i * picture.width) for i, frame in enumerate(row)]
+            shapes.append(svg.group(drawn, MARGIN, y + HEAD))
+            y += picture.height + HEAD + BETWEEN_ORDERS
+        most = max(most, 1 if film else len(rows[0]))
+    return shapes, most * picture.width + 2 * MARGIN, y - BETWEEN_ORDERS + MARGIN
 
 
 def _frames(picture, made, right):
@@ -146,15 +153,20 @@ def _checked_names(names, nodes):
     return named
 
 
-def _check_frames(orders, output):
+def _checked_frames(frames, film, output):
+    """The names of orders, as a tuple."""
+    orders = tuple(frames) if isinstance(frames, (list, tuple)) else (frames,)
+    if film and not orders:
+        raise ValueError('draw: a film needs frames, as frames="sweep"')
     for order in orders:
-        if order not in visits.ORDERS:
+        if not isinstance(order, str) or order not in visits.ORDERS:
             known = ", ".join(map(repr, visits.ORDERS))
             raise ValueError(f"draw: frames must be of {known}, got {order!r}")
         number = visits.count(order, output)
         if number > MOST_FRAMES:
             raise ValueError(f"draw: {order!r} makes {number:,} visits here, and more than "
                              f"{MOST_FRAMES} frames cannot be read")
+    return orders
 
 
 def _known_values(nodes, tensors):
