@@ -37,6 +37,17 @@ def test_the_items_in_their_order(items, depth):
     assert list(prefetch(prefetch(iter(items), depth))) == items
 
 
+def test_where_no_thread_can_be_started(monkeypatch):
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    loop = prefetch(range(5))
+    assert list(loop) == [0, 1, 2, 3, 4] == list(loop)
+    with pytest.raises(ZeroDivisionError):
+        list(prefetch(1 / i for i in (1, 0)))
+
+
 def test_the_same_batches_as_without(device):
     x, y = md.tensor(np.arange(20.0)), md.tensor(np.arange(20))
     plain = batches(x, y, batch_size=6, rng=np.random.default_rng(3))

@@ -74,7 +74,8 @@ class prefetch:
     operations if the loop's thread does (`no_grad`). An exception in the iterable is raised in the
     loop, after the items before it.  Leaving the loop early, or dropping it, ends the thread once
     the item that it is making is made; how many it had made by then is a matter of chance, and so
-    is the state of a Generator that the iterable draws from.
+    is the state of a Generator that the iterable draws from.  Where no thread can be started, as in
+    a browser, the items are made when they are asked for.
 
     Raises ValueError for a depth below 1, TypeError for one that is not whole.
     """
@@ -94,7 +95,11 @@ class prefetch:
         maker = threading.Thread(target=_make, args=(self.iterable, ready, places, stopped,
                                                      is_recording()), daemon=True,
                                  name="minidl-prefetch")
-        maker.start()
+        try:
+            maker.start()
+        except RuntimeError:            # where there are no threads, as in a browser
+            yield from self.iterable
+            return
         try:
             while True:
                 item, error, ended = ready.get()

@@ -170,9 +170,13 @@ class _OneBlasThread:
 
 @functools.cache
 def blas():
-    """The controllers of the BLAS libraries that are loaded."""
-    from threadpoolctl import ThreadpoolController
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    """The controllers of the BLAS libraries that are loaded; none where they cannot be found, as
+    in a browser."""
+    try:
+        from threadpoolctl import ThreadpoolController
+        return ThreadpoolController().select(user_api="blas").lib_controllers
+    except (ImportError, OSError):
+        return []
 
 
 @functools.cache

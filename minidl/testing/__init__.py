@@ -19,6 +19,7 @@ the function say.
 
     gradcheck           the gradients of a function, to any order, against differences
     adjointcheck        linear maps and their transposes, to rounding
+    draw                the graph of a Tensor and its sweep, as a picture
     jacobian, hessian, hessian_vector_product           whole derivatives, for study
     strategies          what to draw: arrays, keys, axes, geometry of convolution, legal and not
     GradientError       what they raise, with all numbers as attributes
@@ -28,11 +29,12 @@ from importlib import import_module
 
 from minidl.testing.adjoint import adjointcheck
 from minidl.testing.derivatives import hessian, hessian_vector_product, jacobian
+from minidl.testing.drawing import draw
 from minidl.testing.errors import GradientError, NotAnalyticError, NotDifferentiableError
 from minidl.testing.gradcheck import gradcheck
 
 __all__ = ["GradientError", "NotAnalyticError", "NotDifferentiableError", "adjointcheck",
-           "gradcheck", "hessian", "hessian_vector_product", "jacobian"]
+           "draw", "gradcheck", "hessian", "hessian_vector_product", "jacobian"]
 
 
 def __getattr__(name):

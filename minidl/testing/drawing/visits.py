@@ -1,0 +1,115 @@
+"""The sweep of `grad`, one visit at a time, and two other orders that people ask about.
+
+A visit of a Node takes the cotangent ȳ that is there, calls the Node's rules with it, and leaves at
+each input what its rule gives.  The orders differ in one thing, when a Node is visited:
+
+    sweep           the last made first, each Node once: all that arrives there has arrived by then
+    depth first     from each Node on to its inputs, one after the other, at once.  A Node with two
+                    ways to it is visited twice, and what the first brought is handed on twice
+    paths           depth first, handing on only what came by this way: each path by itself.  That
+                    is right, and takes as many visits as there are paths
+
+On b = a + a, c = b + b the first takes 3 visits, the others 7.  After n such steps it is n + 1
+against 2ⁿ⁺¹ − 1.
+"""
+from functools import reduce
+from operator import add
+from typing import NamedTuple
+
+from minidl.tensor import _fitted, _leading_to, constant, with_output
+
+
+class Gift(NamedTuple):
+    """What a rule gives.   to: the Node of an input.   cotangent: in its shape and dtype.
+    by: the Node of what the rule itself gave, before broadcasting was undone; None for a constant.
+    """
+    to: object
+    cotangent: object
+    by: object
+
+
+class Visit(NamedTuple):
+    """node: which Node is visited.   took: the cotangent ȳ with which its rules are called.
+    gave: the Gifts, one for each rule.
+    arrived: {Node: [all cotangents that have arrived there]}, after the visit.
+    """
+    node: object
+    took: object
+    gave: list
+    arrived: dict
+
+
+def sweep(output, cotangent):
+    arrived = {output: [cotangent]}
+    for node in _leading_to(None, output):              # in decreasing order of the numbers
+        yield _visit(node, total(arrived[node]), arrived)
+
+
+def depth_first(output, cotangent):
+    arrived = {output: [cotangent]}
+
+    def from_here(node):
+        made = _visit(node, total(arrived[node]), arrived)
+        yield made
+        for gift in made.gave:
+            yield from from_here(gift.to)
+
+    return from_here(output)
+
+
+def paths(output, cotangent):
+    arrived = {output: [cotangent]}
+
+    def from_here(node, came):
+        made = _visit(node, came, arrived)
+        yield made
+        for gift in made.gave:
+            yield from from_here(gift.to, gift.cotangent)
+
+    return from_here(output, cotangent)
+
+
+ORDERS = {"sweep": sweep, "depth first": depth_first, "paths": paths}
+
+
+def total(cotangents):
+    """Their sum."""
+    return reduce(add, cotangents)
+
+
+def count(order, output):
+    """How many visits an order takes, found without making them."""
+    nodes = _leading_to(None, output)
+    if order == "sweep":
+        return len(nodes)
+    below = {}                              # of a Node: itself, and what its inputs take
+    for node in reversed(nodes):
+        below[node] = 1 + sum(below[parent] for parent in inputs_of(node))
+    return below[output]
+
+
+def inputs_of(node):
+    """The Nodes of its inputs, one for each rule: a + a has two."""
+    given = [parents if type(parents) is tuple else (parents,) for parents, _ in node.inputs]
+    return [parent for parents in given for parent in parents if parent is not None]
+
+
+def _visit(node, gy, arrived):
+    gave = _by_the_rules(node, gy)
+    for gift in gave:
+        arrived.setdefault(gift.to, []).append(gift.cotangent)
+    return Visit(node, gy, gave, {there: [*came] for there, came in arrived.items()})
+
+
+def _by_the_rules(node, gy):
+    """The Gifts that the rules of a Node make of ȳ."""
+    y = None if node.value is None else constant(node.value)
+    if y is not None:
+        y.node = node
+    gave = []
+    for parents, rule in node.inputs:
+        made = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
+        pairs = zip(parents, made) if type(parents) is tuple else [(parents, made)]
+        gave += [Gift(parent, _fitted(gx, parent, rule), gx.node) for parent, gx in pairs
+                 if parent is not None]
+    return gave
