@@ -4,10 +4,10 @@
     python -m demos.lecture upside-down     a picture's style does not say where anything is
 
 softmax: K people are to be recognised.  One network learns to name them, by a softmax over the K
-names.  The other, an encoder, has learned from other people what makes faces alike, never sees these
-K in training, and goes by the nearest picture.  Both have one architecture, and see the same one
-picture of each, or more; then they are asked about other pictures.  And one person is added: the
-softmax has a new output, so it learns again; the encoder encodes one picture.
+names.  The other, an encoder, has learned from other people what makes faces alike, never sees
+these K in training, and goes by the nearest picture.  Both have one architecture, and see the same
+one picture of each, or more; then they are asked about other pictures.  And one person is added:
+the softmax has a new output, so it learns again; the encoder encodes one picture.
 
 upside-down: VGG-19's activations of a photograph, turned upside down, and the costs of that.
 """

@@ -165,10 +165,15 @@ def test_augmentation_refuses():
         (lambda: Augmentation(rotation=-3), "rotation must be in 0 ≤ .* ≤ 360, got -3"),
         (lambda: Augmentation(blur=1e6), "blur must be in 0 ≤ .* ≤ 100, got 1000000.0"),
         (lambda: Augmentation(background=300), "background must be in 0 ≤ .* ≤ 255, got 300"),
-        (lambda: FACES(np.zeros((4, 4)), 0),
-         r"pictures must be numbers \(N, H, W, C\), got shape \(4, 4\)"),
+        (
+            lambda: FACES(np.zeros((4, 4)), 0),
+            r"pictures must be numbers \(N, H, W, C\), got shape \(4, 4\)",
+        ),
         (lambda: contact_sheet(np.zeros((0, 4, 4, 1))), "contact_sheet: pictures must be"),
-        (lambda: contact_sheet(np.zeros((1, 4, 4, 1)), columns=0), "columns must be in 1 ≤ columns"),
+        (
+            lambda: contact_sheet(np.zeros((1, 4, 4, 1)), columns=0),
+            "columns must be in 1 ≤ columns",
+        ),
     ]:
         with pytest.raises(ValueError, match=words):
             call()

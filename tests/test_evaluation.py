@@ -75,8 +75,10 @@ def test_val_at_far_by_hand():
     assert (everything.true_accept_rate, everything.false_accept_rate,
             everything.threshold) == (1, 1, 1)
     nothing = val_at_far([0.5, 0.5], [True, False], far=0)
-    assert (nothing.true_accept_rate, nothing.false_accept_rate) == (0,
-                                                                     0) and nothing.threshold < 0.5
+    assert (nothing.true_accept_rate, nothing.false_accept_rate) == (
+        0,
+        0,
+    ) and nothing.threshold < 0.5
     with pytest.raises(ValueError, match="far must be in 0 ≤ far ≤ 1, got 1.5"):
         val_at_far(DISTANCES, SAME, far=1.5)
 

@@ -12,7 +12,6 @@ import minidl as md
 from minidl import (
     data,
     faces,
-    files,
     gan,
     losses,
     models,
@@ -31,10 +30,9 @@ ROOT = pathlib.Path(md.__file__).parent
 ROOMS = [md, ops, nn, losses, optim, testing, data, weights, models, training, faces, oneshot,
          style, visualize, gan]
 FILES = [path for pattern in ("tensor.py", "operands.py", "arraylike.py", "backend.py", "losses.py",
-                              "optim.py",
-                              "minimize.py", "recording.py", "rule_errors.py", "settings.py",
-                              "states.py", "names.py",
-                              "notation.py", "__init__.py", "ops/*.py", "nn/*.py", "testing/*.py")
+                              "optim.py", "minimize.py", "recording.py", "rule_errors.py",
+                              "settings.py", "states.py", "names.py", "notation.py",
+                              "__init__.py", "ops/*.py", "nn/*.py", "testing/*.py")
          for path in sorted(ROOT.glob(pattern))]
 
 

@@ -92,8 +92,8 @@ class CosineClassifier(Module):
         check_sizes("CosineClassifier", features=features, people=people)
         self.scale = bounded("CosineClassifier", "0 < scale < inf", scale)
         self.margin = bounded("CosineClassifier", "0 ≤ margin < inf", margin)
-        self.weight = Parameter(normal(features ** -0.5)((people, features),
-                                                         backend.generator(rng)), dtype=dtype)
+        weight = normal(features ** -0.5)((people, features), backend.generator(rng))
+        self.weight = Parameter(weight, dtype=dtype)
 
     def forward(self, embeddings, labels):
         embeddings = check_features(self, embeddings, self.weight.shape[1])

@@ -25,8 +25,7 @@ class PeopleSampler:
         self.groups = [group for group in groups.values() if len(group) > 1]
         if len(self.groups) < people:
             raise ValueError(f"PeopleSampler: a batch needs {people} people with two pictures or "
-                             "more, and of "
-                             f"{len(groups)} people {len(self.groups)} have")
+                             f"more, and of {len(groups)} people {len(self.groups)} have")
         self.people, self.pictures = people, pictures
         self.seed = check_seed("PeopleSampler", seed)
 

@@ -109,9 +109,9 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
         validation = _checked("validation", encoder, *validation)
         several = np.unique(validation[1], return_counts=True)[1]
         if len(several) < 2 or several.max() < 2:
-            raise ValueError("train: validation needs two pictures of somebody and one of somebody "
-                             "else, got "
-                             f"{len(validation[1])} pictures of {len(several)} people")
+            raise ValueError("train: validation needs two pictures of somebody and one of "
+                             f"somebody else, got {len(validation[1])} pictures of {len(several)} "
+                             "people")
     _, who = np.unique(labels, return_inverse=True)
     run = _Run(encoder, pictures, who, settings, validation, callback)
     loop = Loop(run.step, run.batch, run.stages[-1].last if run.stages else 0, parts=run.parts(),
@@ -306,6 +306,5 @@ def _checked(what, encoder, pictures, labels):
     fits = pictures.ndim == 4 and pictures.shape[1:] == (size, size, channels)
     if not fits or labels.shape != pictures.shape[:1]:
         raise ValueError(f"train: {what} must be (N, {size}, {size}, {channels}) for this encoder, "
-                         "with N labels, got "
-                         f"{pictures.shape} and {labels.shape}")
+                         f"with N labels, got {pictures.shape} and {labels.shape}")
     return pictures, labels

@@ -62,8 +62,8 @@ def mixture(name, centres, sigma, weights=None, modal=True):
     """A Mixture, with equal weights where none are given."""
     centres = numbers("mixture", "centres", centres, "(K, 2)", finite=True)
     sigma = bounded("mixture", "0 < sigma < inf", sigma)
-    weights = np.ones(len(centres)) if weights is None else numbers("mixture", "weights", weights,
-                                                                    "(K,)", finite=True)
+    weights = np.ones(len(centres)) if weights is None else weights
+    weights = numbers("mixture", "weights", weights, "(K,)", finite=True)
     if len(weights) != len(centres) or not (weights >= 0).all() or not weights.any():
         raise ValueError(f"mixture: {len(centres)} centres need as many weights ≥ 0, not all 0, "
                          f"got {weights}")

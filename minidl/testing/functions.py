@@ -39,10 +39,14 @@ class Function:
         named = f.func if isinstance(f, functools.partial) else f
         dtypes = {str(x.dtype) for x in given if hasattr(x, "dtype") and x.dtype.kind == "f"}
         dtypes = ", ".join(sorted(dtypes - {"float64"}))
-        return cls(lambda inputs, differentiable: f(*inputs), [promoted(x, argument=f"inputs[{i}]")
-                                                                    for i, x in enumerate(given)],
-                   _arguments(f, len(given)), getattr(named, "__name__", type(named).__name__),
-                   f"float64 (promoted from {dtypes})" if dtypes else "float64", seed)
+        return cls(
+            lambda inputs, differentiable: f(*inputs),
+            [promoted(x, argument=f"inputs[{i}]") for i, x in enumerate(given)],
+            _arguments(f, len(given)),
+            getattr(named, "__name__", type(named).__name__),
+            f"float64 (promoted from {dtypes})" if dtypes else "float64",
+            seed,
+        )
 
     def outputs(self, inputs, differentiable=False):
         """The floating-point outputs at inputs that are leaves.
