@@ -13,7 +13,7 @@ FILES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
 FLOORS = [
     ["backend", "files", "names", "notation", "packages"],
     ["parallel", "kernels"],
-    ["arraylike", "recording", "rule_errors", "tensor"],
+    ["arraylike", "order", "recording", "rule_errors", "tensor"],
     ["operands", "settings", "states"],
     ["ops"],
     ["nn", "losses", "minimize", "optim", "testing"],
@@ -25,7 +25,7 @@ FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 
 READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot", "operands",
                  "ops",
-                 "optim", "recording", "rule_errors", "settings", "states", "style", "tensor",
+                 "optim", "order", "recording", "rule_errors", "settings", "states", "style", "tensor",
                  "training", "visualize"]
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
