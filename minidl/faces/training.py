@@ -19,7 +19,7 @@ from minidl.faces.objectives import Naming, objective
 from minidl.faces.sampling import PeopleSampler, PictureSampler
 from minidl.optim import AdamW
 from minidl.tensor import Tensor
-from minidl.training import Best, Diverged, Loop, descend, schedules
+from minidl.training import Best, Diverged, Loop, descend, jointly, schedules
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class _Run:
     def step(self, t, batch):
         """One step down; returns its loss, learning rate and measures."""
         stage, (x, people) = self.stage(t), batch
-        embeddings = self.encoder(Tensor(x, device=self.encoder.parameters()[0].device))
+        embeddings = jointly(self.encoder, Tensor(x, device=self.encoder.parameters()[0].device))
         rng = np.random.default_rng([self.settings["seed"], t, 2])
         loss, measures = stage.objective(embeddings, people, rng)
         value, = descend((loss, *stage.optimizers))

@@ -17,7 +17,8 @@
 >>> [row["loss"] < 0.05 for row in loop.run()]          # means over 100 steps each
 [False, True, True]
 
-Start with `loop.py`; `descent.py` is the step, `checkpoint.py` what survives a kill.
+Start with `loop.py`; `descent.py` is the step, `checkpoint.py` what survives a kill, `processes.py`
+how several processes take a step together.
 """
 from minidl.training import schedules
 from minidl.training.averages import EMA
@@ -25,3 +26,4 @@ from minidl.training.best import Best
 from minidl.training.checkpoint import Checkpoint
 from minidl.training.descent import Diverged, clip_gradients, descend
 from minidl.training.loop import Loop
+from minidl.training.processes import indices, jointly
