@@ -89,26 +89,37 @@ def reduce(x, root=0, communicator=None):
     return record(ranks.reduce(x.data, root), (x, lambda gy: broadcast(gy, root, ranks)))
 
 
-def send(x, to, communicator=None):
+def send(x, to, *after, communicator=None):
     """Bring x to rank `to`, which calls `receive`.  y is empty, (0,).
 
     x̄ = the cotangent of what rank `to` has received, which it sends back in its sweep.  So y is to
-    lead to what is differentiated here: add its sum, 0, to it.
+    lead to what is differentiated here: add its sum, 0, to it.   after: see `receive`.
     """
-    x, ranks = operand("send", x), communicator or distributed.communicator()
+    ranks = communicator or distributed.communicator()
+    x, *after = (operand("send", each) for each in (x, *after))
     ranks.send(x.data, to)
-    return record(x.data.ravel()[:0], (x, lambda gy: receive(to, x, ranks)))
+
+    def rule(gy):
+        back = receive(to, x, gy, *after, communicator=ranks)
+        return back, *(0 * each.detach() for each in after)
+
+    return record(x.data.ravel()[:0], ((x, *after), rule))
 
 
-def receive(source, after, communicator=None):
+def receive(source, *after, communicator=None):
     """y = what rank `source` sends.
 
-    after: a Tensor of this rank that requires a gradient, with respect to which it differentiates,
-        or that leads to one: by it the sweep finds its way here, where ȳ is sent back.
+    after: Tensors of this rank, with respect to which it differentiates, or that lead to such: by
+    them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.
     """
-    after, ranks = operand("receive", after, "after"), communicator or distributed.communicator()
-    return record(ranks.receive(source),
-                  (after, lambda gy: 0 * after.detach() + sum(send(gy, source, ranks))))
+    ranks = communicator or distributed.communicator()
+    after = [operand("receive", each, "after") for each in after]
+
+    def rule(gy):
+        nothing = sum(send(gy, source, *after, communicator=ranks))
+        return tuple(0 * each.detach() + nothing for each in after)
+
+    return record(ranks.receive(source), (tuple(after), rule))
 
 
 def drawn(draw, rows):
