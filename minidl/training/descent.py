@@ -7,17 +7,7 @@ from minidl.optim import Optimizer
 from minidl.settings import bounded
 from minidl.tensor import Tensor
 from minidl.training import processes
-
-
-class Diverged(ValueError):
-    """Numbers that are no longer finite: the run ends before they reach its checkpoint.
-
-    step: the number of the step, from 1, or None outside of a Loop.
-    """
-
-    def __init__(self, message, step=None):
-        super().__init__(message)
-        self.step = step
+from minidl.training.checks import Diverged
 
 
 def descend(*players, max_norm=None):

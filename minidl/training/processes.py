@@ -29,6 +29,7 @@ from minidl.ops.communication import all_gather
 from minidl.parallel.distributed import communicator, joint, joint_now, rows_of
 from minidl.parallel.distributed.buckets import Buckets
 from minidl.tensor import constant, grad
+from minidl.training.checks import Diverged
 
 
 def jointly(f, *inputs):
@@ -73,7 +74,10 @@ def indices(t, n, batch_size, seed):
 
 def gradients(loss, weights):
     """∂loss/∂w for each of the weights: Σᵣ gᵣ over the ranks, of a loss that all of them have
-    computed."""
+    computed.
+
+    Raises Diverged, on all ranks, where such a sum is not finite.
+    """
     ranks = communicator()
     if ranks.size == 1:
         return grad(loss, weights)
@@ -82,6 +86,9 @@ def gradients(loss, weights):
     grad(loss, weights, share,
          ready=lambda w, g: sums.add(where[id(w)], g.data))
     found = sums.sums()
+    if not all(backend.of(g).isfinite(g).all() for g in found.values()):
+        ranks.all_gather(np.array([0.0 if sums.is_finite() else math.nan]))     # who was it?
+        raise Diverged(f"a gradient is not finite{culprits()}")
     return [constant(found[i]) for i in range(len(weights))]
 
 

@@ -15,13 +15,12 @@ class Buckets:
 
     def __init__(self, communicator, bucket=BUCKET):
         self.communicator, self.bucket = communicator, bucket
-        self.open, self.sent, self.sizes = {}, [], 0
+        self.open, self.sent = {}, []
 
     def add(self, key, array):
         kind = array.dtype
         waiting = self.open.setdefault(kind, [])
         waiting.append((key, array))
-        self.sizes += array.nbytes
         if sum(each.nbytes for _, each in waiting) >= self.bucket:
             self._send(kind)
         for _, begun, _ in self.sent:
@@ -38,6 +37,10 @@ class Buckets:
                 found[key] = part.reshape(array.shape).astype(array.dtype)
                 start += array.size
         return found
+
+    def is_finite(self):
+        """Whether all that this rank has added is."""
+        return all(backend.of(own).isfinite(own).all() for *_, own in self.sent)
 
     def _send(self, kind):
         given = self.open.pop(kind)
