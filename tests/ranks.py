@@ -100,8 +100,8 @@ def over_ranks(f, *counts):
     """F(*xs), where xs[i] holds the rows of all ranks, counts[i][r] of them rank r's: each rank
     calls f(its rows of each), and F gives what they give, one below the other.
 
-    F is differentiable to any order, by the ranks' own sweeps: the rule of xs[i] is made in the same
-    way of  (xs, ȳ) ↦ x̄ᵢ.
+    F is differentiable to any order, by the ranks' own sweeps: the rule of xs[i] is made in the
+    same way of  (xs, ȳ) ↦ x̄ᵢ.
     """
     size = len(counts[0])
 

@@ -66,6 +66,10 @@ NUMBERS = {
 }
 
 
+# The two files of reading rooms that know of several processes.
+TOGETHER = "ops/communication.py", "training/processes.py"
+
+
 def room(name):
     """The room of a file or of a module within minidl: "ops/shape.py", "ops.shape" → "ops"."""
     return re.split(r"[./]", name)[0]
@@ -96,7 +100,8 @@ def goes_up(file, module):
 def speed(file, text):
     """What in a reading room is there for speed: (line, what)."""
     for module in imported(text):
-        if module.startswith(("parallel", "kernels.fast")):
+        shared = file in TOGETHER and module.startswith("parallel.distributed")
+        if module.startswith(("parallel", "kernels.fast")) and not shared:
             yield 0, f"imports {module}"
     for number, line in enumerate(text.splitlines(), 1):
         if re.search(r"\bweakref\b", line) or re.search(r"\bstrips?\b(?!\()", line):
@@ -138,6 +143,12 @@ def test_threads_know_no_kernel_and_kernels_no_tensor(file):
     file for file in FILES if room(file).removesuffix(".py") in READING_ROOMS])
 def test_a_reading_room_knows_nothing_of_speed(file):
     assert list(speed(file, FILES[file])) == []
+
+
+def test_processes_are_known_in_two_files():
+    text = "from minidl.parallel.distributed import communicator"
+    assert list(speed("training/loop.py", text)) and not list(speed(TOGETHER[0], text))
+    assert list(speed(TOGETHER[0], "from minidl.parallel.threads import parallel_map"))
 
 
 @pytest.mark.parametrize("line", [

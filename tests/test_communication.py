@@ -1,6 +1,7 @@
 """Communication is linear, and its adjoint is its gradient; what is made of it has derivatives of
 any order.  The ranks are threads (ranks.py); test_mpi.py does the same with processes."""
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from ranks import over_ranks, run
@@ -82,8 +83,8 @@ def test_send_and_receive_are_adjoint():
     (lambda x: c.reduce(x, 1), [2, 2])], ids=["all_sum", "all_gather", "reduce_scatter",
                                               "broadcast", "reduce"])
 def test_of_compositions_there_are_second_derivatives(A, counts):
-    gradcheck(over_ranks(lambda x: md.ops.sin(A(md.ops.square(x))), counts), numbers(sum(counts), 2),
-              order=2)
+    F = over_ranks(lambda x: md.ops.sin(A(md.ops.square(x))), counts)
+    gradcheck(F, numbers(sum(counts), 2), order=2)
 
 
 def joined(f):

@@ -226,7 +226,8 @@ def test_gans_are_trained_as_by_one_process(game, augment):
 
 def test_a_loop_whose_step_shares_nothing_is_that_of_one_process():
     def go(ranks=None):
-        net = nn.Sequential(nn.Dense(2, 3, rng=0, dtype="float64"), nn.BatchNorm(3, dtype="float64"))
+        net = nn.Sequential(nn.Dense(2, 3, rng=0, dtype="float64"),
+                            nn.BatchNorm(3, dtype="float64"))
         sgd = md.optim.SGD(net.parameters(), 0.1)
         x = np.arange(8.0).reshape(4, 2)
         Loop(lambda t, x: descend((md.ops.mean(net(x) ** 2), sgd))[0], lambda t: x + t, 3,

@@ -134,7 +134,7 @@ def drawn(draw, rows):
 
 
 def dropout(x, rate, rng):
-    """`ops.dropout`, with this rank's rows of the joined batch's mask within `distributed.joint`."""
+    """`ops.dropout`; within `distributed.joint` by this rank's rows of the joined batch's mask."""
     x, rng = operand("dropout", x), backend.generator(rng)
     if x.ndim == 0:
         return dropped(x, rng.random(()), rate)
@@ -149,8 +149,8 @@ def batch_norm(x, scale, shift, eps=1e-5):
 
         m = Σ nᵣ,    μ = Σ nᵣ μᵣ / m,    m σ² = Σ Mᵣ + nᵣ (μᵣ − μ)²
 
-    for  Σ (x − μ)² = Σ ((x − μᵣ) + (μᵣ − μ))²,  whose mixed term is 0 on each rank.  With E the mean
-    over all ranks, dy is that of `ops.batch_norm`; so  β̄ᵣ = Σ ȳ,  γ̄ᵣ = Σ x̂ ȳ  on each rank, and
+    for  Σ (x − μ)² = Σ ((x − μᵣ) + (μᵣ − μ))²,  whose mixed term is 0 on each rank.  dy is that of
+    `ops.batch_norm` with means over all ranks; so  β̄ᵣ = Σ ȳ,  γ̄ᵣ = Σ x̂ ȳ  on each rank, and
 
         x̄ = γ r (ȳ − Σₛ β̄ₛ / m − x̂ Σₛ γ̄ₛ / m),
 

@@ -65,7 +65,7 @@ def indices(t, n, batch_size, seed):
     It follows from the seed, the epoch and t alone, not from how many processes there are.
 
     >>> [indices(t, 5, 2, seed=0).tolist() for t in range(4)]
-    [[2, 4], [3, 0], [1], [3, 4]]
+    [[2, 4], [3, 0], [1], [1, 4]]
     """
     epoch, place = divmod(t, math.ceil(n / batch_size))
     order = np.random.default_rng([seed, epoch]).permutation(n)

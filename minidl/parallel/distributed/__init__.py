@@ -8,12 +8,12 @@ same collective operations, in the same order:
     communicator()      the ranks of this run: Solo (one process), or Mpi; communicator("nccl") for
                         GPUs
         .rank .size     who this is, and how many there are
-        .all_sum .all_gather .reduce_scatter .broadcast .reduce .send .receive .barrier     of arrays
+        .all_sum .all_gather .reduce_scatter .broadcast .reduce .send .receive .barrier: of arrays
     use(c)              within `with use(c):`, communicator() is c
     joint(c)            within it, what this process has are its rows of a joined batch
 
 All of these are linear, and `ops/communication.py` gives them their adjoints.  Training stands in
-`training/processes.py`.  Nothing of MPI is imported unless a launcher has started several processes.
+`training/processes.py`.  Nothing of MPI is imported unless a launcher has started several.
 
 >>> communicator()
 Solo(rank 0 of 1)

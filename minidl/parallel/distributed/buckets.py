@@ -1,8 +1,8 @@
 """Sums of many gradients over the ranks, sent while the sweep still runs.
 
 A message costs some microseconds before its first byte, so gradients are put together: whenever
-those that are complete have `BUCKET` bytes, their sum is begun.  The last ones, of the first layers,
-are waited for.  README.md says how much of the time is hidden.
+those that are complete have `BUCKET` bytes, their sum is begun.  The last ones, of the first
+layers, are waited for.  README.md says how much of the time is hidden.
 """
 from minidl import backend
 
@@ -30,7 +30,7 @@ class Buckets:
         for kind in list(self.open):
             self._send(kind)
         found = {}
-        for given, begun, own in self.sent:
+        for given, begun, _ in self.sent:
             total, start = begun.wait(), 0
             for key, array in given:
                 part = total[start:start + array.size]

@@ -111,8 +111,8 @@ class Communicator:
         if rows and x.ndim == 0:
             raise ValueError(f"{operation}: x must have rows, (n, …), got one number")
         shape = x.shape[1:] if rows else x.shape
-        came = operation if x.shape == (0,) else f"{operation} of {x.dtype} {tuple('n' * rows) + shape}"
-        came += f", root {root}" * (root > 0)
+        came = f"{operation} of {x.dtype} {tuple('n' * rows) + shape}, root {root}"
+        came = operation if x.shape == (0,) else came.removesuffix(", root 0")
         found = self.meet(np.array([zlib.crc32(came.encode()), len(x) if x.ndim else 0]))
         if (found[:, 0] != found[0, 0]).any():
             self.disagree(came, found[:, 0])

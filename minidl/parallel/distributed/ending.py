@@ -80,8 +80,8 @@ def fail(code, line, before=""):
 def _failed(kind, error, trace):
     """For an exception that nobody has caught."""
     whole = "".join(traceback.format_exception(kind, error, trace))
-    fail(130 if kind is KeyboardInterrupt else 1, " ".join(f"{kind.__name__}: {error}".removesuffix(": ").split()),
-         whole)
+    line = " ".join(f"{kind.__name__}: {error}".removesuffix(": ").split())
+    fail(130 if kind is KeyboardInterrupt else 1, line, whole)
 
 
 def _finish():

@@ -1,4 +1,5 @@
 """Processes that talk by MPI, through mpi4py.  Arrays of a GPU go by way of the host."""
+import os
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ from minidl import backend
 from minidl.parallel.distributed.communicator import Communicator
 
 SPIN = 0.02         # seconds in which an answer is asked for without a pause;
-PAUSE = 1e-4        # then after so many seconds each, so that others have the core, and Ctrl-C works
+PAUSE = 1e-4        # then after so many seconds each, so that others have the core
 
 
 class Mpi(Communicator):
@@ -49,16 +50,17 @@ class Mpi(Communicator):
     def abort(self, code):
         """End all processes, now."""
         self.mpi.COMM_WORLD.Abort(code)
+        os._exit(code)                                  # the launcher may take its time
 
     def _all_sum(self, x):
         return self._beside(x, _Sum(self, x, self.comm).wait())
 
     def _all_gather(self, x, counts):
         mine = _contiguous(x)
-        each = mine[:1].size if len(mine) else int(np.prod(mine.shape[1:]))
         out = np.empty((int(counts.sum()), *mine.shape[1:]), mine.dtype)
-        kind = self.mpi._typedict[mine.dtype.char] if mine.dtype.char != "e" else self.mpi.UINT16_T
-        self._wait(self.comm.Iallgatherv([mine, kind], [out, [int(n) * each for n in counts], kind]))
+        each = int(np.prod(mine.shape[1:])) * mine.itemsize
+        sizes = [int(n) * each for n in counts]
+        self._wait(self.comm.Iallgatherv(_bytes(mine), [_bytes(out), sizes, self.mpi.BYTE]))
         return self._beside(x, out)
 
     def _reduce_scatter(self, x, counts):
@@ -70,26 +72,26 @@ class Mpi(Communicator):
 
     def _broadcast(self, x, root):
         buffer = _contiguous(x).copy()
-        self._wait(self.comm.Ibcast(buffer.view("uint8") if buffer.ndim else buffer, root))
+        self._wait(self.comm.Ibcast(_bytes(buffer), root))
         return self._beside(x, buffer)
 
     def _send(self, x, to):
         self._wait(self.comm.isend((_contiguous(x), backend.device_of(x).name), to))
 
     def _receive(self, source):
-        request = self.comm.irecv(source=source)
-        array, device = self._wait(request, answer=True)
+        self._until(lambda: self.comm.iprobe(source))
+        array, device = self.comm.recv(source=source)
         return backend.move(array, backend.device(device))
 
     def _objects(self, value):
         return self.comm.allgather(value)
 
-    def _wait(self, request, answer=False):
+    def _wait(self, request):
+        self._until(request.Test)
+
+    def _until(self, there):
         begun = time.perf_counter()
-        while True:
-            there, value = request.test() if answer else (request.Test(), None)
-            if there:
-                return value
+        while not there():
             if time.perf_counter() - begun > SPIN:
                 time.sleep(PAUSE)
 
@@ -118,3 +120,7 @@ class _Sum:
 
 def _contiguous(x):
     return np.ascontiguousarray(backend.to_host(x)).reshape(x.shape)
+
+
+def _bytes(array):
+    return array.reshape(-1).view("uint8")
