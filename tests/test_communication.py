@@ -72,9 +72,18 @@ def moved(x):
     return c.send(x, 1)[:, None] * md.ops.ones((1, 2)) if rank == 0 else c.receive(0, x)
 
 
+def bent(x):
+    """On rank 1 what both hold is multiplied, so that there are mixed second derivatives."""
+    rank = distributed.communicator().rank
+    if rank == 0:
+        return c.send(md.ops.sin(x), 1)[:, None] * md.ops.ones((1, 2))
+    return md.ops.square(c.receive(0, x)) * md.ops.sin(x)
+
+
 def test_send_and_receive_are_adjoint():
     check_adjoint(moved, [3, 3], [0, 3])
     gradcheck(over_ranks(moved, [3, 3]), numbers(6, 2), order=2)
+    gradcheck(over_ranks(bent, [3, 3]), numbers(6, 2), order=2)
 
 
 @pytest.mark.parametrize("A, counts", [

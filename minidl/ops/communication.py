@@ -36,7 +36,7 @@ from minidl.ops.shape import stack
 from minidl.parallel import distributed
 from minidl.recording import is_recording
 from minidl.settings import bounded
-from minidl.tensor import constant, record
+from minidl.tensor import constant, record, with_output
 
 
 def all_sum(x, communicator=None):
@@ -99,27 +99,28 @@ def send(x, to, *after, communicator=None):
     x, *after = (operand("send", each) for each in (x, *after))
     ranks.send(x.data, to)
 
-    def rule(gy):
-        back = receive(to, x, gy, *after, communicator=ranks)
+    def rule(gy, y):
+        back = receive(to, x, y, gy, *after, communicator=ranks)
         return back, *(0 * each.detach() for each in after)
 
-    return record(x.data.ravel()[:0], ((x, *after), rule))
+    return record(x.data.ravel()[:0], ((x, *after), with_output(rule)))
 
 
 def receive(source, *after, communicator=None):
     """y = what rank `source` sends.
 
     after: Tensors of this rank, with respect to which it differentiates, or that lead to such: by
-    them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.
+    them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.  (The rules
+    name x and y here, too: so a second sweep passes the same places on both ranks.)
     """
     ranks = communicator or distributed.communicator()
     after = [operand("receive", each, "after") for each in after]
 
-    def rule(gy):
-        nothing = sum(send(gy, source, *after, communicator=ranks))
+    def rule(gy, y):
+        nothing = sum(send(gy, source, y, *after, communicator=ranks))
         return tuple(0 * each.detach() + nothing for each in after)
 
-    return record(ranks.receive(source), (tuple(after), rule))
+    return record(ranks.receive(source), (tuple(after), with_output(rule)))
 
 
 def drawn(draw, rows):
