@@ -45,7 +45,8 @@ class Run:
             loss, _ = Triplets("squared", 0.5, "batch_hard")(z, who, rng)
         else:
             triplets = rng.integers(len(x), size=(3, 40))
-            loss = md.losses.triplet(*(md.ops.take(z, each, 0) for each in triplets), margin=1.0)
+            loss = md.losses.triplet(*(md.ops.take(z, md.tensor(each), 0) for each in triplets),
+                                     margin=1.0)
         return descend((loss, self.optimizer))[0]
 
     def note(self, loop):

@@ -40,6 +40,15 @@ def test_parameters_after_20_steps_are_those_of_one_process(size, dtype, close, 
                                    rtol=close)
 
 
+def test_it_is_so_on_every_device(device):
+    """The stand-in for a GPU refuses what would pass by the host."""
+    md.use_device("cpu")
+    one = alone(steps=3)[0]
+    md.use_device(device)
+    for state in run(2, lambda ranks: Run(steps=3).run().state()):
+        assert apart(state, one) < 1e-12
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_losses_of_mined_triplets_and_adam_are_those_of_one_process(size):
     options = {"dtype": "float32", "mined": True}

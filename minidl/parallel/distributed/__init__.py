@@ -21,6 +21,8 @@ Solo(rank 0 of 1)
 from contextlib import contextmanager
 from contextvars import ContextVar
 import functools
+from importlib import import_module
+from importlib.util import find_spec
 import os
 import sys
 
@@ -29,8 +31,8 @@ from minidl.parallel.distributed.rows import rows_of
 
 __all__ = ["Communicator", "Solo", "communicator", "joint", "joint_now", "rows_of", "use"]
 
-STARTED_BY = {"PMI_SIZE": "MPICH or Intel MPI", "OMPI_COMM_WORLD_SIZE": "Open MPI",
-              "MV2_COMM_WORLD_SIZE": "MVAPICH"}     # what launchers say in the environment
+# where launchers say in the environment how many they have started: MPICH's, Open MPI's, MVAPICH's
+SIZES = "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"
 
 _chosen = ContextVar("communicator", default=None)
 _joint = ContextVar("joint", default=None)
@@ -53,10 +55,12 @@ def communicator(kind=None):
 
 def processes():
     """How many processes the launcher has started; 1 without one."""
-    said = [os.environ[name] for name in STARTED_BY if name in os.environ]
-    if "mpi4py.MPI" in sys.modules and not said:
-        return sys.modules["mpi4py.MPI"].COMM_WORLD.size
-    return max((int(number) for number in said if number.isdigit()), default=1)
+    for name in SIZES:
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    if "PMIX_NAMESPACE" in os.environ and find_spec("mpi4py"):      # Slurm's srun does not say it
+        import_module("mpi4py.MPI")
+    return sys.modules["mpi4py.MPI"].COMM_WORLD.size if "mpi4py.MPI" in sys.modules else 1
 
 
 @functools.cache
