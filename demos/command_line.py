@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+from demos import company
 import minidl as md
 from minidl.files import atomic_write
 
@@ -87,7 +88,9 @@ def run(main, arguments=None):
 
     A user's mistake (a bad value, file or device, a missing package) ends with one line on stderr
     and exit code 2.  Where nobody reads on (… | head -1), it ends as other programs do, quietly.
+    Of several processes (mpiexec) the first alone prints, and where one ends so, all do.
     """
+    company.join()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)     # a home in which it cannot write
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -101,12 +104,18 @@ def run(main, arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is flushed at exit
         sys.exit(141)                                                   # 128 + SIGPIPE's 13
     except (ValueError, OSError, ImportError, md.DeviceError) as error:
-        sys.exit(_one_line(error))
+        _end(2, _one_line(error))
     except MemoryError as error:
-        sys.exit(_one_line(MemoryError(f"out of memory ({error}): smaller pictures need less")))
+        _end(2, f"out of memory ({error}): smaller pictures need less")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        _end(130, "interrupted")
+
+
+def _end(code, line):
+    """Say why, in one line, and exit."""
+    company.end(code, printable(line))
+    warn(line)
+    sys.exit(code)
 
 
 LIBRARIES = ("matplotlib", "safetensors", "tqdm")   # which not everybody has
@@ -118,13 +127,17 @@ def _one_line(error):
         what = f"{error.strerror}: {error.filename}"
     elif getattr(error, "name", None) in LIBRARIES:
         what += f": pip install {error.name}"
-    warn(" ".join(what.split()))
-    return 2
+    return " ".join(what.split())
 
 
-def start(options, output=True):
+def start(options, output=True, together=False):
     """Choose the device and make the folders of --output and --json, so that mistakes there show
-    before the work, and before anything is changed.  output: whether any file will go there."""
+    before the work, and before anything is changed.
+
+    output: whether any file will go there.  together: whether several processes may do the work;
+    all but the first then write into a folder that is thrown away.
+    """
+    company.begin(options, together)
     if options.seed < 0:
         raise ValueError(f"--seed must not be negative, got {options.seed}")
     if options.device:

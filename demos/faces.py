@@ -63,7 +63,7 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     options = _options(name, arguments[1:] if name else arguments)
-    start(options, output=name in DRAWING)
+    start(options, output=name in DRAWING, together=name == "train")
     options.left_out = []
     figures = COMMANDS[name][0](options)
     skipped = list(dict.fromkeys(options.left_out))

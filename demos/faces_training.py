@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from demos.command_line import Stopwatch, progress, warn
+from demos.company import of_first
 from demos.faces_options import counting_of, whole_of
 from minidl import faces
 from minidl.data import (
@@ -181,7 +182,7 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     """The numbers of steps, in the recipe's proportion, that take so many minutes by the time that
     a few of each kind take; where there is a checkpoint at `path`, those of its run."""
     names = {"pretrain_steps": "softmax", "steps": recipe["loss"]}
-    found = checkpoint.read(path)
+    found = of_first(checkpoint.read(path))
     if found is not None:
         return {name: int(found[1]["identity"][name]) for name in names}
     few, moments = 6, {stage: [] for stage in names.values()}
@@ -195,7 +196,7 @@ def _steps_that_fit(minutes, path, encoder, work, recipe):
     whole = sum(recipe[name] * statistics.median(np.diff(moments[stage]))
                 for name, stage in names.items() if recipe[name])
     share = (0.9 * 60 * minutes - watch.seconds) / whole            # a tenth is for validation
-    return {name: max(1, int(share * recipe[name])) for name in names if recipe[name]}
+    return of_first({name: max(1, int(share * recipe[name])) for name in names if recipe[name]})
 
 
 class _Follow:

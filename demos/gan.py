@@ -17,7 +17,7 @@ def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     options = _options(name, arguments[1:] if name else arguments)
-    start(options)
+    start(options, together=name == "train")
     figures = COMMANDS[name][0](options)
     write_json(options.json, {**figures, "seed": options.seed})
     left_out = figures.get("left_out")

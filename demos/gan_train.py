@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from demos.command_line import Stopwatch, above, answer, at_least, counting, say, warn
+from demos.company import of_first
 from demos.gan_data import SOURCES, read_source
 from minidl.data import save_image
 from minidl.files import atomic_write
@@ -120,14 +121,14 @@ def _players(options, source, recipe, path):
 
 def _steps_that_fit(options, path, source, recipe):
     """As many steps as fit into --minutes; where there is a checkpoint, those of its run."""
-    found = checkpoint.read(path)
+    found = of_first(checkpoint.read(path))
     if found is not None:
         return int(found[1]["identity"].get("steps", 1))
     moments, watch = [], Stopwatch()
     tried = _players(options, source, replace(recipe, steps=2 * TRIED), None)
     tried.run(lambda loop: moments.append(watch.seconds))
     each = statistics.mean(np.diff(moments[-TRIED - 1:]))
-    return max(1, int((60 * options.minutes - watch.seconds) / each))
+    return of_first(max(1, int((60 * options.minutes - watch.seconds) / each)))
 
 
 def _run(training, options, model, path):

@@ -39,7 +39,7 @@ SIDE = 56                       # pixels of a character in the picture
 
 def main(arguments=None):
     options = _options(arguments)
-    start(options)
+    start(options, together=options.action != "evaluate")
     if options.action == "evaluate":
         runs, encoder, figures = read_runs(options.runs), character_encoder(options.model), {}
         figures["model"], left_out = str(options.model), runs.left_out

@@ -29,6 +29,7 @@ Rooms, each with its own help(): help(md.ops), …
     style       neural style transfer
     visualize   what convolutional networks learn
     gan         generative adversarial networks
+    distributed     several processes: what they say to each other
 
 >>> import minidl as md
 >>> x = md.tensor([1.0, 2.0], requires_grad=True)
@@ -45,8 +46,19 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = ("data", "faces", "gan", "models", "oneshot", "style", "testing", "training", "visualize",
-          "weights")
+_ROOMS = (
+    "data",
+    "distributed",
+    "faces",
+    "gan",
+    "models",
+    "oneshot",
+    "style",
+    "testing",
+    "training",
+    "visualize",
+    "weights",
+)
 
 __all__ = [
     "DeviceError", "Tensor", "WeightsError", "arange", "devices", "eye", "full", "grad", "linspace",
@@ -73,6 +85,8 @@ def load(path):
 
 
 def __getattr__(name):
+    if name == "distributed":
+        return import_module("minidl.parallel.distributed")
     if name in _ROOMS:
         return import_module(f"minidl.{name}")
     if name == "WeightsError":

@@ -32,11 +32,11 @@ reached, and each rule is called once.  Following each path by itself would call
 twice here, and 2ⁿ times after n such steps.  That is all.
 """
 import itertools
-from operator import attrgetter
 from types import FunctionType
 
 from minidl import backend, kernels, rule_errors
 from minidl.arraylike import ArrayLike
+from minidl.order import completed_by, leading_to
 from minidl.recording import no_grad, recording, recording_now
 
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
@@ -147,7 +147,7 @@ class Tensor(ArrayLike):
             raise ValueError("backward: this Tensor does not depend on any Tensor that requires a "
                              f"gradient{why}")
         cotangent = _first_cotangent("backward", "gradient", self, gradient)
-        found = _sweep(self.node, cotangent, None, create_graph)
+        found = _sweep(self.node, cotangent, None, create_graph, {})
         with recording(create_graph):
             for leaf, arrived in found.items():
                 earlier = getattr(leaf, "gradient", None)
@@ -246,13 +246,15 @@ def _wants_output(rule):
     return type(rule) is with_output
 
 
-def grad(output, inputs, grad_output=None, create_graph=False):
+def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     """Gradients of L with respect to each input, where dL = ⟨grad_output, d output⟩.
 
     inputs: a Tensor or a sequence of them, leaves or intermediate; each must require a gradient.
     grad_output: cotangent of the output, of its shape; may be left out (1) where the output is a
         single number.
     create_graph: record the computation of the gradients, so that they can be differentiated again.
+    ready: ready(x, gradient) is called for each input as soon as its last cotangent has arrived,
+        while the sweep goes on; where the output does not depend on it, at the end.
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
     Raises TypeError where an input is no Tensor; ValueError where one requires no gradient, where
@@ -276,31 +278,34 @@ def grad(output, inputs, grad_output=None, create_graph=False):
         raise ValueError("grad: the output was not recorded, as this is within no_grad(); "
                          "compute it outside, or within recording(True)")
     found, cotangent = {}, _first_cotangent("grad", "grad_output", output, grad_output)
+    named = {x.node: x for x in inputs}
+    tell = ready and (lambda node: ready(named[node], found[node]))
     if output.node is not None:
-        found = _sweep(output.node, cotangent, {x.node for x in inputs}, create_graph)
-    gradients, given = [], set()
-    for x in inputs:
-        if x.node not in found:
-            gradient = constant(backend.of(x.data).zeros(x.shape, x.dtype))
-        elif x.node in given:                       # an input named twice
-            gradient = _tensor(found[x.node].data.copy(), found[x.node].node)
-        else:
-            gradient = found[x.node]
-        given.add(x.node)
-        gradients.append(gradient)
+        _sweep(output.node, cotangent, set(named), create_graph, found, tell)
+    for node, x in named.items():
+        if node not in found:
+            found[node] = constant(backend.of(x.data).zeros(x.shape, x.dtype))
+            if tell:
+                tell(node)
+    given, gradients = set(), []
+    for node in (x.node for x in inputs):
+        g = found[node]                             # a copy, where an input is named twice
+        gradients.append(_tensor(g.data.copy(), g.node) if node in given else g)
+        given.add(node)
     return gradients
 
 
-def _sweep(output, cotangent, wanted, create_graph):
-    """{node: gradient} for the wanted Nodes (None: the leaves) that the output Node depends on."""
-    nodes = _leading_to(wanted, output)
-    arrived, found = dict.fromkeys(nodes), {}
+def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
+    """Fill `found`, {node: gradient}, for the wanted Nodes (None: the leaves) that the output Node
+    depends on; tell(node) is called as soon as its gradient is there."""
+    nodes = leading_to(wanted, output)
+    arrived, completed = dict.fromkeys(nodes), completed_by(nodes, wanted) if tell else {}
     arrived[output] = cotangent if create_graph else cotangent.detach()
     with recording(create_graph):
         for node in nodes:
             gy = arrived.pop(node)
             is_wanted = node in wanted if wanted is not None else not node.inputs
-            if is_wanted:
+            if is_wanted and node not in found:
                 found[node] = _tensor(gy.data.copy(), gy.node)      # which shares no memory
             y = None if node.value is None else _tensor(node.value, node)
             try:
@@ -320,6 +325,10 @@ def _sweep(output, cotangent, wanted, create_graph):
                         gx = None
             except TypeError as error:
                 raise rule_errors.of_call(rule, error) from None
+            for done in completed.get(node, ()):
+                if done not in found:
+                    found[done] = _tensor(arrived[done].data.copy(), arrived[done].node)
+                tell(done)
     return found
 
 
@@ -352,29 +361,6 @@ def _fitted(gx, parent, rule):
         except ValueError:
             raise rule_errors.bad_cotangent(rule, gx, parent.shape) from None
     return gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)      # ops/elementwise.py
-
-
-def _leading_to(wanted, output):
-    """The Nodes between the wanted ones (None: the leaves) and the output, last made first.
-
-    So each comes after all that was made of it, and its cotangent is complete.
-    """
-    nodes, seen = [output], {output, None}
-    for node in nodes:                                  # the list grows as it is walked
-        for parents, _ in node.inputs:
-            for parent in parents if type(parents) is tuple else (parents,):
-                if parent not in seen:
-                    seen.add(parent)
-                    nodes.append(parent)
-    nodes.sort(key=attrgetter("number"), reverse=True)
-    if wanted is None or wanted.issuperset(node for node in nodes if not node.inputs):
-        return nodes                                    # every Node leads to a leaf
-    leading = set(wanted)
-    for node in reversed(nodes):
-        if any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))
-               for parents, _ in node.inputs):
-            leading.add(node)
-    return [node for node in nodes if node in leading]
 
 
 def _first_cotangent(operation, argument, output, cotangent):

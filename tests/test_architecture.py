@@ -13,7 +13,7 @@ FILES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
 FLOORS = [
     ["backend", "files", "names", "notation", "packages"],
     ["parallel", "kernels"],
-    ["arraylike", "recording", "rule_errors", "tensor"],
+    ["arraylike", "order", "recording", "rule_errors", "tensor"],
     ["operands", "settings", "states"],
     ["ops"],
     ["nn", "losses", "minimize", "optim", "testing"],
@@ -25,9 +25,8 @@ FLOORS = [
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 
 READING_ROOMS = ["arraylike", "faces", "gan", "losses", "models", "nn", "oneshot", "operands",
-                 "ops",
-                 "optim", "recording", "rule_errors", "settings", "states", "style", "tensor",
-                 "training", "visualize"]
+                 "ops", "optim", "order", "recording", "rule_errors", "settings", "states", "style",
+                 "tensor", "training", "visualize"]
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
 NUMBERS = {
@@ -67,6 +66,10 @@ NUMBERS = {
 }
 
 
+# The two files of reading rooms that know of several processes.
+TOGETHER = "ops/communication.py", "training/processes.py"
+
+
 def room(name):
     """The room of a file or of a module within minidl: "ops/shape.py", "ops.shape" → "ops"."""
     return re.split(r"[./]", name)[0]
@@ -97,7 +100,8 @@ def goes_up(file, module):
 def speed(file, text):
     """What in a reading room is there for speed: (line, what)."""
     for module in imported(text):
-        if module.startswith(("parallel", "kernels.fast")):
+        shared = file in TOGETHER and module.startswith("parallel.distributed")
+        if module.startswith(("parallel", "kernels.fast")) and not shared:
             yield 0, f"imports {module}"
     for number, line in enumerate(text.splitlines(), 1):
         if re.search(r"\bweakref\b", line) or re.search(r"\bstrips?\b(?!\()", line):
@@ -139,6 +143,12 @@ def test_threads_know_no_kernel_and_kernels_no_tensor(file):
     file for file in FILES if room(file).removesuffix(".py") in READING_ROOMS])
 def test_a_reading_room_knows_nothing_of_speed(file):
     assert list(speed(file, FILES[file])) == []
+
+
+def test_processes_are_known_in_two_files():
+    text = "from minidl.parallel.distributed import communicator"
+    assert list(speed("training/loop.py", text)) and not list(speed(TOGETHER[0], text))
+    assert list(speed(TOGETHER[0], "from minidl.parallel.threads import parallel_map"))
 
 
 @pytest.mark.parametrize("line", [

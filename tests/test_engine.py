@@ -327,3 +327,32 @@ def test_your_own_operation(device):
         return record(x.data ** 3, (x, lambda gy: gy * 3 * x ** 2))
 
     gradcheck(cube, [1.0, -2.0], order=3)
+
+
+def test_ready_tells_of_each_gradient_when_its_last_cotangent_has_arrived():
+    """A leaf made first is known long before the sweep reaches its Node."""
+    told, passed = [], []
+    w1, w2, w3 = (md.tensor(v, requires_grad=True) for v in (2.0, 3.0, 5.0))
+
+    def noted(name, x):
+        return md.record(x.data, (x, lambda gy: passed.append(name) or gy))
+
+    y = noted("first", w1 * w1)
+    z = noted("second", y * w2 + w1)                    # w1 is used here, too
+    found = md.grad(z * w2, [w1, w2, w3, w1], ready=lambda x, g: told.append(
+        (x, g.item(), list(passed))))
+    assert [g.item() for g in found] == [39.0, 26.0, 0.0, 39.0]
+    assert [(name, value) for name, value, _ in told] == [(w2, 26.0), (w1, 39.0), (w3, 0.0)]
+    assert [seen for *_, seen in told] == [["second"], ["second", "first"], ["second", "first"]]
+
+
+def test_ready_tells_of_intermediate_results_and_of_the_output_itself():
+    told = []
+    x = md.tensor(2.0, requires_grad=True)
+    y = x * x
+    z = y * y
+    md.grad(z, [z, y, x], ready=lambda t, g: told.append((t, g.item())))
+    assert told == [(z, 1.0), (y, 8.0), (x, 32.0)]
+    told.clear()
+    first, = md.grad(z, x, create_graph=True, ready=lambda t, g: told.append(g))
+    assert told == [first] and md.grad(first, x)[0].item() == 48.0

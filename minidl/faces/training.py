@@ -21,7 +21,7 @@ from minidl.operands import check_sizes
 from minidl.optim import AdamW
 from minidl.settings import bounded, callback_of, check_seed, labels_of, numbers, whole
 from minidl.tensor import Tensor
-from minidl.training import Best, Diverged, Loop, descend, schedules
+from minidl.training import Best, Diverged, Loop, descend, jointly, schedules
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Run:
     def step(self, t, batch):
         """One step down; returns its loss, learning rate and measures."""
         stage, (x, people) = self.stage(t), batch
-        embeddings = self.encoder(Tensor(x, device=self.encoder.parameters()[0].device))
+        embeddings = jointly(self.encoder, Tensor(x, device=self.encoder.parameters()[0].device))
         rng = np.random.default_rng([self.settings["seed"], t, 2])
         loss, measures = stage.objective(embeddings, people, rng)
         value, = descend((loss, *stage.optimizers))

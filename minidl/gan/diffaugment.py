@@ -12,6 +12,7 @@ import numpy as np
 
 from minidl import backend, ops
 from minidl.operands import floating
+from minidl.ops.communication import drawn
 from minidl.settings import one_of
 from minidl.tensor import constant
 
@@ -20,7 +21,7 @@ def translation(x, rng, share=1 / 8):
     """Each picture moved by up to a share of its sides, in whole pixels; 0 comes in."""
     n, height, width, _ = x.shape
     most = [int(side * share + 0.5) for side in (height, width)]
-    down, right = (rng.integers(-m, m + 1, n) for m in most)
+    down, right = (drawn(lambda n, m=m: rng.integers(-m, m + 1, n), n) for m in most)
     padded = ops.pad(x, ((0, 0), (most[0],) * 2, (most[1],) * 2, (0, 0)))
     rows = most[0] - down[:, None] + np.arange(height)                  # (N, H): row of `padded`
     columns = most[1] - right[:, None] + np.arange(width)
@@ -35,7 +36,8 @@ def cutout(x, rng, share=1 / 2):
     inside = []
     for side in (height, width):
         length = int(side * share + 0.5)
-        first = rng.integers(0, side + (1 - length % 2), n)[:, None] - length // 2
+        last = side + (1 - length % 2)
+        first = drawn(lambda n, last=last: rng.integers(0, last, n), n)[:, None] - length // 2
         place = np.arange(side)
         inside.append((place >= first) & (place < first + length))      # (N, side)
     keep = ~(inside[0][:, :, None] & inside[1][:, None, :])
@@ -44,19 +46,19 @@ def cutout(x, rng, share=1 / 2):
 
 def brightness(x, rng):
     """One number from −½ to ½ added to each picture."""
-    return x + _constant(rng.random((x.shape[0], 1, 1, 1)) - 0.5, x)
+    return x + _uniform(-0.5, 0.5, x, rng)
 
 
 def saturation(x, rng):
     """Colours stretched from their grey by a factor from 0 to 2."""
     grey = ops.mean(x, -1, keepdims=True)
-    return grey + (x - grey) * _constant(rng.random((x.shape[0], 1, 1, 1)) * 2, x)
+    return grey + (x - grey) * _uniform(0, 2, x, rng)
 
 
 def contrast(x, rng):
     """Everything stretched from the picture's mean by a factor from ½ to 3/2."""
     middle = ops.mean(x, (1, 2, 3), keepdims=True)
-    return middle + (x - middle) * _constant(rng.random((x.shape[0], 1, 1, 1)) + 0.5, x)
+    return middle + (x - middle) * _uniform(0.5, 1.5, x, rng)
 
 
 PARTS = {"brightness": brightness, "saturation": saturation, "contrast": contrast,
@@ -84,6 +86,12 @@ class DiffAugment:
         for part in self.parts:
             x = PARTS[part](x, rng)
         return x
+
+
+def _uniform(low, high, x, rng):
+    """A number for each picture, (N, 1, 1, 1)."""
+    numbers = drawn(lambda n: rng.random((n, 1, 1, 1)), x.shape[0])
+    return _constant(numbers * (high - low) + low, x)
 
 
 def _constant(array, x):

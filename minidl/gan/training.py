@@ -25,7 +25,7 @@ from minidl.operands import check_sizes, listed
 from minidl.optim import Adam
 from minidl.settings import bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import no_grad, tensor
-from minidl.training import EMA, Loop, descend
+from minidl.training import EMA, Loop, descend, jointly
 
 
 @dataclass(frozen=True)
@@ -127,21 +127,21 @@ class Training:
 
     def step(self, t, batch):
         real, y, noise, y_fake, changes = batch
-        fake = self.generator(noise, y_fake)
+        fake = jointly(self.generator, noise, y_fake)
 
         def score(x, classes):
             return self.discriminator(self.augment(x, changes), classes)
 
         penalty = 0.0
         if self.recipe.gamma and t % self.recipe.lazy == 0:
-            r, g = slopes(lambda x: score(x, y), real)
+            r, g = jointly(lambda x, y: slopes(lambda x: score(x, y), x), real, y)
             penalty = self.recipe.lazy * self.recipe.gamma / 2 * mean_square_length(g)
         else:
-            r = score(real, y)
-        f = score(fake.detach(), y_fake)
+            r = jointly(score, real, y)
+        f = jointly(score, fake.detach(), y_fake)
         critic, = descend((self.game.discriminator(r, f) + penalty, self.d_adam))
-        again = score(real, y).detach() if self.recipe.game == "relativistic" else None
-        artist, = descend((self.game.generator(score(fake, y_fake), again), self.g_adam))
+        again = (jointly(score, real, y).detach() if self.recipe.game == "relativistic" else None)
+        artist, = descend((self.game.generator(jointly(score, fake, y_fake), again), self.g_adam))
         self.average.update()
         self.monitor.look(r.numpy(), f.numpy(), real.numpy(), fake.numpy())
         return {"critic": critic, "generator": artist, "right": self.monitor.right,

@@ -16,6 +16,7 @@ from minidl.operands import (
     integers,
     operand,
 )
+from minidl.ops import communication
 from minidl.settings import bounded
 from minidl.tensor import Tensor
 
@@ -111,7 +112,7 @@ class Dropout(Pointwise):
 
     def forward(self, x):
         if self.training:
-            return ops.dropout(x, self.rate, self.rng)
+            return communication.dropout(x, self.rate, self.rng)
         is_itself = isinstance(x, Tensor) and x.dtype.kind == "f"
         return x if is_itself else floating("Dropout", x)
 

@@ -3,7 +3,7 @@ from minidl import backend, ops
 from minidl.kernels.precision import accumulator
 from minidl.nn.module import Module, Parameter, Pointwise, changed
 from minidl.operands import check_features, check_labels, check_sizes, operand
-from minidl.ops.normalization import batch_norm_with_moments
+from minidl.ops import communication
 from minidl.settings import EPS, bounded
 from minidl.tensor import constant
 
@@ -12,7 +12,7 @@ class BatchNorm(Pointwise):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, channel by channel, in any number of dimensions.
 
     x (…, features).  In training μ and σ² are the batch's own mean and variance over all axes but
-    the last, and the running ones follow them,
+    the last (of several processes, those of the joined batch), and the running ones follow them,
 
         running ← (1 − momentum) · running + momentum · the batch's
 
@@ -47,8 +47,7 @@ class BatchNorm(Pointwise):
             y = ops.batch_norm(x, scale, shift, self.running_mean, self.running_variance, self.eps)
             dtype = backend.CPU.module.result_type(x.dtype, scale.dtype)
             return y if y.dtype == dtype else y.astype(dtype)       # float16, as in training
-        y, mean, variance = batch_norm_with_moments(x, scale, shift, self.eps)
-        values = x.size // x.shape[-1]
+        y, mean, variance, values = communication.batch_norm(x, scale, shift, self.eps)
         self.follow(mean, variance * (values / (values - 1)))
         return y
 

@@ -18,7 +18,7 @@ from minidl.operands import check_sizes, function, operand
 from minidl.recording import no_grad
 from minidl.settings import bounded, callback_of, having, numbers, whole
 from minidl.tensor import Tensor
-from minidl.training import Loop, descend
+from minidl.training import Loop, descend, jointly
 from minidl.training.schedules import cosine, warm_up
 
 VIEWS = [(0, 0, 1), (-9, 0, 1), (9, 0, 1), (0, -0.2, 1), (0, 0.2, 1), (0, 0, 0.88), (0, 0, 1.13)]
@@ -94,7 +94,7 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
         return handwriting(ink, which, turns, encoder.size, rng)
 
     def step(t, x):
-        z = encoder(Tensor(x))
+        z = jointly(encoder, Tensor(x))
         loss, right = episode_loss(ops.reshape(z, (classes, pictures, z.shape[-1])), scale)
         value, = descend((loss, optimizer))
         return {"loss": value, "accuracy": right}

@@ -66,7 +66,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     if mean is None:
         return batch_norm_with_moments(x, scale, shift, eps)[0]
     eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
-    (x, scale, shift, mean, variance), dtype = _channelwise(
+    (x, scale, shift, mean, variance), dtype = channelwise(
         "batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
     return rounded(_affine(x, scale / sqrt(variance + eps), shift, mean), dtype)
 
@@ -91,7 +91,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     Running statistics follow these; of float16 they are float32.
     """
     eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
-    (x, scale, shift), dtype = _channelwise("batch_norm", x, scale=scale, shift=shift)
+    (x, scale, shift), dtype = channelwise("batch_norm", x, scale=scale, shift=shift)
     if x.size <= x.shape[-1]:
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, "
                          "to have a variance")
@@ -130,7 +130,7 @@ def layer_norm(x, scale, shift, eps=1e-5):
     >>> layer_norm([[1.0, 3.0]], [10.0, 10.0], [0.5, 0.5], eps=0)
     tensor([[-9.5, 10.5]], float64)
     """
-    (x, scale, shift), dtype = _channelwise("layer_norm", x, scale=scale, shift=shift)
+    (x, scale, shift), dtype = channelwise("layer_norm", x, scale=scale, shift=shift)
     return rounded(standardize(x, -1, eps) * scale + shift, dtype)
 
 
@@ -170,7 +170,7 @@ def instance_norm(x, scale, shift, eps=1e-5):
 
 
 def _group_norm(operation, x, scale, shift, groups, eps):
-    (x, scale, shift), dtype = _channelwise(operation, x, scale=scale, shift=shift)
+    (x, scale, shift), dtype = channelwise(operation, x, scale=scale, shift=shift)
     channels, groups = x.shape[-1], integer(operation, "groups", groups)
     if groups < 1 or channels % groups:
         raise ValueError(f"{operation}: groups={groups} must divide the {channels} channels of x "
@@ -183,7 +183,7 @@ def _group_norm(operation, x, scale, shift, groups, eps):
     return rounded(normal * scale + shift, dtype)
 
 
-def _channelwise(operation, x, **vectors):
+def channelwise(operation, x, **vectors):
     """x (N, …, C) and the vectors (C,), on one device and of one type; the dtype of the result.
 
     float16 is computed in float32.
@@ -215,7 +215,12 @@ def dropout(x, rate, rng):
     >>> dropout([1.0, 1.0, 1.0, 1.0], 0.5, rng=0)
     tensor([2., 0., 0., 0.], float64)
     """
-    x, rate = operand("dropout", x), bounded("dropout", "0 ≤ rate < 1", rate)
-    kept = backend.generator(rng).random(x.shape) >= rate
-    mask = constant(backend.asarray(kept, x.dtype, backend.device_of(x.data)))
+    x = operand("dropout", x)
+    return dropped(x, backend.generator(rng).random(x.shape), rate)
+
+
+def dropped(x, numbers, rate):
+    """`dropout` by numbers of x's shape, drawn uniformly from 0 … 1: entries below `rate` go."""
+    rate = bounded("dropout", "0 ≤ rate < 1", rate)
+    mask = constant(backend.asarray(numbers >= rate, x.dtype, backend.device_of(x.data)))
     return x * mask * (1 / (1 - rate))

@@ -17,10 +17,13 @@
 >>> [row["loss"] < 0.05 for row in loop.run()]          # means over 100 steps each
 [False, True, True]
 
-Start with `loop.py`; `descent.py` is the step, `checkpoint.py` what survives a kill.
+Start with `loop.py`; `descent.py` is the step, `checkpoint.py` what survives a kill, `processes.py`
+how several processes take a step together.
 
     Loop                        draw a batch, take a step, note how it went, and again
     descend                     one step down, of one player or of several at once
+    jointly                     a function of a batch whose rows several processes share
+    indices                     which examples make batch t, for any number of processes
     clip_gradients              gradients shortened to a length
     schedules                   what share of its peak the learning rate has, step by step
     EMA                         the exponential moving average of a module's weights
@@ -34,6 +37,7 @@ from minidl.training.best import Best
 from minidl.training.checkpoint import Checkpoint
 from minidl.training.descent import Diverged, clip_gradients, descend
 from minidl.training.loop import Loop
+from minidl.training.processes import indices, jointly
 
-__all__ = ["Best", "Checkpoint", "Diverged", "EMA", "Loop", "clip_gradients", "descend",
-           "schedules"]
+__all__ = ["Best", "Checkpoint", "Diverged", "EMA", "Loop", "clip_gradients", "descend", "indices",
+           "jointly", "schedules"]

@@ -75,17 +75,27 @@ class Checkpoint:
             return None
         states, about = found
         self._compare(about["identity"])
-        before = {name: (part.state_dict(), _generators(part)) for name, part in self.parts.items()}
+        before = self.state()
         try:
             if unknown := [name for name in states if name not in self.parts]:
                 raise ValueError(f"it has a part {unknown[0]!r}")
-            for name, part in self.parts.items():
-                _restore(part, states.get(name, {}), about["generators"].get(name, {}))
+            self.set_state({name: (states.get(name, {}), about["generators"].get(name, {}))
+                            for name in self.parts})
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            for name, part in self.parts.items():
-                _restore(part, *before[name])
+            self.set_state(before)
             raise self.misfit(error) from None
         return about["progress"]
+
+    def state(self):
+        """{part: (its state, as arrays of the host, and that of its Generators)}."""
+        return {name: ({key: value.numpy() if isinstance(value, Tensor) else value
+                        for key, value in part.state_dict().items()}, _generators(part))
+                for name, part in self.parts.items()}
+
+    def set_state(self, state):
+        """Give the parts what `state` gave."""
+        for name, part in self.parts.items():
+            _restore(part, *state[name])
 
     def not_finite(self):
         """(part, entry, array on the host) of the arrays in the parts that are not all finite."""

@@ -1,7 +1,18 @@
-"""What a Loop is given, and given back: checks that say what was expected."""
+"""What a Loop is given, and given back: checks that say what was expected; and what it raises."""
 import numpy as np
 
 from minidl.operands import LARGEST
+
+
+class Diverged(ValueError):
+    """Numbers that are no longer finite: the run ends before they reach its checkpoint.
+
+    step: the number of the step, from 1, or None outside of a Loop.
+    """
+
+    def __init__(self, message, step=None):
+        super().__init__(message)
+        self.step = step
 
 
 def whole(owner, name, value, least):

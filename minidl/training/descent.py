@@ -5,18 +5,9 @@ from minidl import ops
 from minidl.nn import Parameter
 from minidl.optim import Optimizer
 from minidl.settings import bounded
-from minidl.tensor import Tensor, grad
-
-
-class Diverged(ValueError):
-    """Numbers that are no longer finite: the run ends before they reach its checkpoint.
-
-    step: the number of the step, from 1, or None outside of a Loop.
-    """
-
-    def __init__(self, message, step=None):
-        super().__init__(message)
-        self.step = step
+from minidl.tensor import Tensor
+from minidl.training import processes
+from minidl.training.checks import Diverged
 
 
 def descend(*players, max_norm=None):
@@ -29,6 +20,8 @@ def descend(*players, max_norm=None):
         own parameters alone, so the step of a generator leaves the discriminator's alone.
         One that the loss does not depend on has gradient 0; a frozen one stays as it is.
     max_norm: each player's gradient is clipped to this length, see `clip_gradients`.
+    With several processes the losses are those of the joined batch, and the gradients are summed
+    over the processes; see `processes.py`.
     Two calls, one after the other, are alternating steps: the second loss is then computed of
     weights that the first call has moved.  The parameters have no `.grad` afterwards.
     Returns the losses, a list of floats.
@@ -44,19 +37,17 @@ def descend(*players, max_norm=None):
     (0.8, 2.1)
     """
     losses, weights = _checked(players)
-    values = [loss.item() for loss in losses]
+    values, where = processes.agreed([loss.item() for loss in losses])
     for i, value in enumerate(values):
         if not math.isfinite(value):
             which = "the loss" if len(values) == 1 else f"the loss of player {i}"
-            raise Diverged(f"{which} is {value}")
-    gradients = [grad(loss, own) for loss, own in zip(losses, weights)]
+            raise Diverged(f"{which} is {value}{where}")
+    gradients = [processes.gradients(loss, own) for loss, own in zip(losses, weights)]
     optimizers = [optimizer for _, *own in players for optimizer in own]
     try:
         for own, found in zip(weights, gradients):
             for w, g in zip(own, found):
                 w.grad = g
-        # The one place between the gradients and the step: with several machines, their gradients
-        # would be summed here.
         if max_norm is not None:
             for own in weights:
                 norm = clip_gradients(own, max_norm)

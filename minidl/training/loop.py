@@ -5,6 +5,7 @@ import numpy as np
 
 from minidl.data.batches import prefetch
 from minidl.optim import Optimizer
+from minidl.training import processes
 from minidl.training.checkpoint import Checkpoint
 from minidl.training.checks import function, of_kind, progress_of, whole
 from minidl.training.descent import Diverged
@@ -44,6 +45,8 @@ class Loop:
         same device, and number of threads).
     identity: the run's settings; a checkpoint with other ones is refused.
     owner: what errors begin with.
+    Of several processes (`processes.py`) each takes the same steps; the first reads and writes the
+    checkpoint, and all end where one of them would.
 
     To read, in callbacks:
     t               steps taken
@@ -90,7 +93,7 @@ class Loop:
         """
         self.stopped = ""
         self.resume()
-        if self.t < self.steps and not self.stopped:
+        if self.t < self.steps and not self.stopped and processes.is_first():
             self.file.try_to_write()
         self.infinite = [array for *_, array in self.file.not_finite()]
         try:
@@ -101,11 +104,12 @@ class Loop:
                 self.t = t + 1
                 self.warning = self.warn()
                 self.row = self.note() if self.row_is_due() else None
-                if self.callback:
-                    self.call_back()
+                self.call_back()
                 if self.stopped:
                     break
         except KeyboardInterrupt:
+            if processes.several():                     # the others are in the middle of a step
+                raise
             self.stopped = "interrupted"
         return self.history
 
@@ -172,6 +176,7 @@ class Loop:
                            self.evaluate(self), dict)
         self.history.append(row)
         self.recent = []
+        self.stopped = processes.first_word(self.stopped)
         self.save()
         return row
 
@@ -179,11 +184,13 @@ class Loop:
         """Call the callback, between two steps: when it ends the run, none of them is lost."""
         for_good = self.stopped                         # by evaluate; only this goes into the file
         try:
-            self.callback(self)
+            if self.callback:
+                self.callback(self)
         except StopIteration:
             self.stopped = "stopped by the callback"
         except KeyboardInterrupt:
             self.stopped = "interrupted"
+        self.stopped = processes.first_word(self.stopped)
         if self.stopped != for_good:
             why, self.stopped = self.stopped, for_good
             self.check_finite()
@@ -206,11 +213,12 @@ class Loop:
     def save(self):
         """Write the checkpoint."""
         of_kind(f"{self.owner}: stopped must say why, in text", self.stopped, str)
-        self.file.save({name: getattr(self, name) for name in PROGRESS})
+        if processes.is_first():
+            self.file.save({name: getattr(self, name) for name in PROGRESS})
 
     def resume(self):
         """Take up the checkpoint, if there is one."""
-        progress = self.file.load()
+        progress = processes.as_first(self.file.load() if processes.is_first() else None, self.file)
         if progress is not None:
             try:
                 vars(self).update(progress_of(progress, PROGRESS, self.steps))
