@@ -12,11 +12,11 @@ import inspect
 import textwrap
 from types import SimpleNamespace
 
-from cases import normal
 import graphs
 import numpy as np
 
 from minidl import ops, recording
+from minidl.learn.cases import normal
 from minidl.testing import gradcheck
 
 engine = importlib.import_module("minidl.tensor")       # minidl.tensor is the function of that name

@@ -20,6 +20,7 @@ FLOORS = [
     ["data", "weights"],
     ["models", "training", "plots"],
     ["faces", "style", "visualize", "gan", "oneshot"],
+    ["learn"],
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 

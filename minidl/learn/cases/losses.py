@@ -2,9 +2,9 @@
 import numpy as np
 from scipy import special
 
-from cases.domains import away, between, integers, mask, normal
-from cases.registry import case
 from minidl import losses, ops
+from minidl.learn.cases.domains import away, between, integers, mask, normal
+from minidl.learn.cases.registry import case
 
 REDUCTIONS = {"mean": np.mean, "sum": np.sum, "none": lambda x: x}
 
