@@ -16,7 +16,7 @@ import graphs
 import numpy as np
 
 from minidl import ops, recording
-from minidl.learn.cases import normal
+from minidl.learn.domains import normal
 from minidl.testing import gradcheck
 
 engine = importlib.import_module("minidl.tensor")       # minidl.tensor is the function of that name

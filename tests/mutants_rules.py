@@ -8,7 +8,7 @@ import numpy as np
 
 import minidl as md
 from minidl import arraylike, operands, ops, rule_errors
-from minidl.learn.cases import normal
+from minidl.learn.domains import normal
 
 
 def doubled_by(rule):

@@ -13,5 +13,5 @@ from minidl.learn.cases import (  # they add their cases
     shapes,
     zero_size,
 )
-from minidl.learn.cases.domains import away, between, distinct, integers, mask, normal, positive
 from minidl.learn.cases.registry import Case, case, cases, constants, refused
+from minidl.learn.domains import away, between, distinct, integers, mask, normal, positive

@@ -5,8 +5,8 @@ import numpy as np
 from scipy import special
 
 from minidl import ops
-from minidl.learn.cases.domains import away, between, distinct, integers, mask, normal, positive
 from minidl.learn.cases.registry import case, constant
+from minidl.learn.domains import away, between, distinct, integers, mask, normal, positive
 
 for _name in ("add", "subtract"):
     case(_name, normal(2, 3), normal(2, 3), linear="joint", order=3)

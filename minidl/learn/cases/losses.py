@@ -3,8 +3,8 @@ import numpy as np
 from scipy import special
 
 from minidl import losses, ops
-from minidl.learn.cases.domains import away, between, integers, mask, normal
 from minidl.learn.cases.registry import case
+from minidl.learn.domains import away, between, integers, mask, normal
 
 REDUCTIONS = {"mean": np.mean, "sum": np.sum, "none": lambda x: x}
 

@@ -2,8 +2,8 @@
 import numpy as np
 
 from minidl import ops
-from minidl.learn.cases.domains import normal
 from minidl.learn.cases.registry import case
+from minidl.learn.domains import normal
 
 for _words, _first, _second in [
         ("matrices", (3, 4), (4, 2)), ("vectors", (4,), (4,)), ("vector-matrices", (4,), (2, 4, 3)),

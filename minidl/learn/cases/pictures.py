@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from minidl import ops
-from minidl.learn.cases.domains import distinct, integers, normal
 from minidl.learn.cases.registry import case
+from minidl.learn.domains import distinct, integers, normal
 
 case("conv", normal(2, 5, 3), normal(3, 3, 2), normal(2), words="1d")
 case("conv", normal(2, 5, 3), normal(3, 3, 2), words="1d-plain", linear="each")

@@ -2,8 +2,8 @@
 import numpy as np
 
 from minidl import ops
-from minidl.learn.cases.domains import integers, mask, normal
 from minidl.learn.cases.registry import case, constant
+from minidl.learn.domains import integers, mask, normal
 
 case("reshape", normal(3, 4), args=((2, -1),), linear="each",
      adjoint=lambda u: ops.reshape(u, 3, 4))

@@ -8,9 +8,9 @@ BatchNorm in training.
 import numpy as np
 
 from minidl import losses, nn, ops
-from minidl.learn.cases.domains import integers, mask, normal, positive
 from minidl.learn.cases.layers import layer
 from minidl.learn.cases.registry import case, cases, constant, constants, refuse, refused
+from minidl.learn.domains import integers, mask, normal, positive
 
 _before = {id(c) for c in cases + constants + refused}
 none = normal(0, 3)

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 
 from minidl import ops
-from minidl.learn.cases import away, distinct, integers, mask, normal, positive
+from minidl.learn.domains import away, distinct, integers, mask, normal, positive
 from minidl.learn.mutants.catalogue import wrong, wrong_transpose
 from minidl.tensor import constant, record, with_output
 

@@ -8,7 +8,7 @@ import numpy as np
 
 import minidl as md
 from minidl import ops
-from minidl.learn.cases import away, integers, normal, positive
+from minidl.learn.domains import away, integers, normal, positive
 from minidl.learn.mutants.catalogue import wrong, wrong_transpose
 from minidl.tensor import constant, record, with_output
 from minidl.testing import gradcheck

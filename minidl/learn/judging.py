@@ -1,0 +1,79 @@
+"""An answer judged in a process of its own, which can be ended when it does not end by itself.
+
+What the answer prints is kept apart from the verdict; it may not ask for input, nor use up the
+memory.
+"""
+import io
+import json
+import os
+import subprocess
+import sys
+
+from minidl.learn import path
+from minidl.learn.answers import Wrong
+
+SECONDS = 10                # for one check; the slowest takes two
+MEMORY = 8 * 2 ** 30        # bytes of address space
+PRINTED = 1000              # characters of what an answer prints that are shown
+
+
+def verdict_of(exercise, file):
+    """(None, or what is wrong; what the answer printed) of an answer in a file."""
+    command = [sys.executable, "-m", "minidl.learn.judging", exercise.name, str(file)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"stopped after {SECONDS} seconds: is there a loop that never ends?", ""
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return f"the answer ended Python itself (exit code {done.returncode})", ""
+
+
+class Overheard(io.TextIOBase):
+    """A stream that keeps the beginning of what is written."""
+
+    def __init__(self):
+        self.text = ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        self.text = (self.text + text)[:PRINTED]
+        return len(text)
+
+
+def main(name, file):
+    """Judge, and write the verdict as JSON to the stream that standard output was."""
+    stream = os.fdopen(os.dup(1), "w")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    sys.stdout = sys.stderr = printed = Overheard()
+    _limit_memory()
+    try:
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+        path.find(name).judge(text, str(file))
+        wrong = None
+    except Wrong as error:
+        wrong = str(error)
+    except UnicodeDecodeError:
+        wrong = "the file is not text in UTF-8"
+    json.dump([wrong, printed.text], stream)
+    stream.flush()
+    os._exit(0)             # whatever threads or exit functions the answer has left
+
+
+def _limit_memory():
+    try:
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    except (ImportError, ValueError, OSError):              # Windows; a lower limit is set already
+        pass
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

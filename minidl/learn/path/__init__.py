@@ -1,0 +1,23 @@
+"""The path: all exercises, in their order, in twelve chapters."""
+import difflib
+
+from minidl.learn.path.numbers import NUMBERS
+
+CHAPTERS = [NUMBERS]
+EXERCISES = [exercise for chapter in CHAPTERS for exercise in chapter.exercises]
+
+
+def find(name):
+    """The exercise of that name; raises ValueError, with the nearest name, for another."""
+    for exercise in EXERCISES:
+        if exercise.name == name:
+            return exercise
+    close = difflib.get_close_matches(name, [exercise.name for exercise in EXERCISES], 1)
+    raise ValueError(f"there is no exercise {name!r}"
+                     + (f"; is {close[0]!r} meant?" if close else "; list shows all"))
+
+
+def place(exercise):
+    """Where an exercise stands: its chapter, its number."""
+    chapter = next(chapter for chapter in CHAPTERS if exercise in chapter.exercises)
+    return f"{chapter.title} (exercise {EXERCISES.index(exercise) + 1} of {len(EXERCISES)})"
