@@ -106,13 +106,13 @@ class Rule:
             if isinstance(node, ast.Tuple) and len(node.elts) == 2 \
                     and self.argument in ast.unparse(node.elts[0]).strip("()").split(", "):
                 rule = node.elts[1]
-                if isinstance(rule, ast.Call):                      # with_output(rule)
+                if isinstance(rule, ast.Call) and ast.unparse(rule.func) == "with_output":
                     rule, = rule.args
-                if isinstance(rule, ast.Lambda):
-                    found.append((rule.body, rule.body))
-                elif ast.unparse(node.elts[0]) != ast.unparse(rule) and not found:
-                    found.append((rule, rule))
-        return found
+                    found.append(rule)
+                elif isinstance(rule, ast.Lambda):
+                    found.append(rule)
+        inner = [rule.body if isinstance(rule, ast.Lambda) else rule for rule in found]
+        return [(rule, rule) for rule in inner]
 
 
 @dataclass(frozen=True)
