@@ -8,6 +8,7 @@
 import ast
 from dataclasses import dataclass
 import importlib
+import inspect
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from minidl.learn import answers, source
 from minidl.learn.answers import Wrong, standing_in, told
 from minidl.learn.source import Target
 from minidl.learn.trials import compare
+from minidl.tensor import Tensor
 from minidl.testing import gradcheck
 
 WRITE, DERIVE, PROGRAM, FIND = "write the rule", "derive it", "program it", "find the fault"
@@ -58,10 +60,12 @@ class Exercise:
             else source.exchanged(self.source, *self.misprint)
         if self.kind in (DERIVE, FIND):
             text = source.without_results(text)
-        task = TASKS[self.kind].format(argument=getattr(self.hole, "argument", ""))
+        task = TASKS[self.kind].format(argument=getattr(self.hole, "argument", "x"))
         lines = [f"{self.name}: {self.kind}.        {place}", "", *task.splitlines()]
         if self.also:
-            lines += ["", *(Target(self.also).value.__doc__ or "").strip().splitlines()]
+            read = inspect.getdoc(Target(self.also).value)
+            read = source.without_results(read) if self.kind in (DERIVE, FIND) else read
+            lines += ["", f"{self.also.rpartition(':')[2]}: {read}"]
         lines += ["", f"All names of {self.target.file} can be used here.  Then:  {command}"]
         return f"{commented(lines)}{self.target.imports(text)}\n\n{text}"
 
@@ -91,7 +95,7 @@ class Exercise:
             if self.kind == DERIVE and found:
                 yield "The docstring says: " + ";  ".join(found)
         names = dict.fromkeys(node.id for piece in source.left_out(self.source, self.hole)
-                              for node in ast.walk(ast.parse(source.textwrap.dedent(piece)))
+                              for node in ast.walk(ast.parse(piece))
                               if isinstance(node, ast.Name))
         if names:
             yield f"The source uses {', '.join(names)}."
@@ -102,12 +106,16 @@ class Exercise:
         expected = [trial.outcomes(module) for trial in self.trials]
         answer = answers.defined(answers.run(text, filename, module), self.target.name, real)
         with standing_in(self.target, answer), told(filename), np.errstate(all="ignore"):
-            for case in self._cases():
-                _check_case(case)
+            self.check_cases()
             for trial, wanted in zip(self.trials, expected):
                 compare(self.target.name, trial.outcomes(module), wanted)
 
-    def _cases(self):
+    def check_cases(self):
+        """The suite's cases; they call the operation by its public name."""
+        for case in self.suite_cases():
+            _check_case(case)
+
+    def suite_cases(self):
         from minidl.learn.cases import cases  # imported where used: it imports SciPy
         names = self.cases or (() if self.trials else (self.target.name,))
         return [case for case in cases if case.name in names and "empty" not in case.words]
@@ -116,7 +124,8 @@ class Exercise:
 def _check_case(case):
     """The suite's check of a case: the value that NumPy gives, and the gradients."""
     inputs = case.draw(seed=1)
-    gradcheck(case.call, *inputs, order=min(case.order, 2), allow_zero=case.flat)
+    gradcheck(case.call, *inputs, order=min(case.order, 2), mode="directional",
+              allow_zero=case.flat)
     if case.value:
         found = case.call(*inputs)
         for y, value in zip(*((v if isinstance(v, (tuple, list)) else [v])
@@ -156,6 +165,11 @@ class Fault:
         code = self.mutant.mutant.__code__
         return code.co_varnames[:code.co_argcount]
 
+    def drawn(self, seed):
+        """Inputs as the suite draws them."""
+        rng = np.random.default_rng(seed)
+        return [np.asarray(draw(rng)) for draw in self.mutant.inputs]
+
     def page(self, place, command):
         text = source.bare(self.mutant.mutant, self.function)
         module = self.mutant.mutant.__module__.removeprefix("minidl.")
@@ -171,7 +185,7 @@ class Fault:
                 f"\n\ninputs = ...        # ({names}{only}), each a list or an array\n")
 
     def solved(self):
-        inputs = ", ".join(_written(draw(np.random.default_rng(0))) for draw in self.mutant.inputs)
+        inputs = ", ".join(map(_written, self.drawn(0)))
         return f"{self.function} = {self.right}\n\ninputs = ({inputs},)\n"
 
     def solution(self):
@@ -190,7 +204,6 @@ class Fault:
                 f"In the suite it is called: {self.mutant_name.replace('_', ' ')}."]
 
     def judge(self, text, filename):
-        import importlib
         mutant = self.mutant
         module = importlib.import_module(mutant.mutant.__module__)
         namespace = answers.run(text, filename, module)
@@ -202,8 +215,7 @@ class Fault:
             self._check_that_it_shows(mutant, inputs)
             with told(filename):
                 mutant.check(namespace[self.function], 0, "full")
-                drawn = [draw(np.random.default_rng(3)) for draw in mutant.inputs]
-                found, expected = (_value(f, drawn) for f in (namespace[self.function],
+                found, expected = (_value(f, self.drawn(3)) for f in (namespace[self.function],
                                                               mutant.right))
         if found.shape != expected.shape or not np.allclose(found, expected):
             raise Wrong(f"the gradient fits the function, but the function is no longer "
@@ -214,9 +226,7 @@ class Fault:
             raise Wrong(f"inputs must be a tuple with one array for each of "
                         f"{', '.join(self.arguments)}, got {given!r:.60}")
         try:
-            wanted = [np.asarray(draw(np.random.default_rng(0))) for draw in self.mutant.inputs]
-            return [np.asarray(x, float if like.dtype.kind == "f" else like.dtype)
-                    for x, like in zip(given, wanted)]
+            return [np.asarray(x, like.dtype) for x, like in zip(given, self.drawn(0))]
         except (TypeError, ValueError) as error:
             raise Wrong(f"inputs must be arrays of numbers: {error}") from None
 
@@ -243,15 +253,13 @@ def _module_of(name):
 
 
 def _value(f, inputs):
-    from minidl.tensor import Tensor
-    return f(*(Tensor(x) for x in inputs)).numpy()
+    return f(*(Tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs)).numpy()
 
 
 def _written(array):
     """An array as nested lists, of two digits."""
-    array = np.asarray(array)
     return str(np.round(array, 2).tolist() if array.dtype.kind == "f" else array.tolist())
 
 
 def commented(lines):
-    return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.split("\n"))

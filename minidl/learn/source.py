@@ -117,30 +117,38 @@ class Rule:
 
 @dataclass(frozen=True)
 class Body:
-    """Statements of a function, by their numbers after its docstring: start, …, stop − 1.
+    """Statements that follow each other: from the one that begins with `first` to the one that
+    begins with `last`; by default from the first one behind the docstring to the last one.
 
     of: the name of a function inside, whose statements are meant.
     """
-    start: int = 0
-    stop: int = None
+    first: str = ""
+    last: str = ""
     of: str = ""
 
     def spans(self, tree):
         function = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
                         and (node.name == self.of or not self.of))
-        body = function.body[ast.get_docstring(function) is not None:]
-        chosen = body[self.start:self.stop]
-        return [(chosen[0], chosen[-1])]
+        for node in ast.walk(function):
+            body = getattr(node, "body", ())
+            statements = [line for line in body if not _is_docstring(line)] \
+                if isinstance(body, list) else []
+            texts = list(map(ast.unparse, statements))
+            starts = [i for i, text in enumerate(texts) if text.startswith(self.first)]
+            if starts:
+                stops = [i for i, text in enumerate(texts) if i >= starts[0]
+                         and text.startswith(self.last)]
+                return [(statements[starts[0]], statements[stops[0 if self.last else -1]])]
+        return []
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The statements within the first `for` or `while` of a function."""
-    start: int = 0
+    """All statements within the first `for` or `while`."""
 
     def spans(self, tree):
         loop = next(node for node in ast.walk(tree) if isinstance(node, (ast.For, ast.While)))
-        return [(loop.body[self.start], loop.body[-1])]
+        return [(loop.body[0], loop.body[-1])]
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,19 @@ class Entry:
                 for key, value in zip(node.keys, node.values) if key.value == self.key]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Several holes."""
+    holes: tuple
+
+    def spans(self, tree):
+        return [span for hole in self.holes for span in hole.spans(tree)]
+
+
+def _is_docstring(statement):
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 def blanked(text, hole):
     """The text with `...` in the place of what the hole names."""
     spans = [_positions(text, first, last) for first, last in hole.spans(ast.parse(text))]
@@ -185,8 +206,12 @@ def blanked(text, hole):
 
 def left_out(text, hole):
     """What `blanked` takes away, piece by piece."""
-    spans = [_positions(text, first, last) for first, last in hole.spans(ast.parse(text))]
-    return [text[start:stop] for start, stop in sorted(set(spans))]
+    pieces = []
+    for first, last in hole.spans(ast.parse(text)):
+        start, stop = _positions(text, first, last)
+        column = start - (text.rfind("\n", 0, start) + 1)
+        pieces.append(textwrap.dedent(" " * column + text[start:stop]))
+    return pieces
 
 
 def _positions(text, first, last):
@@ -207,7 +232,7 @@ def exchanged(text, line, instead):
     return text.replace(line, instead)
 
 
-SO = re.compile(r"\bso\s{3}.*")
+SO = re.compile(r'\bso\s{3}.*?(?="""|$)', re.MULTILINE)
 
 
 def without_results(text):

@@ -1,9 +1,21 @@
 """The path: all exercises, in their order, in twelve chapters."""
 import difflib
 
+from minidl.learn.path.arrays import ARRAYS
+from minidl.learn.path.convolution import CONVOLUTION
+from minidl.learn.path.dense import DENSE
+from minidl.learn.path.digits import DIGITS
+from minidl.learn.path.encoder import ENCODER
 from minidl.learn.path.numbers import NUMBERS
+from minidl.learn.path.optimisers import OPTIMISERS
+from minidl.learn.path.players import PLAYERS
+from minidl.learn.path.pooling import POOLING
+from minidl.learn.path.softmax import SOFTMAX
+from minidl.learn.path.style import STYLE
+from minidl.learn.path.sweep import SWEEP
 
-CHAPTERS = [NUMBERS]
+CHAPTERS = [NUMBERS, SWEEP, ARRAYS, DENSE, CONVOLUTION, POOLING, SOFTMAX, OPTIMISERS, DIGITS,
+            ENCODER, STYLE, PLAYERS]
 EXERCISES = [exercise for chapter in CHAPTERS for exercise in chapter.exercises]
 
 

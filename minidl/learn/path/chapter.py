@@ -11,24 +11,25 @@ class Chapter:
     exercises: tuple
 
 
-def write(name, target, argument, **facts):
-    """Write the rule of an argument."""
-    return Exercise(name, WRITE, Target(target), Rule(argument), **facts)
+def write(name, target, argument="", hole=None, **facts):
+    """Write the rule of an argument, or what another hole leaves out."""
+    return Exercise(name, WRITE, Target(target), hole or Rule(argument), **facts)
 
 
 def derive(name, target, argument="", hole=None, **facts):
-    """Derive the rule of an argument, or what another hole leaves out."""
+    """The same, with the answer in the docstring hidden."""
     return Exercise(name, DERIVE, Target(target), hole or Rule(argument), **facts)
 
 
-def program(name, target, hole=Body(), *, trials=(), **facts):
+def program(name, target, hole=Body(), *trials, hints=(), **facts):
     """Write the statements that a hole leaves out: by default all of the function."""
-    return Exercise(name, PROGRAM, Target(target), hole, trials=tuple(trials), **facts)
+    hints = (hints,) if isinstance(hints, str) else hints
+    return Exercise(name, PROGRAM, Target(target), hole, trials=trials, hints=hints, **facts)
 
 
-def misprint(name, target, line, instead, **facts):
+def misprint(name, target, line, instead, *trials, **facts):
     """Find the line of the source that was exchanged."""
-    return Exercise(name, FIND, Target(target), misprint=(line, instead), **facts)
+    return Exercise(name, FIND, Target(target), misprint=(line, instead), trials=trials, **facts)
 
 
 def fault(name, mutant, *hints):

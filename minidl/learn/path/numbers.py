@@ -11,5 +11,11 @@ NUMBERS = Chapter("1. A number and its slope", (
     derive("sqrt", "ops.elementwise:sqrt", "x"),
     write("cos", "ops.trigonometry:cos", "x"),
     derive("divide-right", "ops.elementwise:divide", "b"),
-    fault("tanh-cotangent", "cotangent_forgotten"),
+    fault("operands", "operands_exchanged"),
+    derive("arctan", "ops.trigonometry:arctan", "x"),
+    derive("erf", "ops.elementwise:erf", "x"),
+    write("absolute", "ops.elementwise:absolute", "x"),
+    fault("inner-derivative", "inner_derivative_forgotten"),
+    fault("half-a-product", "half_of_the_product_rule"),
+    fault("cotangent", "cotangent_forgotten"),
 ))
