@@ -42,7 +42,7 @@ TAPS = "A tap k of the filter sees wide[seen(k, g)], (N, *P, C) of the padded x;
 CONVOLUTION = Chapter("5. Convolution: a sum, a matrix, a trilinear form", (
     program("output-size", "kernels.geometry:output_size", Body(),
             *of_sizes(lambda m, *a: m.output_size(*a), (5, 3, 1, 0), (7, 3, 2, 1), (8, 3, 3, 0),
-                      (9, 3, 2, 0, 3), (2, 3, 1, 0)),
+                      (9, 3, 2, 0, 3), (2, 3, 1, 0), (5, 3, 1, 2)),
             hints="The last tap sits dilation·(window − 1) behind the first: how far can the first "
                   "go, in steps of the stride?"),
     program("same-padding", "kernels.geometry:same_padding", Body(),

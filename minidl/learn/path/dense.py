@@ -31,7 +31,8 @@ DENSE = Chapter("4. A dense network", (
     derive("sigmoid", "ops.activation:sigmoid", "x"),
     fault("input-for-output", "input_where_the_output_belongs"),
     derive("softplus", "ops.activation:softplus", "x"),
-    write("elu", "ops.activation:elu", "x"),
+    write("elu", "ops.activation:elu", "x", cases=("elu",), trials=(
+        Trial(lambda m, x: m.elu(x, 0.5), (lambda rng: np.array([0.0, 1.0]),), "at 0"),)),
     program("squared-error", "losses:mean_squared_error", Returned(),
             *(Trial(lambda m, prediction, target, _r=r: m.mean_squared_error(prediction, target, _r),
                     (normal(3, 2), normal(3, 2)), f"({r})") for r in ("mean", "sum", "none")),

@@ -10,7 +10,7 @@ LABELS = np.array([0, 0, 1, 1, 2, 0])
 
 
 def embeddings(name, form):
-    return Trial(lambda m, a, b: getattr(m, name)(a, b, form), (normal(4, 3), normal(4, 3)),
+    return Trial(lambda m, a, b: getattr(m, name)(a, b, form), (normal(2, 4, 3), normal(2, 4, 3)),
                  f"({form})")
 
 
@@ -20,14 +20,15 @@ def triplet(form, reduction, margin):
                  (normal(5, 3), normal(5, 3), normal(5, 3)), f"({form}, {reduction})")
 
 
-def mined(name, labels=LABELS, words="", scale=1.0, **settings):
-    """Of distances between random places on a line."""
+def mined(name, labels=LABELS, words="", scale=1.0, whole=False, **settings):
+    """Of distances between random places, or whole numbers, on a line."""
     def call(m, distances):
         arguments = () if name == "all_triplets" else (distances,)
         return getattr(m, name)(labels, *arguments, **settings)
 
     def draw(rng):
         places = rng.uniform(0, scale, len(labels))
+        places = np.round(places) if whole else places
         return np.abs(places[:, None] - places)
     return Trial(call, (draw,), words, arrays=True, dtypes=("float64",))
 
@@ -49,10 +50,14 @@ def suppressed(overlap):
 NEAREST = "np.where(allowed, distance, np.inf).argmin(1) is the nearest of those allowed."
 SEMI_HARD = (mined("semi_hard", margin=0.3), mined("semi_hard", margin=0.05, words="few"),
              mined("semi_hard", np.array([0, 0, 1]), margin=1e-9, words="where there is none"),
-             mined("semi_hard", scale=9.0, margin=5.0, words="many"))
+             mined("semi_hard", scale=9.0, margin=5.0, words="many"),
+             mined("semi_hard", LABELS.repeat(3), scale=4.0, margin=1.0, whole=True,
+                   words="where distances are equal"))
 
 ENCODER = Chapter("10. An encoder and the triplet loss", (
-    derive("norm-rule", "ops.reduction:norm", hole=Body(of="rule"),
+    derive("norm-rule", "ops.reduction:norm", hole=Body(of="rule"), cases=("norm",),
+           trials=(Trial(lambda m, x: m.norm(x, 1), (lambda rng: np.eye(3)[:, :2],),
+                         "where a row is 0"),),
            hints=("Where y = 0 it is 0: choose with `where` before dividing, as 0 / 0 is no number.",
                   )),
     program("normalize", "ops.reduction:normalize", Returned(),

@@ -21,17 +21,18 @@ def steps(kind, **settings):
     return Trial(call, (normal(4), normal(3, 4)), f"of three steps of {kind}({words})", arrays=True)
 
 
-def clipped(length):
+def clipped(length, factor=1):
     def call(m, g):
+        g = g * g.dtype.type(factor)
         w = Tensor(np.zeros_like(g), requires_grad=True)
         w.grad = Tensor(g)
         return [m.clip_gradients([w], length), w.grad]
-    return Trial(call, (normal(5),), f"with max_norm={length}", arrays=True)
+    return Trial(call, (normal(5),), f"with max_norm={length}" + " and infinite g" * (factor > 1), arrays=True)
 
 
 def at(name, *settings):
     return [Trial(lambda m, _t=t: getattr(m, name)(_t, *settings), words=f"at t = {t}")
-            for t in (0, 3, 7, 10, 15)]
+            for t in (0, 3, 6, 7, 8, 9, 15)]
 
 
 OPTIMISERS = Chapter("8. Optimisers", (
@@ -43,6 +44,7 @@ OPTIMISERS = Chapter("8. Optimisers", (
             steps("SGD", learning_rate=0.1, momentum=0.9, nesterov=True), also="optim:SGD",
             hints="It gives the new w and the new v; the step looks one momentum further."),
     program("adagrad", "optim:_adagrad_step", Body(), steps("Adagrad", learning_rate=0.1),
+            steps("Adagrad", learning_rate=0.1, eps=0.5),
             also="optim:Adagrad", hints="It gives the new w and the new s."),
     program("rmsprop", "optim:_scaled_by_root", Body(),
             steps("RMSprop", learning_rate=0.1, smoothing=0.9),
@@ -61,6 +63,6 @@ OPTIMISERS = Chapter("8. Optimisers", (
     program("cosine", "training.schedules:cosine", Returned(), *at("cosine", 10)),
     program("warm-up", "training.schedules:warm_up", Returned(), *at("warm_up", 8)),
     program("clip-gradients", "training.descent:clip_gradients", Body("if max_norm", "if max_norm"),
-            clipped(0.5), clipped(100.0),
+            clipped(0.5), clipped(100.0), clipped(0.5, np.inf),
             hints="w.grad may be given another Tensor; _wide(g) is it in float64."),
 ))

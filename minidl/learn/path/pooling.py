@@ -47,6 +47,7 @@ POOLING = Chapter("6. Pooling and ties", (
     program("max-pool-plain", "kernels.plain:max_pool", Body(),
             *on_arrays(lambda m, x, g: m.max_pool(x, g), x_of),
             *on_arrays(lambda m, x, g: m.max_pool(x - 9, g), tied),
+            *on_arrays(lambda m, x, g: m.max_pool(x * 0 - np.inf, g), tied),
             hints=("_taps(wide, g) has what each tap sees along its first axis; padded(x, g, value) "
                    "pads, and lowest(dtype) is below every number.",
                    "A switch is 1 + the number of the first tap that has the maximum; a tap on the "

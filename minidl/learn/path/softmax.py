@@ -23,7 +23,7 @@ def overflow(name):
 
 def cross_entropy(reduction):
     return Trial(lambda m, logits, labels: m.cross_entropy(logits, labels, reduction),
-                 (normal(4, 3), integers(3, 4)), f"({reduction})")
+                 (normal(2, 2, 3), integers(3, 2, 2)), f"({reduction})")
 
 
 SOFTMAX = Chapter("7. Softmax and cross-entropy", (
@@ -36,8 +36,12 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
     derive("softmax-rule", "ops.exponentials:softmax", hole=Body(of="rule")),
     fault("no-coupling", "softmax_without_coupling"),
     program("log-sum", "ops.exponentials:_log_sum", Body(), *overflow("logsumexp"),
+            of("logsumexp", lambda rng: np.array([[7.0, 7.0], [0.0, -50.0]]), axis=1,
+               words="of two that are equal, and of two far apart"),
             hints="The shape of the answer has length 1 along the axes: kept_shape(x.shape, axes)."),
-    derive("logsumexp-rule", "ops.exponentials:logsumexp", hole=Body(of="rule")),
+    derive("logsumexp-rule", "ops.exponentials:logsumexp", hole=Body(of="rule"),
+           cases=("logsumexp",), trials=(of("logsumexp", lambda rng: np.array([-np.inf, -np.inf]),
+                                            words="where all are −∞"),)),
     write("log-softmax-rule", "ops.exponentials:log_softmax", hole=Body(of="rule")),
     fault("without-the-sum", "log_softmax_without_the_sum"),
     program("sigmoid-value", "ops.activation:sigmoid", Parts((Assigned("e"), )),
@@ -46,7 +50,7 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
             hints="Look at the last lines: which e makes 1 / (1 + e) and e / (1 + e) right, with no "
                   "e above 1?"),
     program("one-hot", "ops.indexing:one_hot", Assigned("rows"),
-            Trial(lambda m: m.one_hot([2, 0], 3)), Trial(lambda m: m.one_hot([[1], [3]], 4)),
+            Trial(lambda m: m.one_hot([2, 0], 3)), Trial(lambda m: m.one_hot([[1, 2], [3, 0]], 4)),
             hints="Compare labels (…, 1) with 0 … classes − 1."),
     program("cross-entropy", "losses:_of_labels", Body("each = along", "each = ops.squeeze"),
             *map(cross_entropy, ("mean", "sum", "none")),

@@ -11,7 +11,7 @@ from minidl.learn.trials import Trial
 def net():
     rng = np.random.default_rng(0)
     return nn.Sequential({
-        "conv1": nn.Conv2d(3, 4, 3, padding=1, rng=rng), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
+        "conv1": nn.Conv2d(3, 4, 3, padding=((1, 2), (2, 0)), rng=rng), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
         "conv2": nn.Conv2d(4, 5, 3, stride=2, rng=rng), "relu2": nn.ReLU()})
 
 
@@ -38,11 +38,11 @@ STYLE = Chapter("11. Gram matrices, and pixels as parameters", (
     derive("gram", "ops.linear:gram", "x"),
     fault("x-twice", "gram_matrix_contains_x_twice"),
     program("gram-matrix", "style.costs:gram_matrix", Body("rows ="),
-            Trial(lambda m, a: m.gram_matrix(a), (normal(1, 3, 2, 4),)),
+            Trial(lambda m, a: m.gram_matrix(a), (normal(2, 3, 2, 4),)),
             Trial(lambda m, a: m.gram_matrix(a), (normal(3, 2, 4),), "without a batch"),
             hints="F has a row for each place (i, j) and a column for each channel; gram(F) is FᵀF."),
     program("content-cost", "style.costs:content_cost", Assigned("cost"),
-            activations("content_cost", (1, 3, 2, 4), (1, 3, 2, 4))),
+            activations("content_cost", (2, 3, 2, 4), (2, 3, 2, 4))),
     program("style-cost", "style.costs:style_layer_cost",
             Body("difference =", "cost ="),
             activations("style_cost", (1, 3, 2, 4), (1, 3, 2, 4)),
