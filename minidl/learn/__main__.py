@@ -24,6 +24,7 @@ from minidl.learn.judging import verdict_of
 
 COMMANDS = "next", "check", "hint", "solution", "skip", "reset", "show", "list"
 DEFAULT = Path("minidl-exercises")
+SHOWN = 8               # lines of what an answer prints
 
 
 class Parser(argparse.ArgumentParser):
@@ -118,8 +119,8 @@ def _check(folder, exercise):
         print(f"{exercise.name}: not right yet")
         print(textwrap.fill(wrong, 96, initial_indent="  ", subsequent_indent="  "))
     if printed:
-        print("Your file printed:")
-        print(textwrap.indent(printed.rstrip(), "  | "))
+        lines = printed.splitlines()
+        print("Your file printed:", *lines[:SHOWN], *["…"] * (len(lines) > SHOWN), sep="\n  | ")
     return 0 if wrong is None else 1
 
 

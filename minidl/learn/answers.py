@@ -71,7 +71,7 @@ def told(filename):
     except BaseException as error:
         what = " ".join(str(error).split())
         where = _where(sys.exc_info()[2], filename)
-        raise Wrong(f"{where}{type(error).__name__}: {what:.400}") from None
+        raise Wrong(f"{where}{type(error).__name__}: {what:.600}") from None
 
 
 def _where(trace, filename):

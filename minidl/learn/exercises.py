@@ -9,6 +9,7 @@ import ast
 from dataclasses import dataclass
 import importlib
 import inspect
+import textwrap
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Exercise:
     misprint: (a line, what stands there instead), to find a fault.
     cases: names of the suite's cases that are tried; by default those of the function.
     trials: calls whose results must be the source's (trials.py).
+    note: what the page says beside the task.
     also: a class or function whose docstring the page shows.
     hints: own ones, before those that are made of the source.
     """
@@ -47,6 +49,7 @@ class Exercise:
     misprint: tuple = ()
     cases: tuple = ()
     trials: tuple = ()
+    note: str = ""
     also: str = ""
     hints: tuple = ()
 
@@ -60,14 +63,14 @@ class Exercise:
             else source.exchanged(self.source, *self.misprint)
         if self.kind in (DERIVE, FIND):
             text = source.without_results(text)
-        task = TASKS[self.kind].format(argument=getattr(self.hole, "argument", "x"))
-        lines = [f"{self.name}: {self.kind}.        {place}", "", *task.splitlines()]
+        lines = [TASKS[self.kind].format(argument=getattr(self.hole, "argument", "x"))]
+        lines += ["", *textwrap.wrap(self.note, 96)] * bool(self.note)
         if self.also:
-            read = inspect.getdoc(Target(self.also).value)
+            read = inspect.getdoc(Target(self.also).value).partition(">>>")[0].rstrip()
             read = source.without_results(read) if self.kind in (DERIVE, FIND) else read
             lines += ["", f"{self.also.rpartition(':')[2]}: {read}"]
-        lines += ["", f"All names of {self.target.file} can be used here.  Then:  {command}"]
-        return f"{commented(lines)}{self.target.imports(text)}\n\n{text}"
+        lines += ["", f"All names of {self.target.file} can be used here."]
+        return page(self, place, command, lines, self.target.imports(text), text)
 
     def solved(self):
         """A file with the right answer: the source."""
@@ -174,15 +177,14 @@ class Fault:
         text = source.bare(self.mutant.mutant, self.function)
         module = self.mutant.mutant.__module__.removeprefix("minidl.")
         names = ", ".join(self.arguments)
-        lines = [f"{self.name}: {self.kind}.        {place}", "",
-                 f"This should be   {self.right}",
-                 "but its gradient is wrong"
-                 + " where it is differentiated again" * (self.mutant.order > 1) + ".",
-                 "Give an input at which gradcheck sees it, and repair the function.",
-                 "", f"Then:  {command}"]
-        only = "," * (len(self.arguments) == 1)
-        return (f"{commented(lines)}{Target(f'{module}:{self.mutant_name}').imports(text)}\n\n{text}"
-                f"\n\ninputs = ...        # ({names}{only}), each a list or an array\n")
+        again = " where it is differentiated again" * (self.mutant.order > 1)
+        lines = [f"This should be   {self.right}",
+                 f"but its gradient is wrong{again}.",
+                 "Give an input at which gradcheck sees it, and repair the function."]
+        imports = Target(f"{module}:{self.mutant_name}").imports(text)
+        names += "," * (len(self.arguments) == 1)
+        text += f"\n\ninputs = ...        # ({names}), each a list or an array\n"
+        return page(self, place, command, lines, imports, text)
 
     def solved(self):
         inputs = ", ".join(map(_written, self.drawn(0)))
@@ -261,5 +263,8 @@ def _written(array):
     return str(np.round(array, 2).tolist() if array.dtype.kind == "f" else array.tolist())
 
 
-def commented(lines):
-    return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.split("\n"))
+def page(exercise, place, command, lines, imports, text):
+    """The file that the learner edits: what is asked, as a comment; imports; the text."""
+    lines = [place, f"{exercise.name}: {exercise.kind}", "", *lines, f"Then:  {command}"]
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in "\n".join(lines).split("\n"))
+    return f"{comment}{imports}\n\n{text}"

@@ -22,7 +22,8 @@ def verdict_of(exercise, file):
     command = [sys.executable, "-m", "minidl.learn.judging", exercise.name, str(file)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, timeout=SECONDS)
+                              stderr=subprocess.DEVNULL, timeout=SECONDS,
+                              env={**os.environ, "MINIDL_DEVICE": "cpu"})
     except subprocess.TimeoutExpired:
         return f"stopped after {SECONDS} seconds: is there a loop that never ends?", ""
     try:

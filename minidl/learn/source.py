@@ -6,7 +6,6 @@ import ast
 from dataclasses import dataclass
 import importlib
 import inspect
-from pathlib import Path
 import re
 import textwrap
 
@@ -46,9 +45,7 @@ class Target:
     @property
     def file(self):
         """Where it stands, as "minidl/ops/elementwise.py"."""
-        path = Path(self.module.__file__)
-        return "/".join(path.parts[len(path.parts) - 1 - self.module.__name__.count("."):][-3:]) \
-            if path.name != "__init__.py" else path.as_posix()
+        return self.module.__name__.replace(".", "/") + ".py"
 
     @property
     def node(self):

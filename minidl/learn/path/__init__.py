@@ -30,6 +30,6 @@ def find(name):
 
 
 def place(exercise):
-    """Where an exercise stands: its chapter, its number."""
+    """Where an exercise stands: its number, its chapter."""
     chapter = next(chapter for chapter in CHAPTERS if exercise in chapter.exercises)
-    return f"{chapter.title} (exercise {EXERCISES.index(exercise) + 1} of {len(EXERCISES)})"
+    return f"Exercise {EXERCISES.index(exercise) + 1} of {len(EXERCISES)}.  {chapter.title}"

@@ -36,8 +36,10 @@ def of_sizes(call, *arguments):
 
 CONV, CONV_INPUT, CONV_WEIGHT = (f"ops.convolution:{name}"
                                  for name in ("conv", "conv_input", "conv_weight"))
-TAPS = "A tap k of the filter sees wide[seen(k, g)], (N, *P, C) of the padded x; the head of " \
-       "minidl/kernels/plain.py has all three sums as products of matrices.  "
+TAPS = ("What a tap k of the filter sees of the padded x, at all places, is wide[seen(k, g)], "
+        "(N, *P, C): what is left of the sum is a product with the matrix w[k], (C, O).")
+GROUPS = "_by_group cuts channels into matrices, one for each group; _joined puts the products " \
+         "together again."
 
 CONVOLUTION = Chapter("5. Convolution: a sum, a matrix, a trilinear form", (
     program("output-size", "kernels.geometry:output_size", Body(),
@@ -54,15 +56,16 @@ CONVOLUTION = Chapter("5. Convolution: a sum, a matrix, a trilinear form", (
             *on_arrays(lambda m, x, w, g: m.conv(x, w, None, g), *"xw"),
             Trial(lambda m, x, w, b: m.conv(x, w, b, GEOMETRIES[0][0]),
                   (normal(2, 5, 4), normal(3, 4, 6), normal(6)), "with a bias", arrays=True),
-            hints=(TAPS, "_by_group cuts channels into matrices, one for each group; _joined puts "
-                         "the products together again.")),
+            note=TAPS, hints=("padded(x, g) is the padded x; start from zeros and add a product "
+                              "for each k of np.ndindex(*g.kernel).", GROUPS)),
     program("im2col", "kernels.plain:_taps", Body(), *on_arrays(
         lambda m, x, g: m._taps(m.padded(x, g), g), "x"),
+            note="Gathered so, all taps meet the filter in one product of matrices.",
             hints="np.ndindex(*g.kernel) gives the taps; seen(k, g) the slices that one sees."),
     program("conv-input-plain", "kernels.plain:conv_input", Loop(),
-            *on_arrays(lambda m, u, w, g: m.conv_input(u, w, g), *"uw"), hints=TAPS),
+            *on_arrays(lambda m, u, w, g: m.conv_input(u, w, g), *"uw"), note=TAPS, hints=GROUPS),
     program("conv-weight-plain", "kernels.plain:conv_weight", Loop(),
-            *on_arrays(lambda m, x, u, g: m.conv_weight(x, u, g), *"xu"), hints=TAPS),
+            *on_arrays(lambda m, x, u, g: m.conv_weight(x, u, g), *"xu"), note=TAPS, hints=GROUPS),
     write("conv-x", "ops.convolution:_with_rules", "x", cases=("conv",), also=CONV),
     derive("conv-w", "ops.convolution:_with_rules", "w", cases=("conv",), also=CONV),
     program("conv-bias", "ops.convolution:_sum_of_places", Body(),

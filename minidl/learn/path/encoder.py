@@ -91,7 +91,8 @@ ENCODER = Chapter("10. An encoder and the triplet loss", (
             mined("all_triplets"), mined("all_triplets", np.array([0, 1, 0]), "of three"),
             hints="_pairs(same) gives anchor and positive of all pairs; np.nonzero finds, for each, "
                   "who is not the same."),
-    program("semi-hard", "faces.mining:semi_hard", Body("allowed ="), *SEMI_HARD, hints=(
+    program("semi-hard", "faces.mining:semi_hard", Body("allowed ="), *SEMI_HARD,
+            note="It gives three arrays of positions: anchor, positive, negative.", hints=(
         "For pair t, near[t] is d(a, p) and far[t] has the distances of all to a.", NEAREST,
         "Pairs for which nobody is allowed are left out; _none() is the answer without any.")),
     misprint("not-so-hard", "faces.mining:semi_hard", "(far > near) & (far < near + margin)",

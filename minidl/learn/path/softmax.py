@@ -54,7 +54,9 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
             hints="Compare labels (…, 1) with 0 … classes − 1."),
     program("cross-entropy", "losses:_of_labels", Body("each = along", "each = ops.squeeze"),
             *map(cross_entropy, ("mean", "sum", "none")),
-            hints=("surprise (…, K) is −log softmax; the loss is its entry at the label.",
+            note="`each` is the loss of each label, (…), so far without weights; `surprise` (…, K) "
+                 "is −log softmax of the scores.",
+            hints=("The loss is the entry of `surprise` at the label.",
                    "along_axis(x, indices, axis) reads one entry for each line; indices is an "
                    "array with as many axes as x.")),
     fault("batch-of-one", "right_only_for_a_batch_of_one"),

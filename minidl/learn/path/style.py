@@ -55,12 +55,17 @@ STYLE = Chapter("11. Gram matrices, and pixels as parameters", (
             Trial(lambda m, x: m.total_variation(x), (normal(1, 4, 3, 2),)),
             hints="x[:, 1:] − x[:, :-1] are the differences downwards."),
     program("receptive-field", "visualize.fields:_behind", Loop(), Trial(fields),
-            hints="The head of minidl/visualize/fields.py has the three formulas; `found` gets a "
-                  "(size, jump, start) for each axis."),
+            note="Each input sees `size` pixels, neighbours lie `jump` apart, input 0 has its middle "
+                 "at `start`; output p is made of the inputs s·p + d·k − pad, 0 ≤ k < K.  Append "
+                 "the outputs' (size, jump, start) to `found`.  A padding may be (before, after).",
+            hints=("size' = size + (K − 1)·d·jump: from the first input's box to the last's.",
+                   "start' = start + ((K − 1)·d / 2 − pad)·jump,  jump' = jump·s.")),
     program("deconvnet-relu", "visualize.projection:RULES", Entry("deconvnet"),
             projected("deconvnet"), projected("gradient"),
-            hints="The deconvnet looks at the signal alone: gy, rectified."),
+            note="How the deconvnet goes back through y = max(x, 0): it passes on only what would "
+                 "raise the activation.", hints="It looks at the signal gy alone."),
     program("guided-relu", "visualize.projection:RULES", Entry("guided"),
             projected("guided"), projected("deconvnet"),
-            hints="Both rules at once: keep_positive(u, y) is u where y > 0, 0 elsewhere."),
+            note="Guided backpropagation goes back through y = max(x, 0) by both rules at once.",
+            hints="keep_positive(u, y) is u where y > 0, 0 elsewhere."),
 ))

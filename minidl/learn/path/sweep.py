@@ -86,16 +86,11 @@ SWEEPS = [Trial(call, words=f"of the trial {call.__name__.replace('_', ' ')!r}")
     a_gradient_of_its_own, float32_beside_float64, two_calls_of_backward)]
 
 SWEEP = Chapter("2. The chain rule and the sweep", (
-    program("sweep-order", "tensor:_leading_to", Body("nodes.sort", "nodes.sort"), *SWEEPS, hints=(
+    program("sweep-order", "tensor:_leading_to", Body("nodes.sort", "nodes.sort"), *SWEEPS,
+            note="In which order must the sweep come to the Nodes, so that the cotangent of each is "
+                 "complete when it is reached?", hints=(
         "The diamond b = a + a; c = b * b: both rules of c must have been called before b's are.",
         "Every Node has a number, and a result a larger one than its inputs.")),
-    program("sweep", "tensor:_sweep", Loop(), *SWEEPS, hints=(
-        "Take the node's cotangent out of `arrived`; where the node is wanted (of wanted None, a "
-        "leaf: no inputs), keep a copy of it in `found`.",
-        "For each (parent, rule) of node.inputs with a parent in `arrived`: call the rule with the "
-        "cotangent (a with_output's .rule with the node's output, too), bring what it gives into "
-        "the parent's form by _fitted, and add it to what has arrived there by _sum.",
-        "Where several inputs share a rule, parent is a tuple, and _share adds up what it gives.")),
     misprint("overwritten", "tensor:_sweep",
              "gx if earlier is None else _sum(earlier, gx)", "gx", *SWEEPS),
     misprint("first-sight", "tensor:_leading_to",
@@ -103,8 +98,20 @@ SWEEP = Chapter("2. The chain rule and the sweep", (
              "nodes = list(dict.fromkeys(nodes))", *SWEEPS),
     program("accumulate", "tensor:Tensor.backward",
             Body("with recording(create_graph)", "with recording(create_graph)"), *SWEEPS[-1:],
-            hints="`found` holds {leaf: what arrived}.  Add it to the leaf's .gradient by _sum, "
-                  "where there is one (a leaf that has none lacks the attribute)."),
+            note="`found` holds {leaf: what arrived}: add it to the gradient that the leaf keeps.",
+            hints="The gradient is leaf.gradient, an attribute that is missing at first; _sum adds "
+                  "two cotangents."),
+    program("sweep", "tensor:_sweep", Loop(), *SWEEPS, note=(
+        "`arrived` has the cotangent of each Node, as far as it has arrived (None: nothing yet).  "
+        "The last one made comes first.  Keep the gradient of what is wanted in `found`, call the "
+        "rules of node.inputs, pairs (parent, rule), and add what they give to what has arrived at "
+        "the parent.  Node, record and with_output in the same file say what a rule is."), hints=(
+        "Take the node's cotangent out of `arrived`; where the node is wanted (of wanted None, a "
+        "leaf: no inputs), keep a copy of it in `found`.",
+        "For each (parent, rule) of node.inputs with a parent in `arrived`: call the rule with the "
+        "cotangent (a with_output's .rule with the node's output, too), bring what it gives into "
+        "the parent's form by _fitted, and add it to what has arrived there by _sum.",
+        "Where several inputs share a rule, parent is a tuple, and _share adds up what it gives.")),
     program("hessian-vector", "testing.derivatives:hessian_vector_product", Body("return"),
             Trial(lambda m: m.hessian_vector_product(lambda x: x[0] ** 2 * x[1] ** 3, [1.0, 2.0],
                                                      [1.0, 10.0])),
