@@ -1,12 +1,16 @@
 """The exercises: each is right with its solution, and wrong with anything else."""
 import ast
-import json
+import importlib
+from types import SimpleNamespace
 
+from mutants_engine import engine, engines
+import mutants_rules  # noqa: F401  files more of them
 import pytest
 
+from minidl import ops
 from minidl.learn import path, source
-from minidl.learn.answers import Wrong
-from minidl.learn.exercises import DERIVE, WRITE, Fault
+from minidl.learn.answers import Wrong, standing_in, told
+from minidl.learn.exercises import DERIVE, WRITE
 from minidl.learn.mutants import mutants
 
 RULES = [exercise for exercise in path.EXERCISES if exercise.kind in (WRITE, DERIVE)]
@@ -57,16 +61,37 @@ def test_another_rule_is_wrong(exercise):
         wrong_words(exercise, changed(exercise, other))
 
 
-def by_name(mutant):
-    return str(mutant)
+def wrong_for(exercise):
+    """The suite's mutants of the operations on whose cases an exercise is tried."""
+    operations = {getattr(ops, case.name, None) for case in exercise.suite_cases()} - {None}
+    return [mutant for mutant in mutants if mutant.right in operations
+            and str(mutant) not in UNSEEN]
 
 
 @pytest.mark.parametrize("exercise, mutant", [
-    (exercise, mutant) for exercise in RULES for mutant in mutants
-    if mutant.right is exercise.target.value and str(mutant) not in UNSEEN], ids=str)
-def test_a_mutant_is_wrong(exercise, mutant):
-    module = mutant.mutant.__module__
-    wrong_words(exercise, f"from {module} import {mutant} as {exercise.target.name}\n")
+    (exercise, mutant) for exercise in RULES for mutant in wrong_for(exercise)],
+    ids=lambda value: getattr(value, "name", None) or str(value))
+def test_a_mutant_is_wrong(exercise, mutant, monkeypatch):
+    """Where it stands in for the operation, the cases see that it is wrong."""
+    operation, module = mutant.right, importlib.import_module(mutant.mutant.__module__)
+    monkeypatch.setattr(module, "ops", SimpleNamespace(**vars(ops)))    # it calls the right ones
+    target = source.Target(f"{operation.__module__.removeprefix('minidl.')}:{operation.__name__}")
+    with pytest.raises(Wrong), standing_in(target, mutant.mutant), told("answer.py"):
+        exercise.check_cases()
+
+
+ENGINE = {engine._sweep: "sweep", engine._leading_to: "sweep-order",
+          engine.Tensor.backward: "accumulate"}
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in engines if mutant.function in ENGINE],
+                         ids=str)
+def test_a_broken_engine_is_wrong(mutant):
+    exercise = path.find(ENGINE[mutant.function])
+    text = exercise.source
+    for line, instead in mutant.changes:
+        text = source.exchanged(text, line, instead)
+    wrong_words(exercise, text)
 
 
 def test_names_are_short_and_each_is_given_once():

@@ -92,8 +92,9 @@ class Exercise:
                   "the function."
             return
         if self.kind in (WRITE, DERIVE):
-            yield "dL = ⟨ȳ, dy⟩.  Write dy for a small change of this one input, the others fixed; " \
-                  "move what stands before the change to the other side of ⟨ , ⟩: that is the rule."
+            yield "dL = ⟨ȳ, dy⟩.  Write dy for a small change of this one input, the others " \
+                  "fixed; move what stands before the change to the other side of ⟨ , ⟩: that is " \
+                  "the rule."
             found = source.results(self.source)
             if self.kind == DERIVE and found:
                 yield "The docstring says: " + ";  ".join(found)

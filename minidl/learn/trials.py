@@ -45,7 +45,8 @@ class Trial:
         """The gradients of the sum of all results, each times random numbers."""
         rng = np.random.default_rng(2)
         outputs = [y for y in results if isinstance(y, Tensor) and y.requires_grad]
-        leaves = [(n, x) for n, x in zip(names, inputs) if isinstance(x, Tensor) and x.requires_grad]
+        leaves = [(name, x) for name, x in zip(names, inputs)
+                  if isinstance(x, Tensor) and x.requires_grad]
         if not outputs or not leaves:
             return []
         total = sum(ops.sum(y * Tensor(rng.normal(size=y.shape), dtype=y.dtype)) for y in outputs)

@@ -56,7 +56,7 @@ def case(name, *inputs, args=(), options=None, call=None, value=None, words="", 
     options = options or {}
     if call is None:
         call = lambda *tensors: getattr(ops, name)(*tensors, *args, **options)
-        call.__signature__ = inspect.signature(getattr(ops, name))      # names in gradcheck's errors
+        call.__signature__ = inspect.signature(getattr(ops, name))      # gradcheck names arguments
         if value is None and hasattr(np, name):
             value = lambda *arrays: getattr(np, name)(*arrays, *args, **options)
     call.__name__ = name                            # what gradcheck says in its errors

@@ -26,7 +26,8 @@ def tie_goes_to_the_first(f, seed, mode):
     rng = np.random.default_rng(seed)
     x = md.tensor(rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0]), requires_grad=True)
     gradient, = md.grad(f(x), x)
-    assert gradient.numpy().argmax() == x.numpy().argmax(), "the cotangent went to another maximum than the first"
+    assert gradient.numpy().argmax() == x.numpy().argmax(), "the cotangent went to another " \
+        "maximum than the first"
 
 @wrong(ops.max, check=along_a_smooth_direction, says="('t')")
 def every_tie_gets_all(x):

@@ -14,6 +14,11 @@ def dense(bias):
     return Trial(call, (normal(4, 3),), "" if bias else "without a bias")
 
 
+def squared_error(reduction):
+    return Trial(lambda m, prediction, target: m.mean_squared_error(prediction, target, reduction),
+                 (normal(3, 2), normal(3, 2)), f"({reduction})")
+
+
 def spread(name):
     return Trial(lambda m: getattr(m, name)((40, 30), np.random.default_rng(0)))
 
@@ -34,8 +39,7 @@ DENSE = Chapter("4. A dense network", (
     write("elu", "ops.activation:elu", "x", cases=("elu",), trials=(
         Trial(lambda m, x: m.elu(x, 0.5), (lambda rng: np.array([0.0, 1.0]),), "at 0"),)),
     program("squared-error", "losses:mean_squared_error", Returned(),
-            *(Trial(lambda m, prediction, target, _r=r: m.mean_squared_error(prediction, target, _r),
-                    (normal(3, 2), normal(3, 2)), f"({r})") for r in ("mean", "sum", "none")),
+            *map(squared_error, ("mean", "sum", "none")),
             hints='_reduce("mean_squared_error", losses, reduction, dtype) takes the mean or sum.'),
     program("fans", "nn.initializers:fans", Body("positions"),
             *(Trial(lambda m, _s=s: m.fans(_s), words=f"for {s}")

@@ -58,8 +58,7 @@ ENCODER = Chapter("10. An encoder and the triplet loss", (
     derive("norm-rule", "ops.reduction:norm", hole=Body(of="rule"), cases=("norm",),
            trials=(Trial(lambda m, x: m.norm(x, 1), (lambda rng: np.eye(3)[:, :2],),
                          "where a row is 0"),),
-           hints=("Where y = 0 it is 0: choose with `where` before dividing, as 0 / 0 is no number.",
-                  )),
+           hints=("Where y = 0 it is 0: choose with `where` before dividing, as 0 / 0 is NaN.",)),
     program("normalize", "ops.reduction:normalize", Returned(),
             Trial(lambda m, x: m.normalize(x), (normal(3, 4),)),
             Trial(lambda m, x: m.normalize(x), (lambda rng: np.array([[3.0, 4.0], [0.0, 0.0]]),),
@@ -89,8 +88,8 @@ ENCODER = Chapter("10. An encoder and the triplet loss", (
               for margin in (4.0, 0.5))),
     program("all-triplets", "faces.mining:all_triplets", Body("anchor, positive ="),
             mined("all_triplets"), mined("all_triplets", np.array([0, 1, 0]), "of three"),
-            hints="_pairs(same) gives anchor and positive of all pairs; np.nonzero finds, for each, "
-                  "who is not the same."),
+            hints="_pairs(same) gives anchor and positive of all pairs; np.nonzero finds, for "
+                  "each, who is not the same."),
     program("semi-hard", "faces.mining:semi_hard", Body("allowed ="), *SEMI_HARD,
             note="It gives three arrays of positions: anchor, positive, negative.", hints=(
         "For pair t, near[t] is d(a, p) and far[t] has the distances of all to a.", NEAREST,

@@ -27,7 +27,8 @@ def clipped(length, factor=1):
         w = Tensor(np.zeros_like(g), requires_grad=True)
         w.grad = Tensor(g)
         return [m.clip_gradients([w], length), w.grad]
-    return Trial(call, (normal(5),), f"with max_norm={length}" + " and infinite g" * (factor > 1), arrays=True)
+    words = f"with max_norm={length}" + " and infinite g" * (factor > 1)
+    return Trial(call, (normal(5),), words, arrays=True)
 
 
 def at(name, *settings):

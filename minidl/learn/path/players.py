@@ -27,32 +27,33 @@ def penalty(name, *settings):
     return Trial(call, (normal(4, 3), normal(4, 3), normal(3)), f"of {name}")
 
 
-def game(kind, role):
-    return f"gan.games:{kind}.{role}"
+def cost(name, game, player, *trials, hints=()):
+    """The cost of a player, a method of the game."""
+    return program(name, f"gan.games:{game}.{player}", Body(), *trials, note=SCORES, hints=hints,
+                   also=f"gan.games:{game}")
 
 
-SCORES = "r are the critic's scores s(x) of real samples, f those of generated ones, s(G(z)); give " \
-         "the cost, one number.  ops.mean is E."
+SCORES = "r are the critic's scores s(x) of real samples, f those of generated ones, s(G(z)); " \
+         "give the cost, one number.  ops.mean is E."
 LOGS = "−log σ(s) = softplus(−s) and −log(1 − σ(s)) = softplus(s)."
 
 PLAYERS = Chapter("12. Two players", (
-    program("two-players", game("Minimax", "critic"), Body(), critic("minimax"),
-            critic("non-saturating"), also="gan.games:Minimax",
-            note=SCORES, hints=("The cost is −E log σ(r) − E log(1 − σ(f)).", LOGS)),
-    program("minimax-artist", game("Minimax", "artist"), Body(), artist("minimax"),
-            also="gan.games:Minimax", note=SCORES, hints=("The artist makes E log(1 − σ(f)) small.", LOGS)),
-    program("non-saturating", game("NonSaturating", "artist"), Body(), artist("non-saturating"),
-            also="gan.games:NonSaturating", note=SCORES, hints=("It makes −E log σ(f) small.", LOGS)),
-    misprint("wrong-player", game("NonSaturating", "artist"), "ops.softplus(-f)",
+    cost("two-players", "Minimax", "critic", critic("minimax"), critic("non-saturating"),
+         hints=("The cost is −E log σ(r) − E log(1 − σ(f)).", LOGS)),
+    cost("minimax-artist", "Minimax", "artist", artist("minimax"),
+         hints=("The artist makes E log(1 − σ(f)) small.", LOGS)),
+    cost("non-saturating", "NonSaturating", "artist", artist("non-saturating"),
+         hints=("It makes −E log σ(f) small.", LOGS)),
+    misprint("wrong-player", "gan.games:NonSaturating.artist", "ops.softplus(-f)",
              "ops.softplus(f)", artist("non-saturating"), also="gan.games:NonSaturating"),
-    program("least-squares", game("LeastSquares", "critic"), Body(), critic("least-squares"),
-            also="gan.games:LeastSquares", note=SCORES, hints="½ E (r − 1)² + ½ E f²."),
-    program("hinge", game("Hinge", "critic"), Body(), critic("hinge"), also="gan.games:Hinge",
-            note=SCORES, hints="What is on the right side of 1 or −1 costs nothing."),
-    program("wasserstein", game("Wasserstein", "critic"), Body(), critic("wasserstein"),
-            also="gan.games:Wasserstein", note=SCORES, hints="It makes real scores high and fake ones low."),
-    program("relativistic", game("Relativistic", "critic"), Body(), critic("relativistic"),
-            also="gan.games:Relativistic", note=SCORES, hints=("self.paired(r, f) is r, checked.", LOGS)),
+    cost("least-squares", "LeastSquares", "critic", critic("least-squares"),
+         hints="½ E (r − 1)² + ½ E f²."),
+    cost("hinge", "Hinge", "critic", critic("hinge"),
+         hints="What is on the right side of 1 or −1 costs nothing."),
+    cost("wasserstein", "Wasserstein", "critic", critic("wasserstein"),
+         hints="It makes real scores high and generated ones low."),
+    cost("relativistic", "Relativistic", "critic", critic("relativistic"),
+         hints=("self.paired(r, f) is r, checked.", LOGS)),
     program("between", "gan.penalties:between", Returned(),
             Trial(lambda m, real, fake: m.between(real, fake, 0), (normal(4, 3), normal(4, 3)))),
     program("r1", "gan.penalties:r1", Body(), penalty("r1", 3.0),

@@ -48,8 +48,8 @@ POOLING = Chapter("6. Pooling and ties", (
             *on_arrays(lambda m, x, g: m.max_pool(x, g), x_of),
             *on_arrays(lambda m, x, g: m.max_pool(x - 9, g), tied),
             *on_arrays(lambda m, x, g: m.max_pool(x * 0 - np.inf, g), tied),
-            hints=("_taps(wide, g) has what each tap sees along its first axis; padded(x, g, value) "
-                   "pads, and lowest(dtype) is below every number.",
+            hints=("_taps(wide, g) has what each tap sees along its first axis; padded(x, g, "
+                   "value) pads, and lowest(dtype) is below every number.",
                    "A switch is 1 + the number of the first tap that has the maximum; a tap on the "
                    "padding does not count.")),
     write("max-pool", "ops.pooling:_max_pool", "x", cases=("max_pool", "max_pool_with_switches"),

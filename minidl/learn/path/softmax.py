@@ -38,7 +38,8 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
     program("log-sum", "ops.exponentials:_log_sum", Body(), *overflow("logsumexp"),
             of("logsumexp", lambda rng: np.array([[7.0, 7.0], [0.0, -50.0]]), axis=1,
                words="of two that are equal, and of two far apart"),
-            hints="The shape of the answer has length 1 along the axes: kept_shape(x.shape, axes)."),
+            hints="The answer has length 1 along the axes: its shape is kept_shape(x.shape, axes)."
+            ),
     derive("logsumexp-rule", "ops.exponentials:logsumexp", hole=Body(of="rule"),
            cases=("logsumexp",), trials=(of("logsumexp", lambda rng: np.array([-np.inf, -np.inf]),
                                             words="where all are −∞"),)),
@@ -47,8 +48,8 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
     program("sigmoid-value", "ops.activation:sigmoid", Parts((Assigned("e"), )),
             of("sigmoid", normal(2, 3)),
             of("sigmoid", lambda rng: np.array([-1000.0, 1000.0, 0.0]), words="far out"),
-            hints="Look at the last lines: which e makes 1 / (1 + e) and e / (1 + e) right, with no "
-                  "e above 1?"),
+            hints="Look at the last lines: which e makes 1 / (1 + e) and e / (1 + e) right, and "
+                  "is never above 1?"),
     program("one-hot", "ops.indexing:one_hot", Assigned("rows"),
             Trial(lambda m: m.one_hot([2, 0], 3)), Trial(lambda m: m.one_hot([[1, 2], [3, 0]], 4)),
             hints="Compare labels (…, 1) with 0 … classes − 1."),

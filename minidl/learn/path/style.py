@@ -11,7 +11,8 @@ from minidl.learn.trials import Trial
 def net():
     rng = np.random.default_rng(0)
     return nn.Sequential({
-        "conv1": nn.Conv2d(3, 4, 3, padding=((1, 2), (2, 0)), rng=rng), "relu1": nn.ReLU(), "pool1": nn.MaxPool(2),
+        "conv1": nn.Conv2d(3, 4, 3, padding=((1, 2), (2, 0)), rng=rng), "relu1": nn.ReLU(),
+        "pool1": nn.MaxPool(2),
         "conv2": nn.Conv2d(4, 5, 3, stride=2, rng=rng), "relu2": nn.ReLU()})
 
 
@@ -40,7 +41,7 @@ STYLE = Chapter("11. Gram matrices, and pixels as parameters", (
     program("gram-matrix", "style.costs:gram_matrix", Body("rows ="),
             Trial(lambda m, a: m.gram_matrix(a), (normal(2, 3, 2, 4),)),
             Trial(lambda m, a: m.gram_matrix(a), (normal(3, 2, 4),), "without a batch"),
-            hints="F has a row for each place (i, j) and a column for each channel; gram(F) is FᵀF."),
+            hints="F has a row for each place (i, j), a column for each channel; gram(F) is FᵀF."),
     program("content-cost", "style.costs:content_cost", Assigned("cost"),
             activations("content_cost", (2, 3, 2, 4), (2, 3, 2, 4))),
     program("style-cost", "style.costs:style_layer_cost",
@@ -55,9 +56,10 @@ STYLE = Chapter("11. Gram matrices, and pixels as parameters", (
             Trial(lambda m, x: m.total_variation(x), (normal(1, 4, 3, 2),)),
             hints="x[:, 1:] − x[:, :-1] are the differences downwards."),
     program("receptive-field", "visualize.fields:_behind", Loop(), Trial(fields),
-            note="Each input sees `size` pixels, neighbours lie `jump` apart, input 0 has its middle "
-                 "at `start`; output p is made of the inputs s·p + d·k − pad, 0 ≤ k < K.  Append "
-                 "the outputs' (size, jump, start) to `found`.  A padding may be (before, after).",
+            note="Each input sees `size` pixels, neighbours lie `jump` apart, input 0 has its "
+                 "middle at `start`; output p is made of the inputs s·p + d·k − pad, 0 ≤ k < K.  "
+                 "Append the outputs' (size, jump, start) to `found`.  A padding may be (before, "
+                 "after).",
             hints=("size' = size + (K − 1)·d·jump: from the first input's box to the last's.",
                    "start' = start + ((K − 1)·d / 2 − pad)·jump,  jump' = jump·s.")),
     program("deconvnet-relu", "visualize.projection:RULES", Entry("deconvnet"),

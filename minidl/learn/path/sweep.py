@@ -48,7 +48,8 @@ def the_gradient_of_a_gradient(m):
 
 def a_rule_that_inputs_share(m):
     x, w, b = leaf(m, np.ones((1, 3, 1))), leaf(m, [[[2.0]], [[3.0]]]), leaf(m, [1.0])
-    return m.grad(ops.sum(ops.square(ops.conv(x, w, b))), [x, w, b])
+    y = ops.sum(ops.square(ops.conv(x, w, b)))
+    return [*m.grad(y, [x, w, b]), *m.grad(y, [w])]
 
 
 def what_is_not_wanted(m):
@@ -63,6 +64,12 @@ def a_gradient_of_its_own(m):
     a, b = leaf(m, [1.0, 2.0]), leaf(m, [3.0, 4.0])
     first, second = m.grad(a + b, [a, b], [1.0, 1.0])
     return [first, second, np.shares_memory(first.data, second.data)]
+
+
+def a_gradient_without_a_graph(m):
+    """Nothing is recorded of it unless that is asked for."""
+    x = leaf(m, 2.0)
+    return [m.grad(x * x, x, create_graph=graph)[0].requires_grad for graph in (False, True)]
 
 
 def float32_beside_float64(m):
@@ -83,12 +90,12 @@ def two_calls_of_backward(m):
 SWEEPS = [Trial(call, words=f"of the trial {call.__name__.replace('_', ' ')!r}") for call in (
     diamond, a_long_way_and_a_short_one, broadcasting, an_intermediate_result, sixty_diamonds,
     the_gradient_of_a_gradient, a_rule_that_inputs_share, what_is_not_wanted,
-    a_gradient_of_its_own, float32_beside_float64, two_calls_of_backward)]
+    a_gradient_of_its_own, a_gradient_without_a_graph, float32_beside_float64, two_calls_of_backward)]
 
 SWEEP = Chapter("2. The chain rule and the sweep", (
     program("sweep-order", "tensor:_leading_to", Body("nodes.sort", "nodes.sort"), *SWEEPS,
-            note="In which order must the sweep come to the Nodes, so that the cotangent of each is "
-                 "complete when it is reached?", hints=(
+            note="In which order must the sweep come to the Nodes, so that the cotangent of each "
+                 "is complete when it is reached?", hints=(
         "The diamond b = a + a; c = b * b: both rules of c must have been called before b's are.",
         "Every Node has a number, and a result a larger one than its inputs.")),
     misprint("overwritten", "tensor:_sweep",
