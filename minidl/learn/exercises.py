@@ -16,7 +16,7 @@ import numpy as np
 from minidl.learn import answers, source
 from minidl.learn.answers import Wrong, standing_in, told
 from minidl.learn.source import Target
-from minidl.learn.trials import compare
+from minidl.learn.trials import compare, written
 from minidl.tensor import Tensor
 from minidl.testing import gradcheck
 
@@ -188,7 +188,7 @@ class Fault:
         return page(self, place, command, lines, imports, text)
 
     def solved(self):
-        inputs = ", ".join(map(_written, self.drawn(0)))
+        inputs = ", ".join(map(written, self.drawn(0)))
         return f"{self.function} = {self.right}\n\ninputs = ({inputs},)\n"
 
     def solution(self):
@@ -257,11 +257,6 @@ def _module_of(name):
 
 def _value(f, inputs):
     return f(*(Tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs)).numpy()
-
-
-def _written(array):
-    """An array as nested lists, of two digits."""
-    return str(np.round(array, 2).tolist() if array.dtype.kind == "f" else array.tolist())
 
 
 def page(exercise, place, command, lines, imports, text):

@@ -30,9 +30,10 @@ class Folder:
     def _load(self):
         try:
             found = json.loads(self._progress.read_text(encoding="utf-8"))
-            self.current, self.states, self.hints = (found["current"], dict(found["states"]),
-                                                     dict(found["hints"]))
+            self.current, self.states, self.hints = (found["current"], found["states"],
+                                                     found["hints"])
             good = (self.current is None or isinstance(self.current, str)) \
+                and isinstance(self.states, dict) and isinstance(self.hints, dict) \
                 and set(self.states.values()) <= set(STATES) \
                 and all(type(n) is int and n >= 0 for n in self.hints.values())
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -6,6 +6,7 @@ memory.
 import io
 import json
 import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -32,6 +33,17 @@ def verdict_of(exercise, file):
         return f"the answer ended Python itself (exit code {done.returncode})", ""
 
 
+def judged(exercise, file):
+    """What is wrong with an answer in a file, or None, found in this process."""
+    try:
+        exercise.judge(Path(file).read_text(encoding="utf-8"), str(file))
+    except Wrong as error:
+        return str(error)
+    except UnicodeDecodeError:
+        return "the file is not text in UTF-8"
+    return None
+
+
 class Overheard(io.TextIOBase):
     """A stream that keeps the beginning of what is written."""
 
@@ -54,16 +66,7 @@ def main(name, file):
     os.dup2(nowhere, 2)
     sys.stdout = sys.stderr = printed = Overheard()
     _limit_memory()
-    try:
-        with open(file, encoding="utf-8") as opened:
-            text = opened.read()
-        path.find(name).judge(text, str(file))
-        wrong = None
-    except Wrong as error:
-        wrong = str(error)
-    except UnicodeDecodeError:
-        wrong = "the file is not text in UTF-8"
-    json.dump([wrong, printed.text], stream)
+    json.dump([judged(path.find(name), file), printed.text], stream)
     stream.flush()
     os._exit(0)             # whatever threads or exit functions the answer has left
 

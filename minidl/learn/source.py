@@ -193,7 +193,7 @@ def _is_docstring(statement):
 
 def blanked(text, hole):
     """The text with `...` in the place of what the hole names."""
-    spans = [_positions(text, first, last) for first, last in hole.spans(ast.parse(text))]
+    spans = [positions(text, first, last) for first, last in hole.spans(ast.parse(text))]
     if not spans:
         raise LookupError(f"{hole} is not in the source: {text[:60]}")
     for start, stop in sorted(set(spans), reverse=True):
@@ -205,13 +205,13 @@ def left_out(text, hole):
     """What `blanked` takes away, piece by piece."""
     pieces = []
     for first, last in hole.spans(ast.parse(text)):
-        start, stop = _positions(text, first, last)
+        start, stop = positions(text, first, last)
         column = start - (text.rfind("\n", 0, start) + 1)
         pieces.append(textwrap.dedent(" " * column + text[start:stop]))
     return pieces
 
 
-def _positions(text, first, last):
+def positions(text, first, last):
     """Where the first node starts and the last one ends.  (Columns of the tree count bytes.)"""
     lines = text.splitlines(keepends=True)
 

@@ -55,10 +55,15 @@ class Trial:
                 for (name, _), gradient in zip(leaves, gradients)]
 
     def _where(self, names, drawn, dtype):
-        shown = ", ".join(f"{name} = {a.tolist()}" if a.size <= 6 and dtype == "float64"
+        shown = ", ".join(f"{name} = {written(a)}" if a.size <= 6 and dtype == "float64"
                           else f"{name} of shape {a.shape}" for name, a in zip(names, drawn))
         return (f" {self.words}" * bool(self.words) + f" for {shown}" * bool(shown)
                 + f" in {dtype}" * (dtype != "float64"))
+
+
+def written(array):
+    """An array as nested lists, rounded to read."""
+    return str(np.round(array, 2).tolist() if array.dtype.kind == "f" else array.tolist())
 
 
 def _several(result):
