@@ -104,12 +104,13 @@ class Exercise:
         if names:
             yield f"The source uses {', '.join(names)}."
 
+    @np.errstate(all="ignore")
     def judge(self, text, filename):
         """Raise Wrong, with what is wrong, unless the text is a right answer."""
         real, module = self.target.value, self.target.module
         expected = [trial.outcomes(module) for trial in self.trials]
         answer = answers.defined(answers.run(text, filename, module), self.target.name, real)
-        with standing_in(self.target, answer), told(filename), np.errstate(all="ignore"):
+        with standing_in(self.target, answer), told(filename):
             self.check_cases()
             for trial, wanted in zip(self.trials, expected):
                 compare(self.target.name, trial.outcomes(module), wanted)
@@ -206,20 +207,20 @@ class Fault:
         return [*self.hints, f"gradcheck says: {said}",
                 f"In the suite it is called: {self.mutant_name.replace('_', ' ')}."]
 
+    @np.errstate(all="ignore")
     def judge(self, text, filename):
+        """Raise Wrong unless the inputs show the fault, and the function has it no more."""
         mutant = self.mutant
         module = importlib.import_module(mutant.mutant.__module__)
-        namespace = answers.run(text, filename, module)
-        if not callable(namespace.get(self.function)) or "inputs" not in namespace:
+        names = answers.run(text, filename, module)
+        if not callable(names.get(self.function)) or "inputs" not in names:
             raise Wrong(f"the file must define `{self.function}` and `inputs` (reset writes the "
                         "exercise again)")
-        with np.errstate(all="ignore"):
-            inputs = self._inputs(namespace["inputs"])
-            self._check_that_it_shows(mutant, inputs)
-            with told(filename):
-                mutant.check(namespace[self.function], 0, "full")
-                found, expected = (_value(f, self.drawn(3)) for f in (namespace[self.function],
-                                                              mutant.right))
+        self._check_that_it_shows(mutant, self._inputs(names["inputs"]))
+        with told(filename):
+            mutant.check(names[self.function], 0, "full")
+            found, expected = (_value(f, self.drawn(3))
+                               for f in (names[self.function], mutant.right))
         if found.shape != expected.shape or not np.allclose(found, expected):
             raise Wrong(f"the gradient fits the function, but the function is no longer "
                         f"{self.right}")
