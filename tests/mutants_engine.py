@@ -12,11 +12,11 @@ import inspect
 import textwrap
 from types import SimpleNamespace
 
-from cases import normal
 import graphs
 import numpy as np
 
 from minidl import ops, recording
+from minidl.learn.domains import normal
 from minidl.testing import gradcheck
 
 engine = importlib.import_module("minidl.tensor")       # minidl.tensor is the function of that name
@@ -25,10 +25,12 @@ engine = importlib.import_module("minidl.tensor")       # minidl.tensor is the f
 @dataclass(frozen=True)
 class Engine:
     """break_with(monkeypatch) makes the mistake; check(seed) raises AssertionError then, and passes
-    before."""
+    before.  function, changes: the lines of a function that are exchanged, if it is that."""
     name: str
     break_with: Callable
     check: Callable
+    function: Callable = None
+    changes: tuple = ()
 
     def __str__(self):
         return self.name.replace(" ", "_")
@@ -51,7 +53,7 @@ def broken(name, check, function, *changes):
         made = {}
         exec(compile(source, f"<{name}>", "exec"), vars(inspect.getmodule(plain)), made)
         monkeypatch.setattr(plain, "__code__", inspect.unwrap(made[function.__name__]).__code__)
-    engines.append(Engine(name, break_with, check))
+    engines.append(Engine(name, break_with, check, function, changes))
 
 
 def on_programs(*invariants):

@@ -2,13 +2,13 @@
 import functools
 import pickle
 
-from cases import normal
 import graphs
 from mutants_engine import broken, engine, on, on_programs
 import numpy as np
 
 import minidl as md
 from minidl import arraylike, operands, ops, rule_errors
+from minidl.learn.domains import normal
 
 
 def doubled_by(rule):

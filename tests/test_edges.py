@@ -2,13 +2,13 @@
 mistakes."""
 import re
 
-from cases import cases, constants
-from cases import faces as face_cases
 import numpy as np
 import pytest
 
 import minidl as md
 from minidl import losses, nn, ops
+from minidl.learn.cases import cases, constants
+from minidl.learn.cases import faces as face_cases
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 inf, nan = np.inf, np.nan

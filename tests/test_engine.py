@@ -2,7 +2,6 @@
 import threading
 import weakref
 
-from cases import cases
 import graphs
 from graphs import no_collector
 from hypothesis import given
@@ -12,6 +11,7 @@ import pytest
 
 import minidl as md
 from minidl import ops
+from minidl.learn.cases import cases
 from minidl.operands import operand
 from minidl.tensor import record
 from minidl.testing import gradcheck, jacobian

@@ -5,13 +5,12 @@ HYPOTHESIS_PROFILE=thorough tries 20 seeds instead of 2.
 """
 import os
 
-from mutants import mutants
 from mutants_engine import engines
 import mutants_rules  # noqa: F401  files the rest of them
-import mutants_subtle  # noqa: F401
 import pytest
 
 from minidl import recording
+from minidl.learn.mutants import mutants
 
 seeds = range(20 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 2)
 

@@ -3,13 +3,13 @@
 Every operation, loss and distance runs in every type, and is compared with itself in float64.
 """
 
-from cases import cases, constants
 import numpy as np
 import pytest
 
 import minidl as md
 from minidl import faces, losses, nn, ops
 from minidl.faces import mining
+from minidl.learn.cases import cases, constants
 from minidl.style.costs import content_cost, mean_gram, style_layer_cost, total_variation
 
 pytestmark = pytest.mark.usefixtures("device")  # every test of this file runs on every device

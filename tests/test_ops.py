@@ -2,8 +2,6 @@
 adjoints, zero sizes."""
 import inspect
 
-from cases import cases, constants, refused, zero_size
-from cases import faces as face_cases
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -11,6 +9,8 @@ import pytest
 
 import minidl as md
 from minidl import losses, nn, ops
+from minidl.learn.cases import cases, constants, refused, zero_size
+from minidl.learn.cases import faces as face_cases
 from minidl.testing import adjointcheck, gradcheck, strategies
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device

@@ -1,7 +1,7 @@
 """Layers, differentiated with respect to their input and to all their parameters."""
-from cases.domains import away, distinct, integers, normal
-from cases.registry import case
 from minidl import nn
+from minidl.learn.cases.registry import case
+from minidl.learn.domains import away, distinct, integers, normal
 
 
 def layer(make, *inputs, words="", **known):

@@ -7,10 +7,10 @@ BatchNorm in training.
 """
 import numpy as np
 
-from cases.domains import integers, mask, normal, positive
-from cases.layers import layer
-from cases.registry import case, cases, constant, constants, refuse, refused
 from minidl import losses, nn, ops
+from minidl.learn.cases.layers import layer
+from minidl.learn.cases.registry import case, cases, constant, constants, refuse, refused
+from minidl.learn.domains import integers, mask, normal, positive
 
 _before = {id(c) for c in cases + constants + refused}
 none = normal(0, 3)

@@ -5,9 +5,9 @@ test_pooling.py."""
 import numpy as np
 from scipy import ndimage
 
-from cases.domains import distinct, integers, normal
-from cases.registry import case
 from minidl import ops
+from minidl.learn.cases.registry import case
+from minidl.learn.domains import distinct, integers, normal
 
 case("conv", normal(2, 5, 3), normal(3, 3, 2), normal(2), words="1d")
 case("conv", normal(2, 5, 3), normal(3, 3, 2), words="1d-plain", linear="each")

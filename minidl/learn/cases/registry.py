@@ -1,6 +1,7 @@
 """What a case is, and the three lists of them."""
 from collections.abc import Callable
 from dataclasses import dataclass
+import inspect
 
 import numpy as np
 
@@ -55,6 +56,7 @@ def case(name, *inputs, args=(), options=None, call=None, value=None, words="", 
     options = options or {}
     if call is None:
         call = lambda *tensors: getattr(ops, name)(*tensors, *args, **options)
+        call.__signature__ = inspect.signature(getattr(ops, name))      # gradcheck names arguments
         if value is None and hasattr(np, name):
             value = lambda *arrays: getattr(np, name)(*arrays, *args, **options)
     call.__name__ = name                            # what gradcheck says in its errors

@@ -1,15 +1,15 @@
-"""More of the catalogue (`mutants.py`): gradients that are wrong at an edge, in one call out of
+"""Gradients that are wrong at an edge, in one call out of
 two, in the tenth digit, or only when they are differentiated again; and some that are wrong on
 purpose in the literature."""
+import gc
 import weakref
 
-from cases import away, integers, normal, positive
-from graphs import no_collector
-from mutants import wrong, wrong_transpose
 import numpy as np
 
 import minidl as md
 from minidl import ops
+from minidl.learn.domains import away, integers, normal, positive
+from minidl.learn.mutants.catalogue import wrong, wrong_transpose
 from minidl.tensor import constant, record, with_output
 from minidl.testing import gradcheck
 
@@ -26,10 +26,8 @@ def tie_goes_to_the_first(f, seed, mode):
     rng = np.random.default_rng(seed)
     x = md.tensor(rng.permutation([1.0, 1.0, 1.0, 0.0, -1.0]), requires_grad=True)
     gradient, = md.grad(f(x), x)
-    assert gradient.numpy().argmax() == x.numpy().argmax(), (
-        "the cotangent went to another maximum than the first"
-    )
-
+    assert gradient.numpy().argmax() == x.numpy().argmax(), "the cotangent went to another " \
+        "maximum than the first"
 
 @wrong(ops.max, check=along_a_smooth_direction, says="('t')")
 def every_tie_gets_all(x):
@@ -198,11 +196,14 @@ def leaves_nothing_behind(f, seed, mode):
     """With the garbage collector off: no reference cycle keeps the graph, and with it its
     arrays."""
     x = md.tensor(np.random.default_rng(seed).normal(size=3), requires_grad=True)
-    with no_collector():
+    gc.disable()
+    try:
         y = f(x)
         array = weakref.ref(y.data)
         del y
         assert array() is None, "the graph outlives its last Tensor"
+    finally:
+        gc.enable()
 
 @wrong(ops.exp, check=leaves_nothing_behind, says="outlives")
 def rule_closes_over_its_output(x):

@@ -1,9 +1,9 @@
 """Products of matrices: linear in each operand."""
 import numpy as np
 
-from cases.domains import normal
-from cases.registry import case
 from minidl import ops
+from minidl.learn.cases.registry import case
+from minidl.learn.domains import normal
 
 for _words, _first, _second in [
         ("matrices", (3, 4), (4, 2)), ("vectors", (4,), (4,)), ("vector-matrices", (4,), (2, 4, 3)),

@@ -2,9 +2,9 @@
 import numpy as np
 from scipy import special
 
-from cases.domains import distinct, normal, positive
-from cases.registry import case, constant
 from minidl import ops
+from minidl.learn.cases.registry import case, constant
+from minidl.learn.domains import distinct, normal, positive
 
 for _options in ({}, {"axis": 0}, {"axis": (0, -1), "keepdims": True}):
     for _name in ("sum", "mean"):

@@ -2,7 +2,7 @@
 called, on what (`domains`), and what is known of it (`registry.Case`).  test_ops.py runs every
 check on every case, and fails where a public name has none.
 """
-from cases import (  # they add their cases
+from minidl.learn.cases import (  # they add their cases
     elementwise,
     faces,
     layers,
@@ -13,5 +13,5 @@ from cases import (  # they add their cases
     shapes,
     zero_size,
 )
-from cases.domains import away, between, distinct, integers, mask, normal, positive
-from cases.registry import Case, case, cases, constants, refused
+from minidl.learn.cases.registry import Case, case, cases, constants, refused
+from minidl.learn.domains import away, between, distinct, integers, mask, normal, positive

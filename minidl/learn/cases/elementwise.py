@@ -4,9 +4,9 @@ import math
 import numpy as np
 from scipy import special
 
-from cases.domains import away, between, distinct, integers, mask, normal, positive
-from cases.registry import case, constant
 from minidl import ops
+from minidl.learn.cases.registry import case, constant
+from minidl.learn.domains import away, between, distinct, integers, mask, normal, positive
 
 for _name in ("add", "subtract"):
     case(_name, normal(2, 3), normal(2, 3), linear="joint", order=3)
@@ -56,7 +56,11 @@ for _alpha in (1.0, 0.5):
          value=lambda x, _a=_alpha: np.where(x > 0, x, _a * np.expm1(x)), order=3)
 
 for _name in ("maximum", "minimum"):
-    _call, _value = getattr(ops, _name), getattr(np, _name)
+    _value = getattr(np, _name)
+
+    def _call(*operands, _name=_name):
+        return getattr(ops, _name)(*operands)
+
     case(_name, distinct(2, 3), call=lambda x, _f=_call: _f(x, x[::-1, ::-1] + 0.025),
          words="of-one", order=3,
          value=lambda x, _f=_value: _f(x, x[::-1, ::-1] + 0.025))

@@ -2,9 +2,9 @@
 and distances tied."""
 import numpy as np
 
-from cases.domains import integers, mask, normal, positive
-from cases.registry import case, refuse
 from minidl import faces, losses, ops
+from minidl.learn.cases.registry import case, refuse
+from minidl.learn.domains import integers, mask, normal, positive
 
 HEADS = {"AbsoluteDifferenceHead", "ChiSquareHead", "CosineClassifier"}
 NAMES = HEADS | {"distance", "squared_distances"}

@@ -1,64 +1,12 @@
-"""A catalogue of how gradients go wrong: operations that are wrong on purpose, each written as a
-user writes an operation.
-
-`@wrong(right, *inputs)` files the function below it: `right` is the same operation without the
-mistake, `inputs` draw the arrays on which the two are checked.  `test_mutants.py` asserts that the
-check catches the mutant, that its message says what was wrong, and that the right operation passes
-the very same check.  This file holds wrong formulas; `mutants_subtle.py` what is right only
-sometimes, or only at first order; `mutants_engine.py` mistakes in the engine itself.
-"""
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Wrong formulas: a sign, a factor, an axis, a transpose."""
 from functools import partial
 
-from cases import away, distinct, integers, mask, normal, positive
 import numpy as np
 
 from minidl import ops
+from minidl.learn.domains import away, distinct, integers, mask, normal, positive
+from minidl.learn.mutants.catalogue import wrong, wrong_transpose
 from minidl.tensor import constant, record, with_output
-from minidl.testing import adjointcheck, gradcheck
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """check(f, seed, mode): what a user would run; it raises AssertionError (GradientError is one)
-    for `mutant` and passes for `right`.  says: part of the error's message, by which it is caught
-    for the right reason."""
-    mutant: Callable
-    right: Callable
-    check: Callable
-    says: str
-
-    def __str__(self):
-        return self.mutant.__name__
-
-
-mutants = []
-
-
-def wrong(right, *inputs, order=1, blame=None, says=None, check=None, **settings):
-    """File the decorated function.  blame: the parameter whose gradient is wrong, by default the
-    first."""
-    def gradient_is_right(f, seed, mode):
-        rng = np.random.default_rng(seed)
-        gradcheck(f, *(draw(rng) for draw in inputs), order=order, seed=seed,
-                  **{"mode": mode, **settings})
-
-    def file(mutant):
-        first = mutant.__code__.co_varnames[0]
-        mutants.append(Mutant(mutant, right, check or gradient_is_right,
-                              says or f"({blame or first!r})"))
-        return mutant
-    return file
-
-
-def wrong_transpose(A, right, x, y):
-    """File the decorated function as a wrong transpose of the linear map A."""
-    def is_the_adjoint(f, seed, mode):
-        rng = np.random.default_rng(seed)
-        adjointcheck(A, f, x(rng), y(rng))
-    return wrong(right, check=is_the_adjoint, says="<A x, y>")
-
 
 # --- signs, factors, forgotten terms
 

@@ -2,9 +2,9 @@
 import numpy as np
 from scipy import special
 
-from cases.domains import away, between, integers, mask, normal
-from cases.registry import case
 from minidl import losses, ops
+from minidl.learn.cases.registry import case
+from minidl.learn.domains import away, between, integers, mask, normal
 
 REDUCTIONS = {"mean": np.mean, "sum": np.sum, "none": lambda x: x}
 
@@ -108,11 +108,9 @@ LABELS, USED = np.array([0, 1, -7, 2, 1]), np.array([True, True, False, True, Tr
 
 def _masked(z, reduction):
     each = _general(z, np.eye(3)[LABELS * USED], WEIGHT, 0.2) * USED
-    return (
-        each.sum() / WEIGHT[LABELS[USED]].sum()
-        if reduction == "mean"
-        else REDUCTIONS[reduction](each)
-    )
+    if reduction == "mean":
+        return each.sum() / WEIGHT[LABELS[USED]].sum()
+    return REDUCTIONS[reduction](each)
 
 
 for _reduction in REDUCTIONS:

@@ -1,9 +1,9 @@
 """Rearranging, joining, extending; reading and writing at positions.  All are linear."""
 import numpy as np
 
-from cases.domains import integers, mask, normal
-from cases.registry import case, constant
 from minidl import ops
+from minidl.learn.cases.registry import case, constant
+from minidl.learn.domains import integers, mask, normal
 
 case("reshape", normal(3, 4), args=((2, -1),), linear="each",
      adjoint=lambda u: ops.reshape(u, 3, 4))

@@ -1,0 +1,100 @@
+"""The exercises: each is right with its solution, and wrong with anything else."""
+import ast
+import importlib
+from types import SimpleNamespace
+
+from mutants_engine import engine, engines
+import mutants_rules  # noqa: F401  files more of them
+import pytest
+
+from minidl import ops
+from minidl.learn import path, source
+from minidl.learn.answers import Wrong, standing_in, told
+from minidl.learn.exercises import DERIVE, WRITE
+from minidl.learn.mutants import mutants
+
+RULES = [exercise for exercise in path.EXERCISES if exercise.kind in (WRITE, DERIVE)]
+# seen by no gradcheck of values in float64: what outlives a graph, what single precision costs the
+# eleventh digit, a third derivative
+UNSEEN = {"rule_closes_over_its_output", "gradient_in_single_precision"}
+
+
+def page(exercise):
+    return exercise.page(path.place(exercise), "check")
+
+
+def wrong_words(exercise, text):
+    """What is said of an answer that is not right."""
+    with pytest.raises(Wrong) as caught:
+        exercise.judge(text, "answer.py")
+    words = str(caught.value)
+    assert words and "\n" not in words and len(words) < 700
+    return words
+
+
+@pytest.mark.parametrize("exercise", path.EXERCISES, ids=lambda e: e.name)
+def test_an_exercise(exercise):
+    """The page is not right yet, the solution is."""
+    words = wrong_words(exercise, page(exercise))
+    assert words.startswith("not filled in yet") or getattr(exercise, "misprint", ())
+    exercise.judge(exercise.solved(), "answer.py")
+    assert exercise.solution() and exercise.all_hints()
+    assert all(len(line) <= 110 for line in page(exercise).splitlines())
+
+
+def changed(exercise, expression):
+    """The solution with another expression in the place of what was left out."""
+    text = source.blanked(exercise.source, exercise.hole)
+    return text.replace(f": {source.BLANK}", f": {expression}")
+
+
+@pytest.mark.parametrize("exercise", [exercise for exercise in RULES
+                                      if isinstance(exercise.hole, source.Rule)],
+                         ids=lambda e: e.name)
+def test_another_rule_is_wrong(exercise):
+    """The neighbours' rules, the rule with the other sign, no cotangent, and one of NumPy alone."""
+    right = source.left_out(exercise.source, exercise.hole)[0]
+    others = {f"-({right})", "gy * 0"}
+    others |= {ast.unparse(node.body) for node in ast.walk(ast.parse(exercise.source))
+               if isinstance(node, ast.Lambda)} - {right}
+    for other in others:
+        wrong_words(exercise, changed(exercise, other))
+
+
+def wrong_for(exercise):
+    """The suite's mutants of the operations on whose cases an exercise is tried."""
+    operations = {getattr(ops, case.name, None) for case in exercise.suite_cases()} - {None}
+    return [mutant for mutant in mutants if mutant.right in operations
+            and str(mutant) not in UNSEEN]
+
+
+@pytest.mark.parametrize("exercise, mutant", [
+    (exercise, mutant) for exercise in RULES for mutant in wrong_for(exercise)],
+    ids=lambda value: getattr(value, "name", None) or str(value))
+def test_a_mutant_is_wrong(exercise, mutant, monkeypatch):
+    """Where it stands in for the operation, the cases see that it is wrong."""
+    operation, module = mutant.right, importlib.import_module(mutant.mutant.__module__)
+    monkeypatch.setattr(module, "ops", SimpleNamespace(**vars(ops)))    # it calls the right ones
+    target = source.Target(f"{operation.__module__.removeprefix('minidl.')}:{operation.__name__}")
+    with pytest.raises(Wrong), standing_in(target, mutant.mutant), told("answer.py"):
+        exercise.check_cases()
+
+
+ENGINE = {engine._sweep: "sweep", engine._leading_to: "sweep-order",
+          engine.Tensor.backward: "accumulate"}
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in engines if mutant.function in ENGINE],
+                         ids=str)
+def test_a_broken_engine_is_wrong(mutant):
+    exercise = path.find(ENGINE[mutant.function])
+    text = exercise.source
+    for line, instead in mutant.changes:
+        text = source.exchanged(text, line, instead)
+    wrong_words(exercise, text)
+
+
+def test_names_are_short_and_each_is_given_once():
+    names = [exercise.name for exercise in path.EXERCISES]
+    assert len(set(names)) == len(names)
+    assert all(name.replace("-", "").isalnum() and name == name.lower() for name in names)
