@@ -10,6 +10,7 @@ import os
 import sys
 
 from minidl import backend
+from minidl.recording import recording_now
 
 
 def checked_value(value):
@@ -41,6 +42,34 @@ def bad_inputs(inputs):
         if not callable(getattr(rule, "rule", rule)):
             return TypeError(f"{start} has {_kind(rule)} for a rule; a rule is a function of ȳ")
     return TypeError(f"{operation}: record takes pairs (Tensor, rule)")
+
+
+def check_differentiable(operation, output, inputs, kind):
+    """Raise TypeError unless all are of the kind, Tensors; ValueError where one of the inputs
+    requires no gradient, or the output was not recorded."""
+    for i, x in enumerate(inputs):
+        if not isinstance(x, kind):
+            raise TypeError(f"{operation}: inputs[{i}] must be a Tensor, got {type(x).__name__}")
+        if x.node is None:
+            raise ValueError(f"{operation}: inputs[{i}] of shape {x.shape} does not require a "
+                             "gradient")
+    if not isinstance(output, kind):
+        raise TypeError(f"{operation}: output must be a Tensor, got {type(output).__name__}")
+    if output.node is None and inputs and not recording_now():
+        raise ValueError(f"{operation}: the output was not recorded, as this is within no_grad(); "
+                         "compute it outside, or within recording(True)")
+
+
+def needs_cotangent(operation, argument, output):
+    """The ValueError for an output of several numbers without a cotangent."""
+    return ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent "
+                      f"({argument}) of that shape only a single number can be differentiated")
+
+
+def no_array(operation, argument, cotangent):
+    """The TypeError for a cotangent that is no array."""
+    return TypeError(f"{operation}: {argument} must be a Tensor or an array, "
+                     f"got {type(cotangent).__name__}")
 
 
 def of_call(rule, error):

@@ -36,7 +36,7 @@ from types import FunctionType
 
 from minidl import backend, kernels, rule_errors
 from minidl.arraylike import ArrayLike
-from minidl.order import completed_by, leading_to
+from minidl.order import passing
 from minidl.recording import no_grad, recording, recording_now
 
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
@@ -267,16 +267,7 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     (27.0, 18.0)
     """
     inputs = rule_errors.several("grad", inputs)
-    for i, x in enumerate(inputs):
-        if not isinstance(x, Tensor):
-            raise TypeError(f"grad: inputs[{i}] must be a Tensor, got {type(x).__name__}")
-        if x.node is None:
-            raise ValueError(f"grad: inputs[{i}] of shape {x.shape} does not require a gradient")
-    if not isinstance(output, Tensor):
-        raise TypeError(f"grad: output must be a Tensor, got {type(output).__name__}")
-    if output.node is None and inputs and not recording_now():
-        raise ValueError("grad: the output was not recorded, as this is within no_grad(); "
-                         "compute it outside, or within recording(True)")
+    rule_errors.check_differentiable("grad", output, inputs, Tensor)
     found, cotangent = {}, _first_cotangent("grad", "grad_output", output, grad_output)
     named = {x.node: x for x in inputs}
     tell = ready and (lambda node: ready(named[node], found[node]))
@@ -298,11 +289,17 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
 def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     """Fill `found`, {node: gradient}, for the wanted Nodes (None: the leaves) that the output Node
     depends on; tell(node) is called as soon as its gradient is there."""
-    nodes = leading_to(wanted, output)
-    arrived, completed = dict.fromkeys(nodes), completed_by(nodes, wanted) if tell else {}
+    nodes = _leading_to(wanted, output)
+    arrived = dict.fromkeys(nodes)
     arrived[output] = cotangent if create_graph else cotangent.detach()
+
+    def complete(node):
+        if node not in found:
+            found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
+        tell(node)
+
     with recording(create_graph):
-        for node in nodes:
+        for node in nodes if tell is None else passing(nodes, wanted, complete):
             gy = arrived.pop(node)
             is_wanted = node in wanted if wanted is not None else not node.inputs
             if is_wanted and node not in found:
@@ -325,10 +322,6 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = None
             except TypeError as error:
                 raise rule_errors.of_call(rule, error) from None
-            for done in completed.get(node, ()):
-                if done not in found:
-                    found[done] = _tensor(arrived[done].data.copy(), arrived[done].node)
-                tell(done)
     return found
 
 
@@ -363,13 +356,35 @@ def _fitted(gx, parent, rule):
     return gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)      # ops/elementwise.py
 
 
+def _leading_to(wanted, output):
+    """The Nodes between the wanted ones (None: the leaves) and the output, last made first.
+
+    So each comes after all that was made of it, and its cotangent is complete.
+    """
+    nodes, seen = [output], {output, None}
+    for node in nodes:                                  # the list grows as it is walked
+        for parents, _ in node.inputs:
+            for parent in parents if type(parents) is tuple else (parents,):
+                if parent not in seen:
+                    seen.add(parent)
+                    nodes.append(parent)
+    nodes.sort(key=lambda node: node.number, reverse=True)
+    if wanted is None or wanted.issuperset(node for node in nodes if not node.inputs):
+        return nodes                                    # every Node leads to a leaf
+    leading = set(wanted)
+    for node in reversed(nodes):
+        if any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))
+               for parents, _ in node.inputs):
+            leading.add(node)
+    return [node for node in nodes if node in leading]
+
+
 def _first_cotangent(operation, argument, output, cotangent):
     """The cotangent at which the sweep starts: the given one, checked, or 1."""
     if cotangent is not None:
         return _cotangent_of(output, operation, argument, cotangent)
     if output.size != 1:
-        raise ValueError(f"{operation}: the output has shape {output.shape}; without a cotangent "
-                         f"({argument}) of that shape only a single number can be differentiated")
+        raise rule_errors.needs_cotangent(operation, argument, output)
     return _tensor(backend.of(output.data).ones(output.shape, output.dtype), None)
 
 
@@ -379,8 +394,7 @@ def _cotangent_of(x, operation, argument, cotangent, owner="output"):
     try:
         cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent, device=where)
     except (TypeError, ValueError):
-        raise TypeError(f"{operation}: {argument} must be a Tensor or an array, "
-                        f"got {type(cotangent).__name__}") from None
+        raise rule_errors.no_array(operation, argument, cotangent) from None
     if type(cotangent.data) is not type(x.data) or cotangent.shape != x.shape:
         raise rule_errors.bad_gradient(operation, argument, cotangent, x, owner)
     return cotangent if cotangent.dtype == x.dtype else cotangent.astype(x.dtype)

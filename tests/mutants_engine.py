@@ -96,7 +96,7 @@ broken("nodes in the order in which they were made", values, engine._sweep,
 
 # a long way and a short one
 broken("nodes in order of first sight", on(lambda x: ops.sin(ops.cos(x)) * x, normal(3, 4)),
-       engine._leading_to, ("nodes.sort(key=attrgetter(\"number\"), reverse=True)", "pass"))
+       engine._leading_to, ("nodes.sort(key=lambda node: node.number, reverse=True)", "pass"))
 
 broken("broadcasting is not undone", on(ops.multiply, normal(3, 4), normal(4)), engine._fitted,
        ("gx = gx.sum_to(parent.shape)", "pass"))
@@ -132,15 +132,15 @@ broken("a gradient is the cotangent itself", on(ops.add, normal(3, 4), normal(3,
        ("_tensor(gy.data.copy(), gy.node)", "gy"))
 
 broken("an input named twice shares its gradient", form, engine.grad,
-       ("elif x.node in given:", "elif False:"))
+       ("if node in given else g", "if False else g"))
 
 broken("promotion is not undone", form, engine._fitted,
        ("gx if gx.dtype == parent.dtype else gx.astype(parent.dtype)", "gx"))
 
 broken("gradients leak from call to call", on_programs(graphs.grad_twice_gives_the_same),
        engine._sweep,
-       ("found[node] =", "gy = node.gradient + gy if hasattr(node, 'gradient') else gy; "
-                         "found[node] = node.gradient ="))
+       ("found[node] = _tensor(gy", "gy = node.gradient + gy if hasattr(node, 'gradient') else gy; "
+                                    "found[node] = node.gradient = _tensor(gy"))
 
 broken("the sweep consumes the graph", on_programs(graphs.grad_twice_gives_the_same), engine._sweep,
        ("for parent, rule in node.inputs:",
@@ -167,10 +167,8 @@ broken("rules are called without need", on_programs(graphs.rules_on_the_way_are_
        engine._leading_to,
        ("[node for node in nodes if node in leading]", "nodes"))
 
-def path_by_path(output, cotangent, wanted, create_graph):
+def path_by_path(output, cotangent, wanted, create_graph, found, tell):
     """The values are right, but y = y + y, sixty times, takes 2⁶⁰ steps."""
-    found = {}
-
     def walk(node, gy):
         if node in wanted:
             found[node] = found[node] + gy if node in found else 1.0 * gy

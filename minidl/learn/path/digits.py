@@ -37,11 +37,12 @@ DIGITS = Chapter("9. A network on digits", (
     misprint("momentum-exchanged", "nn.normalization:BatchNorm.follow",
              "(1 - m) * self.running_mean + m * mean", "m * self.running_mean + (1 - m) * mean",
              BATCHES, also="nn.normalization:BatchNorm"),
-    program("dropout", "ops.normalization:dropout", Body("kept ="),
+    program("dropout", "ops.normalization:dropped", Body("mask ="),
             *(Trial(lambda m, x, _r=rate: m.dropout(x, _r, rng=0), (normal(4, 5),),
                     f"with rate {rate}") for rate in (0.5, 0.2, 0.0)),
-            hints="backend.generator(rng).random(x.shape) draws from 0 … 1: an entry stays where "
-                  "that is at least `rate`.  backend.asarray(array, x.dtype, "
-                  "backend.device_of(x.data)) has x's type."),
+            Trial(lambda m, x: m.dropped(x, np.array([0.5, 0.25]), 0.5), (normal(2),),
+                  "where a number equals the rate"),
+            hints="An entry of x stays where its number is at least `rate`.  "
+                  "backend.asarray(array, x.dtype, backend.device_of(x.data)) has x's type."),
     fault("another-mask", "dropout_draws_another_mask"),
 ))

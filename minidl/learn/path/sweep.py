@@ -114,7 +114,7 @@ SWEEP = Chapter("2. The chain rule and the sweep", (
     misprint("overwritten", "tensor:_sweep",
              "gx if earlier is None else _sum(earlier, gx)", "gx", *SWEEPS),
     misprint("first-sight", "tensor:_leading_to",
-             'nodes.sort(key=attrgetter("number"), reverse=True)',
+             'nodes.sort(key=lambda node: node.number, reverse=True)',
              "nodes = list(dict.fromkeys(nodes))", *SWEEPS),
     program("accumulate", "tensor:Tensor.backward",
             Body("with recording(create_graph)", "with recording(create_graph)"), *SWEEPS[-1:],
