@@ -65,6 +65,12 @@ def check_seed(owner, seed):
     return number
 
 
+def betas_of(owner, betas):
+    """Adam's two rates, each in 0 ≤ β < 1, as a tuple of Python floats."""
+    first, second = numbers(owner, "betas", betas, "(2,)").tolist()
+    return tuple(bounded(owner, "0 ≤ beta < 1", beta) for beta in (first, second))
+
+
 def one_of(owner, name, value, choices):
     """The value, if it is among these texts (and None, if that is); raises ValueError for others.
 

@@ -5,6 +5,7 @@ import pydoc
 import re
 
 import numpy as np
+import odd_arguments
 import odd_calls
 import pytest
 
@@ -144,6 +145,38 @@ MISTAKES = {
     "triplet: margin must be in .*, got -1": lambda: losses.triplet([[1.0]], [[1.0]], [[1.0]], -1),
     "exp: x must be a Tensor or an array, got complex": lambda: ops.exp(1j),
     "summary: model must be a Module, got function": lambda: nn.summary(ops.relu, (3,)),
+    # of the applications
+    "encode: batch must be an integer ≥ 1, got -1": lambda: faces.encode(
+        odd_arguments.encoder(), [odd_arguments.PICTURE], batch=-1),
+    "encode: encoder must be a Module with size and channels, got str, which has no size":
+        lambda: faces.encode("face128", []),
+    "train: margin must be in 0 ≤ margin < inf, got -1": lambda: faces.train(
+        **odd_arguments.face_training() | {"margin": -1}),
+    "semi_hard: margin must be in 0 ≤ margin ≤ inf, got -0.1": lambda: faces.semi_hard(
+        [0, 1], np.zeros((2, 2)), -0.1),
+    "roc: distances must be an array of numbers, got an array of complex128": lambda: faces.roc(
+        np.array([1j, 2.0]), [0, 1]),
+    "Recipe: learning_rate must be in .*, got inf": lambda: gan.Recipe(learning_rate=float("inf")),
+    "PeopleSampler: seed must be one integer, got 1.5": lambda: faces.PeopleSampler(
+        odd_arguments.LABELS, 2, 2, seed=1.5),
+    "train: steps must be an integer ≥ 1, got 0.5": lambda: oneshot.train(
+        models.CharacterEncoder(rng=0), odd_arguments.characters(), steps=0.5),
+    "Loop: steps must be a whole number, got 0.5": lambda: training.Loop(print, print, 0.5),
+    "preview: looks and style_scales must each hold at least one value": lambda: style.preview(
+        odd_arguments.PICTURE, odd_arguments.PICTURE, looks=[]),
+    "split_people: share must be in 0 < share < 1, got 1.5": lambda: data.split_people(
+        None, 1.5, 0),
+    "drawn_faces: size must be below": lambda: data.drawn_faces(1, 1, size=10 ** 30),
+    "chip: size must be in 1 ≤ size ≤ 16384, got 1000": lambda: faces.chip(
+        odd_arguments.PICTURE, odd_arguments.LANDMARKS, size=10 ** 30),
+    "read_people: folder must be a path, got int 3": lambda: data.read_people(3),
+    "open_file: path must be a path, got bool True": lambda: weights.load(True),
+    "luminance: picture must be numbers .H, W, 3., got shape .3,.": lambda: style.luminance(
+        [1.0, 2.0, 3.0]),
+    "top_patches: callback must be a function of a number, or None": lambda: visualize.top_patches(
+        odd_arguments.net(), [], "relu1", callback=1),
+    "gradcheck: order must be in 1 ≤ order ≤ 9, got 0": lambda: testing.gradcheck(
+        ops.exp, 1.0, order=0),
 }
 
 

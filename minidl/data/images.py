@@ -56,6 +56,7 @@ def load_image(path, size=None, max_pixels=MAX_PIXELS):
 def decode_image(file, name, max_pixels=MAX_PIXELS):
     """What `load_image` does, for a binary file that is already open (a member of an archive);
     errors call it `name`."""
+    max_pixels = whole("load_image", "1 ≤ max_pixels < inf", max_pixels)
     with _checked(file, name, FORMATS.values(), max_pixels) as image:
         picture = _rgb(image)
         orientation = image.getexif().get(ORIENTATION)

@@ -27,6 +27,14 @@ class Mixture:
     weights: np.ndarray
     modal: bool = True
 
+    def __post_init__(self):
+        centres = numbers("Mixture", "centres", self.centres, "(K, 2)", finite=True)
+        weights = numbers("Mixture", "weights", self.weights, "(K,)", finite=True)
+        bounded("Mixture", "0 < sigma < inf", self.sigma)
+        if len(weights) != len(centres) or not (weights >= 0).all() or not weights.any():
+            raise ValueError(f"Mixture: {len(centres)} centres need as many weights ≥ 0, not all "
+                             f"0, got {weights}")
+
     def sample(self, n, rng):
         """(n, 2) samples: a centre by its weight, then a step by N(0, σ²) in each direction."""
         check_sizes("sample", n=n)
@@ -60,14 +68,9 @@ class Mixture:
 
 def mixture(name, centres, sigma, weights=None, modal=True):
     """A Mixture, with equal weights where none are given."""
-    centres = numbers("mixture", "centres", centres, "(K, 2)", finite=True)
-    sigma = bounded("mixture", "0 < sigma < inf", sigma)
-    weights = np.ones(len(centres)) if weights is None else weights
-    weights = numbers("mixture", "weights", weights, "(K,)", finite=True)
-    if len(weights) != len(centres) or not (weights >= 0).all() or not weights.any():
-        raise ValueError(f"mixture: {len(centres)} centres need as many weights ≥ 0, not all 0, "
-                         f"got {weights}")
-    return Mixture(name, centres, sigma, weights / weights.sum(), modal)
+    centres = numbers("mixture", "centres", centres, "(K, 2)")
+    weights = np.ones(len(centres)) if weights is None else numbers("mixture", "weights", weights)
+    return Mixture(name, centres, sigma, weights / (weights.sum() or 1), modal)
 
 
 def ring(modes=8, radius=1.0, sigma=0.01):

@@ -17,7 +17,7 @@ from minidl.gan.games import game
 from minidl.gan.mixtures import mixture
 from minidl.gan.penalties import mean_square_length, slopes
 from minidl.operands import check_sizes
-from minidl.settings import bounded, callback_of, check_seed, having, numbers, of_kind
+from minidl.settings import betas_of, bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import grad, no_grad, tensor
 from minidl.training import EMA, Loop, descend
 
@@ -53,6 +53,7 @@ class Recipe:
         bounded("Recipe", "0 ≤ gamma < inf", self.gamma)
         bounded("Recipe", "0 ≤ learning_rate < inf", self.learning_rate)
         bounded("Recipe", "0 ≤ ema < 1", self.ema)
+        betas_of("Recipe", self.betas)
         bounded("Recipe", "0 ≤ flat < 1", self.flat)
         bounded("Recipe", "0 ≤ decay < inf", self.decay)
 

@@ -23,7 +23,7 @@ from minidl.gan.monitor import Monitor
 from minidl.gan.penalties import mean_square_length, slopes
 from minidl.operands import check_sizes, listed
 from minidl.optim import Adam
-from minidl.settings import bounded, callback_of, check_seed, having, numbers, of_kind
+from minidl.settings import betas_of, bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import no_grad, tensor
 from minidl.training import EMA, Loop, descend, jointly
 
@@ -55,6 +55,7 @@ class PictureRecipe:
         bounded("PictureRecipe", "0 ≤ gamma < inf", self.gamma)
         bounded("PictureRecipe", "0 ≤ learning_rate < inf", self.learning_rate)
         bounded("PictureRecipe", "0 ≤ ema < 1", self.ema)
+        betas_of("PictureRecipe", self.betas)
         bounded("PictureRecipe", "0 ≤ flat < 1", self.flat)
 
     def schedule(self, t):
@@ -97,6 +98,9 @@ class Training:
         of_kind("gan.Training", "identity", identity, "a dictionary or None", dict, type(None))
         check_sizes("gan.Training", every=every, pages=pages)
         seed = check_seed("gan.Training", seed)
+        if shown is not None and not (isinstance(shown, tuple) and len(shown) == 2):
+            raise TypeError("gan.Training: shown must be (noise, labels) or None, got "
+                            f"{type(shown).__name__}")
         self.pictures, self.labels = check_pictures(generator, discriminator, pictures, labels)
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.seed, self.game = recipe, seed, game(recipe.game)

@@ -88,9 +88,10 @@ class Settings:
                 continue
             if not isinstance(value, Integral):
                 raise TypeError(f"{TRANSFER}: {name} must be a whole number, got {value!r}")
-            if not least <= value < LARGEST:
-                raise ValueError(f"{TRANSFER}: {name} must be at least {least} and below "
-                                 f"{LARGEST}, got {value}")
+            if value < least:
+                raise ValueError(f"{TRANSFER}: {name} must be at least {least}, got {value}")
+            if value >= LARGEST:
+                raise ValueError(f"{TRANSFER}: {name} must be below {LARGEST}, got {value}")
         self._check_optimizer()
         _check_init(self.init, self.noise_ratio, self.seed)
         _check_weights(self.look, self.content_weight, self.style_weight)
