@@ -10,7 +10,7 @@ import numpy as np
 
 from minidl.files import atomic_write
 from minidl.recording import recording
-from minidl.tensor import Tensor, _first_cotangent, _leading_to
+from minidl.tensor import Tensor, _first_cotangent
 from minidl.testing.drawing import svg, visits
 from minidl.testing.drawing.picture import INK, Picture, entries, operation
 
@@ -135,7 +135,7 @@ def _checked_graph(output):
     if output.node is None:
         raise ValueError("draw: the output has no graph; it does not depend on any Tensor that "
                          "requires a gradient, or was computed within no_grad()")
-    nodes = _leading_to(None, output.node)[::-1]
+    nodes = visits.reached(output.node)[::-1]
     if len(nodes) > MOST_NODES:
         raise ValueError(f"draw: the graph has {len(nodes)} Nodes, and more than {MOST_NODES} "
                          "cannot be read; draw a smaller network, or one layer of it")
