@@ -114,6 +114,13 @@ def test_many_frames_stand_in_rows(tmp_path):
         long_chain(9), tmp_path / "one.svg")).getroot().attrib["width"])
 
 
+def test_what_is_subtracted_is_written_so(tmp_path):
+    x = md.tensor(2.0, requires_grad=True)
+    said = words(draw(3 * x - x, tmp_path / "d.svg", x=x))
+    assert "x\u0304 = 3−1 = 2" in said or "x\u0304 = −1+3 = 2" in said
+    assert all(word.strip() for word in said)
+
+
 def test_a_leaf_alone(tmp_path):
     assert "x\u0304 = 1" in words(draw(leaf := md.tensor(2.0, requires_grad=True),
                                        tmp_path / "d.svg", x=leaf))

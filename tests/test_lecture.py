@@ -80,6 +80,15 @@ def test_turned_activations_have_style_cost_0():
     assert md.style.content_cost(a, a[:, ::-1].copy()).item() > 0.01
 
 
+@pytest.mark.parametrize("command", [[], ["softmax"], ["upside-down"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(lecture.main, [*command, "--help"])
+    shown = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert all(option in shown for option in ("--device", "--seed", "--output", "--quiet", "--json"))
+
+
 @pytest.mark.parametrize("arguments, words", [
     ([], "command"), (["hardmax"], "hardmax"), (["softmax", "--examples", "8"], "below 8"),
     (["softmax", "--people", "1"], "above 1"), (["upside-down", "--picture", "missing.jpg"],

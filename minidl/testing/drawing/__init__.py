@@ -10,14 +10,14 @@ import numpy as np
 
 from minidl.files import atomic_write
 from minidl.recording import recording
-from minidl.tensor import Tensor, _first_cotangent, _leading_to
+from minidl.tensor import Tensor, _first_cotangent
 from minidl.testing.drawing import svg, visits
 from minidl.testing.drawing.picture import INK, Picture, entries, operation
 
 __all__ = ["draw"]
 
 MOST_NODES, MOST_FRAMES = 100, 40           # that a person can read
-IN_A_ROW = 8                                # frames
+IN_A_ROW, LONGEST_LABEL = 8, 16             # frames; letters
 BETWEEN_ORDERS, HEAD, MARGIN = 34, 26, 24
 SECONDS = 1.5                               # for which a film shows a frame
 
@@ -110,11 +110,13 @@ def _frames(picture, made, right):
 
 
 def _label(visit, gift, several):
-    """What made a cotangent on its way; and its entries, where it is one of several."""
+    """What made a cotangent on its way; and its entries, where it is one of several, and short."""
     made = {node: operation(node) for node in (gift.by, gift.cotangent.node)
             if node not in (None, visit.took.node)}
     words = [name for name in made.values() if name != "astype"]       # of mixed precision
-    return ", ".join(words) + (f" {entries(gift.cotangent.data) or ''}" if several else "")
+    written = entries(gift.cotangent.data) or ""
+    short = several and len(written) <= LONGEST_LABEL
+    return " ".join(filter(None, (", ".join(words), short and written)))
 
 
 def _checked_file(file):
@@ -133,7 +135,7 @@ def _checked_graph(output):
     if output.node is None:
         raise ValueError("draw: the output has no graph; it does not depend on any Tensor that "
                          "requires a gradient, or was computed within no_grad()")
-    nodes = _leading_to(None, output.node)[::-1]
+    nodes = visits.reached(output.node)[::-1]
     if len(nodes) > MOST_NODES:
         raise ValueError(f"draw: the graph has {len(nodes)} Nodes, and more than {MOST_NODES} "
                          "cannot be read; draw a smaller network, or one layer of it")

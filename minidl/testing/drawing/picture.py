@@ -123,7 +123,7 @@ class Picture:
             return start + ("arrived" if len(arrived) == 1 else f"{len(arrived)} arrived")
         if len(arrived) == 1 or sum(map(len, pieces)) > LONGEST_SUM:
             return start + whole
-        return f"{start}{'+'.join(pieces)} = {whole}"
+        return f"{start}{'+'.join(pieces).replace('+−', '−')} = {whole}"
 
 
 def operation(node):

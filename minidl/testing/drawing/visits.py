@@ -13,10 +13,10 @@ On b = a + a, c = b + b the first takes 3 visits, the others 7.  After n such st
 against 2ⁿ⁺¹ − 1.
 """
 from functools import reduce
-from operator import add
+from operator import add, attrgetter
 from typing import NamedTuple
 
-from minidl.tensor import _fitted, _leading_to, constant, with_output
+from minidl.tensor import _fitted, constant, with_output
 
 
 class Gift(NamedTuple):
@@ -41,7 +41,7 @@ class Visit(NamedTuple):
 
 def sweep(output, cotangent):
     arrived = {output: [cotangent]}
-    for node in _leading_to(None, output):              # in decreasing order of the numbers
+    for node in reached(output):
         yield _visit(node, total(arrived[node]), arrived)
 
 
@@ -72,6 +72,17 @@ def paths(output, cotangent):
 ORDERS = {"sweep": sweep, "depth first": depth_first, "paths": paths}
 
 
+def reached(output):
+    """The Nodes that a Node depends on, and itself: the last made first."""
+    nodes, seen = [output], {output}
+    for node in nodes:                                  # the list grows as it is walked
+        for parent in inputs_of(node):
+            if parent not in seen:
+                seen.add(parent)
+                nodes.append(parent)
+    return sorted(nodes, key=attrgetter("number"), reverse=True)
+
+
 def total(cotangents):
     """Their sum."""
     return reduce(add, cotangents)
@@ -79,7 +90,7 @@ def total(cotangents):
 
 def count(order, output):
     """How many visits an order takes, found without making them."""
-    nodes = _leading_to(None, output)
+    nodes = reached(output)
     if order == "sweep":
         return len(nodes)
     below = {}                              # of a Node: itself, and what its inputs take
