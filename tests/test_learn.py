@@ -1,12 +1,14 @@
 """The exercises: each is right with its solution, and wrong with anything else."""
 import ast
 import importlib
+import pathlib
 from types import SimpleNamespace
 
 from mutants_engine import engine, engines
 import mutants_rules  # noqa: F401  files more of them
 import pytest
 
+import minidl as md
 from minidl import ops
 from minidl.learn import path, source
 from minidl.learn.answers import Wrong, standing_in, told
@@ -45,6 +47,7 @@ def test_an_exercise(exercise):
 def changed(exercise, expression):
     """The solution with another expression in the place of what was left out."""
     text = source.blanked(exercise.source, exercise.hole)
+    text = text.replace(f"with_output({source.BLANK}", f"with_output(lambda gy, y: {expression}")
     return text.replace(f": {source.BLANK}", f": {expression}")
 
 
@@ -58,7 +61,8 @@ def test_another_rule_is_wrong(exercise):
     others |= {ast.unparse(node.body) for node in ast.walk(ast.parse(exercise.source))
                if isinstance(node, ast.Lambda)} - {right}
     for other in others:
-        wrong_words(exercise, changed(exercise, other))
+        words = wrong_words(exercise, changed(exercise, other))
+        assert "argument" in words or "NameError" in words
 
 
 def wrong_for(exercise):
@@ -98,3 +102,17 @@ def test_names_are_short_and_each_is_given_once():
     names = [exercise.name for exercise in path.EXERCISES]
     assert len(set(names)) == len(names)
     assert all(name.replace("-", "").isalnum() and name == name.lower() for name in names)
+
+
+def test_the_pages_about_it():
+    """Their numbers, and the message that the first exercise is answered with."""
+    root, count = pathlib.Path(md.__file__).parent, len(path.EXERCISES)
+    guide = (root / "learn" / "README.md").read_text(encoding="utf-8")
+    assert f"all {count}, in twelve chapters" in guide and len(path.CHAPTERS) == 12
+    words = wrong_words(path.find("square"), changed(path.find("square"), "gy * x"))
+    assert words in " ".join(guide.split())
+    assert all(f"`show {name}`" in guide and path.find(name)
+               for name in ("semi-hard", "conv-x", "adam"))
+    start = root.parent / "README.md"
+    if start.exists():
+        assert f"[{count} exercises](minidl/learn/README.md)" in start.read_text(encoding="utf-8")

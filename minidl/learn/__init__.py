@@ -7,6 +7,7 @@ See README.md of this folder.  In the order in which one reads:
 
     path/           the exercises, chapter by chapter
     exercises.py    what an exercise is: a page to edit, its solution, how an answer is judged
+    faults.py       the same for an operation that is to be repaired
     source.py       the package's source, with a part left out or changed
     trials.py       what is tried on an answer, beside gradcheck
     answers.py      a learner's file run, and what goes wrong in it told in one line

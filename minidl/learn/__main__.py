@@ -22,7 +22,6 @@ from minidl.learn import path
 from minidl.learn.folder import PROGRESS, Folder, Mistake
 from minidl.learn.judging import verdict_of
 
-COMMANDS = "next", "check", "hint", "solution", "skip", "reset", "show", "list"
 DEFAULT = Path("minidl-exercises")
 SHOWN = 8               # lines of what an answer prints
 
@@ -58,8 +57,8 @@ def main(arguments=None):
 def _options(arguments):
     parser = Parser("python -m minidl.learn", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=COMMANDS, nargs="?", default="next",
-                        metavar="COMMAND", help=", ".join(COMMANDS))
+    parser.add_argument("command", choices=["next", *COMMANDS, "list"], nargs="?", default="next",
+                        metavar="COMMAND", help="one of those above")
     parser.add_argument("name", nargs="?", metavar="NAME", help="of an exercise, as `list` has it")
     parser.add_argument("--folder", type=Path, metavar="FOLDER",
                         help=f"where your files are (default: ./{DEFAULT})")
@@ -75,16 +74,13 @@ def _run(options):
     folder = Folder(options.folder)
     if options.command == "list":
         return _list(folder)
-    if options.command == "next":
-        exercise = _next(folder)
-        if exercise is None:
-            print(f"All {len(path.EXERCISES)} exercises are solved or skipped: `list` shows them.")
-            return 0
-    else:
-        exercise = path.find(options.name or _current(folder))
-    return globals()[f"_{options.command}" if options.command != "next" else "_show"](
-        folder, exercise
-    )
+    if options.command != "next":
+        return COMMANDS[options.command](folder, path.find(options.name or _current(folder)))
+    exercise = _next(folder)
+    if exercise is None:
+        print(f"All {len(path.EXERCISES)} exercises are solved or skipped: `list` shows them.")
+        return 0
+    return _show(folder, exercise)
 
 
 def _next(folder):
@@ -168,6 +164,10 @@ def _list(folder):
     solved = sum(state == "solved" for state in folder.states.values())
     print(f"\n{solved} of {number} solved")
     return 0
+
+
+COMMANDS = {"check": _check, "hint": _hint, "solution": _solution, "skip": _skip, "reset": _reset,
+            "show": _show}          # of an exercise
 
 
 if __name__ == "__main__":

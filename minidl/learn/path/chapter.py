@@ -1,7 +1,8 @@
 """What the chapters of the path are made of."""
 from dataclasses import dataclass
 
-from minidl.learn.exercises import DERIVE, FIND, PROGRAM, WRITE, Exercise, Fault
+from minidl.learn.exercises import DERIVE, FIND, PROGRAM, WRITE, Exercise
+from minidl.learn.faults import Fault
 from minidl.learn.source import Body, Rule, Target
 
 
