@@ -61,9 +61,6 @@ class Threads(Communicator):
     def _broadcast(self, x, root):
         return self.meeting.exchange(self.rank, x)[root]
 
-    def _objects(self, value):
-        return self.meeting.exchange(self.rank, value)
-
     def _send(self, x, to):
         self.meeting.post[self.rank, to].put(x)
 

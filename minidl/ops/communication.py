@@ -57,8 +57,8 @@ def all_gather(x, communicator=None):
     Raises ValueError, on all ranks, where more than the first axis differs.
     """
     x, ranks = operand("all_gather", x), communicator or distributed.communicator()
-    counts = ranks.counts(x.shape[0]) if x.ndim else ()
-    return record(ranks.all_gather(x.data), (x, lambda gy: reduce_scatter(gy, counts, ranks)))
+    y, counts = ranks.gathered(x.data)
+    return record(y, (x, lambda gy: reduce_scatter(gy, counts, ranks)))
 
 
 def reduce_scatter(x, counts, communicator=None):

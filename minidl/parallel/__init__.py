@@ -1,1 +1,1 @@
-"""Threads for the kernels, and memory used again."""
+"""Threads for the kernels, and memory used again; `distributed`, several processes."""

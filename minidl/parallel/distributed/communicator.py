@@ -9,15 +9,17 @@ With p ranks, rank r brings xᵣ and gets yᵣ:
     reduce          y_root = Σₛ xₛ, and 0 elsewhere
     send, receive   y_to = x_from
 
-Every rank calls the same one at the same time, with arrays that fit; all but `send` and `receive`
-make sure of it first, so that a program in which ranks go different ways ends with an error, and
-does not hang.  float16 is added up in float32.
+Every rank calls the same one at the same time, with arrays that fit.  All but `send` and `receive`
+make sure of it by a message, so that a program in which ranks go different ways ends with an error,
+and does not hang.  Small arrays travel in that message.  float16 is added up in float32.
 """
-import zlib
+import pickle
 
 import numpy as np
 
 from minidl import backend
+
+TEXT, SMALL = 112, 2048     # bytes of a message: what it is, and an array that fits
 
 
 class Communicator:
@@ -38,42 +40,50 @@ class Communicator:
 
     def all_sum(self, x):
         """Σ x over the ranks, on all of them."""
-        self.agree("all_sum", x)
-        return self._summed(x, self._all_sum)
+        return self._sum("all_sum", x)
 
     def all_gather(self, x):
         """The rows of all ranks, in their order: (Σ nᵣ, …) of arrays (nᵣ, …)."""
-        counts = self.agree("all_gather", x, rows=True)
-        gathered = self._all_gather(x, counts)
-        if not self.not_finite and gathered.dtype.kind == "f":
-            finite = backend.of(x).isfinite(gathered)
+        return self.gathered(x)[0]
+
+    def gathered(self, x):
+        """`all_gather(x)`, and how many rows each rank has brought: an array (p,) of the host."""
+        counts, small = self.agree("all_gather", x, rows=True)
+        if small is None:
+            found = self._all_gather(x, counts)
+        else:
+            found = backend.move(np.concatenate(small), backend.device_of(x))
+        if not self.not_finite and found.dtype.kind == "f":
+            finite = backend.of(x).isfinite(found)
             if not finite.all():
-                ends = np.cumsum(counts)
-                self.not_finite = tuple(rank for rank, end in enumerate(ends)
-                                        if not finite[end - counts[rank]:end].all())
-        return gathered
+                ends = np.cumsum(counts).tolist()
+                self.not_finite = tuple(rank for rank, (n, end) in enumerate(zip(counts, ends))
+                                        if not finite[end - int(n):end].all())
+        return found, counts
 
     def counts(self, rows):
         """How many rows each rank has: an array (p,) of the host."""
-        return self.agree("counts", np.empty((rows, 0)), rows=True)
+        return self.agree("counts", np.empty((rows, 0)), rows=True)[0]
 
     def reduce_scatter(self, x, counts):
         """This rank's rows of Σ x: counts[r] rows go to rank r."""
-        self.agree("reduce_scatter", x)
         if sum(counts) != len(x) or len(counts) != self.size:
             raise ValueError(f"reduce_scatter: counts {list(counts)} must be one for each of "
                              f"{self.size} ranks, and add up to the {len(x)} rows of x {x.shape}")
-        return self._summed(x, lambda buffer: self._reduce_scatter(buffer, counts))
+        start = int(sum(counts[:self.rank]))
+        mine = slice(start, start + int(counts[self.rank]))
+        return self._sum("reduce_scatter", x, mine, lambda x: self._reduce_scatter(x, counts))
 
     def broadcast(self, x, root=0):
         """x of rank `root`, on all ranks."""
-        self.agree("broadcast", x, root)
-        return self._broadcast(x, root)
+        _, small = self.agree("broadcast", x, root)
+        if small is None:
+            return self._broadcast(x, root)
+        return backend.move(small[root].copy(), backend.device_of(x))
 
     def reduce(self, x, root=0):
         """Σ x on rank `root`, and zeros on the others."""
-        self.agree("reduce", x, root)
-        total = self._summed(x, self._all_sum)
+        total = self._sum("reduce", x, root=root)
         return total if self.rank == root else backend.of(x).zeros_like(total)
 
     def send(self, x, to):
@@ -93,42 +103,57 @@ class Communicator:
 
     def objects(self, value):
         """What all ranks bring, Python's own objects: a list, in their order."""
-        self.agree("objects", np.empty(0))
-        return self._objects(value)
+        own = np.frombuffer(pickle.dumps(value), "uint8")
+        counts, small = self.agree("objects", own, rows=True)
+        if small is None:
+            small = np.split(self._all_gather(own, counts), np.cumsum(counts)[:-1])
+        return [pickle.loads(each.tobytes()) for each in small]
 
     def agree(self, operation, x, root=0, rows=False):
         """Make sure that all ranks are in the same operation with arrays that fit.
 
-        rows: only the first axis may differ.  Returns the lengths of the first axis: (p,).
+        rows: only the first axis may differ.  Returns the lengths of the first axis, (p,), and all
+        ranks' arrays on the host, where they are small, else None.
         Raises ValueError, on all ranks, that names the first one that differs.
         """
         self._count(operation, x)
-        if self.size == 1:
-            return np.array([len(x)]) if x.ndim else np.zeros(1, int)
         if not 0 <= root < self.size:
             raise ValueError(f"{operation}: root must be a rank from 0 to {self.size - 1}, "
                              f"got {root}")
         if rows and x.ndim == 0:
             raise ValueError(f"{operation}: x must have rows, (n, …), got one number")
-        shape = x.shape[1:] if rows else x.shape
-        came = f"{operation} of {x.dtype} {tuple('n' * rows) + shape}, root {root}"
+        lengths = np.array([len(x) if x.ndim else 1, x.nbytes])
+        if self.size == 1:
+            return lengths[:1], None
+        shape = ("n", *x.shape[1:]) if rows else x.shape
+        came = f"{operation} of {x.dtype} {shape}, root {root}".replace("'n'", "n")
         came = operation if x.shape == (0,) else came.removesuffix(", root 0")
-        found = self.meet(np.array([zlib.crc32(came.encode()), len(x) if x.ndim else 0]))
-        if (found[:, 0] != found[0, 0]).any():
-            self.disagree(came, found[:, 0])
-        return found[:, 1]
+        head = lengths.tobytes() + came.encode()[:TEXT].ljust(TEXT)
+        inside = backend.to_host(x).tobytes() if x.nbytes <= SMALL else b""
+        found = self.meet(np.frombuffer(head + inside.ljust(SMALL, b"\0"), "uint8"))
+        begins = lengths.nbytes + TEXT
+        said = [bytes(each[lengths.nbytes:begins]).decode().rstrip() for each in found]
+        for other, text in enumerate(said):
+            if text != said[0]:
+                raise ValueError(f"the ranks have gone different ways: rank 0 came to {said[0]}, "
+                                 f"rank {other} to {text}")
+        counts, sizes = np.frombuffer(found[:, :lengths.nbytes].tobytes(), lengths.dtype).reshape(
+            self.size, 2).T
+        if sizes.max() > SMALL:
+            return counts, None
+        return counts, [np.frombuffer(each[begins:begins + size].tobytes(), x.dtype).reshape(
+            (n, *x.shape[1:]) if rows else x.shape) for each, n, size in zip(found, counts, sizes)]
 
-    def disagree(self, came, found):
-        """Raise the error of ranks that have come to different operations."""
-        said = self._objects(came)
-        other = int(np.argmax(found != found[0]))
-        raise ValueError(f"the ranks have gone different ways: rank 0 came to {said[0]}, "
-                         f"rank {other} to {said[other]}")
-
-    def _summed(self, x, add_up):
-        """add_up of x in a type that does not overflow, rounded to x's own."""
-        wide = {"e": "float32", "?": "int64"}.get(x.dtype.char, x.dtype)
-        return add_up(x.astype(wide, copy=False)).astype(x.dtype, copy=False)
+    def _sum(self, operation, x, part=..., add_up=None, root=0):
+        """(Σ x)[part] in a type that does not overflow, rounded to x's own; add_up gives it where x
+        is large."""
+        wide = x.astype({"e": "float32", "?": "int64"}.get(x.dtype.char, x.dtype), copy=False)
+        _, small = self.agree(operation, wide, root)
+        if small is None:
+            total = (add_up or self._all_sum)(wide)
+        else:
+            total = backend.move(np.asarray(sum(small[1:], small[0])[part]), backend.device_of(x))
+        return total.astype(x.dtype, copy=False)
 
     def _count(self, operation, x):
         self.bytes[operation] = self.bytes.get(operation, 0) + x.nbytes
@@ -156,9 +181,6 @@ class Solo(Communicator):
 
     def _broadcast(self, x, root):
         return x
-
-    def _objects(self, value):
-        return [value]
 
 
 class Done:

@@ -7,7 +7,7 @@ import numpy as np
 from minidl import backend
 from minidl.parallel.distributed.communicator import Communicator
 
-SPIN = 0.02         # seconds in which an answer is asked for without a pause;
+SPIN = 0.001        # seconds in which an answer is asked for without a pause;
 PAUSE = 1e-4        # then after so many seconds each, so that others have the core
 
 
@@ -82,9 +82,6 @@ class Mpi(Communicator):
         self._until(lambda: self.comm.iprobe(source))
         array, device = self.comm.recv(source=source)
         return backend.move(array, backend.device(device))
-
-    def _objects(self, value):
-        return self.comm.allgather(value)
 
     def _wait(self, request):
         self._until(request.Test)
