@@ -29,6 +29,7 @@ Rooms, each with its own help(): help(md.ops), …
     style       neural style transfer
     visualize   what convolutional networks learn
     gan         generative adversarial networks
+    classification      what is it? signals and volumes, in 1 and 3 dimensions
 
 >>> import minidl as md
 >>> x = md.tensor([1.0, 2.0], requires_grad=True)
@@ -45,8 +46,8 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = ("data", "faces", "gan", "models", "oneshot", "style", "testing", "training", "visualize",
-          "weights")
+_ROOMS = ("classification", "data", "faces", "gan", "models", "oneshot", "style", "testing",
+          "training", "visualize", "weights")
 
 __all__ = [
     "DeviceError", "Tensor", "WeightsError", "arange", "devices", "eye", "full", "grad", "linspace",

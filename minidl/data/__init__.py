@@ -1,4 +1,4 @@
-"""Pictures, data sets and minibatches."""
+"""Pictures, signals, volumes, data sets and minibatches."""
 from .augmentation import DRAWINGS, FACES, Augmentation, contact_sheet
 from .batches import batches, prefetch
 from .captions import captioned
@@ -6,6 +6,7 @@ from .datasets import Dataset, fashion_mnist, load_idx_dataset, mnist, mnist_dig
 from .drawn_characters import drawn_characters
 from .drawn_faces import drawn_faces, write_drawn_faces
 from .emoji import emoji
+from .grid_augmentation import GridAugmentation
 from .images import (
     crop_middle,
     decode_image,
@@ -29,6 +30,7 @@ from .people import (
 )
 from .photographs import photographs
 from .picture_sets import PictureSet, read_pictures
+from .series import Series, japanese_vowels, read_ts
 
 __all__ = ["Augmentation", "Characters", "DRAWINGS", "Dataset", "FACES", "Pairs", "People",
            "PictureSet", "Run", "balanced_pairs", "batches", "captioned", "contact_sheet",
