@@ -64,7 +64,8 @@ def judged(options, task, labels, found, names, baseline, watch, groups=None):
     """Say how good the scores found (N, classes) are, draw the table, write the predictions;
     returns the figures for --json.
 
-    baseline: (what it is, its share of right answers); watch: a Stopwatch, since the start.
+    baseline: (what it is, which of its answers are right); watch: a Stopwatch, since the start.
+    groups: whose each example is, see `classification.interval`.
     """
     answers = found.argmax(1)
     right = answers == labels
@@ -75,10 +76,11 @@ def judged(options, task, labels, found, names, baseline, watch, groups=None):
     weights.save(path, {"labels": labels, "answers": answers, "scores": found,
                         "names": np.array(names)})
     answer(f"{task}: {right.mean():.1%} of {len(right):,} right (95 % interval {low:.1%} to "
-           f"{high:.1%}); {baseline[0]}: {baseline[1]:.1%}")
-    say(options, f"{watch.seconds:.0f} seconds; look at {options.output}/{task}_*.png")
+           f"{high:.1%}); {baseline[0]}: {baseline[1].mean():.1%}")
+    say(options, f"{watch.seconds:.0f} seconds")
     return {"task": task, "accuracy": float(right.mean()), "interval": [low, high],
-            "examples": len(right), "baseline": baseline[1], "baseline_is": baseline[0],
+            "examples": len(right), "baseline": float(baseline[1].mean()),
+            "baseline_is": baseline[0],
             "seed": options.seed, "predictions": str(path), "names": list(names),
             "seconds": watch.seconds}
 

@@ -1,7 +1,10 @@
-"""Convolution in one dimension: which speaker says the vowels, from 25 moments of speech?
+"""Convolution in one dimension: the 1-D ConvNet on speech, on movements, on heartbeats.
 
-    python -m demos.signals                 nine speakers, by two spoken vowels
+    python -m demos.signals                 nine speakers say two vowels: who is it?
     python -m demos.signals --train A.ts --test B.ts        labelled series of your own
+    python -m demos.signals watch           which exercise does a wrist do?  People held out
+    python -m demos.signals beats           drawn heartbeats; then real ones, as they are
+    python -m demos.signals beats --ecg FILE --hertz RATE   and your own
 """
 from pathlib import Path
 import sys
@@ -9,14 +12,34 @@ import sys
 import numpy as np
 
 from demos import dimensions
-from demos.command_line import Stopwatch, run
+from demos.command_line import Stopwatch, above, answer, run, say
 from minidl import classification
 from minidl.classification import Block, Recipe, Standard, signal_plots
-from minidl.data import GridAugmentation, japanese_vowels, read_ts
+from minidl.data import (
+    GridAugmentation,
+    drawn_beats,
+    find_beats,
+    japanese_vowels,
+    levelled,
+    read_ecg,
+    read_ts,
+    recorded_ecgs,
+    watch_exercises,
+    windows,
+)
+from minidl.data.drawn_beats import HERTZ as BEAT_HERTZ
+from minidl.data.watch import CHANNELS
+from minidl.data.watch import HERTZ as WATCH_HERTZ
 
-VOWELS = Recipe(epochs=60, weight_decay=0.1, augmentation=GridAugmentation(shift=2, noise=0.1))
-BLOCKS = [Block(64, 5), Block(128, 5), Block(64, 3)]
 UNITS = 6               # whose strongest pieces are drawn
+VOWELS = (Recipe(epochs=60, augmentation=GridAugmentation(shift=2, noise=0.1)),
+          [Block(64, 5), Block(128, 5), Block(64, 3)])
+WATCH = (Recipe(epochs=6, batch=64, augmentation=GridAugmentation(scale=0.1, noise=0.1)),
+         [Block(32, 5, 2), Block(64, 5, 2), Block(64, 3)])
+WINDOW, HOP, EVERY, FOLDS = 200, 50, 2, 5       # moments of the watch; every second is kept
+BEATS = (Recipe(epochs=8, augmentation=GridAugmentation(shift=4, noise=0.05)),
+         [Block(16, 7, 2), Block(32, 5, 2), Block(64, 5, 2), Block(64, 3, 2)])
+TRAINED, JUDGED = 2400, 2000                    # drawn beats
 
 
 def main(arguments=None):
@@ -33,21 +56,20 @@ def vowels_options(parser):
 
 
 def vowels(options):
-    """Train on series, name the class of others, and draw what the network looks at."""
-    watch = Stopwatch()
-    train, test = _series(options)
+    """Learn from series, name the class of others, and draw what the network looks at."""
+    watch, (train, test) = Stopwatch(), _series(options)
+    task, (recipe, blocks) = "vowels" if options.train is None else "series", VOWELS
     standard = Standard.of(train.values)
     x, asked = standard(train.values), standard(test.values)
-    net = classification.convnet(1, x.shape[2], len(train.names), BLOCKS, rng=options.seed)
-    recipe = VOWELS.with_epochs(options.epochs)
-    dimensions.trained(net, x, train.labels, recipe, options)
+    net = classification.convnet(1, x.shape[2], len(train.names), blocks, dropout=0.5,
+                                 rng=options.seed)
+    dimensions.trained(net, x, train.labels, recipe.with_epochs(options.epochs), options)
     found = classification.scores(net, asked)
     nearest = classification.nearest_neighbour(x, train.labels, asked)
-    figures = dimensions.judged(
-        options, "vowels" if options.train is None else "series", test.labels, found, train.names,
-        ("nearest neighbour", float((nearest == test.labels).mean())), watch)
-    _draw(options, net, asked, test.labels, found, train.names, figures["task"])
-    return figures | {"seconds": watch.seconds}
+    figures = dimensions.judged(options, task, test.labels, found, train.names,
+                                ("nearest neighbour", nearest == test.labels), watch)
+    _draw(options, task, net, f"relu{len(blocks)}", asked, test.labels, found, train.names)
+    return figures
 
 
 def _series(options):
@@ -55,9 +77,8 @@ def _series(options):
     if (options.train is None) != (options.test is None):
         raise ValueError("--train and --test go together: one to learn from, one to be judged by")
     if options.train is None:
-        train, test = japanese_vowels()
         return (each._replace(names=[f"speaker {name}" for name in each.names])
-                for each in (train, test))
+                for each in japanese_vowels())
     train, test = read_ts(options.train), read_ts(options.test)
     (t, channels), (other, others) = train.values.shape[1:], test.values.shape[1:]
     if (t, channels) != (other, others):
@@ -69,26 +90,138 @@ def _series(options):
     return train, test
 
 
-def _draw(options, net, x, labels, found, names, task):
+# ---- watch --------------------------------------------------------------------------------------
+
+def watch_options(parser):
+    parser.add_argument("--folds", type=above(1), default=FOLDS, metavar="N",
+                        help="groups of the ten people: each is judged by a network that was "
+                             "trained on the others")
+
+
+def watch(options):
+    """Each group of people is held out once; all of them are judged."""
+    watch, exercises, (recipe, blocks) = Stopwatch(), watch_exercises(), WATCH
+    people = np.random.default_rng([options.seed, 3]).permutation(np.unique(exercises.people))
+    if options.folds > len(people):
+        raise ValueError(f"--folds: there are {len(people)} people, got {options.folds} folds")
+    recipe, parts = recipe.with_epochs(options.epochs), []
+    for number, held in enumerate(np.array_split(people, options.folds), 1):
+        held_out = np.isin(exercises.people, held)
+        (x, labels, _), (asked, truth, of) = (_windows(exercises, which, hop) for which, hop in
+                                              ((~held_out, HOP), (held_out, WINDOW)))
+        standard = Standard.of(x)
+        x, asked = standard(x), standard(asked)
+        net = classification.convnet(1, x.shape[2], len(exercises.names), blocks, rng=options.seed)
+        dimensions.trained(net, x, labels, recipe, options, f"fold {number} of {options.folds}")
+        nearest = classification.nearest_neighbour(x, labels, asked)
+        parts.append((classification.scores(net, asked), truth, of, nearest == truth))
+    found, truth, of, nearest = map(np.concatenate, zip(*parts))
+    whose = exercises.people[of]
+    figures = dimensions.judged(options, "watch", truth, found, exercises.names,
+                                ("nearest neighbour", nearest), watch, whose)
+    _draw(options, "watch", net, f"relu{len(blocks)}", asked, parts[-1][1], parts[-1][0],
+          exercises.names, CHANNELS, WATCH_HERTZ / EVERY)
+    return figures | _of_recordings(exercises, found, of, whose, truth)
+
+
+def _windows(exercises, which, hop):
+    """(x (N, 100, 6), labels, of which recording) of some recordings: four seconds each."""
+    chosen = np.flatnonzero(which)
+    x, of = windows([exercises.recordings[i] for i in chosen], WINDOW, hop)
+    x = x.reshape(len(x), WINDOW // EVERY, EVERY, x.shape[2]).mean(2)
+    return x, exercises.labels[chosen[of]], chosen[of]
+
+
+def _of_recordings(exercises, found, of, whose, truth):
+    """Figures: of whole recordings, by the sum of their windows' scores, and of each person."""
+    sums = np.zeros((len(exercises.labels), found.shape[1]))
+    np.add.at(sums, of, found)
+    judged = np.isin(np.arange(len(sums)), of)
+    recordings = float((sums.argmax(1) == exercises.labels)[judged].mean())
+    right = found.argmax(1) == truth
+    answer(f"whole recordings, by the sum of their windows' scores: {recordings:.1%} of "
+           f"{judged.sum()} right")
+    return {"recordings_accuracy": recordings, "people": {
+        int(person): float(right[whose == person].mean()) for person in np.unique(whose)}}
+
+
+# ---- beats --------------------------------------------------------------------------------------
+
+def beats_options(parser):
+    add = parser.add_argument
+    add("--ecg", type=Path, metavar="FILE",
+        help="an electrocardiogram to show the network, a number a line or .npz (default: two "
+             "pieces out of public packages)")
+    add("--hertz", type=above(0, float), metavar="RATE", help="its moments a second")
+
+
+def beats(options):
+    """Learn from drawn beats, be judged by others, and show what it says of real ones."""
+    watch, (recipe, blocks) = Stopwatch(), BEATS
+    if (options.ecg is None) != (options.hertz is None):
+        raise ValueError("--ecg and --hertz go together: a file, and its moments a second")
+    recordings = recorded_ecgs() if options.ecg is None else [read_ecg(options.ecg, options.hertz)]
+    real = [find_beats(each) for each in recordings]
+    train, test = (drawn_beats(count, np.random.default_rng([options.seed, which]))
+                   for which, count in ((4, TRAINED), (5, JUDGED)))
+    x, asked = levelled(train.values), levelled(test.values)
+    net = classification.convnet(1, 1, len(train.names), blocks, size=x.shape[1], rng=options.seed)
+    dimensions.trained(net, x, train.labels, recipe.with_epochs(options.epochs), options)
+    found = classification.scores(net, asked)
+    nearest = classification.nearest_neighbour(x, train.labels, asked)
+    figures = dimensions.judged(options, "beats", test.labels, found, train.names,
+                                ("nearest neighbour", nearest == test.labels), watch)
+    _draw(options, "beats", net, f"relu{len(blocks) - 1}", asked, test.labels, found, train.names,
+          hertz=BEAT_HERTZ)
+    said = [[train.names[k] for k in classification.scores(net, levelled(values)).argmax(1)]
+            for values, _ in real]
+    signal_plots.recordings(options.output / "beats_real.png", recordings,
+                            [seconds for _, seconds in real], said, "real recordings, and what the "
+                            "network says that learned from drawn beats; not scored")
+    for recording, words in zip(recordings, said):
+        answer(f"{recording.name}: " + ", ".join(
+            f"{words.count(kind)} {kind}" for kind in train.names if kind in words))
+    return figures | {"real": {recording.name: [
+        {"seconds": float(second), "says": word} for second, word in zip(seconds, words)]
+        for recording, (_, seconds), words in zip(recordings, real, said)}}
+
+
+# ---- what they draw -----------------------------------------------------------------------------
+
+def _draw(options, task, net, layer, x, labels, found, names, channels=(), hertz=None):
     """The signals, the pieces that excite units most, and the gradient over some."""
-    first = [int(np.flatnonzero(labels == k)[0]) for k in np.unique(labels)]
     path, about = options.output, f"{task}, seed {options.seed}"
+    classes = np.unique(labels)
+    first = [int(np.flatnonzero(labels == k)[0]) for k in classes]
     signal_plots.signals(path / f"{task}_signals.png", [x[i] for i in first],
-                         [names[labels[i]] for i in first], f"{task}: an example of each class")
-    layer = f"relu{len(BLOCKS)}"
-    units = np.random.default_rng(options.seed).permutation(BLOCKS[-1].filters)[:UNITS]
-    signal_plots.pieces(path / f"{task}_pieces.png", net, list(x), layer, sorted(units.tolist()),
+                         [names[labels[i]] for i in first], f"{task}: an example of each class",
+                         channels, hertz)
+    units = _active_units(net, x, layer, options.seed)
+    signal_plots.pieces(path / f"{task}_pieces.png", net, list(x), layer, units,
                         f"{about}: the nine pieces that make a unit most active",
-                        [names[label] for label in labels])
+                        [names[label] for label in labels], hertz)
     sure = [max(np.flatnonzero(labels == k), key=lambda i: found[i, labels[i]])
-            for k in np.unique(labels)[:6]]
+            for k in classes[:6]]
     signal_plots.gradients(path / f"{task}_gradient.png", net, x[sure], labels[sure],
                            [names[label] for label in labels[sure]],
-                           f"{about}: what the score of its class hangs on, in the surest examples")
+                           f"{about}: what the score of its class hangs on, in the surest examples",
+                           channels, hertz)
+    say(options, f"look at {path}/{task}_*.png")
+
+
+def _active_units(net, x, layer, seed):
+    """Some units of a layer, drawn of those that are active somewhere."""
+    a = classification.outputs(net, x[:256], layer)
+    active = np.flatnonzero(a.reshape(-1, a.shape[-1]).max(0) > 0)
+    return sorted(np.random.default_rng(seed).permutation(active)[:UNITS].tolist())
 
 
 COMMANDS = {
     "vowels": (vowels, "Nine speakers say two vowels: who is it?", vowels_options),
+    "watch": (watch, "Six channels of a watch, ten people, seven exercises: which is it?",
+              watch_options),
+    "beats": (beats, "Heartbeats of four kinds, drawn by a generator; and what the network then "
+                     "says of recorded ones.", beats_options),
 }
 
 if __name__ == "__main__":

@@ -7,4 +7,4 @@ from minidl.classification import plots, signal_plots
 from minidl.classification.measures import Standard, confusion, interval, nearest_neighbour
 from minidl.classification.networks import Block, convnet, lecture_net
 from minidl.classification.saliency import score_gradient
-from minidl.classification.training import Recipe, scores, train
+from minidl.classification.training import Recipe, outputs, scores, train

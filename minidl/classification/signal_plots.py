@@ -6,6 +6,7 @@ from minidl.classification.saliency import score_gradient
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 
 LINES = 6               # channels, above which they are drawn as a map
+ROW = 10                # seconds of a recording in one row
 CONTRAST = 0.995        # of the values of a map; the few beyond have its last colour
 
 
@@ -142,3 +143,27 @@ def pieces(path, net, examples, layer, units, title, names, hertz=None, channels
                     f"is, and of what it is{colours}", fontsize=12)
     write(path, figure)
     return found
+
+
+def recordings(path, given, seconds, said, title):
+    """Recorded signals (`data.Recording`) in rows of at most ten seconds, each event marked with
+    what is said of it; seconds: lists of when, said: lists of texts."""
+    rows = [(each, start, words, when) for each, when, words in zip(given, seconds, said)
+            for start in np.arange(0, len(each.values) / each.hertz, ROW)]
+    figure, axes = panels_of(len(rows), 1, (13, 0.8 + 1.9 * len(rows)))
+    kinds = sorted({word for words in said for word in words})
+    colours = dict(zip(kinds, COLOURS))
+    for panel, (each, start, words, when) in zip(axes, rows):
+        times = np.arange(len(each.values)) / each.hertz
+        there = (times >= start) & (times <= start + ROW)
+        panel.plot(times[there], each.values[there], color="0.3", linewidth=0.9)
+        top = each.values[there].max()
+        for second, word in zip(when, words):
+            if start <= second < start + ROW:
+                panel.text(second, top, word, color=colours[word], fontsize=8, ha="center",
+                           va="bottom")
+        panel.set(xlim=(start, start + ROW), ylabel=each.name)
+        panel.margins(y=0.2)
+    axes[-1].set_xlabel("seconds")
+    figure.suptitle(title, fontsize=12)
+    return write(path, figure)

@@ -66,6 +66,11 @@ def train(net, x, labels, recipe, *, seed=0, callback=None):
 
 def scores(net, x, batch=256):
     """Scores (N, classes) of x (N, *S, C), on the host."""
+    return outputs(net, x, net.names[-1], batch)
+
+
+def outputs(net, x, layer, batch=256):
+    """What a layer gives for x (N, *S, C), on the host."""
     with no_grad(), evaluating(net):
-        return np.concatenate([net(tensor(x[i:i + batch])).numpy()
+        return np.concatenate([net(tensor(x[i:i + batch]), layers=[layer])[layer].numpy()
                                for i in range(0, len(x), batch)])

@@ -3,8 +3,10 @@ from .augmentation import DRAWINGS, FACES, Augmentation, contact_sheet
 from .batches import batches, prefetch
 from .captions import captioned
 from .datasets import Dataset, fashion_mnist, load_idx_dataset, mnist, mnist_digits, read_idx
+from .drawn_beats import drawn_beats
 from .drawn_characters import drawn_characters
 from .drawn_faces import drawn_faces, write_drawn_faces
+from .ecg import Recording, find_beats, levelled, read_ecg, recorded_ecgs
 from .emoji import emoji
 from .grid_augmentation import GridAugmentation
 from .images import (
@@ -31,11 +33,14 @@ from .people import (
 from .photographs import photographs
 from .picture_sets import PictureSet, read_pictures
 from .series import Series, japanese_vowels, read_ts
+from .watch import Exercises, watch_exercises, windows
 
-__all__ = ["Augmentation", "Characters", "DRAWINGS", "Dataset", "FACES", "Pairs", "People",
-           "PictureSet", "Run", "balanced_pairs", "batches", "captioned", "contact_sheet",
-           "crop_middle", "decode_image", "drawn_characters", "drawn_faces", "emoji",
-           "fashion_mnist", "list_images", "load_idx_dataset", "load_image", "mnist",
+__all__ = ["Augmentation", "Characters", "DRAWINGS", "Dataset", "Exercises", "FACES",
+           "GridAugmentation", "Pairs", "People", "PictureSet", "Recording", "Run", "Series",
+           "balanced_pairs", "batches", "captioned", "contact_sheet", "crop_middle", "decode_image",
+           "drawn_beats", "drawn_characters", "drawn_faces", "emoji", "fashion_mnist", "find_beats",
+           "japanese_vowels", "levelled", "list_images", "load_idx_dataset", "load_image", "mnist",
            "mnist_digits", "names_of", "pairs_of", "photographs", "prefetch", "read_characters",
-           "read_idx", "read_metadata", "read_pairs", "read_people", "read_pictures", "read_runs",
-           "resize", "save_image", "split_people", "write_drawn_faces", "write_pairs"]
+           "read_ecg", "read_idx", "read_metadata", "read_pairs", "read_people", "read_pictures",
+           "read_runs", "read_ts", "recorded_ecgs", "resize", "save_image", "split_people",
+           "watch_exercises", "windows", "write_drawn_faces", "write_pairs"]
