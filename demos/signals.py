@@ -196,10 +196,10 @@ def _draw(options, task, net, layer, x, labels, found, names, channels=(), hertz
     signal_plots.signals(path / f"{task}_signals.png", [x[i] for i in first],
                          [names[labels[i]] for i in first], f"{task}: an example of each class",
                          channels, hertz)
-    units = _active_units(net, x, layer, options.seed)
+    units = classification.active_units(net, x, layer, UNITS, options.seed)
     signal_plots.pieces(path / f"{task}_pieces.png", net, list(x), layer, units,
                         f"{about}: the nine pieces that make a unit most active",
-                        [names[label] for label in labels], hertz)
+                        [names[label] for label in labels], hertz, channels)
     sure = [max(np.flatnonzero(labels == k), key=lambda i: found[i, labels[i]])
             for k in classes[:6]]
     signal_plots.gradients(path / f"{task}_gradient.png", net, x[sure], labels[sure],
@@ -207,13 +207,6 @@ def _draw(options, task, net, layer, x, labels, found, names, channels=(), hertz
                            f"{about}: what the score of its class hangs on, in the surest examples",
                            channels, hertz)
     say(options, f"look at {path}/{task}_*.png")
-
-
-def _active_units(net, x, layer, seed):
-    """Some units of a layer, drawn of those that are active somewhere."""
-    a = classification.outputs(net, x[:256], layer)
-    active = np.flatnonzero(a.reshape(-1, a.shape[-1]).max(0) > 0)
-    return sorted(np.random.default_rng(seed).permutation(active)[:UNITS].tolist())
 
 
 COMMANDS = {

@@ -36,6 +36,34 @@ def nearest_neighbour(x, labels, asked):
     return labels[squares.argmin(1)]
 
 
+def best_thresholds(values, labels, classes):
+    """Cuts c (classes − 1,), ascending: class k is said where c_k ≤ v < c_(k+1), and of all such
+    rules this is right most often of values (N,) with labels (N,).
+
+    Let S_k(i) be how many values of class k are among the i smallest.  The best that the first k
+    classes reach with the i smallest values is
+
+        B_0(i) = S_0(i),    B_k(i) = S_k(i) + max_(j ≤ i) (B_(k−1)(j) − S_k(j))
+
+    and the j that was taken is where class k begins.
+    """
+    grid, of = np.unique(values, return_inverse=True)
+    counts = np.zeros((len(grid) + 1, classes), int)
+    np.add.at(counts, (of + 1, labels), 1)
+    seen = counts.cumsum(0)                             # S, of whole groups of equal values
+    best, begins = seen[:, 0], []
+    for k in range(1, classes):
+        gain = best - seen[:, k]
+        most = np.maximum.accumulate(gain)
+        begins.append(np.maximum.accumulate(np.where(gain == most, np.arange(len(gain)), 0)))
+        best = most + seen[:, k]
+    cuts, i = [], len(grid)
+    for begin in reversed(begins):
+        i = begin[i]
+        cuts.append(grid[i] if i < len(grid) else np.inf)
+    return np.array(cuts[::-1])
+
+
 def interval(right, groups=None, draws=2000, seed=0):
     """95 % interval (low, high) of the share of right answers, booleans (N,).
 

@@ -6,7 +6,7 @@ from minidl.classification.saliency import score_gradient
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 
 LINES = 6               # channels, above which they are drawn as a map
-ROW = 10                # seconds of a recording in one row
+ROW = 11                # seconds of a recording in one row
 CONTRAST = 0.995        # of the values of a map; the few beyond have its last colour
 
 
@@ -66,20 +66,21 @@ def gradients(path, net, examples, labels, titles, title, channels=(), hertz=Non
     figure, axes = panels_of(rows, 1, (9, 0.8 + 1.7 * rows), sharex=True)
     image = None
     for each, example, slope, words in zip(axes, examples, np.abs(slopes), titles):
-        image = _coloured(each, example, slope / (slope.max() or 1), hertz or 1)
+        image = _coloured(each, example, slope / (slope.max() or 1), channels, hertz or 1)
         each.set_title(words, fontsize=10)
     axes[-1].set_xlabel("moment" if hertz is None else "seconds")
-    figure.colorbar(image, ax=axes, shrink=0.6,
-                    label="|∂ score / ∂ x| beside its largest in the example")
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[0, 0.5, 1],
+                          label="|∂ score / ∂ x| beside its largest in the example")
+    bar.ax.set_ylim(0, 1)
     figure.suptitle(title, fontsize=13)
     return write(path, figure)
 
 
-def _coloured(axes, example, share, hertz):
+def _coloured(axes, example, share, channels, hertz):
     """Lines whose colour is a share in 0..1 of each step, one below the other."""
     check_matplotlib()
     from matplotlib.collections import LineCollection
-    times, step = np.arange(len(example)) / hertz, np.ptp(example, axis=0).max() or 1
+    times, step = np.arange(len(example)) / hertz, 0.7 * np.ptp(example, axis=0).max() or 1
     for channel, (values, colour) in enumerate(zip(example.T, share.T)):
         points = np.stack([times, values - step * channel], -1)
         pieces = np.stack([points[:-1], points[1:]], 1)
@@ -88,7 +89,9 @@ def _coloured(axes, example, share, hertz):
         drawn.set_clim(-0.15, 1)                        # what counts nothing is seen, too
         axes.add_collection(drawn)
     axes.autoscale()
-    axes.set_yticks([])
+    axes.margins(x=0.01)
+    if channels:
+        axes.set_yticks(example.mean(0) - step * np.arange(example.shape[1]), channels, fontsize=7)
     return drawn
 
 
@@ -121,22 +124,26 @@ def pieces(path, net, examples, layer, units, title, names, hertz=None, channels
     size, columns = found.field.size, 3
     rows = -(-len(units) // columns)
     figure = check_matplotlib()((4.4 * columns, 0.7 + 3.9 * rows))
-    of = dict(zip(range(len(examples)), examples))
-    most = np.quantile(np.abs(np.concatenate(list(of.values()))), CONTRAST)
+    most = np.quantile(np.abs(np.concatenate(examples)), CONTRAST)
     outer = figure.add_gridspec(rows, columns, wspace=0.12, hspace=0.2, left=0.03, right=0.97,
-                                bottom=0.03, top=1 - 1.05 / (0.7 + 3.9 * rows))
+                                bottom=0.05, top=1 - 1.05 / (0.7 + 3.9 * rows))
     for place, unit in enumerate(units):
         cell = outer[place // columns, place % columns]
         head = figure.add_subplot(cell, frameon=False, xticks=[], yticks=[])
         head.set_title(f"unit {unit}", fontsize=11, pad=16)
         grid = cell.subgridspec(3, 3, wspace=0.06, hspace=0.4)
-        for i, patch in enumerate(found.patches[unit]):
+        shown = [patch.shown(examples[patch.picture]) for patch in found.patches[unit]]
+        low, high = np.min(shown), np.max(shown)
+        for i, (patch, piece) in enumerate(zip(found.patches[unit], shown)):
             axes = figure.add_subplot(grid[i // 3, i % 3], xticks=[], yticks=[])
-            piece = patch.shown(of[patch.picture])
-            draw(axes, piece, most)
+            draw(axes, piece, most, channels)
             if piece.shape[1] <= LINES:
-                axes.set_ylim(-1.1 * most, 1.1 * most)
+                margin = 0.08 * (high - low)
+                axes.set_ylim(low - margin, high + margin)
             axes.set_title(f"{patch.activation:.2g}  {patch.name}", fontsize=7, pad=2)
+    if len(axes.lines) > 1:
+        figure.legend(*axes.get_legend_handles_labels(), loc="lower center", ncols=LINES,
+                      frameon=False, fontsize=9)
     seen = f"{size} moments" if hertz is None else f"{size / hertz:.2g} seconds"
     colours = "; orange: above the mean, violet: below" * (examples[0].shape[1] > LINES)
     figure.suptitle(f"{title}\n{layer}: a unit sees {seen}; above each piece, how active the unit "

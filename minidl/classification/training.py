@@ -74,3 +74,10 @@ def outputs(net, x, layer, batch=256):
     with no_grad(), evaluating(net):
         return np.concatenate([net(tensor(x[i:i + batch]), layers=[layer])[layer].numpy()
                                for i in range(0, len(x), batch)])
+
+
+def active_units(net, x, layer, count, seed=0):
+    """So many units of a layer, drawn of those that are active somewhere in the first of x."""
+    a = outputs(net, x[:256], layer)
+    active = np.flatnonzero(a.reshape(-1, a.shape[-1]).max(0) > 0)
+    return sorted(np.random.default_rng(seed).permutation(active)[:count].tolist())

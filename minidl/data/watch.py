@@ -16,7 +16,7 @@ from .. import files, packages
 EXERCISES = {"PEN": "pendulum", "ABD": "abduction", "FEL": "forward elevation",
              "IR": "internal rotation", "ER": "external rotation", "TRAP": "trapezius extension",
              "ROW": "upright row"}
-CHANNELS = ["acceleration x", "y", "z", "rotation x", "y", "z"]
+CHANNELS = [f"{what} {axis}" for what in ("acceleration", "rotation") for axis in "xyz"]
 MIRRORED = np.array([-1, 1, 1, 1, -1, -1], np.float32)
 HERTZ = 50
 NUMBERS = ("f8", "f4", "i8", "i4")
@@ -86,7 +86,7 @@ def read_pickled_arrays(path):
         if npy.read_magic(content) != (1, 0):
             raise ValueError("it is of another version")
         _, _, dtype = npy.read_array_header_1_0(content)
-        if dtype != object:
+        if dtype.kind != "O":
             raise ValueError(f"expected a pickled object, it holds {dtype}")
         return _plain(_Reader(content).load())
     except Exception as error:  # a damaged pickle has its own kinds
