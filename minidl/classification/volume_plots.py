@@ -5,22 +5,22 @@ from minidl import visualize
 from minidl.data import save_image
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 
-PAPER, ENLARGED = 255, 4        # grey; pixels of a voxel
+CARD, ENLARGED = 222, 4         # the grey around three slices that belong together; pixels of a voxel
 
 
 def three_slices(volume, low, high):
     """The slices through the middle of a volume (X, Y, Z), across its third, second and first axis,
-    as one square picture, uint8 (2 s, 2 s, 1) of large pixels; the last corner is empty.  low,
+    as one square card, uint8 (2 s + 3, 2 s + 3, 1) in large pixels; its last corner is empty.  low,
     high: the values that become black and white."""
     middle = [n // 2 for n in volume.shape]
     shown = [volume[:, :, middle[2]], volume[:, middle[1], :], volume[middle[0], :, :]]
     side = max(volume.shape)
-    sheet = np.full((2 * side + 1, 2 * side + 1), np.nan)
-    for (row, column), part in zip(((0, 0), (0, side + 1), (side + 1, 0)), shown):
+    sheet = np.full((2 * side + 3, 2 * side + 3), np.nan)
+    for (row, column), part in zip(((1, 1), (1, side + 2), (side + 2, 1)), shown):
         part = part.T[::-1]                             # the first axis to the right
         sheet[row:row + part.shape[0], column:column + part.shape[1]] = part
     grey = 255 * np.clip((sheet - low) / (high - low), 0, 1)
-    grey = np.where(np.isnan(grey), PAPER, np.rint(np.nan_to_num(grey))).astype(np.uint8)
+    grey = np.where(np.isnan(grey), CARD, np.rint(np.nan_to_num(grey))).astype(np.uint8)
     return np.kron(grey, np.ones((ENLARGED, ENLARGED), np.uint8))[..., None]
 
 
@@ -34,13 +34,19 @@ def examples(path, rows, title):
 
 
 def pieces(path, net, volumes, layer, units, title, names):
-    """The nine sub-volumes that make each unit of a layer most active, a row for a unit, each as
-    three slices; returns the TopPatches.  volumes: arrays (X, Y, Z, 1); names: of each."""
+    """The nine sub-volumes that make each unit of a layer most active, a row for a unit, and their
+    mean, in which noise is a third; each as three slices.  Returns the TopPatches.
+    volumes: arrays (X, Y, Z, 1); names: of each.
+    """
     found = visualize.top_patches(net, zip(names, volumes), layer, units, inside=True)
-    rows = [(f"unit {unit}", [(f"{patch.activation:.2g} {patch.name}",
-                               patch.shown(volumes[patch.picture])[..., 0])
-                              for patch in found.patches[unit]]) for unit in units]
-    examples(path, rows, f"{title}; {layer}: a unit sees {found.field.size} voxels each way; above, "
+    rows = []
+    for unit in units:
+        cubes = [patch.shown(volumes[patch.picture])[..., 0] for patch in found.patches[unit]]
+        captions = [f"{patch.activation:.2g} {patch.name}" for patch in found.patches[unit]]
+        rows.append((f"unit {unit}", [("mean of the nine", np.mean(cubes, 0)),
+                                      *zip(captions, cubes)]))
+    size = found.field.size
+    examples(path, rows, f"{title}; {layer}: a unit sees {size} × {size} × {size} voxels; above, "
              "beside and below: slices across the third, second and first axis")
     return found
 
