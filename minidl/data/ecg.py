@@ -9,7 +9,7 @@ from .. import files, packages
 from ..weights import WeightsError, load
 from .drawn_beats import HERTZ, LENGTH
 
-SLOWEST, FASTEST = 25, 250      # beats a minute, outside of which the sampling rate is not believed
+SLOWEST, FASTEST = 25, 220      # beats a minute, outside of which the sampling rate is not believed
 LEAST_HERTZ = 50                # below it the QRS complex is one moment
 LARGEST = 1 << 26               # bytes of a text that is read
 
@@ -120,7 +120,7 @@ def find_beats(recording):
     values = np.interp(np.arange(0, seconds, 1 / HERTZ), np.arange(len(values)) / hertz, values)
     level = values - median_filter(values, int(0.6 * HERTZ) | 1)
     slope = uniform_filter1d(np.square(np.gradient(level)), int(0.1 * HERTZ))
-    peaks, _ = find_peaks(slope, height=np.quantile(slope, 0.99) / 3, distance=int(0.25 * HERTZ))
+    peaks, _ = find_peaks(slope, height=np.quantile(slope, 0.99) / 3, distance=int(0.2 * HERTZ))
     reach = int(0.08 * HERTZ)
     places = [max(0, p - reach) + np.abs(level[max(0, p - reach):p + reach]).argmax()
               for p in peaks]

@@ -1,7 +1,8 @@
 """Exercises on a watch: acceleration and rotation of a wrist, of people who do shoulder exercises.
 
 The file is a pickle, a program for a small stack machine; here it may call four functions, and
-these are ours: they make arrays of numbers, and nothing else.
+these are ours: they make arrays of numbers, and nothing else.  It is read after its SHA-256 was
+compared: no other file comes here.
 """
 import io
 from pathlib import Path
@@ -49,7 +50,7 @@ def watch_exercises(mirrored=True):
         size=18_118_091, archive_size=11_320_941,
         archive_sha256="ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd",
         hint="the commands vowels and beats need other packages")
-    return _exercises(read_pickled_arrays(path), mirrored)
+    return _exercises(_read_pickled(path), mirrored)
 
 
 def _exercises(found, mirrored):
@@ -74,7 +75,7 @@ def windows(recordings, size, hop):
 
 # ---- the pickle ---------------------------------------------------------------------------------
 
-def read_pickled_arrays(path):
+def _read_pickled(path):
     """What NumPy has pickled into a .npy file: of dictionaries, lists, texts, numbers and arrays.
 
     Raises ValueError, naming the file, where it is cut off, damaged, or asks for anything else.
