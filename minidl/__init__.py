@@ -29,6 +29,7 @@ Rooms, each with its own help(): help(md.ops), …
     style       neural style transfer
     visualize   what convolutional networks learn
     gan         generative adversarial networks
+    classification      what is it? signals and volumes, in 1 and 3 dimensions
     distributed     several processes: what they say to each other
 
 >>> import minidl as md
@@ -46,19 +47,8 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = (
-    "data",
-    "distributed",
-    "faces",
-    "gan",
-    "models",
-    "oneshot",
-    "style",
-    "testing",
-    "training",
-    "visualize",
-    "weights",
-)
+_ROOMS = ("classification", "data", "distributed", "faces", "gan", "models", "oneshot", "style",
+          "testing", "training", "visualize", "weights")
 
 __all__ = [
     "DeviceError", "Tensor", "WeightsError", "arange", "devices", "eye", "full", "grad", "linspace",

@@ -86,7 +86,9 @@ def test_help(command, capsys):
         run(lecture.main, [*command, "--help"])
     shown = capsys.readouterr().out
     assert stopped.value.code == 0
-    assert all(option in shown for option in ("--device", "--seed", "--output", "--quiet", "--json"))
+    assert all(
+        option in shown for option in ("--device", "--seed", "--output", "--quiet", "--json")
+    )
 
 
 @pytest.mark.parametrize("arguments, words", [

@@ -1,4 +1,4 @@
-"""Pictures, data sets and minibatches.
+"""Pictures, signals, volumes, data sets and minibatches.
 
 Pictures as arrays: uint8 (H, W, 3), RGB in 0..255, upright (images.py)
     load_image, decode_image    of a file; of a file that is already open
@@ -32,14 +32,31 @@ Handwritten characters (omniglot.py)
     read_characters, Characters     alphabets in Omniglot's form
     read_runs, Run              one-shot examinations
     drawn_characters            characters invented by a generator
+Signals
+    read_ts, Series             a file in the text form of time series (series.py)
+    japanese_vowels             nine men say two vowels
+    watch_exercises, Exercises, windows     a watch on the wrist; pieces of recordings (watch.py)
+    drawn_beats                 heartbeats invented by a generator
+    recorded_ecgs, read_ecg, Recording      electrocardiograms (ecg.py)
+    find_beats, levelled        their beats, each by its own level and spread
+Volumes
+    read_nifti, Volume          a file of the form NIfTI-1
+    mni_brain, read_brain, Brain            a brain, and which tissue is where
+    tubes_and_balls             two shapes in noise
+    GridAugmentation            signals, pictures, volumes at random: moved, scaled, mirrored, noisy
 """
 from .augmentation import DRAWINGS, FACES, Augmentation, contact_sheet
 from .batches import batches, prefetch
+from .brain import Brain, mni_brain, read_brain
 from .captions import captioned
 from .datasets import Dataset, fashion_mnist, load_idx_dataset, mnist, mnist_digits, read_idx
+from .drawn_beats import drawn_beats
 from .drawn_characters import drawn_characters
 from .drawn_faces import drawn_faces, write_drawn_faces
+from .drawn_tubes import tubes_and_balls
+from .ecg import Recording, find_beats, levelled, read_ecg, recorded_ecgs
 from .emoji import emoji
+from .grid_augmentation import GridAugmentation
 from .images import (
     crop_middle,
     decode_image,
@@ -49,6 +66,7 @@ from .images import (
     resize,
     save_image,
 )
+from .nifti import Volume, read_nifti
 from .omniglot import Characters, Run, read_characters, read_runs
 from .people import (
     Pairs,
@@ -63,11 +81,16 @@ from .people import (
 )
 from .photographs import photographs
 from .picture_sets import PictureSet, read_pictures
+from .series import Series, japanese_vowels, read_ts
+from .watch import Exercises, watch_exercises, windows
 
-__all__ = ["Augmentation", "Characters", "DRAWINGS", "Dataset", "FACES", "Pairs", "People",
-           "PictureSet", "Run", "balanced_pairs", "batches", "captioned", "contact_sheet",
-           "crop_middle", "decode_image", "drawn_characters", "drawn_faces", "emoji",
-           "fashion_mnist", "list_images", "load_idx_dataset", "load_image", "mnist",
-           "mnist_digits", "names_of", "pairs_of", "photographs", "prefetch", "read_characters",
-           "read_idx", "read_metadata", "read_pairs", "read_people", "read_pictures", "read_runs",
-           "resize", "save_image", "split_people", "write_drawn_faces", "write_pairs"]
+__all__ = ["Augmentation", "Brain", "Characters", "DRAWINGS", "Dataset", "Exercises", "FACES",
+           "GridAugmentation", "Pairs", "People", "PictureSet", "Recording", "Run", "Series",
+           "Volume", "balanced_pairs", "batches", "captioned", "contact_sheet", "crop_middle",
+           "decode_image", "drawn_beats", "drawn_characters", "drawn_faces", "emoji",
+           "fashion_mnist", "find_beats", "japanese_vowels", "levelled", "list_images",
+           "load_idx_dataset", "load_image", "mni_brain", "mnist", "mnist_digits", "names_of",
+           "pairs_of", "photographs", "prefetch", "read_brain", "read_characters", "read_ecg",
+           "read_idx", "read_metadata", "read_nifti", "read_pairs", "read_people", "read_pictures",
+           "read_runs", "read_ts", "recorded_ecgs", "resize", "save_image", "split_people",
+           "tubes_and_balls", "watch_exercises", "windows", "write_drawn_faces", "write_pairs"]

@@ -1,5 +1,6 @@
-"""Find the fault: an operation that is wrong on purpose is repaired, and an input is found that shows
-it."""
+"""Find the fault: an operation that is wrong on purpose is repaired, and an input is found that
+shows it."""
+
 from dataclasses import dataclass
 import importlib
 

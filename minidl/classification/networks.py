@@ -1,0 +1,66 @@
+"""Convolutional classifiers in 1, 2 and 3 dimensions: the same network, another number of axes."""
+from typing import NamedTuple
+
+from minidl import nn
+from minidl.backend import generator
+
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+class Block(NamedTuple):
+    """Convolution, batch norm, ReLU, and max-pooling where `pool` is above 1.
+
+    filters: so many; kernel_size, pool: of all axes; padding: None keeps the size ("same")."""
+    filters: int
+    kernel_size: int
+    pool: int = 1
+    padding: int | None = None
+
+
+def convnet(axes, channels, classes, blocks, *, size=None, dropout=0.3, rng):
+    """A `nn.Sequential` from x (N, *S, channels) of so many axes to scores (N, classes).
+
+    blocks: `Block`s, whose layers are named conv1, norm1, relu1, pool1, conv2, …
+    size: of the input along each axis.  Where it is given, the last block's places are flattened,
+        so that the scores know where something is; otherwise they are averaged: what is there
+        counts, and the input may be of any size.
+    """
+    rng, layers = generator(rng), {}
+    for i, (filters, kernel, pool, padding) in enumerate(blocks, 1):
+        around = kernel // 2 if padding is None else padding
+        layers[f"conv{i}"] = CONVOLUTIONS[axes](channels, filters, kernel, padding=around,
+                                                bias=False, rng=rng)
+        layers[f"norm{i}"], layers[f"relu{i}"] = nn.BatchNorm(filters), nn.ReLU()
+        if pool > 1:
+            layers[f"pool{i}"] = nn.MaxPool(pool)
+        if size is not None:
+            size = (size + 2 * around - kernel + 1) // pool
+        channels = filters
+    if size is None:
+        layers["mean"] = nn.GlobalAveragePool()
+    else:
+        layers["flatten"], channels = nn.Flatten(), channels * size ** axes
+    layers["dropout"] = nn.Dropout(dropout, rng=rng)
+    layers["scores"] = nn.Dense(channels, classes, rng=rng)
+    return nn.Sequential(layers)
+
+
+def lecture_net(axes, *, rng):
+    """The lecture's two convolutions, for a signal (14 steps), a picture or a volume (14³):
+
+        14 × 1 ∗ 5 × 1, 16 filters → 10 × 16 ∗ 5 × 16, 32 filters → 6 × 32
+        14³ × 1 ∗ 5³ × 1, 16 filters → 10³ × 16 ∗ 5³ × 16, 32 filters → 6³ × 32
+
+    since without padding a side of n becomes n − 5 + 1.
+    Source: deeplearning.ai, Convolutional Neural Networks, week 4, "1D and 3D generalizations".
+
+    >>> print(nn.summary(lecture_net(3, rng=0), (14, 14, 14, 1)))
+    layer                output shape        size  parameters
+    input                (14, 14, 14, 1)    2,744           0
+    layers.conv1 Conv3d  (10, 10, 10, 16)  16,000       2,016
+    layers.conv2 Conv3d  (6, 6, 6, 32)      6,912      64,032
+    total 66,048 parameters
+    """
+    convolution, rng = CONVOLUTIONS[axes], generator(rng)
+    return nn.Sequential({"conv1": convolution(1, 16, 5, rng=rng),
+                          "conv2": convolution(16, 32, 5, rng=rng)})

@@ -1,0 +1,83 @@
+"""Training a classifier of signals or volumes, and asking it."""
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minidl import losses, optim
+from minidl.data import GridAugmentation
+from minidl.nn.module import evaluating
+from minidl.recording import no_grad
+from minidl.tensor import tensor
+from minidl.training import Loop, descend
+from minidl.training.schedules import warm_up_cosine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained: AdamW, its learning rate up a line and down half a cosine.
+
+    epochs: how often each example is seen; batch: so many at once; learning_rate: at its peak;
+    augmentation: see `data.GridAugmentation`, None for none.
+    """
+    epochs: int = 60
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    augmentation: GridAugmentation | None = None
+
+    def with_epochs(self, epochs):
+        """The same with so many epochs; None: with its own."""
+        return self if epochs is None else replace(self, epochs=epochs)
+
+    def steps(self, examples):
+        """Of a training on so many examples."""
+        return self.epochs * -(-examples // self.batch)
+
+
+def train(net, x, labels, recipe, *, seed=0, callback=None):
+    """Train net on x (N, *S, C) and labels (N,): least mean cross-entropy.  Returns the Loop.
+
+    Each epoch goes through all examples in a new order; batch t follows from the seed and t alone.
+    """
+    n = len(x)
+    each = -(-n // recipe.batch)                            # steps of an epoch
+    adam = optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+    def batch(t):
+        order = np.random.default_rng([seed, 1, t // each]).permutation(n)
+        which = order[t % each::each]
+        drawn = x[which]
+        if recipe.augmentation is not None:
+            drawn = recipe.augmentation(drawn, np.random.default_rng([seed, 2, t]))
+        return tensor(drawn), tensor(labels[which])
+
+    def step(t, drawn):
+        x, y = drawn
+        return descend((losses.cross_entropy(net(x), y), adam))[0]
+
+    steps = recipe.steps(n)
+    loop = Loop(step, batch, steps, parts={"net": net, "adam": adam}, every=each,
+                schedule=lambda t: recipe.learning_rate * warm_up_cosine(t, steps),
+                callback=callback, owner="classification.train")
+    net.train()
+    loop.run()
+    return loop
+
+
+def scores(net, x, batch=256):
+    """Scores (N, classes) of x (N, *S, C), on the host."""
+    return outputs(net, x, net.names[-1], batch)
+
+
+def outputs(net, x, layer, batch=256):
+    """What a layer gives for x (N, *S, C), on the host."""
+    with no_grad(), evaluating(net):
+        return np.concatenate([net(tensor(x[i:i + batch]), layers=[layer])[layer].numpy()
+                               for i in range(0, len(x), batch)])
+
+
+def active_units(net, x, layer, count, seed=0):
+    """So many units of a layer, drawn of those that are active somewhere in the first of x."""
+    a = outputs(net, x[:256], layer)
+    active = np.flatnonzero(a.reshape(-1, a.shape[-1]).max(0) > 0)
+    return sorted(np.random.default_rng(seed).permutation(active)[:count].tolist())

@@ -1,0 +1,76 @@
+"""Augmentation of signals (N, T, C) and volumes (N, D, H, W, C): what leaves the class as it is.
+
+Of each example x of a batch, in its own way:
+
+    y(p) = (1 + s) · x(flip(p) + shift) + noise
+
+places p along every spatial axis.  Shifts are whole steps: nothing is interpolated, and noise keeps
+its grain.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import generator
+
+
+@dataclass(frozen=True)
+class GridAugmentation:
+    """augmentation(x, rng): every example of a batch (N, *S, C), changed at random; its dtype.
+
+    shift   ± steps along each spatial axis, whole numbers; where the example ends, its border
+            repeats
+    scale   the factor of all values is uniform in 1 ± scale
+    flip    spatial axes, counted from 0, that are reversed with probability ½ each
+    noise   standard deviation of added Gaussian noise, in units of x
+
+    rng: a Generator or a seed.  What is 0 does not happen.
+    Raises ValueError for settings below 0, a shift that is not whole, an axis that x does not have,
+    and for x that is no batch of floating-point examples of 1 to 3 axes.
+
+    >>> GridAugmentation(flip=(0,))(np.array([[[1.0], [2.0]]] * 2), rng=0)[..., 0]
+    array([[1., 2.],
+           [2., 1.]])
+    """
+    shift: int = 0
+    scale: float = 0.0
+    flip: tuple = ()
+    noise: float = 0.0
+
+    def __post_init__(self):
+        for name in "shift", "scale", "noise":
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"GridAugmentation: {name} must be 0 or more, got {value}")
+        if self.shift != int(self.shift):
+            raise ValueError(f"GridAugmentation: shift must be whole steps, got {self.shift}")
+
+    def __call__(self, x, rng):
+        x, rng = np.asarray(x), generator(rng)
+        axes = x.ndim - 2
+        if not 1 <= axes <= 3 or x.dtype.kind != "f":
+            raise ValueError("GridAugmentation: x must be floating-point (N, T, C), (N, H, W, C) "
+                             f"or (N, D, H, W, C), got {x.dtype} {x.shape}")
+        if any(not 0 <= axis < axes for axis in self.flip):
+            raise ValueError(f"GridAugmentation: flip={self.flip} are not among the axes 0 to "
+                             f"{axes - 1} of x {x.shape}")
+        x = self.moved(x, rng)
+        each = (len(x),) + (1,) * (axes + 1)
+        if self.scale:
+            x = x * rng.uniform(1 - self.scale, 1 + self.scale, each).astype(x.dtype)
+        if self.noise:
+            x = x + self.noise * rng.standard_normal(x.shape, np.float32).astype(x.dtype)
+        return x
+
+    def moved(self, x, rng):
+        """x(flip(p) + shift), by an index along each axis: (N, S) numbers of the places taken."""
+        for axis in range(x.ndim - 2):
+            n, size = len(x), x.shape[axis + 1]
+            shifts = rng.integers(-self.shift, self.shift + 1, (n, 1))
+            places = np.clip(np.arange(size) + shifts, 0, size - 1)
+            if axis in self.flip:
+                places = np.where(rng.random((n, 1)) < 0.5, places[:, ::-1], places)
+            shape = [n] + [1] * (x.ndim - 1)
+            shape[axis + 1] = size
+            x = np.take_along_axis(x, places.reshape(shape), axis + 1)
+        return x

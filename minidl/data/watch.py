@@ -1,0 +1,149 @@
+"""Exercises on a watch: acceleration and rotation of a wrist, of people who do shoulder exercises.
+
+The file is a pickle, a program for a small stack machine; here it may call four functions, and
+these are ours: they make arrays of numbers, and nothing else.  It is read after its SHA-256 was
+compared: no other file comes here.
+"""
+import io
+from pathlib import Path
+import pickle
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+from .. import files, packages
+
+EXERCISES = {"PEN": "pendulum", "ABD": "abduction", "FEL": "forward elevation",
+             "IR": "internal rotation", "ER": "external rotation", "TRAP": "trapezius extension",
+             "ROW": "upright row"}
+CHANNELS = [f"{what} {axis}" for what in ("acceleration", "rotation") for axis in "xyz"]
+MIRRORED = np.array([-1, 1, 1, 1, -1, -1], np.float32)
+HERTZ = 50
+NUMBERS = ("f8", "f4", "i8", "i4")
+
+
+class Exercises(NamedTuple):
+    """recordings: arrays float32 (T, 6), 50 moments a second, of one exercise of one arm each;
+    labels int64 (N,), numbers of the names; people: (N,) whose; left: (N,) whether of a left arm.
+    """
+    recordings: list
+    labels: np.ndarray
+    names: list
+    people: np.ndarray
+    left: np.ndarray
+
+
+def watch_exercises(mirrored=True):
+    """140 Exercises of ten people: seven exercises with each arm, some twenty times over.
+
+    A left arm is a right arm's mirror image.  mirrored: its x axis, along the forearm, is turned
+    over, so that both look alike: of the acceleration, a vector, x changes its sign; of the
+    rotation, an axial vector, y and z do.
+    pip fetches the package seglearn (BSD licence, 11.3 MB) the first time; nothing of it is
+    installed or run.  Raises packages.FetchError, an OSError, when it cannot be had.
+    Source: Burns, Leung, Hardisty, Whyne, Henry and McLachlin 2018 (1802.01489).
+    """
+    path = packages.fetch(
+        "watch_dataset.npy", "seglearn==1.2.5", "seglearn/data/watch_dataset.npy",
+        sha256="eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537",
+        size=18_118_091, archive_size=11_320_941,
+        archive_sha256="ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd",
+        hint="the commands vowels and beats need other packages")
+    return _exercises(_read_pickled(path), mirrored)
+
+
+def _exercises(found, mirrored):
+    left = found["side"] == 0
+    recordings = [each.astype(np.float32) * (MIRRORED if mirrored and other else 1)
+                  for each, other in zip(found["X"], left)]
+    return Exercises(recordings, found["y"].astype(np.int64),
+                     [EXERCISES[name] for name in found["y_labels"]],
+                     found["subject"].astype(np.int64), left)
+
+
+def windows(recordings, size, hop):
+    """(x (N, size, C), which (N,)): pieces of recordings (T, C), `hop` moments apart, and of which
+    recording each is.  Raises ValueError where all recordings are shorter."""
+    pieces = [np.lib.stride_tricks.sliding_window_view(each, size, 0)[::hop].swapaxes(1, 2)
+              for each in recordings if len(each) >= size]
+    if not pieces:
+        raise ValueError(f"windows: no recording has {size} moments")
+    long = [i for i, each in enumerate(recordings) if len(each) >= size]
+    return np.concatenate(pieces), np.repeat(long, [len(each) for each in pieces])
+
+
+# ---- the pickle ---------------------------------------------------------------------------------
+
+def _read_pickled(path):
+    """What NumPy has pickled into a .npy file: of dictionaries, lists, texts, numbers and arrays.
+
+    Raises ValueError, naming the file, where it is cut off, damaged, or asks for anything else.
+    """
+    path = Path(path)
+    with files.open_file(path) as stream:
+        content = io.BytesIO(stream.read())
+    try:
+        if npy.read_magic(content) != (1, 0):
+            raise ValueError("it is of another version")
+        _, _, dtype = npy.read_array_header_1_0(content)
+        if dtype.kind != "O":
+            raise ValueError(f"expected a pickled object, it holds {dtype}")
+        return _plain(_Reader(content).load())
+    except Exception as error:  # a damaged pickle has its own kinds
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: cut off, damaged or no such file ({type(error).__name__}: "
+                         f"{text})") from None
+
+
+class _Type:
+    """numpy.dtype, made of a name; its order of bytes comes later."""
+
+    def __init__(self, name, *_):
+        self.name, self.order = name, "|"
+
+    def __setstate__(self, state):
+        self.order = state[1]
+
+
+class _Array:
+    """numpy.ndarray, empty at first; what it holds comes later."""
+
+    def __init__(self, *_):
+        self.value = None
+
+    def __setstate__(self, state):
+        _, shape, kind, fortran, content = state
+        if kind.name == "O8" and isinstance(content, list):
+            self.value = content
+        elif kind.name in NUMBERS and kind.order == "<" and isinstance(content, bytes):
+            self.value = np.frombuffer(content, f"<{kind.name}").reshape(
+                shape, order="F" if fortran else "C")
+        else:
+            raise ValueError(f"an array of {kind.order}{kind.name}, expected plain numbers")
+
+
+def _encode(text, encoding):
+    """Bytes, as Python 2 kept them: in a text of Latin-1."""
+    return text.encode("latin-1")
+
+
+GLOBALS = {"numpy.core.multiarray._reconstruct": _Array, "numpy.dtype": _Type,
+           "numpy.ndarray": _Array, "_codecs.encode": _encode}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module, name):
+        if f"{module}.{name}" not in GLOBALS:
+            raise ValueError(f"asks for {module}.{name}: refused")
+        return GLOBALS[f"{module}.{name}"]
+
+
+def _plain(value):
+    """With NumPy's arrays in the place of ours; an array of one object is the object."""
+    if isinstance(value, _Array):
+        value = value.value
+        return _plain(value[0]) if isinstance(value, list) and len(value) == 1 else _plain(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value

@@ -1,0 +1,98 @@
+"""Exercises on a watch, and pickled arrays that are read without running anything."""
+import io
+import os
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from minidl.data import watch, windows
+from minidl.data.watch import _read_pickled
+
+
+def content():
+    rng = np.random.default_rng(0)
+    return {"X": [rng.normal(size=(n, 6)) for n in (9, 7)], "y": np.array([1, 0]),
+            "side": np.array([0.0, 1.0]), "subject": np.array([3, 4]), "y_labels": ["PEN", "ABD"]}
+
+
+def saved(tmp_path, value):
+    """As NumPy writes it under Python 2: protocol 2, arrays as text of Latin-1."""
+    path, header = tmp_path / "data.npy", io.BytesIO()
+    array = np.array(value, object)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False,
+                                                  "shape": array.shape})
+    data = header.getvalue() + pickle.dumps(array, protocol=2).replace(
+        b"numpy._core.multiarray", b"numpy.core.multiarray")
+    path.write_bytes(data)
+    return path
+
+
+def test_arrays_come_as_they_were(tmp_path):
+    given_, found = content(), _read_pickled(saved(tmp_path, content()))
+    assert found["y_labels"] == ["PEN", "ABD"] and found.keys() == given_.keys()
+    for name in ("y", "side", "subject"):
+        assert found[name].dtype == given_[name].dtype and (found[name] == given_[name]).all()
+    assert all((a == b).all() for a, b in zip(found["X"], given_["X"]))
+
+
+def test_a_left_arm_is_mirrored():
+    exercises = watch._exercises(content(), mirrored=True)
+    plain = watch._exercises(content(), mirrored=False)
+    assert exercises.left.tolist() == [True, False] and exercises.names == ["pendulum", "abduction"]
+    assert (exercises.recordings[0] == plain.recordings[0] * [-1, 1, 1, 1, -1, -1]).all()
+    assert (exercises.recordings[1] == plain.recordings[1]).all()
+    assert exercises.recordings[0].dtype == np.float32
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/minidl-was-here",)
+
+
+@pytest.mark.parametrize("value", [Evil(), [Evil()], {"X": Evil()}, np.array(["text"]),
+                                   np.array([1j]), {1, 2}])
+def test_nothing_is_called_that_a_file_asks_for(tmp_path, value):
+    with pytest.raises(ValueError, match=r"data.npy: .*ValueError"):
+        _read_pickled(saved(tmp_path, {"a": value}))
+    assert not os.path.exists("/tmp/minidl-was-here")
+
+
+@given(st.data())
+def test_damaged_files_raise_one_kind_of_error(tmp_path_factory, data):
+    path = saved(tmp_path_factory.mktemp("watch"), content())
+    whole = path.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        damaged = whole[:place]
+    else:
+        damaged = whole[:place] + bytes([data.draw(st.integers(0, 255))]) + whole[place + 1:]
+    if b"j" in damaged[place:place + 1] or b"r" in damaged[place:place + 1]:
+        return                          # LONG_BINGET and LONG_BINPUT name places of a memo
+    path.write_bytes(damaged)
+    try:
+        _read_pickled(path)
+    except ValueError as error:
+        assert "data.npy" in str(error) and "\n" not in str(error)
+
+
+def test_an_array_of_numbers_is_no_pickle(tmp_path):
+    np.save(tmp_path / "plain.npy", np.ones(3))
+    with pytest.raises(ValueError, match="plain.npy: .*expected a pickled object"):
+        _read_pickled(tmp_path / "plain.npy")
+    (tmp_path / "text.npy").write_text("hello")
+    with pytest.raises(ValueError, match="text.npy: cut off, damaged"):
+        _read_pickled(tmp_path / "text.npy")
+
+
+def test_windows_by_hand():
+    x, of = windows(
+        [np.arange(10).reshape(5, 2), np.ones((1, 2)), np.arange(6).reshape(3, 2)], 3, 2
+    )
+    assert x.tolist() == [[[0, 1], [2, 3], [4, 5]], [[4, 5], [6, 7], [8, 9]],
+                          [[0, 1], [2, 3], [4, 5]]]
+    assert of.tolist() == [0, 0, 2]
+    with pytest.raises(ValueError, match="no recording has 9 moments"):
+        windows([np.ones((5, 2))], 9, 1)
