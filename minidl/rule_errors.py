@@ -44,9 +44,12 @@ def bad_inputs(inputs):
     return TypeError(f"{operation}: record takes pairs (Tensor, rule)")
 
 
-def check_differentiable(operation, output, inputs, kind):
-    """Raise TypeError unless all are of the kind, Tensors; ValueError where one of the inputs
-    requires no gradient, or the output was not recorded."""
+def check_differentiable(operation, output, inputs, ready, kind):
+    """Raise TypeError unless all are of the kind, Tensors, and `ready` can be called; ValueError
+    where one of the inputs requires no gradient, or the output was not recorded."""
+    if ready is not None and not callable(ready):
+        raise TypeError(f"{operation}: ready must be a function (x, gradient), or None, got "
+                        f"{type(ready).__name__}")
     for i, x in enumerate(inputs):
         if not isinstance(x, kind):
             raise TypeError(f"{operation}: inputs[{i}] must be a Tensor, got {type(x).__name__}")

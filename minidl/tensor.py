@@ -267,7 +267,7 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     (27.0, 18.0)
     """
     inputs = rule_errors.several("grad", inputs)
-    rule_errors.check_differentiable("grad", output, inputs, Tensor)
+    rule_errors.check_differentiable("grad", output, inputs, ready, Tensor)
     found, cotangent = {}, _first_cotangent("grad", "grad_output", output, grad_output)
     named = {x.node: x for x in inputs}
     tell = ready and (lambda node: ready(named[node], found[node]))
