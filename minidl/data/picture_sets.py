@@ -7,7 +7,7 @@ import numpy as np
 from ..files import as_path
 from ..operands import check_sizes
 from .images import list_images, load_image, resize
-from .people import LeftOut
+from .people import load_usable
 
 
 class PictureSet(namedtuple("PictureSet", "pictures labels names left_out", defaults=((),))):
@@ -31,45 +31,33 @@ def read_pictures(folder, size):
     check_sizes("read_pictures", size=size)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of pictures")
-    classes = {
-        path.name: list_images(path)
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    }
+    classes = {path.name: list_images(path) for path in sorted(folder.iterdir())
+               if path.is_dir() and not path.name.startswith(".")}
     classes = {name: paths for name, paths in classes.items() if paths}
     alone = list_images(folder)
     if alone and classes:
-        raise ValueError(
-            f"{folder} holds pictures and folders of pictures; put each picture into a folder "
-            "of its class, or none"
-        )
+        raise ValueError(f"{folder} holds pictures and folders of pictures; put each picture into "
+                         "a folder of its class, or none")
     found = {name: _read(paths, size, left_out) for name, paths in (classes or {"": alone}).items()}
     found = {name: read for name, read in found.items() if len(read)}
     if not found:
         raise ValueError(
-            f"{folder}: there is no picture that can be read"
-            if classes or alone
-            else f"{folder} holds no pictures, nor folders of pictures"
-        )
+            f"{folder}: there is no picture that can be read; the first: {left_out[0]}" if left_out
+            else f"{folder} holds no pictures, nor folders of pictures")
     pictures = np.concatenate([*found.values()])
     if (pictures == pictures[..., :1]).all():
         pictures = pictures[..., :1]
-    labels = (
-        np.repeat(np.arange(len(found)), [len(each) for each in found.values()])
-        if classes
-        else None
-    )
-    return PictureSet(pictures, labels, list(found) if classes else [], tuple(left_out))
+    if not classes:
+        return PictureSet(pictures, None, [], tuple(left_out))
+    labels = np.repeat(np.arange(len(found)), [len(each) for each in found.values()])
+    return PictureSet(pictures, labels, list(found), tuple(left_out))
 
 
 def _read(paths, size, left_out):
     """uint8 (N, size, size, 3); what cannot be read is added to left_out."""
-    read = []
-    for path in paths:
-        try:
-            read.append(resize(middle_square(load_image(path)), (size, size)))
-        except (OSError, ValueError) as error:
-            left_out.append(LeftOut(path, str(error)))
+    read, _, others = load_usable(
+        paths, lambda path: resize(middle_square(load_image(path)), (size, size)))
+    left_out += others
     return np.stack(read) if read else np.empty((0, size, size, 3), np.uint8)
 
 
@@ -78,4 +66,4 @@ def middle_square(picture):
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return picture[top : top + side, left : left + side]
+    return picture[top:top + side, left:left + side]
