@@ -1,4 +1,6 @@
 """What demos.signals and demos.volumes share: their commands, a training under a bar, figures."""
+import time
+
 import numpy as np
 
 from demos.command_line import (
@@ -32,7 +34,8 @@ def main(name, description, commands, arguments):
     options = parser.parse_args(arguments[1:] if chosen else arguments)
     start(options)
     check_matplotlib()
-    write_json(options.json, command(options))
+    figures = command(options)
+    write_json(options.json, figures | {"processor_seconds": time.process_time()})
 
 
 def lecture(axes):

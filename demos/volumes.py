@@ -22,10 +22,9 @@ NOISE = 40.0            # of 255: a fast scan's
 TRAINING = ((0.085, 0.27), (0.525, 0.77))       # slabs, as shares of the height
 HELD_OUT = (0.355, 0.44)
 PATCHES, JUDGED = 6000, 3000
-BRAIN = (Recipe(epochs=8, augmentation=GridAugmentation(flip=(0, 1, 2))),
-         [Block(8, 3, 1, 0), Block(16, 3, 2, 0), Block(32, 3, 2)])
-TUBES = (Recipe(epochs=4, augmentation=GridAugmentation(shift=1, flip=(0, 1, 2))),
-         [Block(8, 3, 2), Block(16, 3, 2), Block(32, 3)])
+BLOCKS = [Block(8, 3, 2), Block(16, 3, 2), Block(32, 3)]
+BRAIN = Recipe(epochs=6, augmentation=GridAugmentation(flip=(0, 1, 2)))
+TUBES = Recipe(epochs=4, augmentation=GridAugmentation(shift=1, flip=(0, 1, 2)))
 TRAINED = 1200          # tubes and balls
 UNITS = 6               # whose strongest pieces are drawn
 
@@ -48,7 +47,7 @@ def brain_options(parser):
 
 def brain(options):
     """Train on two slabs of the brain, be judged on a third between them, and map a slice of it."""
-    watch, found, (recipe, blocks) = Stopwatch(), _brain(options), BRAIN
+    watch, found = Stopwatch(), _brain(options)
     rng = np.random.default_rng([options.seed, 6])
     scan = found.t1 + options.noise * rng.standard_normal(found.t1.shape, np.float32)
     (slabs, held), scan = _slabs(found.t1.shape[2]), scan.astype(np.float32)
@@ -58,14 +57,14 @@ def brain(options):
     guessed = np.searchsorted(cuts, scan[tuple(asked.T)], side="right")
     x = patches(scan, places, SIZE)
     standard = Standard.of(x)
-    net = classification.convnet(3, 1, len(TISSUES), blocks, size=SIZE, rng=options.seed)
-    dimensions.trained(net, standard(x), labels, recipe.with_epochs(options.epochs), options)
+    net = classification.convnet(3, 1, len(TISSUES), BLOCKS, size=SIZE, rng=options.seed)
+    dimensions.trained(net, standard(x), labels, BRAIN.with_epochs(options.epochs), options)
     x = standard(patches(scan, asked, SIZE))
     scores = classification.scores(net, x)
     figures = dimensions.judged(
         options, "brain", truth, scores, TISSUES, ("two thresholds on the voxel in the middle",
         guessed == truth), watch, groups=_blocks(asked))
-    _sheets(options, "brain", net, x, truth, TISSUES, "relu3")
+    _sheets(options, "brain", net, x, truth, TISSUES)
     return figures | {"noise": options.noise, "thresholds": cuts.tolist(),
                       "slice_accuracy": _map(options, net, found, scan, standard, held)}
 
@@ -124,27 +123,27 @@ def tubes_options(parser):
 
 def tubes(options):
     """The same network in three dimensions, and in two on the middle slice."""
-    watch, (recipe, blocks) = Stopwatch(), TUBES
+    watch = Stopwatch()
     (x, labels), (asked, truth) = (
         tubes_and_balls(count, SIZE, options.noise, np.random.default_rng([options.seed, which]))
         for which, count in ((7, TRAINED), (8, JUDGED)))
-    recipe, middle = recipe.with_epochs(options.epochs), SIZE // 2
+    recipe, middle = TUBES.with_epochs(options.epochs), SIZE // 2
     flat = Recipe(**vars(recipe) | {"augmentation": GridAugmentation(shift=1, flip=(0, 1))})
-    net = classification.convnet(3, 1, len(SHAPES), blocks, size=SIZE, rng=options.seed)
+    net = classification.convnet(3, 1, len(SHAPES), BLOCKS, size=SIZE, rng=options.seed)
     dimensions.trained(net, x, labels, recipe, options, "in three dimensions")
-    flat_net = classification.convnet(2, 1, len(SHAPES), blocks, size=SIZE, rng=options.seed)
+    flat_net = classification.convnet(2, 1, len(SHAPES), BLOCKS, size=SIZE, rng=options.seed)
     dimensions.trained(flat_net, x[:, middle], labels, flat, options, "in the middle slice")
     of_slice = classification.scores(flat_net, asked[:, middle]).argmax(1)
     figures = dimensions.judged(
         options, "tubes", truth, classification.scores(net, asked), SHAPES,
         ("the same network on the middle slice", of_slice == truth), watch)
-    _sheets(options, "tubes", net, asked, truth, SHAPES, "relu2")
+    _sheets(options, "tubes", net, asked, truth, SHAPES)
     return figures | {"noise": options.noise}
 
 
 # ---- what they draw -----------------------------------------------------------------------------
 
-def _sheets(options, task, net, x, labels, names, layer):
+def _sheets(options, task, net, x, labels, names, layer="relu2"):
     """Examples of each class, and the sub-volumes that excite units most."""
     rows = [(name, [("", x[i, ..., 0]) for i in np.flatnonzero(labels == k)[:8]])
             for k, name in enumerate(names)]

@@ -9,6 +9,7 @@ from benchmarks import cases, comparing, libraries, measuring, memory, report, s
 from benchmarks.case import Case
 from benchmarks.convnet import ConvNet
 from benchmarks.convolutions import Convolution
+from benchmarks.dimensions import Classifier
 from benchmarks.networks import DCGAN, Siamese
 from benchmarks.small_operations import MLP, Chain, mixed, product
 from benchmarks.style import StyleStep
@@ -41,7 +42,7 @@ def small():
     siamese.size = 16
     dcgan = DCGAN(16)
     dcgan.batch = 4
-    return [siamese, dcgan, ConvNet(), StyleStep(32), Chain("8 products", 8, 0.5, product),
+    return [siamese, dcgan, ConvNet(), Classifier(1), Classifier(3), StyleStep(32), Chain("8 products", 8, 0.5, product),
             Chain("8 mixed", 8, [0.5, 2], mixed), MLP("MLP", 4, [5, 6, 3]), *convolutions()]
 
 

@@ -63,14 +63,13 @@ class GridAugmentation:
         return x
 
     def moved(self, x, rng):
-        """x(flip(p) + shift), by an index along each axis: (N, S) numbers of the places taken."""
-        for axis in range(x.ndim - 2):
-            n, size = len(x), x.shape[axis + 1]
-            shifts = rng.integers(-self.shift, self.shift + 1, (n, 1))
-            places = np.clip(np.arange(size) + shifts, 0, size - 1)
-            if axis in self.flip:
-                places = np.where(rng.random((n, 1)) < 0.5, places[:, ::-1], places)
-            shape = [n] + [1] * (x.ndim - 1)
-            shape[axis + 1] = size
-            x = np.take_along_axis(x, places.reshape(shape), axis + 1)
-        return x
+        """x(flip(p) + shift): a window of each example, whose border was repeated, and reversed."""
+        n, *sizes, _ = x.shape
+        starts = rng.integers(0, 2 * self.shift + 1, (n, len(sizes)))
+        turned = (rng.random((n, len(sizes))) < 0.5) & np.isin(range(len(sizes)), self.flip)
+        padded = np.pad(x, [(0, 0), *[(self.shift, self.shift)] * len(sizes), (0, 0)], "edge")
+        y = np.empty_like(x)
+        for i in range(n):
+            window = padded[i][tuple(slice(k, k + size) for k, size in zip(starts[i], sizes))]
+            y[i] = window[tuple(slice(None, None, -1 if turn else 1) for turn in turned[i])]
+        return y

@@ -1,7 +1,7 @@
 """All cases, in the table's order."""
-from . import convnet, convolutions, depthwise, networks, small_operations, style
+from . import convnet, convolutions, depthwise, dimensions, networks, small_operations, style
 
-MODULES = (style, convnet, networks, small_operations, convolutions, depthwise)
+MODULES = (style, convnet, networks, dimensions, small_operations, convolutions, depthwise)
 
 
 def cases(quick=False):
