@@ -1,6 +1,7 @@
 """The exercises: each is right with its solution, and wrong with anything else."""
 import ast
 import importlib
+import inspect
 import pathlib
 from types import SimpleNamespace
 
@@ -42,6 +43,14 @@ def test_an_exercise(exercise):
     exercise.judge(exercise.solved(), "answer.py")
     assert exercise.solution() and exercise.all_hints()
     assert all(len(line) <= 110 for line in page(exercise).splitlines())
+
+
+@pytest.mark.parametrize("exercise", [e for e in RULES if e.kind == DERIVE], ids=lambda e: e.name)
+def test_what_is_to_be_derived_is_hidden(exercise):
+    also = inspect.getdoc(source.Target(exercise.also).value) if exercise.also else ""
+    hidden = source.results(exercise.source) + source.results(also)
+    assert hidden and "so   …" in page(exercise)
+    assert not any(" ".join(words.split()) in " ".join(page(exercise).split()) for words in hidden)
 
 
 def changed(exercise, expression):

@@ -121,6 +121,7 @@ def test_a_wrong_answer(learner, here, rule, words):
     ("def multiply(a, b):\n    return a.data * b.data\n", "got ndarray"),
     ("def multiply(a):\n    return a\n", "takes 1 positional argument but 2 were given"),
     ("multiply = 3\n", "not callable"),
+    ("assert False\n", "line 1 (`assert False`): AssertionError"),
     ("raise SystemExit\n", "line 1 (`raise SystemExit`): the answer ends the program"),
     ("def multiply(a, b):\n    return multiply(a, b)\n", "RecursionError"),
     ("x = " + "(" * 5000 + "1" + ")" * 5000, "not Python"),

@@ -63,20 +63,21 @@ def told(filename):
     except Wrong:
         raise
     except AssertionError as error:                         # what gradcheck says
-        raise Wrong(" ".join(str(error).split())) from None
-    except SystemExit:
-        raise Wrong(_where(sys.exc_info()[2], filename) + "the answer ends the program") from None
+        said = " ".join(str(error).split())
+        raise Wrong(said or f"{_where(error, filename)}AssertionError") from None
+    except SystemExit as error:
+        raise Wrong(f"{_where(error, filename)}the answer ends the program") from None
     except KeyboardInterrupt:
         raise Wrong("interrupted") from None
     except BaseException as error:
         what = " ".join(str(error).split())
-        where = _where(sys.exc_info()[2], filename)
-        raise Wrong(f"{where}{type(error).__name__}: {what:.600}") from None
+        raise Wrong(f"{_where(error, filename)}{type(error).__name__}: {what:.600}") from None
 
 
-def _where(trace, filename):
+def _where(error, filename):
     """"line 12 (`lambda gy: …`): ", or nothing where the file has no part in it."""
-    frames = [frame for frame in traceback.extract_tb(trace) if frame.filename == filename]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if frame.filename == filename]
     if not frames:
         return ""
     line = frames[-1].line or ""

@@ -3,6 +3,7 @@
 What the answer prints is kept apart from the verdict; it may not ask for input, nor use up the
 memory.
 """
+import contextlib
 import io
 import json
 import os
@@ -36,7 +37,7 @@ def verdict_of(exercise, file):
                               env={**os.environ, "MINIDL_DEVICE": "cpu"})
     except subprocess.TimeoutExpired:
         return ENDLESS.format(PATIENCE * SECONDS), ""
-    if done.returncode == -getattr(signal, "SIGXCPU", 0):
+    if resource and done.returncode == -signal.SIGXCPU:
         return ENDLESS.format(SECONDS), ""
     try:
         return json.loads(done.stdout)
@@ -88,7 +89,8 @@ def _limit(seconds):
         for what, most in (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, seconds):
             _, hard = resource.getrlimit(what)
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(what, (most, hard))
+            with contextlib.suppress(ValueError, OSError):          # macOS has no limit of memory
+                resource.setrlimit(what, (most, hard))
 
 
 if __name__ == "__main__":

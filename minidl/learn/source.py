@@ -193,11 +193,15 @@ def _is_docstring(statement):
 
 def blanked(text, hole):
     """The text with `...` in the place of what the hole names."""
-    spans = [positions(text, first, last) for first, last in hole.spans(ast.parse(text))]
+    spans = {(*positions(text, first, last), isinstance(last, ast.stmt))
+             for first, last in hole.spans(ast.parse(text))}
     if not spans:
         raise LookupError(f"{hole} is not in the source: {text[:60]}")
-    for start, stop in sorted(set(spans), reverse=True):
-        text = text[:start] + BLANK + text[stop:]
+    for start, stop, statements in sorted(spans, reverse=True):
+        rest = text[stop:]
+        if statements:                                  # a comment behind them goes as well
+            rest = re.sub(r"^ *#.*", "", rest)
+        text = text[:start] + BLANK + rest
     return text
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from minidl.learn.domains import normal, positive
-from minidl.learn.path.chapter import Chapter, derive, fault, misprint, program
+from minidl.learn.path.chapter import Chapter, derive, fault, misprint, program, write
 from minidl.learn.source import Body, Returned
 from minidl.learn.trials import Trial
 
@@ -26,8 +26,8 @@ DIGITS = Chapter("9. A network on digits", (
     fault("moments-constant", "batch_statistics_as_constants"),
     fault("variance-constant", "batch_variance_as_a_constant"),
     derive("affine-x", "ops.normalization:_affine", "x", cases=("batch_norm",)),
-    derive("affine-a", "ops.normalization:_affine", "a", cases=("batch_norm",)),
-    derive("affine-mean", "ops.normalization:_affine", "mean", cases=("batch_norm",)),
+    write("affine-a", "ops.normalization:_affine", "a", cases=("batch_norm",)),
+    write("affine-mean", "ops.normalization:_affine", "mean", cases=("batch_norm",)),
     program("batch-norm-rule", "ops.normalization:_batch_norm_rule", Returned(),
             Trial(lambda m, gy, x, scale: m._batch_norm_rule(gy, x, scale, 0.1),
                   (normal(4, 3), normal(4, 3), positive(3)))),

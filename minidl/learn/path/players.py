@@ -67,5 +67,6 @@ PLAYERS = Chapter("12. Two players", (
             *(Trial(lambda m, theta, psi, _g=gamma: m.velocity(theta, psi, _g),
                     (normal(5), normal(5)), f"with γ = {gamma}", arrays=True)
               for gamma in (0.0, 0.7)),
+            note="θ' = −ψ f'(ψ θ),  ψ' = θ f'(ψ θ) − γ ψ,  with f(t) = −log(1 + e^(−t)).",
             hints="f'(t) = σ(−t) = 1 / (1 + eᵗ) at t = ψ θ."),
 ))

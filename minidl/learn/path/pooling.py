@@ -38,10 +38,10 @@ def unpooled(m, u, g):
 
 
 POOLING = Chapter("6. Pooling and ties", (
-    derive("maximum-left", "ops.elementwise:maximum", "a", cases=("maximum",),
+    write("maximum-left", "ops.elementwise:maximum", "a", cases=("maximum",),
            trials=(ties("maximum"),),
            hints=("Where two are equal, the cotangent goes to the first.",)),
-    derive("maximum-right", "ops.elementwise:maximum", "b", cases=("maximum",),
+    write("maximum-right", "ops.elementwise:maximum", "b", cases=("maximum",),
            trials=(ties("maximum"),),
            hints=("Where two are equal, the cotangent goes to the first.",)),
     program("max-pool-plain", "kernels.plain:max_pool", Body(),
@@ -59,7 +59,7 @@ POOLING = Chapter("6. Pooling and ties", (
     program("unpool-plain", "kernels.plain:unpool", Loop(),
             *on_arrays(unpooled, lambda g: normal(2, *g.output, 3)),
             hints="Where the switch names this tap, u is added to what the tap sees."),
-    derive("unpool", "ops.pooling:unpool", "u",
+    write("unpool", "ops.pooling:unpool", "u",
            hints=("The adjoint of putting values somewhere is reading them there.",)),
     program("spread-plain", "kernels.plain:spread", Loop(),
             *on_arrays(lambda m, u, g: m.spread(u, g), lambda g: normal(2, *g.output, 3)),
