@@ -28,7 +28,7 @@ def begin(options, together):
         raise ValueError("this command is for one process; mpiexec is for `train` of demos.faces, "
                          "demos.gan and demos.one_shot")
     if processes() > 1 and md.distributed.communicator().rank > 0:
-        scratch = tempfile.mkdtemp(prefix="minidl-")
+        scratch = tempfile.mkdtemp(dir=md.distributed.communicator().folder)
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         options.quiet = True
         for name in WRITTEN:

@@ -182,22 +182,26 @@ def test_buckets_give_sums_whatever_their_size(bucket):
             assert (found[key] == 3 + 3 * key).all()
 
 
-def test_bytes_of_a_step_are_those_of_the_parameters():
+def test_bytes_of_a_step_are_those_of_the_formula():
+    """N parameters; norms of 4 and 8 channels; 16 rows of 8 features, half of them this rank's."""
     def go(ranks):
         done = Run("float32", steps=3).run()
-        sizes = sum(w.data.nbytes for w in done.net.parameters())
-        return ranks.bytes["gradients"], sizes, ranks.bytes["all_sum"]
+        return sum(w.size for w in done.net.parameters()), ranks.bytes
 
-    for sent, sizes, norms in run(2, go):
-        assert sent == 3 * sizes
-        assert norms == 3 * 4 * 2 * (4 + 8)             # 2C numbers back, of two norms
+    for n, sent in run(2, go):
+        assert sent["gradients"] == 3 * 4 * n
+        assert sent["all_sum"] == 3 * 4 * 2 * (4 + 8)                   # 2C back
+        moments, encodings, loss = 8 * (2 * 4 + 1 + 2 * 8 + 1), 4 * 8 * 8, 8
+        assert sent["all_gather"] == 3 * (moments + encodings + loss)   # 2C + 1 forward
+        assert sent["reduce_scatter"] == 3 * 4 * 16 * 8                 # encodings, back
 
 
 def test_jointly_refuses_what_are_no_rows():
     def go(ranks):
         with pytest.raises(ValueError, match="one number of rows, got \\[2, 3\\]"):
             jointly(lambda x, y: x, np.ones((2, 1)), np.ones((3, 1)))
-        with pytest.raises(ValueError, match="a row for each of 2 rows, it gave shape \\(1,\\)"):
+        with pytest.raises(ValueError, match=r"a row for each of 2 rows, it gave Tensor of shape "
+                                             r"\(1,\)"):
             jointly(lambda x: md.tensor([1.0]), np.ones((4, 1)))
         return jointly(lambda x, y: (md.tensor(x), md.tensor(x * 2)), np.arange(3.0), None)
 

@@ -72,6 +72,7 @@ Normalisation (normalization.py)
     batch_norm, layer_norm      over examples, channel by channel; over features
     group_norm, instance_norm   of each example, over groups of channels; channel by channel
     dropout                     random entries set to 0
+Between processes: ops.communication, all linear, each with its adjoint (communication.py)
 """
 from minidl.names import unknown as _unknown
 from minidl.ops.activation import (

@@ -51,9 +51,10 @@ def jointly(f, *inputs):
         made = f(*(x if x is None else x[mine] for x in inputs))
     several = made if isinstance(made, tuple) else (made,)
     for y in several:
-        if y.shape[:1] != (mine.stop - mine.start,):
+        shape = getattr(y, "shape", ())
+        if shape[:1] != (mine.stop - mine.start,):
             raise ValueError(f"jointly: f must give a row for each of {mine.stop - mine.start} "
-                             f"rows, it gave shape {y.shape}")
+                             f"rows, it gave {type(y).__name__} of shape {shape}")
     gathered = tuple(all_gather(y, ranks) for y in several)
     return gathered if isinstance(made, tuple) else gathered[0]
 

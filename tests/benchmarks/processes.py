@@ -65,14 +65,15 @@ def rank():
         step()
     ranks.bytes.clear()
     Timed.waits.clear()
-    times = []
+    times, processor = [], time.process_time()
     for _ in range(STEPS):
-        ranks.barrier()
         begun = time.perf_counter()
         step()
         times.append(time.perf_counter() - begun)
-    found = {"ms": 1e3 * statistics.median(times), "parameters": size,
-             "bytes": {name: n / STEPS for name, n in ranks.bytes.items()}}
+    sent = {name: n / STEPS for name, n in ranks.bytes.items()}
+    processor = sum(ranks.objects(time.process_time() - processor))
+    found = {"ms": 1e3 * statistics.median(times), "least_ms": 1e3 * min(times), "bytes": sent,
+             "processor_ms": 1e3 * processor / STEPS, "parameters": size}
     if ranks.size > 1:
         alone = []
         for _ in range(STEPS):                          # the same sums, with nothing beside them
@@ -99,15 +100,17 @@ def started(size, threads):
 def compare():
     """Rounds of one process with two threads, two with one, one with one."""
     kinds = {"1 × 2 threads": (1, 2), "2 × 1 thread": (2, 1), "1 × 1 thread": (1, 1)}
-    found = {name: [started(*kind) for _ in range(1)] for name, kind in kinds.items()}
-    for _ in range(ROUNDS - 1):
+    found = {name: [] for name in kinds}
+    for _ in range(ROUNDS):
         for name, kind in kinds.items():
             found[name].append(started(*kind))
-    for name, several in found.items():
-        print(f"{name:14}", "  ".join(f"{each['ms']:7.1f} ms" for each in several))
-    best = {name: min(each["ms"] for each in several) for name, several in found.items()}
-    print(f"speed of 2 × 1 by 1 × 2: {best['1 × 2 threads'] / best['2 × 1 thread']:.2f};  "
-          f"by 1 × 1: {best['1 × 1 thread'] / best['2 × 1 thread']:.2f}")
+            print(name, {k: round(n, 1) for k, n in found[name][-1].items() if k != "bytes"},
+                  flush=True)
+    for measure, choose in ("ms", statistics.median), ("least_ms", min), (
+            "processor_ms", statistics.median):
+        one, two, alone = (choose(each[measure] for each in found[name]) for name in kinds)
+        print(f"{measure:13} 1 × 2 threads {one:7.1f}  2 × 1 thread {two:7.1f}  1 × 1 thread "
+              f"{alone:7.1f}   1 × 2 by 2 × 1: {one / two:.2f}")
     of_two = min(found["2 × 1 thread"], key=lambda each: each["ms"])
     hidden = 1 - of_two["waited_ms"] / of_two["sums_ms"]
     print(f"gradients: {of_two['bytes']['gradients']:,.0f} bytes a step, parameters "

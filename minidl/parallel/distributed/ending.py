@@ -27,43 +27,44 @@ _watched = []       # the communicator, once there is one
 
 
 def watch(communicator):
-    """From now on, end all when one ends before its time."""
+    """From now on, end all when one ends before its time.
+
+    communicator.folder: removed at the end of all, whatever becomes of them; None on Windows.
+    """
     if _watched:
         return
     here = socket.gethostname()
     found = communicator.objects((here, os.getpid()))
     beside = [(rank, pid) for rank, (host, pid) in enumerate(found) if host == here]
-    folder = None
-    if beside[0][0] == communicator.rank:
-        folder = tempfile.mkdtemp(prefix="minidl-")
-    folders = communicator.objects(folder)
-    communicator.notes = Path(folders[beside[0][0]])
+    first = beside[0][0]
+    folder = _with_witness(communicator.size, beside) if communicator.rank == first else None
+    communicator.folder = folder = communicator.objects(folder)[first]
     if folder is not None:
-        _start_witness(folder, communicator.size, beside)
+        communicator.pipe = os.open(f"{folder}/{communicator.rank}", os.O_RDWR)
     _watched.append(communicator)
     atexit.register(_finish)
     sys.excepthook = _failed
 
 
-def _start_witness(folder, size, beside):
+def _with_witness(size, beside):
+    """The folder of a new witness's pipes; None on a system that has no such pipes."""
+    if not hasattr(os, "mkfifo"):
+        return None
+    folder = tempfile.mkdtemp(prefix="minidl-")
+    for rank, _ in beside:
+        os.mkfifo(f"{folder}/{rank}")
     without = {name: value for name, value in os.environ.items() if not name.startswith("PMI")}
     subprocess.Popen(
         [sys.executable, "-S", "-E", str(Path(__file__).with_name("witness.py")), folder, str(size),
          *(f"{rank}:{pid}" for rank, pid in beside)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=without, start_new_session=True)
+    return folder
 
 
-def is_watched():
-    """Whether this process takes part in a run of several."""
-    return bool(_watched)
-
-
-def note():
-    """Tell the witness that this process ends by itself."""
-    try:
-        (_watched[0].notes / str(_watched[0].rank)).touch()
-    except OSError:
-        pass                            # the folder is gone: the others have ended
+def note(what):
+    """Tell the witness that this process ends by itself (b"."), or that all do (b"!")."""
+    if hasattr(_watched[0], "pipe"):
+        os.write(_watched[0].pipe, what)
 
 
 def fail(code, line, before=""):
@@ -73,7 +74,7 @@ def fail(code, line, before=""):
         time.sleep(LATER)
     print(f"{before}rank {communicator.rank} of {communicator.size}: {line}; all processes end",
           file=sys.__stderr__, flush=True)
-    note()
+    note(b"!")
     communicator.abort(code)
 
 
@@ -91,4 +92,4 @@ def _finish():
         communicator.finish()
     except ValueError as error:
         fail(1, error)
-    note()
+    note(b".")

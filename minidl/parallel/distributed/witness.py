@@ -2,9 +2,10 @@
 
     python witness.py FOLDER SIZE RANK:PID …
 
-A rank that ends by itself leaves a file with its number in FOLDER first.  Where one has ended
-without, one line names it, and the others get a second in which the launcher may end them.  The
-kernel reports deaths in the order in which they happened (Linux; elsewhere nobody is seen).
+Each rank holds the pipe FOLDER/RANK open for writing.  One that ends by itself writes "." to it
+first, and "!" where it ends all, after a line of its own.  The pipe of one that is killed is closed
+by the system, at once: before the launcher can end the others.  Then one line names it, and the
+others get a second in which the launcher may end them.  In the end the folder is removed.
 """
 import os
 from pathlib import Path
@@ -16,32 +17,34 @@ import time
 
 
 def main(folder, size, *ranks):
-    ranks = dict(map(int, each.split(":")) for each in ranks)
-    if not hasattr(os, "pidfd_open"):
-        return
-    deaths, watched = select.epoll(), {}
-    for rank, pid in ranks.items():
-        try:
-            watched[os.pidfd_open(pid)] = rank
-        except ProcessLookupError:
-            pass
-    for descriptor in watched:
-        deaths.register(descriptor, select.EPOLLIN)
+    ranks, watched = dict(map(int, each.split(":")) for each in ranks), {}
+    closed = select.epoll() if hasattr(select, "epoll") else select.poll()     # in their order
+    for rank in ranks:
+        pipe = os.open(folder / str(rank), os.O_RDONLY | os.O_NONBLOCK)
+        watched[pipe] = rank
+        closed.register(pipe, select.POLLIN)
     while watched:
-        for descriptor, _ in deaths.poll():
-            rank = watched.pop(descriptor)
-            deaths.unregister(descriptor)
-            if not (folder / str(rank)).exists():
+        for pipe, _ in closed.poll():
+            rank = watched.pop(pipe)
+            closed.unregister(pipe)
+            said = os.read(pipe, 1)
+            if not said:
                 print(f"rank {rank} of {size} (process {ranks[rank]}) was killed; all processes "
                       "end, and the next start goes on from the last checkpoint", file=sys.stderr,
                       flush=True)
-                time.sleep(1)
-                for other in watched:
-                    try:
-                        signal.pidfd_send_signal(other, signal.SIGKILL)
-                    except OSError:
-                        pass
+            if said != b".":
+                end(ranks[other] for other in watched.values())
                 return
+
+
+def end(processes):
+    """Kill those that are still there after a second."""
+    time.sleep(1)
+    for process in processes:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except OSError:
+            pass
 
 
 if __name__ == "__main__":
