@@ -24,33 +24,15 @@ FLOORS = [
 ]
 FLOOR = {room: i for i, floor in enumerate(FLOORS) for room in floor}
 
-READING_ROOMS = [
-    "arraylike",
-    "classification",
-    "faces",
-    "gan",
-    "losses",
-    "models",
-    "nn",
-    "oneshot",
-    "operands",
-    "ops",
-    "optim",
-    "order",
-    "recording",
-    "rule_errors",
-    "settings",
-    "states",
-    "style",
-    "tensor",
-    "training",
-    "visualize",
-]
+READING_ROOMS = ["arraylike", "classification", "faces", "gan", "losses", "models", "nn", "oneshot",
+                 "operands", "ops", "optim", "order", "recording", "rule_errors", "settings",
+                 "states", "style", "tensor", "training", "visualize"]
 
 # The numbers that have a name in a reading room, and what they are: none is tuned for speed.
 NUMBERS = {
     "classification/networks.py": "numbers of axes",
     "classification/signal_plots.py": "how signals are drawn",
+    "classification/volume_plots.py": "how slices are drawn",
     "faces/alignment.py": "dlib's mean face",
     "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement "
                             "needs",

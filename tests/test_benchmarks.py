@@ -42,8 +42,9 @@ def small():
     siamese.size = 16
     dcgan = DCGAN(16)
     dcgan.batch = 4
-    return [siamese, dcgan, ConvNet(), Classifier(1), Classifier(3), StyleStep(32), Chain("8 products", 8, 0.5, product),
-            Chain("8 mixed", 8, [0.5, 2], mixed), MLP("MLP", 4, [5, 6, 3]), *convolutions()]
+    return [siamese, dcgan, ConvNet(), Classifier(1), Classifier(3), StyleStep(32),
+            Chain("8 products", 8, 0.5, product), Chain("8 mixed", 8, [0.5, 2], mixed),
+            MLP("MLP", 4, [5, 6, 3]), *convolutions()]
 
 
 @pytest.mark.parametrize("case", small(), ids=lambda case: case.name)

@@ -1,4 +1,4 @@
-"""demos.signals and demos.volumes as a user meets them, on data so small that nothing is learned."""
+"""demos.signals and demos.volumes as a user meets them, on data too small to learn from."""
 import json
 
 import numpy as np
@@ -118,7 +118,7 @@ def test_mistakes_are_one_line(capsys, tmp_path, main, arguments, words):
 
 def test_data_that_do_not_go_together(capsys, tmp_path):
     one = series(tmp_path / "a.ts")
-    for other, words in ((series(tmp_path / "b.ts", length=12), "series of 12 values of 2 channels"),
+    for other, words in ((series(tmp_path / "b.ts", length=12), "of 12 values of 2 channels"),
                          (series(tmp_path / "c.ts", channels=3), "of 13 values of 3 channels"),
                          (series(tmp_path / "d.ts", names="a c"), "has the classes a, c")):
         assert words in fails(capsys, signals.main, "--train", one, "--test", other, "--output",
