@@ -46,7 +46,7 @@ def lecture(axes):
 
 
 def trained(net, x, labels, recipe, options, what="training"):
-    """Train a network under a bar of progress; returns the history of its loss."""
+    """Train a network under a bar of progress."""
     steps = recipe.steps(len(x))
     with counting(steps, what, options.quiet) as bar:
         def follow(loop):
@@ -60,7 +60,6 @@ def trained(net, x, labels, recipe, options, what="training"):
             raise ValueError(f"{error}; fewer or other data?") from None
     if loop.stopped == "interrupted":
         raise KeyboardInterrupt
-    return loop.history
 
 
 def judged(options, task, labels, found, names, baseline, watch, groups=None):

@@ -73,7 +73,8 @@ def interval(right, groups=None, draws=2000, seed=0):
     """
     right = np.asarray(right, bool)
     if groups is None:
-        return wilson_interval(int(right.sum()), len(right))
+        low, high = wilson_interval(int(right.sum()), len(right))
+        return min(low, right.mean().item()), max(high, right.mean().item())    # 1 may be rounded
     names, of = np.unique(groups, return_inverse=True)
     wins, sizes = np.bincount(of, right), np.bincount(of)
     drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
