@@ -32,8 +32,9 @@ def confusion(labels, answers, classes):
 def nearest_neighbour(x, labels, asked):
     """The labels of those of x (N, …) that are nearest to the examples asked (M, …), in ‖a − b‖."""
     x, asked = (each.reshape(len(each), -1).astype(float) for each in (x, asked))
-    squares = (x ** 2).sum(1) - 2 * asked @ x.T
-    return labels[squares.argmin(1)]
+    squares = (x ** 2).sum(1)
+    return np.concatenate([labels[(squares - 2 * part @ x.T).argmin(1)]
+                           for part in np.array_split(asked, -(-len(asked) // 512))])
 
 
 def best_thresholds(values, labels, classes):
