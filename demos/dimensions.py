@@ -1,4 +1,5 @@
 """What demos.signals and demos.volumes share: their commands, a training under a bar, figures."""
+from pathlib import Path
 import time
 
 import numpy as np
@@ -30,6 +31,7 @@ def main(name, description, commands, arguments):
         parser.error(f"{arguments[0]!r} is none of {', '.join(commands)}")
     parser.add_argument("--epochs", type=above(0), metavar="N",
                         help="how often each example is seen (default: as measured on the page)")
+    parser.set_defaults(output=Path("output") / name)
     add(parser)
     options = parser.parse_args(arguments[1:] if chosen else arguments)
     start(options)
@@ -46,7 +48,7 @@ def lecture(axes):
 
 
 def trained(net, x, labels, recipe, options, what="training"):
-    """Train a network under a bar of progress; returns the history of its loss."""
+    """Train a network under a bar of progress."""
     steps = recipe.steps(len(x))
     with counting(steps, what, options.quiet) as bar:
         def follow(loop):
@@ -60,7 +62,6 @@ def trained(net, x, labels, recipe, options, what="training"):
             raise ValueError(f"{error}; fewer or other data?") from None
     if loop.stopped == "interrupted":
         raise KeyboardInterrupt
-    return loop.history
 
 
 def judged(options, task, labels, found, names, baseline, watch, groups=None):

@@ -13,7 +13,7 @@ import numpy as np
 
 from demos import dimensions
 from demos.command_line import Stopwatch, above, answer, run, say
-from minidl import classification
+from minidl import classification, visualize
 from minidl.classification import Block, Recipe, Standard, signal_plots
 from minidl.data import (
     GridAugmentation,
@@ -68,8 +68,14 @@ def vowels(options):
     nearest = classification.nearest_neighbour(x, train.labels, asked)
     figures = dimensions.judged(options, task, test.labels, found, train.names,
                                 ("nearest neighbour", nearest == test.labels), watch)
-    _draw(options, task, net, f"relu{len(blocks)}", asked, test.labels, found, train.names)
+    _draw(options, task, net, _deepest(net, x.shape[1]), asked, test.labels, found, train.names)
     return figures
+
+
+def _deepest(net, length):
+    """The last ReLU whose units see no more than a signal is long."""
+    return [name for name, field in visualize.receptive_fields(net).items()
+            if name.startswith("relu") and field.size <= length][-1]
 
 
 def _series(options):
@@ -84,6 +90,9 @@ def _series(options):
     if (t, channels) != (other, others):
         raise ValueError(f"--test {options.test}: holds series of {other} values of {others} "
                          f"channels, --train {options.train} of {t} values of {channels}")
+    if t < VOWELS[1][0].kernel_size:
+        raise ValueError(f"--train {options.train}: holds series of {t} values; the network's "
+                         f"first layer sees {VOWELS[1][0].kernel_size} at once")
     if train.names != test.names:
         raise ValueError(f"--test {options.test}: has the classes {', '.join(test.names)}, --train "
                          f"{options.train} has {', '.join(train.names)}")

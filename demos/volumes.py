@@ -4,6 +4,7 @@
     python -m demos.volumes --t1 A.nii.gz --grey B.nii.gz --white C.nii.gz      of your own
     python -m demos.volumes tubes           tubes against balls: in 3-D, and in the middle slice
 """
+from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -55,10 +56,12 @@ def brain(options):
     asked, truth = balanced_places(found.tissue, [held], JUDGED, SIZE, rng)
     cuts = classification.best_thresholds(scan[tuple(places.T)], labels, len(TISSUES))
     guessed = np.searchsorted(cuts, scan[tuple(asked.T)], side="right")
-    x = patches(scan, places, SIZE)
-    standard = Standard.of(x)
+    standard = Standard.of(patches(scan, places, SIZE))
+    x = standard(patches(found.t1, places, SIZE))           # without noise: new in each epoch
+    augmentation = replace(BRAIN.augmentation, noise=options.noise / float(standard.deviation[0]))
+    recipe = replace(BRAIN.with_epochs(options.epochs), augmentation=augmentation)
     net = classification.convnet(3, 1, len(TISSUES), BLOCKS, size=SIZE, rng=options.seed)
-    dimensions.trained(net, standard(x), labels, BRAIN.with_epochs(options.epochs), options)
+    dimensions.trained(net, x, labels, recipe, options)
     x = standard(patches(scan, asked, SIZE))
     scores = classification.scores(net, x)
     figures = dimensions.judged(
@@ -128,7 +131,7 @@ def tubes(options):
         tubes_and_balls(count, SIZE, options.noise, np.random.default_rng([options.seed, which]))
         for which, count in ((7, TRAINED), (8, JUDGED)))
     recipe, middle = TUBES.with_epochs(options.epochs), SIZE // 2
-    flat = Recipe(**vars(recipe) | {"augmentation": GridAugmentation(shift=1, flip=(0, 1))})
+    flat = replace(recipe, augmentation=replace(recipe.augmentation, flip=(0, 1)))
     net = classification.convnet(3, 1, len(SHAPES), BLOCKS, size=SIZE, rng=options.seed)
     dimensions.trained(net, x, labels, recipe, options, "in three dimensions")
     flat_net = classification.convnet(2, 1, len(SHAPES), BLOCKS, size=SIZE, rng=options.seed)

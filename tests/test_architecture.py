@@ -32,7 +32,7 @@ READING_ROOMS = ["arraylike", "classification", "faces", "gan", "losses", "model
 NUMBERS = {
     "classification/networks.py": "numbers of axes",
     "classification/signal_plots.py": "how signals are drawn",
-    "classification/volume_plots.py": "how slices are drawn",
+    "classification/volume_plots.py": "how volumes are drawn",
     "faces/alignment.py": "dlib's mean face",
     "faces/calibration.py": "shares of strangers, and how many people and pictures a measurement "
                             "needs",

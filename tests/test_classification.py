@@ -150,6 +150,7 @@ def test_an_interval_of_groups_is_wider_where_answers_hang_together():
     low, high = interval(right)
     wide_low, wide_high = interval(right, np.repeat(np.arange(4), 25))
     assert wide_low < low < 0.75 < high < wide_high
+    assert interval(np.ones(3000, bool))[1] == 1 and interval(np.zeros(3000, bool))[0] == 0
     assert interval(right, np.arange(100)) == pytest.approx((low, high), abs=0.03)
 
 

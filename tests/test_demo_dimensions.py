@@ -47,9 +47,10 @@ def series(path, count=12, length=13, channels=2, names="a b", seed=0):
     return path
 
 
-def test_series_of_ones_own(tmp_path):
-    figures = call(signals.main, tmp_path, "--train", series(tmp_path / "a.ts"), "--test",
-                   series(tmp_path / "b.ts", seed=1))
+@pytest.mark.parametrize("length", [13, 5])
+def test_series_of_ones_own(tmp_path, length):
+    figures = call(signals.main, tmp_path, "--train", series(tmp_path / "a.ts", length=length),
+                   "--test", series(tmp_path / "b.ts", length=length, seed=1))
     check(figures, tmp_path, "series", ["signals", "pieces", "gradient", "confusion"])
 
 
@@ -123,6 +124,9 @@ def test_data_that_do_not_go_together(capsys, tmp_path):
                          (series(tmp_path / "d.ts", names="a c"), "has the classes a, c")):
         assert words in fails(capsys, signals.main, "--train", one, "--test", other, "--output",
                               tmp_path / "out")
+    short = series(tmp_path / "e.ts", length=4)
+    assert "sees 5 at once" in fails(capsys, signals.main, "--train", short, "--test", short,
+                                     "--output", tmp_path / "out")
     cut = tmp_path / "cut.ts"
     cut.write_text(one.read_text()[:-9])
     assert "cut.ts, line 14" in fails(capsys, signals.main, "--train", cut, "--test", one,

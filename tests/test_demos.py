@@ -103,7 +103,7 @@ def test_any_terminal_can_show_it(encoding):
 
 
 @pytest.mark.parametrize("name", ["style_transfer", "gradient_check", "one_shot", "faces",
-                                  "visualize", "gan"])
+                                  "visualize", "gan", "signals", "volumes"])
 def test_help(name):
     shown = subprocess.run([sys.executable, "-m", f"demos.{name}", "--help"], cwd=ROOT,
                            capture_output=True, text=True)

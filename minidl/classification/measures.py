@@ -32,8 +32,9 @@ def confusion(labels, answers, classes):
 def nearest_neighbour(x, labels, asked):
     """The labels of those of x (N, …) that are nearest to the examples asked (M, …), in ‖a − b‖."""
     x, asked = (each.reshape(len(each), -1).astype(float) for each in (x, asked))
-    squares = (x ** 2).sum(1) - 2 * asked @ x.T
-    return labels[squares.argmin(1)]
+    squares = (x ** 2).sum(1)
+    return np.concatenate([labels[(squares - 2 * part @ x.T).argmin(1)]
+                           for part in np.array_split(asked, -(-len(asked) // 512))])
 
 
 def best_thresholds(values, labels, classes):
@@ -73,7 +74,8 @@ def interval(right, groups=None, draws=2000, seed=0):
     """
     right = np.asarray(right, bool)
     if groups is None:
-        return wilson_interval(int(right.sum()), len(right))
+        low, high = wilson_interval(int(right.sum()), len(right))
+        return min(low, right.mean().item()), max(high, right.mean().item())    # 1 may be rounded
     names, of = np.unique(groups, return_inverse=True)
     wins, sizes = np.bincount(of, right), np.bincount(of)
     drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))

@@ -1,6 +1,6 @@
-"""What was taken for what, and how a run went."""
+"""What was taken for what."""
 from minidl.classification.measures import confusion
-from minidl.plots import learning_curves, panels_of, write
+from minidl.plots import panels_of, write
 
 
 def confusion_table(path, labels, answers, names, title):
@@ -21,8 +21,3 @@ def confusion_table(path, labels, answers, names, title):
     axes.set(xlabel="what the network says", ylabel="what it is")
     axes.set_title(title, fontsize=11)
     return write(path, figure)
-
-
-def curve(path, history, title):
-    """The loss, epoch by epoch."""
-    return learning_curves(path, history, {"cross-entropy": ["loss"]}, title=title)

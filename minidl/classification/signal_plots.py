@@ -6,7 +6,7 @@ from minidl.classification.saliency import score_gradient
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 
 LINES = 6               # channels, above which they are drawn as a map
-ROW = 11                # seconds of a recording in one row
+ROW, ROWS = 11, 12      # seconds of a recording in one row; so many rows
 CONTRAST = 0.995        # of the values of a map; the few beyond have its last colour
 
 
@@ -153,10 +153,10 @@ def pieces(path, net, examples, layer, units, title, names, hertz=None, channels
 
 
 def recordings(path, given, seconds, said, title):
-    """Recorded signals (`data.Recording`) in rows of at most ten seconds, each event marked with
-    what is said of it; seconds: lists of when, said: lists of texts."""
+    """Recorded signals (`data.Recording`) in rows of eleven seconds, twelve rows at most, each event
+    marked with what is said of it; seconds: lists of when, said: lists of texts."""
     rows = [(each, start, words, when) for each, when, words in zip(given, seconds, said)
-            for start in np.arange(0, len(each.values) / each.hertz, ROW)]
+            for start in np.arange(0, len(each.values) / each.hertz, ROW)][:ROWS]
     figure, axes = panels_of(len(rows), 1, (13, 0.8 + 1.9 * len(rows)))
     kinds = sorted({word for words in said for word in words})
     colours = dict(zip(kinds, COLOURS))

@@ -16,8 +16,8 @@ from minidl.training.schedules import warm_up_cosine
 class Recipe:
     """How a classifier is trained: AdamW, its learning rate up a line and down half a cosine.
 
-    epochs: how often each example is seen; batch: so many at once; learning_rate: at its peak;
-    augmentation: see `data.GridAugmentation`, None for none.
+    epochs: how often each example is seen; batch: so many at once, or one fewer, so that all are of
+    nearly one size; learning_rate: at its peak; augmentation: see `data.GridAugmentation`, or None.
     """
     epochs: int = 60
     batch: int = 32

@@ -46,7 +46,7 @@ def pieces(path, net, volumes, layer, units, title, names):
         rows.append((f"unit {unit}", [("mean of the nine", np.mean(cubes, 0)),
                                       *zip(captions, cubes)]))
     size = found.field.size
-    examples(path, rows, f"{title}; {layer}: a unit sees {size} × {size} × {size} voxels; above, "
+    examples(path, rows, f"{title}; {layer}: a unit sees {size} x {size} x {size} voxels; above, "
              "beside and below: slices across the third, second and first axis")
     return found
 

@@ -1,5 +1,4 @@
-"""Recorded electrocardiograms: the pieces that packages hold, a user's own, and the beats in them.
-"""
+"""Recorded electrocardiograms: pieces that packages hold, a user's own, and the beats in them."""
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ LARGEST = 1 << 26               # bytes of a text that is read
 
 # name: the arguments of packages.fetch, and moments a second
 PIECES = {
-    # record 100 of the MIT-BIH arrhythmia database, about 20 s (package: BSD)
+    # 21 s of the MIT-BIH arrhythmia database, one beat of it marked (package: BSD)
     "mitdb.csv": (dict(
         requirement="sktime==1.2.0", member="sktime/datasets/data/mitdb/mitdb.csv", size=63_099,
         sha256="d4f2539a5e85e1ac1e7f8bba152b5e60a02356282463a8a1c97848ad3e1bb386",
@@ -36,7 +35,7 @@ class Recording(NamedTuple):
 
 
 def recorded_ecgs():
-    """Two pieces of real electrocardiograms, as Recordings: 20 s of the MIT-BIH arrhythmia
+    """Two pieces of real electrocardiograms, as Recordings: 21 s of the MIT-BIH arrhythmia
     database (from sktime), and 3 s (from PyWavelets, whose rate, 360 a second, is not stated there
     but taken for the same database's).
 
