@@ -46,8 +46,8 @@ from minidl.recording import no_grad
 from minidl.tensor import Tensor, grad, record, tensor, with_output
 
 # imported when first used: `import minidl` is quick
-_ROOMS = ("data", "distributed", "faces", "gan", "models", "oneshot", "style", "testing", "training",
-          "visualize", "weights")
+_ROOMS = ("data", "distributed", "faces", "gan", "models", "oneshot", "style", "testing",
+          "training", "visualize", "weights")
 
 __all__ = [
     "DeviceError", "Tensor", "WeightsError", "arange", "devices", "eye", "full", "grad", "linspace",

@@ -6,7 +6,7 @@ layers, are waited for.  README.md says how much of the time is hidden.
 """
 from minidl import backend
 
-BUCKET = 2 ** 22        # bytes, of one type
+BUCKET = 2 ** 20        # bytes, of one type
 
 
 class Buckets:
