@@ -182,6 +182,18 @@ def test_buckets_give_sums_whatever_their_size(bucket):
             assert (found[key] == 3 + 3 * key).all()
 
 
+def test_ranks_with_other_gradients_end_with_an_error():
+    def go(ranks):
+        sums = Buckets(ranks)
+        sums.add(0, np.zeros(3 if ranks.rank else 2))
+        sums.communicator.start_sum = lambda x: None
+        sums.sums()
+
+    with pytest.raises(ValueError, match="rank 0 came to gradients of 16 bytes in 1 messages, "
+                                         "rank 1 to gradients of 24"):
+        run(2, go)
+
+
 def test_bytes_of_a_step_are_those_of_the_formula():
     """N parameters; norms of 4 and 8 channels; 16 rows of 8 features, half of them this rank's."""
     def go(ranks):

@@ -156,7 +156,8 @@ class Communicator:
         return total.astype(x.dtype, copy=False)
 
     def _count(self, operation, x):
-        self.bytes[operation] = self.bytes.get(operation, 0) + x.nbytes
+        if x.nbytes:
+            self.bytes[operation] = self.bytes.get(operation, 0) + x.nbytes
 
     def _check_rank(self, operation, rank):
         if not 0 <= rank < self.size or rank == self.rank:
