@@ -153,8 +153,8 @@ def pieces(path, net, examples, layer, units, title, names, hertz=None, channels
 
 
 def recordings(path, given, seconds, said, title):
-    """Recorded signals (`data.Recording`) in rows of eleven seconds, twelve rows at most, each event
-    marked with what is said of it; seconds: lists of when, said: lists of texts."""
+    """Recorded signals (`data.Recording`) in rows of eleven seconds, twelve rows at most, each
+    event marked with what is said of it; seconds: lists of when, said: lists of texts."""
     rows = [(each, start, words, when) for each, when, words in zip(given, seconds, said)
             for start in np.arange(0, len(each.values) / each.hertz, ROW)][:ROWS]
     figure, axes = panels_of(len(rows), 1, (13, 0.8 + 1.9 * len(rows)))

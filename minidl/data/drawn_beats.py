@@ -78,7 +78,8 @@ def _person(kind, rng):
         beat = np.concatenate([beat, [(rng.uniform(0.15, 0.45), *LIFT)]])
     shape = rng.uniform(0.8, 1.25, VENTRICULAR.shape)
     turned = np.array([rng.choice([-1, 1]), 1, 1])          # upwards or downwards
-    return {"beat": beat, "ventricular": VENTRICULAR * shape * turned, "gain": rng.uniform(0.7, 1.4)}
+    return {"beat": beat, "ventricular": VENTRICULAR * shape * turned,
+            "gain": rng.uniform(0.7, 1.4)}
 
 
 def _bumps(t, waves):

@@ -25,7 +25,8 @@ class Classifier(Case):
             else ((16, 16, 16, 1), 3, volumes.BLOCKS, True))
 
     def data(self):
-        return normal((BATCH, *self.sizes)), np.random.default_rng(1).integers(0, self.classes, BATCH)
+        labels = np.random.default_rng(1).integers(0, self.classes, BATCH)
+        return normal((BATCH, *self.sizes)), labels
 
     def net(self):
         return convnet(self.axes, self.sizes[-1], self.classes, self.blocks, dropout=0.0, rng=2,
