@@ -23,9 +23,10 @@ NOISE = 40.0            # of 255: a fast scan's
 TRAINING = ((0.085, 0.27), (0.525, 0.77))       # slabs, as shares of the height
 HELD_OUT = (0.355, 0.44)
 PATCHES, JUDGED = 6000, 3000
-BLOCKS = [Block(8, 3, 2), Block(16, 3, 2), Block(32, 3)]
-BRAIN = Recipe(epochs=6, augmentation=GridAugmentation(flip=(0, 1, 2)))
+BRAIN = Recipe(epochs=7, augmentation=GridAugmentation(flip=(0, 1, 2)))
+BRAIN_BLOCKS = [Block(8, 3, 2), Block(32, 3, 2), Block(32, 3)]
 TUBES = Recipe(epochs=4, augmentation=GridAugmentation(shift=1, flip=(0, 1, 2)))
+BLOCKS = [Block(8, 3, 2), Block(16, 3, 2), Block(32, 3)]
 TRAINED = 1200          # tubes and balls
 UNITS = 6               # whose strongest pieces are drawn
 
@@ -60,7 +61,7 @@ def brain(options):
     x = standard(patches(found.t1, places, SIZE))           # without noise: new in each epoch
     augmentation = replace(BRAIN.augmentation, noise=options.noise / float(standard.deviation[0]))
     recipe = replace(BRAIN.with_epochs(options.epochs), augmentation=augmentation)
-    net = classification.convnet(3, 1, len(TISSUES), BLOCKS, size=SIZE, rng=options.seed)
+    net = classification.convnet(3, 1, len(TISSUES), BRAIN_BLOCKS, size=SIZE, rng=options.seed)
     dimensions.trained(net, x, labels, recipe, options)
     x = standard(patches(scan, asked, SIZE))
     scores = classification.scores(net, x)
@@ -154,15 +155,10 @@ def _sheets(options, task, net, x, labels, names, layer="relu2"):
                           f"{task}: cubes of {SIZE} voxels, as three slices through the middle")
     units = classification.active_units(net, x, layer, UNITS, options.seed)
     few = slice(0, len(x), max(1, len(x) // 500))
-    volume_plots.pieces(
-        options.output / f"{task}_pieces.png",
-        net,
-        list(x[few]),
-        layer,
-        units,
-        f"{task}, seed {options.seed}: the nine pieces that make a unit most active",
-        [names[label] for label in labels[few]],
-    )
+    volume_plots.pieces(options.output / f"{task}_pieces.png", net, list(x[few]), layer, units,
+                        f"{task}, seed {options.seed}: the nine pieces that make a unit most "
+                        "active",
+                        [names[label] for label in labels[few]])
     say(options, f"look at {options.output}/{task}_*.png")
 
 

@@ -99,7 +99,7 @@ def test_every_example_is_seen_once_in_an_epoch(monkeypatch):
     assert seen[:3] != seen[3:]
 
 
-def test_scores_do_not_depend_on_the_batch():
+def test_scores_do_not_depend_on_the_batch(device):
     x, labels = bumps(21)
     net = convnet(1, 1, 2, [Block(4, 3, 2)], size=12, rng=0)
     train(net, x, labels, Recipe(epochs=1))

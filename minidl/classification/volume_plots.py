@@ -5,7 +5,8 @@ from minidl import visualize
 from minidl.data import save_image
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 
-CARD, ENLARGED = 222, 4  # the grey around three slices that belong together; pixels of a voxel
+CARD = 222              # the grey around three slices that belong together
+ENLARGED = 4            # pixels of a voxel
 
 
 def three_slices(volume, low, high):
@@ -63,24 +64,16 @@ def maps(path, slice_, truth, answers, names, title):
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
     figure, axes = panels_of(1, 4, (17, 5.6))
-    colours = ListedColormap(["white", *COLOURS[:len(names)]])
+    tissues = {"cmap": ListedColormap(["white", *COLOURS[:len(names)]]), "vmin": -1,
+               "vmax": len(names) - 1}
     wrong = np.where(truth < 0, 0, np.where(truth == answers, 1, 2))
     for panel, values, options, words in (
-        (axes[0], slice_, {"cmap": "gray"}, "what the network sees"),
-        (axes[1], truth, {"cmap": colours, "vmin": -1, "vmax": len(names) - 1}, "what is there"),
-        (
-            axes[2],
-            answers,
-            {"cmap": colours, "vmin": -1, "vmax": len(names) - 1},
-            "what the network says",
-        ),
-        (
-            axes[3],
-            wrong,
-            {"cmap": ListedColormap(["white", "0.85", "#bb2222"]), "vmin": 0, "vmax": 2},
-            f"wrong: {(wrong == 2).sum() / max(1, (truth >= 0).sum()):.1%} of this slice",
-        ),
-    ):
+            (axes[0], slice_, {"cmap": "gray"}, "what the network sees"),
+            (axes[1], truth, tissues, "what is there"),
+            (axes[2], answers, tissues, "what the network says"),
+            (axes[3], wrong, {"cmap": ListedColormap(["white", "0.85", "#bb2222"]), "vmin": 0,
+                              "vmax": 2},
+             f"wrong: {(wrong == 2).sum() / max(1, (truth >= 0).sum()):.1%} of this slice")):
         panel.imshow(values.T, origin="lower", interpolation="nearest", **options)
         panel.set_title(words)
         panel.set_axis_off()
