@@ -1,5 +1,8 @@
 """Training by several ranks (threads here, see ranks.py) is the training of one process."""
 import math
+from pathlib import Path
+import subprocess
+import sys
 
 from joint_training import Run, apart
 import numpy as np
@@ -15,6 +18,7 @@ from minidl.parallel.distributed.buckets import Buckets
 from minidl.training import Diverged, Loop, descend, indices, jointly
 from minidl.training.processes import gradients
 
+ROOT = Path(__file__).parent.parent
 ALONE = {}
 
 
@@ -262,3 +266,11 @@ def test_a_loop_whose_step_shares_nothing_is_that_of_one_process():
     one = go()
     for state in run(2, go):
         assert apart(state, one) < 1e-14
+
+
+def test_without_a_launcher_nothing_of_mpi_is_imported():
+    code = ("import sys, minidl as md; from minidl.training import jointly; "
+            "md.distributed.communicator().barrier(); "
+            "print([name for name in sys.modules if 'mpi' in name and 'mpi4py' in name])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
