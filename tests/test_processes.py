@@ -80,6 +80,19 @@ def test_another_number_of_ranks_goes_on_with_the_same_order(tmp_path):
     assert apart(state, alone(batch_size=14)[0]) < 1e-12
 
 
+def test_all_begin_with_the_parts_of_the_first():
+    def go(ranks):
+        net = nn.Sequential(nn.Dense(2, 3, rng=ranks.rank), nn.Dropout(0.5, rng=ranks.rank))
+        sgd = md.optim.SGD(net.parameters(), 0.1)
+        Loop(lambda t, x: descend((md.ops.sum(jointly(net, x)), sgd))[0],
+             lambda t: np.ones((5, 2), "float32"), 2, parts={"net": net, "sgd": sgd}).run()
+        return net.parameters()[0].numpy(), net[1].rng.random()
+
+    (first, drawn), (second, other) = run(2, go)
+    np.testing.assert_array_equal(first, second)
+    assert drawn == other
+
+
 def test_only_the_first_reads_and_writes_the_checkpoint(tmp_path):
     def go(ranks):
         path = tmp_path / f"{ranks.rank}.npz"
