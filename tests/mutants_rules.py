@@ -8,7 +8,7 @@ from mutants_engine import broken, engine, on, on_programs
 import numpy as np
 
 import minidl as md
-from minidl import arraylike, operands, ops, rule_errors
+from minidl import arraylike, operands, ops, order, rule_errors
 
 
 def doubled_by(rule):
@@ -106,7 +106,7 @@ broken("broadcasting is not undone for a shared rule",
 
 broken("shared rules lead nowhere",
        crashes_count(on_programs(graphs.rules_on_the_way_are_called_once)),
-       engine._leading_to,
+       order.leading_to,
        ("any(not leading.isdisjoint(parents if type(parents) is tuple else (parents,))",
         "any(type(parents) is not tuple and parents in leading"))
 
