@@ -71,7 +71,8 @@ def model_parallel():
 
 
 def train(path, options="{}"):
-    """A Run; rank 0 writes what became of it."""
+    """A Run; rank 0 writes what became of it, each rank its process's number beside it."""
+    Path(f"{path}.{ranks.rank}").write_text(str(os.getpid()))
     options = json.loads(options)
     stop, slow = options.pop("stop", None), options.pop("slow", 0)
     done = Run(**options)

@@ -80,13 +80,10 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_parameters(tmp_path):
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                env=environment)
     begun = time.monotonic()
-    while not (tmp_path / "run.npz").exists() and time.monotonic() - begun < 20:
+    while not (tmp_path / "run.npz").exists() and time.monotonic() - begun < 60:
         time.sleep(0.05)
-    children = subprocess.run(["pgrep", "-f", str(path)], capture_output=True, text=True).stdout
-    ranks = [int(pid) for pid in children.split() if int(pid) != running.pid
-             and "mpi_program" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1]]
-    os.kill(ranks[-1], 9)
-    assert running.wait(timeout=10) != 0
+    os.kill(int((tmp_path / "found.npz.1").read_text()), 9)
+    assert running.wait(timeout=60) != 0
     mpi(2, PROGRAM, "train", str(path), json.dumps(options))
     found = dict(np.load(path))
     assert found.pop("t") == 20 and len(found.pop("losses")) < 20
@@ -117,11 +114,3 @@ def test_a_mistake_is_said_once(tmp_path, command, line):
     said, errors = mpi(2, "-m", "mpi4py", "-m", *command, "--output", str(tmp_path), fails=True)
     assert said == "" and errors.count(line) == 1, errors
     assert [each for each in errors.splitlines() if each.startswith("rank 0 of 2: ")]
-
-
-def test_without_a_launcher_nothing_of_mpi_is_imported():
-    code = ("import sys, minidl as md; from minidl.training import jointly; "
-            "md.distributed.communicator().barrier(); "
-            "print([name for name in sys.modules if 'mpi' in name and 'mpi4py' in name])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]", done.stderr

@@ -1,5 +1,8 @@
 """Training by several ranks (threads here, see ranks.py) is the training of one process."""
 import math
+from pathlib import Path
+import subprocess
+import sys
 
 from joint_training import Run, apart
 import numpy as np
@@ -15,6 +18,7 @@ from minidl.parallel.distributed.buckets import Buckets
 from minidl.training import Diverged, Loop, descend, indices, jointly
 from minidl.training.processes import gradients
 
+ROOT = Path(__file__).parent.parent
 ALONE = {}
 
 
@@ -74,6 +78,19 @@ def test_another_number_of_ranks_goes_on_with_the_same_order(tmp_path):
     (t, stopped, state), = run(1, until(20))
     assert (t, stopped) == (20, "enough")
     assert apart(state, alone(batch_size=14)[0]) < 1e-12
+
+
+def test_all_begin_with_the_parts_of_the_first():
+    def go(ranks):
+        net = nn.Sequential(nn.Dense(2, 3, rng=ranks.rank), nn.Dropout(0.5, rng=ranks.rank))
+        sgd = md.optim.SGD(net.parameters(), 0.1)
+        Loop(lambda t, x: descend((md.ops.sum(jointly(net, x)), sgd))[0],
+             lambda t: np.ones((5, 2), "float32"), 2, parts={"net": net, "sgd": sgd}).run()
+        return net.parameters()[0].numpy(), net[1].rng.random()
+
+    (first, drawn), (second, other) = run(2, go)
+    np.testing.assert_array_equal(first, second)
+    assert drawn == other
 
 
 def test_only_the_first_reads_and_writes_the_checkpoint(tmp_path):
@@ -262,3 +279,12 @@ def test_a_loop_whose_step_shares_nothing_is_that_of_one_process():
     one = go()
     for state in run(2, go):
         assert apart(state, one) < 1e-14
+
+
+def test_without_a_launcher_nothing_of_mpi_is_imported():
+    code = ("import sys, minidl as md; from minidl.training import jointly; "
+            "md.distributed.communicator().barrier(); "
+            "print([name for name in sys.modules if name.startswith('mpi4py') "
+            "or name.endswith(('.mpi', '.nccl', '.ending'))])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr

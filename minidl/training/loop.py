@@ -45,8 +45,8 @@ class Loop:
         same device, and number of threads).
     identity: the run's settings; a checkpoint with other ones is refused.
     owner: what errors begin with.
-    Of several processes (`processes.py`) each takes the same steps; the first reads and writes the
-    checkpoint, and all end where one of them would.
+    Of several processes (`processes.py`) each takes the same steps, from the parts of the first; it
+    alone reads and writes the checkpoint, and all end where one of them would.
 
     To read, in callbacks:
     t               steps taken

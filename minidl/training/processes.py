@@ -106,7 +106,7 @@ def agreed(losses):
     finite = np.isfinite(found).all(1)
     if not finite.all():
         return found[np.argmin(finite)].tolist(), culprits()
-    if (abs(found - found[0]) > 1e-3 * abs(found[0])).any():
+    if (abs(found - found[0]) > 1e-3 * np.maximum(abs(found[0]), 1e-3)).any():
         other = int(np.argmax(abs(found - found[0]).max(1)))
         raise ValueError(f"descend: the loss is {found[0].tolist()} on rank 0 and "
                          f"{found[other].tolist()} on rank {other}; every process must compute the "

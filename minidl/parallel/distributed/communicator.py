@@ -102,7 +102,10 @@ class Communicator:
         self.agree("barrier", np.empty(0))
 
     def objects(self, value):
-        """What all ranks bring, Python's own objects: a list, in their order."""
+        """What all ranks bring, Python's own objects: a list, in their order.
+
+        They are pickled: they come from this run's own processes, never from a file.
+        """
         own = np.frombuffer(pickle.dumps(value), "uint8")
         counts, small = self.agree("objects", own, rows=True)
         if small is None:

@@ -1,6 +1,9 @@
 """Processes with a GPU each, whose arrays go from GPU to GPU by NCCL, through CuPy.
 
-    MINIDL_DEVICE=gpu mpiexec -n 8 python -m mpi4py train.py        communicator("nccl")
+    MINIDL_DEVICE=gpu mpiexec -n 8 python -m mpi4py train.py
+
+    with md.distributed.use(md.distributed.communicator("nccl")):       in train.py
+        loop.run()
 
 UNTRIED: it was written where there is no second GPU.  What MPI does better stays with it: whether
 all ranks are in one operation (`meet`), Python's objects, single messages, arrays of the host.
