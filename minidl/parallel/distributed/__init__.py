@@ -57,12 +57,17 @@ def communicator(kind=None):
     return _made(kind)
 
 
-def _checked(operation, chosen):
+def ranks_of(operation, given):
+    """The communicator that an operation was given, or that of the run where it is None."""
+    return communicator() if given is None else _checked(operation, given)
+
+
+def _checked(operation, given):
     """The Communicator; raises TypeError for anything else."""
-    if not isinstance(chosen, Communicator):
+    if not isinstance(given, Communicator):
         raise TypeError(f"{operation}: expected a Communicator, as communicator() gives it, got "
-                        f"{type(chosen).__name__}")
-    return chosen
+                        f"{type(given).__name__}")
+    return given
 
 
 def processes():
