@@ -5,6 +5,7 @@ a function that gives an object, {method: a function that gives its arguments}).
 the network or trained weights; nets have a handful of weights, pictures 8 × 8 pixels.
 """
 import functools
+import gzip
 import os
 from pathlib import Path
 import tempfile
@@ -13,6 +14,7 @@ import numpy as np
 
 import minidl as md
 from minidl import (
+    classification,
     data,
     faces,
     files,
@@ -28,6 +30,8 @@ from minidl import (
 )
 from minidl.gan import density, dirac, measures, mixtures, theory
 from minidl.gan import pictures as gan_pictures
+from minidl.ops import communication
+from minidl.parallel import distributed
 from minidl.training import schedules
 
 drawn = np.random.default_rng(0)
@@ -44,6 +48,11 @@ LANDMARKS = np.concatenate([np.full((17, 2), 0.5), faces.alignment.MEAN_FACE]) *
 FACE = faces.Face(PICTURE, np.array([1.0, 1, 7, 7]), 0.9, LANDMARKS)
 IMPOSTORS = faces.Impostors((0.001, 0.01, 0.1), (0.3, 0.5, 0.8), 20, 190)
 POINTS = drawn.standard_normal((20, 2))
+SIGNALS = drawn.standard_normal((8, 12, 2)).astype("float32")       # two of each of four classes
+PULSE = data.Recording("pulse", np.tile(np.r_[np.zeros(90), 1, np.zeros(9)], 8), 100.0)
+BRAIN = {"t1": np.full((2, 2, 2), 90, "uint8"), "grey": np.array(
+    [200, 200, 200, 10, 10, 10, 0, 0], "uint8").reshape(2, 2, 2), "white": np.array(
+        [10, 10, 10, 200, 200, 200, 10, 10], "uint8").reshape(2, 2, 2)}
 MASSES, OTHER_MASSES = np.array([0.2, 0.3, 0.5]), np.array([0.4, 0.4, 0.2])
 
 
@@ -74,6 +83,10 @@ def folder():
     gallery().save(here / "gallery.npz")
     visualize.save_patches(here / "patches.json", found())
     style.save_state(here / "state.npz", evaluation().state)
+    (here / "series.ts").write_text("@classLabel true a b\n@data\n1,2:3,4:a\n5,6:7,8:b\n")
+    (here / "pulse.txt").write_text("\n".join(map(str, PULSE.values)))
+    for name, values in BRAIN.items():
+        write_nifti(here / f"{name}.nii.gz", values)
     return here
 
 
@@ -81,6 +94,16 @@ def write_idx(path, array):
     path.parent.mkdir(exist_ok=True)
     head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     path.write_bytes(head + array.tobytes())
+
+
+def write_nifti(path, values):
+    """Bytes (X, Y, Z): type 2 of NIfTI-1."""
+    header = bytearray(352)
+    header[:4], header[344:348] = np.array(348, "<i4").tobytes(), b"n+1\0"
+    header[40:56] = np.array([3, *values.shape, 1, 1, 1, 1], "<i2").tobytes()
+    header[70:72] = np.array(2, "<i2").tobytes()
+    header[76:112] = np.array([1, 1, 1, 1, 0, 0, 0, 0, 352], "<f4").tobytes()
+    path.write_bytes(gzip.compress(bytes(header) + values.tobytes("F")))
 
 
 def encoder():
@@ -171,6 +194,10 @@ def with_gradient():
     return [w]
 
 
+def classifier():
+    return classification.convnet(1, 2, 4, [classification.Block(2, 3)], rng=0)
+
+
 def resnet():
     blocks, before = models.face_resnet.BLOCKS, 32
     shapes = {"conv32_down": (7, 7, 3, 32)}
@@ -205,10 +232,20 @@ def at(name, **arguments):
 
 
 DATA = {
-    "Augmentation": of(flip=0.5), "FACES": of(pictures=PICTURES, rng=0),
-    "DRAWINGS": of(pictures=PICTURES, rng=0), "contact_sheet": of(pictures=PICTURES),
-    "Characters": lambda: characters()._asdict(), "Dataset": lambda: data.load_idx_dataset(
-        folder() / "idx")._asdict(), "Pairs": lambda: pairs()._asdict(),
+    "Augmentation": of(flip=0.5), "Brain": of(t1=PICTURES, tissue=PICTURES),
+    "Exercises": of(recordings=[], labels=LABELS, names=["a"], people=LABELS, left=LABELS > 1),
+    "Recording": lambda: PULSE._asdict(), "Series": of(values=SIGNALS, labels=LABELS, names=["a"]),
+    "Volume": of(values=PICTURES, spacing=(1.0, 1.0, 1.0)), "drawn_beats": of(count=2),
+    "find_beats": of(recording=PULSE), "japanese_vowels": of(), "levelled": of(beats=SIGNALS),
+    "mni_brain": of(),
+    "read_brain": lambda: {name: folder() / f"{name}.nii.gz" for name in BRAIN},
+    "read_ecg": at("path=pulse.txt", hertz=100.0), "read_nifti": at("path=t1.nii.gz"),
+    "read_ts": at("path=series.ts"), "recorded_ecgs": of(), "tubes_and_balls": of(count=2, size=8),
+    "watch_exercises": of(), "windows": of(recordings=list(SIGNALS), size=4, hop=2),
+    "FACES": of(pictures=PICTURES, rng=0), "DRAWINGS": of(pictures=PICTURES, rng=0),
+    "contact_sheet": of(pictures=PICTURES), "Characters": lambda: characters()._asdict(),
+    "Dataset": lambda: data.load_idx_dataset(folder() / "idx")._asdict(),
+    "Pairs": lambda: pairs()._asdict(),
     "People": lambda: people()._asdict(), "Run": of(training=INK, test=INK, answers=LABELS),
     "PictureSet": of(pictures=PICTURES, labels=None, names=[]),
     "balanced_pairs": of(labels=LABELS, count=4, seed=0), "batches": of(
@@ -377,6 +414,8 @@ STYLE = {
     "with_chroma": of(picture=PICTURE / 1.0, content=PICTURES[1] / 1.0)}
 
 TRAINING = {
+    "indices": of(t=1, n=8, batch_size=2, seed=0),
+    "jointly": lambda: {"f": dense(), "inputs": (VECTORS[:, :2],)},
     "Best": lambda: {"module": dense()}, "Checkpoint": lambda: {
         "path": folder() / "out.npz", "parts": {"net": dense()}, "identity": {"seed": 0}},
     "Loop": loop, "clip_gradients": lambda: {
@@ -412,6 +451,38 @@ VISUALIZE = {
         "callback": lambda step, J: None}, "top_patches": lambda: {
         "net": net(), "pictures": list(PICTURES[:2]), "layer": "relu1", "units": [0], "k": 1,
         "callback": lambda number: None}}
+
+LABELLED = {"x": SIGNALS, "labels": LABELS}
+CLASSIFICATION = {
+    "Block": of(filters=2, kernel_size=3, pool=1, padding=1), "Recipe": of(
+        epochs=1, batch=4), "Standard": of(mean=np.zeros(2), deviation=np.ones(2)),
+    "active_units": lambda: {"net": classifier(), "x": SIGNALS, "layer": "relu1", "count": 1},
+    "best_thresholds": of(values=SIGNALS[:, 0, 0], labels=LABELS, classes=4),
+    "confusion": of(labels=LABELS, answers=LABELS, classes=4),
+    "convnet": of(axes=1, channels=2, classes=4, blocks=[classification.Block(2, 3, 2)], size=12,
+                  rng=0),
+    "interval": of(right=SAME, groups=LABELS[:6], draws=10), "lecture_net": of(axes=1, rng=0),
+    "nearest_neighbour": of(asked=SIGNALS, **LABELLED),
+    "outputs": lambda: {"net": classifier(), "x": SIGNALS, "layer": "relu1", "batch": 4},
+    "score_gradient": lambda: {"net": classifier()} | LABELLED,
+    "scores": lambda: {"net": classifier(), "x": SIGNALS, "batch": 4},
+    "train": lambda: {"net": classifier(), "recipe": classification.Recipe(1, 4), "callback":
+                      lambda loop: None} | LABELLED}
+
+SOLO = distributed.Solo()
+DISTRIBUTED = {
+    "Communicator": of(), "Solo": of(), "communicator": of(), "joint": of(chosen=SOLO),
+    "joint_now": of(), "rows_of": of(n=5, rank=0, size=2), "use": of(chosen=SOLO)}
+COMMUNICATION = {
+    "all_sum": of(x=VECTORS), "all_gather": of(x=VECTORS), "reduce_scatter": of(
+        x=VECTORS, counts=[8]), "broadcast": of(x=VECTORS), "reduce": of(x=VECTORS), "send": of(
+        x=VECTORS, to=1), "receive": of(source=1), "dropout": of(x=VECTORS, rate=0.5, rng=0),
+    "drawn": of(draw=np.zeros, rows=2), "batch_norm": of(
+        x=VECTORS, scale=np.ones(4, "float32"), shift=np.zeros(4, "float32"))}
+
+TESTING = {"draw": lambda: {
+    "output": md.tensor(3.0, requires_grad=True) * 2, "file": folder() / "graph.svg",
+    "frames": ("sweep",)}}
 
 WEIGHTS = {"fetch": of(name="vgg19"), "load": at(
     "path=arrays.npz"), "save": at("path=out.npz", source={"w": VECTORS})}
@@ -483,10 +554,11 @@ SAMPLES = {
         text="a", pictures=PICTURES, columns=2), "stacked": of(sheets=(PICTURE, PICTURE))}
 
 ARGUMENTS = {
-    md: MINIDL, data: DATA, faces: FACES, gan: GAN, models: MODELS, oneshot: ONESHOT, style: STYLE,
-    testing: {}, training: TRAINING, visualize: VISUALIZE, weights: WEIGHTS, files: FILES,
-    schedules: SCHEDULES, theory: THEORY, measures: MEASURES, mixtures: MIXTURES, dirac: DIRAC,
-    density: DENSITY, gan_pictures: SAMPLES}
+    md: MINIDL, classification: CLASSIFICATION, communication: COMMUNICATION, data: DATA,
+    distributed: DISTRIBUTED, faces: FACES, gan: GAN, models: MODELS, oneshot: ONESHOT,
+    style: STYLE, testing: TESTING, training: TRAINING, visualize: VISUALIZE, weights: WEIGHTS,
+    files: FILES, schedules: SCHEDULES, theory: THEORY, measures: MEASURES, mixtures: MIXTURES,
+    dirac: DIRAC, density: DENSITY, gan_pictures: SAMPLES}
 
 
 def filled(ema=None):
@@ -497,6 +569,16 @@ def filled(ema=None):
 
 
 METHODS = [
+    ("classification.Standard", lambda: classification.Standard.of(SIGNALS), {
+        "of": of(x=SIGNALS), "__call__": of(x=SIGNALS)}),
+    ("classification.Recipe", classification.Recipe, {
+        "steps": of(examples=8), "with_epochs": of(epochs=1)}),
+    ("distributed.Solo", distributed.Solo, {
+        "all_sum": of(x=VECTORS), "all_gather": of(x=VECTORS), "reduce_scatter": of(
+            x=VECTORS, counts=[8]), "broadcast": of(x=VECTORS), "reduce": of(x=VECTORS),
+        "send": of(x=VECTORS, to=1), "receive": of(source=1), "barrier": of()}),
+    ("data.GridAugmentation", lambda: data.GridAugmentation(1, 0.1, (0,), 0.1), {
+        "__call__": of(x=SIGNALS, rng=0)}),
     ("data.Augmentation", lambda: data.FACES, {"__call__": of(pictures=PICTURES, rng=0)}),
     ("data.Characters", characters, {"only": of(wanted=["abc"])}),
     ("data.People", people, {"load": of(size=4), "only": of(wanted=["Ann"]), "take": of(

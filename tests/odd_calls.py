@@ -44,7 +44,7 @@ ROOMS = [*dict.fromkeys([md, ops, nn, losses, optim, *ARGUMENTS])]
 
 
 def short(room):
-    return room.__name__.removeprefix("minidl.")
+    return room.__name__.removeprefix("minidl.").removeprefix("parallel.")
 
 
 def public(room):

@@ -225,11 +225,11 @@ def test_joint_batch_norm_of_float32_keeps_its_digits_and_follows_the_joined_mom
      r"rank 1 to all_sum of float64 \(2, 4\)"),
     (lambda r: c.all_gather(np.zeros((1, 2), "f" if r.rank else "d")), "float64.*float32"),
     (lambda r: r.barrier() if r.rank else c.all_sum(np.zeros(3)), "all_sum.*barrier"),
-    (lambda r: c.broadcast(np.zeros(3), 2), "root must be a rank from 0 to 1, got 2"),
+    (lambda r: c.broadcast(np.zeros(3), 2), "root must be in 0 ≤ root ≤ 1, got 2"),
     (lambda r: c.all_gather(3.0), "must have rows"),
-    (lambda r: c.reduce_scatter(np.zeros((3, 2)), [1, 1]), r"counts \[1, 1\].*3 rows"),
+    (lambda r: c.reduce_scatter(np.zeros((3, 2)), [1, 1]), r"counts \[1, 1\].*rows of x \(3"),
     (lambda r: c.send(np.zeros(3), r.rank), "another rank"),
-    (lambda r: r.receive(7), "another rank from 0 to 1, got 7"),
+    (lambda r: r.receive(7), "source must be in 0 ≤ source ≤ 1, got 7"),
     (lambda r: joined(normalized)(np.zeros((1 - r.rank, 2)), np.ones((2, 2))),
      "joined batch must hold more than one value")])
 def test_what_does_not_fit_is_said_and_nobody_waits(wrong, said):

@@ -43,7 +43,7 @@ def test_a_missing_p_is_missing_and_a_lifted_st_lifted():
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_fewer_than_one_beat_is_refused(count):
-    with pytest.raises(ValueError, match="at least 1 beat"):
+    with pytest.raises(ValueError, match="drawn_beats: count must be an integer ≥ 1"):
         drawn_beats(count)
 
 

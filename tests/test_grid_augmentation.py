@@ -66,14 +66,16 @@ def test_the_dtype_stays(dtype):
 
 
 @pytest.mark.parametrize("settings, x, words", [
-    ({"shift": -1}, None, "shift must be 0 or more, got -1"),
-    ({"shift": 0.5}, None, "shift must be whole steps, got 0.5"),
-    ({"noise": float("nan")}, None, "noise must be 0 or more, got nan"),
-    ({"scale": float("inf")}, None, "scale must be 0 or more, got inf"),
+    ({"shift": -1}, None, "shift must be in 0 ≤ shift < inf, got -1"),
+    ({"shift": 0.5}, None, "shift must be one integer, got 0.5"),
+    ({"noise": float("nan")}, None, "noise must be in .*, got nan"),
+    ({"scale": float("inf")}, None, "scale must be in .*, got inf"),
+    ({"flip": 0}, None, "flip must be a list of axes, got int"),
+    ({"flip": (0.5,)}, None, "flip must be an integer or several"),
     ({"flip": (1,)}, np.ones((2, 5, 1)), r"flip=\(1,\) are not among the axes 0 to 0"),
     ({}, np.ones((2, 5)), r"x must be floating-point \(N, T, C\)"),
     ({}, np.ones((2, 5, 1), int), "x must be floating-point"),
 ])
 def test_what_does_not_fit_is_refused(settings, x, words):
-    with pytest.raises(ValueError, match=f"GridAugmentation: {words}"):
+    with pytest.raises((TypeError, ValueError), match=f"GridAugmentation: {words}"):
         GridAugmentation(**settings)(x, 0)

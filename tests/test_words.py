@@ -11,6 +11,7 @@ import pytest
 
 import minidl as md
 from minidl import (
+    classification,
     data,
     faces,
     gan,
@@ -26,10 +27,11 @@ from minidl import (
     visualize,
     weights,
 )
+from minidl.parallel import distributed
 
 ROOT = pathlib.Path(md.__file__).parent
 ROOMS = [md, ops, nn, losses, optim, testing, data, weights, models, training, faces, oneshot,
-         style, visualize, gan]
+         style, visualize, gan, classification, distributed]
 FILES = [path for pattern in ("tensor.py", "operands.py", "arraylike.py", "backend.py", "losses.py",
                               "optim.py", "minimize.py", "recording.py", "rule_errors.py",
                               "settings.py", "states.py", "names.py", "notation.py",
@@ -74,9 +76,6 @@ def test_no_line_is_longer_than_100():
             for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
             if len(line) > 100]
     assert long == []
-
-
-
 
 
 def test_errors_are_in_our_words():
@@ -177,6 +176,50 @@ MISTAKES = {
         odd_arguments.net(), [], "relu1", callback=1),
     "gradcheck: order must be in 1 ≤ order ≤ 9, got 0": lambda: testing.gradcheck(
         ops.exp, 1.0, order=0),
+    # of signals, volumes, and several processes
+    "GridAugmentation: noise must be in 0 ≤ noise < inf, got -1": lambda: data.GridAugmentation(
+        noise=-1),
+    "drawn_beats: count must be below": lambda: data.drawn_beats(10 ** 30),
+    "tubes_and_balls: size must be in 8 ≤ size < inf, got 7": lambda: data.tubes_and_balls(1, 7),
+    "find_beats: recording must be a Recording, got ndarray": lambda: data.find_beats(np.zeros(9)),
+    "find_beats: hertz must be in 50 ≤ hertz < inf, got 1": lambda: data.find_beats(
+        odd_arguments.PULSE._replace(hertz=1e-9)),
+    "windows: a recording must be numbers .T, C., got shape .12,.": lambda: data.windows(
+        [np.zeros(12)], 4, 2),
+    "windows: hop must be an integer ≥ 1, got 0": lambda: data.windows([np.zeros((12, 2))], 4, 0),
+    "read_nifti: path must be a path, got int 3": lambda: data.read_nifti(3),
+    "read_brain: grey must be a path, got NoneType": lambda: data.read_brain("a", None, "b"),
+    "watch_exercises: mirrored must be True or False, got str": lambda: data.watch_exercises("no"),
+    "convnet: axes must be in 1 ≤ axes ≤ 3, got 4": lambda: classification.convnet(
+        4, 1, 2, [], rng=0),
+    "convnet: a block must be a Block, got tuple": lambda: classification.convnet(
+        1, 1, 2, [(8, 3)], rng=0),
+    "Recipe: learning_rate must be in .*, got nan": lambda: classification.Recipe(
+        learning_rate=float("nan")),
+    "train: expected 8 labels, one for each example, got 7": lambda: classification.train(
+        odd_arguments.classifier(), odd_arguments.SIGNALS, odd_arguments.LABELS[:7],
+        classification.Recipe()),
+    "score_gradient: labels lie between 0 and 4; allowed are 0 to 3":
+        lambda: classification.score_gradient(odd_arguments.classifier(), odd_arguments.SIGNALS[:2],
+                                              [0, 4]),
+    "confusion: answers lie between -1 and 1; allowed are 0 to 1": lambda: classification.confusion(
+        [0, 1], [-1, 1], 2),
+    "nearest_neighbour: x .8, 12, 2., labels .8,. and asked .8, 11, 2. do not fit":
+        lambda: classification.nearest_neighbour(
+            odd_arguments.SIGNALS, odd_arguments.LABELS, odd_arguments.SIGNALS[:, 1:]),
+    "interval: answers must be an integer ≥ 1, got 0": lambda: classification.interval([]),
+    "Standard: x must have 2 channels on its last axis": lambda: classification.Standard.of(
+        odd_arguments.SIGNALS)(np.zeros((3, 5))),
+    "indices: batch_size must be an integer ≥ 1, got 0": lambda: training.indices(0, 8, 0, 0),
+    "indices: t must be in 0 ≤ t < inf, got -1": lambda: training.indices(-1, 8, 2, 0),
+    "jointly: f must be a function of the inputs, got str": lambda: training.jointly("f", t),
+    "use: expected a Communicator, as .* gives it, got str": lambda: distributed.use(
+        "mpi").__enter__(),
+    "rows_of: rank must be in 0 ≤ rank ≤ 1, got 2": lambda: distributed.rows_of(5, 2, 2),
+    "all_sum: x must be an array, got list": lambda: distributed.Solo().all_sum([1.0]),
+    "all_gather: expected a Communicator": lambda: ops.communication.all_gather(t, "mpi"),
+    "reduce_scatter: counts .3. must be one for each of 1 ranks, and add up to the rows of x .2,.":
+        lambda: ops.communication.reduce_scatter(t, [3]),
 }
 
 

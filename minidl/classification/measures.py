@@ -3,7 +3,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minidl.backend import generator
+from minidl.classification.checks import classes_of, examples_of
 from minidl.faces.evaluation import wilson_interval
+from minidl.operands import check_sizes
+from minidl.settings import labels_of, numbers
 
 
 class Standard(NamedTuple):
@@ -14,23 +18,43 @@ class Standard(NamedTuple):
     @classmethod
     def of(cls, x):
         """Of x (N, *S, C); a channel that never changes is divided by 1."""
+        x = examples_of("Standard", x)
         axes = tuple(range(x.ndim - 1))
         deviation = x.std(axes)
         return cls(x.mean(axes), np.where(deviation > 0, deviation, 1).astype(x.dtype))
 
     def __call__(self, x):
+        x = numbers("Standard", "x", x, dtype=None)
+        if x.shape[-1:] != self.mean.shape:
+            raise ValueError(f"Standard: x must have {len(self.mean)} channels on its last axis, "
+                             f"got shape {x.shape}")
         return (x - self.mean) / self.deviation
 
 
 def confusion(labels, answers, classes):
-    """Counts (classes, classes): row, what it is; column, what was said."""
+    """Counts (classes, classes): row, what it is; column, what was said.
+
+    Raises ValueError for labels or answers (N,) outside of 0 … classes − 1.
+    """
+    check_sizes("confusion", classes=classes)
+    labels = classes_of("confusion", labels, None, classes)
+    answers = classes_of("confusion", answers, len(labels), classes, "answers")
     table = np.zeros((classes, classes), int)
     np.add.at(table, (labels, answers), 1)
     return table
 
 
 def nearest_neighbour(x, labels, asked):
-    """The labels of those of x (N, …) that are nearest to the examples asked (M, …), in ‖a − b‖."""
+    """The labels of those of x (N, …) that are nearest to the examples asked (M, …), in ‖a − b‖.
+
+    Raises ValueError where both are of different shapes, or the labels are not (N,).
+    """
+    x = examples_of("nearest_neighbour", x)
+    asked = examples_of("nearest_neighbour", asked, "asked")
+    labels = labels_of("nearest_neighbour", labels)
+    if x.shape[1:] != asked.shape[1:] or len(labels) != len(x):
+        raise ValueError(f"nearest_neighbour: x {x.shape}, labels {labels.shape} and asked "
+                         f"{asked.shape} do not fit")
     x, asked = (each.reshape(len(each), -1).astype(float) for each in (x, asked))
     squares = (x ** 2).sum(1)
     return np.concatenate([labels[(squares - 2 * part @ x.T).argmin(1)]
@@ -47,7 +71,11 @@ def best_thresholds(values, labels, classes):
         B_0(i) = S_0(i),    B_k(i) = S_k(i) + max_(j ≤ i) (B_(k−1)(j) − S_k(j))
 
     and the j that was taken is where class k begins.
+    Raises ValueError for labels outside of 0 … classes − 1, values that are no numbers.
     """
+    check_sizes("best_thresholds", classes=classes)
+    values = numbers("best_thresholds", "values", values, "(N,)", None)
+    labels = classes_of("best_thresholds", labels, len(values), classes)
     grid, of = np.unique(values, return_inverse=True)
     counts = np.zeros((len(grid) + 1, classes), int)
     np.add.at(counts, (of + 1, labels), 1)
@@ -71,13 +99,20 @@ def interval(right, groups=None, draws=2000, seed=0):
     groups: (N,) whose each answer is, where answers of one person, or of one region, hang
         together.  Then whole groups are drawn again, with repetition (the bootstrap); otherwise it
         is Wilson's.
+    draws: so many times; seed: a Generator or an integer.
+    Raises ValueError unless there is at least one answer, and a group for each.
     """
-    right = np.asarray(right, bool)
+    right = numbers("interval", "right", right, "(N,)", bool)
+    check_sizes("interval", answers=len(right), draws=draws)
     if groups is None:
         low, high = wilson_interval(int(right.sum()), len(right))
         return min(low, right.mean().item()), max(high, right.mean().item())    # 1 may be rounded
+    groups = labels_of("interval", groups, "groups")
+    if len(groups) != len(right):
+        raise ValueError(f"interval: expected {len(right)} groups, one for each answer, got "
+                         f"{len(groups)}")
     names, of = np.unique(groups, return_inverse=True)
     wins, sizes = np.bincount(of, right), np.bincount(of)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
+    drawn = generator(seed).integers(len(names), size=(draws, len(names)))
     shares = wins[drawn].sum(1) / sizes[drawn].sum(1)
     return tuple(map(float, np.quantile(shares, (0.025, 0.975))))

@@ -3,6 +3,8 @@ from typing import NamedTuple
 
 from minidl import nn
 from minidl.backend import generator
+from minidl.operands import check_sizes, listed
+from minidl.settings import of_kind, whole
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -24,12 +26,19 @@ def convnet(axes, channels, classes, blocks, *, size=None, dropout=0.3, rng):
     size: of the input along each axis.  Where it is given, the last block's places are flattened,
         so that the scores know where something is; otherwise they are averaged: what is there
         counts, and the input may be of any size.
+    Raises ValueError for axes other than 1, 2 and 3, sizes below 1, and where nothing is left of
+    the input.
     """
-    rng, layers = generator(rng), {}
-    for i, (filters, kernel, pool, padding) in enumerate(blocks, 1):
-        around = kernel // 2 if padding is None else padding
-        layers[f"conv{i}"] = CONVOLUTIONS[axes](channels, filters, kernel, padding=around,
-                                                bias=False, rng=rng)
+    rng, layers, convolution = generator(rng), {}, _convolution("convnet", axes)
+    check_sizes("convnet", channels=channels, classes=classes)
+    if size is not None:
+        check_sizes("convnet", size=size)
+    for i, block in enumerate(listed("convnet", "blocks", blocks, "Blocks"), 1):
+        filters, kernel, pool, padding = of_kind("convnet", "a block", block, "a Block", Block)
+        check_sizes("Block", filters=filters, kernel_size=kernel, pool=pool)
+        around = kernel // 2 if padding is None else whole("Block", "0 ≤ padding < inf", padding)
+        layers[f"conv{i}"] = convolution(channels, filters, kernel, padding=around, bias=False,
+                                         rng=rng)
         layers[f"norm{i}"], layers[f"relu{i}"] = nn.BatchNorm(filters), nn.ReLU()
         if pool > 1:
             layers[f"pool{i}"] = nn.MaxPool(pool)
@@ -61,6 +70,11 @@ def lecture_net(axes, *, rng):
     layers.conv2 Conv3d  (6, 6, 6, 32)      6,912      64,032
     total 66,048 parameters
     """
-    convolution, rng = CONVOLUTIONS[axes], generator(rng)
+    convolution, rng = _convolution("lecture_net", axes), generator(rng)
     return nn.Sequential({"conv1": convolution(1, 16, 5, rng=rng),
                           "conv2": convolution(16, 32, 5, rng=rng)})
+
+
+def _convolution(owner, axes):
+    """The layer for so many axes; raises ValueError for others than 1, 2 and 3."""
+    return CONVOLUTIONS[whole(owner, "1 ≤ axes ≤ 3", axes)]

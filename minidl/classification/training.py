@@ -3,10 +3,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minidl import losses, optim
+from minidl import losses, nn, optim
+from minidl.classification.checks import classes_of, examples_of
 from minidl.data import GridAugmentation
 from minidl.nn.module import evaluating
+from minidl.operands import check_sizes
 from minidl.recording import no_grad
+from minidl.settings import bounded, callback_of, check_seed, of_kind
 from minidl.tensor import tensor
 from minidl.training import Loop, descend
 from minidl.training.schedules import warm_up_cosine
@@ -18,6 +21,7 @@ class Recipe:
 
     epochs: how often each example is seen; batch: so many at once, or one fewer, so that all are of
     nearly one size; learning_rate: at its peak; augmentation: see `data.GridAugmentation`, or None.
+    Raises ValueError for numbers that are out of range.
     """
     epochs: int = 60
     batch: int = 32
@@ -25,12 +29,19 @@ class Recipe:
     weight_decay: float = 0.01
     augmentation: GridAugmentation | None = None
 
+    def __post_init__(self):
+        check_sizes("Recipe", epochs=self.epochs, batch=self.batch)
+        bounded("Recipe", "0 < learning_rate < inf", self.learning_rate)
+        bounded("Recipe", "0 ≤ weight_decay < inf", self.weight_decay)
+        callback_of("Recipe", self.augmentation, "of a batch and a Generator", "augmentation")
+
     def with_epochs(self, epochs):
         """The same with so many epochs; None: with its own."""
         return self if epochs is None else replace(self, epochs=epochs)
 
     def steps(self, examples):
         """Of a training on so many examples."""
+        check_sizes("Recipe", examples=examples)
         return self.epochs * -(-examples // self.batch)
 
 
@@ -38,7 +49,12 @@ def train(net, x, labels, recipe, *, seed=0, callback=None):
     """Train net on x (N, *S, C) and labels (N,): least mean cross-entropy.  Returns the Loop.
 
     Each epoch goes through all examples in a new order; batch t follows from the seed and t alone.
+    Raises ValueError where labels and examples do not fit.
     """
+    of_kind("train", "net", net, "a Module", nn.Module)
+    of_kind("train", "recipe", recipe, "a Recipe", Recipe)
+    x, seed = examples_of("train", x), check_seed("train", seed)
+    labels = classes_of("train", labels, len(x))
     n = len(x)
     each = -(-n // recipe.batch)                            # steps of an epoch
     adam = optim.AdamW(net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -66,11 +82,15 @@ def train(net, x, labels, recipe, *, seed=0, callback=None):
 
 def scores(net, x, batch=256):
     """Scores (N, classes) of x (N, *S, C), on the host."""
+    of_kind("scores", "net", net, "a Sequential", nn.Sequential)
     return outputs(net, x, net.names[-1], batch)
 
 
 def outputs(net, x, layer, batch=256):
     """What a layer gives for x (N, *S, C), on the host."""
+    of_kind("outputs", "net", net, "a Sequential", nn.Sequential)
+    x = examples_of("outputs", x)
+    check_sizes("outputs", batch=batch)
     with no_grad(), evaluating(net):
         return np.concatenate([net(tensor(x[i:i + batch]), layers=[layer])[layer].numpy()
                                for i in range(0, len(x), batch)])
@@ -78,6 +98,9 @@ def outputs(net, x, layer, batch=256):
 
 def active_units(net, x, layer, count, seed=0):
     """So many units of a layer, drawn of those that are active somewhere in the first of x."""
+    x = examples_of("active_units", x)
+    check_sizes("active_units", count=count)
+    rng = np.random.default_rng(check_seed("active_units", seed))
     a = outputs(net, x[:256], layer)
     active = np.flatnonzero(a.reshape(-1, a.shape[-1]).max(0) > 0)
-    return sorted(np.random.default_rng(seed).permutation(active)[:count].tolist())
+    return sorted(rng.permutation(active)[:count].tolist())

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import packages
+from ..files import as_path
 from .nifti import read_nifti
 
 TISSUES = ["fluid", "grey matter", "white matter"]
@@ -53,6 +54,8 @@ def read_brain(t1, grey, white):
     grey + white are less than half, else the larger of the two.
     Raises ValueError, naming the files, where they do not fit.
     """
+    t1, grey, white = (as_path("read_brain", name, path) for name, path in
+                       (("t1", t1), ("grey", grey), ("white", white)))
     found = {path: read_nifti(path).values for path in (t1, grey, white)}
     for path, values in found.items():
         if values.dtype != np.uint8:

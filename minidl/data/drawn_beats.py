@@ -20,6 +20,7 @@ limit cycle.
 import numpy as np
 
 from ..backend import generator
+from ..operands import check_sizes
 from .images import check_memory
 from .series import Series
 
@@ -39,8 +40,7 @@ def drawn_beats(count, seed=0):
 
     seed: a numpy Generator or an integer.  Raises ValueError for fewer than one.
     """
-    if count < 1:
-        raise ValueError(f"drawn_beats: expected at least 1 beat, got {count}")
+    check_sizes("drawn_beats", count=count)
     check_memory("drawn_beats", count, LENGTH, 4)
     rng = generator(seed)
     labels = rng.permutation(np.arange(count) % len(KINDS))

@@ -6,6 +6,8 @@ slice hardly tells which it was, the volume does: "vessel or nodule" in a scan o
 import numpy as np
 
 from ..backend import generator
+from ..operands import check_sizes
+from ..settings import bounded, whole
 from .images import check_memory
 
 SHAPES = ["ball", "tube"]
@@ -19,11 +21,12 @@ def tubes_and_balls(count, size=16, noise=0.5, seed=0):
 
     A tube runs across the slices, up to 0.9 radians aslant, through a place near the middle, where
     a ball has its centre; both have radii of 1.8 to 3 voxels.
-    seed: a numpy Generator or an integer.  Raises ValueError for fewer than one, sizes below 8.
+    seed: a numpy Generator or an integer.  Raises ValueError for fewer than one, sizes below 8,
+    noise below 0.
     """
-    if count < 1 or size < 8 or not 0 <= noise < np.inf:
-        raise ValueError("tubes_and_balls: expected at least 1 volume of 8 voxels a side, and "
-                         f"noise ≥ 0, got count={count}, size={size}, noise={noise}")
+    check_sizes("tubes_and_balls", count=count)
+    size = whole("tubes_and_balls", "8 ≤ size < inf", size)
+    noise = bounded("tubes_and_balls", "0 ≤ noise < inf", noise)
     check_memory("tubes_and_balls", count, size, size, size, 4)
     rng = generator(seed)
     labels = rng.permutation(np.arange(count) % 2)

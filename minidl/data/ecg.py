@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import files, packages
+from ..operands import number
+from ..settings import bounded, numbers, of_kind
 from ..weights import WeightsError, load
 from .drawn_beats import HERTZ, LENGTH
 
@@ -52,7 +54,7 @@ def read_ecg(path, hertz):
 
     Raises ValueError, naming the file, where it is damaged, or something else.
     """
-    path = Path(path)
+    path, hertz = files.as_path("read_ecg", "path", path), number("read_ecg", "hertz", hertz)
     if not LEAST_HERTZ <= hertz < float("inf"):
         raise ValueError(f"{path}: expected {LEAST_HERTZ} moments a second or more, got {hertz:g}; "
                          "a heartbeat's waves are too short for fewer")
@@ -111,7 +113,9 @@ def find_beats(recording):
     """
     from scipy.ndimage import median_filter, uniform_filter1d
     from scipy.signal import find_peaks
-    name, values, hertz = recording
+    name, values, hertz = of_kind("find_beats", "recording", recording, "a Recording", Recording)
+    values = numbers("find_beats", "values", values, "(T,)", finite=True)
+    hertz = bounded("find_beats", f"{LEAST_HERTZ} ≤ hertz < inf", hertz)
     seconds = (len(values) - 1) / hertz
     if seconds < LENGTH / HERTZ:
         raise ValueError(f"{name}: is {seconds:.1f} seconds long at {hertz:g} moments a second, "
@@ -138,6 +142,7 @@ def find_beats(recording):
 def levelled(beats):
     """Each beat (N, 250, 1) from its own median, in its own standard deviations: neither the unit
     nor the gain of a recording counts."""
+    beats = numbers("levelled", "beats", beats, "(N, T, C)", None)
     beats = beats - np.median(beats, axis=1, keepdims=True)
     deviation = beats.std(axis=1, keepdims=True)
     return beats / np.where(deviation > 0, deviation, 1)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import generator
+from ..operands import integers, listed
+from ..settings import bounded, numbers, whole
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class GridAugmentation:
     noise   standard deviation of added Gaussian noise, in units of x
 
     rng: a Generator or a seed.  What is 0 does not happen.
-    Raises ValueError for settings below 0, a shift that is not whole, an axis that x does not have,
-    and for x that is no batch of floating-point examples of 1 to 3 axes.
+    Raises TypeError for a shift or an axis that is no integer, ValueError for settings below 0, an
+    axis that x does not have, and for x that is no batch of floating-point examples of 1 to 3 axes.
 
     >>> GridAugmentation(flip=(0,))(np.array([[[1.0], [2.0]]] * 2), rng=0)[..., 0]
     array([[1., 2.],
@@ -38,15 +40,13 @@ class GridAugmentation:
     noise: float = 0.0
 
     def __post_init__(self):
-        for name in "shift", "scale", "noise":
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"GridAugmentation: {name} must be 0 or more, got {value}")
-        if self.shift != int(self.shift):
-            raise ValueError(f"GridAugmentation: shift must be whole steps, got {self.shift}")
+        whole("GridAugmentation", "0 ≤ shift < inf", self.shift)
+        bounded("GridAugmentation", "0 ≤ scale < inf", self.scale)
+        bounded("GridAugmentation", "0 ≤ noise < inf", self.noise)
+        integers("GridAugmentation", "flip", listed("GridAugmentation", "flip", self.flip, "axes"))
 
     def __call__(self, x, rng):
-        x, rng = np.asarray(x), generator(rng)
+        x, rng = numbers("GridAugmentation", "x", x, dtype=None), generator(rng)
         axes = x.ndim - 2
         if not 1 <= axes <= 3 or x.dtype.kind != "f":
             raise ValueError("GridAugmentation: x must be floating-point (N, T, C), (N, H, W, C) "

@@ -13,7 +13,6 @@ The first axis varies fastest (Fortran's order).  A file may be packed by gzip.
 Source: Cox et al. 2004, the NIfTI-1 data format.
 """
 import math
-from pathlib import Path
 from typing import NamedTuple
 import zlib
 
@@ -43,7 +42,7 @@ def read_nifti(path):
     in one (a fourth axis), sizes that do not fit the file, or a gigabyte and more; where it is cut
     off or damaged.  OSError where it cannot be opened.
     """
-    path = Path(path)
+    path = files.as_path("read_nifti", "path", path)
     try:
         with files.open_file(path) as stream:
             start = stream.read(2)

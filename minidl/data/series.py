@@ -10,7 +10,6 @@
 
 Source: Bagnall et al., The UEA & UCR time series classification repository.
 """
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +33,7 @@ def read_ts(path):
     classes, missing values, examples of two lengths or numbers of channels, a cut-off line, a file
     of more than 256 MB.  OSError where it cannot be opened.
     """
-    path = Path(path)
+    path = files.as_path("read_ts", "path", path)
     with files.open_file(path) as stream:
         content = stream.read(LARGEST + 1)
     if len(content) > LARGEST:

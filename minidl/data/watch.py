@@ -13,6 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .. import files, packages
+from ..operands import check_sizes, listed
+from ..settings import numbers, of_kind
 
 EXERCISES = {"PEN": "pendulum", "ABD": "abduction", "FEL": "forward elevation",
              "IR": "internal rotation", "ER": "external rotation", "TRAP": "trapezius extension",
@@ -44,6 +46,7 @@ def watch_exercises(mirrored=True):
     installed or run.  Raises packages.FetchError, an OSError, when it cannot be had.
     Source: Burns, Leung, Hardisty, Whyne, Henry and McLachlin 2018 (1802.01489).
     """
+    of_kind("watch_exercises", "mirrored", mirrored, "True or False", bool)
     path = packages.fetch(
         "watch_dataset.npy", "seglearn==1.2.5", "seglearn/data/watch_dataset.npy",
         sha256="eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537",
@@ -65,6 +68,9 @@ def _exercises(found, mirrored):
 def windows(recordings, size, hop):
     """(x (N, size, C), which (N,)): pieces of recordings (T, C), `hop` moments apart, and of which
     recording each is.  Raises ValueError where all recordings are shorter."""
+    check_sizes("windows", size=size, hop=hop)
+    recordings = [numbers("windows", "a recording", each, "(T, C)", None)
+                  for each in listed("windows", "recordings", recordings, "arrays (T, C)")]
     pieces = [np.lib.stride_tricks.sliding_window_view(each, size, 0)[::hop].swapaxes(1, 2)
               for each in recordings if len(each) >= size]
     if not pieces:

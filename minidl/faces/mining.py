@@ -4,7 +4,7 @@ Random triplets are soon satisfied and teach nothing; the hardest ones of a fres
 everything to one point. Every strategy here takes labels (N,) and, where it looks at them,
 distances (N, N), both arrays of the host, and gives three integer arrays (T,): positions in the
 batch.  Anchor and positive are two pictures of one person, the negative is somebody else.  Equal
-        distances are decided for the first position.
+distances are decided for the first position.
 """
 import numpy as np
 

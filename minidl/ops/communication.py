@@ -27,7 +27,7 @@ import math
 import numpy as np
 
 from minidl import backend, kernels
-from minidl.operands import operand
+from minidl.operands import function, operand
 from minidl.ops.elementwise import sqrt, square
 from minidl.ops.normalization import batch_norm_with_moments, channelwise, dropped
 from minidl.ops.precision import rounded
@@ -35,7 +35,7 @@ from minidl.ops.reduction import sum
 from minidl.ops.shape import stack
 from minidl.parallel import distributed
 from minidl.recording import is_recording
-from minidl.settings import bounded
+from minidl.settings import bounded, whole
 from minidl.tensor import constant, record, with_output
 
 
@@ -45,7 +45,7 @@ def all_sum(x, communicator=None):
     dL = Σᵣ ⟨ȳᵣ, Σₛ dxₛ⟩ = Σₛ ⟨Σᵣ ȳᵣ, dxₛ⟩        so   x̄ₛ = Σᵣ ȳᵣ: it is its own adjoint.
     Raises ValueError, on all ranks, where they come with different shapes or dtypes.
     """
-    x, ranks = operand("all_sum", x), communicator or distributed.communicator()
+    x, ranks = operand("all_sum", x), distributed.ranks_of("all_sum", communicator)
     return record(ranks.all_sum(x.data), (x, lambda gy: all_sum(gy, ranks)))
 
 
@@ -56,7 +56,7 @@ def all_gather(x, communicator=None):
     dL = Σᵣ Σₛ ⟨ȳᵣₛ, dxₛ⟩ = Σₛ ⟨Σᵣ ȳᵣₛ, dxₛ⟩        so   x̄ = reduce_scatter(ȳ).
     Raises ValueError, on all ranks, where more than the first axis differs.
     """
-    x, ranks = operand("all_gather", x), communicator or distributed.communicator()
+    x, ranks = operand("all_gather", x), distributed.ranks_of("all_gather", communicator)
     y, counts = ranks.gathered(x.data)
     return record(y, (x, lambda gy: reduce_scatter(gy, counts, ranks)))
 
@@ -67,7 +67,7 @@ def reduce_scatter(x, counts, communicator=None):
     The adjoint of `all_gather`, so   x̄ = all_gather(ȳ).
     Raises ValueError where the counts are not those of x's rows, and for x that differ in shape.
     """
-    x, ranks = operand("reduce_scatter", x), communicator or distributed.communicator()
+    x, ranks = operand("reduce_scatter", x), distributed.ranks_of("reduce_scatter", communicator)
     return record(ranks.reduce_scatter(x.data, counts), (x, lambda gy: all_gather(gy, ranks)))
 
 
@@ -76,7 +76,7 @@ def broadcast(x, root=0, communicator=None):
 
     dL = Σᵣ ⟨ȳᵣ, dx_root⟩        so   x̄_root = Σᵣ ȳᵣ, and 0 elsewhere: `reduce`.
     """
-    x, ranks = operand("broadcast", x), communicator or distributed.communicator()
+    x, ranks = operand("broadcast", x), distributed.ranks_of("broadcast", communicator)
     return record(ranks.broadcast(x.data, root), (x, lambda gy: reduce(gy, root, ranks)))
 
 
@@ -85,7 +85,7 @@ def reduce(x, root=0, communicator=None):
 
     The adjoint of `broadcast`, so   x̄ₛ = ȳ_root on every rank.
     """
-    x, ranks = operand("reduce", x), communicator or distributed.communicator()
+    x, ranks = operand("reduce", x), distributed.ranks_of("reduce", communicator)
     return record(ranks.reduce(x.data, root), (x, lambda gy: broadcast(gy, root, ranks)))
 
 
@@ -95,7 +95,7 @@ def send(x, to, *after, communicator=None):
     x̄ = the cotangent of what rank `to` has received, which it sends back in its sweep.  So y is to
     lead to what is differentiated here: add its sum, 0, to it.   after: see `receive`.
     """
-    ranks = communicator or distributed.communicator()
+    ranks = distributed.ranks_of("send", communicator)
     x, *after = (operand("send", each) for each in (x, *after))
     ranks.send(x.data, to)
 
@@ -113,7 +113,7 @@ def receive(source, *after, communicator=None):
     them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.  (The rules
     name x and y here, too: so a second sweep passes the same places on both ranks.)
     """
-    ranks = communicator or distributed.communicator()
+    ranks = distributed.ranks_of("receive", communicator)
     after = [operand("receive", each, "after") for each in after]
 
     def rule(gy, y):
@@ -126,7 +126,8 @@ def receive(source, *after, communicator=None):
 def drawn(draw, rows):
     """draw(rows), an array of random numbers with so many rows; within `distributed.joint` this
     rank's rows of what is drawn for the joined batch, so that all Generators stay alike."""
-    ranks = distributed.joint_now()
+    function("drawn", "draw", draw, "of a number of rows")
+    rows, ranks = whole("drawn", "0 ≤ rows < inf", rows), distributed.joint_now()
     if ranks is None:
         return draw(rows)
     counts = ranks.counts(rows)

@@ -25,9 +25,11 @@ import math
 import numpy as np
 
 from minidl import backend
+from minidl.operands import check_sizes, function
 from minidl.ops.communication import all_gather
 from minidl.parallel.distributed import communicator, joint, joint_now, rows_of
 from minidl.parallel.distributed.buckets import Buckets
+from minidl.settings import check_seed, whole
 from minidl.tensor import constant, grad
 from minidl.training.checks import Diverged
 
@@ -40,6 +42,7 @@ def jointly(f, *inputs):
         in it is drawn by `Dropout`, or by `ops.communication.drawn`.
     Raises ValueError where the inputs have different numbers of rows, or a result another one.
     """
+    function("jointly", "f", f, "of the inputs")
     ranks = communicator()
     if ranks.size == 1 or joint_now() is not None:
         return f(*inputs)
@@ -64,10 +67,14 @@ def indices(t, n, batch_size, seed):
     takes the next `batch_size`, and the last one what is left.
 
     It follows from the seed, the epoch and t alone, not from how many processes there are.
+    Raises TypeError for what are no integers, ValueError for n or batch_size below 1, t or seed
+    below 0.
 
     >>> [indices(t, 5, 2, seed=0).tolist() for t in range(4)]
     [[2, 4], [3, 0], [1], [1, 4]]
     """
+    t, seed = whole("indices", "0 ≤ t < inf", t), check_seed("indices", seed)
+    check_sizes("indices", n=n, batch_size=batch_size)
     epoch, place = divmod(t, math.ceil(n / batch_size))
     order = np.random.default_rng([seed, epoch]).permutation(n)
     return order[place * batch_size:(place + 1) * batch_size]

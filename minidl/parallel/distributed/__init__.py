@@ -5,12 +5,16 @@
 starts the same program twice.  Each process is a rank, 0 … size − 1, and all of them meet in the
 same collective operations, in the same order:
 
-    communicator()      the ranks of this run: Solo (one process), or Mpi; communicator("nccl") for
-                        GPUs
-        .rank .size     who this is, and how many there are
-        .all_sum .all_gather .reduce_scatter .broadcast .reduce .send .receive .barrier: of arrays
-    use(c)              within `with use(c):`, communicator() is c
-    joint(c)            within it, what this process has are its rows of a joined batch
+    communicator        the ranks of this run: Solo, or Mpi; communicator("nccl") for GPUs
+    Communicator        what ranks can do:
+                            .rank .size     who this is, and how many there are
+                            .all_sum .all_gather .reduce_scatter .broadcast .reduce .send .receive
+                            .barrier        collective operations on arrays
+    Solo                one process alone
+    use                 within `with use(c):`, communicator() is c
+    joint               within `with joint(c):`, a process has its rows of a joined batch
+    joint_now           the communicator of the innermost `joint`, or None
+    rows_of             which rows of a batch belong to a rank
 
 All of these are linear, and `ops/communication.py` gives them their adjoints.  Training stands in
 `training/processes.py`.  Nothing of MPI is imported unless a launcher has started several.
@@ -48,9 +52,22 @@ def communicator(kind=None):
     """
     if kind is None:
         return _chosen.get() or _made("mpi" if processes() > 1 else "solo")
-    if kind not in ("solo", "mpi", "nccl"):
+    if not isinstance(kind, str) or kind not in ("solo", "mpi", "nccl"):
         raise ValueError(f'communicator: kind must be "solo", "mpi" or "nccl", got {kind!r}')
     return _made(kind)
+
+
+def ranks_of(operation, given):
+    """The communicator that an operation was given, or that of the run where it is None."""
+    return communicator() if given is None else _checked(operation, given)
+
+
+def _checked(operation, given):
+    """The Communicator; raises TypeError for anything else."""
+    if not isinstance(given, Communicator):
+        raise TypeError(f"{operation}: expected a Communicator, as communicator() gives it, got "
+                        f"{type(given).__name__}")
+    return given
 
 
 def processes():
@@ -77,7 +94,7 @@ def _made(kind):
 @contextmanager
 def use(chosen):
     """Within `with use(c):`, `communicator()` is c: in this thread, and what it calls."""
-    token = _chosen.set(chosen)
+    token = _chosen.set(_checked("use", chosen))
     try:
         yield chosen
     finally:
@@ -91,7 +108,7 @@ def joint(chosen):
     Batch normalisation then takes the moments of the joined batch, dropout its rows of the joined
     mask.
     """
-    token = _joint.set(chosen)
+    token = _joint.set(_checked("joint", chosen))
     try:
         yield chosen
     finally:

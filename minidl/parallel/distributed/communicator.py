@@ -18,6 +18,7 @@ import pickle
 import numpy as np
 
 from minidl import backend
+from minidl.parallel.distributed.checks import check_array, whole, whole_numbers
 
 TEXT, SMALL = 112, 2048     # bytes of a message: what it is, and an array that fits
 
@@ -67,11 +68,13 @@ class Communicator:
 
     def reduce_scatter(self, x, counts):
         """This rank's rows of Σ x: counts[r] rows go to rank r."""
-        if sum(counts) != len(x) or len(counts) != self.size:
-            raise ValueError(f"reduce_scatter: counts {list(counts)} must be one for each of "
-                             f"{self.size} ranks, and add up to the {len(x)} rows of x {x.shape}")
-        start = int(sum(counts[:self.rank]))
-        mine = slice(start, start + int(counts[self.rank]))
+        check_array("reduce_scatter", x)
+        counts = whole_numbers("reduce_scatter", "counts", counts)
+        if x.shape[:1] != (sum(counts),) or len(counts) != self.size:
+            raise ValueError(f"reduce_scatter: counts {counts} must be one for each of {self.size} "
+                             f"ranks, and add up to the rows of x {x.shape}")
+        start = sum(counts[:self.rank])
+        mine = slice(start, start + counts[self.rank])
         return self._sum("reduce_scatter", x, mine, lambda x: self._reduce_scatter(x, counts))
 
     def broadcast(self, x, root=0):
@@ -88,13 +91,13 @@ class Communicator:
 
     def send(self, x, to):
         """Bring x to rank `to`, which calls `receive`."""
-        self._check_rank("send", to)
+        self._check_other("send", "to", to)
         self._count("send", x)
         self._send(x, to)
 
     def receive(self, source):
         """The array that rank `source` sends."""
-        self._check_rank("receive", source)
+        self._check_other("receive", "source", source)
         return self._receive(source)
 
     def barrier(self):
@@ -120,9 +123,7 @@ class Communicator:
         Raises ValueError, on all ranks, that names the first one that differs.
         """
         self._count(operation, x)
-        if not 0 <= root < self.size:
-            raise ValueError(f"{operation}: root must be a rank from 0 to {self.size - 1}, "
-                             f"got {root}")
+        root = whole(operation, "root", root, 0, self.size - 1)
         if rows and x.ndim == 0:
             raise ValueError(f"{operation}: x must have rows, (n, …), got one number")
         lengths = np.array([len(x) if x.ndim else 1, x.nbytes])
@@ -150,6 +151,7 @@ class Communicator:
     def _sum(self, operation, x, part=..., add_up=None, root=0):
         """(Σ x)[part] in a type that does not overflow, rounded to x's own; add_up gives it where x
         is large."""
+        check_array(operation, x)
         wide = x.astype({"e": "float32", "?": "int64"}.get(x.dtype.char, x.dtype), copy=False)
         _, small = self.agree(operation, wide, root)
         if small is None:
@@ -159,13 +161,13 @@ class Communicator:
         return total.astype(x.dtype, copy=False)
 
     def _count(self, operation, x):
+        check_array(operation, x)
         if x.nbytes:
             self.bytes[operation] = self.bytes.get(operation, 0) + x.nbytes
 
-    def _check_rank(self, operation, rank):
-        if not 0 <= rank < self.size or rank == self.rank:
-            raise ValueError(f"{operation}: expected another rank from 0 to {self.size - 1}, got "
-                             f"{rank} on rank {self.rank}")
+    def _check_other(self, operation, name, rank):
+        if whole(operation, name, rank, 0, self.size - 1) == self.rank:
+            raise ValueError(f"{operation}: {name} must be another rank, got {rank} on it")
 
 
 class Solo(Communicator):
