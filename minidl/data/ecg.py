@@ -1,5 +1,4 @@
 """Recorded electrocardiograms: pieces that packages hold, a user's own, and the beats in them."""
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
