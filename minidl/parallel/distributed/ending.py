@@ -22,6 +22,7 @@ import time
 import traceback
 
 LATER = 0.5         # seconds that other ranks wait for rank 0 to speak
+COMES = 10          # seconds in which the witness comes, or does not
 
 _watched = []       # the communicator, once there is one
 
@@ -40,7 +41,7 @@ def watch(communicator):
     folder = _with_witness(communicator.size, beside) if communicator.rank == first else None
     communicator.folder = folder = communicator.objects(folder)[first]
     if folder is not None:
-        communicator.pipe = os.open(f"{folder}/{communicator.rank}", os.O_RDWR)
+        communicator.pipe = _opened(f"{folder}/{communicator.rank}")
     _watched.append(communicator)
     atexit.register(_finish)
     sys.excepthook = _failed
@@ -61,10 +62,24 @@ def _with_witness(size, beside):
     return folder
 
 
+def _opened(pipe):
+    """The pipe, as soon as the witness reads there; None if it does not come."""
+    until = time.monotonic() + COMES
+    while time.monotonic() < until:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:                 # nobody reads yet
+            time.sleep(0.01)
+    return None
+
+
 def note(what):
     """Tell the witness that this process ends by itself (b"."), or that all do (b"!")."""
-    if hasattr(_watched[0], "pipe"):
-        os.write(_watched[0].pipe, what)
+    if getattr(_watched[0], "pipe", None) is not None:
+        try:
+            os.write(_watched[0].pipe, what)
+        except BrokenPipeError:
+            pass                        # it has gone: all are ending
 
 
 def fail(code, line, before=""):

@@ -18,13 +18,19 @@ import time
 
 def main(folder, size, *ranks):
     ranks, watched = dict(map(int, each.split(":")) for each in ranks), {}
-    closed = select.epoll() if hasattr(select, "epoll") else select.poll()     # in their order
+    if hasattr(select, "epoll"):
+        closed, patience = select.epoll(), 10           # in the order in which they were closed
+    else:
+        closed, patience = select.poll(), 10_000
     for rank in ranks:
         pipe = os.open(folder / str(rank), os.O_RDONLY | os.O_NONBLOCK)
         watched[pipe] = rank
         closed.register(pipe, select.POLLIN)
     while watched:
-        for pipe, _ in closed.poll():
+        found = closed.poll(patience)
+        if not found and not any(is_there(ranks[rank]) for rank in watched.values()):
+            return                      # they ended before they had opened their pipes
+        for pipe, _ in found:
             rank = watched.pop(pipe)
             closed.unregister(pipe)
             said = os.read(pipe, 1)
@@ -35,6 +41,14 @@ def main(folder, size, *ranks):
             if said != b".":
                 end(ranks[other] for other in watched.values())
                 return
+
+
+def is_there(process):
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
 
 
 def end(processes):
