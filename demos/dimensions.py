@@ -75,12 +75,8 @@ def judged(options, task, labels, found, names, baseline, watch, groups=None):
     low, high = classification.interval(right, groups)
     path = options.output / f"{task}_predictions.npz"
     plots.confusion_table(
-        options.output / f"{task}_confusion.png",
-        labels,
-        answers,
-        names,
-        f"{task}, seed {options.seed}: {right.mean():.1%} of {len(right):,} right",
-    )
+        options.output / f"{task}_confusion.png", labels, answers, names,
+        f"{task}, seed {options.seed}: {right.mean():.1%} of {len(right):,} right")
     weights.save(path, {"labels": labels, "answers": answers, "scores": found,
                         "names": np.array(names)})
     answer(f"{task}: {right.mean():.1%} of {len(right):,} right (95 % interval {low:.1%} to "

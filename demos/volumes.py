@@ -152,14 +152,9 @@ def _sheets(options, task, net, x, labels, names, layer="relu2"):
     units = classification.active_units(net, x, layer, UNITS, options.seed)
     few = slice(0, len(x), max(1, len(x) // 500))
     volume_plots.pieces(
-        options.output / f"{task}_pieces.png",
-        net,
-        list(x[few]),
-        layer,
-        units,
+        options.output / f"{task}_pieces.png", net, list(x[few]), layer, units,
         f"{task}, seed {options.seed}: the nine pieces that make a unit most active",
-        [names[label] for label in labels[few]],
-    )
+        [names[label] for label in labels[few]])
     say(options, f"look at {options.output}/{task}_*.png")
 
 

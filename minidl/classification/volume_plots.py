@@ -63,23 +63,16 @@ def maps(path, slice_, truth, answers, names, title):
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
     figure, axes = panels_of(1, 4, (17, 5.6))
-    colours = ListedColormap(["white", *COLOURS[:len(names)]])
+    classes = {"cmap": ListedColormap(["white", *COLOURS[:len(names)]]), "vmin": -1,
+               "vmax": len(names) - 1}
+    verdict = {"cmap": ListedColormap(["white", "0.85", "#bb2222"]), "vmin": 0, "vmax": 2}
     wrong = np.where(truth < 0, 0, np.where(truth == answers, 1, 2))
+    share = (wrong == 2).sum() / max(1, (truth >= 0).sum())
     for panel, values, options, words in (
         (axes[0], slice_, {"cmap": "gray"}, "what the network sees"),
-        (axes[1], truth, {"cmap": colours, "vmin": -1, "vmax": len(names) - 1}, "what is there"),
-        (
-            axes[2],
-            answers,
-            {"cmap": colours, "vmin": -1, "vmax": len(names) - 1},
-            "what the network says",
-        ),
-        (
-            axes[3],
-            wrong,
-            {"cmap": ListedColormap(["white", "0.85", "#bb2222"]), "vmin": 0, "vmax": 2},
-            f"wrong: {(wrong == 2).sum() / max(1, (truth >= 0).sum()):.1%} of this slice",
-        ),
+        (axes[1], truth, classes, "what is there"),
+        (axes[2], answers, classes, "what the network says"),
+        (axes[3], wrong, verdict, f"wrong: {share:.1%} of this slice"),
     ):
         panel.imshow(values.T, origin="lower", interpolation="nearest", **options)
         panel.set_title(words)

@@ -77,12 +77,9 @@ def _person(kind, rng):
     if kind == "lifted ST":
         beat = np.concatenate([beat, [(rng.uniform(0.15, 0.45), *LIFT)]])
     shape = rng.uniform(0.8, 1.25, VENTRICULAR.shape)
-    turned = np.array([rng.choice([-1, 1]), 1, 1])  # upwards or downwards
-    return {
-        "beat": beat,
-        "ventricular": VENTRICULAR * shape * turned,
-        "gain": rng.uniform(0.7, 1.4),
-    }
+    turned = np.array([rng.choice([-1, 1]), 1, 1])                  # upwards or downwards
+    return {"beat": beat, "ventricular": VENTRICULAR * shape * turned,
+            "gain": rng.uniform(0.7, 1.4)}
 
 
 def _bumps(t, waves):

@@ -67,9 +67,8 @@ def _described(header):
     """(shape, dtype, where the voxels begin, (slope, intercept) or None, spacing)."""
     if len(header) < HEADER:
         raise ValueError("is cut off, or no NIfTI-1 file: it has no whole header")
-    order = next(
-        (order for order in "<>" if np.frombuffer(header, f"{order}i4", 1)[0] == 348), None
-    )
+    order = next((order for order in "<>" if np.frombuffer(header, f"{order}i4", 1)[0] == 348),
+                 None)
     if order is None or header[344:348] not in (b"n+1\0", b"ni1\0"):
         raise ValueError("is no NIfTI-1 file")
     if header[344:347] == b"ni1":
@@ -85,9 +84,8 @@ def _described(header):
     if any(n > 1 for n in sizes[4:axes + 1]):
         raise ValueError(f"holds {math.prod(sizes[4:axes + 1])} volumes, expected one")
     if code not in TYPES:
-        raise ValueError(
-            f"has voxels of type {code} ({OTHERS.get(int(code), 'unknown')}), expected numbers"
-        )
+        raise ValueError(f"has voxels of type {code} ({OTHERS.get(int(code), 'unknown')}), "
+                         "expected numbers")
     dtype = np.dtype(TYPES[int(code)]).newbyteorder(order)
     if math.prod(shape) * dtype.itemsize > LARGEST:
         raise ValueError(f"claims {math.prod(shape) * dtype.itemsize:,} bytes of voxels, more than "
