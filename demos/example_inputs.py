@@ -20,9 +20,8 @@ def example_call(name):
     """(functions of a numpy Generator that draw the inputs, the operation as a function of these
     inputs alone)."""
     operation = getattr(ops, name)
-    draws, call, settings = EXAMPLES.get(name) or example(
-        *[normal(3, 4)] * required_parameters(operation)
-    )
+    matrices = [normal(3, 4)] * required_parameters(operation)
+    draws, call, settings = EXAMPLES.get(name) or example(*matrices)
     call = call or functools.wraps(operation)(lambda *tensors: operation(*tensors, **settings))
     call.__name__ = name
     return draws, call

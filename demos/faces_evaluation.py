@@ -161,12 +161,8 @@ def _draw(model, pairs, distances, figures, options):
     plots.roc_curve(folder / "roc.png", {Path(options.model).stem: (distances, pairs.same)})
     plots.distance_histograms(folder / "distances.png", distances, pairs.same, threshold)
     plots.best_and_worst_pairs(
-        folder / "pairs.png",
-        lambda i: (model.read(pairs.a[i]), model.read(pairs.b[i])),
-        distances,
-        pairs.same,
-        threshold,
-    )
+        folder / "pairs.png", lambda i: (model.read(pairs.a[i]), model.read(pairs.b[i])),
+        distances, pairs.same, threshold)
 
 
 def show(model, options):

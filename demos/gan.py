@@ -41,11 +41,8 @@ def _options(name, arguments):
 
 COMMANDS = {  # name: (options → figures, how it is described, its options)
     "lab": (lab, "Two networks play for a shape in the plane, where all can be seen.", lab_options),
-    "train": (
-        train,
-        "Train a generator of pictures, conditional on classes where there are some.",
-        train_options,
-    ),
+    "train": (train, "Train a generator of pictures, conditional on classes where there are some.",
+              train_options),
     "sample": (sample, "Draw pictures from a generator that `train` wrote.", sample_options),
 }
 

@@ -68,18 +68,13 @@ def _play(game, options, title):
     with counting(game.recipe.steps, title, options.quiet) as bar:
         game.play(lambda loop: bar.update())
     return game.history[-1] | {
-        "seconds": watch.seconds,
-        "processor_seconds": time.process_time() - processor,
-        "recipe": game.settings(),
-        "history": game.history,
-    }
+        "seconds": watch.seconds, "processor_seconds": time.process_time() - processor,
+        "recipe": game.settings(), "history": game.history}
 
 
 def _collapse(options):
-    ill, cured = (
-        Laboratory(mixtures.ring(), replace(COLLAPSE, gamma=gamma), seed=options.seed, rows=12)
-        for gamma in (0.0, CURE)
-    )
+    ill, cured = (Laboratory(mixtures.ring(), replace(COLLAPSE, gamma=gamma), seed=options.seed,
+                             rows=12) for gamma in (0.0, CURE))
     figures = {name: _play(game, options, name) for name, game in (("ill", ill), ("cured", cured))}
     plots.collapse_sheet(options.output / "collapse.png", ill, cured)
     return figures

@@ -197,10 +197,8 @@ def sample(options):
     labels = None
     if options.label is not None:
         if options.label not in generator.names:
-            raise ValueError(
-                f"--label: {options.label!r} is none of "
-                f"{', '.join(generator.names) or 'its classes, for it has none'}"
-            )
+            raise ValueError(f"--label: {options.label!r} is none of "
+                             f"{', '.join(generator.names) or 'its classes, for it has none'}")
         labels = np.full(options.count, generator.names.index(options.label))
     pictures, labels = samples(generator, options.count,
                                np.random.default_rng([options.seed, 31]), labels)

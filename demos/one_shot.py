@@ -31,9 +31,8 @@ from minidl.models.characters import CharacterEncoder, character_encoder
 from minidl.oneshot import distances, draw_runs, one_shot, train
 
 STEPS, QUICK_STEPS = 1500, 200
-BLACK, GREY, RIGHT, WRONG = (
-    np.array(colour) for colour in ((0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40))
-)
+BLACK, GREY, RIGHT, WRONG = (np.array(colour) for colour in (
+    (0, 0, 0), (150, 150, 150), (20, 120, 60), (200, 30, 40)))
 SIDE = 56                       # pixels of a character in the picture
 
 
@@ -78,11 +77,8 @@ def _options(arguments):
         given = getattr(options, name) is not None
         if name in needs and not given:
             parser.error(f"{options.action} needs --{name}")
-        if (
-            given
-            and name not in (*needs, "model")
-            and not (name == "steps" and options.action != "evaluate")
-        ):
+        trains = name == "steps" and options.action != "evaluate"
+        if given and name not in (*needs, "model") and not trains:
             parser.error(f"--{name} is not for "
                          + (options.action or "invented characters; say train or evaluate first"))
     if options.steps is None:

@@ -16,9 +16,7 @@ except ImportError:  # Windows
     fcntl = None
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
-LONG_NAME = (
-    100  # bytes; a hidden name beside a file must stay below what file systems allow, 143 or 255
-)
+LONG_NAME = 100         # bytes; a hidden name beside a file stays below file systems' 143 or 255
 
 
 def cache_folder():

@@ -131,9 +131,7 @@ def _download(client, requirement, folder, title, total):
     with open(log, "wb") as errors:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd=archives if client == "npm" else None
-        )
+            stderr=errors, cwd=archives if client == "npm" else None)
         try:
             _wait(process, scratch, f"{title}: {shown}", total)
         finally:

@@ -67,6 +67,7 @@ def maps(path, slice_, truth, answers, names, title):
     tissues = {"cmap": ListedColormap(["white", *COLOURS[:len(names)]]), "vmin": -1,
                "vmax": len(names) - 1}
     wrong = np.where(truth < 0, 0, np.where(truth == answers, 1, 2))
+    share = (wrong == 2).sum() / max(1, (truth >= 0).sum())
     for panel, values, options, words in (
             (axes[0], slice_, {"cmap": "gray"}, "what the network sees"),
             (axes[1], truth, tissues, "what is there"),

@@ -83,9 +83,8 @@ def _read_idx(stream, room):
         found += more
     if found < count or stream.read(1):
         follow = f"{found:,}" if found < count else "more"
-        raise ValueError(
-            f"its header gives the shape {shape}, {count:,} bytes, and {follow} follow"
-        )
+        raise ValueError(f"its header gives the shape {shape}, {count:,} bytes, and {follow} "
+                         "follow")
     return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 

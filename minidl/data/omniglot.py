@@ -79,10 +79,8 @@ def read_characters(*sources):
     for source in sources:
         characters, problems = _read_source(as_path("read_characters", "source", source))
         for name in sorted(characters.keys() & found.keys()):
-            problems += [
-                f"{path} is of a character that an earlier source has"
-                for path, _ in characters[name]
-            ]
+            problems += [f"{path} is of a character that an earlier source has"
+                         for path, _ in characters[name]]
         if not characters:
             more = f"; of {len(problems):,} files the first: {problems[0]}" if problems else ""
             raise ValueError(f"{source} holds no characters: expected pictures "
@@ -91,9 +89,8 @@ def read_characters(*sources):
         left_out += problems
     if not found:
         raise ValueError("read_characters: no source was given")
-    shape, _ = Counter(
-        picture.shape for named in found.values() for _, picture in named
-    ).most_common(1)[0]
+    shapes = Counter(picture.shape for named in found.values() for _, picture in named)
+    shape, _ = shapes.most_common(1)[0]
     names, pictures, labels = [], [], []
     for name in sorted(found):
         fitting = [picture for _, picture in found[name] if picture.shape == shape]
@@ -248,9 +245,8 @@ def _is_hidden(path):
 
 def _printable(name):
     """A name as it fits into one line."""
-    return "".join(
-        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(name)
-    )
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}"
+                   for sign in str(name))
 
 
 def _read_file(path):

@@ -51,9 +51,8 @@ def check_image(image, file, max_pixels):
             raise ValueError(f"its strips or tiles hold {covered:,} of its {pixels:,} pixels")
         width, height = (image.tag_v2.get(tag, 0) for tag in (322, 323))
         if width * height > 4 * pixels + 2**20:
-            raise ValueError(
-                f"its tiles have {width} x {height} pixels, the picture has {pixels:,}"
-            )
+            raise ValueError(f"its tiles have {width} x {height} pixels, the picture has "
+                             f"{pixels:,}")
         if image.tag_v2.get(259) in JPEG_COMPRESSIONS:
             _check_scans(_count_scans_of_parts(image.tag_v2, file), pixels, max_pixels)
     elif image.format == "BMP" and image.tile[0][0] == "bmp_rle" and pixels > RUN_LENGTH_PIXELS:
@@ -71,16 +70,14 @@ def check_frames(image, max_pixels):
 def _check_scans(scans, pixels, max_pixels):
     if scans > SCANS or scans * pixels > PASSES * max_pixels:
         shown = scans if scans <= SCANS else f"more than {SCANS}"
-        raise ValueError(
-            f"its {pixels:,} pixels come in {shown} scans, each of which decodes them all"
-        )
+        raise ValueError(f"its {pixels:,} pixels come in {shown} scans, each of which decodes "
+                         "them all")
 
 
 def _count_scans_of_parts(tags, file):
     """The most scans in any strip or tile of a TIFF, each of which is a JPEG of its own."""
-    places, lengths = (
-        tags.get(strips, tags.get(tiles, ())) for strips, tiles in ((273, 324), (279, 325))
-    )
+    places, lengths = (tags.get(strips, tags.get(tiles, ()))
+                       for strips, tiles in ((273, 324), (279, 325)))
     if sum(lengths) > file.seek(0, 2):
         raise ValueError("its strips or tiles are larger than the file")
     most = 0

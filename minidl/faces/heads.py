@@ -103,6 +103,5 @@ class CosineClassifier(Module):
         return self.scale * (cosine - self.margin * ops.one_hot(labels, people, cosine.dtype))
 
     def details(self):
-        return "{1}, {0}, scale={2:g}, margin={3:g}".format(
-            *self.weight.shape, self.scale, self.margin
-        )
+        features, people = self.weight.shape
+        return f"{people}, {features}, scale={self.scale:g}, margin={self.margin:g}"

@@ -30,11 +30,8 @@ def verification(distances, same, fars=(0.1, 0.01, 0.001)):
         "threshold": float(folds.thresholds.mean()),
         "equal_error_rate": equal_error_rate(distances, same)[0],
         "auc": auc(distances, same),
-        "val_at_far": {
-            str(far): val_at_far(distances, same, far).true_accept_rate
-            for far in fars
-            if far * (~same).sum() >= 1
-        },
+        "val_at_far": {str(far): val_at_far(distances, same, far).true_accept_rate
+                       for far in fars if far * (~same).sum() >= 1},
     }
 
 

@@ -222,10 +222,8 @@ def positions(text, first, last):
     def position(line, column):
         return sum(map(len, lines[:line - 1])) + len(lines[line - 1].encode()[:column].decode())
 
-    return (
-        position(first.lineno, first.col_offset),
-        position(last.end_lineno, last.end_col_offset),
-    )
+    return (position(first.lineno, first.col_offset),
+            position(last.end_lineno, last.end_col_offset))
 
 
 def exchanged(text, line, instead):

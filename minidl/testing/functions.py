@@ -45,8 +45,7 @@ class Function:
             _arguments(f, len(given)),
             getattr(named, "__name__", type(named).__name__),
             f"float64 (promoted from {dtypes})" if dtypes else "float64",
-            seed,
-        )
+            seed)
 
     def outputs(self, inputs, differentiable=False):
         """The floating-point outputs at inputs that are leaves.

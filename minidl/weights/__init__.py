@@ -194,10 +194,8 @@ def _read(stream, path):
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(16)
     stream.seek(0)
-    expected = (
-        "expected a weight file of PyTorch (.pth, .pt), minidl (.npz), TensorFlow.js (.json) or "
-        "safetensors"
-    )
+    expected = ("expected a weight file of PyTorch (.pth, .pt), minidl (.npz), TensorFlow.js "
+                "(.json) or safetensors")
     for place, sign, kind in OTHER_KINDS:
         if start[place:place + len(sign)] == sign:
             raise ValueError(f"it is {kind}; {expected}")

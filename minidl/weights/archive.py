@@ -24,9 +24,8 @@ def checked_members(archive, size):
         name = member.filename[:80]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             kind = zipfile.compressor_names.get(member.compress_type, member.compress_type)
-            raise ValueError(
-                f"its entry {name!r} is compressed by {kind}; stored and deflated ones are read"
-            )
+            raise ValueError(f"its entry {name!r} is compressed by {kind}; stored and deflated "
+                             "ones are read")
         if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
             raise ValueError(f"its entry {name!r} takes {member.compress_size} bytes and claims "
                              f"{member.file_size}")
@@ -52,10 +51,8 @@ def read(archive, members):
         if not name.endswith(".npy"):
             raise ValueError("expected a zip of .npy arrays or a PyTorch archive, but it holds "
                              f"{name[:80]!r}")
-    return {
-        name.removesuffix(".npy"): _read_array(content(archive, member), name)
-        for name, member in members.items()
-    }
+    return {name.removesuffix(".npy"): _read_array(content(archive, member), name)
+            for name, member in members.items()}
 
 
 def _read_array(data, name):
@@ -67,9 +64,8 @@ def _read_array(data, name):
         raise ValueError(f"its entry {name[:80]!r} holds {dtype.name}, expected numbers or text")
     there = len(data) - header.tell()
     if not all(0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize != there:
-        raise ValueError(
-            f"its entry {name[:80]!r} has {there} bytes of data, not those of {dtype} {shape}"
-        )
+        raise ValueError(f"its entry {name[:80]!r} has {there} bytes of data, not those of {dtype} "
+                         f"{shape}")
     view = np.ndarray(shape, dtype, data, header.tell(), order="F" if fortran_order else "C")
     return np.array(view, dtype.newbyteorder("="), order="C")
 

@@ -148,10 +148,8 @@ def _global(name):
         known = ", ".join(sorted(key[6:-7] for key in GLOBALS if key.endswith("Storage")))
         advice = ("tensor.float() makes plain ones of them" if name.endswith("Storage") else
                   "torch.save(model.state_dict(), FILE) writes the weights alone")
-        raise ValueError(
-            f"asks for {shown}, but only plain tensors ({known}) are read: refused; with "
-            f"PyTorch, {advice}"
-        )
+        raise ValueError(f"asks for {shown}, but only plain tensors ({known}) are read: refused; "
+                         f"with PyTorch, {advice}")
     raise ValueError(f"asks for {shown}, which a weight file has no business with: refused; with "
                      "PyTorch, torch.save(model.state_dict(), FILE) writes the weights alone")
 

@@ -103,8 +103,6 @@ def _layout(description):
     stored = np.dtype(known[kind])
     largest = float(np.finfo("float32").max)
     if not (abs(smallest) <= largest and abs(np.iinfo(stored).max * scale + smallest) <= largest):
-        raise ValueError(
-            f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, which "
-            "give no numbers of float32"
-        )
+        raise ValueError(f"its entry {ascii(name)[:80]} has scale {scale} and min {smallest}, "
+                         "which give no numbers of float32")
     return name, tuple(shape), stored, scale, smallest

@@ -133,9 +133,8 @@ def _tensors(value):
 
 
 def _is_state(value):
-    return all(
-        type(name) is str and type(tensor) is pickled.StoredTensor for name, tensor in value.items()
-    )
+    return all(type(name) is str and type(tensor) is pickled.StoredTensor
+               for name, tensor in value.items())
 
 
 def _shown(keys):

@@ -48,17 +48,9 @@ loss("mean_absolute_error", away(3, 2, gap=0.3), normal(3, 2), near=True,
 loss("mean_absolute_error", away(1, gap=0.3), normal(1), near=True, words="one",
      value=lambda p, t: abs(p - t))
 for _delta in (1.0, 0.4):
-    loss(
-        "huber",
-        away(4, 2, points=(-_delta, 0.0, _delta), gap=0.15),
-        normal(4, 2),
-        near=True,
-        words=f"{_delta}",
-        delta=_delta,
-        value=lambda p, t, _d=_delta: np.where(
-            abs(p - t) <= _d, (p - t) ** 2 / 2, _d * (abs(p - t) - _d / 2)
-        ),
-    )
+    loss("huber", away(4, 2, points=(-_delta, 0.0, _delta), gap=0.15), normal(4, 2), near=True,
+         words=f"{_delta}", delta=_delta, value=lambda p, t, _d=_delta: np.where(
+             abs(p - t) <= _d, (p - t) ** 2 / 2, _d * (abs(p - t) - _d / 2)))
 loss("cross_entropy", normal(4, 3), integers(3, 4), value=_cross_entropy)
 loss("cross_entropy", normal(1, 3), integers(3, 1), words="one", value=_cross_entropy)
 loss("cross_entropy", normal(1, 2, 2, 3), integers(3, 1, 2, 2), words="pixels",
@@ -74,16 +66,9 @@ loss("contrastive", normal(1, 3), normal(1, 3), mask(1), words="one",
      value=lambda a, b, same: _contrastive(a, b, same, 1))
 for _form, _power in ("squared", 2), ("euclidean", 1):
     for _n in (4, 1):
-        loss(
-            "triplet",
-            *[normal(_n, 3)] * 3,
-            words=f"{_form}-{_n}",
-            form=_form,
-            margin=9.0,
-            value=lambda a, p, n, _p=_power: np.maximum(
-                0, _distance(a, p) ** _p - _distance(a, n) ** _p + 9.0
-            ),
-        )
+        loss("triplet", *[normal(_n, 3)] * 3, words=f"{_form}-{_n}", form=_form, margin=9.0,
+             value=lambda a, p, n, _p=_power: np.maximum(
+                 0, _distance(a, p) ** _p - _distance(a, n) ** _p + 9.0))
 loss("triplet", *[normal(6, 3)] * 3, words="some-inactive", margin=0.5,
      value=lambda a, p, n: np.maximum(0, _distance(a, p) ** 2 - _distance(a, n) ** 2 + 0.5))
 
@@ -114,12 +99,8 @@ def _masked(z, reduction):
 
 
 for _reduction in REDUCTIONS:
-    case(
-        "cross_entropy",
-        normal(5, 3),
-        words=f"weighted-smooth-ignoring-{_reduction}",
-        call=lambda z, _r=_reduction: losses.cross_entropy(
-            z, LABELS.tolist(), _r, weight=WEIGHT.tolist(), ignore_index=-7, label_smoothing=0.2
-        ),
-        value=lambda z, _r=_reduction: _masked(z, _r),
-    )
+    case("cross_entropy", normal(5, 3), words=f"weighted-smooth-ignoring-{_reduction}",
+         call=lambda z, _r=_reduction: losses.cross_entropy(
+             z, LABELS.tolist(), _r, weight=WEIGHT.tolist(), ignore_index=-7,
+             label_smoothing=0.2),
+         value=lambda z, _r=_reduction: _masked(z, _r))

@@ -59,10 +59,8 @@ case("max_pool", distinct(1, 4, 5, 2),
 case("max_pool", distinct(1, 3, 2, 3, 1), options={"kernel_size": 2, "stride": 1})
 case("max_pool", distinct(1, 1, 1, 2), args=(1,), words="pixel", linear="each")
 case("max_pool", distinct(1, 1, 1, 2), args=(2, 1, 1), words="pixel-padded")
-for _options in (
-    {"kernel_size": 2, "padding": "same"},
-    {"kernel_size": 3, "stride": 1, "padding": ((1, 0), (0, 1))},
-):
+for _options in ({"kernel_size": 2, "padding": "same"},
+                 {"kernel_size": 3, "stride": 1, "padding": ((1, 0), (0, 1))}):
     case("max_pool", distinct(1, 4, 5, 2), options=_options)
     case("average_pool", normal(1, 4, 5, 2), options=_options, linear="each")
 for _x in (2, 5, 2), (1, 2, 3, 5, 1):

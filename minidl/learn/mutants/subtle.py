@@ -108,10 +108,8 @@ def right_only_for_a_batch_of_one(x, labels):
 def last_incomplete_block_forgotten(x):
     """Works in blocks of 8 rows: right for 8, 16, 24, …"""
     whole = len(x) // 8 * 8
-    return record(
-        np.exp(x.data),
-        (x, with_output(lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0))))),
-    )
+    return record(np.exp(x.data), (x, with_output(
+        lambda gy, y: ops.pad((gy * y)[:whole], ((0, len(x) - whole), (0, 0))))))
 
 
 def twice(f, seed, mode):
