@@ -74,7 +74,7 @@ def maps(path, slice_, truth, answers, names, title):
             (axes[2], answers, tissues, "what the network says"),
             (axes[3], wrong, {"cmap": ListedColormap(["white", "0.85", "#bb2222"]), "vmin": 0,
                               "vmax": 2},
-             f"wrong: {(wrong == 2).sum() / max(1, (truth >= 0).sum()):.1%} of this slice")):
+             f"wrong: {share:.1%} of this slice")):
         panel.imshow(values.T, origin="lower", interpolation="nearest", **options)
         panel.set_title(words)
         panel.set_axis_off()
