@@ -113,4 +113,4 @@ def test_the_demo_of_faces_trains_and_only_the_first_process_speaks_and_writes(t
 def test_a_mistake_is_said_once(tmp_path, command, line):
     said, errors = mpi(2, "-m", "mpi4py", "-m", *command, "--output", str(tmp_path), fails=True)
     assert said == "" and errors.count(line) == 1, errors
-    assert [each for each in errors.splitlines() if each.startswith("rank 0 of 2: ")]
+    assert len([each for each in errors.splitlines() if each.startswith("rank ")]) == 1

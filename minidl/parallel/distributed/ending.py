@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 
-LATER = 0.5         # seconds that other ranks wait for rank 0 to speak
+LATER = 1.5         # seconds that other ranks wait for rank 0 to speak
 COMES = 10          # seconds in which the witness comes, or does not
 
 _watched = []       # the communicator, once there is one
