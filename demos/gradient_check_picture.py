@@ -86,9 +86,8 @@ def _along(axes, h, error, at, slope, text, color, lift=1):
     """Write text above a curve, at that point and in its direction."""
     angle = math.atan(ASPECT * slope)
     axes.annotate(text.replace("-", "−"), (h[at], error[at]),
-                  (-lift * math.sin(angle), lift * math.cos(angle)),
-                  textcoords="offset points", rotation=math.degrees(angle), rotation_mode="anchor",
-                  ha="center", va="bottom",
+                  (-lift * math.sin(angle), lift * math.cos(angle)), textcoords="offset points",
+                  rotation=math.degrees(angle), rotation_mode="anchor", ha="center", va="bottom",
                   color=color, fontsize=9)
 
 

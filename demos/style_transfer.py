@@ -26,18 +26,15 @@ UNTOLD = ("json", "quiet", "output", "device", "resume", "like", "preview", "sta
 def main(arguments=None):
     options = _options(arguments)
     settings = dict(size=options.size, steps=options.steps, scales=options.scales,
-                    optimizer=options.optimizer,
-                    look=options.look, content_weight=options.alpha, style_weight=options.beta,
-                    variation_weight=options.tv_weight, content_layers=options.content_layers,
-                    style_layers=options.style_layers,
+                    optimizer=options.optimizer, look=options.look, content_weight=options.alpha,
+                    style_weight=options.beta, variation_weight=options.tv_weight,
+                    content_layers=options.content_layers, style_layers=options.style_layers,
                     content_layer_weights=options.content_layer_weights,
                     style_layer_weights=options.style_layer_weights,
-                    style_scale=options.style_scale,
-                    style_blend_weights=options.blend, guide=options.guide, colors=options.colors,
-                    init=options.init,
+                    style_scale=options.style_scale, style_blend_weights=options.blend,
+                    guide=options.guide, colors=options.colors, init=options.init,
                     noise_ratio=options.noise_ratio, learning_rate=options.learning_rate,
-                    margin=options.margin,
-                    seed=options.seed)
+                    margin=options.margin, seed=options.seed)
     style.Settings(**settings).check_styles(len(options.style), options.mask, options.style_mask)
     state = None if options.resume is None else style.load_state(options.resume)
     start(options)
@@ -185,8 +182,7 @@ def _parser():
         choices=layer_names("vgg19"),
         help="layers whose activations are the content")
     add("--style-layer", "--style-layers", dest="style_layers", nargs="+", default=STYLE_LAYERS,
-        metavar="LAYER",
-        choices=layer_names("vgg19"),
+        metavar="LAYER", choices=layer_names("vgg19"),
         help="layers whose Gram matrices are the style")
     for kind in ("content", "style"):
         add(f"--{kind}-layer-weights", nargs="+", type=float, default=None, metavar="λ",

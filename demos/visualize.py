@@ -247,8 +247,7 @@ def _synthetic(subject, layer, unit, options):
     size = subject.fixed or int(min(LARGEST, SMALLEST + seen))
     steps, rate = (100, 0.1) if size < 100 else (48, 0.05)
     picture = visualize.synthesize(subject.net, layer, unit, size, steps=options.steps or steps,
-                                   learning_rate=rate,
-                                   channels=subject.channels, rng=options.seed)
+                                   learning_rate=rate, channels=subject.channels, rng=options.seed)
     path, seconds = options.output / f"{layer}_{unit:04}.png", watch.seconds
     save_image(path, picture)
     saved = load_image(path)[..., :subject.channels]

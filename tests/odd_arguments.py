@@ -325,38 +325,21 @@ FACES = {
     "wilson_interval": of(successes=3, trials=5)}
 
 GAN = {
-    "DiffAugment": of(parts=("brightness",)),
-    "Discriminator": of(size=8, channels=1, width=1, rng=0),
-    "Game": of(),
+    "DiffAugment": of(parts=("brightness",)), "Discriminator": of(
+        size=8, channels=1, width=1, rng=0), "Game": of(),
     "Generator": of(size=8, channels=1, noise=2, width=1, rng=0),
-    "Judge": of(size=8, channels=1, classes=2, rng=0),
-    "Laboratory": lambda: {
-        "shape": mixtures.ring(3),
-        "recipe": laboratory().recipe,
-        "seed": 0,
-        "judged": 8,
-        "rows": 1,
-    },
-    "Mixture": lambda: vars(mixtures.ring(3)).copy(),
-    "PictureRecipe": of(steps=1),
-    "Recipe": of(steps=1),
-    "SpectralNorm": lambda: {"layer": nn.Dense(2, 3, rng=0), "rng": 0},
-    "Training": training_of_pictures,
-    "game": of(name="hinge"),
+    "Judge": of(size=8, channels=1, classes=2, rng=0), "Laboratory": lambda: {
+        "shape": mixtures.ring(3), "recipe": laboratory().recipe, "seed": 0, "judged": 8,
+        "rows": 1},
+    "Mixture": lambda: vars(mixtures.ring(3)).copy(), "PictureRecipe": of(steps=1),
+    "Recipe": of(steps=1), "SpectralNorm": lambda: {"layer": nn.Dense(2, 3, rng=0), "rng": 0},
+    "Training": training_of_pictures, "game": of(name="hinge"),
     "gradient_penalty": of(score=score, real=VECTORS, fake=VECTORS + 1, rng=0),
-    "load_generator": at("path=generator.npz"),
-    "r1": of(score=score, real=VECTORS),
-    "r2": of(score=score, fake=VECTORS),
-    "save_generator": lambda: {
-        "path": folder() / "out.npz",
-        "generator": generator(),
-        "notes": {"a": 1},
-    },
-    "spectral_norm": of(w=VECTORS, u=VECTORS[:, 0], v=VECTORS[0]),
-    "train_judge": of(
-        pictures=GREYS, labels=LABELS, classes=4, steps=1, batch=2, callback=lambda loop: None
-    ),
-}
+    "load_generator": at("path=generator.npz"), "r1": of(score=score, real=VECTORS),
+    "r2": of(score=score, fake=VECTORS), "save_generator": lambda: {
+        "path": folder() / "out.npz", "generator": generator(), "notes": {"a": 1}},
+    "spectral_norm": of(w=VECTORS, u=VECTORS[:, 0], v=VECTORS[0]), "train_judge": of(
+        pictures=GREYS, labels=LABELS, classes=4, steps=1, batch=2, callback=lambda loop: None)}
 
 MODELS = {
     "CharacterEncoder": of(size=8, widths=(2, 2, 2), rng=0), "FaceLandmarks": of(blocks=1, count=1),
@@ -516,15 +499,9 @@ MEASURES = {
         fake=VECTORS, train=VECTORS, held_out=VECTORS), "nearest": of(
         x=VECTORS, members=VECTORS), "squared_distances": of(x=VECTORS, y=VECTORS)}
 MIXTURES = {
-    "Mixture": GAN["Mixture"],
-    "mixture": of(name="a", centres=POINTS[:3], sigma=0.1),
-    "ring": of(modes=3),
-    "grid": of(side=2),
-    "blobs": of(),
-    "line": of(),
-    "spiral": of(),
-    "drawing": of(picture=PICTURE, side=4),
-}
+    "Mixture": GAN["Mixture"], "mixture": of(name="a", centres=POINTS[:3], sigma=0.1),
+    "ring": of(modes=3), "grid": of(side=2), "blobs": of(), "line": of(), "spiral": of(),
+    "drawing": of(picture=PICTURE, side=4)}
 DIRAC = {"velocity": of(theta=1.0, psi=0.5), "jacobian": of(gamma=0.5), "eigenvalues": of(
     gamma=0.5), "trajectory": of(start=(1.0, 0.0), steps=2)}
 DENSITY = {

@@ -152,8 +152,7 @@ class Augmentation:
 
 
 FACES = Augmentation(flip=0.5, rotation=15, zoom=0.2, stretch=0.08, shear=0.08, shift=0.05,
-                     brightness=0.4, light=0.25,
-                     blur=1.0, noise=8, occlusion=0.5)
+                     brightness=0.4, light=0.25, blur=1.0, noise=8, occlusion=0.5)
 """What may happen to a photograph of a face without its becoming another person."""
 
 DRAWINGS = Augmentation(rotation=12, zoom=0.2, stretch=0.15, shear=0.3, shift=0.06, background=255)

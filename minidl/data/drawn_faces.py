@@ -33,8 +33,7 @@ BLACK, WHITE, TEETH = np.zeros(3), np.full(3, 255.0), np.array([246.0, 242, 234]
 FIRST = ("Alex Ariel Billie Charlie Dana Eli Frankie Gabi Hayden Indigo Jamie Jules Kim Lee Max "
          "Morgan Noa Ollie Pat Quinn Robin Sam Toni Vic").split()
 LAST = ("Acacia Alder Ash Aspen Beech Birch Cedar Cherry Elm Fig Fir Hazel Holly Larch Linden "
-        "Maple Oak Olive Pine Poplar "
-        "Quince Rowan Willow Yew").split()
+        "Maple Oak Olive Pine Poplar Quince Rowan Willow Yew").split()
 STYLES = ("bald", "short", "short", "side", "side", "fringe", "long", "long", "bob", "curly", "bun")
 
 
@@ -305,11 +304,10 @@ def _hairline(p, low):
     if p.style in ("side", "bob", "long", "bun"):
         part = p.parting * p.width
         return [(side, low), (inner, line + 0.12), (part + 0.3 * (inner - part), line - 0.08),
-                (part, line - 0.3),
-                (part - 0.3 * (inner + part), line - 0.08), (-inner, line + 0.12), (-side, low)]
+                (part, line - 0.3), (part - 0.3 * (inner + part), line - 0.08),
+                (-inner, line + 0.12), (-side, low)]
     return [(side, low), (0.95 * inner, line), (0.4 * inner, line - 0.1),
-            (-0.4 * inner, line - 0.1), (-0.95 * inner, line),
-            (-side, low)]
+            (-0.4 * inner, line - 0.1), (-0.95 * inner, line), (-side, low)]
 
 
 def _glasses(p):

@@ -48,19 +48,16 @@ def distance_histograms(path, distances, same, threshold, title="Distances of pa
     bins = np.linspace(min(distances.min(), threshold), max(distances.max(), threshold), 51)
     for kind, colour, name in ((same, SAME, "one person"), (~same, DIFFERENT, "two people")):
         axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour,
-                  alpha=0.55,
-                  label=f"{name} ({kind.sum():,} pairs)")
+                  alpha=0.55, label=f"{name} ({kind.sum():,} pairs)")
     axes.axvline(threshold, color="black", linewidth=1.5)
     refused, accepted = np.mean(distances[same] > threshold), np.mean(distances[~same] <= threshold)
     top = axes.get_ylim()[1] * 1.2
     axes.set(ylim=(0, top), xlim=(bins[0], bins[-1]), title=title, xlabel="distance d(x, x')",
              ylabel="share of the pairs of its kind")
     axes.annotate(f"τ = {threshold:.3f}", (threshold, 0.97 * top), xytext=(5, 0),
-                  textcoords="offset points", va="top",
-                  fontweight="bold")
+                  textcoords="offset points", va="top", fontweight="bold")
     axes.annotate(f"{accepted:.2%} of different pairs accepted ", (threshold, 0.9 * top),
-                  xytext=(-5, 0),
-                  textcoords="offset points", va="top", ha="right", color=DIFFERENT)
+                  xytext=(-5, 0), textcoords="offset points", va="top", ha="right", color=DIFFERENT)
     axes.annotate(f"{refused:.2%} of same pairs refused", (threshold, 0.9 * top), xytext=(5, 0),
                   textcoords="offset points", va="top", color=SAME)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -177,8 +174,7 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     for row, text in zip(rows, ("ENROLL\none picture each", "IDENTIFY\nwho is it?",
                                 "VERIFY\nis it “…”?")):
         row[0].text(-0.1, 0.5, text, transform=row[0].transAxes, ha="right", va="center",
-                    rotation=90, fontsize=11,
-                    fontweight="bold", color="0.35")
+                    rotation=90, fontsize=11, fontweight="bold", color="0.35")
     figure.suptitle(f"{title}: the same person where d ≤ τ", fontsize=12)
     return write(path, figure)
 
@@ -246,8 +242,7 @@ def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
     most = min(ranks, max(len(rates) for rates in results.values()))
     step = max(1, round(most / 4))
     axes.set(xticks=sorted({1, *range(step, most + 1, step)}), ylim=(max(0, lowest - 0.1), 1.01),
-             title=title,
-             xlabel="rank k", ylabel="share with the right person among the k nearest")
+             title=title, xlabel="rank k", ylabel="share with the right person among the k nearest")
     axes.legend(loc="lower right", fontsize=9)
     return write(path, figure)
 

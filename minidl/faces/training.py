@@ -56,12 +56,10 @@ class Result:
 
 
 def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared", margin=0.2,
-          mining="semi_hard",
-          people=32, per_person=4, learning_rate=3e-4, pretrain_steps=1200, pretrain_batch=128,
-          pretrain_learning_rate=2e-3,
-          pretrain_scale=16.0, pretrain_margin=0.1, weight_decay=0.05, augmentation=FACES,
-          validation=None, every=100,
-          patience=None, checkpoint=None, seed=0, callback=None):
+          mining="semi_hard", people=32, per_person=4, learning_rate=3e-4, pretrain_steps=1200,
+          pretrain_batch=128, pretrain_learning_rate=2e-3, pretrain_scale=16.0, pretrain_margin=0.1,
+          weight_decay=0.05, augmentation=FACES, validation=None, every=100, patience=None,
+          checkpoint=None, seed=0, callback=None):
     """Train `encoder` in place, on pictures (N, size, size, channels), pixels in 0..255, of people
     `labels` (N,).
 
@@ -167,16 +165,15 @@ class Stage:
 
 
 def _stages(encoder, who, *, steps, loss, form, margin, mining, people, per_person, learning_rate,
-            pretrain_steps,
-            pretrain_batch, pretrain_learning_rate, pretrain_scale, pretrain_margin, seed, **rest):
+            pretrain_steps, pretrain_batch, pretrain_learning_rate, pretrain_scale, pretrain_margin,
+            seed, **rest):
     """The stages that the settings of `train` ask for."""
     stages = []
     if pretrain_steps:
         start = np.random.default_rng([seed, 0, 3])
         naming = Naming(encoder.features, who.max() + 1, pretrain_scale, pretrain_margin, start)
         stages.append(Stage("softmax", naming, PictureSampler(who, pretrain_batch, seed), 0,
-                            pretrain_steps,
-                            pretrain_learning_rate, None))
+                            pretrain_steps, pretrain_learning_rate, None))
     if steps:
         goal = objective(loss, encoder.features, form=form, margin=margin, mining=mining)
         monitor = CollapseMonitor(margin) if loss == "triplet" else None

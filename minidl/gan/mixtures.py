@@ -123,6 +123,8 @@ def drawing(picture, side=48):
     from minidl.data import resize
     check_sizes("drawing", side=side)
     grey = numbers("drawing", "picture", picture, dtype="float32")
+    if grey.ndim not in (2, 3):
+        raise ValueError(f"drawing: picture must be (H, W) or (H, W, 3), got shape {grey.shape}")
     grey = grey if grey.ndim == 2 else grey.mean(-1)
     ink = 1 - np.clip(resize(grey, side), 0, 255) / 255
     rows, columns = np.nonzero(ink > 0.25)

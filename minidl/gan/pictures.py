@@ -19,7 +19,9 @@ def samples(generator, n, rng, labels=None):
     """(pictures uint8 (n, H, W, C), labels (n,) or None): labels in turn, unless they are given."""
     having("samples", "generator", generator, "a gan.Generator", "noise", "classes", "size")
     check_sizes("samples", n=n)
-    if labels is None and generator.classes:
+    if labels is not None:
+        labels = numbers("samples", "labels", labels, "(N,)", None)
+    elif generator.classes:
         labels = np.arange(n) % generator.classes
     return draw(generator, noise_of(generator, n, rng), labels), labels
 

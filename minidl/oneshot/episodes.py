@@ -60,8 +60,7 @@ def episode_loss(encodings, scale=20.0):
 
 
 def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2e-3, scale=20.0,
-          symmetries=8,
-          handwriting=Handwriting(), seed=0, callback=None):
+          symmetries=8, handwriting=Handwriting(), seed=0, callback=None):
     """Train an encoder on `steps` episodes drawn from Characters.
 
     Each character, turned by 90°, 180°, 270° and mirrored, makes `symmetries` (1, 4 or 8) classes;

@@ -91,8 +91,7 @@ def gradients(loss, weights):
         return grad(loss, weights)
     sums, where = Buckets(ranks), {id(w): i for i, w in enumerate(weights)}
     share = backend.of(loss.data).full(loss.shape, 1 / ranks.size, loss.dtype)
-    grad(loss, weights, share,
-         ready=lambda w, g: sums.add(where[id(w)], g.data))
+    grad(loss, weights, share, ready=lambda w, g: sums.add(where[id(w)], g.data))
     found = sums.sums()
     if not all(backend.of(g).isfinite(g).all() for g in found.values()):
         ranks.all_gather(np.array([0.0 if sums.is_finite() else math.nan]))     # who was it?

@@ -4,6 +4,8 @@ Each is a plain function of t, and they are put together by multiplying:
 
     optimizer.learning_rate = 3e-4 * warm_up(t, 100) * cosine(t, 2000)
 
+They raise TypeError for a t that is no number, ValueError for one below 0.
+
 >>> [round(1e-3 * warm_up_cosine(t, steps=4, share=0.5), 6) for t in range(4)]
 [0.0005, 0.000854, 0.0005, 0.000146]
 """
@@ -14,6 +16,11 @@ import math
 import numpy as np
 
 from minidl.settings import bounded
+
+
+def _checked(owner, t):
+    """The number of a step; raises TypeError for no number, ValueError for one below 0."""
+    return bounded(owner, "0 ≤ t < inf", t)
 
 
 def constant(t):
@@ -27,7 +34,7 @@ def warm_up(t, steps):
     The first steps go from weights that know nothing, along gradients that change fast.
     Raises ValueError unless 0 ≤ steps < ∞.  Source: Goyal et al. 2017.
     """
-    steps = bounded("warm_up", "0 ≤ steps < inf", steps)
+    t, steps = _checked("warm_up", t), bounded("warm_up", "0 ≤ steps < inf", steps)
     return (t + 1) / steps if t + 1 < steps else 1.0
 
 
@@ -36,7 +43,8 @@ def linear(t, steps):
 
     Raises ValueError unless 0 < steps < ∞.
     """
-    return max(0.0, 1 - t / bounded("linear", "0 < steps < inf", steps))
+    t, steps = _checked("linear", t), bounded("linear", "0 < steps < inf", steps)
+    return max(0.0, 1 - t / steps)
 
 
 def cosine(t, steps):
@@ -44,7 +52,7 @@ def cosine(t, steps):
 
     Raises ValueError unless 0 < steps < ∞.  Source: Loshchilov and Hutter 2017.
     """
-    steps = bounded("cosine", "0 < steps < inf", steps)
+    t, steps = _checked("cosine", t), bounded("cosine", "0 < steps < inf", steps)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, t / steps)))
 
 
@@ -53,6 +61,7 @@ def exponential(t, half_life):
 
     Raises ValueError unless 0 < half_life < ∞.
     """
+    t = _checked("exponential", t)
     return 2.0 ** (-t / bounded("exponential", "0 < half_life < inf", half_life))
 
 
@@ -62,6 +71,7 @@ def staircase(t, milestones, factor=0.1):
     Raises TypeError for milestones that are no sequence of numbers, ValueError unless they ascend
     from 0 or more, and unless 0 < factor ≤ 1.  Source: He et al. 2016.
     """
+    t = _checked("staircase", t)
     if not isinstance(milestones, (list, tuple, range, np.ndarray)):
         raise TypeError("staircase: milestones must be a sequence of steps, got "
                         f"{type(milestones).__name__}")
@@ -77,6 +87,7 @@ def inverse_root(t, warm_up_steps):
     It has no end.  Raises ValueError unless 1 ≤ W < ∞.
     Source: Vaswani et al. 2017, with a peak of 1.
     """
+    t = _checked("inverse_root", t)
     ratio = (t + 1) / bounded("inverse_root", "1 ≤ warm_up_steps < inf", warm_up_steps)
     return min(ratio, ratio ** -0.5)
 
@@ -86,5 +97,6 @@ def warm_up_cosine(t, steps, share=0.05):
 
     Raises ValueError unless 0 ≤ share ≤ 1 and 0 < steps < ∞.
     """
-    share = bounded("warm_up_cosine", "0 ≤ share ≤ 1", share)
+    t, share = _checked("warm_up_cosine", t), bounded("warm_up_cosine", "0 ≤ share ≤ 1", share)
+    steps = bounded("warm_up_cosine", "0 < steps < inf", steps)
     return warm_up(t, share * steps) * cosine(t, steps)

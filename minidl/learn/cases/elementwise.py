@@ -30,10 +30,9 @@ case("power", normal(3), call=lambda x: ops.power(2.0, x), value=lambda x: 2 ** 
 case("power", away(3), args=(3,), words="of-negative", order=3)
 
 for _name, _function in {"exp": np.exp, "expm1": np.expm1, "sin": np.sin, "cos": np.cos,
-                         "arctan": np.arctan,
-                         "sinh": np.sinh, "cosh": np.cosh, "arcsinh": np.arcsinh,
-                         "erf": special.erf,
-                         "square": np.square, "sigmoid": special.expit, "tanh": np.tanh,
+                         "arctan": np.arctan, "sinh": np.sinh, "cosh": np.cosh,
+                         "arcsinh": np.arcsinh, "erf": special.erf, "square": np.square,
+                         "sigmoid": special.expit, "tanh": np.tanh,
                          "softplus": lambda x: np.log(1 + np.exp(x)),
                          "gelu": lambda x: x * (1 + special.erf(x / math.sqrt(2))) / 2}.items():
     case(_name, normal(2, 3), value=_function, order=3)
@@ -89,10 +88,9 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
 constant("invert", mask(2, 3))
 constant("invert", integers(9, 2, 3), words="integers")
 for _name, *_args in [("zeros", (2, 3)), ("ones", 2), ("full", (2, 3), 0.5), ("full", (), 7),
-                      ("arange", 5),
-                      ("arange", 1, 2, 0.25), ("arange", 5, 0, -2), ("linspace", 0, 1, 5),
-                      ("linspace", 2, 1, 4, False),
-                      ("eye", 3), ("eye", 2, 4, 1), ("eye", 3, 2, -1)]:
+                      ("arange", 5), ("arange", 1, 2, 0.25), ("arange", 5, 0, -2),
+                      ("linspace", 0, 1, 5), ("linspace", 2, 1, 4, False), ("eye", 3),
+                      ("eye", 2, 4, 1), ("eye", 3, 2, -1)]:
     constant(_name, args=tuple(_args))
 constant("sign", away(2, 3))
 constant("zeros_like", normal(2, 3))

@@ -26,12 +26,10 @@ case("trace", normal(3, 3), linear="each",
 case("trace", normal(2, 3, 4), args=(1, 2, 1), linear="each")
 for _subscripts, *_shapes in (
         ("ij,jk->ik", (2, 3), (3, 4)), ("nik,nkj->nij", (2, 3, 4), (2, 4, 2)), ("ij->j", (3, 4)),
-        ("ii->i", (3, 3)),
-        ("ii", (3, 3)), ("ij,kl->k", (2, 3), (4, 2)), ("...i,...i", (2, 3), (3,)),
-        ("i,j,k->kij", (2,), (3,), (2,)),
+        ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij,kl->k", (2, 3), (4, 2)),
+        ("...i,...i", (2, 3), (3,)), ("i,j,k->kij", (2,), (3,), (2,)),
         ("ij,ij->ij", (1, 3), (2, 3)), ("ik,ij->ij", (1, 4), (2, 3)),
-        ("iji,j->ij", (2, 3, 2), (3,)),
-        ("k,ik", (2,), (3, 1))):
+        ("iji,j->ij", (2, 3, 2), (3,)), ("k,ik", (2,), (3, 1))):
     case("einsum", *(normal(*s) for s in _shapes), words=_subscripts, linear="each",
          call=lambda *t, _s=_subscripts: ops.einsum(_s, *t),
          value=lambda *a, _s=_subscripts: np.einsum(_s, *a))

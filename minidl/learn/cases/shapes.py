@@ -53,10 +53,9 @@ case("tile", normal(2, 3), args=((2, 1, 2),), linear="each",
      adjoint=lambda u: ops.sum(ops.reshape(u, 2, 2, 2, 3), (0, 2)))
 
 _keys = {"integer": 1, "slices": (slice(None, None, -1), slice(1, 4, 2)),
-         "ellipsis": (..., None, 0),
-         "list": [2, 0, 2], "lists": ([0, 2, 0], [1, 1, 1]),
-         "list-and-slice": ([0, 0], slice(1, None)),
-         "grid": ([[0], [2]], [1, 3]), "apart": ([0, 2], None, [1, 3])}
+         "ellipsis": (..., None, 0), "list": [2, 0, 2], "lists": ([0, 2, 0], [1, 1, 1]),
+         "list-and-slice": ([0, 0], slice(1, None)), "grid": ([[0], [2]], [1, 3]),
+         "apart": ([0, 2], None, [1, 3])}
 
 
 def _added(x, key, values):

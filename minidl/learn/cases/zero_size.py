@@ -39,8 +39,7 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
     constant(_name, mask(0, 3), mask(3), words="empty")
 constant("invert", mask(0, 3), words="empty")
 for _name, *_args in [("zeros", (0, 3)), ("ones", 0), ("full", (2, 0), 1.0), ("arange", 0),
-                      ("arange", 3, 1),
-                      ("linspace", 0, 1, 0), ("eye", 0), ("eye", 0, 2)]:
+                      ("arange", 3, 1), ("linspace", 0, 1, 0), ("eye", 0), ("eye", 0, 2)]:
     constant(_name, args=tuple(_args), words=f"empty-{_args}".replace(" ", ""))
 for _name in ("sign", "zeros_like", "ones_like"):
     constant(_name, none, words="empty")
@@ -50,11 +49,9 @@ constant("stop_gradient", none, value=lambda x: x, words="empty")
 
 for _name, *_args in [
         ("reshape", (3, 0)), ("transpose",), ("swapaxes", 0, 1), ("moveaxis", 0, 1),
-        ("expand_dims", 0), ("squeeze", ()),
-        ("broadcast_to", (2, 0, 3)), ("pad", 1), ("flip",), ("flip", 0), ("roll", 1),
-        ("roll", 1, 0), ("repeat", 2),
-        ("repeat", 2, 0), ("tile", (2, 2)), ("split", 3, 1), ("split", 2), ("take", [], 0),
-        ("take", [2, 0], 1)]:
+        ("expand_dims", 0), ("squeeze", ()), ("broadcast_to", (2, 0, 3)), ("pad", 1), ("flip",),
+        ("flip", 0), ("roll", 1), ("roll", 1, 0), ("repeat", 2), ("repeat", 2, 0), ("tile", (2, 2)),
+        ("split", 3, 1), ("split", 2), ("take", [], 0), ("take", [2, 0], 1)]:
     case(_name, none, args=tuple(_args), words=f"empty-{_args}".replace(" ", ""))
 case("flatten", none, value=np.ravel, words="empty")
 case("squeeze", normal(0, 1), words="empty")
@@ -195,11 +192,9 @@ for _make, _inputs in [
     layer(_make, _inputs, words="empty", flat=True)
 for _layer, _inputs in [
         (nn.ReLU(), none), (nn.LeakyReLU(), none), (nn.ELU(), none), (nn.GELU(), none),
-        (nn.Sigmoid(), none),
-        (nn.Tanh(), none), (nn.Softplus(), none), (nn.Softmax(), none), (nn.Normalize(), none),
-        (nn.Dropout(rng=0), none),
-        (nn.Flatten(), pictures), (nn.Reshape(2, 16), pictures), (nn.MaxPool(2), pictures),
-        (nn.AveragePool(2), pictures),
+        (nn.Sigmoid(), none), (nn.Tanh(), none), (nn.Softplus(), none), (nn.Softmax(), none),
+        (nn.Normalize(), none), (nn.Dropout(rng=0), none), (nn.Flatten(), pictures),
+        (nn.Reshape(2, 16), pictures), (nn.MaxPool(2), pictures), (nn.AveragePool(2), pictures),
         (nn.GlobalAveragePool(), pictures), (nn.GlobalMaxPool(), pictures)]:
     layer(lambda dtype, _layer=_layer: _layer, _inputs, words="empty")
 layer(lambda dtype: nn.ConditionalBatchNorm(2, 3, dtype=dtype).eval(), none, integers(2, 0),
@@ -208,8 +203,7 @@ refuse("BatchNorm", none, call=lambda x: nn.BatchNorm(3)(x), words="empty-traini
 
 for _name, *_inputs in [
         ("mean_squared_error", none, none), ("mean_absolute_error", none, none),
-        ("huber", none, none),
-        ("cross_entropy", none, integers(3, 0)),
+        ("huber", none, none), ("cross_entropy", none, integers(3, 0)),
         ("binary_cross_entropy_with_logits", none, normal(0, 3)),
         ("contrastive", none, none, mask(0)), ("triplet", none, none, none)]:
     _loss = getattr(losses, _name)

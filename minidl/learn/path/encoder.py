@@ -15,13 +15,9 @@ def embeddings(name, form):
 
 
 def triplet(form, reduction, margin):
-    return Trial(
-        lambda m, anchor, positive, negative: m.triplet(
-            anchor, positive, negative, margin, form, reduction
-        ),
-        (normal(5, 3), normal(5, 3), normal(5, 3)),
-        f"({form}, {reduction})",
-    )
+    return Trial(lambda m, anchor, positive, negative: m.triplet(
+        anchor, positive, negative, margin, form, reduction), (normal(5, 3),) * 3,
+        f"({form}, {reduction})")
 
 
 def mined(name, labels=LABELS, words="", scale=1.0, whole=False, **settings):

@@ -87,23 +87,11 @@ def two_calls_of_backward(m):
     return [first, a.grad, b.grad]
 
 
-SWEEPS = [
-    Trial(call, words=f"of the trial {call.__name__.replace('_', ' ')!r}")
-    for call in (
-        diamond,
-        a_long_way_and_a_short_one,
-        broadcasting,
-        an_intermediate_result,
-        sixty_diamonds,
-        the_gradient_of_a_gradient,
-        a_rule_that_inputs_share,
-        what_is_not_wanted,
-        a_gradient_of_its_own,
-        a_gradient_without_a_graph,
-        float32_beside_float64,
-        two_calls_of_backward,
-    )
-]
+SWEEPS = [Trial(call, words=f"of the trial {call.__name__.replace('_', ' ')!r}") for call in (
+    diamond, a_long_way_and_a_short_one, broadcasting, an_intermediate_result, sixty_diamonds,
+    the_gradient_of_a_gradient, a_rule_that_inputs_share, what_is_not_wanted,
+    a_gradient_of_its_own, a_gradient_without_a_graph, float32_beside_float64,
+    two_calls_of_backward)]
 
 SWEEP = Chapter("2. The chain rule and the sweep", (
     program("sweep-order", "tensor:_leading_to", Body("nodes.sort", "nodes.sort"), *SWEEPS,
