@@ -369,8 +369,8 @@ def test_drawn_trials(seed, ways):
 
 
 def test_trials_that_cannot_be_drawn():
-    for ways in (1, 3):
-        with pytest.raises(ValueError, match="2 have"):
+    for ways, words in (1, "ways must be in 2 ≤ ways"), (3, "2 have"):
+        with pytest.raises(ValueError, match=words):
             draw_one_shot([0, 0, 1, 1, 2], ways, 1, 0)
 
 

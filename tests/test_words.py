@@ -212,7 +212,7 @@ MISTAKES = {
         odd_arguments.SIGNALS)(np.zeros((3, 5))),
     "indices: batch_size must be an integer ≥ 1, got 0": lambda: training.indices(0, 8, 0, 0),
     "indices: t must be in 0 ≤ t < inf, got -1": lambda: training.indices(-1, 8, 2, 0),
-    "cosine: t must be in 0 ≤ t < inf, got -1": lambda: training.schedules.cosine(-1, 10),
+    "cosine: t must be in -1 < t < inf, got -1": lambda: training.schedules.cosine(-1, 10),
     "inverse_root: t must be a number, got None": lambda: training.schedules.inverse_root(None, 10),
     "warm_up_cosine: steps must be in 0 < steps < inf, got 0":
         lambda: training.schedules.warm_up_cosine(0, 0),

@@ -54,7 +54,7 @@ def hessian_vector_product(f, x, v):
     tensor([24.,  2.], float64)
     """
     x = _leaf("hessian_vector_product", x)
-    v = operand("hessian_vector_product", v, "v")
+    operand("hessian_vector_product", v, "v")           # which raises, in our words
     v = Tensor(v, dtype=np.float64, device=x.device)
     if v.shape != x.shape:
         raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, "
@@ -63,7 +63,8 @@ def hessian_vector_product(f, x, v):
 
 
 def _leaf(what, x):
-    x = operand(what, x)
+    operand(what, x)                                    # which raises, in our words
+    x = Tensor(x)
     if x.dtype.kind != "f":
         raise TypeError(f"{what}: x must be floating-point, got {x.dtype}")
     return Tensor(x, requires_grad=True, dtype=np.float64)

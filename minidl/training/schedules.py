@@ -4,7 +4,8 @@ Each is a plain function of t, and they are put together by multiplying:
 
     optimizer.learning_rate = 3e-4 * warm_up(t, 100) * cosine(t, 2000)
 
-They raise TypeError for a t that is no number, ValueError for one below 0.
+They raise TypeError for a t that is no number, ValueError for −1 and below.  (Half a step before
+the first, t = −½, is in the middle of its way up.)
 
 >>> [round(1e-3 * warm_up_cosine(t, steps=4, share=0.5), 6) for t in range(4)]
 [0.0005, 0.000854, 0.0005, 0.000146]
@@ -19,8 +20,8 @@ from minidl.settings import bounded
 
 
 def _checked(owner, t):
-    """The number of a step; raises TypeError for no number, ValueError for one below 0."""
-    return bounded(owner, "0 ≤ t < inf", t)
+    """The number of a step; raises TypeError for no number, ValueError for −1 and below."""
+    return bounded(owner, "-1 < t < inf", t)
 
 
 def constant(t):
