@@ -65,7 +65,7 @@ def refused(path, words, load=load_encoder):
         ({"size": float("nan")}, "whole numbers"),
         ({"border": 0.5}, "whole numbers"),
         ({"channels": True}, "whole numbers"),
-        ({"border": -8}, "borders of -8"),
+        ({"border": -8}, "border must be in 0 ≤ border"),
         ({"nonnegative": 3}, "kinds"),
         ({"depth": 3}, "unexpected keyword"),
         ({"seed": 3}, "unexpected keyword"),

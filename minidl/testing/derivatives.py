@@ -5,8 +5,8 @@ Inputs are promoted to float64.
 import numpy as np
 
 from minidl import ops
-from minidl.operands import function, operand
-from minidl.settings import of_kind
+from minidl.operands import function
+from minidl.settings import numbers, of_kind
 from minidl.tensor import Tensor, constant, grad
 
 
@@ -54,8 +54,7 @@ def hessian_vector_product(f, x, v):
     tensor([24.,  2.], float64)
     """
     x = _leaf("hessian_vector_product", x)
-    v = operand("hessian_vector_product", v, "v")
-    v = Tensor(v, dtype=np.float64, device=x.device)
+    v = Tensor(_given("hessian_vector_product", "v", v), dtype=np.float64, device=x.device)
     if v.shape != x.shape:
         raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, "
                          f"{x.shape}")
@@ -63,10 +62,15 @@ def hessian_vector_product(f, x, v):
 
 
 def _leaf(what, x):
-    x = operand(what, x)
+    x = _given(what, "x", x)
     if x.dtype.kind != "f":
         raise TypeError(f"{what}: x must be floating-point, got {x.dtype}")
     return Tensor(x, requires_grad=True, dtype=np.float64)
+
+
+def _given(what, name, x):
+    """A Tensor as it is; real numbers as an array, which goes to the device in use."""
+    return x if isinstance(x, Tensor) else numbers(what, name, x, dtype=None)
 
 
 def _value(what, f, x):
