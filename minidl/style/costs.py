@@ -52,6 +52,10 @@ def style_layer_cost(gram_style, a_generated):
     (`mean_gram`).
     """
     a_generated = floating("style_layer_cost", a_generated, "a_generated")
+    gram_style = operand("style_layer_cost", gram_style, "gram_style")
+    if gram_style.shape[-2:] != a_generated.shape[-1:] * 2:
+        raise ValueError(f"style_layer_cost: gram_style must be (N, C, C) for a_generated "
+                         f"{a_generated.shape}, got {gram_style.shape}")
     difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
     cost = sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
     return rounded(cost, a_generated.dtype)

@@ -10,7 +10,7 @@ import time
 
 from minidl.data import resize
 from minidl.files import as_path, atomic_write
-from minidl.settings import having, numbers, of_kind
+from minidl.settings import having, numbers, of_kind, whole
 
 EVERY = 5               # seconds between two writings, and readings
 SHOWN = 900             # pixels of the longer side of the picture on the page, at most
@@ -37,7 +37,8 @@ class Page:
     def __init__(self, path, settings, title="Style transfer", steps=None):
         self.path = as_path("Page", "path", path)
         self.settings = of_kind("Page", "settings", settings, "a dictionary", dict)
-        self.title, self.steps = of_kind("Page", "title", title, "text", str), steps
+        self.title = of_kind("Page", "title", title, "text", str)
+        self.steps = None if steps is None else whole("Page", "0 ≤ steps < inf", steps)
         self.history, self.written, self.image = [], 0.0, None
 
     def show(self, evaluation):

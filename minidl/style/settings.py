@@ -8,7 +8,7 @@ import numpy as np
 from minidl import backend, models
 from minidl.data import load_image
 from minidl.operands import LARGEST
-from minidl.settings import bounded
+from minidl.settings import bounded, numbers
 from minidl.style.blending import check_blend
 from minidl.style.colors import KINDS
 from minidl.style.costs import check_layer_weights, check_layers
@@ -200,8 +200,9 @@ def _check_init(init, noise_ratio, seed):
         if not mixed:
             raise ValueError(f"{TRANSFER}: noise_ratio is for init='mix', got {noise_ratio} with "
                              f"{init if isinstance(init, str) else 'an array'!r}")
-    if mixed or isinstance(init, str) and init == "noise":
-        backend.generator(seed)
+    if not isinstance(init, (str, Tensor)):
+        numbers(TRANSFER, "init", init, "(H, W, 3)", None)
+    backend.generator(seed)
 
 
 def check_known(net, argument, layers):

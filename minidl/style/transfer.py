@@ -7,6 +7,7 @@ import numpy as np
 
 from minidl import models
 from minidl.nn.module import Module, evaluating
+from minidl.operands import listed
 from minidl.recording import no_grad
 from minidl.settings import bounded, callback_of
 from minidl.style.canvas import Pictures
@@ -55,7 +56,7 @@ class Objective:
             self.content = dict(net.walk(content, content_layers))
             if isinstance(style, Tensor):
                 style = [Region({name: mean_gram(a) for name, a in net.walk(style, style_layers)})]
-        self.regions = style
+        self.regions = listed(TRANSFER, "style", style, "Regions, or a Tensor")
 
     def __call__(self, generated):
         content, style = {}, {}

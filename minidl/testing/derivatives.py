@@ -5,8 +5,8 @@ Inputs are promoted to float64.
 import numpy as np
 
 from minidl import ops
-from minidl.operands import function, operand
-from minidl.settings import of_kind
+from minidl.operands import function
+from minidl.settings import numbers, of_kind
 from minidl.tensor import Tensor, constant, grad
 
 
@@ -68,6 +68,11 @@ def _leaf(what, x):
     if x.dtype.kind != "f":
         raise TypeError(f"{what}: x must be floating-point, got {x.dtype}")
     return Tensor(x, requires_grad=True, dtype=np.float64)
+
+
+def _given(what, name, x):
+    """A Tensor as it is; real numbers as an array, which goes to the device in use."""
+    return x if isinstance(x, Tensor) else numbers(what, name, x, dtype=None)
 
 
 def _value(what, f, x):

@@ -1,8 +1,9 @@
 """Early stopping: the state in which a module did best."""
 import math
 
+from minidl.nn import Module
 from minidl.operands import number
-from minidl.settings import having
+from minidl.settings import having, of_kind, whole
 
 
 class Best:
@@ -13,12 +14,12 @@ class Best:
     """
 
     def __init__(self, module):
-        self.module, self.state = module, None
+        self.module, self.state = of_kind("Best", "module", module, "a Module", Module), None
         self.score, self.step, self.since = -math.inf, 0, 0
 
     def look(self, score, step):
         """Take in the score after a step; returns whether it is the best so far."""
-        score = number("Best", "score", score)
+        score, step = number("Best", "score", score), whole("Best", "0 ≤ step < inf", step)
         if score > self.score:
             self.state, self.score, self.step, self.since = self.module.state_dict(), score, step, 0
         else:

@@ -57,6 +57,7 @@ class Checkpoint:
         Like the identity, it is made of what JSON can hold: numbers, text, lists and dictionaries.
         Raises TypeError for anything else, OSError where the file cannot be written.
         """
+        of_kind(f"{self.owner}: progress must be a dictionary", progress, dict)
         if self.path is None:
             return
         write(self.path, {name: part.state_dict() for name, part in self.parts.items()}, {
