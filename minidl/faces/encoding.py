@@ -58,13 +58,13 @@ def encode(encoder: Encoder, images: Iterable, batch: int = 64,
     """
     check_encoder("encode", encoder)
     check_sizes("encode", batch=batch)
-    images, found = listed("encode", "images", images, "pictures and faces"), []
+    given, found = listed("encode", "images", images, "pictures and faces"), []
     device = next((p.device for p in encoder.parameters()), None)
     own, lowered, mirrored = _habits(encoder)
     align = own if align is None else align
     with _as_in_use(encoder), no_grad():
-        for start in range(0, len(images), batch):
-            shown = images[start:start + batch]
+        for start in range(0, len(given), batch):
+            shown = given[start:start + batch]
             if align:
                 shown = [face.chip(encoder.size) for face in _faces(shown)]
             else:
@@ -80,7 +80,7 @@ def encode(encoder: Encoder, images: Iterable, batch: int = 64,
     bad = np.flatnonzero(~np.isfinite(encodings).all(-1))
     if len(bad):
         raise ValueError(f"encode: the encoding of picture {bad[0]} is not finite; "
-                         f"{len(bad)} of {len(images)} are not")
+                         f"{len(bad)} of {len(given)} are not")
     return encodings
 
 
