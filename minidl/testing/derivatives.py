@@ -54,8 +54,7 @@ def hessian_vector_product(f, x, v):
     tensor([24.,  2.], float64)
     """
     x = _leaf("hessian_vector_product", x)
-    operand("hessian_vector_product", v, "v")           # which raises, in our words
-    v = Tensor(v, dtype=np.float64, device=x.device)
+    v = Tensor(_given("hessian_vector_product", "v", v), dtype=np.float64, device=x.device)
     if v.shape != x.shape:
         raise ValueError(f"hessian_vector_product: v of shape {v.shape} must have the shape of x, "
                          f"{x.shape}")
@@ -63,8 +62,7 @@ def hessian_vector_product(f, x, v):
 
 
 def _leaf(what, x):
-    operand(what, x)                                    # which raises, in our words
-    x = Tensor(x)
+    x = _given(what, "x", x)
     if x.dtype.kind != "f":
         raise TypeError(f"{what}: x must be floating-point, got {x.dtype}")
     return Tensor(x, requires_grad=True, dtype=np.float64)
