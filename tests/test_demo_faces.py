@@ -525,7 +525,7 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
     (["identify", "--gallery", "{gallery}", "--model", "{model}", "{bad}/damaged/s8/2.pgm"],
      "damaged/s8/2.pgm: is not a"),
     (["identify", "--gallery", "{bad}/infinite.npz", "--model", "{model}", PICTURE],
-     "finite, got inf"),
+     "threshold < inf, got inf"),
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "{people}", "--far",
       "0"], "got 0"),
     (["calibrate", "--gallery", "{gallery}", "--model", "{model}", "--data", "{bad}/single"],

@@ -347,7 +347,7 @@ def test_parts_that_cancel_leave_no_slope():
 
 def test_what_cannot_be_checked():
     for settings in {"order": 0}, {"mode": "some"}, {"method": "forward"}:
-        with pytest.raises(ValueError, match="^gradcheck: order .* mode .* method"):
+        with pytest.raises(ValueError, match=f"^gradcheck: {list(settings)[0]} must be"):
             gradcheck(ops.exp, x34, **settings)
     with pytest.raises(ValueError, match="no floating-point input"):
         gradcheck(ops.exp, [1, 2])

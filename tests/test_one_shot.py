@@ -241,7 +241,8 @@ def test_training_that_diverges_says_so(characters):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"symmetries": 3}, "symmetries must be 1, 4"), ({"steps": 0}, "steps must be an integer ≥ 1, got 0"),
+    ({"symmetries": 3}, "symmetries must be 1, 4"),
+    ({"steps": 0}, "steps must be an integer ≥ 1, got 0"),
     ({"pictures": 1}, "pictures must be in 2 ≤ pictures < inf, got 1"),
     ({"classes": 97}, r"2 to 96 classes \(12 characters × 8\)"),
     ({"pictures": 5}, "character01 has fewer than 5 pictures")])
