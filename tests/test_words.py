@@ -13,7 +13,6 @@ import minidl as md
 from minidl import (
     data,
     faces,
-    files,
     gan,
     losses,
     models,
