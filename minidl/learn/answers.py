@@ -61,7 +61,7 @@ def defined(namespace, name, real):
 
 
 def check_returns(text, source):
-    """Raise Wrong for a function without `return` where the source's function of the name has one."""
+    """Raise Wrong for a function that returns nothing where the source's of that name does."""
     giving = _functions(source)
     for name, gives in _functions(text).items():
         if giving.get(name) and not gives:
@@ -133,7 +133,8 @@ def _where(error, filename):
     file = Path(passed[-1].filename).relative_to(PACKAGE.parent)
     if file.parts[1] in NOT_THE_SOURCE:
         return ""
-    return f"{file.as_posix()} cannot go on, in line {passed[-1].lineno}{_quoted(passed[-1])}: "
+    return (f"{file.as_posix()} fails with what the answer gives, in line {passed[-1].lineno}"
+            f"{_quoted(passed[-1])}: ")
 
 
 def _quoted(frame):
