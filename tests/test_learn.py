@@ -48,9 +48,21 @@ def test_an_exercise(exercise):
 @pytest.mark.parametrize("exercise", [e for e in RULES if e.kind == DERIVE], ids=lambda e: e.name)
 def test_what_is_to_be_derived_is_hidden(exercise):
     also = inspect.getdoc(source.Target(exercise.also).value) if exercise.also else ""
-    hidden = source.results(exercise.source) + source.results(also)
-    assert hidden and "so   …" in page(exercise)
+    hidden = source.results(exercise.source) + source.results(also) + [exercise.hidden] * bool(
+        exercise.hidden)
+    assert hidden and ("dy = …" if exercise.hidden else "so   …") in page(exercise)
     assert not any(" ".join(words.split()) in " ".join(page(exercise).split()) for words in hidden)
+
+
+def test_what_the_docstring_would_answer_is_hidden():
+    assert "last made first" not in page(path.find("sweep-order"))
+    with pytest.raises(LookupError, match="the source has changed: 'dx' stands there 0 times"):
+        source.without("y", "dx")
+
+
+def test_a_rule_that_is_given_the_output_is_explained():
+    assert "# with_output gives a rule the operation's result y" in page(path.find("exp"))
+    assert "# with_output" not in page(path.find("log"))
 
 
 def changed(exercise, expression):
@@ -105,6 +117,60 @@ def test_a_broken_engine_is_wrong(mutant):
     for line, instead in mutant.changes:
         text = source.exchanged(text, line, instead)
     wrong_words(exercise, text)
+
+
+@pytest.mark.parametrize("name, answer, words", [
+    ("square", "2 * gy * x.data", "; line 21: `.data` is an array, so what"),
+    ("square", "gy * x", "(relative error 0.5); shapes (2, 3) in float64; seed 0"),
+    ("square", "def square(x):\n    return x * x\n",
+     "square of arrays gives ndarray, expected a Tensor"),
+    ("square", "def square(x):\n    from minidl import ops\n    return ops.square(x)\n",
+     "line 3 (`return ops.square(x)`): RecursionError: this calls itself without end; the answer "
+     "stands in for the package's own function"),
+    ("adam", "def _adam_step(w, g, m, v, *settings):\n    0\n",
+     "`_adam_step` gives nothing back: is a return missing?"),
+    ("adam", "def _adam_step(w, g, m, v, *settings):\n    return w\n",
+     "minidl/optim.py fails with what the answer gives, in line "),
+    ("softmax-rule", "gy", "`rule` gives nothing back"),
+    ("two-cotangents", "def _sum(a, b):\n    a.data += b.data\n    return a\n", "_sum: result"),
+    ("two-cotangents", "def _sum(a, b):\n    return Tensor(a.data + b.data)\n", "_sum: "),
+    ("fitted", "def _fitted(gx, parent, rule):\n    return gx\n", "_fitted: result")])
+def test_what_is_wrong_is_told_where_it_comes_from(tmp_path, name, answer, words):
+    exercise, file = path.find(name), tmp_path / "answer.py"
+    if not answer.startswith("def"):                        # what stands in the hole
+        before, _, behind = page(exercise).rpartition("...")
+        answer = before + answer + behind
+    file.write_text(answer, encoding="utf-8")               # which a traceback reads
+    with pytest.raises(Wrong) as caught:
+        exercise.judge(answer, str(file))
+    assert words in str(caught.value)
+
+
+def test_a_node_that_is_reached_too_early_is_told():
+    exercise = path.find("sweep-order")
+    words = wrong_words(exercise, source.exchanged(exercise.source, ", reverse=True", ""))
+    assert words.endswith("; a Node was reached before any cotangent had arrived at it")
+    assert "minidl/tensor.py fails" in words
+
+
+def test_a_hint_tells_no_name_that_was_never_seen():
+    for exercise in path.EXERCISES:
+        mutant = getattr(exercise, "mutant_name", None)
+        assert not mutant or not any(mutant in hint or mutant.replace("_", " ") in hint
+                                     for hint in exercise.all_hints())
+
+
+def test_an_input_at_which_nothing_shows():
+    """An option of gradcheck's, which the learner does not call, is not advised."""
+    exercise = path.find("factor-two")
+    words = wrong_words(exercise, page(exercise).replace("inputs = ...", "inputs = ([0.0],)"))
+    assert "cannot be checked there" in words and "zero everywhere, which shows nothing;" in words
+    assert "allow_zero" not in words
+
+
+def test_a_line_that_is_quoted_says_where_it_is_cut():
+    line = "wrong = " + "1 + " * 30
+    assert f"{line[:59]}…" in wrong_words(path.find("square"), line)
 
 
 def test_names_are_short_and_each_is_given_once():

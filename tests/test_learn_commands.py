@@ -1,6 +1,7 @@
 """python -m minidl.learn, as a learner uses it: right and wrong answers, and every mistake."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -169,8 +170,32 @@ def test_an_answer_that_would_end_the_program(learner, rule, words):
 
 def test_an_answer_without_end_is_stopped(learner, monkeypatch):
     monkeypatch.setattr(judging, "SECONDS", 3)
-    code, said = learner.answers("mul-left", "[0 for _ in iter(int, 1)]")
-    assert code == 1 and re.search(r"stopped after (3|18) seconds: is there a loop", said)
+    code, said = learner.answers("mul-left", "print('so far') or [0 for _ in iter(int, 1)]")
+    assert code == 1 and re.search(r"after (3 seconds of computing|18 seconds by the clock)", said)
+    assert "is there a loop that never ends?" in " ".join(said.split())
+    assert said.endswith("Your file printed:\n  | so far\n")
+
+
+def test_an_answer_that_waits_is_stopped(learner, monkeypatch):
+    monkeypatch.setattr(judging, "SECONDS", 3)
+    monkeypatch.setattr(judging, "PATIENCE", 1)
+    code, said = learner.answers("mul-left", "__import__('time').sleep(100)")
+    assert code == 1 and "after 3 seconds by the clock: does it wait for something" in said
+
+
+def test_what_was_printed_before_the_end_is_shown(learner):
+    code, said = learner.answers("mul-left", "print('so far') or __import__('os')._exit(0)")
+    assert code == 1 and "the answer ended Python itself (exit code 0)" in said
+    assert said.endswith("Your file printed:\n  | so far\n")
+
+
+def test_a_judge_that_does_not_work_is_no_wrong_answer(learner, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(learner.folder))
+    monkeypatch.chdir(learner.folder)
+    (learner.folder / "minidl").mkdir()
+    (learner.folder / "minidl" / "__init__.py").write_text("raise ImportError('spoilt')\n")
+    code, said = learner("check")
+    assert code == 2 and "the judge did not start: ImportError: spoilt" in said
 
 
 def test_what_an_answer_prints_is_shown_beside_the_verdict(learner):
@@ -182,20 +207,42 @@ def test_what_an_answer_prints_is_shown_beside_the_verdict(learner):
 def test_files_that_are_not_there(learner):
     learner.file("mul-left").unlink()
     code, said = learner("check")
-    assert code == 2 and "reset mul-left` writes it" in said
-    assert learner("reset")[0] == 0 and learner.file("mul-left").exists()
+    assert code == 2 and "show mul-left --folder" in said and "` writes it" in said
+    assert learner("show")[0] == 0 and learner.file("mul-left").exists()
     learner.file("mul-left").write_text("mine = 1\n")
     assert "your answer is in" in learner("reset")[1]
     assert (learner.folder / "mul-left.before.py").read_text() == "mine = 1\n"
+    assert "is as it was at first\n" in learner("reset")[1], "nothing to keep"
+    learner.file("mul-left").write_text("mine = 2\n")
+    assert "mul-left.before2.py" in learner("reset")[1]
+    kept = sorted(learner.folder.glob("mul-left.before*.py"))
+    assert [file.read_text() for file in kept] == ["mine = 1\n", "mine = 2\n"]
     learner.file("mul-left").unlink()
     learner.file("mul-left").mkdir()
     assert learner("check")[0] == 2
     assert learner("check", "square")[0] == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads it all")
+def test_a_file_that_may_not_be_read(learner):
+    learner.file("mul-left").chmod(0)
+    code, said = learner("check")
+    assert code == 2 and "may not be read" in said
+
+
+def test_a_mark_of_the_byte_order_is_passed_over(learner, here):
+    learner.answers("mul-left", "gy * b")
+    text = learner.file("mul-left").read_text(encoding="utf-8")
+    learner.file("mul-left").write_text(text, encoding="utf-8-sig")
+    assert learner("check")[0] == 0
+    assert learner("show")[1].startswith("#\n# mul-left")
+
+
 def test_files_that_are_no_text(learner):
     learner.file("mul-left").write_bytes(bytes(range(256)))
     assert learner("check") == (1, "mul-left: not right yet\n  the file is not text in UTF-8\n")
+    assert judging.judged(path.find("mul-left"), learner.folder).startswith(
+        "the file cannot be read: ")
     learner.file("mul-left").write_bytes(b"#" * 2_000_000)
     code, said = learner("check")
     assert code == 2 and "larger than a megabyte" in said
@@ -207,15 +254,17 @@ def test_files_that_are_no_text(learner):
     '{"current": null, "states": [], "hints": {}}', '{"current": null, "states": {"a": []}, '
     '"hints": {}}', '{"current": null, "states": {}, "hints": {"square": -1}}', "\0\0"])
 def test_a_damaged_state_is_one_line(learner, text):
-    (learner.folder / "progress.json").write_text(text)
+    (learner.folder / "minidl-progress.json").write_text(text)
     code, said = learner("list")
     assert code == 2 and "progress.json is damaged; remove it" in said
-    assert (learner.folder / "progress.json").read_text() == text
+    assert (learner.folder / "minidl-progress.json").read_text() == text
 
 
 @pytest.mark.parametrize("arguments, words", [
     (["show", "mul-lef"], "is 'mul-left' meant?"), (["check", "xyzzy"], "list shows all"),
-    (["chekc"], "invalid choice"), (["list", "square"], "takes no name"),
+    (["chekc"], "there is no command 'chekc'; is `check` meant?"),
+    (["square"], "is `show square` meant?"), (["squar"], "is `show square` meant?"),
+    (["xyzzy"], "the commands are next, check,"), (["list", "square"], "takes no name"),
     (["next", "--what"], "unrecognized arguments")])
 def test_mistakes_of_use(learner, arguments, words):
     code, said = learner(*arguments)
@@ -224,16 +273,55 @@ def test_mistakes_of_use(learner, arguments, words):
 
 def test_nothing_begun(tmp_path, capsys):
     code, said = Learner(tmp_path / "new", capsys)("check")
-    assert code == 2 and "no exercise is begun" in said
+    assert code == 2 and f"no exercise is begun in {tmp_path / 'new'}; `python -m" in said
     (tmp_path / "file").write_text("")
     code, said = Learner(tmp_path / "file", capsys)("next")
     assert code == 2 and "is a file, not a folder" in said
     assert (tmp_path / "file").read_text() == ""
 
 
+def test_a_folder_of_another_program(tmp_path, monkeypatch, capsys):
+    """Its own progress.json is none of ours."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "progress.json").write_text("{}")
+    assert commands.main(["next"]) == 0 and (tmp_path / "minidl-exercises" / "square.py").exists()
+    assert (tmp_path / "progress.json").read_text() == "{}"
+    assert "then:  python -m minidl.learn check  " in capsys.readouterr().out
+
+
+def test_what_is_advised_can_be_typed(learner):
+    """A folder that was named is named in the advice, too: on the screen, and in the file."""
+    folder = f"--folder {learner.folder}"
+    said = learner("next")[1]
+    assert f"# Then:  python -m minidl.learn check square {folder}\n" in said
+    assert f"then:  python -m minidl.learn check {folder} " in said
+    assert f"next {folder}\n" in learner("skip")[1]
+    spaced = Learner(learner.folder / "two words", learner.capsys)
+    assert f"next --folder '{spaced.folder}'` shows the first" in spaced("check")[1]
+
+
+def test_names_that_are_no_exercises(learner):
+    """Of another version, or written by hand: they count for nothing, and are told."""
+    state = {"current": "nope", "states": {"nope": "solved", "exp": "solved"}, "hints": {}}
+    (learner.folder / "minidl-progress.json").write_text(json.dumps(state))
+    assert learner("list")[1].endswith(f"\n1 of {len(path.EXERCISES)} solved\n")
+    for command in "check", "hint":
+        code, said = learner(command)
+        assert code == 2 and "minidl-progress.json says that 'nope' was shown last" in said
+    assert learner("next")[0] == 0 and learner("hint")[0] == 0
+
+
+def test_what_is_solved_stays_solved(learner, here):
+    assert learner.answers("mul-left", "gy * b")[0] == 0
+    assert "mul-left is solved" in learner("skip")[1]
+    learner.file("mul-left").unlink()
+    learner("show")
+    assert learner("list")[1].endswith(f"\n1 of {len(path.EXERCISES)} solved\n")
+
+
 def test_all_are_solved(learner):
     states = {exercise.name: "solved" for exercise in path.EXERCISES}
-    (learner.folder / "progress.json").write_text(
+    (learner.folder / "minidl-progress.json").write_text(
         json.dumps({"current": "square", "states": states, "hints": {}}))
     code, said = learner("next")
     assert code == 0 and said.startswith(f"All {len(path.EXERCISES)} exercises")
@@ -243,5 +331,5 @@ def test_within_the_folder_none_is_named(learner):
     """Where one has gone into the folder; and with letters that the console does not have."""
     done = subprocess.run([sys.executable, "-m", "minidl.learn", "show", "mul-left"],
                           cwd=learner.folder, capture_output=True,
-                          env={**__import__("os").environ, "PYTHONIOENCODING": "ascii"})
+                          env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0 and b"Edit mul-left.py" in done.stdout and done.stderr == b""

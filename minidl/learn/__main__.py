@@ -13,6 +13,7 @@ Without NAME they mean the exercise that was shown last.  Edit the files with yo
 Exit code 0: done, or the answer is right;  1: the answer is wrong;  2: a mistake of use.
 """
 import argparse
+import difflib
 import os
 from pathlib import Path
 import sys
@@ -49,7 +50,7 @@ def main(arguments=None):
     except OSError as error:
         print(f"learn: {error.strerror or error}: {error.filename or ''}".rstrip(": "),
               file=sys.stderr)
-    except ValueError as error:                             # Mistake is one
+    except ValueError as error:                             # Mistake is one, Failed another
         print(f"learn: {error}", file=sys.stderr)
     return 2
 
@@ -57,25 +58,40 @@ def main(arguments=None):
 def _options(arguments):
     parser = Parser("python -m minidl.learn", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["next", *COMMANDS, "list"], nargs="?", default="next",
-                        metavar="COMMAND", help="one of those above")
+    parser.add_argument("command", nargs="?", default="next", metavar="COMMAND",
+                        help="one of those above")
     parser.add_argument("name", nargs="?", metavar="NAME", help="of an exercise, as `list` has it")
     parser.add_argument("--folder", type=Path, metavar="FOLDER",
                         help=f"where your files are (default: ./{DEFAULT})")
     options = parser.parse_args(arguments)
+    if options.command not in ALL:
+        parser.error(f"there is no command {options.command!r}; {_meant(options.command)}")
     if options.name and options.command in ("next", "list"):
         parser.error(f"{options.command} takes no name; `show {options.name}` shows an exercise")
-    if options.folder is None:                              # also where one works inside of it
-        options.folder = Path() if Path(PROGRESS).exists() else DEFAULT
     return options
 
 
+def _meant(word):
+    """What somebody may mean who gives this in the place of a command."""
+    names = [exercise.name for exercise in path.EXERCISES]
+    close = [] if word in names else difflib.get_close_matches(word, ALL, 1)
+    close += [f"show {name}" for name in difflib.get_close_matches(word, names, 1)]
+    return f"is `{close[0]}` meant?" if close else f"the commands are {', '.join(ALL)}"
+
+
+def _folder(options):
+    if options.folder is not None:
+        return Folder(options.folder, named=True)
+    return Folder(Path() if Path(PROGRESS).exists() else DEFAULT)       # one works inside of it
+
+
 def _run(options):
-    folder = Folder(options.folder)
+    folder = _folder(options)
     if options.command == "list":
         return _list(folder)
     if options.command != "next":
-        return COMMANDS[options.command](folder, path.find(options.name or _current(folder)))
+        exercise = path.find(options.name) if options.name else _current(folder)
+        return COMMANDS[options.command](folder, exercise)
     exercise = _next(folder)
     if exercise is None:
         print(f"All {len(path.EXERCISES)} exercises are solved or skipped: `list` shows them.")
@@ -89,19 +105,30 @@ def _next(folder):
 
 
 def _current(folder):
+    """The exercise that was shown last."""
     if folder.current is None:
-        raise Mistake("no exercise is begun; `python -m minidl.learn next` shows the first")
-    return folder.current
+        raise Mistake(f"no exercise is begun in {folder.folder.resolve()}; "
+                      f"`{folder.command('next')}` shows the first")
+    try:
+        return path.find(folder.current)
+    except ValueError:
+        raise Mistake(f"{folder.progress} says that {folder.current!r} was shown last, which is no "
+                      f"exercise; `{folder.command('next')}` shows one") from None
 
 
-def _page(exercise):
-    return exercise.page(path.place(exercise), f"python -m minidl.learn check {exercise.name}")
+def _solved(folder):
+    """How many exercises are solved."""
+    return sum(folder.states.get(exercise.name) == "solved" for exercise in path.EXERCISES)
+
+
+def _page(folder, exercise):
+    return exercise.page(path.place(exercise), folder.command(f"check {exercise.name}"))
 
 
 def _show(folder, exercise):
-    file = folder.begin(exercise, _page(exercise))
-    print(folder.answer(exercise).read_text(encoding="utf-8", errors="replace"))
-    print(f"Edit {file}, then:  python -m minidl.learn check    (or: hint, solution, skip)")
+    file = folder.begin(exercise, _page(folder, exercise))
+    print(folder.answer(exercise).read_text(encoding="utf-8-sig", errors="replace"))
+    print(f"Edit {file}, then:  {folder.command('check')}    (or: hint, solution, skip)")
     return 0
 
 
@@ -109,9 +136,8 @@ def _check(folder, exercise):
     wrong, printed = verdict_of(exercise, folder.answer(exercise))
     if wrong is None:
         folder.mark(exercise, "solved")
-        solved = sum(state == "solved" for state in folder.states.values())
-        print(f"{exercise.name}: right.  {solved} of {len(path.EXERCISES)} are solved.  "
-              "On:  python -m minidl.learn next")
+        print(f"{exercise.name}: right.  {_solved(folder)} of {len(path.EXERCISES)} are solved.  "
+              f"On:  {folder.command('next')}")
     else:
         print(f"{exercise.name}: not right yet")
         print(textwrap.fill(wrong, 96, initial_indent="  ", subsequent_indent="  "))
@@ -139,16 +165,19 @@ def _solution(folder, exercise):
 
 
 def _skip(folder, exercise):
-    folder.mark(exercise, "skipped")
-    print(f"{exercise.name}: skipped.  On:  python -m minidl.learn next")
+    solved = folder.states.get(exercise.name) == "solved"
+    if not solved:
+        folder.mark(exercise, "skipped")
+    state = "is solved" if solved else "is skipped"
+    print(f"{exercise.name} {state}.  On:  {folder.command('next')}")
     return 0
 
 
 def _reset(folder, exercise):
-    kept = folder.write(exercise, _page(exercise))
+    kept = folder.write(exercise, _page(folder, exercise))
     folder.states.pop(exercise.name, None)
     folder.hints.pop(exercise.name, None)
-    file = folder.begin(exercise, _page(exercise))
+    file = folder.begin(exercise, _page(folder, exercise))
     print(f"{file} is as it was at first" + f"; your answer is in {kept}" * bool(kept))
     return 0
 
@@ -161,13 +190,13 @@ def _list(folder):
             number += 1
             state = folder.states.get(exercise.name, "")
             print(f"{number:4}  {exercise.kind:15} {exercise.name:24} {state}".rstrip())
-    solved = sum(state == "solved" for state in folder.states.values())
-    print(f"\n{solved} of {number} solved")
+    print(f"\n{_solved(folder)} of {number} solved")
     return 0
 
 
 COMMANDS = {"check": _check, "hint": _hint, "solution": _solution, "skip": _skip, "reset": _reset,
             "show": _show}          # of an exercise
+ALL = ["next", *COMMANDS, "list"]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from minidl.learn import answers, source
 from minidl.learn.answers import Wrong, standing_in, told
 from minidl.learn.source import Target
 from minidl.learn.trials import compare, written
+from minidl.tensor import Tensor
 from minidl.testing import gradcheck
 
 WRITE, DERIVE, PROGRAM, FIND = "write the rule", "derive it", "program it", "find the fault"
@@ -39,6 +40,8 @@ class Exercise:
     note: what the page says beside the task.
     also: a class or function whose docstring the page shows.
     hints: own ones, before those that are made of the source.
+    hidden: words of the docstring that the page leaves out: they are the answer.
+    means: (a part of an error, what it means here).
     """
     name: str
     kind: str
@@ -50,6 +53,8 @@ class Exercise:
     note: str = ""
     also: str = ""
     hints: tuple = ()
+    hidden: str = ""
+    means: tuple = ()
 
     @property
     def source(self):
@@ -61,7 +66,11 @@ class Exercise:
             else source.exchanged(self.source, *self.misprint)
         if self.kind in (DERIVE, FIND):
             text = source.without_results(text)
+        if self.hidden:
+            text = source.without(text, self.hidden)
         lines = [TASKS[self.kind].format(argument=getattr(self.hole, "argument", "x"))]
+        if self.kind in (WRITE, DERIVE) and "with_output(" in text:
+            lines.append("with_output gives a rule the operation's result y, beside ȳ.")
         lines += ["", *textwrap.wrap(self.note, 96)] * bool(self.note)
         if self.also:
             read = inspect.getdoc(Target(self.also).value).partition(">>>")[0].rstrip()
@@ -93,6 +102,8 @@ class Exercise:
             yield "dL = ⟨ȳ, dy⟩.  Write dy for a small change of this one input, the others " \
                   "fixed; move what stands before the change to the other side of ⟨ , ⟩: that is " \
                   "the rule."
+            if self.hidden:
+                yield f"The docstring begins: dy = {self.hidden}"
             found = source.results(self.source)
             if self.kind == DERIVE and found:
                 yield "The docstring says: " + ";  ".join(found)
@@ -108,10 +119,24 @@ class Exercise:
         real, module = self.target.value, self.target.module
         expected = [trial.outcomes(module) for trial in self.trials]
         answer = answers.defined(answers.run(text, filename, module), self.target.name, real)
-        with standing_in(self.target, answer), told(filename):
-            self.check_cases()
-            for trial, wanted in zip(self.trials, expected):
-                compare(self.target.name, trial.outcomes(module), wanted)
+        answers.check_returns(text, self.source)
+        try:
+            with standing_in(self.target, answer), told(filename):
+                self.check_cases()
+                for trial, wanted in zip(self.trials, expected):
+                    compare(self.target.name, trial.outcomes(module), wanted)
+        except Wrong as error:
+            raise Wrong(f"{error}{self._meaning(str(error), text)}") from None
+
+    def _meaning(self, said, text):
+        """What more can be said of an error: what it comes from."""
+        if self.means and self.means[0] in said:
+            return f"; {self.means[1]}"
+        lines = answers.arrays_in_rules(text)
+        if lines and ("zero everywhere" in said or "no gradient" in said):
+            return f"; line {lines[0]}: `.data` is an array, so what is computed of it is not " \
+                   "recorded, and has no derivative"
+        return ""
 
     def check_cases(self):
         """The suite's cases; they call the operation by its public name."""
@@ -136,6 +161,9 @@ def _check_case(case):
         found, expected = (y if isinstance(y, (tuple, list)) else [y]
                            for y in (case.call(*inputs), case.value(*inputs)))
         for y, value in zip(found, expected):
+            if not isinstance(y, Tensor):
+                raise Wrong(f"{case.name} of arrays gives {type(y).__name__}, expected a Tensor: "
+                            "first `operand` (or `operands`, `floating`) makes one of an argument")
             if y.shape != np.shape(value) or not np.allclose(y.numpy(), value, 1e-9, 1e-10):
                 raise Wrong(f"{case.name} {case.words}: the value is {written(y.numpy()):.100}, "
                             f"expected {written(np.asarray(value)):.100}")

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 
 from minidl.learn import answers, source
-from minidl.learn.answers import Wrong, told
+from minidl.learn.answers import Wrong, in_a_line, told
 from minidl.learn.exercises import FIND, page
 from minidl.learn.source import Target
 from minidl.learn.trials import written
@@ -78,9 +78,8 @@ class Fault:
         try:
             self.mutant.check(self.mutant.mutant, 0, "full")
         except AssertionError as error:
-            said = " ".join(str(error).split())
-        return [*self.hints, f"gradcheck says: {said}",
-                f"In the suite it is called: {self.mutant_name.replace('_', ' ')}."]
+            said = in_a_line(error).replace(self.mutant_name, self.function)
+        return [*self.hints, f"gradcheck says: {said}"]
 
     @np.errstate(all="ignore")
     def judge(self, text, filename):
@@ -113,15 +112,15 @@ class Fault:
         try:
             gradcheck(mutant.right, *inputs, order=mutant.order)
         except Exception as error:
-            raise Wrong("inputs: there even the right function fails: "
-                        + " ".join(str(error).split())[:300]) from None
+            raise Wrong("inputs: even the right function cannot be checked there: "
+                        + in_a_line(error)[:300]) from None
         try:
             gradcheck(mutant.mutant, *inputs, order=mutant.order)
         except AssertionError:
             return
         except Exception as error:
             raise Wrong("inputs: the wrong function does not take them: "
-                        + " ".join(str(error).split())[:300]) from None
+                        + in_a_line(error)[:300]) from None
         raise Wrong("inputs: there the fault does not show: gradcheck passes")
 
 

@@ -1,10 +1,13 @@
-"""The learner's folder: a file for each exercise begun, and progress.json, what is remembered."""
+"""The learner's folder: a file for each exercise begun, and what is remembered of them."""
+import itertools
 import json
+import os
 from pathlib import Path
+import shlex
 
 from minidl.files import atomic_write
 
-PROGRESS = "progress.json"
+PROGRESS = "minidl-progress.json"
 STATES = ("begun", "solved", "skipped")
 
 
@@ -13,23 +16,32 @@ class Mistake(ValueError):
 
 
 class Folder:
-    """progress.json holds {"current": name, "states": {name: state}, "hints": {name: how many}}."""
+    """PROGRESS holds {"current": name, "states": {name: state}, "hints": {name: how many}}.
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    named: whether the learner names the folder in every command.
+    """
+
+    def __init__(self, folder, named=False):
+        self.folder, self.named = Path(folder), named
         if self.folder.exists() and not self.folder.is_dir():
             raise Mistake(f"{self.folder} is a file, not a folder")
         self.current, self.states, self.hints = None, {}, {}
-        if self._progress.exists():
+        if self.progress.exists():
             self._load()
 
     @property
-    def _progress(self):
+    def progress(self):
+        """The file in which everything is remembered."""
         return self.folder / PROGRESS
+
+    def command(self, words):
+        """What to type for a command, given as "check square"."""
+        option = f" --folder {shlex.quote(str(self.folder))}" if self.named else ""
+        return f"python -m minidl.learn {words}{option}"
 
     def _load(self):
         try:
-            found = json.loads(self._progress.read_text(encoding="utf-8"))
+            found = json.loads(self.progress.read_text(encoding="utf-8"))
             self.current, self.states, self.hints = (found["current"], found["states"],
                                                      found["hints"])
             good = (self.current is None or isinstance(self.current, str)) \
@@ -39,14 +51,14 @@ class Folder:
         except (ValueError, KeyError, TypeError, RecursionError):
             good = False
         if not good:
-            raise Mistake(f"{self._progress} is damaged; remove it to begin again (your answers "
+            raise Mistake(f"{self.progress} is damaged; remove it to begin again (your answers "
                           "stay where they are)")
 
     def save(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"current": self.current, "states": self.states, "hints": self.hints},
                           indent=1)
-        with atomic_write(self._progress) as stream:
+        with atomic_write(self.progress) as stream:
             stream.write(text.encode())
 
     def file(self, exercise):
@@ -63,27 +75,35 @@ class Folder:
         return file
 
     def write(self, exercise, page):
-        """Write the exercise's file; one that is there is kept as NAME.before.py."""
+        """Write the exercise's file.  Another text that is there is kept, under a name of its own,
+        which is given back."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.file(exercise)
-        kept = file.with_suffix(".before.py") if file.is_file() else None
-        if kept:
+        file, kept = self.file(exercise), None
+        if file.is_file() and file.read_bytes() != page.encode():
+            kept = self._free(exercise)
             file.replace(kept)
         with atomic_write(file) as stream:
             stream.write(page.encode())
         return kept
 
+    def _free(self, exercise):
+        """A name for an answer to be kept: NAME.before.py, or the first of NAME.before2.py, …"""
+        names = (self.folder / f"{exercise.name}.before{number}.py"
+                 for number in itertools.chain([""], itertools.count(2)))
+        return next(name for name in names if not os.path.lexists(name))
+
     def answer(self, exercise):
         """The exercise's file; raises Mistake where there is none, or where it is no file."""
         file = self.file(exercise)
         if not file.exists():
-            again = "reset" if exercise.name in self.states else "show"
-            raise Mistake(f"{file} is not there; `python -m minidl.learn {again} {exercise.name}` "
+            raise Mistake(f"{file} is not there; `{self.command(f'show {exercise.name}')}` "
                           "writes it")
         if not file.is_file():
             raise Mistake(f"{file} is not a file")
         if file.stat().st_size > 10 ** 6:
             raise Mistake(f"{file} is larger than a megabyte")
+        if not os.access(file, os.R_OK):
+            raise Mistake(f"{file} may not be read: its permissions forbid it")
         return file
 
     def mark(self, exercise, state):

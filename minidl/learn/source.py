@@ -241,6 +241,14 @@ def without_results(text):
     return SO.sub("so   …", text)
 
 
+def without(text, words):
+    """The text with these words of its docstring hidden, too."""
+    hidden, count = re.subn(re.escape(words) + r"(\s+so   …)?", "…", text)
+    if count != 1:
+        raise LookupError(f"the source has changed: {words!r} stands there {count} times")
+    return hidden
+
+
 def results(text):
     """What `without_results` hides."""
     return [" ".join(found.split()) for found in SO.findall(text)]
