@@ -108,12 +108,12 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     main([])
     assert "2. The chain rule and the sweep    02_sweep.md" in capsys.readouterr().out
     main(["2"])
-    assert "slope by the sweep: 4.0" in capsys.readouterr().out
+    assert "slope by the sweep: 8.0" in capsys.readouterr().out
     assert (tmp_path / "02_sweep.svg").exists()
     main(["2", "--copy", "mine.py"])
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True,
                           env={"PYTHONPATH": str(ROOT), "PATH": ""})
-    assert "slope by the sweep: 4.0" in done.stdout, done.stderr
+    assert "slope by the sweep: 8.0" in done.stdout, done.stderr
     assert "mine.py is there already" in fails(capsys, 2, "--copy", "mine.py")
     assert "13" in fails(capsys, 13) and "many" in fails(capsys, "many")
     assert "--copy needs" in fails(capsys, "--copy", "other.py")
