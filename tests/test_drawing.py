@@ -10,7 +10,7 @@ import pytest
 import minidl as md
 from minidl import losses, nn, ops
 from minidl.testing import draw
-from minidl.testing.drawing import svg, visits
+from minidl.testing.drawing import MARGIN, svg, visits
 from minidl.testing.drawing.layered import BEND, layered
 from minidl.testing.drawing.picture import operation
 
@@ -20,6 +20,14 @@ def diamond():
     a = md.tensor(1.0, requires_grad=True)
     b = a + a
     return a, b, b + b
+
+
+def short_and_long():
+    """d = b + c: a short way to b, and a long one by c, which comes later."""
+    a = md.tensor(5.0, requires_grad=True)
+    b = 2 * a
+    c = 3 * b
+    return {"a": a, "b": b, "c": c, "d": b + c}
 
 
 def words(file):
@@ -35,20 +43,49 @@ def run(order, output):
 def test_the_orders_on_the_diamond():
     a, b, c = diamond()
     name = {a.node: "a", b.node: "b", c.node: "c"}
-    for order, visited, gradient in (("sweep", "cba", 4), ("depth first", "cbaabaa", 8),
-                                     ("paths", "cbaabaa", 4)):
+    for order, visited, gradient in (("sweep", "cba", 4), ("depth first", "cba", 4),
+                                     ("recursion", "cbaabaa", 8), ("paths", "cbaabaa", 4)):
         made = run(order, c)
         assert "".join(name[visit.node] for visit in made) == visited
         assert visits.total(made[-1].arrived[a.node]).item() == gradient
         assert visits.count(order, c.node) == len(made)
 
 
+def test_a_short_way_and_a_long_one():
+    """As step 2 says: visited once and too early, each time with all, each time with a part."""
+    named = short_and_long()
+    name = {x.node: each for each, x in named.items()}
+    for order, visited, sent, found in (
+            ("sweep", "dcba", [4], 8), ("depth first", "dbac", [1], 2),
+            ("recursion", "dbacba", [1, 4], 10), ("paths", "dbacba", [1, 3], 8)):
+        made = run(order, named["d"])
+        assert "".join(name[visit.node] for visit in made) == visited
+        assert [visit.took.item() for visit in made if visit.node is named["b"].node] == sent
+        assert visits.total(made[-1].arrived[named["a"].node]).item() == found
+    by_luck = named["c"] + named["b"]
+    assert visits.total(run("depth first", by_luck)[-1].arrived[named["a"].node]).item() == 8
+
+
+def test_what_comes_too_late_is_seen(tmp_path):
+    named = short_and_long()
+    said = words(draw(named["d"], tmp_path / "once.svg", frames=("sweep", "depth first"), **named))
+    assert {"sweep: 4 visits, each box when all has arrived there",
+            "depth first: 4 visits, each box once, when it is first reached"} <= set(said)
+    assert said.count("to come") == said.count("3 lost") == said.count("✗") == 1
+    assert "a\u0304 = 8" in said and "a\u0304 = 2, not 8" in said
+    said = words(draw(named["d"], tmp_path / "d.svg", frames=("recursion", "paths"), **named))
+    assert "a\u0304 = 2+8 = 10, not 8" in said and "3 lost" not in said
+    assert said.count("b\u0304: 3 of 1+3") == 1 and said.count("a\u0304 = 2+6 = 8") == 2
+    said = words(draw(named["d"], tmp_path / "d.svg", frames="sweep", **named))
+    assert not {"to come", "✗"} & set(said) and not any("lost" in each for each in said)
+
+
 def test_visits_are_counted_without_being_made():
     y = md.tensor(1.0, requires_grad=True)
     for _ in range(60):
         y = y + y
-    assert visits.count("sweep", y.node) == 61
-    assert visits.count("depth first", y.node) == visits.count("paths", y.node) == 2 ** 61 - 1
+    assert visits.count("sweep", y.node) == visits.count("depth first", y.node) == 61
+    assert visits.count("recursion", y.node) == visits.count("paths", y.node) == 2 ** 61 - 1
 
 
 def function_of(x, w, b):
@@ -70,22 +107,24 @@ def test_the_sweep_gives_what_grad_gives(device):
             np.testing.assert_allclose(found.numpy(), gradient.numpy(), rtol=1e-12)
 
 
-def test_depth_first_is_wrong_where_something_is_used_twice():
+def test_recursion_is_wrong_where_something_is_used_twice():
     x = md.tensor(2.0, requires_grad=True)
     square = ops.square(x)
     tree, shared = ops.exp(square), square + square
     for y, right in ((tree, True), (shared, False)):
-        found = visits.total(run("depth first", y)[-1].arrived[x.node])
+        found = visits.total(run("recursion", y)[-1].arrived[x.node])
         assert (abs(found.item() - md.grad(y, x)[0].item()) < 1e-9) is right
 
 
 def test_the_diamond_is_drawn(tmp_path):
     a, b, c = diamond()
-    file = draw(c, tmp_path / "d.svg", frames=("sweep", "depth first", "paths"), a=a, b=b, c=c)
+    file = draw(c, tmp_path / "d.svg", frames=("sweep", "recursion", "paths"), a=a, b=b, c=c)
     said = words(file)
-    for line in ("sweep: 3 visits", "depth first: 7 visits", "paths: 7 visits", "b = add",
-                 "a\u0304 = 2+2 = 4", "a\u0304 = 2+2+2+2 = 8",
-                 "a\u0304 = 1+1+1+1 = 4"):
+    for line in ("sweep: 3 visits, each box when all has arrived there",
+                 "recursion: 7 visits, a box each time that it is reached, with all that is there",
+                 "paths: 7 visits, a box each time that it is reached, with what has just come",
+                 "b = add", "a\u0304 = 2+2 = 4", "a\u0304 = 2+2+2+2 = 8, not 4",
+                 "b\u0304: 1 of 1+1", "a\u0304 = 1+1+1+1 = 4"):
         assert line in said
     assert said.count("✓") == 2 and said.count("✗") == 1
     assert said.count("c\u0304 = 1") == 3 + 7 + 7                       # in each frame
@@ -100,7 +139,7 @@ def test_one_picture(tmp_path):
 
 def test_a_film(tmp_path):
     _, _, c = diamond()
-    text = draw(c, tmp_path / "f.svg", frames="depth first", film=True).read_text()
+    text = draw(c, tmp_path / "f.svg", frames="recursion", film=True).read_text()
     assert text.count("<animate") == 7 and text.count('visibility="visible"') == 1
     times = re.findall('keyTimes="([^"]*)"', text)
     assert times[0].startswith("0;0.0000;0.14") and times[-1].endswith(";1.0000")
@@ -108,7 +147,7 @@ def test_a_film(tmp_path):
 
 def test_many_frames_stand_in_rows(tmp_path):
     text = draw(long_chain(9), tmp_path / "d.svg", frames="sweep").read_text()
-    assert "sweep: 10 visits" in text
+    assert "sweep: 10 visits," in text
     size = ElementTree.fromstring(text).attrib
     assert float(size["width"]) < 9 * float(ElementTree.parse(draw(
         long_chain(9), tmp_path / "one.svg")).getroot().attrib["width"])
@@ -210,7 +249,7 @@ MISTAKES = {
         lambda: draw(ops.sum(x), "d.svg", a=md.ones(2)),
     "draw: a is not in the output's graph: nothing leads":
         lambda: draw(ops.sum(x), "d.svg", a=x * x),
-    "draw: frames must be of 'sweep', 'depth first', 'paths', got 'breadth'":
+    "draw: frames must be of 'sweep', 'depth first', 'recursion', 'paths', got 'breadth'":
         lambda: draw(ops.sum(x), "d.svg", frames="breadth"),
     "draw: a film needs frames": lambda: draw(ops.sum(x), "d.svg", film=True),
     "draw: frames must be of .*, got None": lambda: draw(ops.sum(x), "d.svg", frames=None),
@@ -255,4 +294,58 @@ def test_inputs_stand_above_and_nothing_overlaps(drawn):
 
 def test_a_point_along_a_line():
     assert svg.along([(0, 0), (10, 20)], 0.5) == (5, 10)
-    assert svg.along([(0, 0), (10, 20), (0, 40)], 1) == (10, 20)
+    assert svg.along([(0, 0), (10, 20)], 1) == (10, 20)
+    assert svg.along([(0, 0), (10, 20)], 0.5, bow=8) == (5, 16)
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r"-?\d+\.?\d*", text)]
+
+
+def test_lines_and_labels_stay_within_the_picture(tmp_path):
+    """The line from h to a passes all boxes on their right."""
+    a = md.tensor(2.0, requires_grad=True)
+    f, g = a * a, ops.sin(a)
+    h = f * g + a
+    for frames in ((), "sweep"):
+        page = ElementTree.parse(draw(h, tmp_path / "h.svg", a=a, f=f, g=g, h=h, frames=frames))
+        width = (float(page.getroot().attrib["width"]) - 2 * MARGIN) / (5 if frames else 1)
+        frame = page.findall(".//{*}g")[-1]
+        reached = [x for path in frame.findall(".//{*}path") if path.attrib["fill"] == "none"
+                   for x in numbers(path.attrib["d"])[::2]]
+        labels = [(float(box.attrib["x"]), float(box.attrib["width"]))
+                  for box in frame.findall(".//{*}rect") if box.attrib["fill"] == "white"]
+        assert labels or frames
+        assert min(reached) > 0 and max(reached) < width
+        assert all(x >= 0 and x + wide <= width + 0.1 for x, wide in labels)
+
+
+def test_labels_do_not_cover_each_other(tmp_path):
+    a = md.tensor(2.0, requires_grad=True)
+    h = a * a * ops.sin(a) + a * a
+    frame = ElementTree.parse(draw(h, tmp_path / "h.svg", a=a)).find(".//{*}g")
+    taken = [[float(box.attrib[name]) for name in ("x", "y", "width", "height")]
+             for box in frame.findall(".//{*}rect") if box.attrib["fill"] == "white"]
+    assert len(taken) > 4
+    for i, (x, y, width, height) in enumerate(taken):
+        for other_x, other_y, other_width, other_height in taken[:i]:
+            assert (x >= other_x + other_width or other_x >= x + width
+                    or y >= other_y + other_height or other_y >= y + height)
+
+
+def test_many_lines_begin_at_the_box(tmp_path):
+    leaves = [md.tensor([1.0], requires_grad=True) for _ in range(20)]
+    for parts in (leaves, leaves[:1] * 20):
+        y = ops.concatenate(parts)
+        page = ElementTree.parse(draw(y, tmp_path / "y.svg", grad_output=md.ones(20), y=y))
+        boxes = [box for box in page.findall(".//{*}rect") if box.attrib["fill"] == "#f4f4f4"]
+        left, width = (float(boxes[-1].attrib[name]) for name in ("x", "width"))
+        starts = [numbers(path.attrib["d"])[0] for path in page.findall(".//{*}path")
+                  if path.attrib["fill"] == "none"]
+        assert len(starts) == 20 and all(left < x < left + width for x in starts)
+
+
+def test_a_large_cotangent_is_written_as_its_norm(tmp_path):
+    x = md.tensor(np.full(8, 2.0), requires_grad=True)
+    said = words(draw(ops.sum(x * x), tmp_path / "d.svg", x=x))
+    assert "sum of 2, ‖x\u0304‖ = 11.31" in said and "norm 2.828" in said      # 4 √8 and √8

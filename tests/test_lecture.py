@@ -16,6 +16,8 @@ from minidl.weights import FILES
 PAGE = (HERE / "LECTURE.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")]
         for line in PAGE.splitlines() if line.startswith("| ") and "`md." in line]
+FUNCTION = re.compile(r"\[`md\.([\w.]+)`\]\(([\w./]+)\)")
+COMMAND = re.compile(r"`python -m (demos\.\w+) ?([\w-]*)( [^`]*)?`")
 IDEAS = ["verification", "recognition", "one shot", "similarity", "Siamese network", "triplet loss",
          "choosing triplets", "verification as classification", "style transfer",
          "what ConvNets learn", "content cost", "Gram matrix", "style cost", "1-D", "3-D",
@@ -30,13 +32,27 @@ def test_every_idea_has_a_row():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_every_function_and_demo_is_there(row):
     found = md
-    for name in re.fullmatch(r"`md\.([\w.]+)`", row[2])[1].split("."):
+    names, file = FUNCTION.fullmatch(row[2]).groups()
+    for name in names.split("."):
         found = getattr(found, name)
     assert callable(found) and found.__doc__
+    assert re.search(rf"^ *(def|class) {name}\b", (HERE / file).read_text(encoding="utf-8"), re.M)
     if row[4]:
-        module, command = re.fullmatch(r"`python -m (demos\.\w+) ?([\w-]*)`", row[4]).groups()
+        module, command, _ = COMMAND.fullmatch(row[4]).groups()
         demo = importlib.import_module(module)
         assert callable(demo.main) and command in demo.__doc__
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "demos.faces" in row[4]],
+                         ids=lambda row: row[0])
+def test_a_command_lacks_no_argument(row, tmp_path, monkeypatch, capsys):
+    """As it is printed it asks for what FILE and FOLDER stand for, and for nothing else."""
+    monkeypatch.chdir(tmp_path)
+    _, command, options = COMMAND.fullmatch(row[4]).groups()
+    with pytest.raises(SystemExit) as stopped:
+        run(importlib.import_module("demos.faces").main, [command, *options.split(), "--quiet"])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2 and ("FILE" in message or "FOLDER" in message), message
 
 
 def test_every_exercise_is_there():

@@ -1,6 +1,7 @@
 """The twelve steps: pages whose programs run, print what the page says, and draw its pictures."""
 import contextlib
 import io
+import os
 from pathlib import Path
 import re
 import subprocess
@@ -108,22 +109,36 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     main([])
     assert "2. The chain rule and the sweep    02_sweep.md" in capsys.readouterr().out
     main(["2"])
-    assert "slope by the sweep: 4.0" in capsys.readouterr().out
+    assert "slope by the sweep: 8.0" in capsys.readouterr().out
     assert (tmp_path / "02_sweep.svg").exists()
     main(["2", "--copy", "mine.py"])
     done = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True,
                           env={"PYTHONPATH": str(ROOT), "PATH": ""})
-    assert "slope by the sweep: 4.0" in done.stdout, done.stderr
+    assert "slope by the sweep: 8.0" in done.stdout, done.stderr
     assert "mine.py is there already" in fails(capsys, 2, "--copy", "mine.py")
     assert "13" in fails(capsys, 13) and "many" in fails(capsys, "many")
     assert "--copy needs" in fails(capsys, "--copy", "other.py")
-    assert "nowhere" in fails(capsys, 2, "--copy", "nowhere/x.py")
+    message = fails(capsys, 2, "--copy", "nowhere/x.py")
+    assert "No such file or directory: nowhere" in message and "Errno" not in message
 
 
 def test_a_picture_that_cannot_be_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "02_sweep.svg").mkdir()
     assert "02_sweep.svg" in fails(capsys, 2)
+
+
+@pytest.mark.parametrize("number", [[], ["2"]])
+def test_nobody_reads_what_is_printed(number, tmp_path):
+    """`… | head -1`: no traceback, and the picture is drawn all the same."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        done = subprocess.run([sys.executable, "-m", "minidl.learn.steps", *number], cwd=tmp_path,
+                              stdout=pipe, stderr=subprocess.PIPE, text=True,
+                              env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert done.stderr == "" and done.returncode == 0
+    assert (tmp_path / "02_twice.svg").exists() is bool(number)
 
 
 def test_a_traceback_shows_the_pages_line(tmp_path):

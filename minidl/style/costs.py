@@ -68,7 +68,7 @@ def mean_gram(a):
 
 
 def style_cost(a_style, a_generated, layer_weights=None):
-    """J_style = Σ_l λ_l J_style^[l],  the lecture's equation 2.
+    """J_style = Σ_l λ_l J_style^[l],  the lecture's equation 2;  J^[l] is style_layer_cost's.
 
     a_style, a_generated: activations (N, H, W, C) of one layer, or dictionaries {layer:
         activations} with equal keys.

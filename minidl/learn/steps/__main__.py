@@ -7,10 +7,29 @@
 A program draws its picture into the folder in which it is started.
 """
 import argparse
+import contextlib
+import os
 from pathlib import Path
 import sys
 
 from minidl.learn.steps import PAGES, program, run, title
+
+
+class Output:
+    """Standard output; where its reader goes (`… | head -1`) the program goes on, and draws."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, words):
+        try:
+            self.stream.write(words)
+            self.stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def flush(self):
+        """What is written is flushed already."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,25 +48,33 @@ def main(arguments=None):
     for stream in (sys.stdout, sys.stderr):             # of a terminal that lacks x̄
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if options.number is None and options.copy:
+        parser.error("--copy needs the number of a step")
+    try:
+        with contextlib.redirect_stdout(Output(sys.stdout)):
+            _do(options)
+    except FileExistsError:
+        parser.error(f"{options.copy} is there already, and stays as it is")
+    except OSError as problem:                          # no room for the picture
+        parser.error(": ".join(filter(None, (problem.strerror or str(problem),
+                                                    str(problem.filename or "")))))
+    except ImportError as problem:                      # no Matplotlib
+        parser.error(" ".join(str(problem).split()))
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted\n")
+
+
+def _do(options):
     if options.number is None:
-        if options.copy:
-            parser.error("--copy needs the number of a step")
         for page in PAGES:
             print(title(page), f"    {page.name}", sep="")
         return
     page = PAGES[options.number - 1]
-    try:
-        if options.copy:
-            with open(options.copy, "x", encoding="utf-8") as stream:
-                stream.write(program(page)[0])
-        else:
-            run(page)
-    except FileExistsError:
-        parser.error(f"{options.copy} is there already, and stays as it is")
-    except (OSError, ImportError) as problem:           # no room for the picture, no Matplotlib
-        parser.error(" ".join(str(problem).split()))
-    except KeyboardInterrupt:
-        parser.exit(130, "interrupted\n")
+    if options.copy:
+        with open(options.copy, "x", encoding="utf-8") as stream:
+            stream.write(program(page)[0])
+    else:
+        run(page)
 
 
 if __name__ == "__main__":

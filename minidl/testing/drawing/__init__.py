@@ -12,7 +12,7 @@ from minidl.files import atomic_write
 from minidl.recording import recording
 from minidl.tensor import Tensor, _first_cotangent
 from minidl.testing.drawing import svg, visits
-from minidl.testing.drawing.picture import INK, Picture, entries, operation
+from minidl.testing.drawing.picture import GLOW, INK, WRONG, Picture, entries, operation
 
 __all__ = ["draw"]
 
@@ -32,8 +32,9 @@ def draw(output, file, *, grad_output=None, frames=(), film=False, **names):
         of what a rule keeps.
     grad_output: the cotangent at which the sweep starts; may be left out (1) for a single number.
     frames: "sweep", a frame for each visit of a Node, side by side; or several orders, below each
-        other: "sweep" as `grad` does it, "depth first" and "paths" as it does not (visits.py).
-        Dots count the visits of a Node, ✓ and ✗ say whether the cotangents of leaves are right.
+        other: "sweep" as `grad` does it; "depth first", "recursion" and "paths" as it does not
+        (visits.py).  Dots count the visits of a Node; "to come": what will arrive after a visit;
+        "lost": what arrives too late; ✓ and ✗ say whether the cotangents of leaves are right.
     film: the frames one after the other instead, as an animation.
     Raises TypeError where output is no Tensor; ValueError for a file that does not end in .svg, an
     output or a name without a graph, and where there is more than a person can read.
@@ -69,20 +70,20 @@ def draw(output, file, *, grad_output=None, frames=(), film=False, **names):
 def _whole(picture, made):
     """(shapes, width, height) of one picture in which the sweep is over."""
     arrived = made[-1].arrived
-    labels = {visit.node: [_label(visit, gift, len(arrived[gift.to]) > 1) for gift in visit.gave]
-              for visit in made}
-    return ([svg.group(picture.shapes(arrived, labels=labels), MARGIN, MARGIN)],
+    labels = {visit.node: [(_label(visit, gift, len(arrived[gift.to]) > 1), GLOW)
+                           for gift in visit.gave] for visit in made}
+    return ([svg.group(picture.shapes(arrived, labels, {}), MARGIN, MARGIN)],
             picture.width + 2 * MARGIN, picture.height + 2 * MARGIN)
 
 
 def _rows(picture, orders, made, film):
     """(shapes, width, height): for each order its title, and its frames, some in a row."""
-    right = {node: visits.total(came).numpy() for node, came in made["sweep"][-1].arrived.items()}
+    right = made["sweep"][-1].arrived
     shapes, y, most = [], MARGIN + 12, 1
     for order in orders:
         frames = _frames(picture, made[order], right)
-        shapes.append(svg.text(MARGIN, y, f"{order}: {len(frames)} visits", 15, INK, "start",
-                               "bold"))
+        title = f"{order}: {len(frames)} visits, {visits.ORDERS[order].__doc__}"
+        shapes.append(svg.text(MARGIN, y, title, 15, INK, "start", "bold"))
         rows = [frames] if film else [frames[i:i + IN_A_ROW]
                                       for i in range(0, len(frames), IN_A_ROW)]
         for row in rows:
@@ -99,18 +100,31 @@ def _frames(picture, made, right):
     counted, frames = Counter(), []
     for i, visit in enumerate(made, 1):
         counted[visit.node] += 1
-        labels = {visit.node: [entries(gift.cotangent.data) for gift in visit.gave]}
-        last = {node: came for node, came in visit.arrived.items()
-                if i == len(made) and not node.inputs}
-        verdicts = {node: np.allclose(visits.total(came).numpy(), right[node])
-                    for node, came in last.items()}
-        frames.append(svg.group(picture.shapes(visit.arrived, counted, visit.node, labels,
-                                               verdicts)))
+        labels = _still_to_come(picture.nodes, visit.node, counted) if visit.node.inputs else {}
+        later = {other.node for other in made[i:]}
+        labels[visit.node] = [_gift(gift, gift.to.inputs and gift.to not in later)
+                              for gift in visit.gave]
+        verdicts = {node: picture.verdict(node, came, right)
+                    for node, came in visit.arrived.items() if i == len(made) and not node.inputs}
+        frames.append(svg.group(picture.shapes(visit.arrived, labels, verdicts, counted,
+                                               visit.node, visit.took)))
     return frames
 
 
+def _still_to_come(nodes, now, visited):
+    """The labels of lines that have not brought yet what they will bring to a Node."""
+    return {node: [("to come", INK) if parent is now else None for parent in inputs]
+            for node in nodes if node not in visited and now in (inputs := visits.inputs_of(node))}
+
+
+def _gift(gift, lost):
+    """The label of a cotangent on its way.   lost: it comes to a Node that is not visited again."""
+    words = entries(gift.cotangent.data) or ""
+    return (f"{words} lost".strip(), WRONG) if lost else (words, GLOW)
+
+
 def _label(visit, gift, several):
-    """What made a cotangent on its way; and its entries, where it is one of several, and short."""
+    """What made a cotangent on its way, and its entries, where it is one of several, and short."""
     made = {node: operation(node) for node in (gift.by, gift.cotangent.node)
             if node not in (None, visit.took.node)}
     words = [name for name in made.values() if name != "astype"]       # of mixed precision

@@ -3,6 +3,7 @@ from html import escape
 
 FONT = "'DejaVu Sans', Verdana, Arial, sans-serif"
 LETTER = 0.62                   # the mean width of a letter of that font, in heights
+LABEL = 10.5                    # the height of what is written on a line
 
 
 def text(x, y, words, size=12, colour="#222222", anchor="middle", weight="normal"):
@@ -25,12 +26,15 @@ def disc(x, y, radius, fill):
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{fill}"/>'
 
 
-def line(points, colour, thick, arrow=False):
-    """A smooth line through points one above the other, with an arrowhead at its end."""
+def line(points, colour, thick, arrow=False, bow=0.0):
+    """A smooth line through points one above the other, with an arrowhead at its end.
+
+    bow: how much lower it runs half-way between two of them.
+    """
     (x, y), *rest = points
     path = f"M {x:.1f} {y:.1f}"
     for to_x, to_y in rest:
-        middle = (y + to_y) / 2
+        middle = (y + to_y) / 2 + bow
         path += f" C {x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
         x, y = to_x, to_y
     head = ""
@@ -40,21 +44,20 @@ def line(points, colour, thick, arrow=False):
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"/>{head}'
 
 
-def along(points, t=0.55):
-    """The point of such a line at t = 0 … 1 of its first piece."""
-    (x, y), (to_x, to_y) = points[:2]
+def along(points, t, bow=0.0):
+    """The point of such a line between two points, at t = 0 … 1."""
+    (x, y), (to_x, to_y) = points
     early, late = (1 - t) ** 3 + 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t ** 2 + t ** 3
-    middle = 3 * t * (1 - t) * (y + to_y) / 2
+    middle = 3 * t * (1 - t) * ((y + to_y) / 2 + bow)
     return early * x + late * to_x, (1 - t) ** 3 * y + middle + t ** 3 * to_y
 
 
-def label(x, y, words, colour, side=0, size=10.5):
-    """Words on a line, or on its left (−1) or right (1)."""
-    if side:
-        return text(x + 6 * side, y + 4, words, size, colour, "end" if side < 0 else "start")
-    width = width_of(words, size) + 4
-    return (box(x - width / 2, y - size / 2 - 2, width, size + 4, "white", "none", 0)
-            + text(x, y + 4, words, size, colour))
+def label(left, top, right, bottom, words, colour, side=0):
+    """Words within a rectangle that stands on a line, or on the line's left (−1) or right (1)."""
+    x, anchor = {-1: (right, "end"), 0: ((left + right) / 2, "middle"), 1: (left, "start")}[side]
+    written = text(x, (top + bottom) / 2 + 4, words, LABEL, colour, anchor)
+    return written if side else box(left, top, right - left, bottom - top, "white", "none",
+                                    0) + written
 
 
 def group(shapes, x=0.0, y=0.0, inside=""):
