@@ -3,6 +3,7 @@ import ast
 import importlib
 import inspect
 import pathlib
+import re
 from types import SimpleNamespace
 
 from mutants_engine import engine, engines
@@ -180,10 +181,13 @@ def test_names_are_short_and_each_is_given_once():
 
 
 def test_the_pages_about_it():
-    """Their numbers, and the message that the first exercise is answered with."""
+    """Their numbers, the first exercise's page, and the message that it is answered with."""
     root, count = pathlib.Path(md.__file__).parent, len(path.EXERCISES)
     guide = (root / "learn" / "README.md").read_text(encoding="utf-8")
     assert f"all {count}, in twelve chapters" in guide and len(path.CHAPTERS) == 12
+    shown = guide.partition("```python\n")[2].partition("```")[0]
+    example = re.compile(r"\n    >>> .*?(?=    \"\"\")", re.DOTALL)
+    assert example.sub("", page(path.find("square"))).endswith(f"\n\n{shown}")
     words = wrong_words(path.find("square"), changed(path.find("square"), "gy * x"))
     assert words in " ".join(guide.split())
     assert all(f"`show {name}`" in guide and path.find(name)

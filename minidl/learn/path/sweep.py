@@ -106,7 +106,7 @@ SWEEP = Chapter("2. The chain rule and the sweep", (
     program("sweep-order", "tensor:_leading_to", Body("nodes.sort", "nodes.sort"), *SWEEPS,
             note="In which order must the sweep come to the Nodes, so that the cotangent of each "
                  "is complete when it is reached?",
-            hidden="last made first", means=TOO_EARLY, hints=(
+            hidden=", last made first.", means=TOO_EARLY, hints=(
         "The diamond b = a + a; c = b * b: both rules of c must have been called before b's are.",
         "Every Node has a number, and a result a larger one than its inputs.")),
     misprint("first-sight", "tensor:_leading_to",
@@ -122,9 +122,8 @@ SWEEP = Chapter("2. The chain rule and the sweep", (
         "kernels.add adds two arrays into a new one; a and b are Tensors: their arrays are .data.",
         "dy = da + db: the cotangent goes to both unchanged, which the next function does.")),
     program("fitted", "tensor:_fitted", Body("if gx.shape", "return"), *SWEEPS,
-            note="In a ⊙ b with a of shape (2, 3) and b of shape (2, 1), the rule of b gives "
-                 "gy * a, of shape (2, 3).  Each entry of b was copied: its cotangent is the sum "
-                 "over the copies.", hints=(
+            note="The rule of b in a ⊙ b gives gy * a.  Where a has the shape (2, 3) and b (2, 1), "
+                 "each entry of b was copied: its cotangent is the sum over the copies.", hints=(
         "x.sum_to(shape) sums over what was broadcast; x.astype(dtype) gives the other type.")),
     misprint("overwritten", "tensor:_sweep",
              "gx if earlier is None else _sum(earlier, gx)", "gx", *SWEEPS),
@@ -132,10 +131,10 @@ SWEEP = Chapter("2. The chain rule and the sweep", (
         "`arrived` has the cotangent of each Node, as far as it has arrived (None: nothing yet).  "
         "The last one made comes first.  Keep the gradient of what is wanted in `found`, call the "
         "rules of node.inputs, pairs (parent, rule), and add what they give to what has arrived at "
-        "the parent.  _fitted(gx, parent, rule) gives it the parent's shape and dtype; _sum(a, b) "
-        "adds two cotangents.  A rule that several inputs share gives a tuple: there parent is a "
-        "tuple, too, and _share(arrived, parent, gx, rule) does both for each of them.  Node, "
-        "record and with_output in the same file say what a rule is."), hints=(
+        "the parent.  _fitted(gx, parent, rule) brings gx into the parent's shape and dtype; "
+        "_sum(a, b) adds two cotangents.  A rule that several inputs share gives a tuple: there "
+        "parent is a tuple, too, and _share(arrived, parent, gx, rule) does both for each of "
+        "them.  Node, record and with_output in the same file say what a rule is."), hints=(
         "Take the node's cotangent out of `arrived`; where the node is wanted (of wanted None, a "
         "leaf: no inputs), keep a copy of it in `found`.",
         "For each (parent, rule) of node.inputs with a parent in `arrived`: call the rule with the "
