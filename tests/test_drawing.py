@@ -252,6 +252,9 @@ MISTAKES = {
     "draw: frames must be of 'sweep', 'depth first', 'recursion', 'paths', got 'breadth'":
         lambda: draw(ops.sum(x), "d.svg", frames="breadth"),
     "draw: a film needs frames": lambda: draw(ops.sum(x), "d.svg", film=True),
+    "draw: film is an argument of draw, and cannot be the name of a Tensor":
+        lambda: draw(ops.sum(x), "d.svg", film=x),
+    "draw: frames is an argument of draw": lambda: draw(ops.sum(x), "d.svg", frames=x),
     "draw: frames must be of .*, got None": lambda: draw(ops.sum(x), "d.svg", frames=None),
     "draw: the graph has 301 Nodes, and more than 100": lambda: draw(long_chain(300), "d.svg"),
     "draw: 'paths' makes 2,305,843,009,213,693,951 visits":

@@ -29,7 +29,7 @@ def draw(output, file, *, grad_output=None, frames=(), film=False, **names):
     that is known and small.  Lines go up to its inputs.  In orange: the cotangent that each rule
     gives, and their sum where they arrive.
     names: the reader's names of Tensors, a=a, b=b.  The value is known of these, of the output, and
-        of what a rule keeps.
+        of what a rule keeps.  A name cannot be that of an argument of draw, as output or film.
     grad_output: the cotangent at which the sweep starts; may be left out (1) for a single number.
     frames: "sweep", a frame for each visit of a Node, side by side; or several orders, below each
         other: "sweep" as `grad` does it; "depth first", "recursion" and "paths" as it does not
@@ -171,6 +171,10 @@ def _checked_names(names, nodes):
 
 def _checked_frames(frames, film, output):
     """The names of orders, as a tuple."""
+    for argument, given in (("frames", frames), ("film", film)):
+        if isinstance(given, Tensor):
+            raise TypeError(f"draw: {argument} is an argument of draw, and cannot be the name of "
+                            "a Tensor; choose another name")
     orders = tuple(frames) if isinstance(frames, (list, tuple)) else (frames,)
     if film and not orders:
         raise ValueError('draw: a film needs frames, as frames="sweep"')
