@@ -9,10 +9,11 @@ have the same gradient, and one target costs no more than one style.  Source: ne
 import math
 
 from minidl.settings import bounded
+from minidl.style.costs import PRINTED
 
 
 def check_blend(operation, weights, count):
-    """[w_1, …], equal ones by default.
+    """[w_1, …], equal ones by default; others are divided by their sum, 1 but for rounding.
 
     Raises ValueError unless there is one for each of `count` styles and they add up to 1, TypeError
     for what are no numbers.
@@ -27,10 +28,11 @@ def check_blend(operation, weights, count):
     if len(weights) != count:
         raise ValueError(f"{operation}: style_blend_weights needs one number for each of the "
                          f"{count} styles, got {len(weights)}")
-    if abs(math.fsum(weights) - 1) > 1e-6:
+    total = math.fsum(weights)
+    if abs(total - 1) > PRINTED:
         raise ValueError(f"{operation}: style_blend_weights must add up to 1, got {weights}, which "
-                         f"add up to {math.fsum(weights):g}")
-    return weights
+                         f"add up to {total:g}")
+    return [weight / total for weight in weights]
 
 
 def blend(grams, weights):

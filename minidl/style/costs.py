@@ -11,6 +11,8 @@ from minidl.ops import gram, reshape, square, sum
 from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded
 
+PRINTED = 1e-3      # how far weights that were printed with a few digits may be from adding up to 1
+
 
 def gram_matrix(a):
     """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, anywhere.
@@ -126,7 +128,8 @@ def check_layers(operation, argument, layers):
 
 
 def check_layer_weights(operation, layers, layer_weights):
-    """{layer: λ}: equal ones by default.
+    """{layer: λ}: equal ones by default; others are divided by their sum, which is 1 but for
+    rounding.
 
     Raises ValueError unless they name these layers and add up to 1, TypeError for what is no
     dictionary of numbers.
@@ -141,9 +144,11 @@ def check_layer_weights(operation, layers, layer_weights):
                          f"layers are {sorted(layers)}")
     weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
                for name, weight in layer_weights.items()}
-    if abs(math.fsum(weights.values()) - 1) > 1e-6:
-        raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}")
-    return weights
+    total = math.fsum(weights.values())
+    if abs(total - 1) > PRINTED:
+        raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}, which "
+                         f"add up to {total:g}")
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def total_variation(x):

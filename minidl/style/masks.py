@@ -31,6 +31,7 @@ from minidl.visualize.fields import receptive_fields
 GUIDES = ("simple", "inside")
 # how far a mask's aspect ratio may be off; below, a pixel is in no region
 ASPECT, COVERED = 0.02, 0.5
+FAINT = 32          # of 255: a picture whose brightest value is lower holds labels, and is no mask
 
 
 @dataclass
@@ -56,17 +57,30 @@ def read_mask(name, mask):
     White is 255; in an array of nothing above 1 it is 1.
     """
     if isinstance(mask, (str, os.PathLike)):
-        mask = load_image(mask) / 255
+        mask = _read_file(name, mask)
     mask = np.asarray(mask)
     if mask.dtype.kind not in "bfiu":
         raise TypeError(f"{name} must be a path or an array of numbers, got {mask.dtype}")
     if mask.ndim not in (2, 3) or mask.shape[2:] not in ((), (1,), (3,)) or 0 in mask.shape:
         raise ValueError(f"{name} must be (H, W) or (H, W, 3), got shape {mask.shape}")
     if not (mask.min() >= 0 and mask.max() <= 255):                             # NaN, too
-        raise ValueError(f"{name} must be in 0..255, got {mask.min()}..{mask.max()}")
+        raise ValueError(f"{name} must be in 0..255, got {mask.min()}..{mask.max()}"
+                         + ("; divide 16 bits by 257" if mask.dtype == "uint16" else ""))
     mask = mask.mean(2, dtype="float64") if mask.ndim == 3 else mask
     white = 1 if mask.max() <= 1 else 255
     return (mask / white).astype("float32")
+
+
+def _read_file(name, path):
+    """The picture in a file as floats, 0 to 1; raises ValueError for one that shows no region."""
+    picture = load_image(path)
+    if picture.min() == 255:
+        raise ValueError(f"{name} {path} is white all over, as transparency counts as white; a "
+                         "mask is drawn in black and white")
+    if 0 < picture.max() < FAINT:
+        raise ValueError(f"{name} {path}: its brightest value is {picture.max()} of 255; white, "
+                         "where the style acts, is 255")
+    return picture / 255
 
 
 def check_mask(name, mask, shape):

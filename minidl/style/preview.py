@@ -4,7 +4,7 @@ import numpy as np
 
 from minidl.operands import listed
 from minidl.settings import bounded, callback_of
-from minidl.style.settings import Settings
+from minidl.style.settings import settings_of
 from minidl.style.shares import PRESETS
 from minidl.style.transfer import transfer
 
@@ -24,6 +24,9 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
     looks = listed("preview", "looks", looks, "looks")
     style_scales = [bounded("preview", "0 < style_scale < inf", scale)
                     for scale in listed("preview", "style_scales", style_scales, "numbers")]
+    for one, several in ("look", "looks"), ("style_scale", "style_scales"):
+        if one in options:
+            raise TypeError(f"preview: there is no setting {one!r}; is {several!r} meant?")
     callback_of("preview", callback, "of an Evaluation")
     if not looks or not style_scales:
         raise ValueError("preview: looks and style_scales must each hold at least one value")
@@ -31,7 +34,8 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
              if name not in ("masks", "style_masks", "net")}
     for look in looks:
         for scale in style_scales:
-            Settings(size=size, steps=steps, look=look, style_scale=scale, **plain)
+            settings_of("preview", {"size": size, "steps": steps, "look": look,
+                                    "style_scale": scale} | plain)
     rows = []
     for look in looks:
         row = []

@@ -1,5 +1,6 @@
 """What style transfer may be told: settings and pictures, checked before anything is computed."""
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+import difflib
 from numbers import Integral
 import os
 
@@ -7,8 +8,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image
-from minidl.operands import LARGEST
-from minidl.settings import bounded, numbers
+from minidl.settings import bounded, check_seed, numbers
 from minidl.style.blending import check_blend
 from minidl.style.colors import KINDS
 from minidl.style.costs import check_layer_weights, check_layers
@@ -25,6 +25,8 @@ AVERAGE = 0.9                       # of Adam's iterates
 TRANSFER = "style transfer"         # as errors name it
 OVERSHOOT = 32                      # of 255: beside sharp edges of a picture that was resized
 SMALLEST = 16                       # pixels: VGG's deepest style layer has one place of so many
+LONGEST = 65_536                    # pixels of a side: a square of them takes terabytes
+MOST_STEPS = 10 ** 9                # decades of computing
 
 
 @dataclass(frozen=True)
@@ -82,25 +84,30 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        for name, least in ("size", SMALLEST), ("steps", 1), ("scales", 1), ("margin", 0):
+        for name, least, most in (("size", SMALLEST, LONGEST), ("steps", 1, MOST_STEPS),
+                                  ("scales", 1, MOST_STEPS), ("margin", 0, self.size)):
             value = getattr(self, name)
             if value is None and name in ("scales", "margin"):
                 continue
-            if not isinstance(value, Integral):
+            if not isinstance(value, Integral) or isinstance(value, bool):
                 raise TypeError(f"{TRANSFER}: {name} must be a whole number, got {value!r}")
             if value < least:
                 raise ValueError(f"{TRANSFER}: {name} must be at least {least}, got {value}")
-            if value >= LARGEST:
-                raise ValueError(f"{TRANSFER}: {name} must be below {LARGEST}, got {value}")
+            if value > most:
+                what = f"the picture's size, {most}" if name == "margin" else f"{most:,}"
+                raise ValueError(f"{TRANSFER}: {name} must be at most {what}, got {value}")
+        weights = self.style_blend_weights
+        if hasattr(weights, "__next__"):                    # a generator could be read only once
+            object.__setattr__(self, "style_blend_weights", list(weights))
         self._check_optimizer()
         _check_init(self.init, self.noise_ratio, self.seed)
         _check_weights(self.look, self.content_weight, self.style_weight)
         bounded(TRANSFER, "0 ≤ variation_weight < inf", self.variation_weight)
         bounded(TRANSFER, "0 < style_scale < inf", self.style_scale)
-        if self.size * self.style_scale < SMALLEST:
+        if not SMALLEST <= self.size * self.style_scale <= LONGEST:
             raise ValueError(f"{TRANSFER}: style_scale {self.style_scale} makes the style "
                              f"{self.size * self.style_scale:.3g} pixels long, which must be at "
-                             f"least {SMALLEST}")
+                             f"least {SMALLEST} and at most {LONGEST:,}")
         for kind in ("content", "style"):
             layers = check_layers(TRANSFER, f"{kind}_layers", getattr(self, f"{kind}_layers"))
             object.__setattr__(self, f"{kind}_layers", layers)
@@ -160,9 +167,13 @@ class Settings:
             if isinstance(given, (str, os.PathLike)) or not hasattr(given, "__len__"):
                 raise TypeError(f"{TRANSFER}: {name} must be a list with one mask for each style, "
                                 f"got {type(given).__name__}")
+            if getattr(given, "ndim", 3) < 3:
+                raise TypeError(f"{TRANSFER}: {name} must be a list with one mask for each style, "
+                                f"got an array of shape {given.shape}; put it in a list")
             if len(given) != styles:
                 raise ValueError(f"{TRANSFER}: got {styles} style{'s' * (styles > 1)} and "
-                                 f"{len(given)} {name}: each style needs a mask, in the same order")
+                                 f"{len(given)} {name[:-1]}{'s' * (len(given) != 1)}: each style "
+                                 "needs a mask, in the same order")
         if style_masks is not None and masks is None:
             raise ValueError(f"{TRANSFER}: style_masks, which say where a style is taken from, "
                              "come with masks, which say where it goes")
@@ -175,7 +186,22 @@ class Settings:
 def check_settings(**settings):
     """Raise ValueError or TypeError for settings of `transfer` that are out of range or of another
     kind, before anything is loaded or computed."""
-    Settings(**settings)
+    settings_of(TRANSFER, settings)
+
+
+def settings_of(operation, settings, also=()):
+    """The Settings of a dictionary.
+
+    also: names of what else the operation takes.  Raises TypeError for a name that is neither, and
+    tells which is most like it.
+    """
+    known = [field.name for field in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, [*also, *known], 1)
+            raise TypeError(f"{operation}: there is no setting {name!r}"
+                            + (f"; is {near[0]!r} meant?" if near else ""))
+    return Settings(**settings)
 
 
 def _check_weights(look, content_weight, style_weight):
@@ -194,6 +220,7 @@ def _check_weights(look, content_weight, style_weight):
 def _check_init(init, noise_ratio, seed):
     if isinstance(init, str) and init not in ("content", "noise", "mix"):
         raise ValueError(f"{TRANSFER}: init must be content, noise, mix or an array, got {init!r}")
+    check_seed(TRANSFER, seed)
     mixed = isinstance(init, str) and init == "mix"
     if noise_ratio is not None:
         bounded(TRANSFER, "0 ≤ noise_ratio ≤ 1", noise_ratio)
@@ -202,7 +229,6 @@ def _check_init(init, noise_ratio, seed):
                              f"{init if isinstance(init, str) else 'an array'!r}")
     if not isinstance(init, (str, Tensor)):
         numbers(TRANSFER, "init", init, "(H, W, 3)", None)
-    backend.generator(seed)
 
 
 def check_known(net, argument, layers):
@@ -219,19 +245,25 @@ def check_known(net, argument, layers):
 
 
 def read_picture(name, picture):
-    """A path, or an array or Tensor (H, W, 3) in 0..255, as an array (H, W, 3)."""
+    """A path, or an array or Tensor (H, W, 3) in 0..255, as an array (H, W, 3), uint8 or
+    floating-point."""
     if isinstance(picture, Tensor):
         picture = picture.numpy()
     if isinstance(picture, (str, os.PathLike)):
         return load_image(picture)
-    if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "fiub":
+    if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "fiu":
         kind = f"of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise TypeError(f"{TRANSFER}: {name} must be a path or an array (H, W, 3) of numbers, got "
                         f"{kind}; numpy.asarray makes an array of a Pillow image")
-    if picture.ndim != 3 or picture.shape[-1] != 3:
-        raise ValueError(f"{TRANSFER}: {name} must be (H, W, 3), got shape {picture.shape}")
+    if picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
+        raise ValueError(f"{TRANSFER}: {name} must be (H, W, 3), with pixels, got shape "
+                         f"{picture.shape}")
     _check_colours(name, picture)
-    return picture
+    return picture if picture.dtype.kind == "f" else _as_8_bits(picture)
+
+
+def _as_8_bits(picture):
+    return picture.clip(0, 255).astype("uint8")
 
 
 def check_init_picture(init, shape):

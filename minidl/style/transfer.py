@@ -21,7 +21,13 @@ from minidl.style.costs import (
 from minidl.style.descent import descend, optimizer_for
 from minidl.style.masks import Region
 from minidl.style.pyramid import plan
-from minidl.style.settings import CONTENT_LAYERS, STYLE_LAYERS, TRANSFER, Settings, check_known
+from minidl.style.settings import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    TRANSFER,
+    check_known,
+    settings_of,
+)
 from minidl.style.shares import content_weight_for
 from minidl.style.state import check_state, rest, run_of
 from minidl.tensor import Tensor
@@ -138,7 +144,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None, callback
     Raises ValueError for settings out of range, layers named twice, pictures that are not in 0..255
     or leave nothing to change; TypeError for settings of another kind; OSError for files.
     """
-    settings = Settings(**settings)
+    settings = settings_of(TRANSFER, settings)
     callback_of(TRANSFER, callback, "of an Evaluation")
     if resume is not None:
         check_state(TRANSFER, "resume", resume)
