@@ -270,7 +270,7 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     rule_errors.check_differentiable("grad", output, inputs, ready, Tensor)
     found, cotangent = {}, _first_cotangent("grad", "grad_output", output, grad_output)
     named = {x.node: x for x in inputs}
-    tell = ready and (lambda node: ready(named[node], found[node]))
+    tell = None if ready is None else lambda node: ready(named[node], found[node])
     if output.node is not None:
         _sweep(output.node, cotangent, set(named), create_graph, found, tell)
     for node, x in named.items():
@@ -293,7 +293,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)
     arrived[output] = cotangent if create_graph else cotangent.detach()
 
-    def complete(node):
+    def complete(node):             # of a wanted Node, as order.py says: before its own turn
         if node not in found:
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
@@ -306,7 +306,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                 found[node] = _tensor(gy.data.copy(), gy.node)      # which shares no memory
             y = None if node.value is None else _tensor(node.value, node)
             try:
-                for parent, rule in node.inputs:
+                for parent, rule in node.inputs:    # parent: a tuple where they share a rule
                     if parent in arrived:
                         plain = y is None or type(rule) is not with_output
                         gx = rule(gy) if plain else rule.rule(gy, y)

@@ -23,7 +23,8 @@ ALONG = .55, .45, .65, .35, .75, .25, .85       # where a label may stand on a p
 # (the function in which a rule stands, whether that is the rule itself) → the operation, where
 # that has another name
 NAMES = {("_with_rules", False): "conv", ("_rules_of_weight", False): "conv_weight",
-         ("keep_positive", True): "relu", ("_unchanged", True): "add"}
+         ("_window_mean", False): "average_pool", ("keep_positive", True): "relu",
+         ("_unchanged", True): "add"}
 
 
 class Way(NamedTuple):
