@@ -76,6 +76,13 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, content, words, name
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("cut", [1, 348, 360])
+def test_an_archive_of_two_pieces_is_one_volume(tmp_path, cut):
+    whole = described(VALUES)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(whole[:cut]) + gzip.compress(whole[cut:]))
+    assert (read_nifti(tmp_path / "a.nii.gz").values == VALUES).all()
+
+
 def test_an_archive_cut_off_or_damaged(tmp_path):
     packed = gzip.compress(described(np.random.default_rng(0).integers(
         0, 255, (9, 9, 9), dtype="uint8")))

@@ -99,7 +99,7 @@ def _described(header):
 
 
 class _Unpacked:
-    """What is packed by gzip, unpacked as far as it is read."""
+    """What is packed by gzip, in one piece or several, unpacked as far as it is read."""
 
     def __init__(self, stream):
         self.stream, self.packed = stream, zlib.decompressobj(wbits=31)
@@ -107,10 +107,13 @@ class _Unpacked:
 
     def read(self, count):
         parts, missing = [self.ready], count - len(self.ready)
-        while missing > 0 and not self.packed.eof:
-            taken = self.packed.unconsumed_tail or self.stream.read(1 << 20)
+        while missing > 0:
+            taken = (self.packed.unused_data or self.packed.unconsumed_tail
+                     or self.stream.read(1 << 20))
             if not taken:
                 break
+            if self.packed.eof:
+                self.packed = zlib.decompressobj(wbits=31)
             parts.append(self.packed.decompress(taken, missing))
             missing -= len(parts[-1])
         found = b"".join(parts)

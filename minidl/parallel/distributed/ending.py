@@ -21,7 +21,8 @@ import tempfile
 import time
 import traceback
 
-LATER = 1.5         # seconds that other ranks wait for rank 0 to speak
+LATER = 2.5         # seconds that other ranks wait for rank 0 to speak
+HEARD = 0.5         # seconds in which the launcher passes on what was said, before all are ended
 COMES = 10          # seconds in which the witness comes, or does not
 
 _watched = []       # the communicator, once there is one
@@ -90,6 +91,7 @@ def fail(code, line, before=""):
     print(f"{before}rank {communicator.rank} of {communicator.size}: {line}; all processes end",
           file=sys.__stderr__, flush=True)
     note(b"!")
+    time.sleep(HEARD)
     communicator.abort(code)
 
 
