@@ -10,7 +10,17 @@ import argparse
 import json
 from pathlib import Path
 
-from demos.command_line import Parser, Stopwatch, answer, progress, run, say, start, write_json
+from demos.command_line import (
+    Parser,
+    Stopwatch,
+    answer,
+    progress,
+    run,
+    say,
+    start,
+    undisturbed,
+    write_json,
+)
 import minidl as md
 from minidl import plots, style
 from minidl.data import load_image, read_metadata, resize, save_image
@@ -64,12 +74,22 @@ def main(arguments=None):
         bar.close()
     if not result.history:
         raise ValueError("interrupted before the first evaluation: there is no picture yet")
+    with undisturbed():             # by a second Ctrl-C
+        _write(options, result, used, snapshots, page, (content, paintings[0]), watch.seconds)
+
+
+def _write(options, result, used, snapshots, page, pictures, seconds):
+    """The picture and all that goes with it, and what is said of it.
+
+    used: the settings as the picture keeps them.  pictures: the content and the first painting.
+    """
+    content, painting = pictures
     if result.interrupted:
         snapshots.keep_state()
 
     told = {"Software": "minidl style transfer", "settings": json.dumps(used)}
     _save(options, result, told)
-    save_image(options.output / "strip.png", snapshots.strip(content, paintings[0], result.image))
+    save_image(options.output / "strip.png", snapshots.strip(content, painting, result.image))
     _plot_costs(result.history, options, options.output / "costs.png")
     last = result.history[-1]["size"]
     best = min((costs for costs in result.history if costs["size"] == last),
@@ -80,9 +100,9 @@ def main(arguments=None):
             f"{1 if options.beta is None else options.beta:g} × J_style {best['J_style']:.4g}"
             + (f" + {options.tv_weight:g} × J_variation {best['J_variation']:.4g}"
                if options.tv_weight else "")
-            + f" at {last} pixels, {len(result.history)} evaluations in {watch.seconds:.0f} s")
+            + f" at {last} pixels, {len(result.history)} evaluations in {seconds:.0f} s")
     page.finish(result.image, said)
-    write_json(options.json, {**best, "evaluations": len(result.history), "seconds": watch.seconds,
+    write_json(options.json, {**best, "evaluations": len(result.history), "seconds": seconds,
                               "interrupted": result.interrupted, "height": result.image.shape[0],
                               "width": result.image.shape[1], "stretched": result.stretched,
                               "settings": used,

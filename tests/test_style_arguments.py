@@ -1,12 +1,13 @@
 """Settings, pictures and masks of style transfer that a newcomer gets wrong, or nearly right."""
 import re
+import signal
 
 import numpy as np
 from PIL import Image
 import pytest
 from style_run import run, small_net, two_pictures
 
-from demos import style_transfer
+from demos import command_line, style_transfer
 from minidl.style import preview, transfer
 from minidl.style.blending import check_blend
 from minidl.style.costs import check_layer_weights
@@ -81,3 +82,10 @@ def test_the_preview_takes_no_option_that_it_varies(arguments, capsys):
     with pytest.raises(SystemExit):
         style_transfer.main(["--preview", *arguments])
     assert "--preview shows several looks and style scales" in capsys.readouterr().err
+
+
+def test_ctrl_c_waits_for_nothing_where_files_are_written():
+    with command_line.undisturbed():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
