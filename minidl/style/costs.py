@@ -11,8 +11,6 @@ from minidl.ops import gram, reshape, square, sum
 from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded
 
-PRINTED = 1e-3      # how far weights that were printed with a few digits may be from adding up to 1
-
 
 def gram_matrix(a):
     """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, anywhere.
@@ -141,7 +139,7 @@ def check_layer_weights(operation, layers, layer_weights):
     weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
                for name, weight in layer_weights.items()}
     total = math.fsum(weights.values())
-    if abs(total - 1) > PRINTED:
+    if abs(total - 1) > 1e-3:       # more than printing with few digits does
         raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}, which "
                          f"add up to {total:g}")
     return {name: weight / total for name, weight in weights.items()}
