@@ -3,6 +3,8 @@
     J(G) = α J_content(C, G) + β J_style(S, G) + γ J_variation(G)
 
 C is the content picture, S the style picture, G the generated one.  All are differentiable in G.
+N counts pictures; the content and style costs of several are sums.  float16 is widened to float32
+for the sums, and the cost rounded back.  Which lecture: minidl/learn/steps/LECTURE.md.
 """
 import math
 
@@ -58,7 +60,7 @@ def style_layer_cost(gram_style, a_generated):
 
 
 def mean_gram(a):
-    """gram_matrix(a) / (n_H n_W)"""
+    """gram_matrix(a) / (n_H n_W): the mean of f fᵀ over the places, whatever the size."""
     a = floating("mean_gram", a, "a")
     return rounded(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
 
