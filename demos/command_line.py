@@ -8,6 +8,7 @@ import logging
 import math
 import os
 from pathlib import Path
+import signal
 import sys
 import tempfile
 import time
@@ -185,6 +186,16 @@ def counting(total, description, quiet):
         raise
     finally:
         bar.close()
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """A `with` block in which Ctrl-C does nothing: what was computed is written to its end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _NoBar:

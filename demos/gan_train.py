@@ -165,7 +165,7 @@ def _say(options, figures, times, model):
     say(options, f"{times['seconds'] / 60:.1f} minutes, "
         f"{times['processor_seconds']:.0f} processor seconds")
     if figures.get("compared", 5) < 5:
-        warn(f"nothing is measured: {figures['compared']} pictures are held out, and 5 are needed")
+        warn(f"nothing is measured: pictures held out: {figures['compared']}; 5 are needed")
     if "gan_test" in figures:
         answer(f"a classifier that reads {figures['judge_accuracy']:.1%} of real test pictures "
                f"reads {figures['gan_test']:.1%} of the generated ones (GAN-test); one that "

@@ -10,7 +10,17 @@ import argparse
 import json
 from pathlib import Path
 
-from demos.command_line import Parser, Stopwatch, progress, run, say, start, write_json
+from demos.command_line import (
+    Parser,
+    Stopwatch,
+    answer,
+    progress,
+    run,
+    say,
+    start,
+    undisturbed,
+    write_json,
+)
 import minidl as md
 from minidl import plots, style
 from minidl.data import load_image, read_metadata, resize, save_image
@@ -64,12 +74,22 @@ def main(arguments=None):
         bar.close()
     if not result.history:
         raise ValueError("interrupted before the first evaluation: there is no picture yet")
+    with undisturbed():             # by a second Ctrl-C
+        _write(options, result, used, snapshots, page, (content, paintings[0]), watch.seconds)
+
+
+def _write(options, result, used, snapshots, page, pictures, seconds):
+    """The picture and all that goes with it, and what is said of it.
+
+    used: the settings as the picture keeps them.  pictures: the content and the first painting.
+    """
+    content, painting = pictures
     if result.interrupted:
         snapshots.keep_state()
 
     told = {"Software": "minidl style transfer", "settings": json.dumps(used)}
     _save(options, result, told)
-    save_image(options.output / "strip.png", snapshots.strip(content, paintings[0], result.image))
+    save_image(options.output / "strip.png", snapshots.strip(content, painting, result.image))
     _plot_costs(result.history, options, options.output / "costs.png")
     last = result.history[-1]["size"]
     best = min((costs for costs in result.history if costs["size"] == last),
@@ -80,9 +100,9 @@ def main(arguments=None):
             f"{1 if options.beta is None else options.beta:g} × J_style {best['J_style']:.4g}"
             + (f" + {options.tv_weight:g} × J_variation {best['J_variation']:.4g}"
                if options.tv_weight else "")
-            + f" at {last} pixels, {len(result.history)} evaluations in {watch.seconds:.0f} s")
+            + f" at {last} pixels, {len(result.history)} evaluations in {seconds:.0f} s")
     page.finish(result.image, said)
-    write_json(options.json, {**best, "evaluations": len(result.history), "seconds": watch.seconds,
+    write_json(options.json, {**best, "evaluations": len(result.history), "seconds": seconds,
                               "interrupted": result.interrupted, "height": result.image.shape[0],
                               "width": result.image.shape[1], "stretched": result.stretched,
                               "settings": used,
@@ -91,8 +111,8 @@ def main(arguments=None):
     if result.stretched:
         say(options, f"{result.stretched:.1%} of the painting's pixels, recoloured, were clipped "
             "to 0..255")
-    say(options, *(options.output / name
-                   for name in (_name(options), "strip.png", "costs.png", "progress.html")))
+    answer(options.output / _name(options))
+    say(options, *(options.output / name for name in ("strip.png", "costs.png", "progress.html")))
     if result.interrupted:
         say(options, f"go on with --resume {options.output / 'state.npz'}")
 
@@ -113,14 +133,15 @@ def _preview(options, settings, content, paintings, pictures, net):
     kept = {name: value for name, value in (settings | pictures).items()
             if name not in ("look", "content_weight", "style_weight", "style_scale", "size",
                             "steps", "margin")}
-    steps = min(options.steps, 60)
+    size, steps = min(options.size, 192), min(options.steps, 60)
     bar = progress(9 * steps, "preview", options.quiet)
-    grid = style.preview(content, paintings, net=net, size=min(options.size, 192), steps=steps,
+    grid = style.preview(content, paintings, net=net, size=size, steps=steps,
                          callback=lambda step: bar.update(), **kept)
     bar.close()
     save_image(options.output / "preview.png", grid)
     write_json(options.json, {"height": grid.shape[0], "width": grid.shape[1]})
-    say(options, options.output / "preview.png")
+    say(options, f"each of {size} pixels, by {steps} steps")
+    answer(options.output / "preview.png")
 
 
 def _settings_of(options):
@@ -163,7 +184,8 @@ def _parser():
         help="pixel values per step, for adam and gradient_descent")
     add("--init", choices=["content", "noise", "mix"], default="content",
         help="where the picture starts")
-    add("--noise-ratio", type=float, default=None, help="share of noise with --init mix")
+    add("--noise-ratio", type=float, default=None,
+        help="share of noise with --init mix (default: 0.6)")
     add("--look", default=None, type=_look,
         help="light, balanced or strong, or the content's share of the gradient, 0 to 1 (default: "
              "balanced)")
@@ -171,7 +193,7 @@ def _parser():
     add("--beta", type=float, default=None, help="instead of --look: weight of the style cost")
     add("--tv-weight", type=float, default=0.0, help="weight of the total variation")
     add("--style-scale", type=float, default=1.0,
-        help="size of the painting in parts of --size: larger strokes")
+        help="size of the painting in parts of --size; 2: twice as large, and the strokes")
     add("--colors", choices=["content", "luminance", "match", "cholesky"], default=None,
         help="content, luminance: the photograph's colours; match, cholesky: the painting "
              "recoloured first")
@@ -221,6 +243,11 @@ def _options(arguments):
                                               or not options.learning_rate > 0):
         parser.error("--learning-rate must be positive, and is for adam and gradient_descent, got "
                      f"{options.learning_rate} with {options.optimizer or 'lbfgs'}")
+    if options.preview and options.like is None and (options.look is not None
+                                                     or options.margin is not None
+                                                     or options.style_scale != 1):
+        parser.error("--preview shows several looks and style scales, without a margin of one's "
+                     "own; --look, --style-scale and --margin are for the picture itself")
     for name in ("save_every", "state_every"):
         if getattr(options, name) < 0:
             parser.error(f"--{name.replace('_', '-')} must not be negative, got "
@@ -240,7 +267,8 @@ def _like(parser, path):
     """The settings in a picture, as defaults of the parser."""
     text = read_metadata(path).get("settings")
     if text is None:
-        raise ValueError(f"--like {path}: it has no settings of style transfer in it")
+        raise ValueError(f"--like {path}: it has no settings of style transfer in it; only a PNG "
+                         "that this program wrote carries them")
     known = {action.dest: action for action in parser._actions}
     try:
         settings = {name: value for name, value in json.loads(text).items() if name in known

@@ -42,7 +42,7 @@ def fails(capsys, main, *arguments):
     (["--save-every", -1], "--save-every"),
     (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--mask",
       IMAGES / "scream.jpg"],
-     "got 2 styles and 1 masks"),
+     "got 2 styles and 1 mask:"),
     (["--mask", IMAGES / "great_wave.jpg"], "a mask needs the picture's aspect ratio"),
     (["--style", IMAGES / "great_wave.jpg", "--style", IMAGES / "scream.jpg", "--blend", 0.5, 0.6],
      "add up to 1"),

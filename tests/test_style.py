@@ -284,7 +284,7 @@ def test_settings_that_would_mislead_in_silence(device, options, error, words):
 
 
 def test_noise_needs_a_seed(device):
-    with pytest.raises(TypeError, match="randomness is explicit"):
+    with pytest.raises(TypeError, match="seed must be one integer, got None"):
         run(init="noise", seed=None)
 
 

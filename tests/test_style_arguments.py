@@ -1,11 +1,13 @@
 """Settings, pictures and masks of style transfer that a newcomer gets wrong, or nearly right."""
 import re
+import signal
 
 import numpy as np
 from PIL import Image
 import pytest
 from style_run import run, small_net, two_pictures
 
+from demos import command_line, style_transfer
 from minidl.style import preview, transfer
 from minidl.style.blending import check_blend
 from minidl.style.costs import check_layer_weights
@@ -72,3 +74,18 @@ def test_masks_that_show_no_region_say_why(tmp_path):
         read_mask("masks[0]", path)
     with pytest.raises(ValueError, match="divide 16 bits by 257"):
         read_mask("masks[0]", np.full((9, 9), 65535, "uint16"))
+
+
+@pytest.mark.parametrize("arguments", [["--look", "light"], ["--margin", "4"],
+                                       ["--style-scale", "2"]])
+def test_the_preview_takes_no_option_that_it_varies(arguments, capsys):
+    with pytest.raises(SystemExit):
+        style_transfer.main(["--preview", *arguments])
+    assert "--preview shows several looks and style scales" in capsys.readouterr().err
+
+
+def test_ctrl_c_waits_for_nothing_where_files_are_written():
+    with command_line.undisturbed():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

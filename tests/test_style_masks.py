@@ -163,7 +163,7 @@ def with_masks(*masks, **options):
 
 
 @pytest.mark.parametrize("call, error, words", [
-    (with_masks(halves()[0]), ValueError, "got 2 styles and 1 masks: each style needs a mask"),
+    (with_masks(halves()[0]), ValueError, "got 2 styles and 1 mask: each style needs a mask"),
     (with_masks(*halves(), halves()[0]), ValueError, "got 2 styles and 3 masks"),
     (with_masks(halves()[0], halves(30, 30)[1]), ValueError,
      r"masks\[1\] has 30 × 30 pixels \(height × width\), its picture 40 × 32"),

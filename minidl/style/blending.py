@@ -9,7 +9,6 @@ have the same gradient, and one target costs no more than one style.  Source: ne
 import math
 
 from minidl.settings import bounded
-from minidl.style.costs import PRINTED
 
 
 def check_blend(operation, weights, count):
@@ -29,7 +28,7 @@ def check_blend(operation, weights, count):
         raise ValueError(f"{operation}: style_blend_weights needs one number for each of the "
                          f"{count} styles, got {len(weights)}")
     total = math.fsum(weights)
-    if abs(total - 1) > PRINTED:
+    if abs(total - 1) > 1e-3:       # more than printing with few digits does
         raise ValueError(f"{operation}: style_blend_weights must add up to 1, got {weights}, which "
                          f"add up to {total:g}")
     return [weight / total for weight in weights]

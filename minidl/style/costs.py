@@ -3,6 +3,8 @@
     J(G) = α J_content(C, G) + β J_style(S, G) + γ J_variation(G)
 
 C is the content picture, S the style picture, G the generated one.  All are differentiable in G.
+N counts pictures; the content and style costs of several are sums.  float16 is widened to float32
+for the sums, and the cost rounded back.  Which lecture: minidl/learn/steps/LECTURE.md.
 """
 import math
 
@@ -10,8 +12,6 @@ from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
 from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded
-
-PRINTED = 1e-3      # how far weights that were printed with a few digits may be from adding up to 1
 
 
 def gram_matrix(a):
@@ -64,7 +64,7 @@ def style_layer_cost(gram_style, a_generated):
 
 
 def mean_gram(a):
-    """gram_matrix(a) / (n_H n_W)"""
+    """gram_matrix(a) / (n_H n_W): the mean of f fᵀ over the places, whatever the size."""
     a = floating("mean_gram", a, "a")
     return rounded(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
 
@@ -145,7 +145,7 @@ def check_layer_weights(operation, layers, layer_weights):
     weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
                for name, weight in layer_weights.items()}
     total = math.fsum(weights.values())
-    if abs(total - 1) > PRINTED:
+    if abs(total - 1) > 1e-3:       # more than printing with few digits does
         raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}, which "
                          f"add up to {total:g}")
     return {name: weight / total for name, weight in weights.items()}

@@ -3,11 +3,14 @@
     G^r_kk' = Σ_p (T^r_p)² F_pk F_pk',     (1 / n) Σ_p (T^r_p)² = 1 over the n places of a layer
 
 T^r is region r's guide: its mask as large as the layer, times a number.  G^r / n is then the mean
-of f fᵀ over the region, for soft edges weighted by T².  Each region is held to the Gram matrices of
-its own style, and counts by its share of the area, so that a place is pulled as strongly in a small
-region as in a large one:
+of f fᵀ over the region, weighted by T²: a place of a soft edge where the mask is ½ weighs ¼.
+
+Each region is held to the Gram matrices of its own style, and counts by its share of the area, so
+that a place is pulled as strongly in a small region as in a large one:
 
     J_style = Σ_r λ_r Σ_l λ_l J_style^[l](S_r, T^r ∘ F),     λ_r = area of r / area of all
+
+(T^r ∘ F)_pk = T^r_p F_pk: every channel of place p times the guide there.
 
 Two ways from the mask to a layer's guide, where place p of the layer sees a box of pixels:
 
@@ -29,8 +32,8 @@ from minidl.tensor import tensor
 from minidl.visualize.fields import receptive_fields
 
 GUIDES = ("simple", "inside")
-# how far a mask's aspect ratio may be off; below, a pixel is in no region
-ASPECT, COVERED = 0.02, 0.5
+ASPECT = 0.02       # how far a mask's aspect ratio may be off, as a share of the picture's
+COVERED = 0.5       # a pixel where all masks together are below this is in no region
 FAINT = 32          # of 255: a picture whose brightest value is lower holds labels, and is no mask
 
 

@@ -26,7 +26,7 @@ td.number {{ text-align: right }}
 svg {{ width: 100%; height: auto }}</style></head>
 <body><h1>{title}</h1><p>{status}</p>
 <img alt="the picture now" src="data:image/jpeg;base64,{picture}">
-<h2>Costs</h2>{plot}{costs}
+<h2>Costs</h2>{plot}<p>Of the last evaluation:</p>{costs}
 <h2>Settings</h2>{settings}</body></html>
 """
 

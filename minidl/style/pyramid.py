@@ -14,7 +14,7 @@ import numpy as np
 from minidl.data import resize
 
 SMALLEST, GROWTH = 128, math.sqrt(2)
-MARGIN = 8              # pixels at each size: how far what stands around the picture shows in it
+MARGIN = 8              # pixels, at each size
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def plan(size, steps, scales=None):
     >>> [(scale.size, scale.steps) for scale in plan(256, 100)]
     [(128, 33), (181, 33), (256, 34)]
     """
-    count = 1 + max(0, math.floor(math.log(size / (SMALLEST - 0.5), GROWTH)))     # rounded sizes
+    count = 1 + max(0, math.floor(math.log(size / (SMALLEST - 0.5), GROWTH)))  # 127.5 is 128
     count = min(count, steps, count if scales is None else scales)
     each, rest = divmod(steps, count)
     return [Scale(round(size / GROWTH ** i), each + (i < rest)) for i in reversed(range(count))]
@@ -45,7 +45,8 @@ class Frame:
     """A margin around a picture that is painted with it and cut off at the end.
 
     The network pads with zeros, and its poolings leave out the last rows of an odd number: what is
-    painted along the border comes out paler, or is not painted.  So that is not the picture's.
+    painted along the border comes out paler, or is not painted.  With a margin this is outside of
+    the picture.
     above, below, left, right: in pixels.
     """
     above: int = 0
@@ -56,7 +57,7 @@ class Frame:
     @classmethod
     def around(cls, shape, margin, multiple):
         """At least `margin` pixels on every side of (H, W, …), so that both sides become
-        multiples."""
+        multiples of `multiple`."""
         widths = []
         for side in shape[:2]:
             more = -(-(side + 2 * margin) // multiple) * multiple - side
@@ -82,4 +83,4 @@ def enlarge(picture, shape, low=None, high=None):
     if picture.shape[:2] == tuple(shape[:2]):
         return picture
     resized = resize(picture, tuple(shape[:2]))
-    return resized if low is high is None else resized.clip(low, high)
+    return resized if low is None and high is None else resized.clip(low, high)

@@ -26,7 +26,7 @@ TRANSFER = "style transfer"         # as errors name it
 OVERSHOOT = 32                      # of 255: beside sharp edges of a picture that was resized
 SMALLEST = 16                       # pixels: VGG's deepest style layer has one place of so many
 LONGEST = 65_536                    # pixels of a side: a square of them takes terabytes
-MOST_STEPS = 10 ** 9                # decades of computing
+MOST_STEPS = 1_000_000_000                # decades of computing
 
 
 @dataclass(frozen=True)

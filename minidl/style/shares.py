@@ -53,7 +53,8 @@ def _pull(objective, name, probe):
     return abs(slope).sum().item()
 
 
-# Other tools, by what their costs are in ours (minidl.style.costs), for C channels and n places:
+# Other tools, by what their costs are in ours (minidl.style.costs), for C channels and n places;
+# G stands for the difference of two Gram matrices:
 #   ours            J_content = 1/4 mean (a − c)²            J_style^[l] = 1/(4 C²) Σ (G/n)²
 #   neural-style,   mean (a − c)²       = 4 J_content        1/C² Σ (G/(C n))² = 4/C² J_style^[l]
 #   neural-style-pt

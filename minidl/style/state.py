@@ -48,8 +48,9 @@ def rest(state, todo):
     left = todo[here].steps - state["done"]
     first = [Scale(todo[here].size, left)] if left > 0 else []
     if not first and here == len(todo) - 1:
-        raise ValueError(f"style transfer: the state to resume from has all {todo[here].steps} "
-                         "steps behind it; more steps would go on")
+        raise ValueError(f"style transfer: the state to resume from is of a run that is "
+                         f"finished, all {todo[here].steps} steps at {state['size']} pixels; ask "
+                         "for more steps, or a larger size, to go on")
     return first + todo[here + 1:], state["start"], list(state["history"])
 
 
