@@ -1,4 +1,5 @@
 """How good a classifier is, beside what needs no learning."""
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,14 @@ class Standard(NamedTuple):
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, x):
+    def of(cls, x: np.ndarray) -> "Standard":
         """Of x (N, *S, C); a channel that never changes is divided by 1."""
         x = examples_of("Standard", x)
         axes = tuple(range(x.ndim - 1))
         deviation = x.std(axes)
         return cls(x.mean(axes), np.where(deviation > 0, deviation, 1).astype(x.dtype))
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         x = numbers("Standard", "x", x, dtype=None)
         if x.shape[-1:] != self.mean.shape:
             raise ValueError(f"Standard: x must have {len(self.mean)} channels on its last axis, "
@@ -31,7 +32,8 @@ class Standard(NamedTuple):
         return (x - self.mean) / self.deviation
 
 
-def confusion(labels, answers, classes):
+def confusion(labels: Sequence[int] | np.ndarray, answers: Sequence[int] | np.ndarray,
+              classes: int) -> np.ndarray:
     """Counts (classes, classes): row, what it is; column, what was said.
 
     Raises ValueError for labels or answers (N,) outside of 0 … classes − 1.
@@ -44,7 +46,8 @@ def confusion(labels, answers, classes):
     return table
 
 
-def nearest_neighbour(x, labels, asked):
+def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
+                      asked: np.ndarray) -> np.ndarray:
     """The labels of those of x (N, …) that are nearest to the examples asked (M, …), in ‖a − b‖.
 
     Raises ValueError where both are of different shapes, or the labels are not (N,).
@@ -61,7 +64,8 @@ def nearest_neighbour(x, labels, asked):
                            for part in np.array_split(asked, -(-len(asked) // 512))])
 
 
-def best_thresholds(values, labels, classes):
+def best_thresholds(values: Sequence[float] | np.ndarray, labels: Sequence[int] | np.ndarray,
+                    classes: int) -> np.ndarray:
     """Cuts c (classes − 1,), ascending: class k is said where c_k ≤ v < c_(k+1), and of all such
     rules this is right most often of values (N,) with labels (N,).
 
@@ -93,7 +97,8 @@ def best_thresholds(values, labels, classes):
     return np.array(cuts[::-1])
 
 
-def interval(right, groups=None, draws=2000, seed=0):
+def interval(right: Sequence[bool] | np.ndarray, groups: Sequence | np.ndarray | None = None,
+             draws: int = 2000, seed: np.random.Generator | int = 0) -> tuple[float, float]:
     """95 % interval (low, high) of the share of right answers, booleans (N,).
 
     groups: (N,) whose each answer is, where answers of one person, or of one region, hang
@@ -115,4 +120,5 @@ def interval(right, groups=None, draws=2000, seed=0):
     wins, sizes = np.bincount(of, right), np.bincount(of)
     drawn = generator(seed).integers(len(names), size=(draws, len(names)))
     shares = wins[drawn].sum(1) / sizes[drawn].sum(1)
-    return tuple(map(float, np.quantile(shares, (0.025, 0.975))))
+    low, high = np.quantile(shares, (0.025, 0.975)).tolist()
+    return low, high

@@ -1,5 +1,8 @@
 """Convolutional classifiers in 1, 2 and 3 dimensions: the same network, another number of axes."""
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from minidl import nn
 from minidl.backend import generator
@@ -19,7 +22,9 @@ class Block(NamedTuple):
     padding: int | None = None
 
 
-def convnet(axes, channels, classes, blocks, *, size=None, dropout=0.3, rng):
+def convnet(axes: int, channels: int, classes: int, blocks: Sequence[Block], *,
+            size: int | None = None, dropout: float = 0.3,
+            rng: np.random.Generator | int) -> nn.Sequential:
     """A `nn.Sequential` from x (N, *S, channels) of so many axes to scores (N, classes).
 
     blocks: `Block`s, whose layers are named conv1, norm1, relu1, pool1, conv2, …
@@ -54,7 +59,7 @@ def convnet(axes, channels, classes, blocks, *, size=None, dropout=0.3, rng):
     return nn.Sequential(layers)
 
 
-def lecture_net(axes, *, rng):
+def lecture_net(axes: int, *, rng: np.random.Generator | int) -> nn.Sequential:
     """The lecture's two convolutions, for a signal (14 steps), a picture or a volume (14³):
 
         14 × 1 ∗ 5 × 1, 16 filters → 10 × 16 ∗ 5 × 16, 32 filters → 6 × 32

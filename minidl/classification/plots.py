@@ -1,9 +1,16 @@
 """What was taken for what."""
+from collections.abc import Sequence
+import os
+from pathlib import Path
+
+import numpy as np
+
 from minidl.classification.measures import confusion
 from minidl.plots import panels_of, write
 
 
-def confusion_table(path, labels, answers, names, title):
+def confusion_table(path: str | os.PathLike, labels: Sequence[int] | np.ndarray,
+                    answers: Sequence[int] | np.ndarray, names: Sequence[str], title: str) -> Path:
     """Counts: a row for each class, a column for each answer; dark, the share of the row."""
     counts = confusion(labels, answers, len(names))
     shares = counts / counts.sum(1, keepdims=True).clip(1)

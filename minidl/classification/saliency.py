@@ -1,4 +1,8 @@
 """Which entries of an example a score hangs on."""
+from collections.abc import Sequence
+
+import numpy as np
+
 from minidl import ops
 from minidl.classification.checks import classes_of, examples_of
 from minidl.nn.module import Module, evaluating
@@ -7,7 +11,7 @@ from minidl.settings import of_kind
 from minidl.tensor import grad, tensor
 
 
-def score_gradient(net, x, labels):
+def score_gradient(net: Module, x: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
     """∂ score of each example's class / ∂ x: an array as x (N, *S, C); labels (N,).
 
     In `eval()` no example's scores depend on another one, so one sweep from their sum gives all.

@@ -1,16 +1,24 @@
 """Signals as pictures: lines, or for many channels a map, dark where a channel is low."""
+from collections.abc import Sequence
+import os
+from pathlib import Path
+
 import numpy as np
 
 from minidl import visualize
 from minidl.classification.saliency import score_gradient
+from minidl.data import Recording
+from minidl.nn import Module, Sequential
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
+from minidl.visualize import TopPatches
 
 LINES = 6               # channels, above which they are drawn as a map
 ROW, ROWS = 11, 12      # seconds of a recording in one row; so many rows
 CONTRAST = 0.995        # of the values of a map; the few beyond have its last colour
 
 
-def signals(path, examples, titles, title, channels=(), hertz=None):
+def signals(path: str | os.PathLike, examples: Sequence[np.ndarray], titles: Sequence[str],
+            title: str, channels: Sequence[str] = (), hertz: float | None = None) -> Path:
     """Examples (T, C), each in a panel with its title."""
     columns = min(3, len(examples))
     rows = -(-len(examples) // columns)
@@ -55,7 +63,9 @@ def _legend(figure, axes, image, channels):
                       frameon=False, fontsize=9)
 
 
-def gradients(path, net, examples, labels, titles, title, channels=(), hertz=None):
+def gradients(path: str | os.PathLike, net: Module, examples: Sequence[np.ndarray],
+              labels: Sequence[int] | np.ndarray, titles: Sequence[str], title: str,
+              channels: Sequence[str] = (), hertz: float | None = None) -> Path:
     """Each example (T, C), and where the score of its class hangs on it: a line is black where
     |∂ score / ∂ x| is large; below a map stands that of the gradient, with its signs."""
     examples = np.asarray(examples)
@@ -114,7 +124,9 @@ def _gradient_maps(path, examples, slopes, titles, title, channels):
     return write(path, figure)
 
 
-def pieces(path, net, examples, layer, units, title, names, hertz=None, channels=()):
+def pieces(path: str | os.PathLike, net: Sequential, examples: Sequence[np.ndarray], layer: str,
+           units: Sequence[int], title: str, names: Sequence[str], hertz: float | None = None,
+           channels: Sequence[str] = ()) -> TopPatches:
     """The nine pieces that make each unit of a layer most active, one block of 3 × 3 for a unit,
     each under its activation and its example's name; returns the TopPatches.
 
@@ -152,7 +164,9 @@ def pieces(path, net, examples, layer, units, title, names, hertz=None, channels
     return found
 
 
-def recordings(path, given, seconds, said, title):
+def recordings(path: str | os.PathLike, given: Sequence[Recording],
+               seconds: Sequence[Sequence[float]], said: Sequence[Sequence[str]],
+               title: str) -> Path:
     """Recorded signals (`data.Recording`) in rows of eleven seconds, twelve rows at most, each
     event marked with what is said of it; seconds: lists of when, said: lists of texts."""
     rows = [(each, start, words, when) for each, when, words in zip(given, seconds, said)

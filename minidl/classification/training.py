@@ -1,4 +1,5 @@
 """Training a classifier of signals or volumes, and asking it."""
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,17 +36,18 @@ class Recipe:
         bounded("Recipe", "0 ≤ weight_decay < inf", self.weight_decay)
         callback_of("Recipe", self.augmentation, "of a batch and a Generator", "augmentation")
 
-    def with_epochs(self, epochs):
+    def with_epochs(self, epochs: int | None) -> "Recipe":
         """The same with so many epochs; None: with its own."""
         return self if epochs is None else replace(self, epochs=epochs)
 
-    def steps(self, examples):
+    def steps(self, examples: int) -> int:
         """Of a training on so many examples."""
         check_sizes("Recipe", examples=examples)
         return self.epochs * -(-examples // self.batch)
 
 
-def train(net, x, labels, recipe, *, seed=0, callback=None):
+def train(net: nn.Module, x: np.ndarray, labels: Sequence[int] | np.ndarray, recipe: Recipe, *,
+          seed: int = 0, callback: Callable[[Loop], object] | None = None) -> Loop:
     """Train net on x (N, *S, C) and labels (N,): least mean cross-entropy.  Returns the Loop.
 
     Each epoch goes through all examples in a new order; batch t follows from the seed and t alone.
@@ -80,13 +82,13 @@ def train(net, x, labels, recipe, *, seed=0, callback=None):
     return loop
 
 
-def scores(net, x, batch=256):
+def scores(net: nn.Sequential, x: np.ndarray, batch: int = 256) -> np.ndarray:
     """Scores (N, classes) of x (N, *S, C), on the host."""
     of_kind("scores", "net", net, "a Sequential", nn.Sequential)
     return outputs(net, x, net.names[-1], batch)
 
 
-def outputs(net, x, layer, batch=256):
+def outputs(net: nn.Sequential, x: np.ndarray, layer: str, batch: int = 256) -> np.ndarray:
     """What a layer gives for x (N, *S, C), on the host."""
     of_kind("outputs", "net", net, "a Sequential", nn.Sequential)
     x = examples_of("outputs", x)
@@ -96,7 +98,8 @@ def outputs(net, x, layer, batch=256):
                                for i in range(0, len(x), batch)])
 
 
-def active_units(net, x, layer, count, seed=0):
+def active_units(net: nn.Sequential, x: np.ndarray, layer: str, count: int,
+                 seed: int = 0) -> list[int]:
     """So many units of a layer, drawn of those that are active somewhere in the first of x."""
     x = examples_of("active_units", x)
     check_sizes("active_units", count=count)

@@ -1,15 +1,21 @@
 """Volumes as pictures: three slices through the middle, and maps of what is where."""
+from collections.abc import Sequence
+import os
+from pathlib import Path
+
 import numpy as np
 
 from minidl import visualize
 from minidl.data import save_image
+from minidl.nn import Sequential
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
+from minidl.visualize import TopPatches
 
 CARD = 222              # the grey around three slices that belong together
 ENLARGED = 4            # pixels of a voxel
 
 
-def three_slices(volume, low, high):
+def three_slices(volume: np.ndarray, low: float, high: float) -> np.ndarray:
     """The slices through the middle of a volume (X, Y, Z), across its third, second and first axis,
     as one square card, uint8 (2 s + 3, 2 s + 3, 1) in large pixels; its last corner is empty.  low,
     high: the values that become black and white."""
@@ -25,7 +31,8 @@ def three_slices(volume, low, high):
     return np.kron(grey, np.ones((ENLARGED, ENLARGED), np.uint8))[..., None]
 
 
-def examples(path, rows, title):
+def examples(path: str | os.PathLike, rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]],
+             title: str) -> str | os.PathLike:
     """A sheet of rows (heading, [(caption, volume (X, Y, Z)), …])."""
     low, high = _range([volume for _, row in rows for _, volume in row])
     save_image(path, visualize.draw_rows(title, [
@@ -34,7 +41,8 @@ def examples(path, rows, title):
     return path
 
 
-def pieces(path, net, volumes, layer, units, title, names):
+def pieces(path: str | os.PathLike, net: Sequential, volumes: Sequence[np.ndarray], layer: str,
+           units: Sequence[int], title: str, names: Sequence[str]) -> TopPatches:
     """The nine sub-volumes that make each unit of a layer most active, a row for a unit, and their
     mean, in which noise is a third; each as three slices.  Returns the TopPatches.
     volumes: arrays (X, Y, Z, 1); names: of each.
@@ -57,7 +65,8 @@ def _range(volumes):
     return np.quantile(np.concatenate([each.ravel() for each in volumes]), (0.01, 0.99))
 
 
-def maps(path, slice_, truth, answers, names, title):
+def maps(path: str | os.PathLike, slice_: np.ndarray, truth: np.ndarray, answers: np.ndarray,
+         names: Sequence[str], title: str) -> Path:
     """A slice (X, Y) as the network sees it, what is there, what the network says, and where both
     differ; truth, answers: numbers of the names, −1 where nothing is asked."""
     check_matplotlib()

@@ -1,4 +1,9 @@
 """A small convolutional encoder of handwritten characters."""
+from collections.abc import Sequence
+import os
+
+import numpy as np
+
 from minidl import weights as weight_files
 from minidl.nn import BatchNorm, Conv2d, Flatten, MaxPool, Normalize, ReLU, Sequential
 from minidl.nn.initializers import he_normal
@@ -19,14 +24,15 @@ class CharacterEncoder(Sequential):
     """
     channels = 1
 
-    def __init__(self, size=28, widths=(32, 64, 128, 128), *, rng):
+    def __init__(self, size: int = 28, widths: Sequence[int] = (32, 64, 128, 128), *,
+                 rng: np.random.Generator | int):
         size = whole("CharacterEncoder", "8 ≤ size < inf", size)
         widths = listed("CharacterEncoder", "widths", widths, "channels")
         check_sizes("CharacterEncoder", **{f"widths[{i}]": n for i, n in enumerate(widths)})
         if len(widths) < 3:
             raise ValueError("CharacterEncoder: three halvings need three widths or more, got "
                              f"{widths}")
-        layers = {"darkness": Darkness()}
+        layers: dict = {"darkness": Darkness()}
         for i, (before, width) in enumerate(zip((1, *widths), widths), 1):
             layers[f"conv{i}"] = Conv2d(before, width, 3, padding=1, bias=False,
                                         initializer=he_normal, rng=rng)
@@ -45,7 +51,7 @@ class Darkness(Pointwise):
         return 1 - operand("CharacterEncoder", x) * (1 / 255)
 
 
-def character_encoder(weights):
+def character_encoder(weights: str | os.PathLike) -> CharacterEncoder:
     """A trained CharacterEncoder of the default size from a file that `minidl.save` wrote.
 
     Raises WeightsError, naming the file, where it is damaged or holds something else; OSError where

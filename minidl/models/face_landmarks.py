@@ -5,6 +5,8 @@ Source: face-api (Mühler 2018), whose weights it has.  Its blocks follow Huang 
 left in the picture before right: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 and 42–47 eyes, 48–67
 lips.
 """
+import os
+
 from minidl import ops
 from minidl.models.face_api import Separable, read, separable_arrays
 from minidl.models.pictures import Centred
@@ -49,12 +51,12 @@ class FaceLandmarks(Sequential):
     """
     size, channels = 112, 3
 
-    def __init__(self, blocks, count):
+    def __init__(self, blocks: int, count: int):
         check_sizes("FaceLandmarks", blocks=blocks, count=count)
         if blocks > len(CHANNELS) or count > 16:
             raise ValueError(f"FaceLandmarks: at most {len(CHANNELS)} blocks of 16 convolutions, "
                              f"got {blocks:.3g} and {count:.3g}")
-        layers = {"mean": Centred("face_landmarks", MEAN, 1 / 255, self.size)}
+        layers: dict = {"mean": Centred("face_landmarks", MEAN, 1 / 255, self.size)}
         before = self.channels
         for b, after in enumerate(CHANNELS[:blocks]):
             layers[f"block{b}"] = SummingBlock(before, after, count)
@@ -64,7 +66,7 @@ class FaceLandmarks(Sequential):
         super().__init__(layers)
 
 
-def face_landmarks(weights="face_landmarks"):
+def face_landmarks(weights: str | os.PathLike = "face_landmarks") -> FaceLandmarks:
     """The landmark network with pre-trained weights.
 
     weights: "face_landmarks" (fetched once), or a path, as `face128` takes it.
@@ -72,7 +74,7 @@ def face_landmarks(weights="face_landmarks"):
     return _landmarks("face_landmarks", weights, 4, 4)
 
 
-def tiny_face_landmarks(weights="tiny_face_landmarks"):
+def tiny_face_landmarks(weights: str | os.PathLike = "tiny_face_landmarks") -> FaceLandmarks:
     """A landmark network a quarter the size: it takes half the time, and errs by a tenth more."""
     return _landmarks("tiny_face_landmarks", weights, 3, 3)
 

@@ -5,6 +5,8 @@ Source: King 2017 (dlib's face recognition model), after He et al. 2016; it was 
 pairwise hinge on three million pictures, and two encodings nearer than 0.6 (Euclidean) were meant
 to be one person.
 """
+import os
+
 import numpy as np
 
 from minidl import ops
@@ -72,7 +74,7 @@ class FaceResNet(Sequential):
     # how `faces.encode` shows it a face: aligned; or else, closely cut, a little lowered
     aligned, lowered, mirrored = True, 0.087, True
 
-    def __init__(self, filters, dense):
+    def __init__(self, filters: dict[str, tuple[np.ndarray, np.ndarray]], dense: np.ndarray):
         of_kind("FaceResNet", "filters", filters, "a dictionary {name: (w, b)}", dict)
         missing = {"conv32_down", *(f"{name}.conv{i}" for name in BLOCKS for i in (1, 2))} - {
             *filters}
@@ -88,7 +90,7 @@ class FaceResNet(Sequential):
         self.freeze()
 
 
-def face128(weights="face128"):
+def face128(weights: str | os.PathLike = "face128") -> FaceResNet:
     """The face ResNet with pre-trained weights: "face128" (fetched once), or a path to the folder
     `model/` of the package @vladmandic/face-api, to the .bin or the .json of its face recognition
     model, or to what `minidl.save` wrote."""

@@ -1,18 +1,25 @@
 """A small convolutional encoder of pictures, to be trained on a laptop: one set of weights for all
 pictures compared."""
+from collections.abc import Sequence
 import json
 import math
+import os
+
+import numpy as np
 
 from minidl import backend, ops, weights
 from minidl.models.pictures import check_pictures
 from minidl.nn import BatchNorm, Conv2d, Dense, Flatten, Module, Normalize, ReLU, Sequential
 from minidl.operands import check_sizes, listed, operand
 from minidl.settings import having, of_kind, whole
+from minidl.tensor import Tensor
 from minidl.weights import WeightsError
 
 
-def siamese_encoder(size=72, channels=1, *, border=4, widths=(32, 64, 128, 256), features=128,
-                    nonnegative=False, seed=0):
+def siamese_encoder(size: int = 72, channels: int = 1, *, border: int = 4,
+                    widths: Sequence[int] = (32, 64, 128, 256), features: int = 128,
+                    nonnegative: bool = False,
+                    seed: np.random.Generator | int = 0) -> "SiameseEncoder":
     """The encoder f of a Siamese pair: pictures → embeddings of length 1; see `SiameseEncoder`."""
     return SiameseEncoder(size, channels, border, widths, features, nonnegative, seed)
 
@@ -34,10 +41,11 @@ class SiameseEncoder(Sequential):
     Raises ValueError for pictures of another shape, TypeError for pixels that are not numbers.
     """
 
-    def __init__(self, size, channels, border, widths, features, nonnegative, seed):
+    def __init__(self, size: int, channels: int, border: int, widths: Sequence[int], features: int,
+                 nonnegative: bool, seed: np.random.Generator | int):
         side = last_side(size, channels, border, widths, features)
         rng = backend.generator(seed)
-        layers = {"light": Light(size, channels, border)}
+        layers: dict = {"light": Light(size, channels, border)}
         for i, (before, width, stride) in enumerate(convolutions(channels, widths), 1):
             # without a bias, as batch normalisation has one
             layers |= {f"conv{i}": Conv2d(before, width, 3, stride, 1, bias=False, rng=rng),
@@ -50,7 +58,8 @@ class SiameseEncoder(Sequential):
         self.settings = {"size": size, "channels": channels, "border": border,
                          "widths": list(widths), "features": features,
                          "nonnegative": nonnegative}
-        self.size, self.channels, self.features, self.notes = size, channels, features, {}
+        self.size, self.channels, self.features = size, channels, features
+        self.notes: dict = {}
 
 
 class Light(Module):
@@ -111,12 +120,12 @@ class Mirrored(Module):
         self.encoder = encoder
         self.size, self.channels, self.features = encoder.size, encoder.channels, encoder.features
 
-    def forward(self, x):
+    def forward(self, x: Tensor | np.ndarray) -> Tensor:
         x = operand("Mirrored", x)
         return ops.normalize(self.encoder(x) + self.encoder(ops.flip(x, 2)))
 
 
-def save_encoder(path, encoder, **notes):
+def save_encoder(path: str | os.PathLike, encoder: SiameseEncoder, **notes) -> None:
     """Write a SiameseEncoder to `path`, in one step: its state, the settings that `load_encoder`
     makes it from, and notes of what JSON can hold (a threshold, the names of the people whom it has
     seen), which come back as `encoder.notes`.
@@ -135,7 +144,7 @@ def save_encoder(path, encoder, **notes):
                                                for name, text in texts.items()})
 
 
-def load_encoder(path):
+def load_encoder(path: str | os.PathLike) -> SiameseEncoder:
     """The SiameseEncoder in a file of `save_encoder`, in eval mode.
 
     Its settings are compared with the arrays beside them before anything is made of them.

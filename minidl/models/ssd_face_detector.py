@@ -4,6 +4,8 @@ Sources: Liu et al. 2016 (SSD), Howard et al. 2017 (MobileNet), in the form of H
 The weights are face-api's (Mühler 2018), trained on faces.
 `faces.detection` says what its output means.
 """
+import os
+
 import numpy as np
 
 from minidl import ops
@@ -11,6 +13,7 @@ from minidl.models.face_api import depthwise, depthwise_filter, read
 from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, Module, Sequential
 from minidl.nn.module import Pointwise
+from minidl.tensor import Tensor
 
 # channels after conv0, conv1, …, conv13
 WIDTHS = 32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024
@@ -58,7 +61,7 @@ class SSDFaceDetector(Module):
             [Conv2d(width, anchors * numbers, 1, rng=0) for width, anchors in MAPS.values()]
             for numbers in (4, 3))
 
-    def forward(self, x):
+    def forward(self, x: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
         found = self.trunk(x, layers=list(MAPS))
         maps = [found[name] for name in MAPS]
         return _rows(self.boxes, maps, 4), _rows(self.classes, maps, 3)
@@ -70,7 +73,7 @@ def _rows(heads, maps, numbers):
     return ops.concatenate(said, 1)
 
 
-def ssd_face_detector(weights="ssd_face_detector"):
+def ssd_face_detector(weights: str | os.PathLike = "ssd_face_detector") -> SSDFaceDetector:
     """The SSD detector with pre-trained weights.
 
     weights: "ssd_face_detector" (fetched once), or a path, as `face128` takes it.

@@ -3,6 +3,8 @@
 Source: face-api (Mühler 2018), after Redmon and Farhadi 2017 (YOLO9000).
 `faces.detection` says what its output means.
 """
+import os
+
 from minidl.models.face_api import Separable, read, separable_arrays
 from minidl.models.pictures import Centred
 from minidl.nn import Conv2d, LeakyReLU, MaxPool, Sequential
@@ -32,7 +34,7 @@ class TinyFaceDetector(Sequential):
         super().__init__(layers | {"answers": Conv2d(CHANNELS[-1], ANSWERS, 1, rng=0)})
 
 
-def tiny_face_detector(weights="tiny_face_detector"):
+def tiny_face_detector(weights: str | os.PathLike = "tiny_face_detector") -> TinyFaceDetector:
     """The tiny detector with pre-trained weights.
 
     weights: "tiny_face_detector" (fetched once), or a path, as `face128` takes it.

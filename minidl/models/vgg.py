@@ -3,7 +3,9 @@
 Source: Simonyan and Zisserman 2015.  x is RGB in 0..255; what the weights' authors did to their
 pictures is done inside.
 """
+from collections.abc import Sequence
 import math
+import os
 
 import numpy as np
 
@@ -40,10 +42,10 @@ class VGG(Sequential):
     The parameters are frozen: no gradient of them is computed.
     """
 
-    def __init__(self, blocks, mean, pooling="max"):
+    def __init__(self, blocks: Sequence, mean: Sequence[float] | np.ndarray, pooling: str = "max"):
         pools = {"max": MaxPool, "average": AveragePool}
         one_of("vgg", "pooling", pooling, pools)
-        layers = {"mean": Centred("vgg", numbers("vgg", "mean", mean, "(C,)", "float32"))}
+        layers: dict = {"mean": Centred("vgg", numbers("vgg", "mean", mean, "(C,)", "float32"))}
         for b, block in enumerate(listed("vgg", "blocks", blocks, "blocks"), 1):
             for i, pair in enumerate(listed("vgg", "a block", block, "filters and biases"), 1):
                 if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -69,13 +71,13 @@ class VGG(Sequential):
         return super().walk(x, layers)
 
 
-def vgg19(weights="vgg19", pooling="max"):
+def vgg19(weights: str | os.PathLike = "vgg19", pooling: str = "max") -> VGG:
     """VGG-19 with pre-trained weights: "vgg19" (fetched once), or a path to a file that
     `weights.load` reads."""
     return _vgg("vgg19", weights, pooling)
 
 
-def vgg16(weights, pooling="max"):
+def vgg16(weights: str | os.PathLike, pooling: str = "max") -> VGG:
     """VGG-16 with the weights of a file, for example torchvision's vgg16-*.pth."""
     return _vgg("vgg16", weights, pooling)
 

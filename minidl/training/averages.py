@@ -36,7 +36,7 @@ class EMA:
     tensor([1., 9.], float64)
     """
 
-    def __init__(self, module, decay=0.999, *, ramp=False):
+    def __init__(self, module: Module, decay: float = 0.999, *, ramp: bool = False):
         if not isinstance(module, Module):
             raise TypeError(f"EMA: module must be a Module, got {type(module).__name__}")
         self.module, self.ramp, self.updates = module, ramp, 0
@@ -46,7 +46,7 @@ class EMA:
             if array.dtype.kind == "f":
                 put(array.astype(accumulator(array.dtype), copy=False))
 
-    def update(self):
+    def update(self) -> None:
         """Move the average towards the module as it is now.
 
         Raises ValueError where the module has gained or lost parameters or buffers since the start.
@@ -59,12 +59,12 @@ class EMA:
         self.average.load_state_dict({name: _moved(was[name], now[name], d) for name in was})
         self.updates += 1
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         """{"updates": t}, and the average's state under "average.name"."""
         return {"updates": self.updates} | {
             f"average.{name}": value for name, value in self.average.state_dict().items()}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
         """Go on from a state_dict.
 
         Raises ValueError where it does not fit the module, and changes nothing.

@@ -13,11 +13,12 @@ class Best:
     nothing better.  It goes into a checkpoint like any other part.
     """
 
-    def __init__(self, module):
-        self.module, self.state = of_kind("Best", "module", module, "a Module", Module), None
+    def __init__(self, module: Module):
+        self.module = of_kind("Best", "module", module, "a Module", Module)
+        self.state: dict | None = None
         self.score, self.step, self.since = -math.inf, 0, 0
 
-    def look(self, score, step):
+    def look(self, score: float, step: int) -> bool:
         """Take in the score after a step; returns whether it is the best so far."""
         score, step = number("Best", "score", score), whole("Best", "0 ≤ step < inf", step)
         if score > self.score:
@@ -26,12 +27,12 @@ class Best:
             self.since += 1
         return self.since == 0
 
-    def restore(self):
+    def restore(self) -> None:
         """Give the module its best state, if a score was seen."""
         if self.state is not None:
             self.module.load_state_dict(self.state)
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         """score, step, since, and the module's state under "state.name".
 
         Nothing before the first score.

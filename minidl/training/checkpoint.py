@@ -27,7 +27,8 @@ class Checkpoint:
     name that is empty or has a "/", and for NaN in the identity.
     """
 
-    def __init__(self, path, parts=None, identity=None, owner="Checkpoint"):
+    def __init__(self, path: str | os.PathLike | None, parts: dict | None = None,
+                 identity: dict | None = None, owner: str = "Checkpoint"):
         parts, identity = ({} if given is None else given for given in (parts, identity))
         of_kind(f"{owner}: checkpoint must be a path", path, str, os.PathLike, type(None))
         of_kind(f"{owner}: parts must be a dictionary from names to what the steps change", parts,
@@ -45,13 +46,13 @@ class Checkpoint:
             of_kind(f"{owner}: state_dict() of part {name!r} must give a dictionary from names to "
                     "arrays", part.state_dict(), dict)
 
-    def try_to_write(self):
+    def try_to_write(self) -> None:
         """Raise OSError if no file can be written there."""
         if self.path is not None:
             with files.locked(self.path):               # which makes a file beside it
                 pass
 
-    def save(self, progress):
+    def save(self, progress: dict) -> None:
         """Write the parts as they are, and `progress`, a dictionary.
 
         Like the identity, it is made of what JSON can hold: numbers, text, lists and dictionaries.
@@ -64,7 +65,7 @@ class Checkpoint:
             "identity": self.identity, "progress": progress,
             "generators": {name: _generators(part) for name, part in self.parts.items()}})
 
-    def load(self):
+    def load(self) -> dict | None:
         """Set the parts to what the file says; returns its progress, or None without a file.
 
         Raises WeightsError, naming the file, for one that is cut off, damaged, something else, or
@@ -87,13 +88,13 @@ class Checkpoint:
             raise self.misfit(error) from None
         return about["progress"]
 
-    def state(self):
+    def state(self) -> dict:
         """{part: (its state, as arrays of the host, and that of its Generators)}."""
         return {name: ({key: value.numpy() if isinstance(value, Tensor) else value
                         for key, value in part.state_dict().items()}, _generators(part))
                 for name, part in self.parts.items()}
 
-    def set_state(self, state):
+    def set_state(self, state: dict) -> None:
         """Give the parts what `state` gave."""
         for name, part in self.parts.items():
             _restore(part, *state[name])

@@ -10,7 +10,7 @@ class Diverged(ValueError):
     step: the number of the step, from 1, or None outside of a Loop.
     """
 
-    def __init__(self, message, step=None):
+    def __init__(self, message: str, step: int | None = None):
         super().__init__(message)
         self.step = step
 

@@ -1,4 +1,5 @@
 """One step down: gradients, clipping, and the optimisers' moves, for one player or several."""
+from collections.abc import Iterable
 import math
 
 from minidl import ops
@@ -10,7 +11,7 @@ from minidl.training import processes
 from minidl.training.checks import Diverged
 
 
-def descend(*players, max_norm=None):
+def descend(*players: tuple, max_norm: float | None = None) -> list[float]:
     """All players take one step down, each its own loss Lᵢ by its own weights wᵢ, at the same time:
 
         gᵢ = ∂Lᵢ/∂wᵢ, all at the present w;    then every wᵢ moves along gᵢ by its optimiser's rule.
@@ -61,7 +62,7 @@ def descend(*players, max_norm=None):
     return values
 
 
-def clip_gradients(parameters, max_norm):
+def clip_gradients(parameters: Tensor | Iterable[Tensor], max_norm: float) -> float:
     """Shorten the gradients of all parameters together, where they are longer than max_norm:
 
         ‖g‖ = √Σ g² over all entries of all of them;    g ← g · min(1, max_norm / ‖g‖)

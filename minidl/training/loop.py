@@ -1,5 +1,7 @@
 """The loop: draw a batch, take a step, note how it went, keep a checkpoint, and again."""
+from collections.abc import Callable
 import math
+import os
 
 import numpy as np
 
@@ -59,9 +61,14 @@ class Loop:
     Raises TypeError or ValueError for arguments that are none of these.
     """
 
-    def __init__(self, step, batch, steps, *, parts=None, schedule=None, every=100, evaluate=None,
-                 monitor=None, callback=None, checkpoint=None, identity=None, ahead=2,
-                 owner="Loop"):
+    def __init__(self, step: Callable, batch: Callable, steps: int, *, parts: dict | None = None,
+                 schedule: Callable[[int], float] | None = None,
+                 every: int | Callable[[int], bool] = 100,
+                 evaluate: Callable[["Loop"], dict] | None = None,
+                 monitor: Callable[["Loop"], str | None] | None = None,
+                 callback: Callable[["Loop"], object] | None = None,
+                 checkpoint: str | os.PathLike | None = None, identity: dict | None = None,
+                 ahead: int = 2, owner: str = "Loop"):
         self.owner, self.steps = owner, whole(owner, "steps", steps, 0)
         self.ahead = whole(owner, "ahead", ahead, 0)
         self.every = every if callable(every) else whole(owner, "every", every, 1)
@@ -80,11 +87,15 @@ class Loop:
         if self.schedule and not self.optimizers():
             raise ValueError(f"{owner}: schedule sets the learning rate of the optimisers among "
                              "the parts, and there is no optimiser among the parts")
-        self.t, self.measures, self.row, self.warning = 0, {}, None, None
-        self.recent = []                                    # the measures since the last row
-        self.history, self.warnings, self.stopped = [], [], ""
+        self.t, self.stopped = 0, ""
+        self.measures: dict[str, float] = {}
+        self.recent: list[dict] = []                        # the measures since the last row
+        self.row: dict | None = None
+        self.history: list[dict] = []
+        self.warning: str | None = None
+        self.warnings: list = []
 
-    def run(self):
+    def run(self) -> list[dict]:
         """Take the steps that are left; returns the history.
 
         Raises Diverged (a ValueError) where a loss or a part is no longer finite, before such
@@ -210,13 +221,13 @@ class Loop:
         return Diverged(f"{self.owner}: the run has diverged: {what} are not finite after step "
                         f"{self.t}", self.t)
 
-    def save(self):
+    def save(self) -> None:
         """Write the checkpoint."""
         of_kind(f"{self.owner}: stopped must say why, in text", self.stopped, str)
         if processes.is_first():
             self.file.save({name: getattr(self, name) for name in PROGRESS})
 
-    def resume(self):
+    def resume(self) -> None:
         """Take up the checkpoint, if there is one."""
         progress = processes.as_first(self.file.load() if processes.is_first() else None, self.file)
         if progress is not None:

@@ -20,6 +20,7 @@ What `batch(t)` draws follows from t and a seed: it is the same everywhere, too.
 
 In one process `jointly(f, x)` is f(x), and nothing is sent.
 """
+from collections.abc import Callable
 import math
 
 import numpy as np
@@ -34,7 +35,7 @@ from minidl.tensor import constant, grad
 from minidl.training.checks import Diverged
 
 
-def jointly(f, *inputs):
+def jointly(f: Callable, *inputs):
     """f(*inputs) of a joined batch: each process computes f of its rows, and receives all rows.
 
     inputs: arrays or Tensors (N, …) with one N, the same on every process, or None.
@@ -62,7 +63,7 @@ def jointly(f, *inputs):
     return gathered if isinstance(made, tuple) else gathered[0]
 
 
-def indices(t, n, batch_size, seed):
+def indices(t: int, n: int, batch_size: int, seed: int) -> np.ndarray:
     """Which of n examples make batch t = 0, 1, …: a new order in each epoch, of which every batch
     takes the next `batch_size`, and the last one what is left.
 

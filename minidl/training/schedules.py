@@ -11,6 +11,7 @@ the first, t = −½, is in the middle of its way up.)
 [0.0005, 0.000854, 0.0005, 0.000146]
 """
 from bisect import bisect
+from collections.abc import Sequence
 from itertools import pairwise
 import math
 
@@ -24,12 +25,12 @@ def _checked(owner, t):
     return bounded(owner, "-1 < t < inf", t)
 
 
-def constant(t):
+def constant(t: float) -> float:
     """1"""
     return 1.0
 
 
-def warm_up(t, steps):
+def warm_up(t: float, steps: float) -> float:
     """min(1, (t + 1) / steps): up a line, at its top in step number `steps`.
 
     The first steps go from weights that know nothing, along gradients that change fast.
@@ -39,7 +40,7 @@ def warm_up(t, steps):
     return (t + 1) / steps if t + 1 < steps else 1.0
 
 
-def linear(t, steps):
+def linear(t: float, steps: float) -> float:
     """max(0, 1 − t / steps): down a line, and 0 after `steps`.
 
     Raises ValueError unless 0 < steps < ∞.
@@ -48,7 +49,7 @@ def linear(t, steps):
     return max(0.0, 1 - t / steps)
 
 
-def cosine(t, steps):
+def cosine(t: float, steps: float) -> float:
     """½ (1 + cos(π t / steps)): down half a cosine, flat at both ends, and 0 after `steps`.
 
     Raises ValueError unless 0 < steps < ∞.  Source: Loshchilov and Hutter 2017.
@@ -57,7 +58,7 @@ def cosine(t, steps):
     return 0.5 * (1 + math.cos(math.pi * min(1.0, t / steps)))
 
 
-def exponential(t, half_life):
+def exponential(t: float, half_life: float) -> float:
     """2^(−t / half_life): half of it every `half_life` steps.
 
     Raises ValueError unless 0 < half_life < ∞.
@@ -66,7 +67,7 @@ def exponential(t, half_life):
     return 2.0 ** (-t / bounded("exponential", "0 < half_life < inf", half_life))
 
 
-def staircase(t, milestones, factor=0.1):
+def staircase(t: float, milestones: Sequence[float] | np.ndarray, factor: float = 0.1) -> float:
     """factor^n, where n of the milestones (steps, ascending) are not above t.
 
     Raises TypeError for milestones that are no sequence of numbers, ValueError unless they ascend
@@ -82,7 +83,7 @@ def staircase(t, milestones, factor=0.1):
     return bounded("staircase", "0 < factor ≤ 1", factor) ** bisect(steps, t)
 
 
-def inverse_root(t, warm_up_steps):
+def inverse_root(t: float, warm_up_steps: float) -> float:
     """min((t + 1) / W, √(W / (t + 1))), W = warm_up_steps: up a line, then down as 1 / √t.
 
     It has no end.  Raises ValueError unless 1 ≤ W < ∞.
@@ -93,7 +94,7 @@ def inverse_root(t, warm_up_steps):
     return min(ratio, ratio ** -0.5)
 
 
-def warm_up_cosine(t, steps, share=0.05):
+def warm_up_cosine(t: float, steps: float, share: float = 0.05) -> float:
     """warm_up(t, share · steps) · cosine(t, steps)
 
     Raises ValueError unless 0 ≤ share ≤ 1 and 0 < steps < ∞.

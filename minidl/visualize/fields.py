@@ -18,6 +18,7 @@ the way (zeros; −∞ where a maximum is taken).
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks".
 """
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from minidl.nn import Sequential
@@ -29,11 +30,11 @@ from minidl.settings import whole
 class ReceptiveField(NamedTuple):
     """size, jump and start in pixels, as the head of this file has them: a number, or one for each
     axis where they differ."""
-    size: int | tuple
-    jump: int | tuple
-    start: float | tuple
+    size: int | tuple[int, ...]
+    jump: int | tuple[int, ...]
+    start: float | tuple[float, ...]
 
-    def along(self, axes):
+    def along(self, axes: int) -> list[tuple]:
         """(size, jump, start) of each of so many axes; ValueError where it is of another number."""
         axes = whole("along", "1 ≤ axes < inf", axes)
         for value in self:
@@ -41,7 +42,7 @@ class ReceptiveField(NamedTuple):
                 raise ValueError(f"a receptive field of {len(value)} axes is none of {axes} axes")
         return list(zip(*(each(value, axes) for value in self)))
 
-    def box(self, position):
+    def box(self, position: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """((low, high), …): the unit at a position (an index for each axis) sees the pixels
         low ≤ i < high.  They may reach beyond the picture, into the padding."""
         box, position = [], integers("box", "position", position)
@@ -50,7 +51,7 @@ class ReceptiveField(NamedTuple):
             box.append((low, low + size))
         return tuple(box)
 
-    def aligned(self, position, sizes):
+    def aligned(self, position: Sequence[int], sizes: Sequence[int]) -> tuple[tuple, tuple]:
         """(crop, where the unit is in it): what of a picture gives the unit its value by itself.
 
         sizes: the picture's, none below the field's.  crop: ((low, high), …) within the picture.
@@ -75,7 +76,7 @@ class ReceptiveField(NamedTuple):
         return tuple(crop), tuple(place)
 
 
-def receptive_fields(net):
+def receptive_fields(net: Sequential) -> dict[str, ReceptiveField | None]:
     """{name of a layer: its ReceptiveField (size, jump, start), in pixels}, in the network's order.
 
     net: a `nn.Sequential`.  None stands where no such numbers exist: at a layer whose outputs see

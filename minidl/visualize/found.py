@@ -1,6 +1,8 @@
 """Patches that were found, each with its place; and the file in which they are kept."""
+from collections.abc import Sequence
 import json
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from minidl.files import atomic_write, open_file
 from minidl.settings import numbers, of_kind
 from minidl.visualize.fields import ReceptiveField
-from minidl.visualize.pictures import pixels
+from minidl.visualize.pictures import Picture, pixels
 
 
 class Patch(NamedTuple):
@@ -21,23 +23,23 @@ class Patch(NamedTuple):
     activation: float
     picture: int
     name: str
-    position: tuple
+    position: tuple[int, ...]
     field: ReceptiveField
 
     @property
-    def box(self):
+    def box(self) -> tuple[tuple[int, int], ...]:
         """((low, high), …): along each axis the unit sees the pixels low ≤ i < high.  Below 0, and
         beyond the last, they are padding."""
         return self.field.box(self.position)
 
-    def crop(self, picture):
+    def crop(self, picture: Picture) -> tuple[np.ndarray, tuple[int, ...]]:
         """(pixels, position): a part of the picture in which the unit, at that position, has the
         same activation; see `ReceptiveField.aligned`.  picture: as `top_patches` took it."""
         picture = pixels("crop", picture)
         crop, position = self.field.aligned(self.position, picture.shape[:-1])
         return picture[tuple(slice(*bounds) for bounds in crop)], position
 
-    def shown(self, picture, padding=0):
+    def shown(self, picture: Picture, padding: float | Sequence[float] = 0) -> np.ndarray:
         """The pixels in the box, an array of the box's sizes; where the unit sees padding stands
         `padding`, a value or one for each channel."""
         picture = pixels("shown", picture)
@@ -65,19 +67,19 @@ class TopPatches(NamedTuple):
     """
     layer: str
     field: ReceptiveField
-    patches: dict
+    patches: dict[int, list[Patch]]
     pictures: int
-    skipped: list
+    skipped: list[str]
     k: int = 9
     interrupted: bool = False
 
     @property
-    def taken(self):
+    def taken(self) -> int:
         """How many pictures of the stream were taken, with those that were skipped."""
         return self.pictures + len(self.skipped)
 
 
-def save_patches(path, found):
+def save_patches(path: str | os.PathLike, found: TopPatches) -> None:
     """Write a TopPatches to a file of JSON, in one step; `load_patches` reads it.
 
     Raises OSError where it cannot be written.
@@ -90,7 +92,7 @@ def save_patches(path, found):
         file.write(json.dumps(content).encode())
 
 
-def load_patches(path):
+def load_patches(path: str | os.PathLike) -> TopPatches:
     """The TopPatches in a file of `save_patches`.
 
     Raises ValueError, naming the file, where it is damaged or another, OSError where it cannot be

@@ -11,11 +11,13 @@ and the next).  What is kept is a table of k rows for each unit, however many pi
 Where activations are equal, the picture that came first goes first, then the place that comes first
 in C order.  A stable sort does just that.
 """
+from collections.abc import Callable, Iterable, Sequence
 import os
 
 import numpy as np
 
 from minidl.data import list_images
+from minidl.nn import Sequential
 from minidl.nn.module import evaluating
 from minidl.operands import check_sizes, integers, listed
 from minidl.recording import no_grad
@@ -25,8 +27,10 @@ from minidl.visualize.found import Patch, TopPatches
 from minidl.visualize.pictures import batch_of_one, check_layer, pixels
 
 
-def top_patches(net, pictures, layer, units=None, k=9, *, one_per_picture=True, inside=False,
-                earlier=None, callback=None):
+def top_patches(net: Sequential, pictures: str | os.PathLike | Iterable, layer: str | Sequence[str],
+                units: Sequence[int] | None = None, k: int = 9, *, one_per_picture: bool = True,
+                inside: bool = False, earlier: TopPatches | dict[str, TopPatches] | None = None,
+                callback: Callable[[int], object] | None = None):
     """The k patches that make units of a layer most active, as `TopPatches`.
 
     net: a `nn.Sequential`; it is run as after `eval()`.

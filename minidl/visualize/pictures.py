@@ -1,13 +1,18 @@
 """Pictures (signals, volumes) as they are given, and as a network takes them."""
 import os
 
+import numpy as np
+
 from minidl.data import load_image
 from minidl.operands import operand
 from minidl.tensor import tensor
 from minidl.visualize.fields import check_net
 
+Picture = np.ndarray | str | os.PathLike
+"""An array (*S, C), or the path of a picture."""
 
-def pixels(operation, picture):
+
+def pixels(operation: str, picture: Picture) -> np.ndarray:
     """The array (*S, C) on the host; a path is read by `data.load_image`, and raises as that does.
 
     Raises ValueError for another number of axes, TypeError for what is no array of numbers.

@@ -22,8 +22,11 @@ linear.  And they partly recover the picture whatever the unit is (Nie, Zhang an
 where the upper layers are drawn anew (Adebayo et al. 2018): a sharp projection shows where edges
 are, and explains little.
 """
+from collections.abc import Sequence
+
 import numpy as np
 
+from minidl.nn import Sequential
 from minidl.nn.module import evaluating
 from minidl.operands import integers, number
 from minidl.ops import relu
@@ -31,14 +34,17 @@ from minidl.ops.activation import keep_positive
 from minidl.recording import recording
 from minidl.settings import having, numbers, one_of
 from minidl.tensor import grad, tensor, with_output
-from minidl.visualize.pictures import batch_of_one, check_layer, pixels
+from minidl.visualize.found import Patch
+from minidl.visualize.pictures import Picture, batch_of_one, check_layer, pixels
 
 RULES = {"gradient": keep_positive,
          "deconvnet": lambda gy, y: relu(gy),
          "guided": lambda gy, y: keep_positive(relu(gy), y)}
 
 
-def deconvnet(net, picture, layer, unit, position, rule="deconvnet", activation=None):
+def deconvnet(net: Sequential, picture: Picture, layer: str, unit: int,
+              position: int | Sequence[int], rule: str = "deconvnet",
+              activation: float | None = None) -> np.ndarray:
     """D(s), where s has one activation, of a unit at a position, and is 0 elsewhere; see `project`.
 
     unit: its number; position: an index for each axis of the layer's places, one alone may stand
@@ -59,7 +65,8 @@ def deconvnet(net, picture, layer, unit, position, rule="deconvnet", activation=
     return _back(a, x, signal, rule)
 
 
-def project(net, picture, layer, signal, rule="deconvnet"):
+def project(net: Sequential, picture: Picture, layer: str, signal: np.ndarray,
+            rule: str = "deconvnet") -> np.ndarray:
     """D(s): a signal at a layer's output, brought back to the pixels, as an array of the picture's
     shape.
 
@@ -78,7 +85,8 @@ def project(net, picture, layer, signal, rule="deconvnet"):
     return _back(a, x, signal[None], rule)
 
 
-def patch_projection(net, patch, picture, layer, unit, rule="deconvnet"):
+def patch_projection(net: Sequential, patch: Patch, picture: Picture, layer: str, unit: int,
+                     rule: str = "deconvnet") -> np.ndarray:
     """A patch's activation (`found.Patch`) brought back, over the patch's box: an array of the
     box's sizes, 0 where the unit saw padding.  picture: as `top_patches` took it.
 

@@ -18,12 +18,14 @@ import copy
 import numpy as np
 
 from minidl import backend
+from minidl.nn import Sequential
 from minidl.settings import numbers
-from minidl.visualize.pictures import check_layer
+from minidl.visualize.found import Patch
+from minidl.visualize.pictures import Picture, check_layer
 from minidl.visualize.projection import patch_projection
 
 
-def drawn_anew(net, after, rng):
+def drawn_anew(net: Sequential, after: str, rng: np.random.Generator | int) -> Sequential:
     """A copy of a `nn.Sequential` in which the parameters of all layers behind the one named
     `after` are drawn anew: normal, each with the mean and the deviation that the trained ones have.
 
@@ -38,7 +40,7 @@ def drawn_anew(net, after, rng):
     return copied
 
 
-def rank_correlation(a, b):
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's ρ of two projections of one shape; NaN where all entries of one are equal.
 
     Raises ValueError for two shapes.
@@ -53,7 +55,8 @@ def rank_correlation(a, b):
     return float(a @ b / lengths) if lengths else float("nan")
 
 
-def compare(net, other, patch, picture, layer, unit, rule="deconvnet"):
+def compare(net: Sequential, other: Sequential, patch: Patch, picture: Picture, layer: str,
+            unit: int, rule: str = "deconvnet") -> tuple[np.ndarray, np.ndarray, float]:
     """(D, D', ρ): a patch's activation brought back by the one network and by the other, each over
     the patch's box, and their rank correlation there.
 

@@ -1,5 +1,6 @@
 """Contact sheets: what units see, what of it they answer to, and what they look for, side by
 side."""
+from collections.abc import Sequence
 import os
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from minidl.data import resize
 from minidl.operands import check_sizes, listed
 from minidl.settings import having, numbers, of_kind
+from minidl.visualize.found import Patch
 
 GREY, PAPER, INK, FAINT = 128, 255, (0, 0, 0), (110, 110, 110)
 TILE, CAPTION, GAP = 76, 12, 2              # pixels
@@ -18,14 +20,14 @@ class Shown(NamedTuple):
     """A unit on a sheet: its number, patches (of `found.Patch`), their pixels and projections (each
     an array of the box's sizes), and a synthetic picture with its strength, or None."""
     unit: int
-    patches: list
-    pixels: list
-    projections: list
+    patches: list[Patch]
+    pixels: list[np.ndarray]
+    projections: list[np.ndarray]
     synthetic: np.ndarray | None
     strength: float | None
 
 
-def contrast(projection, side=TILE):
+def contrast(projection: np.ndarray, side: int = TILE) -> np.ndarray:
     """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white
     (but for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
     brought before, as then fine patterns partly cancel."""
@@ -49,7 +51,8 @@ def tile(picture, side=TILE):
     return resize(picture, (side, side))
 
 
-def draw_sheet(title, layers, columns=3):
+def draw_sheet(title: str, layers: Sequence[tuple[str, Sequence[Shown]]],
+               columns: int = 3) -> np.ndarray:
     """The sheet, uint8 (H, W, 3).
 
     layers: [(its heading, [Shown, …]), …]; so many units stand side by side.
@@ -67,7 +70,8 @@ def draw_sheet(title, layers, columns=3):
     return _below(rows, 6)
 
 
-def draw_rows(title, rows):
+def draw_rows(title: str,
+              rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]) -> np.ndarray:
     """A sheet of rows (heading, [(caption, picture), …]), all pictures at one size; uint8 (H, W,
     3)."""
     of_kind("draw_rows", "title", title, "text", str)

@@ -17,9 +17,12 @@ ReLUs let through what would raise them:        x̄ = ȳ where y > 0, max(ȳ, 0)
 
 Source: Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017; Mordvintsev et al. 2018.
 """
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from minidl import backend, ops
+from minidl.nn import Sequential
 from minidl.nn.module import evaluating
 from minidl.operands import check_sizes, integer, integers
 from minidl.ops.activation import keep_positive
@@ -28,14 +31,16 @@ from minidl.recording import no_grad, recording
 from minidl.settings import bounded, callback_of, numbers, whole
 from minidl.tensor import grad, tensor
 from minidl.visualize.frequencies import Series
-from minidl.visualize.pictures import batch_of_one, check_layer, pixels
+from minidl.visualize.pictures import Picture, batch_of_one, check_layer, pixels
 from minidl.visualize.projection import change_rule
 from minidl.visualize.views import draw_view, view
 
 
-def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0), steps=100,
-               jitter=8, rotation=10, scale=0.1, learning_rate=0.05, rng=0,
-               callback=None):
+def synthesize(net: Sequential, layer: str, unit: int, size: int | Sequence[int] | None = None, *,
+               channels: int | None = None, values: tuple[float, float] = (0.0, 255.0),
+               steps: int = 100, jitter: float = 8, rotation: float = 10, scale: float = 0.1,
+               learning_rate: float = 0.05, rng: np.random.Generator | int = 0,
+               callback: Callable[[int, float], object] | None = None) -> np.ndarray:
     """A picture (*S, C) that makes a unit of a layer as active as can be: float32 in `values`.
 
     net: a `nn.Sequential`; it is run as after `eval()`.  layer: its name; unit: an integer.
@@ -77,7 +82,8 @@ def synthesize(net, layer, unit, size=None, *, channels=None, values=(0.0, 255.0
         return series(c).numpy()
 
 
-def strength(net, picture, layer, unit, shifts=16, most=8, rng=0):
+def strength(net: Sequential, picture: Picture, layer: str, unit: int, shifts: int = 16,
+             most: int = 8, rng: np.random.Generator | int = 0) -> float:
     """How active a unit is: the mean over random shifts of max_p a[p, u], and so not by the chance
     of how the picture lies to the strides.
 
