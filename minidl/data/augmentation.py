@@ -63,7 +63,7 @@ class Augmentation:
             if value is not None or field.name != "background":
                 bounded("Augmentation", f"0 ≤ {field.name} ≤ {highest}", value)
 
-    def __call__(self, pictures, rng):
+    def __call__(self, pictures: np.ndarray, rng: np.random.Generator | int) -> np.ndarray:
         pictures = numbers("Augmentation", "pictures", pictures, "(N, H, W, C)", None)
         rng = generator(rng)
         if 0 in pictures.shape[1:]:
@@ -160,7 +160,7 @@ DRAWINGS = Augmentation(rotation=12, zoom=0.2, stretch=0.15, shear=0.3, shift=0.
 character."""
 
 
-def contact_sheet(pictures, columns=8, gap=2):
+def contact_sheet(pictures: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
     """All pictures of a batch on one sheet, row by row, white between them: a uint8 picture (H',
     W', C).
 

@@ -1,7 +1,10 @@
 """Minibatches, and making them ahead of time."""
+from collections.abc import Iterable, Iterator
 import queue
 import sys
 import threading
+
+import numpy as np
 
 from .. import backend
 from ..recording import is_recording, recording
@@ -25,9 +28,10 @@ class batches:
     that is not whole, and for what has no length and order.
     """
 
-    def __init__(self, *arrays, batch_size, rng=None, drop_last=False):
+    def __init__(self, *arrays, batch_size: int, rng: np.random.Generator | int | None = None,
+                 drop_last: bool = False):
         for i, array in enumerate(arrays):
-            if not (isinstance(array, (list, tuple)) or getattr(array, "shape", ())):
+            if not (isinstance(array, (list, tuple)) or getattr(array, "shape", None)):
                 raise TypeError(f"batches: arrays[{i}] must be an array, a Tensor or a list of "
                                 f"examples, got {type(array).__name__}")
         lengths = [len(array) for array in arrays]
@@ -38,11 +42,11 @@ class batches:
         self.arrays, self.drop_last = arrays, drop_last
         self.rng = None if rng is None else backend.generator(rng)
 
-    def __len__(self):
+    def __len__(self) -> int:
         whole, rest = divmod(len(self.arrays[0]), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         order = None if self.rng is None else self.rng.permutation(len(self.arrays[0]))
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             chosen = slice(start, start + self.batch_size)
@@ -80,7 +84,7 @@ class prefetch:
     Raises ValueError for a depth below 1, TypeError for one that is not whole.
     """
 
-    def __init__(self, iterable, depth=2):
+    def __init__(self, iterable: Iterable, depth: int = 2):
         if not hasattr(iterable, "__iter__"):
             raise TypeError("prefetch: iterable must be gone through in a `for` loop, got "
                             f"{type(iterable).__name__}")

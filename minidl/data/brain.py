@@ -1,4 +1,6 @@
 """The MNI brain: the mean of 152 people's scans, and which tissue is where."""
+from collections.abc import Sequence
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ class Brain(NamedTuple):
     tissue: np.ndarray
 
 
-def mni_brain():
+def mni_brain() -> Brain:
     """The Brain of the ICBM 152 template (2009a, nonlinear, symmetric), 197 × 233 × 189 voxels of
     a millimetre.
 
@@ -38,15 +40,15 @@ def mni_brain():
     names = {kind: f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz" for kind in FACTS}
     first, *others = ((name, f"nilearn/datasets/data/{name}", *FACTS[kind])
                       for kind, name in names.items())
-    name, *rest = first
+    name, member, sha256, size = first
     path = packages.fetch(
-        name, "nilearn==0.14.1", *rest, beside=others, archive_size=11_509_444,
+        name, "nilearn==0.14.1", member, sha256, size, beside=others, archive_size=11_509_444,
         archive_sha256="725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a",
         hint="a brain of your own: --t1, --grey and --white FILE.nii.gz")
     return read_brain(*(path.with_name(name) for name in names.values()))
 
 
-def read_brain(t1, grey, white):
+def read_brain(t1: str | os.PathLike, grey: str | os.PathLike, white: str | os.PathLike) -> Brain:
     """The Brain in three NIfTI files of one shape, uint8: a T1 scan, and how much of each voxel is
     grey matter and white matter, 255 for all of it.
 
@@ -71,7 +73,8 @@ def read_brain(t1, grey, white):
     return Brain(found[t1], tissue)
 
 
-def balanced_places(tissue, slabs, count, size, rng):
+def balanced_places(tissue: np.ndarray, slabs: Sequence[tuple[int, int]], count: int, size: int,
+                    rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(places (N, 3), labels (N,)): voxels of a brain's tissue (X, Y, Z), equally many of each, in
     slabs [(low, high), …] of the third axis, whose cubes of `size` lie in the volume.
 
@@ -92,7 +95,7 @@ def balanced_places(tissue, slabs, count, size, rng):
     return np.concatenate(places), np.repeat(np.arange(len(TISSUES)), each)
 
 
-def patches(volume, places, size):
+def patches(volume: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
     """float32 (N, size, size, size, 1): the cubes around places (N, 3) of a volume (X, Y, Z); the
     voxel of the place is number size // 2.  Raises ValueError where one reaches outside."""
     low = np.asarray(places) - size // 2

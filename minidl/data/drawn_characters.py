@@ -15,7 +15,8 @@ from .omniglot import Characters
 CANDIDATES = 4
 
 
-def drawn_characters(alphabets, characters, drawers=20, size=105, seed=0):
+def drawn_characters(alphabets: int, characters: int, drawers: int = 20, size: int = 105,
+                     seed: np.random.Generator | int = 0) -> Characters:
     """Invent alphabets of so many characters, each drawn once by every drawer.
 
     size: pixels of a side, at least 16.  seed: a numpy Generator or an integer; a character stays

@@ -10,6 +10,7 @@ space, so that a nose moves more than the ear behind it; Pillow fills the curves
 front, at twice the size; light and noise come last, per pixel.
 """
 from concurrent.futures import ThreadPoolExecutor
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,7 +38,8 @@ LAST = ("Acacia Alder Ash Aspen Beech Birch Cedar Cherry Elm Fig Fir Hazel Holly
 STYLES = ("bald", "short", "short", "side", "side", "fringe", "long", "long", "bob", "curly", "bun")
 
 
-def drawn_faces(people, pictures, size=64, seed=0):
+def drawn_faces(people: int, pictures: int, size: int = 64,
+                seed: np.random.Generator | int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw `pictures` pictures of each of `people` people.
 
     size: pixels of a side, at least 16.  seed: a numpy Generator or an integer; the person of a
@@ -56,7 +58,8 @@ def drawn_faces(people, pictures, size=64, seed=0):
     return faces.reshape(-1, size, size, 3), np.repeat(np.arange(people), pictures)
 
 
-def write_drawn_faces(folder, people, pictures, size=96, seed=0):
+def write_drawn_faces(folder: str | os.PathLike, people: int, pictures: int, size: int = 96,
+                      seed: np.random.Generator | int = 0) -> None:
     """Draw faces as `drawn_faces` does, and write them as photographs of people are kept:
     folder/NAME/NAME_0001.jpg."""
     folder = as_path("write_drawn_faces", "folder", folder)

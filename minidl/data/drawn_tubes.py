@@ -15,7 +15,8 @@ SOFT = 0.7              # voxels over which a border fades
 NARROW, WIDE = 1.8, 3.0     # radii, in voxels
 
 
-def tubes_and_balls(count, size=16, noise=0.5, seed=0):
+def tubes_and_balls(count: int, size: int = 16, noise: float = 0.5,
+                    seed: np.random.Generator | int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(volumes float32 (count, size, size, size, 1), labels int64 (count,)): half of SHAPES each,
     with the value 1 in a field of 0, in Gaussian noise.
 

@@ -1,4 +1,5 @@
 """Recorded electrocardiograms: pieces that packages hold, a user's own, and the beats in them."""
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Recording(NamedTuple):
     hertz: float
 
 
-def recorded_ecgs():
+def recorded_ecgs() -> list[Recording]:
     """Two pieces of real electrocardiograms, as Recordings: 21 s of the MIT-BIH arrhythmia
     database (from sktime), and 3 s (from PyWavelets, whose rate, 360 a second, is not stated there
     but taken for the same database's).
@@ -47,7 +48,7 @@ def recorded_ecgs():
             for name, (where, hertz) in PIECES.items()]
 
 
-def read_ecg(path, hertz):
+def read_ecg(path: str | os.PathLike, hertz: float) -> Recording:
     """The Recording in a file: text (a number a line; of several in a line the first; one line of
     headings may come first) or .npz with one array of one axis.
 
@@ -100,7 +101,7 @@ def _is_number(text):
     return True
 
 
-def find_beats(recording):
+def find_beats(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """(values (N, 250, 1), seconds (N,)): its beats as `drawn_beats` draws them, two seconds of 125
     moments each, R in the middle; and when they are.  Beats nearer to an end than a second are left
     out.
@@ -138,7 +139,7 @@ def find_beats(recording):
         np.float32), places / HERTZ
 
 
-def levelled(beats):
+def levelled(beats: np.ndarray) -> np.ndarray:
     """Each beat (N, 250, 1) from its own median, in its own standard deviations: neither the unit
     nor the gain of a recording counts."""
     beats = numbers("levelled", "beats", beats, "(N, T, C)", None)

@@ -10,7 +10,7 @@ RANGES = [(0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF), (0x1FA70, 
 LARGE = 4  # times the size at which a glyph is drawn, before it is made smaller
 
 
-def emoji(size=32):
+def emoji(size: int = 32) -> np.ndarray:
     """About 1,000 emoji: uint8 (N, size, size, 3), on white, in the order of their code points.
 
     size: pixels of a side, at least 8; a margin of a sixteenth is left.
@@ -25,10 +25,10 @@ def emoji(size=32):
 
     side = LARGE * size
     font = ImageFont.truetype(str(_font()), side)
-    pictures = {}  # by their bytes: each once
+    pictures: dict[bytes, np.ndarray] = {}  # by their bytes: each once
     for first, last in RANGES:
         for code in range(first, last + 1):
-            left, top, right, bottom = font.getbbox(chr(code))
+            left, top, right, bottom = map(int, font.getbbox(chr(code)))
             if right <= left or bottom <= top:
                 continue
             canvas = Image.new("RGB", (right - left, bottom - top), "white")

@@ -45,7 +45,7 @@ class GridAugmentation:
         bounded("GridAugmentation", "0 ≤ noise < inf", self.noise)
         integers("GridAugmentation", "flip", listed("GridAugmentation", "flip", self.flip, "axes"))
 
-    def __call__(self, x, rng):
+    def __call__(self, x: np.ndarray, rng: np.random.Generator | int) -> np.ndarray:
         x, rng = numbers("GridAugmentation", "x", x, dtype=None), generator(rng)
         axes = x.ndim - 2
         if not 1 <= axes <= 3 or x.dtype.kind != "f":

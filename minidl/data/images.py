@@ -6,6 +6,9 @@ imported when needed.
 from contextlib import contextmanager
 import io
 import math
+import os
+from pathlib import Path
+from typing import BinaryIO
 import warnings
 
 import numpy as np
@@ -31,7 +34,8 @@ PROFILED = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 SLACK = 0.25  # of the range: how far resampling may have carried a floating-point picture beyond it
 
 
-def load_image(path, size=None, max_pixels=MAX_PIXELS):
+def load_image(path: str | os.PathLike, size: int | tuple[int, int] | None = None,
+               max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a picture as a uint8 array (H, W, 3), RGB in 0..255, upright.
 
     size: None, or the size to resize to (see `resize`).
@@ -53,7 +57,8 @@ def load_image(path, size=None, max_pixels=MAX_PIXELS):
     return picture if size is None else resize(picture, size, max_pixels)
 
 
-def decode_image(file, name, max_pixels=MAX_PIXELS):
+def decode_image(file: BinaryIO, name: str | os.PathLike,
+                 max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """What `load_image` does, for a binary file that is already open (a member of an archive);
     errors call it `name`."""
     max_pixels = whole("load_image", "1 ≤ max_pixels < inf", max_pixels)
@@ -63,7 +68,8 @@ def decode_image(file, name, max_pixels=MAX_PIXELS):
     return np.ascontiguousarray(_upright(picture, orientation))
 
 
-def save_image(path, picture, metadata=None, depth=8):
+def save_image(path: str | os.PathLike, picture: np.ndarray, metadata: dict[str, str] | None = None,
+               depth: int = 8) -> None:
     """Write a picture in the format that the extension of `path` names; an existing file is
     replaced in one step.
 
@@ -102,14 +108,15 @@ def save_image(path, picture, metadata=None, depth=8):
         file.write(encoded)
 
 
-def read_metadata(path):
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
     """The text kept in a PNG picture, as a dict of strings. Raises as `load_image` does."""
     with open_file(path) as file, _checked(file, path, ["PNG"], MAX_PIXELS) as image:
         check_frames(image, MAX_PIXELS)
         return {key: str(value) for key, value in image.text.items()}
 
 
-def resize(picture, size, max_pixels=MAX_PIXELS):
+def resize(picture: np.ndarray, size: int | tuple[int, int],
+           max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Resample a picture (H, W) or (H, W, C), uint8 or floating-point, with Lanczos' filter; the
     dtype is kept.
 
@@ -126,20 +133,20 @@ def resize(picture, size, max_pixels=MAX_PIXELS):
     _check_kind("resize", picture)
     if picture.ndim not in (2, 3) or 0 in picture.shape:
         raise ValueError(f"resize: picture must be (H, W) or (H, W, C), got {picture.shape}")
-    height, width = _target(*picture.shape[:2], size)
+    height, width = _target(picture.shape[0], picture.shape[1], size)
     if height * width > max_pixels:
         raise ValueError(f"resize: {height} x {width} pixels is more than max_pixels = "
                          f"{max_pixels:,}")
     # Pillow's modes L and F, one channel at a time
     plane_type = np.uint8 if picture.dtype == np.uint8 else np.float32
-    planes = [Image.fromarray(plane.astype(plane_type)).resize((width, height),
-                                                               Image.Resampling.LANCZOS)
+    planes = [np.asarray(Image.fromarray(plane.astype(plane_type)).resize(
+                  (width, height), Image.Resampling.LANCZOS))
               for plane in np.moveaxis(np.atleast_3d(picture), -1, 0)]
     return np.stack(planes, axis=-1).reshape(height, width,
                                              *picture.shape[2:]).astype(picture.dtype, copy=False)
 
 
-def crop_middle(picture, share):
+def crop_middle(picture: np.ndarray, share: float) -> np.ndarray:
     """The middle of a picture (H, W) or (H, W, C): `share` of each side, above 0 and up to 1, at
     least one pixel."""
     share = bounded("crop_middle", "0 < share ≤ 1", share)
@@ -151,7 +158,7 @@ def crop_middle(picture, share):
     return picture[top:top + kept[0], left:left + kept[1]]
 
 
-def list_images(folder):
+def list_images(folder: str | os.PathLike) -> list[Path]:
     """Paths of the pictures in a folder, known by their extensions and sorted by name; hidden files
     are left out."""
     folder = as_path("list_images", "folder", folder)

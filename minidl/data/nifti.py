@@ -13,6 +13,7 @@ The first axis varies fastest (Fortran's order).  A file may be packed by gzip.
 Source: Cox et al. 2004, the NIfTI-1 data format.
 """
 import math
+import os
 from typing import NamedTuple
 import zlib
 
@@ -35,7 +36,7 @@ class Volume(NamedTuple):
     spacing: tuple
 
 
-def read_nifti(path):
+def read_nifti(path: str | os.PathLike) -> Volume:
     """The Volume in a NIfTI-1 file of one channel, .nii or .nii.gz.
 
     Raises ValueError, naming the file, for another kind of file or of voxel, for several volumes

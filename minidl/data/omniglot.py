@@ -5,6 +5,7 @@ Source: Lake, Salakhutdinov and Tenenbaum 2015.  Pictures are grey, dark ink on 
 pixels in the original.
 """
 from collections import Counter, namedtuple
+from collections.abc import Iterable
 from contextlib import contextmanager
 from functools import partial
 import io
@@ -37,7 +38,7 @@ class Characters(namedtuple("Characters", "pictures labels names left_out", defa
         """The alphabet of each label."""
         return [name.split("/")[0] for name in self.names]
 
-    def only(self, wanted):
+    def only(self, wanted: Iterable[str]) -> "Characters":
         """The Characters whose alphabet is in `wanted`, numbered anew."""
         wanted = listed("only", "wanted", wanted, "names of alphabets")
         kept = [label for label, alphabet in enumerate(self.alphabets()) if alphabet in wanted]
@@ -60,7 +61,7 @@ class Runs(dict):
         self.left_out = []
 
 
-def read_characters(*sources):
+def read_characters(*sources: str | os.PathLike) -> Characters:
     """Read alphabets: each source a folder or a zip with …/alphabet/character/NAME.png.  Returns
     Characters.
 
@@ -75,7 +76,8 @@ def read_characters(*sources):
     more pixels than its bytes justify, or a zip that is damaged; OSError for a source that cannot
     be opened.
     """
-    found, left_out = {}, []
+    found: dict[str, list] = {}
+    left_out = []
     for source in sources:
         characters, problems = _read_source(as_path("read_characters", "source", source))
         for name in sorted(characters.keys() & found.keys()):
@@ -91,7 +93,8 @@ def read_characters(*sources):
         raise ValueError("read_characters: no source was given")
     shapes = Counter(picture.shape for named in found.values() for _, picture in named)
     shape, _ = shapes.most_common(1)[0]
-    names, pictures, labels = [], [], []
+    names: list[str] = []
+    pictures, labels = [], []
     for name in sorted(found):
         fitting = [picture for _, picture in found[name] if picture.shape == shape]
         left_out += [f"{path} has {_size(picture.shape)} pixels, most have {_size(shape)}"
@@ -103,7 +106,7 @@ def read_characters(*sources):
     return Characters(np.stack(pictures), np.array(labels), names, left_out)
 
 
-def read_runs(folder):
+def read_runs(folder: str | os.PathLike) -> "Runs":
     """Read one-shot runs in Omniglot's format: folder/runNN/class_labels.txt and the pictures
     beside it.
 

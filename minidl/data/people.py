@@ -7,6 +7,7 @@
 Every file is used, or it is LeftOut: with its path and the reason, while the rest goes on.
 """
 from collections import namedtuple
+from collections.abc import Iterable, Sequence
 import io
 import os
 from pathlib import Path
@@ -40,14 +41,14 @@ class People(namedtuple("People", "paths labels names left_out folder", defaults
     label, sorted; left_out: what in `folder` is no picture of anybody, as LeftOut."""
     __slots__ = ()
 
-    def load(self, size=None):
+    def load(self, size: int | tuple[int, int] | None = None) -> list[np.ndarray]:
         """All pictures, a list of uint8 arrays (H, W, 3) in 0..255; size as `load_image`'s.
 
         Raises ValueError, naming the person and the file, for one that cannot be read.
         """
         return [load_picture(path, size) for path in self.paths]
 
-    def only(self, wanted):
+    def only(self, wanted: Iterable[str]) -> "People":
         """The People whose names are in `wanted`, numbered anew."""
         wanted = listed("only", "wanted", wanted, "names")
         names = [name in wanted for name in self.names]
@@ -60,7 +61,7 @@ class People(namedtuple("People", "paths labels names left_out folder", defaults
         return People([self.paths[i] for i in indices], labels, [self.names[i] for i in kept],
                       self.left_out, self.folder)
 
-    def first(self, most):
+    def first(self, most: int) -> "People":
         """The People with at most the first `most` pictures of each."""
         most = whole("first", "1 ≤ most < inf", most)
         nth = np.arange(len(self.labels)) - np.searchsorted(self.labels, self.labels)
@@ -91,14 +92,14 @@ class Pairs(namedtuple("Pairs", "a b same folder", defaults=[None])):
         return Pairs([self.a[i] for i in indices], [self.b[i] for i in indices], self.same[indices],
                      self.folder)
 
-    def person(self, path):
+    def person(self, path: str | os.PathLike) -> str:
         """Who is on a picture: the name of the first folder below `folder`, or of the nearest."""
         path = as_path("person", "path", path)
         return composed(path.parent.name if self.folder is None else
                         _inside("person", path, self.folder).parts[0])
 
 
-def read_people(folder):
+def read_people(folder: str | os.PathLike) -> People:
     """Find who is on which picture: the person is the name of the folder in which it lies, itself
     or in folders inside.  No picture is read yet.
 
@@ -111,7 +112,8 @@ def read_people(folder):
     none at all, pictures without a folder for each person, or people one level deeper; OSError
     where the folder cannot be read.
     """
-    folder, found, left_out = as_path("read_people", "folder", folder), {}, []
+    folder, left_out = as_path("read_people", "folder", folder), []
+    found: dict[str, list] = {}
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; expected one that holds a folder of pictures "
                          "for each person")
@@ -265,7 +267,7 @@ def load_usable(paths, load=load_image):
     return pictures, indices, left_out
 
 
-def read_pairs(file, folder):
+def read_pairs(file: str | os.PathLike, folder: str | os.PathLike) -> Pairs:
     """Read pairs from a table in CSV with the columns image_a,image_b,same: paths relative to
     `folder`; 1 or 0.
 
@@ -314,7 +316,7 @@ def _picture(word, folder):
     raise ValueError(f"there is no picture {word!r} in {folder}")
 
 
-def write_pairs(file, pairs, folder):
+def write_pairs(file: str | os.PathLike, pairs: Pairs, folder: str | os.PathLike) -> None:
     """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
     import csv
     check_pairs("write_pairs", pairs)
@@ -328,7 +330,7 @@ def write_pairs(file, pairs, folder):
         stream.write(text.getvalue().encode())
 
 
-def names_of(pairs):
+def names_of(pairs: Pairs) -> tuple[list[str], list[str]] | None:
     """Who is on each picture of Pairs: two lists of M names, see `Pairs.person`.
 
     None where these contradict `same`: then the folders do not say who somebody is.
@@ -338,7 +340,8 @@ def names_of(pairs):
     return (a, b) if all((x == y) == same for x, y, same in zip(a, b, pairs.same)) else None
 
 
-def balanced_pairs(labels, count, seed):
+def balanced_pairs(labels: Sequence | np.ndarray, count: int,
+                   seed: np.random.Generator | int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`count` pairs of indices into labels (N,), half of the same label and half of two: (a, b,
     same), each (count,).
 
@@ -380,14 +383,15 @@ def _distinct(draw, count):
     return list(found)
 
 
-def pairs_of(people, count, seed):
+def pairs_of(people: People, count: int, seed: np.random.Generator | int) -> Pairs:
     """`balanced_pairs` of People, as Pairs of paths."""
     check_people("pairs_of", people)
     a, b, same = balanced_pairs(people.labels, count, seed)
     return Pairs([people.paths[i] for i in a], [people.paths[i] for i in b], same, people.folder)
 
 
-def split_people(people, share, seed, apart=None):
+def split_people(people: People, share: float, seed: np.random.Generator | int,
+                 apart: Pairs | None = None) -> tuple[People, People]:
     """(training, validation): People split by person, `share` (0 to 1) of those with a second
     picture for validation.
 

@@ -1,6 +1,7 @@
 """Photographs of all kinds of things, to look at a network with: they live in public packages."""
 from fnmatch import fnmatch
 import io
+from pathlib import Path
 
 from .. import packages
 from ..settings import one_of
@@ -45,7 +46,7 @@ SETS = {
 }
 
 
-def photographs(*sets):
+def photographs(*sets: str) -> list[Path]:
     """Paths of some 700 photographs, or of those of the SETS that are named ("foolbox": twenty).
 
     They are brought by pip and npm the first time, 65 MB in all, and kept in the cache folder, none

@@ -1,6 +1,7 @@
 """Any folder of pictures, or of labelled folders, as one array of small squares."""
 
 from collections import namedtuple
+import os
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class PictureSet(namedtuple("PictureSet", "pictures labels names left_out", defa
     __slots__ = ()
 
 
-def read_pictures(folder, size):
+def read_pictures(folder: str | os.PathLike, size: int) -> PictureSet:
     """Read the pictures of a folder; or, where it holds folders with pictures, these as classes.
 
         folder/*.png                    pictures without labels
@@ -27,7 +28,8 @@ def read_pictures(folder, size):
     together.  Returns a PictureSet.  Raises ValueError where there are no pictures, or pictures
     both beside and in folders.
     """
-    folder, left_out = as_path("read_pictures", "folder", folder), []
+    folder = as_path("read_pictures", "folder", folder)
+    left_out: list = []
     check_sizes("read_pictures", size=size)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder of pictures")

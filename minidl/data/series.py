@@ -10,6 +10,7 @@
 
 Source: Bagnall et al., The UEA & UCR time series classification repository.
 """
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class Series(NamedTuple):
     names: list
 
 
-def read_ts(path):
+def read_ts(path: str | os.PathLike) -> Series:
     """The Series in a `.ts` file whose examples have one length, all numbers given, and a class.
 
     Raises ValueError, naming file and line, for anything else: timestamps, targets that are no
@@ -43,7 +44,8 @@ def read_ts(path):
     except UnicodeDecodeError:
         raise ValueError(f"{path}: is no text; expected a .ts file") from None
     names, start = _header(path, lines)
-    values, labels = [], []
+    values: list[list] = []
+    labels = []
     for number, line in enumerate(lines[start:], start + 1):
         if line.strip() and not line.startswith("#"):
             *channels, label = line.strip().split(":")
@@ -99,7 +101,7 @@ def _example(path, number, channels, before):
     return example
 
 
-def japanese_vowels():
+def japanese_vowels() -> tuple[Series, Series]:
     """(train, test): 270 + 370 Series of nine men who say the two vowels /ae/, and who of them.
 
     values (N, 25, 12): twelve cepstral coefficients of each of 25 moments, which 7 to 29 moments
@@ -113,9 +115,10 @@ def japanese_vowels():
              ("bb83bb1aa6bfb17faae269f6829b7cac71de36fdd3264ee34137fe90270d5895", 1_053_833)]
     first, second = ((name, f"aeon/datasets/data/JapaneseVowels/{name}", *fact)
                      for name, fact in zip(names, facts))
-    name, *rest = first
+    name, member, sha256, size = first
     path = packages.fetch(
-        name, "aeon==1.6.0", *rest, beside=[second], archive_size=6_421_000,
+        name, "aeon==1.6.0", member, sha256, size, beside=[second], archive_size=6_421_000,
         archive_sha256="d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409",
         hint="other series in .ts files can be read with --train and --test")
-    return tuple(read_ts(path.with_name(each)) for each in names)
+    train, test = (read_ts(path.with_name(each)) for each in names)
+    return train, test

@@ -4,6 +4,7 @@ The file is a pickle, a program for a small stack machine; here it may call four
 these are ours: they make arrays of numbers, and nothing else.  It is read after its SHA-256 was
 compared: no other file comes here.
 """
+from collections.abc import Sequence
 import io
 from pathlib import Path
 import pickle
@@ -36,7 +37,7 @@ class Exercises(NamedTuple):
     left: np.ndarray
 
 
-def watch_exercises(mirrored=True):
+def watch_exercises(mirrored: bool = True) -> Exercises:
     """140 Exercises of ten people: seven exercises with each arm, some twenty times over.
 
     A left arm is a right arm's mirror image.  mirrored: its x axis, along the forearm, is turned
@@ -65,7 +66,7 @@ def _exercises(found, mirrored):
                      found["subject"].astype(np.int64), left)
 
 
-def windows(recordings, size, hop):
+def windows(recordings: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.ndarray, np.ndarray]:
     """(x (N, size, C), which (N,)): pieces of recordings (T, C), `hop` moments apart, and of which
     recording each is.  Raises ValueError where all recordings are shorter."""
     check_sizes("windows", size=size, hop=hop)

@@ -9,11 +9,13 @@ J comes from two backward passes: with the cotangents e₁ and e₂ for every sa
 sample depends on its own z.  Where G does not fold, det J has one sign everywhere, and each x is
 met once, this is exact at samples.  Elsewhere, and in cells of a grid, q is counted.
 """
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from minidl import backend, ops
+from minidl.gan.mixtures import Mixture
 from minidl.operands import check_sizes, function
 from minidl.settings import bounded, having, numbers
 from minidl.tensor import grad, no_grad, tensor
@@ -27,7 +29,7 @@ class Pushed(NamedTuple):
     signs: np.ndarray
 
     @property
-    def folds(self):
+    def folds(self) -> float:
         """The share of the rarer sign: 0 where G does not fold."""
         return float(min(np.mean(self.signs > 0), np.mean(self.signs < 0)))
 
@@ -36,7 +38,7 @@ class Pushed(NamedTuple):
         return np.exp(-np.logaddexp(0, self.log_q - mixture.log_density(self.x)))
 
 
-def push(generator, z):
+def push(generator: Callable, z: np.ndarray) -> Pushed:
     """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ by z."""
     function("push", "generator", generator, "of noise (N, 2)")
     z = tensor(numbers("push", "z", z, "(N, 2)", None), requires_grad=True)
@@ -69,7 +71,7 @@ class Cells(NamedTuple):
         return row, column
 
 
-def cells(reach, side):
+def cells(reach: float, side: int) -> Cells:
     """Cells of the square from −reach to reach."""
     check_sizes("cells", side=side)
     reach = bounded("cells", "0 < reach < inf", reach)
@@ -78,7 +80,7 @@ def cells(reach, side):
     return Cells(edges, np.stack(np.meshgrid(middle, middle), -1))
 
 
-def real_masses(mixture, where):
+def real_masses(mixture: Mixture, where: Cells) -> np.ndarray:
     """The data's probability in each cell, exactly: each Gaussian's is a product of two differences
     of distribution functions.  (side, side)"""
     having("real_masses", "mixture", mixture, "a Mixture", "centres", "sigma", "weights")
@@ -93,7 +95,7 @@ def _steps(edges, centres, sigma):
     return np.diff(below, axis=1)
 
 
-def counted_masses(samples, where):
+def counted_masses(samples: np.ndarray, where: Cells) -> np.ndarray:
     """The share of samples in each cell, (side, side)."""
     samples = numbers("counted_masses", "samples", samples, "(N, 2)")
     having("counted_masses", "where", where, "Cells", "edges")
@@ -101,7 +103,8 @@ def counted_masses(samples, where):
     return counts / len(samples)
 
 
-def sample(generator, n, rng, batch=5000):
+def sample(generator: Callable, n: int, rng: np.random.Generator | int,
+           batch: int = 5000) -> np.ndarray:
     """n samples (n, 2) of standard normal noise, as float64."""
     function("sample", "generator", generator, "of noise (N, 2)")
     check_sizes("sample", n=n, batch=batch)

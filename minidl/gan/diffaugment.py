@@ -14,10 +14,10 @@ from minidl import backend, ops
 from minidl.operands import floating
 from minidl.ops.communication import drawn
 from minidl.settings import one_of
-from minidl.tensor import constant
+from minidl.tensor import Tensor, constant
 
 
-def translation(x, rng, share=1 / 8):
+def translation(x: Tensor, rng: np.random.Generator, share: float = 1 / 8) -> Tensor:
     """Each picture moved by up to a share of its sides, in whole pixels; 0 comes in."""
     n, height, width, _ = x.shape
     most = [int(side * share + 0.5) for side in (height, width)]
@@ -30,7 +30,7 @@ def translation(x, rng, share=1 / 8):
         np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]))]
 
 
-def cutout(x, rng, share=1 / 2):
+def cutout(x: Tensor, rng: np.random.Generator, share: float = 1 / 2) -> Tensor:
     """A rectangle of a share of each side put to 0, its middle anywhere."""
     n, height, width, _ = x.shape
     inside = []
@@ -44,18 +44,18 @@ def cutout(x, rng, share=1 / 2):
     return x * _constant(keep[..., None], x)
 
 
-def brightness(x, rng):
+def brightness(x: Tensor, rng: np.random.Generator) -> Tensor:
     """One number from −½ to ½ added to each picture."""
     return x + _uniform(-0.5, 0.5, x, rng)
 
 
-def saturation(x, rng):
+def saturation(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Colours stretched from their grey by a factor from 0 to 2."""
     grey = ops.mean(x, -1, keepdims=True)
     return grey + (x - grey) * _uniform(0, 2, x, rng)
 
 
-def contrast(x, rng):
+def contrast(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Everything stretched from the picture's mean by a factor from ½ to 3/2."""
     middle = ops.mean(x, (1, 2, 3), keepdims=True)
     return middle + (x - middle) * _uniform(0.5, 1.5, x, rng)
@@ -73,12 +73,12 @@ class DiffAugment:
     Raises ValueError for other names, or x of another shape.
     """
 
-    def __init__(self, *parts):
+    def __init__(self, *parts: str):
         for part in parts:
             one_of("DiffAugment", "a part", part, PARTS)
         self.parts = parts
 
-    def __call__(self, x, rng):
+    def __call__(self, x: Tensor, rng: np.random.Generator | int) -> Tensor:
         x = floating("DiffAugment", x)
         if x.ndim != 4:
             raise ValueError(f"DiffAugment: x must be pictures (N, H, W, C), got {x.shape}")

@@ -30,19 +30,20 @@ def velocity(theta, psi, gamma=0.0):
     return -psi * slope, theta * slope - gamma * psi
 
 
-def jacobian(gamma):
+def jacobian(gamma: float) -> np.ndarray:
     """The field's matrix at rest, [[0, −½], [½, −γ]]."""
     return np.array([[0, -0.5], [0.5, -number("jacobian", "gamma", gamma)]])
 
 
-def eigenvalues(gamma):
+def eigenvalues(gamma: float) -> np.ndarray:
     """−γ/2 ± √(γ² − 1)/2, the upper sign first, complex."""
     gamma = number("eigenvalues", "gamma", gamma)
     root = np.sqrt(complex(gamma ** 2 - 1))
     return np.array([-gamma + root, -gamma - root]) / 2
 
 
-def trajectory(start, gamma=0.0, step=0.1, steps=200, alternating=False):
+def trajectory(start: tuple[float, float], gamma: float = 0.0, step: float = 0.1, steps: int = 200,
+               alternating: bool = False) -> np.ndarray:
     """(steps + 1, 2): the places (θ, ψ) of gradient steps of length `step` from `start`.
 
     alternating: ψ answers the θ that has moved; its circles neither grow nor shrink, as each of the

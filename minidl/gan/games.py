@@ -148,6 +148,6 @@ GAMES = {"minimax": Minimax(), "non-saturating": NonSaturating(), "least-squares
          "hinge": Hinge(), "wasserstein": Wasserstein(), "relativistic": Relativistic()}
 
 
-def game(name):
+def game(name: str) -> Game:
     """The Game of that name; raises ValueError, with all names, for another."""
     return GAMES[one_of("game", "name", name, GAMES)]

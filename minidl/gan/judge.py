@@ -5,6 +5,8 @@ GAN-train: trained on generated ones, it reads real ones: do they show all that 
 A generator that repeats one good picture of each class passes the first and fails the second.
 Source: Shmelkov, Schmid and Alahari 2018.
 """
+from collections.abc import Callable
+
 import numpy as np
 
 from minidl import backend, losses, nn, optim
@@ -19,7 +21,8 @@ from minidl.training.schedules import warm_up_cosine
 class Judge(nn.Module):
     """Scores of classes for pictures (N, size, size, channels) in −1..1, from 128 features."""
 
-    def __init__(self, size, channels, classes, *, rng=None):
+    def __init__(self, size: int, channels: int, classes: int, *,
+                 rng: np.random.Generator | int | None = None):
         check_sizes("Judge", channels=channels, classes=classes)
         rng, size = backend.generator(rng), whole("Judge", "4 ≤ size < inf", size)
         side = size // 2 // 2
@@ -33,7 +36,9 @@ class Judge(nn.Module):
         return self.head(self.drop(self.body(x)))
 
 
-def train_judge(pictures, labels, classes, *, steps=1500, batch=64, seed=0, callback=None):
+def train_judge(pictures: np.ndarray, labels: np.ndarray, classes: int, *, steps: int = 1500,
+                batch: int = 64, seed: int = 0,
+                callback: Callable[[Loop], object] | None = None) -> Judge:
     """A Judge in `eval()`, of uint8 pictures (N, H, W, C) and labels (N,)."""
     pictures = numbers("train_judge", "pictures", pictures, "(N, H, W, C)", None)
     check_sizes("train_judge", classes=classes, steps=steps, batch=batch)
@@ -67,11 +72,11 @@ def _batches(net, pictures, batch=250):
                                for i in range(0, len(pictures), batch)])
 
 
-def accuracy(judge, pictures, labels):
+def accuracy(judge: Judge, pictures: np.ndarray, labels: np.ndarray) -> float:
     """The share of pictures whose class it reads."""
     return float((_batches(judge, pictures).argmax(1) == labels).mean())
 
 
-def features(judge, pictures):
+def features(judge: Judge, pictures: np.ndarray) -> np.ndarray:
     """(N, 128) float64: what it sees in pictures, for distances between sets of them."""
     return _batches(judge.body, pictures).astype(float)

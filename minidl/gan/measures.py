@@ -28,7 +28,7 @@ class Modes(NamedTuple):
     rarest_share: float
 
 
-def modes(samples, centres, sigma):
+def modes(samples: np.ndarray, centres: np.ndarray, sigma: float) -> Modes:
     """Modes of samples (N, 2) by centres (k, 2).
 
     Raises ValueError for other shapes, or no samples; a sample that is NaN is not good.
@@ -51,7 +51,7 @@ def modes(samples, centres, sigma):
                  float(shares @ np.log(k * shares)), float(counts.min() * k / total))
 
 
-def frechet_distance(a, b):
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """|μ_a − μ_b|² + tr(S_a + S_b − 2 (S_a^½ S_b S_a^½)^½): of the Gaussians with the sets' means
     and covariances.
 
@@ -70,7 +70,8 @@ def frechet_distance(a, b):
                  - 2 * np.sqrt(np.clip(cross, 0, None)).sum())
 
 
-def kernel_distance(a, b, *, size=500, subsets=20, rng=None):
+def kernel_distance(a: np.ndarray, b: np.ndarray, *, size: int = 500, subsets: int = 20,
+                    rng: np.random.Generator | int | None = None) -> tuple[float, float]:
     """(mean, standard deviation) over random subsets of the unbiased MMD² with (⟨x, y⟩/D + 1)³:
 
         E k(a, a') + E k(b, b') − 2 E k(a, b),   over different pairs
@@ -101,7 +102,7 @@ class PrecisionRecall(NamedTuple):
     recall: float
 
 
-def precision_recall(real, fake, k=3):
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> PrecisionRecall:
     """A sample lies within a set if it is no farther from one of its members than this one's k-th
     neighbour in the set.
 
@@ -129,7 +130,7 @@ class Memorisation(NamedTuple):
     nearest: np.ndarray
 
 
-def memorisation(fake, train, held_out):
+def memorisation(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Memorisation:
     """Memorisation of features, or of pixels, each (N, D)."""
     fake, train = _features("memorisation", fake, train, 1)
     held_out, train = _features("memorisation", held_out, train, 1)
@@ -138,7 +139,7 @@ def memorisation(fake, train, held_out):
     return Memorisation(float(np.median(near) / usual) if usual else np.inf, which)
 
 
-def nearest(x, members, rows=250):
+def nearest(x: np.ndarray, members: np.ndarray, rows: int = 250) -> tuple[np.ndarray, np.ndarray]:
     """(which, how far): of each x its nearest member, `rows` of x at a time."""
     x, members = _features("nearest", x, members, 1)
     check_sizes("nearest", rows=rows)

@@ -4,6 +4,7 @@
 
 So real samples cost nothing, D* = p / (p + q) can be computed, and modes can be counted.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -35,14 +36,14 @@ class Mixture:
             raise ValueError(f"Mixture: {len(centres)} centres need as many weights ≥ 0, not all "
                              f"0, got {weights}")
 
-    def sample(self, n, rng):
+    def sample(self, n: int, rng: np.random.Generator | int) -> np.ndarray:
         """(n, 2) samples: a centre by its weight, then a step by N(0, σ²) in each direction."""
         check_sizes("sample", n=n)
         rng = backend.generator(rng)
         chosen = rng.choice(len(self.centres), n, p=self.weights)
         return self.centres[chosen] + self.sigma * rng.standard_normal((n, 2))
 
-    def log_density(self, x):
+    def log_density(self, x: np.ndarray) -> np.ndarray:
         """log p at places x (…, 2), in nats per unit of area."""
         x = numbers("log_density", "x", x, "(…, 2)")
         places, total = x.reshape(-1, 2), np.full(x[..., 0].size, -np.inf)
@@ -51,7 +52,7 @@ class Mixture:
             total = np.logaddexp(total, math.log(weight) - squares / (2 * self.sigma ** 2))
         return (total - math.log(2 * math.pi * self.sigma ** 2)).reshape(x.shape[:-1])
 
-    def density(self, x):
+    def density(self, x: np.ndarray) -> np.ndarray:
         """p at places x (…, 2)."""
         return np.exp(self.log_density(x))
 
@@ -66,14 +67,15 @@ class Mixture:
         return math.sqrt(self.weights @ spread / 2 + self.sigma ** 2)
 
 
-def mixture(name, centres, sigma, weights=None, modal=True):
+def mixture(name: str, centres: Sequence | np.ndarray, sigma: float,
+            weights: Sequence[float] | np.ndarray | None = None, modal: bool = True) -> Mixture:
     """A Mixture, with equal weights where none are given."""
     centres = numbers("mixture", "centres", centres, "(K, 2)")
     weights = np.ones(len(centres)) if weights is None else numbers("mixture", "weights", weights)
     return Mixture(name, centres, sigma, weights / (weights.sum() or 1), modal)
 
 
-def ring(modes=8, radius=1.0, sigma=0.01):
+def ring(modes: int = 8, radius: float = 1.0, sigma: float = 0.01) -> Mixture:
     """Modes at the angles 2π k / modes, k = 0 … modes − 1.
 
     `linspace(0, 2π, modes)` would close the ring: one mode less, and one twice as heavy.
@@ -84,7 +86,7 @@ def ring(modes=8, radius=1.0, sigma=0.01):
     return mixture("ring", radius * np.stack([np.cos(angles), np.sin(angles)], 1), sigma)
 
 
-def grid(side=5, spacing=2.0, sigma=0.05):
+def grid(side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> Mixture:
     """side × side modes around 0."""
     check_sizes("grid", side=side)
     spacing = bounded("grid", "0 < spacing < inf", spacing)
@@ -92,18 +94,18 @@ def grid(side=5, spacing=2.0, sigma=0.05):
     return mixture("grid", np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2), sigma)
 
 
-def blobs():
+def blobs() -> Mixture:
     """Three wide modes that nearly touch."""
     return mixture("blobs", [(-1.0, -0.6), (1.0, -0.6), (0.0, 1.1)], 0.25, (1, 1, 1))
 
 
-def line(sigma=0.05):
+def line(sigma: float = 0.05) -> Mixture:
     """A straight segment from (−1, −½) to (1, ½)."""
     t = np.linspace(-1, 1, 41)
     return mixture("line", np.stack([t, t / 2], 1), sigma, modal=False)
 
 
-def spiral(turns=2.0, sigma=0.03):
+def spiral(turns: float = 2.0, sigma: float = 0.03) -> Mixture:
     """r = t from 0.1 to 1 while the angle makes `turns` turns; the weights follow the length."""
     turns = bounded("spiral", "0 ≤ turns < inf", turns)
     t = np.linspace(0.1, 1, 160)
@@ -113,7 +115,7 @@ def spiral(turns=2.0, sigma=0.03):
                    modal=False)
 
 
-def drawing(picture, side=48):
+def drawing(picture: np.ndarray, side: int = 48) -> Mixture:
     """The dark pixels of a picture (H, W) or (H, W, 3) in 0..255, x to the right and y up.
 
     It is brought to `side` pixels along its longer side; a pixel weighs as much as it is dark, and

@@ -13,6 +13,8 @@ Source: Radford, Metz and Chintala 2016; Mirza and Osindero 2014.
 """
 import math
 
+import numpy as np
+
 from minidl import backend, nn, ops
 from minidl.gan.spectral import SpectralNorm
 from minidl.operands import check_labels, check_sizes, floating, operand
@@ -43,8 +45,8 @@ class Generator(nn.Module):
     Raises ValueError for noise or labels that do not fit.
     """
 
-    def __init__(self, size, channels, noise=64, classes=0, width=64, upsampling="transposed", *,
-                 rng=None):
+    def __init__(self, size: int, channels: int, noise: int = 64, classes: int = 0, width: int = 64,
+                 upsampling: str = "transposed", *, rng: np.random.Generator | int | None = None):
         check_sizes("Generator", size=size, channels=channels, noise=noise, width=width)
         classes = whole("Generator", "0 ≤ classes < inf", classes)
         one_of("Generator", "upsampling", upsampling, UPSAMPLING)
@@ -93,11 +95,13 @@ class Discriminator(nn.Module):
     Raises ValueError for pictures or labels that do not fit.
     """
 
-    def __init__(self, size, channels, classes=0, width=32, spectral=False, *, rng=None):
+    def __init__(self, size: int, channels: int, classes: int = 0, width: int = 32,
+                 spectral: bool = False, *, rng: np.random.Generator | int | None = None):
         check_sizes("Discriminator", size=size, channels=channels, width=width)
         classes = whole("Discriminator", "0 ≤ classes < inf", classes)
         stages(size)
-        rng, layers = backend.generator(rng), {}
+        rng = backend.generator(rng)
+        layers: dict[str, nn.Module] = {}
         side, before, after, i = size, channels + classes, width, 1
 
         def wrapped(layer):

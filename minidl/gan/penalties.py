@@ -16,6 +16,10 @@ with its graph, and the outer gradient goes through it.
 A score must depend on its own example alone.  Batch norm in a critic that is training couples them:
 ∂ Σ s / ∂xᵢ would then hold the other examples' scores, and it is refused.
 """
+from collections.abc import Callable
+
+import numpy as np
+
 from minidl import backend, ops
 from minidl.nn import BatchNorm, Module
 from minidl.operands import floating, function, same_device
@@ -23,7 +27,7 @@ from minidl.settings import bounded
 from minidl.tensor import Tensor, constant, grad
 
 
-def slopes(score, x):
+def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
     """(s(x), g): scores, and each example's own gradient g = ∇ₓ s(x), of x's shape, with graphs.
 
     score: a function or Module of x (N, …) alone, with one number for each example.
@@ -50,7 +54,7 @@ def slopes(score, x):
     return s, g
 
 
-def r1(score, real, gamma=1.0):
+def r1(score: Callable, real: Tensor, gamma: float = 1.0) -> Tensor:
     """γ/2 E |∇ₓ s(x)|² at real samples: where the data are, the score shall be flat.
 
     At rest q = p, and s is constant there; a critic with slope would push the artist away from it.
@@ -62,7 +66,7 @@ def r1(score, real, gamma=1.0):
     return bounded("r1", "0 ≤ gamma < inf", gamma) / 2 * mean_square_length(g)
 
 
-def r2(score, fake, gamma=1.0):
+def r2(score: Callable, fake: Tensor, gamma: float = 1.0) -> Tensor:
     """γ/2 E |∇ₓ s(x)|² at generated samples.  With r1 at once, both players rest (R3GAN).
 
     Source: Mescheder, Geiger and Nowozin 2018; Huang et al. 2024.
@@ -70,7 +74,8 @@ def r2(score, fake, gamma=1.0):
     return r1(score, fake, gamma)
 
 
-def gradient_penalty(score, real, fake, weight=10.0, rng=None):
+def gradient_penalty(score: Callable, real: Tensor, fake: Tensor, weight: float = 10.0,
+                     rng: np.random.Generator | int | None = None) -> Tensor:
     """λ E (|∇ₓ s(x̂)| − 1)²  at  x̂ = ε x + (1 − ε) G(z),  one ε ~ U(0, 1) for each example.
 
     The best Wasserstein critic has slope 1 along the lines on which mass is moved from q to p; x̂

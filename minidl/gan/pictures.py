@@ -3,19 +3,21 @@ import numpy as np
 
 from minidl import backend
 from minidl.data import captioned, contact_sheet
+from minidl.gan.networks import Generator
 from minidl.gan.training import draw
 from minidl.operands import check_sizes
 from minidl.settings import having, numbers
 
 
-def noise_of(generator, n, rng):
+def noise_of(generator: Generator, n: int, rng: np.random.Generator | int) -> np.ndarray:
     """Noise (n, generator.noise) from N(0, I), float32."""
     having("noise_of", "generator", generator, "a gan.Generator", "noise", "classes", "size")
     check_sizes("noise_of", n=n)
     return backend.generator(rng).standard_normal((n, generator.noise), "float32")
 
 
-def samples(generator, n, rng, labels=None):
+def samples(generator: Generator, n: int, rng: np.random.Generator | int,
+            labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """(pictures uint8 (n, H, W, C), labels (n,) or None): labels in turn, unless they are given."""
     having("samples", "generator", generator, "a gan.Generator", "noise", "classes", "size")
     check_sizes("samples", n=n)
@@ -41,12 +43,12 @@ def grid_of_noise(generator, rows, rng):
             np.tile(np.arange(classes), rows))
 
 
-def class_grid(generator, rows, rng):
+def class_grid(generator: Generator, rows: int, rng: np.random.Generator | int) -> np.ndarray:
     """Pictures of `grid_of_noise`, (rows · columns, H, W, C)."""
     return draw(generator, *grid_of_noise(generator, rows, rng))
 
 
-def slerp(a, b, t):
+def slerp(a: np.ndarray, b: np.ndarray, t: float | np.ndarray) -> np.ndarray:
     """From a (t = 0) to b (t = 1) along the sphere:  (sin((1 − t) ω) a + sin(t ω) b) / sin ω,
 
     where ω is the angle between a and b, for lengths that differ little, as Gaussian noise's do.  A
@@ -64,7 +66,8 @@ def slerp(a, b, t):
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
-def walks(generator, rows, steps, rng):
+def walks(generator: Generator, rows: int, steps: int,
+          rng: np.random.Generator | int) -> np.ndarray:
     """Walks between two noises each, a class for each row; pictures (rows · steps, H, W, C)."""
     check_sizes("walks", rows=rows, steps=steps)
     ends = noise_of(generator, 2 * rows, rng).reshape(rows, 2, -1)

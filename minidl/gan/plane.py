@@ -6,6 +6,7 @@ Both see z or x and nothing else.  A connected noise must cross between modes, "
 steeper G, the fewer samples fall there.  So G is deep, its learning rate falls to 0 at the end, and
 its weights are averaged.
 """
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from minidl import nn, optim
 from minidl.gan import density, measures, theory
 from minidl.gan.games import game
-from minidl.gan.mixtures import mixture
+from minidl.gan.mixtures import Mixture, mixture
 from minidl.gan.penalties import mean_square_length, slopes
 from minidl.operands import check_sizes
 from minidl.settings import betas_of, bounded, callback_of, check_seed, having, numbers, of_kind
@@ -37,7 +38,7 @@ class Recipe:
     critic_steps: int = 1
     batch: int = 128
     learning_rate: float = 1e-3
-    betas: tuple = (0.0, 0.99)
+    betas: tuple[float, float] = (0.0, 0.99)
     flat: float = 0.1
     decay: float = 1.0
     width: int = 128
@@ -57,7 +58,7 @@ class Recipe:
         bounded("Recipe", "0 ≤ flat < 1", self.flat)
         bounded("Recipe", "0 ≤ decay < inf", self.decay)
 
-    def schedule(self, t):
+    def schedule(self, t: int) -> float:
         left = (self.steps - t) / (self.steps * (1 - self.flat))
         return self.learning_rate * min(1.0, left) ** self.decay
 
@@ -92,7 +93,8 @@ class Laboratory:
     four only for shapes that have modes.  moments: as many Moments.
     """
 
-    def __init__(self, shape, recipe=Recipe(), *, seed=0, judged=2500, rows=24):
+    def __init__(self, shape: Mixture, recipe: Recipe = Recipe(), *, seed: int = 0,
+                 judged: int = 2500, rows: int = 24):
         having("Laboratory", "shape", shape, "a Mixture", "centres", "sigma", "weights", "sample")
         of_kind("Laboratory", "recipe", recipe, "a Recipe", Recipe)
         check_sizes("Laboratory", judged=judged, rows=rows)
@@ -110,7 +112,8 @@ class Laboratory:
         self.g_adam, self.d_adam = (
             optim.Adam(net.parameters(), recipe.learning_rate, betas=recipe.betas)
             for net in (self.generator, self.critic))
-        self.moments, self.history = [], []
+        self.moments: list[Moment] = []
+        self.history: list[dict] = []
 
     def batch(self, t):
         """Real points for each of the critic's steps, and noise for these and the generator's."""
@@ -142,7 +145,7 @@ class Laboratory:
         penalty = self.recipe.gamma / 2 * mean_square_length(g)
         return self.game.discriminator(scores, self.critic(fake)) + penalty
 
-    def play(self, callback=None):
+    def play(self, callback: Callable[[Loop], object] | None = None) -> list[dict]:
         """Take all steps; returns the history.  Raises `training.Diverged` where a loss is NaN."""
         callback_of("play", callback, "of the Loop")
         self.history = Loop(
@@ -162,7 +165,7 @@ class Laboratory:
         rng = np.random.default_rng([self.seed, check_seed("points", what), 77])
         return density.sample(self.average.average, n, rng)
 
-    def samples(self):
+    def samples(self) -> np.ndarray:
         """The points that are judged (judged, 2), in the shape's own measure."""
         return self.points(self.judged, 1) * self.shape.scale + self.shape.mean
 
@@ -209,18 +212,18 @@ class Laboratory:
             return np.logaddexp(0, scores).mean()
         return float(-mean_softplus(-self.scores(real)) - mean_softplus(self.scores(fake)))
 
-    def scores(self, places):
+    def scores(self, places: np.ndarray) -> np.ndarray:
         """s at places (…, 2) in the unit's measure."""
         places = numbers("scores", "places", places, "(…, 2)", "float32")
         flat = tensor(places.reshape(-1, 2))
         with no_grad():
             return self.critic(flat).numpy().astype(float).reshape(places.shape[:-1])
 
-    def probabilities(self, places):
+    def probabilities(self, places: np.ndarray) -> np.ndarray:
         """D = σ(s)."""
         return 1 / (1 + np.exp(-self.scores(places)))
 
-    def pulls(self, places):
+    def pulls(self, places: np.ndarray) -> np.ndarray:
         """Where the generator's cost pulls samples at places (N, 2): −N ∂cost/∂x, its descent."""
         places = numbers("pulls", "places", places, "(N, 2)", "float32")
         x = tensor(places, requires_grad=True)
@@ -228,6 +231,6 @@ class Laboratory:
         g, = grad(self.game.generator(scores, scores.detach()), x)
         return -len(places) * g.numpy().astype(float)
 
-    def settings(self):
+    def settings(self) -> dict:
         """What a run depends on, for a file of figures."""
         return {"shape": self.shape.name, "seed": self.seed} | asdict(self.recipe)

@@ -3,13 +3,17 @@
 Colours: orange is what is taken for real (D = 1), blue for generated (D = 0), white where the
 critic cannot tell (D = ½).  Data are black, samples green.
 """
+from collections.abc import Sequence
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 
 from minidl.data import save_image
 from minidl.files import atomic_write
 from minidl.gan import density, dirac, pictures
+from minidl.gan.plane import Laboratory
 from minidl.gan.report import nearest
 from minidl.gan.theory import best_discriminator
 from minidl.plots import panels_of, write
@@ -19,7 +23,7 @@ NOTHING = 1e-7          # less than one of the samples that cells are counted wi
 BLUE, WHITE, ORANGE = np.array([(84, 39, 136), (247, 247, 247), (179, 88, 6)], float)
 
 
-def laboratory_sheet(path, lab):
+def laboratory_sheet(path: str | os.PathLike, lab: Laboratory) -> Path:
     """All of one game on a page, after it was played: the critic beside the best one, the arrows of
     the generator's slope, the grid of noise and what becomes of it, and how it went."""
     figure, axes = panels_of(2, 4, (20, 9.6))
@@ -142,7 +146,7 @@ def _show(axes, where, field, **options):
                        interpolation="nearest", **options)
 
 
-def laboratory_frames(lab, side=384):
+def laboratory_frames(lab: Laboratory, side: int = 384) -> list[np.ndarray]:
     """A picture (side, side, 3) of each Moment: the critic's field, data and samples."""
     real = lab.unit.sample(600, np.random.default_rng([lab.seed, 3, 77]))
     return [frame(moment, lab, real, side) for moment in lab.moments]
@@ -164,7 +168,8 @@ def frame(moment, lab, real, side):
     return np.asarray(image)
 
 
-def save_animation(path, frames, milliseconds=180, last=1500):
+def save_animation(path: str | os.PathLike, frames: Sequence[np.ndarray], milliseconds: int = 180,
+                   last: int = 1500) -> str | os.PathLike:
     """Write pictures (H, W, 3) as a GIF or PNG (APNG), by the ending; the last one stays longer."""
     from PIL import Image
     images = [Image.fromarray(np.asarray(each)) for each in frames]
@@ -183,7 +188,8 @@ def save_animation(path, frames, milliseconds=180, last=1500):
     return path
 
 
-def collapse_sheet(path, ill, cured, columns=5):
+def collapse_sheet(path: str | os.PathLike, ill: Laboratory, cured: Laboratory,
+                   columns: int = 5) -> Path:
     """Two games that differ in one thing, as rows of moments."""
     figure, axes = panels_of(2, columns, (3.1 * columns, 7.2))
     for row, (lab, name) in enumerate(((ill, "without"), (cured, "with"))):
@@ -225,7 +231,8 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
     return write(path, figure)
 
 
-def training_curves(path, history, game="non-saturating", title="Training"):
+def training_curves(path: str | os.PathLike, history: list[dict], game: str = "non-saturating",
+                    title: str = "Training") -> Path:
     """How a `Training` went, from its rows: costs, the critic's share of right answers, spread."""
     figure, axes = panels_of(3, 1, (9, 8.4), sharex=True)
     steps = [row["step"] for row in history]

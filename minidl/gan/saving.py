@@ -1,5 +1,7 @@
 """Generators in files: weights, and the settings to make the network from; never pickled."""
+from collections.abc import Sequence
 import json
+import os
 
 import numpy as np
 
@@ -13,7 +15,8 @@ SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width":
             "upsampling": str}
 
 
-def save_generator(path, generator, names=(), **notes):
+def save_generator(path: str | os.PathLike, generator: Generator, names: Sequence[str] = (),
+                   **notes) -> None:
     """Write a Generator to `path`, in one step, with names of its classes and notes for JSON."""
     of_kind("save_generator", "generator", generator, "a gan.Generator", Generator)
     names = listed("save_generator", "names", names, "names of the classes")
@@ -25,7 +28,7 @@ def save_generator(path, generator, names=(), **notes):
     weights.save(path, generator.state_dict() | {"generator": np.array(about)})
 
 
-def load_generator(path):
+def load_generator(path: str | os.PathLike) -> Generator:
     """The Generator in a file of `save_generator`, in `eval()`, with attributes names and notes.
 
     Its settings are compared with the arrays beside them before anything is made of them.

@@ -7,13 +7,15 @@ matrix (∏K · C, O) of one place; as each input is seen from ∏K places, a co
 vectors at most √∏K times as long: a bound, too, but not 1.
 """
 
+import numpy as np
+
 from minidl import backend, ops
 from minidl.nn import Module
 from minidl.operands import check_sizes, operand
-from minidl.tensor import constant, record, with_output
+from minidl.tensor import Tensor, constant, record, with_output
 
 
-def spectral_norm(w, u, v):
+def spectral_norm(w: Tensor, u: np.ndarray | Tensor, v: np.ndarray | Tensor) -> Tensor:
     """y = w / s,  s = uᵀ w v:  w (m, n), u (m,) and v (n,) constants.
 
     ds = ⟨u vᵀ, dw⟩,   dy = dw / s − w ds / s² = (dw − y ds) / s
@@ -52,7 +54,8 @@ class SpectralNorm(Module):
     rng: a Generator or seed, for the first v.  Raises TypeError for a layer without a weight.
     """
 
-    def __init__(self, layer, *, steps=20, rng=None):
+    def __init__(self, layer: Module, *, steps: int = 20,
+                 rng: np.random.Generator | int | None = None):
         weight = getattr(layer, "weight", None)
         if not isinstance(layer, Module) or weight is None:
             raise TypeError("SpectralNorm: layer must have a weight, as Dense and convolutions "

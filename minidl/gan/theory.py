@@ -35,14 +35,14 @@ from minidl.settings import numbers
 LOG_4 = math.log(4)
 
 
-def best_discriminator(p, q):
+def best_discriminator(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """D* = p / (p + q), entry by entry; ½ where both are 0, as nothing is known there."""
     p, q = _masses(p, q)
     total = p + q
     return np.where(total > 0, p / np.where(total > 0, total, 1), 0.5)
 
 
-def value(p, q, d):
+def value(p: np.ndarray, q: np.ndarray, d: np.ndarray) -> float:
     """V(D) = Σ p log D + Σ q log(1 − D), in nats; −∞ where D is 0 on data or 1 on samples."""
     p, q = _masses(p, q)
     d = numbers("theory", "d", d)
@@ -51,7 +51,7 @@ def value(p, q, d):
     return float(np.sum(_times_log(p, d) + _times_log(q, 1 - d)))
 
 
-def jensen_shannon(p, q):
+def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
     """JS = ½ KL(p‖m) + ½ KL(q‖m),  m = (p + q)/2: in nats, 0 … log 2; symmetric."""
     p, q = _masses(p, q)
     m = (p + q) / 2
@@ -59,13 +59,13 @@ def jensen_shannon(p, q):
     return float(np.sum(_times_log(p, p / safe) + _times_log(q, q / safe)) / 2)
 
 
-def total_variation(p, q):
+def total_variation(p: np.ndarray, q: np.ndarray) -> float:
     """TV = ½ Σ |p − q| = 1 − Σ min(p, q) of probabilities, 0 … 1."""
     p, q = _masses(p, q)
     return float(np.abs(p - q).sum() / 2)
 
 
-def wasserstein_line(p, q, places):
+def wasserstein_line(p: np.ndarray, q: np.ndarray, places: np.ndarray) -> float:
     """W₁ on a line: Σ |F_p − F_q| Δx, the areas between the distribution functions.
 
     places: ascending, one for each mass.  What has passed a place must be carried on to the next.
@@ -77,7 +77,7 @@ def wasserstein_line(p, q, places):
     return float(np.sum(np.abs(np.cumsum(p - q))[:-1] * np.diff(places)))
 
 
-def bound(v):
+def bound(v: float) -> float:
     """(V + log 4) / 2: at most JS, whichever critic V was measured with."""
     return (number("bound", "v", v) + LOG_4) / 2
 

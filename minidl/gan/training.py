@@ -12,7 +12,9 @@ strong there: the same mean, a third of the cost saved (Karras et al. 2020).
 The average of G holds the averages of its running statistics, too: weights with the statistics of
 others give greyed or glaring pictures.
 """
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+import os
 import zlib
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy as np
 from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import game
 from minidl.gan.monitor import Monitor
+from minidl.gan.networks import Discriminator, Generator
 from minidl.gan.penalties import mean_square_length, slopes
 from minidl.operands import check_sizes, listed
 from minidl.optim import Adam
@@ -43,10 +46,10 @@ class PictureRecipe:
     steps: int = 5000
     batch: int = 64
     learning_rate: float = 5e-4
-    betas: tuple = (0.0, 0.99)
+    betas: tuple[float, float] = (0.0, 0.99)
     flat: float = 0.6
     ema: float = 0.999
-    augment: tuple = ()
+    augment: tuple[str, ...] = ()
 
     def __post_init__(self):
         game(self.game)
@@ -58,7 +61,7 @@ class PictureRecipe:
         betas_of("PictureRecipe", self.betas)
         bounded("PictureRecipe", "0 ≤ flat < 1", self.flat)
 
-    def schedule(self, t):
+    def schedule(self, t: int) -> float:
         left = (self.steps - t) / (self.steps * (1 - self.flat))
         return self.learning_rate * min(1.0, left)
 
@@ -92,8 +95,10 @@ class Training:
     Raises ValueError for pictures or labels that do not fit the networks.
     """
 
-    def __init__(self, generator, discriminator, pictures, labels=None, recipe=PictureRecipe(), *,
-                 seed=0, checkpoint=None, every=100, pages=24, shown=None, identity=None):
+    def __init__(self, generator: Generator, discriminator: Discriminator, pictures: np.ndarray,
+                 labels: np.ndarray | None = None, recipe: PictureRecipe = PictureRecipe(), *,
+                 seed: int = 0, checkpoint: str | os.PathLike | None = None, every: int = 100,
+                 pages: int = 24, shown: tuple | None = None, identity: dict | None = None):
         of_kind("gan.Training", "recipe", recipe, "a PictureRecipe", PictureRecipe)
         of_kind("gan.Training", "identity", identity, "a dictionary or None", dict, type(None))
         check_sizes("gan.Training", every=every, pages=pages)
@@ -151,7 +156,7 @@ class Training:
         return {"critic": critic, "generator": artist, "right": self.monitor.right,
                 "alike": self.monitor.alike}
 
-    def run(self, callback=None):
+    def run(self, callback: Callable[[Loop], object] | None = None) -> list[dict]:
         """Take the steps that are left.  Raises what `training.Loop` raises."""
         callback_of("gan.Training", callback, "of the Loop")
 
@@ -172,17 +177,18 @@ class Training:
         return self.loop.run()
 
 
-def to_network(pictures):
+def to_network(pictures: np.ndarray) -> np.ndarray:
     """uint8 0..255 → float32 −1..1."""
     return pictures.astype("float32") / 127.5 - 1
 
 
-def to_pictures(x):
+def to_pictures(x: np.ndarray) -> np.ndarray:
     """−1..1 → uint8 0..255, rounded."""
     return np.rint(np.clip((np.asarray(x) + 1) * 127.5, 0, 255)).astype(np.uint8)
 
 
-def draw(generator, noise, labels=None, batch=100):
+def draw(generator: Generator, noise: np.ndarray, labels: np.ndarray | None = None,
+         batch: int = 100) -> np.ndarray:
     """uint8 pictures of noise (N, noise) and labels (N,), a batch at a time.
 
     In `eval()` (an average is) a picture depends on its own noise alone, not on the batch.
