@@ -23,7 +23,7 @@ def score_gradient(net: Module, x: np.ndarray, labels: Sequence[int] | np.ndarra
     given = tensor(x, requires_grad=True)
     with recording(True), evaluating(net):
         found = net(given)
-        labels = classes_of("score_gradient", labels, len(x), found.shape[-1])
-        chosen = ops.take_along_axis(found, tensor(labels[:, None], device=found.device), 1)
+        classes = classes_of("score_gradient", labels, len(x), found.shape[-1])
+        chosen = ops.take_along_axis(found, tensor(classes[:, None], device=found.device), 1)
         gradient, = grad(ops.sum(chosen), given)
     return gradient.numpy()

@@ -8,6 +8,8 @@ every part of T is linear in x, and its rule is the transposed map.
 x (N, H, W, C), each picture changed in its own way; outside of a picture is 0, the middle grey.
 Source: Zhao et al. 2020.
 """
+from collections.abc import Callable
+
 import numpy as np
 
 from minidl import backend, ops
@@ -61,8 +63,9 @@ def contrast(x: Tensor, rng: np.random.Generator) -> Tensor:
     return middle + (x - middle) * _uniform(0.5, 1.5, x, rng)
 
 
-PARTS = {"brightness": brightness, "saturation": saturation, "contrast": contrast,
-         "translation": translation, "cutout": cutout}
+PARTS: dict[str, Callable[..., Tensor]] = {
+    "brightness": brightness, "saturation": saturation, "contrast": contrast,
+    "translation": translation, "cutout": cutout}
 COLOUR = "brightness", "saturation", "contrast"
 
 

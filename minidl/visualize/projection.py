@@ -97,7 +97,7 @@ def patch_projection(net: Sequential, patch: Patch, picture: Picture, layer: str
     having("patch_projection", "patch", patch, "a Patch", "activation", "position", "field")
     corner, position = patch.field.aligned(patch.position, picture.shape[:-1])
     if getattr(net, "size", None):
-        corner, position = [(0, n) for n in picture.shape[:-1]], patch.position
+        corner, position = tuple((0, n) for n in picture.shape[:-1]), patch.position
     part = tuple(slice(*bounds) for bounds in corner)
     found = np.zeros(picture.shape, "float32")
     found[part] = deconvnet(net, picture[part], layer, unit, position, rule, patch.activation)
