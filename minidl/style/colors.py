@@ -15,13 +15,13 @@ KINDS = ("content", "luminance", "match", "cholesky")
 LUMINANCE = (0.299, 0.587, 0.114)           # BT.601: the eye's red, green and blue
 
 
-def luminance(picture):
+def luminance(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) → Y (H, W, 1)"""
     picture = _picture("luminance", "picture", picture)
     return (picture @ np.asarray(LUMINANCE, picture.dtype))[..., None]
 
 
-def match_luminance(style, content):
+def match_luminance(style: np.ndarray, content: np.ndarray) -> np.ndarray:
     """The style's luminance with the content's mean and deviation, as grey (H, W, 3):
 
     L' = σ_C / σ_S (L − μ_S) + μ_C
@@ -32,7 +32,7 @@ def match_luminance(style, content):
     return np.repeat(grey, 3, axis=2)
 
 
-def with_chroma(picture, content):
+def with_chroma(picture: np.ndarray, content: np.ndarray) -> np.ndarray:
     """The picture's luminance with the content's chroma.
 
     Where that leaves 0..255 the luminance gives way: of a pixel with chroma d, Y is held to
@@ -48,7 +48,7 @@ def with_chroma(picture, content):
     return chroma + luminance(picture).clip(low, high)
 
 
-def match_colors(style, content, method="match"):
+def match_colors(style: np.ndarray, content: np.ndarray, method: str = "match") -> np.ndarray:
     """The style's pixels moved so that their colours have the content's mean μ and covariance Σ.
 
     x' = A (x − μ_S) + μ_C,        A Σ_S Aᵀ = Σ_C

@@ -8,13 +8,16 @@ for the sums, and the cost rounded back.  Which lecture: minidl/learn/steps/LECT
 """
 import math
 
+import numpy as np
+
 from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
 from minidl.ops.precision import rounded, widened
 from minidl.settings import bounded
+from minidl.tensor import Tensor
 
 
-def gram_matrix(a):
+def gram_matrix(a: Tensor | np.ndarray) -> Tensor:
     """G_kk' = Σ_ij a_ijk a_ijk': how strongly channels k and k' are active together, anywhere.
 
     a (…, H, W, C) → (…, C, C).  With F = a as a matrix of H·W rows, G = Fᵀ F:
@@ -28,7 +31,7 @@ def gram_matrix(a):
     return gram(rows)
 
 
-def content_cost(a_content, a_generated):
+def content_cost(a_content: Tensor | np.ndarray, a_generated: Tensor | np.ndarray) -> Tensor:
     """J_content = 1 / (4 n_H n_W n_C) · Σ (a^C − a^G)²,  the lecture's equation 1.
 
         ∂J/∂a^G = (a^G − a^C) / (2 n_H n_W n_C)
@@ -45,7 +48,7 @@ def content_cost(a_content, a_generated):
     return rounded(cost, dtype)
 
 
-def style_layer_cost(gram_style, a_generated):
+def style_layer_cost(gram_style: Tensor | np.ndarray, a_generated: Tensor | np.ndarray) -> Tensor:
     """J_style^[l] = 1 / (4 n_C²) · Σ_kk' (G^S − G^G)²_kk' with each Gram matrix divided by its
     picture's n_H n_W.
 
@@ -151,7 +154,7 @@ def check_layer_weights(operation, layers, layer_weights):
     return {name: weight / total for name, weight in weights.items()}
 
 
-def total_variation(x):
+def total_variation(x: Tensor | np.ndarray) -> Tensor:
     """J_variation = Σ (x_{i+1,j} − x_{ij})² + Σ (x_{i,j+1} − x_{ij})², divided by the number of
     values: how rough x is.
 

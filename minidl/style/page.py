@@ -8,6 +8,8 @@ import io
 import math
 import time
 
+import numpy as np
+
 from minidl.data import resize
 from minidl.files import as_path, atomic_write
 from minidl.settings import having, numbers, of_kind, whole
@@ -51,7 +53,7 @@ class Page:
                        + (f" of {self.steps}" if self.steps else "")
                        + f", at {evaluation.size} pixels", running=True)
 
-    def finish(self, image, status):
+    def finish(self, image: np.ndarray, status: str) -> None:
         """Show the result; the browser stops reading again."""
         self.image = numbers("Page", "image", image, "(H, W, 3)", "uint8")
         self.write(of_kind("Page", "status", status, "text", str), running=False)

@@ -12,7 +12,7 @@ GAP, LINE = 6, 16               # pixels between the pictures, and of a line of 
 
 
 def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0), size=192,
-            steps=40, callback=None, **options):
+            steps=40, callback=None, **options) -> np.ndarray:
     """(H, W, 3) uint8: a picture for each look (a row) and style scale (a column), with its title.
 
     looks: names of presets or shares 0 < s < 1 (`shares`).  options: what else `transfer` takes.

@@ -70,7 +70,8 @@ TOOLS = {
 CHANNELS = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
 
 
-def converted(tool, content_weight=None, style_weight=None, height=512, width=512):
+def converted(tool: str, content_weight: float | None = None, style_weight: float | None = None,
+              height: int = 512, width: int = 512) -> dict:
     """What another tool's weights are here: {"content_weight", "style_weight",
     "style_layer_weights"}.
 

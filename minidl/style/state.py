@@ -9,6 +9,7 @@ from dataclasses import fields
 import hashlib
 import io
 import json
+import os
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def rest(state, todo):
     return first + todo[here + 1:], state["start"], list(state["history"])
 
 
-def save_state(path, state):
+def save_state(path: str | os.PathLike, state: dict) -> None:
     """Write a state; a file that was there is replaced in one step."""
     check_state("save_state", "state", state)
     buffer = io.BytesIO()
@@ -73,7 +74,7 @@ def check_state(operation, argument, state):
                          f"{', '.join(sorted(missing))}")
 
 
-def load_state(path):
+def load_state(path: str | os.PathLike) -> dict:
     """The state in a file; raises ValueError, naming the file, for one that is damaged or
     another."""
     try:

@@ -1,5 +1,6 @@
 """Neural style transfer: a picture optimised, pixel by pixel, until a network sees the content of
 one and the style of another in it."""
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -126,8 +127,9 @@ class Result:
     stretched: float
 
 
-def transfer(content, style, *, masks=None, style_masks=None, net=None, callback=None, resume=None,
-             **settings):
+def transfer(content, style, *, masks=None, style_masks=None, net=None,
+             callback: Callable[["Evaluation"], object] | None = None, resume: dict | None = None,
+             **settings) -> Result:
     """Repaint `content` in the style of `style`: find the pixels G that make J small.
 
     J(G) = α J_content + β J_style + γ J_variation
