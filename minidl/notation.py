@@ -6,7 +6,8 @@
                 defined by   dL = ⟨x̄, dx⟩   for every dx; in code gx, and ȳ is gy
     ⟨a, b⟩      the inner product of two arrays of one shape:  Σ aᵢ bᵢ over all entries
     a ⊙ b       the elementwise product, a * b in code; sums and quotients are elementwise, too
-    a b         the matrix product, a @ b in code;   aᵀ: a transposed
+    a b         the matrix product, a @ b in code (of a number and an array: times each entry);
+                aᵀ: a transposed
     ‖a‖         the Euclidean norm, √⟨a, a⟩
     Σ_k, Π_k    sum and product over all k
     (N, *S, C)  a shape: N examples, spatial axes S (one, two or three), C channels
@@ -29,7 +30,7 @@ and broadcast, reading at positions and adding at positions, convolution and tra
 are each other's adjoint.  Of any y = f(x), dy is linear in dx: dy = J dx with the Jacobian J.  So
 x̄ = Jᵀ ȳ, and a rule computes this vector-Jacobian product without forming J.
 
-Seen in numbers, where A sums rows, and Aᵀ broadcasts along them:
+In numbers, where A adds up the rows of x, and Aᵀ repeats u as every row:
 
 >>> import numpy as np
 >>> x, u = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0])

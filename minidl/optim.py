@@ -19,7 +19,7 @@
 η is `learning_rate`, which may be assigned between steps (a schedule); λ is `weight_decay`.
 A parameter without a gradient is not moved.  Steps put a new array into `parameter.data` and
 change none in place.  float16 parameters are updated in float32, and their state is kept in
-float32: in float16, g² and ε would be 0.
+float32: in float16, a small g² or ε would be 0.  ε keeps the quotient finite.
 """
 from minidl import backend, names, states
 from minidl.kernels import accumulator, elementwise
@@ -34,10 +34,10 @@ __all__ = ["Adagrad", "Adam", "AdamW", "Minimum", "Optimizer", "RMSprop", "SGD",
 class Optimizer:
     """What all rules share.  A subclass gives `update(w, g, state)`: the new w, from arrays.
 
-    state is the dictionary in which it remembers something of this parameter from step to step,
-    under the names in `remembers`: whole numbers, or arrays like w.
-    parameters: Tensors in an order, each once, leaves.
-    Raises TypeError for other kinds, ValueError for none, and for settings out of range.
+    state is this parameter's own dictionary, kept from step to step, with the names in `remembers`
+    as keys: whole numbers, or arrays like w.
+    parameters: leaf Tensors in an order, each once.
+    Raises TypeError for other kinds, ValueError for an empty list and for settings out of range.
 
     >>> class Signs(Optimizer):
     ...     def update(self, w, g, state):
@@ -51,6 +51,7 @@ class Optimizer:
     remembers = ()
 
     def __init_subclass__(cls, **options):
+        """An unknown keyword of its __init__ is told in minidl's words."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = names.told(cls.__init__)
@@ -109,7 +110,7 @@ class Optimizer:
         return w, g + self.weight_decay * w
 
     def remembered(self, state, g):
-        """The arrays that are remembered of a parameter, in order; at first zeros like g."""
+        """The arrays in `state`, in the order of `remembers`, without the step; at first zeros."""
         zeros = backend.of(g).zeros_like
         return [state[name] if name in state else zeros(g)
                 for name in self.remembers if name != "step"]
@@ -129,8 +130,8 @@ class Optimizer:
     def load_state_dict(self, state):
         """Go on from a state_dict.
 
-        Raises one ValueError that lists all that is missing, unexpected or does not fit the
-        parameters, and changes nothing.
+        Where entries are missing, unexpected or do not fit the parameters, one ValueError lists
+        them all, and nothing is changed.
         """
         given, problems = states.entries(type(self).__name__, state), []
         rate = given.pop("learning_rate", None)
@@ -152,7 +153,7 @@ class Optimizer:
         self.state = loaded
 
     def _remembered(self, problems, key, name, value, w):
-        """What is remembered of a parameter w, from a state; or None, and why in `problems`."""
+        """A state's value for a parameter w, checked; or None, and a line in `problems`."""
         if name == "step":
             if value.size == 1 and value.dtype.kind in "iu" and value.item() >= 1:
                 return int(value)
@@ -162,12 +163,12 @@ class Optimizer:
                               backend.device_of(w))
         if name == "square" and array is not None and (array < 0).any():
             worst = array.min().item()
-            problems.append(f"{key}, an average of squares, holds {worst}")
+            problems.append(f"{key}, made of squares, holds {worst}")
         return array
 
 
 def _array(x):
-    """x, of which NumPy makes a scalar where it is one number, as an array."""
+    """x as an array: NumPy turns results without axes into scalars."""
     return constant(x).data
 
 
@@ -288,7 +289,7 @@ class RMSprop(Optimizer):
 
     >>> w = Tensor([1.0, 200.0], requires_grad=True)
     >>> (w * w).sum().backward()
-    >>> RMSprop(w, learning_rate=0.01, smoothing=0.99).step()
+    >>> RMSprop(w, learning_rate=0.01, smoothing=0.99).step()      # at first η / √(1 − ρ) = 0.1
     >>> w
     tensor([  0.9, 199.9], float64, requires_grad=True)
     """
@@ -313,7 +314,7 @@ class RMSprop(Optimizer):
 
 @elementwise
 def _scaled_by_root(g, s, rho, rest, eps):
-    """g / (√s + ε) and s, its average after this step; rest is 1 − ρ."""
+    """g / (√s + ε), and the new s, the average of g²; rest is 1 − ρ."""
     s = rho * s + rest * (g * g)
     return g / (s ** 0.5 + eps), s
 

@@ -64,7 +64,7 @@ def test_a_constant_tensor_may_be_a_setting(device):
     ({"0.step": 2.5}, "0.step must be a whole number ≥ 1"),
     ({"0.step": -1}, "0.step must be a whole number ≥ 1"),
     ({"0.step": np.ones(2, int)}, "0.step must be a whole number ≥ 1"),
-    ({"2.square": -1.0}, "2.square, an average of squares, holds -1.0"),
+    ({"2.square": -1.0}, "2.square, made of squares, holds -1.0"),
     ({"0.mean": np.full((3, 4), 1e300)}, r"0.mean holds 1e\+300, which float32 cannot hold"),
     ({"².mean": np.ones(4)}, "².mean is unexpected"),
     ({3: 1.0}, "3 is unexpected"),

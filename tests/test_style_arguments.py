@@ -85,7 +85,11 @@ def test_the_preview_takes_no_option_that_it_varies(arguments, capsys):
 
 
 def test_ctrl_c_waits_for_nothing_where_files_are_written():
-    with command_line.undisturbed():
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)   # in the background: ignored
+    try:
+        with command_line.undisturbed():
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

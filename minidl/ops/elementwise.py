@@ -1,11 +1,11 @@
 """Elementwise arithmetic and functions, with NumPy's names and NumPy's broadcasting.
 
-Every y = f(x) here has x's shape and acts entry by entry: dy = f'(x) ⊙ dx.  As
+Every y = f(x) here has x's shape and acts entry by entry: dy = f'(x) ⊙ dx.
 
     dL = ⟨ȳ, dy⟩ = ⟨ȳ, f'(x) ⊙ dx⟩ = ⟨ȳ ⊙ f'(x), dx⟩        so   x̄ = ȳ ⊙ f'(x)
 
-which is the one step that each derivation below makes: what stands beside dx is x̄.  (⟨ , ⟩, ⊙, the
-bar and the word adjoint are explained in minidl/notation.py.)
+Each derivation below makes this one step: what stands beside dx is x̄.  (⟨ , ⟩, ⊙, the bar and the
+word adjoint are explained in minidl/notation.py.)
 
 Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its cotangent back to
 its shape, so no rule here does.
@@ -74,7 +74,7 @@ def divide(a, b):
 def floor_divide(a, b):
     """Rounded down  y = ⌊a / b⌋  (a, b: any shapes that broadcast).
 
-    Piecewise constant: its derivative is 0, so the result is a constant.
+    Piecewise constant: its derivative is 0, and no gradient flows.
 
     >>> floor_divide([7.0, -7.0], 2.0)
     tensor([ 3., -4.], float64)
@@ -86,7 +86,7 @@ def floor_divide(a, b):
 def remainder(a, b):
     """What is left  y = a − b ⌊a / b⌋,  of b's sign (a, b: any shapes that broadcast).
 
-    ⌊a / b⌋ is piecewise constant, so   dy = da − ⌊a / b⌋ db        so   ā = ȳ,   b̄ = −ȳ ⊙ ⌊a / b⌋
+    ⌊a / b⌋ is piecewise constant:   dy = da − ⌊a / b⌋ ⊙ db        so   ā = ȳ,   b̄ = −ȳ ⊙ ⌊a / b⌋
 
     >>> remainder([7.0, -7.0], 4.0)
     tensor([3., 1.], float64)
@@ -112,7 +112,7 @@ def negative(x):
 def power(a, b):
     """Power  y = aᵇ  (a, b: any shapes that broadcast).
 
-    dy = b aᵇ⁻¹ da + y log(a) db        so   ā = ȳ ⊙ b aᵇ⁻¹,   b̄ = ȳ ⊙ y log a
+    dy = b ⊙ aᵇ⁻¹ ⊙ da + y ⊙ log a ⊙ db        so   ā = ȳ ⊙ b ⊙ aᵇ⁻¹,   b̄ = ȳ ⊙ y ⊙ log a
 
     Conventions at a = 0, for first derivatives:
         a⁰ = 1 has slope 0 in a;
@@ -129,7 +129,7 @@ def power(a, b):
 
 
 def _slope_in_base(a, b):
-    """b aᵇ⁻¹; 0 where a = b = 0, by another exponent there, as 0 · 0⁻¹ would be NaN."""
+    """b aᵇ⁻¹.  Where a = b = 0, 0 · 0⁻¹ would be NaN: with the exponent 1 it is 0."""
     if isinstance(b, Scalar):
         return b.data * a ** (b.data - 1) if b.data != 0 else zeros_like(a)
     flat = constant((a.data == 0) & (b.data == 0))
@@ -137,9 +137,9 @@ def _slope_in_base(a, b):
 
 
 def _slope_in_exponent(a, b, y):
-    """y log a; 0 where a = 0 ≤ b, by another logarithm there, as 0 · log 0 would be NaN."""
+    """y log a.  Where a = 0 ≤ b, log 0 would be −∞: 0 · log 1 in its place is 0."""
     flat = constant((a.data == 0) & (b.data >= 0))
-    a = a.data * ones_like(y) if isinstance(a, Scalar) else a
+    a = a.data * ones_like(y) if isinstance(a, Scalar) else a       # in y's shape and dtype
     return where(flat, 0, y) * log(where(flat, 1, a))
 
 
@@ -195,7 +195,7 @@ def log1p(x):
 def sqrt(x):
     """Square root  y = √x.
 
-    x = y², so dx = 2y dy        so   x̄ = ȳ / (2y),   infinite at 0 (`norm` has a safe one)
+    x = y², so dx = 2y dy        so   x̄ = ȳ / (2y),   infinite at 0 (that of `norm` is 0 there)
 
     >>> sqrt([4.0, 9.0])
     tensor([2., 3.], float64)
@@ -231,7 +231,7 @@ def absolute(x):
 def sign(x):
     """Sign  −1, 0 or 1.
 
-    Piecewise constant: its derivative is 0, so the result is a constant.
+    Piecewise constant: its derivative is 0, and no gradient flows.
 
     >>> sign([2.0, 0.0, -3.0])
     tensor([ 1.,  0., -1.], float64)
@@ -282,6 +282,7 @@ def minimum(a, b):
 
 
 def _library(a, b):
+    """NumPy or CuPy, whichever has the arrays."""
     return backend.of(b.data if isinstance(a, Scalar) else a.data)
 
 
@@ -299,14 +300,14 @@ def clip(x, min=None, max=None):
     low, high = _bound("min", min), _bound("max", max)
     if low is None and high is None:
         raise ValueError("clip: give min, max or both")
-    if isinstance(low, Real) and isinstance(high, Real) and not low <= high:
+    if isinstance(low, Real) and isinstance(high, Real) and not low <= high:    # NaN, too
         raise ValueError(f"clip: min must be at most max, got min={low} and max={high}")
     y = x if low is None else maximum(x, low)
     return y if high is None else minimum(y, high)
 
 
 def _bound(argument, value):
-    """One number to which no gradient flows as a Python number, which promotes no array."""
+    """A bound; a single number that requires no gradient as Python's, so that x keeps its dtype."""
     if value is None or type(value) in (int, float):
         return value
     value = operand("clip", value, argument)
@@ -317,8 +318,8 @@ def where(condition, a, b):
     """a where the condition holds, b elsewhere  (three shapes that broadcast).
 
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
-    The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN of the branch not taken
-    never reaches the other one.
+    The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
+    branch that was not taken.  (Its own rule may still make 0 · ∞: `norm` selects its input, too.)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
@@ -327,7 +328,7 @@ def where(condition, a, b):
     _, a = operands("where", condition, a, ("condition", "a"))
     _, b = operands("where", condition, b, ("condition", "b"))
     if isinstance(a, Tensor):
-        operands("where", a, b)
+        operands("where", a, b)                         # which checks a against b
     return record(backend.of(condition.data).where(condition.data, a.data, b.data),
                   (a, lambda gy: keep(gy, condition)),
                   (b, lambda gy: keep(gy, constant(~condition.data))))
@@ -344,7 +345,7 @@ def keep(u, condition):
 def astype(x, dtype):
     """x in another dtype.
 
-    x̄ = ȳ, in x's dtype.  To integers or booleans no gradient flows.
+    x̄ = ȳ, which `grad` brings to x's dtype.  To integers or booleans no gradient flows.
     Raises TypeError for what is no floating-point, integer or boolean dtype.
 
     >>> astype([1, 2], "float32")
@@ -355,7 +356,7 @@ def astype(x, dtype):
         wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"astype: {dtype!r} is not a dtype") from None
-    if wanted.kind not in "fiubc":                      # gradcheck's complex steps are complex
+    if wanted.kind not in "fiubc":                      # c: for gradcheck's complex steps
         raise TypeError(f"astype: dtype {dtype!r} is not a floating-point, integer or boolean type")
     value = x.data.astype(wanted)
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))

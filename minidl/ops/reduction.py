@@ -47,7 +47,7 @@ def lines_of(x, axes):
 def sum(x, axis=None, keepdims=False):
     """y = Σ x over the axes.
 
-    dL = ⟨ȳ, Σ dx⟩ = Σ ⟨ȳ, dx⟩        so   x̄ = ȳ, broadcast along them
+    dL = ⟨ȳ, Σ dx⟩ = ⟨broadcast ȳ, dx⟩        so   x̄ = ȳ, broadcast to x's shape
 
     >>> sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([4., 6.], float64)
@@ -63,7 +63,7 @@ def sum(x, axis=None, keepdims=False):
 def sum_to(x, shape):
     """Sum over the axes along which `shape` was broadcast to x's: the adjoint of broadcast_to.
 
-    x (…) → y of `shape`.        dL = ⟨ȳ, dy⟩        so   x̄ = broadcast_to(ȳ, x's shape)
+    x (…) → y of `shape`.        dL = ⟨ȳ, sum_to dx⟩        so   x̄ = broadcast_to(ȳ, x's shape)
     Raises ValueError where `shape` does not broadcast to x's.
 
     >>> sum_to([[1.0, 2.0], [3.0, 4.0]], (1, 2))
@@ -84,7 +84,7 @@ def sum_to(x, shape):
 def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
-    dL = ⟨ȳ, Σ dx⟩ / m        so   x̄ = ȳ / m, broadcast
+    dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
     Of equal numbers it is that number, exactly.  Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -103,7 +103,7 @@ def prod(x, axis=None, keepdims=False):
 
     dy = Σᵢ dxᵢ Π_{j ≠ i} xⱼ        so   x̄ᵢ = ȳ Π_{j ≠ i} xⱼ
     By composition: the first half of a line times its second half, until one element is left.  No
-    rule of these products divides, so x̄ is right where elements are 0, to any order.
+    rule of these products divides by x: where elements are 0, derivatives of every order hold.
 
     >>> prod([[1.0, 2.0], [3.0, 4.0]], axis=1)
     tensor([ 2., 12.], float64)
@@ -125,7 +125,7 @@ def prod(x, axis=None, keepdims=False):
 def var(x, axis=None, keepdims=False, ddof=0):
     """Variance  y = 1/(m − ddof) Σ (x − μ)²  over the axes, of m elements with mean μ.
 
-    As Σ (x − μ) = 0, dμ has no part in dy        so   x̄ = 2 ȳ (x − μ) / (m − ddof), by composition
+    As Σ (x − μ) = 0, dμ has no part in dy        so   x̄ = 2 ȳ ⊙ (x − μ) / (m − ddof)
     Raises ValueError for m = 0 and for m ≤ ddof.
 
     >>> var([1.0, 2.0, 3.0])
@@ -142,7 +142,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
 def std(x, axis=None, keepdims=False, ddof=0):
     """Standard deviation  y = ‖x − μ‖ / √(m − ddof)  over the axes, of m elements with mean μ.
 
-    x̄ = ȳ (x − μ) / ((m − ddof) y), by composition; 0 where x is constant, as the norm's
+    x̄ = ȳ ⊙ (x − μ) / ((m − ddof) y), by composition; 0 where x is constant, as in `norm`
     Raises ValueError for m = 0 and for m ≤ ddof.
 
     >>> std([1.0, 2.0, 3.0], ddof=1)
@@ -175,7 +175,7 @@ def cumsum(x, axis=None):
 def norm(x, axis=None, keepdims=False):
     """Euclidean norm  y = ‖x‖ = √Σ x²  over the axes.
 
-    y² = Σ x², so y dy = ⟨x, dx⟩        so   x̄ = ȳ x / y,   and 0 where y = 0
+    y² = Σ x² and y dy = Σ x ⊙ dx        so   x̄ = ȳ ⊙ x / y,   and 0 where y = 0
 
     >>> norm([[3.0, 4.0], [0.0, 0.0]], axis=1)
     tensor([5., 0.], float64)
@@ -186,7 +186,7 @@ def norm(x, axis=None, keepdims=False):
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        return gy * where(y == 0, 0, x / where(y == 0, 1, y))
+        return gy * where(y == 0, 0, x / where(y == 0, 1, y))      # the inner one: no 0 / 0 arises
 
     return record(value if keepdims else value.reshape(reduced_shape(x.shape, axes)),
                   (x, with_output(rule)))
