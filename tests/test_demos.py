@@ -156,6 +156,7 @@ def test_style_transfer_from_end_to_end(tmp_path, capsys):
 
 @needs_vgg
 def test_styles_in_regions_in_sixteen_bits_and_a_preview(tmp_path):
+    pytest.importorskip("matplotlib")
     Image.new("RGB", (40, 40), "orange").save(tmp_path / "content.png")
     for name, box in ("left", (0, 0, 20, 40)), ("right", (20, 0, 40, 40)):
         mask = Image.new("L", (40, 40))
