@@ -22,7 +22,7 @@ change none in place.  float16 parameters are updated in float32, and their stat
 float32: in float16, a small g² or ε would be 0.  ε keeps the quotient finite.
 """
 from minidl import backend, names, states
-from minidl.kernels import accumulator, elementwise
+from minidl.kernels import accumulator, elementwise  # elementwise: entry by entry
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
@@ -123,9 +123,9 @@ class Optimizer:
 
         It is a snapshot that `save` can write.
         """
-        remembered = {f"{i}.{name}": value if isinstance(value, int) else constant(value)
-                      for i, state in enumerate(self.state) for name, value in state.items()}
-        return {"learning_rate": self.learning_rate} | remembered
+        entries = {f"{i}.{name}": value if isinstance(value, int) else constant(value)
+                   for i, state in enumerate(self.state) for name, value in state.items()}
+        return {"learning_rate": self.learning_rate} | entries
 
     def load_state_dict(self, state):
         """Go on from a state_dict.
@@ -142,7 +142,7 @@ class Optimizer:
             i, _, name = str(key).partition(".")
             if i.isdecimal() and int(i) < len(loaded) and name in self.remembers:
                 w = self.parameters[int(i)].data
-                loaded[int(i)][name] = self._remembered(problems, key, name, value, w)
+                loaded[int(i)][name] = self._checked(problems, key, name, value, w)
             else:
                 problems.append(f"{key} is unexpected")
         problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded) if found
@@ -152,7 +152,7 @@ class Optimizer:
         self.learning_rate = rate
         self.state = loaded
 
-    def _remembered(self, problems, key, name, value, w):
+    def _checked(self, problems, key, name, value, w):
         """A state's value for a parameter w, checked; or None, and a line in `problems`."""
         if name == "step":
             if value.size == 1 and value.dtype.kind in "iu" and value.item() >= 1:

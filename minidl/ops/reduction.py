@@ -12,7 +12,7 @@ import math
 from minidl import kernels
 from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
-from minidl.ops.precision import precise, rounded
+from minidl.ops.precision import precise, rounded  # x floating, float16 in float32
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
 from minidl.settings import bounded
 from minidl.tensor import record, with_output
@@ -72,11 +72,11 @@ def sum_to(x, shape):
     x = operand("sum_to", x)
     origin, shape = x.data.shape, sizes("sum_to", "shape", shape)
     lead = len(origin) - len(shape)
-    axes, kept = tuple(range(lead)), origin[lead:] if lead > 0 else origin
-    if kept != shape:
-        if lead < 0 or any(n not in (1, m) for m, n in zip(kept, shape)):
+    axes, tail = tuple(range(lead)), origin[max(lead, 0):]
+    if tail != shape:
+        if lead < 0 or any(n not in (1, m) for m, n in zip(tail, shape)):
             raise ValueError(f"sum_to: shape {shape} does not broadcast to {origin}")
-        axes += tuple(lead + i for i, (m, n) in enumerate(zip(kept, shape)) if m != n)
+        axes += tuple(lead + i for i, (m, n) in enumerate(zip(tail, shape)) if m != n)
     return record(kernels.sums.total(x.data, axes).reshape(shape),
                   (x, lambda gy: broadcast_to(gy, origin)))
 
