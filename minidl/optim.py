@@ -3,7 +3,7 @@
     SGD         v ← μ v + g               then   w ← w − η v
     Adagrad     s ← s + g²                then   w ← w − η g / (√s + ε)
     RMSprop     s ← ρ s + (1 − ρ) g²      then   w ← w − η g / (√s + ε)
-    Adam        m̂, v̂: means of g and g²   then   w ← w − η m̂ / (√v̂ + ε)
+    Adam        m̂, ŝ: means of g and g²   then   w ← w − η m̂ / (√ŝ + ε)
 
     SGD, Adagrad, RMSprop, Adam     as above
     AdamW                           Adam with decoupled weight decay
@@ -222,8 +222,9 @@ class SGD(Optimizer):
         eta, mu = self.learning_rate, self.momentum
         if not mu:
             return _descended(w, g, eta)
+        v, = self.remembered(state, g)
         step = _nesterov_step if self.nesterov else _momentum_step
-        w, state["velocity"] = step(w, g, *self.remembered(state, g), eta, mu)
+        w, state["velocity"] = step(w, g, v, eta, mu)
         return w
 
 
@@ -266,8 +267,8 @@ class Adagrad(Optimizer):
         self.eps = self._setting(EPS, eps)
 
     def update(self, w, g, state):
-        w, state["square"] = _adagrad_step(w, g, *self.remembered(state, g), self.learning_rate,
-                                           self.eps)
+        s, = self.remembered(state, g)
+        w, state["square"] = _adagrad_step(w, g, s, self.learning_rate, self.eps)
         return w
 
 
@@ -303,12 +304,13 @@ class RMSprop(Optimizer):
         self.remembers = ("square", "velocity") if self.momentum else ("square",)
 
     def update(self, w, g, state):
-        s, *velocity = self.remembered(state, g)
         rho, mu = self.smoothing, self.momentum
+        s, *velocity = self.remembered(state, g)                # velocity: [v], [] where μ = 0
         scaled, state["square"] = _scaled_by_root(g, s, rho, 1 - rho, self.eps)
         if not mu:
             return _descended(w, scaled, self.learning_rate)
-        w, state["velocity"] = _momentum_step(w, scaled, *velocity, self.learning_rate, mu)
+        v, = velocity
+        w, state["velocity"] = _momentum_step(w, scaled, v, self.learning_rate, mu)
         return w
 
 
@@ -323,9 +325,9 @@ class Adam(Optimizer):
     """Moving averages of the gradient and of its square, bias-corrected: they start at 0.
 
     g ← g + λ w
-    m ← β₁ m + (1 − β₁) g,          v ← β₂ v + (1 − β₂) g²
-    m̂ = m / (1 − β₁ᵗ),              v̂ = v / (1 − β₂ᵗ)            at step t = 1, 2, …
-    w ← w − η m̂ / (√v̂ + ε)
+    m ← β₁ m + (1 − β₁) g,          s ← β₂ s + (1 − β₂) g²       (the paper's v)
+    m̂ = m / (1 − β₁ᵗ),              ŝ = s / (1 − β₂ᵗ)            at step t = 1, 2, …
+    w ← w − η m̂ / (√ŝ + ε)
     betas: (β₁, β₂), each 0 ≤ β < 1.
     Raises ValueError for settings out of range, TypeError where betas is no pair.
     Source: Kingma and Ba 2015.
@@ -349,20 +351,21 @@ class Adam(Optimizer):
     def update(self, w, g, state):
         beta1, beta2 = self.betas
         state["step"] = t = state.get("step", 0) + 1
-        w, m, v = _adam_step(w, g, *self.remembered(state, g), beta1, beta2, 1 - beta1, 1 - beta2,
-                             1 - beta1 ** t, 1 - beta2 ** t, self.learning_rate, self.eps)
-        state["mean"], state["square"] = m, v
+        m, s = self.remembered(state, g)
+        w, state["mean"], state["square"] = _adam_step(
+            w, g, m, s, beta1, beta2, 1 - beta1, 1 - beta2, 1 - beta1 ** t, 1 - beta2 ** t,
+            self.learning_rate, self.eps)
         return w
 
 
 @elementwise
-def _adam_step(w, g, m, v, beta1, beta2, rest1, rest2, correction1, correction2, eta, eps):
-    """w, m and v after the step; rest is 1 − β, correction is 1 − βᵗ."""
+def _adam_step(w, g, m, s, beta1, beta2, rest1, rest2, correction1, correction2, eta, eps):
+    """w, m and s after the step; rest is 1 − β, correction is 1 − βᵗ."""
     m = beta1 * m + rest1 * g
-    v = beta2 * v + rest2 * (g * g)
+    s = beta2 * s + rest2 * (g * g)
     m_hat = m / correction1
-    v_hat = v / correction2
-    return w - eta * m_hat / (v_hat ** 0.5 + eps), m, v
+    s_hat = s / correction2
+    return w - eta * m_hat / (s_hat ** 0.5 + eps), m, s
 
 
 class AdamW(Adam):

@@ -89,7 +89,7 @@ def unpool(u, switches, g):
 
 def window_mean(x, g):
     """y[n, p, c] = (1/|K|) Σ_k x[n, s·p + k − pad, c], the padding counting as zeros."""
-    return mean(_taps(padded(x, g), g), (0,))[0]
+    return mean(_taps(padded(x, g), g), (0,))
 
 
 def spread(u, g):

@@ -4,6 +4,8 @@ A running sum of n numbers, one after the other, loses up to n units in the last
 ones, float32 does not grow any more.  NumPy adds up along the last axis in pairs of pairs, which
 loses log n at most; but it runs down the first axis of a tall array.  There the rows are summed as
 a product with a row of ones, which BLAS adds in blocks.
+
+axes: a tuple of axes in increasing order; with keepdims they stay, with length 1.
 """
 import math
 
@@ -20,17 +22,15 @@ LARGE = 2 ** 17         # elements that are worth sharing between threads
 BLOCK = 1024            # rows that BLAS adds up at once
 
 
-def total(x, axes):
-    """Σ x over a tuple of axes, in the accumulator of x's type, in which whole numbers stay."""
-    wide = accumulator(x.dtype)
-    if wide is x.dtype:
-        return _total(x, axes)
-    made = _total(x.astype(wide), axes)
-    return made.astype(x.dtype) if x.dtype.kind == "f" else made
+def total(x, axes, keepdims=False):
+    """Σ x over the axes, in the accumulator of x's type, in which whole numbers stay."""
+    made = _total(x.astype(accumulator(x.dtype), copy=False), axes)
+    made = made.astype(x.dtype, copy=False) if x.dtype.kind == "f" else made
+    return made.reshape(_kept(x.shape, axes)) if keepdims else made
 
 
-def mean(x, axes, scratch=None):
-    """(1/n) Σ x over a tuple of axes, which stay with length 1; n > 0.
+def mean(x, axes, keepdims=False, scratch=None):
+    """(1/n) Σ x over the axes; n > 0.
 
     m = Σ x / n is rounded, and Σ (x − m) / n is what it is off by: so a mean of equal numbers is
     that number, exactly.  Of few x the first one is near enough to be m.  Where m is infinite, 0
@@ -39,12 +39,13 @@ def mean(x, axes, scratch=None):
     """
     wide = x.astype(accumulator(real(x.dtype)), copy=False)
     xp, n = backend.of(x), math.prod(x.shape[a] for a in axes)
-    kept = tuple(1 if i in axes else length for i, length in enumerate(x.shape))
+    kept = _kept(x.shape, axes)
     first = wide[tuple(slice(1) if i in axes else slice(None) for i in range(x.ndim))]
     near = first if n <= FEW else _total(wide, axes).reshape(kept) / n
     near = xp.where(xp.isfinite(near), near, 0)
     apart = xp.subtract(wide, near, out=scratch if wide is x else None)
-    return (near + _total(apart, axes).reshape(kept) / n).astype(real(x.dtype), copy=False)
+    made = (near + _total(apart, axes).reshape(kept) / n).astype(real(x.dtype), copy=False)
+    return made if keepdims else _dropped(made, axes)
 
 
 def running(x, axis):
@@ -57,18 +58,28 @@ def running(x, axis):
     return x.cumsum(axis)
 
 
-def length(x, axes):
-    """√Σ x² over a tuple of axes, which stay with length 1.
+def length(x, axes, keepdims=False):
+    """√Σ x² over the axes.
 
     x is first divided by a power of two near its largest entry, whose square may be too large for
     x's type, or too small.
     """
     xp, wide = backend.of(x), x.astype(accumulator(real(x.dtype)), copy=False)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     scale = _power_below(abs(wide).max(axes, keepdims=True), xp) if x.size else 1
     scaled = wide / scale
-    root = xp.sqrt(_total(scaled * scaled, axes).reshape(kept))
-    return (root * scale).astype(real(x.dtype), copy=False)
+    root = xp.sqrt(_total(scaled * scaled, axes).reshape(_kept(x.shape, axes)))
+    made = (root * scale).astype(real(x.dtype), copy=False)
+    return made if keepdims else _dropped(made, axes)
+
+
+def _kept(shape, axes):
+    """The shape with length 1 along the axes."""
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _dropped(x, axes):
+    """x without the axes, along which it has length 1."""
+    return x.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
 def _power_below(x, xp):

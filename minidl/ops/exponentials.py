@@ -28,11 +28,11 @@ def _log_sum(x, shift, axes):
     It is log1p of the sum of all others, which may be small: log(1 + 10⁻²⁰) is 10⁻²⁰, though
     1 + 10⁻²⁰ is rounded to 1.
     """
-    xp, kept, shifted = backend.of(x), kept_shape(x.shape, axes), x - shift
+    xp, shifted = backend.of(x), x - shift
     largest = shifted == 0
-    others = kernels.sums.total(xp.where(largest, 0, xp.exp(shifted)), axes) \
-        + (kernels.sums.total(largest, axes) - 1).astype(shifted.dtype)
-    return xp.log1p(others).reshape(kept)
+    ties = kernels.sums.total(largest, axes, keepdims=True) - 1       # each adds e⁰ = 1
+    smaller = kernels.sums.total(xp.where(largest, 0, xp.exp(shifted)), axes, keepdims=True)
+    return xp.log1p(smaller + ties.astype(smaller.dtype))
 
 
 @precise
@@ -78,7 +78,7 @@ def softmax(x, axis=-1):
         gy = gy - gather(gy, first_extreme("max", y, axes), axes)
         return y * (gy - sum(gy * y, axes, keepdims=True))
 
-    total = kernels.sums.total(e, axes).reshape(kept_shape(x.shape, axes))
+    total = kernels.sums.total(e, axes, keepdims=True)
     return record(e / total, (x, with_output(rule)))
 
 

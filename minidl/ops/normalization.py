@@ -32,9 +32,9 @@ def standardize(x, axis, eps=1e-5):
     if 0 in (x.shape[a] for a in axes):
         raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
     m = math.prod(x.shape[a] for a in axes)
-    mean = kernels.sums.mean(x.data, axes)
+    mean = kernels.sums.mean(x.data, axes, keepdims=True)
     centred = x.data - mean
-    variance = kernels.sums.total(centred * centred, axes).reshape(mean.shape) / m
+    variance = kernels.sums.total(centred * centred, axes, keepdims=True) / m
 
     def rule(gy, y):
         r = 1 / sqrt(var(x, axes, keepdims=True) + eps)

@@ -55,8 +55,7 @@ def sum(x, axis=None, keepdims=False):
     x = operand("sum", x)
     axes = normalize_axes("sum", axis, x.ndim)
     shape, kept = x.shape, kept_shape(x.shape, axes)
-    value = kernels.sums.total(x.data, axes)
-    return record(value.reshape(kept) if keepdims else value,
+    return record(kernels.sums.total(x.data, axes, keepdims),
                   (x, lambda gy: broadcast_to(reshape(gy, kept), shape)))
 
 
@@ -93,8 +92,7 @@ def mean(x, axis=None, keepdims=False):
     x = operand("mean", x)
     count, axes = count_of("mean", x, axis), normalize_axes("mean", axis, x.ndim)
     shape, kept = x.shape, kept_shape(x.shape, axes)
-    value = kernels.sums.mean(x.data, axes)
-    return record(value if keepdims else value.reshape(reduced_shape(shape, axes)),
+    return record(kernels.sums.mean(x.data, axes, keepdims),
                   (x, lambda gy: broadcast_to(reshape(gy / count, kept), shape)))
 
 
@@ -182,14 +180,12 @@ def norm(x, axis=None, keepdims=False):
     """
     axes = normalize_axes("norm", axis, x.ndim)
     kept = kept_shape(x.shape, axes)
-    value = kernels.sums.length(x.data, axes)
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
         return gy * where(y == 0, 0, x / where(y == 0, 1, y))      # the inner one: no 0 / 0 arises
 
-    return record(value if keepdims else value.reshape(reduced_shape(x.shape, axes)),
-                  (x, with_output(rule)))
+    return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
 
 
 def normalize(x, axis=-1):

@@ -112,7 +112,7 @@ def window_mean(x, g):
 
     def fill(strip):
         planes = _planes(seen, strip)
-        y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)[0]
+        y[strip].ravel()[...] = mean(planes, (0,), scratch=planes)
 
     parallel_for(fill, y, others=math.prod(g.kernel))
     return y

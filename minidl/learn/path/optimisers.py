@@ -53,7 +53,7 @@ OPTIMISERS = Chapter("8. Optimisers", (
     program("adam", "optim:_adam_step", Body(), steps("Adam", learning_rate=0.1),
             steps("Adam", learning_rate=0.1, betas=(0.5, 0.7), eps=0.1), also="optim:Adam",
             hints="It gives the new w, m and v; correction1 is 1 − β₁ᵗ."),
-    misprint("adam-bias", "optim:_adam_step", "v / correction2", "v / correction1",
+    misprint("adam-bias", "optim:_adam_step", "s / correction2", "s / correction1",
              steps("Adam", learning_rate=0.1, eps=0.1), also="optim:Adam"),
     program("weight-decay", "optim:Optimizer.decay", Returned(),
             steps("SGD", learning_rate=0.1, weight_decay=0.3)),

@@ -32,14 +32,13 @@ SOFTMAX = Chapter("7. Softmax and cross-entropy", (
             hints=("e¹⁰⁰⁰ overflows, but softmax does not change when the largest x is taken from "
                    "all: _shift gives it.",
                    "e and total are arrays of the library: x.data, backend.of(x.data).exp, and "
-                   ".sum(axes, keepdims=True) or kernels.sums.total.")),
+                   "kernels.sums.total(…, axes, keepdims=True) or .sum(axes, keepdims=True).")),
     derive("softmax-rule", "ops.exponentials:softmax", hole=Body(of="rule")),
     fault("no-coupling", "softmax_without_coupling"),
     program("log-sum", "ops.exponentials:_log_sum", Body(), *overflow("logsumexp"),
             of("logsumexp", lambda rng: np.array([[7.0, 7.0], [0.0, -50.0]]), axis=1,
                words="of two that are equal, and of two far apart"),
-            hints="The answer has length 1 along the axes: its shape is kept_shape(x.shape, axes)."
-            ),
+            hints="The answer has length 1 along the axes: sum with keepdims=True."),
     derive("logsumexp-rule", "ops.exponentials:logsumexp", hole=Body(of="rule"),
            cases=("logsumexp",), trials=(of("logsumexp", lambda rng: np.array([-np.inf, -np.inf]),
                                             words="where all are −∞"),)),
