@@ -3,7 +3,7 @@
 An operation computes its value once, and states beside each input how a cotangent flows back to it:
 
     def multiply(a, b):                                  # y = a ⊙ b, entry by entry
-        a, b = operands("multiply", a, b)
+        a, b = operands("multiply", a, b)                # as Tensors whose arrays will not change
         return record(a.data * b.data,
                       (a, lambda gy: gy * b),            # ā = ȳ ⊙ b
                       (b, lambda gy: gy * a))            # b̄ = ȳ ⊙ a
@@ -53,8 +53,8 @@ class Node:
         Nodes, with None for one that needs no gradient.  A leaf has no inputs, and keeps the
         gradient that `backward` leaves there.
     value: the array, kept only where a rule asks for it.
-    A Node does not point at its own Tensor, so there is no reference cycle, unless the gradient
-    that it keeps has a graph that leads back to it (`backward(create_graph=True)`).
+    A Node does not point at its own Tensor, so there is no reference cycle (tests see that by weak
+    references), unless it keeps a gradient whose graph leads back to it (`create_graph=True`).
     """
     __slots__ = ("number", "inputs", "shape", "dtype", "value", "gradient", "__weakref__")
 
@@ -74,8 +74,7 @@ class Tensor(ArrayLike):
         array, `w.data = w.data - step`; what was computed before keeps the values that it used.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default the one of `use_device`, but Tensors and arrays of a GPU
-        stay where they are.
+    device: "cpu" or "gpu"; by default where a Tensor or an array of a GPU is; else `use_device`'s.
 
     What it is as an array stands in `arraylike.py`.  Arithmetic, indexing and NumPy's methods stand
     in `ops`; `ops/methods.py` attaches them here.
@@ -138,9 +137,9 @@ class Tensor(ArrayLike):
     def backward(self, gradient=None, create_graph=False):
         """Add dL/dleaf to `.grad` of every leaf below, where dL = ⟨gradient, d self⟩ (default: 1).
 
-        Raises ValueError if self needs no gradient, or is not a single number and no gradient is
-        given, or one of another shape.  With create_graph, set `.grad` to None after use: a
-        gradient and the leaf that keeps it hold each other.
+        Raises ValueError where self needs no gradient, where none is given and self is not a single
+        number, or where the given one has another shape.  With create_graph, set `.grad` to None
+        after use: a gradient and the leaf that keeps it hold each other.
         """
         if self.node is None:
             why = "" if recording_now() else "; within no_grad() nothing is recorded"
@@ -198,7 +197,8 @@ def record(value, *inputs):
         (x, with_output(rule))      the rule is called with ȳ and y.  Only then is the value kept.
         ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent
                                     for each, None where the input requires no gradient.
-    Inputs that need no gradient are forgotten at once.  Raises TypeError for what is no such pair.
+    Inputs that need no gradient are forgotten at once, and within `no_grad` all are.  Raises
+    TypeError where it would keep what is no such pair.
 
     >>> def double(x):
     ...     x = operand("double", x)
@@ -249,16 +249,16 @@ def _wants_output(rule):
 def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     """Gradients of L with respect to each input, where dL = ⟨grad_output, d output⟩.
 
-    inputs: a Tensor or a sequence of them, leaves or intermediate; each must require a gradient.
-    grad_output: cotangent of the output, of its shape; may be left out (1) where the output is a
-        single number.
+    inputs: a Tensor or a sequence of them, leaves or intermediate, that require gradients.
+    grad_output: the output's cotangent, of its shape; by default 1, for a single number.
     create_graph: record the computation of the gradients, so that they can be differentiated again.
-    ready: ready(x, gradient) is called for each input as soon as its last cotangent has arrived,
-        while the sweep goes on; where the output does not depend on it, at the end.
+    ready: ready(x, gradient) is called for each input x as soon as its last cotangent has arrived,
+        while the sweep goes on; where the output does not depend on x, at the end.
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
-    Raises TypeError where an input is no Tensor; ValueError where one requires no gradient, where
-    grad_output is missing or of another shape or device, or where nothing was recorded (`no_grad`).
+    Raises TypeError where an input is no Tensor, or grad_output no array; ValueError where an input
+    requires no gradient, where grad_output is missing or of another shape or device, or within
+    `no_grad` for an output that was not recorded.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -291,10 +291,10 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     depends on; tell(node) is called as soon as its gradient is there."""
     nodes = _leading_to(wanted, output)
     arrived = dict.fromkeys(nodes)
-    arrived[output] = cotangent if create_graph else cotangent.detach()
+    arrived[output] = cotangent if create_graph else cotangent.detach()     # its graph stays out
 
-    def complete(node):             # of a wanted Node, as order.py says: before its own turn
-        if node not in found:
+    def complete(node):             # after the last Node that sends to it, before its own turn;
+        if node not in found:       # but the output, to which none sends, after it
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 
@@ -326,7 +326,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
 
 
 def _sum(a, b):
-    """a + b, of two cotangents of one Tensor: neither is changed."""
+    """a + b, of two cotangents of one Tensor."""
     return record(kernels.add(a.data, b.data), (a, _unchanged), (b, _unchanged))
 
 

@@ -346,6 +346,12 @@ def test_ready_tells_of_each_gradient_when_its_last_cotangent_has_arrived():
     assert [seen for *_, seen in told] == [["second"], ["second", "first"], ["second", "first"]]
 
 
+def test_ready_tells_of_inputs_on_none_of_which_the_output_depends():
+    x, z, told = leaf([1.0, 2.0]), leaf([3.0]), []
+    zeros, = md.grad(md.ops.sum(x), z, ready=lambda t, g: told.append((t, g.numpy().tolist())))
+    assert told == [(z, [0.0])] and zeros.numpy().tolist() == [0.0]
+
+
 def test_ready_tells_of_intermediate_results_and_of_the_output_itself():
     told = []
     x = md.tensor(2.0, requires_grad=True)

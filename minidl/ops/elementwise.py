@@ -9,6 +9,10 @@ word adjoint are explained in minidl/notation.py.)
 
 Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its cotangent back to
 its shape, so no rule here does.
+
+`operand` makes a Tensor of what is given; `floating` also makes floats of whole numbers, and
+`signed` refuses booleans.  `operands` leaves a Python number as a Scalar, whose `.data` is that
+number: so a float32 array times 2.0 stays float32.  (All are in operands.py.)
 Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
 DeviceError for arrays of two devices.
 """
@@ -129,7 +133,7 @@ def power(a, b):
 
 
 def _slope_in_base(a, b):
-    """b aᵇ⁻¹.  Where a = b = 0, 0 · 0⁻¹ would be NaN: with the exponent 1 it is 0."""
+    """b ⊙ aᵇ⁻¹.  Where a = b = 0, 0 · 0⁻¹ would be NaN: with the exponent 1 it is 0."""
     if isinstance(b, Scalar):
         return b.data * a ** (b.data - 1) if b.data != 0 else zeros_like(a)
     flat = constant((a.data == 0) & (b.data == 0))
@@ -137,10 +141,10 @@ def _slope_in_base(a, b):
 
 
 def _slope_in_exponent(a, b, y):
-    """y log a.  Where a = 0 ≤ b, log 0 would be −∞: 0 · log 1 in its place is 0."""
+    """y ⊙ log a.  Where a = 0 ≤ b, log 0 would be −∞: with log 1 in its place it is 0."""
     flat = constant((a.data == 0) & (b.data >= 0))
-    a = a.data * ones_like(y) if isinstance(a, Scalar) else a       # in y's shape and dtype
-    return where(flat, 0, y) * log(where(flat, 1, a))
+    a = a.data * ones_like(y) if isinstance(a, Scalar) else a       # log is taken in y's dtype
+    return y * log(where(flat, 1, a))
 
 
 def exp(x):
@@ -158,7 +162,7 @@ def exp(x):
 def expm1(x):
     """y = eˣ − 1, accurate near 0.
 
-    dy = eˣ dx        so   x̄ = ȳ ⊙ eˣ
+    dy = eˣ ⊙ dx        so   x̄ = ȳ ⊙ eˣ
     (eˣ = y + 1 as well, but where eˣ is small y + 1 has lost its digits.)
 
     >>> expm1([0.0, 1e-20])
@@ -195,7 +199,7 @@ def log1p(x):
 def sqrt(x):
     """Square root  y = √x.
 
-    x = y², so dx = 2y dy        so   x̄ = ȳ / (2y),   infinite at 0 (that of `norm` is 0 there)
+    x = y², so dx = 2y ⊙ dy        so   x̄ = ȳ / (2y),   infinite at 0 (that of `norm` is 0 there)
 
     >>> sqrt([4.0, 9.0])
     tensor([2., 3.], float64)
@@ -243,7 +247,7 @@ def sign(x):
 def erf(x):
     """Error function  y = 2/√π ∫₀ˣ e^(−t²) dt.
 
-    dy = 2/√π e^(−x²) dx        so   x̄ = ȳ ⊙ 2/√π e^(−x²)
+    dy = 2/√π e^(−x²) ⊙ dx        so   x̄ = ȳ ⊙ 2/√π e^(−x²)
 
     >>> erf([0.0, 1.0])
     tensor([0.      , 0.842701], float64)
@@ -289,8 +293,8 @@ def _library(a, b):
 def clip(x, min=None, max=None):
     """x kept between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
-    y = min(max(x, low), high)        so   x̄ = ȳ where low ≤ x ≤ high, 0 elsewhere;
-    a bound receives ȳ where x is beyond it.  (low and high are the arguments min and max.)
+    y = min(max(x, low), high), by composition        so   x̄ = ȳ where low ≤ x ≤ high, 0 elsewhere;
+    a bound receives ȳ where y is that bound and x is not.  (low and high: the arguments min, max.)
     Raises ValueError where neither is given, or for numbers min > max.
 
     >>> clip([-2.0, 0.5, 3.0], 0, 1)
@@ -307,7 +311,7 @@ def clip(x, min=None, max=None):
 
 
 def _bound(argument, value):
-    """A bound; a single number that requires no gradient as Python's, so that x keeps its dtype."""
+    """A bound.  Of a single number that needs no gradient a Python number: x keeps its dtype."""
     if value is None or type(value) in (int, float):
         return value
     value = operand("clip", value, argument)
@@ -319,7 +323,8 @@ def where(condition, a, b):
 
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
-    branch that was not taken.  (Its own rule may still make 0 · ∞: `norm` selects its input, too.)
+    branch that was not taken.  (Of the 0 that it is sent, a rule in that branch may still make
+    0 · ∞ or 0 / 0: so `where(x == 0, 0, y / where(x == 0, 1, x))` has two, as in `norm`.)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
@@ -346,7 +351,8 @@ def astype(x, dtype):
     """x in another dtype.
 
     x̄ = ȳ, which `grad` brings to x's dtype.  To integers or booleans no gradient flows.
-    Raises TypeError for what is no floating-point, integer or boolean dtype.
+    Raises TypeError for what is no floating-point, integer or boolean dtype.  (Complex ones pass,
+    for gradcheck's complex steps.)
 
     >>> astype([1, 2], "float32")
     tensor([1., 2.], float32)
@@ -356,7 +362,7 @@ def astype(x, dtype):
         wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(f"astype: {dtype!r} is not a dtype") from None
-    if wanted.kind not in "fiubc":                      # c: for gradcheck's complex steps
+    if wanted.kind not in "fiubc":
         raise TypeError(f"astype: dtype {dtype!r} is not a floating-point, integer or boolean type")
     value = x.data.astype(wanted)
     return constant(value) if value.dtype.kind in "iub" else record(value, (x, lambda gy: gy))
