@@ -60,7 +60,8 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
     """ℓ = e²/2 where |e| ≤ δ, δ (|e| − δ/2) elsewhere, with e = p − t.
 
     Beyond ±δ the square is continued by its tangent.
-    prediction, target: the same shape; "mean" is over all entries; delta: 0 < δ < ∞.
+    prediction, target: the same shape; "mean" is over all entries.
+    delta: 0 < δ < ∞, a number, or a Tensor to be learned, which receives a gradient.
     With c = e clipped to ±δ, both are c (e − c/2).  So no e² is formed, which may be too large.
     dℓ = c dp        so   p̄ = ℓ̄ c
     Raises ValueError where the shapes differ, or for another δ.
@@ -90,8 +91,9 @@ def cross_entropy(logits, labels, reduction="mean", *, weight=None, ignore_index
     label_smoothing: ε, 0 ≤ ε ≤ 1.   ignore_index: an integer label whose ℓ is 0.
     "mean" divides by Σ w_y over the labels that are not ignored; of soft targets, by their number.
 
-    Raises TypeError for labels that are neither; ValueError where one is out of range, the shapes
-    do not fit, weights are negative, or no label counts in the mean.
+    Raises TypeError for labels that are neither, as for fractions of another shape than z's;
+    ValueError where a label is out of range, the shapes do not fit, weights are negative, or no
+    label counts in the mean.
     Source of label_smoothing: Szegedy et al. 2016.
 
     >>> cross_entropy([[2.0, 0.0], [0.0, 0.0]], [0, 1], reduction="none")
@@ -134,11 +136,14 @@ def _class_weights(weight, classes, dtype):
 
 def _surprise(logits, labels):
     """−log softmax(z), (…, K); raises ValueError unless the labels have a shape that fits."""
-    soft = labels.dtype.kind == "f" and labels.shape == logits.shape and labels.ndim
-    if labels.dtype.kind == "f" and not soft:
+    if logits.ndim == 0:
+        raise ValueError("cross_entropy: logits must be (…, K), a score for each class, got a "
+                         "single number")
+    soft = labels.dtype.kind == "f"
+    if soft and labels.shape != logits.shape:
         raise TypeError(f"cross_entropy: labels must be integers, got {labels.dtype}; soft targets "
                         f"have the logits' shape {logits.shape}, these have {labels.shape}")
-    if logits.ndim == 0 or not soft and labels.shape != logits.shape[:-1]:
+    if not soft and labels.shape != logits.shape[:-1]:
         raise ValueError(f"cross_entropy: logits {logits.shape} need labels of shape "
                          f"{logits.shape[:-1]}, one for each row of class scores, "
                          f"got {labels.shape}")
@@ -180,8 +185,8 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     """ℓ = −t log σ(z) − (1 − t) log(1 − σ(z)), entry by entry; σ is the sigmoid.
 
     logits z: any shape; targets t: the same shape, or one number; between 0 and 1.
-    As −log σ(z) = softplus(−z) and −log(1 − σ(z)) = softplus(z), it is
-    max(z, 0) − z t + log(1 + e^(−|z|)), which neither overflows nor loses small losses.
+    −log σ(z) = softplus(−z) and −log(1 − σ(z)) = softplus(z), where softplus(z) = log(1 + eᶻ) is
+    computed as max(z, 0) + log(1 + e^(−|z|)): it neither overflows nor loses small losses.
     dℓ = −t σ(−z) dz + (1 − t) σ(z) dz        so   z̄ = ℓ̄ (σ(z) − t)
     Raises ValueError for targets outside of 0 … 1, or of another shape.
 
@@ -201,7 +206,7 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
 def contrastive(a, b, same, margin=1.0, reduction="mean"):
     """ℓ = y d² + (1 − y) max(0, m − d)²,  d = ‖a − b‖: pairs of one class close, others m apart.
 
-    a, b: embeddings (N, D).   margin: m ≥ 0.
+    a, b: embeddings (N, D).   margin: m ≥ 0, a number, or a Tensor to be learned.
     same: y (N,), booleans or numbers, 1 for a pair of one class, 0 for a pair of two.
     dd = ⟨a − b, da − db⟩ / d        so   ā = 2 ℓ̄ (a − b)                       for y = 1
                                           ā = −2 ℓ̄ max(0, m − d) (a − b) / d    for y = 0
@@ -231,7 +236,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
     """ℓ = max(0, d(A, P) − d(A, N) + margin): A nearer to its own class than to another one.
 
     anchor, positive, negative: embeddings (N, D) of A, P (of A's class) and N (of another class).
-    margin: ≥ 0; the lecture's α = 0.2, and its J the "sum".
+    margin: ≥ 0, a number, or a Tensor to be learned; the lecture's α = 0.2, and its J the "sum".
     form: "squared"     d(q, p) = ‖q − p‖², FaceNet's
           "euclidean"   d(q, p) = ‖q − p‖
     Where ℓ > 0, dℓ = dd(A, P) − dd(A, N).  So
@@ -246,8 +251,8 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
     >>> triplet([[0.0, 0.0]], [[0.0, 0.5]], [[0.6, 0.0]])
     tensor(0.09, float64)
     """
-    wide, positive, dtype = _pair("triplet", anchor, positive, ("anchor", "positive"))
-    anchor, negative, _ = _pair("triplet", wide, negative, ("anchor", "negative"))
+    anchor, positive, dtype = _pair("triplet", anchor, positive, ("anchor", "positive"))
+    anchor, negative, _ = _pair("triplet", anchor, negative, ("anchor", "negative"))
     if form == "squared":
         near, far = (ops.sum(ops.square(anchor - other), -1) for other in (positive, negative))
     elif form == "euclidean":

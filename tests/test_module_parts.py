@@ -1,7 +1,8 @@
 """What a module finds in its attributes: where parts may stand, what they are called, what fits."""
-from collections import UserDict, deque
+from collections import UserDict, UserList, deque
 import copy
 import dataclasses
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -97,7 +98,11 @@ def test_a_deque_of_layers_is_found_in_its_order(device):
     ({"a": dense()}.values(), "Holder: parts, a dict_values, holds a Dense"),
     (UserDict(a=dense()), "Holder: parts, a UserDict, holds a Dense"),
     (np.array([[dense(), dense()]]), "Holder: parts, a ndarray, holds a Dense"),
-    ({dense(): 3}, "Holder: parts has a Dense as a key")])
+    (UserList([[dense()]]), "Holder: parts, a UserList, holds a Dense"),
+    (MappingProxyType({"a": {"b": [dense()]}}), "Holder: parts, a mappingproxy, holds a Dense"),
+    (np.array([[dense()], None], object), "Holder: parts, a ndarray, holds a Dense"),
+    ({dense(): 3}, "Holder: parts has a Dense among its keys"),
+    ({("a", (dense(), 2)): 3}, "Holder: parts has a Dense among its keys")])
 def test_parts_without_an_order_or_a_place_are_refused_by_name(parts, words):
     net = Holder(parts)
     for call in (net.parameters, net.state_dict, net.train, net.zero_grad, net.named_modules):

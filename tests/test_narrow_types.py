@@ -10,7 +10,13 @@ import minidl as md
 from minidl import faces, losses, nn, ops
 from minidl.faces import mining
 from minidl.learn.cases import cases, constants
-from minidl.style.costs import content_cost, mean_gram, style_layer_cost, total_variation
+from minidl.style.costs import (
+    content_cost,
+    mean_gram,
+    style_cost,
+    style_layer_cost,
+    total_variation,
+)
 
 pytestmark = pytest.mark.usefixtures("device")  # every test of this file runs on every device
 
@@ -288,6 +294,7 @@ def test_style_costs_of_float16(device):
     a = md.tensor(np.full((1, 32, 32, 2), 100.0, "float16"))
     assert (mean_gram(a).numpy() == 10_000).all()
     assert style_layer_cost(mean_gram(a), a).item() == 0
+    assert style_cost(a * 3, a * 3).item() == 0         # whose Gram matrix is beyond float16
     assert content_cost(a * 4, a).item() == pytest.approx(300**2 / 4, rel=1e-3)
     stripes = md.tensor((np.arange(100) == 50).reshape(1, 1, 100, 1).astype("float16") * 300)
     assert total_variation(stripes).item() == pytest.approx(2 * 300**2 / 100, rel=1e-3)

@@ -1,7 +1,8 @@
 """Modules: functions with parameters, made of other modules.
 
 A Module is a class with a `forward` and ordinary attributes.  Nothing is registered: what belongs
-to a module is found by looking at its attributes, in the order in which they were assigned.
+to a module is found by looking at its attributes, in the order in which they were assigned, and
+then at those of its parts.
 
     Parameter                    learned: optimisers change its `data`
     plain array                  a buffer: saved and moved with the rest, but not learned
@@ -9,9 +10,9 @@ to a module is found by looking at its attributes, in the order in which they we
     Module                       a part, looked through in the same way
     list, tuple, deque or dict   each of these in it, under the name attribute.key
 
-Each is found once, wherever else it stands (tied weights, modules that hold each other): what
-counts is which object it is, not what it equals.  Anything else is a setting, neither saved nor
-moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
+A Parameter or Module is found once, wherever else it stands (tied weights, modules that hold each
+other): what counts is which object it is, not what it equals.  Anything else is a setting, neither
+saved nor moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
 
     class Block(Module):
         def __init__(self, width, rng):
@@ -32,7 +33,7 @@ from minidl import backend, names, states
 from minidl.tensor import Tensor, constant
 
 OPEN = list, tuple, deque, dict                             # containers in which parts are found
-CLOSED = Set, Mapping, ValuesView, UserList                 # in which they are refused
+CLOSED = Set, Mapping, ValuesView, UserList                 # others, which may not hold parts
 
 
 class Parameter(Tensor):
@@ -52,7 +53,8 @@ class Parameter(Tensor):
 class Module:
     """A function with parameters; see the head of this file.  Subclasses give `forward`.
 
-    Raises TypeError where a class has __slots__, or hides Modules where they are not looked for.
+    Raises TypeError for a class with __slots__, and, when its parts are looked for, where a Module
+    or a Parameter stands in another kind of container: it would not be found.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -66,7 +68,7 @@ class Module:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):
+        if "__init__" in vars(cls):                 # of an unknown keyword it says what is meant
             cls.__init__ = names.told(cls.__init__)
         if vars(cls).get("__slots__"):
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
@@ -110,7 +112,7 @@ class Module:
         return self._named([(path, module) for path, module, _ in walked])
 
     def named_children(self):
-        """(name, module) of the modules that this one is directly made of."""
+        """(name, module) of each place in which this one directly holds a module."""
         return [(_name(path), value) for path, _, value in held(self) if isinstance(value, Module)]
 
     def named_parameters(self):
@@ -187,10 +189,10 @@ class Module:
         if strict:
             problems = [f"{name} is missing" for name, _, _ in own if name not in given]
             problems += [f"{name} is unexpected" for name in given if name not in expected]
-        own = [entry for entry in own if entry[0] in given or strict]
+        own = [entry for entry in own if entry[0] in given]
         arrays = [states.fitted(problems, name, given[name], old.shape, old.dtype,
                                 backend.device_of(old))
-                  for name, old, _ in own if name in given]
+                  for name, old, _ in own]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
         for array, (_, _, put) in zip(arrays, own):
@@ -242,9 +244,9 @@ class Module:
         return None
 
     def unfused(self):
-        """The layers that this one is, one after the other, with the same parameters.
+        """(self,); of a layer that computes several in one, those layers in their order.
 
-        It is itself alone, unless several were fused to compute them in one.
+        They share its parameters.
         """
         return (self,)
 
@@ -305,9 +307,9 @@ def held(module, path=(), seen=None):
 def _look(owner, holder, path, seen):
     for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
         inner = (*path, key)
-        if isinstance(key, (Module, Parameter)):
-            raise TypeError(f"{owner}: {_name(path)} has a {type(key).__name__} as a key, where it "
-                            "is not found; keep it among the values")
+        for part in _hidden(key):
+            raise TypeError(f"{owner}: {_name(path)} has a {type(part).__name__} among its keys, "
+                            "where it is not found; keep it among the values")
         if isinstance(value, (Module, Parameter)) or _is_array(value) and value.dtype.kind != "O":
             yield inner, holder, value
         elif isinstance(value, OPEN):
@@ -317,22 +319,28 @@ def _look(owner, holder, path, seen):
         elif isinstance(value, CLOSED) or _is_array(value):
             for part in _hidden(value):
                 raise TypeError(f"{owner}: {_name(inner)}, a {type(value).__name__}, holds a "
-                                f"{type(part).__name__}, which is not found there in an order; "
-                                "keep it in a list, tuple, deque or dict")
+                                f"{type(part).__name__}, which is not found there; keep it in a "
+                                "list, tuple, deque or dict")
 
 
 def _is_array(value):
+    """Whether it is an array, or of a subclass of NumPy's, which `_buffers` refuses."""
     return backend.is_array(value) or isinstance(value, backend.CPU.array_type)
 
 
-def _hidden(container):
-    """The Modules and Parameters in a container in which none are looked for."""
-    values = container.flat if _is_array(container) else container
-    for value in values.values() if isinstance(values, Mapping) else values:
+def _hidden(value):
+    """The Modules and Parameters in a value in which none are looked for, however deep."""
+    waiting, seen = [value], set()
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, (Module, Parameter)):
             yield value
-        elif isinstance(value, (tuple, Set)):               # what can stand in a set
-            yield from _hidden(value)
+        elif id(value) not in seen and (isinstance(value, OPEN + CLOSED)
+                                        or _is_array(value) and value.dtype.kind == "O"):
+            seen.add(id(value))
+            waiting += value.flat if _is_array(value) else value
+            if isinstance(value, Mapping):
+                waiting += value.values()
 
 
 def _put_copy(holder, key, array):
