@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from minidl.recording import no_grad as no_grad
 
-_Operand = Tensor | ArrayLike
 _Axes = int | tuple[int, ...] | None
 _Rule = Callable[..., Any]
 
@@ -163,6 +162,8 @@ class Tensor:
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
     def dot(self, b: _Operand) -> Tensor: ...
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
+
+_Operand = Tensor | ArrayLike
 
 class with_output:
     rule: _Rule

@@ -131,6 +131,23 @@ def test_arrays_that_no_state_can_hold_are_refused_by_name(parts, words):
             call()
 
 
+def test_a_state_of_more_than_arrays_is_passed_over_where_it_is_not_strict():
+    net = dense()
+    state = net.state_dict() | {"epoch": "seven", "optimizer": None}
+    assert net.load_state_dict(state, strict=False) is net
+    with pytest.raises(TypeError, match="load_state_dict: epoch must be a Tensor or an array"):
+        net.load_state_dict(state)
+
+
+def test_slots_of_a_base_are_refused():
+    class Slotted:
+        __slots__ = ("part",)
+
+    with pytest.raises(TypeError, match="Both: a Module's parts .* not in __slots__"):
+        class Both(Slotted, nn.Module):
+            pass
+
+
 def test_what_holds_itself_is_found_once():
     net = Holder([])
     net.parts += [net.parts, net, dense()]

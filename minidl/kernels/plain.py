@@ -65,11 +65,11 @@ def conv_weight(x, u, g):
 
 
 def max_pool(x, g):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: 1 + the number, in C order, of
-    the first k that gives it.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
+    it, counted from 1 in C order.
 
-    The padding is the lowest number of the type.  No switch names it, not even where all that the
-    window sees of x is as low.
+    The padding is the lowest number of the type, and at most half of the window.  No switch names
+    it, not even where all that the window sees of x is as low.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)

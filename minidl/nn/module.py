@@ -1,11 +1,11 @@
 """Modules: functions with parameters, made of other modules.
 
 A Module is a class with a `forward` and ordinary attributes.  Nothing is registered: what belongs
-to a module is found by looking at its attributes, in the order in which they were assigned, and
-then at those of its parts.
+to a module is found by looking at its attributes, in the order in which they were first assigned,
+and then at those of its parts.
 
     Parameter                    learned: optimisers change its `data`
-    plain array                  a buffer: saved and moved with the rest, but not learned
+    plain array of numbers       a buffer: saved and moved with the rest, but not learned
                                  (running statistics)
     Module                       a part, looked through in the same way
     list, tuple, deque or dict   each of these in it, under the name attribute.key
@@ -54,7 +54,8 @@ class Module:
     """A function with parameters; see the head of this file.  Subclasses give `forward`.
 
     Raises TypeError for a class with __slots__, and, when its parts are looked for, where a Module
-    or a Parameter stands in another kind of container: it would not be found.
+    or a Parameter stands in a set, a key, a UserList, a mapping that is no dict, a view of a dict's
+    values or an array: there, as in objects of other classes, it is not found.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -68,9 +69,9 @@ class Module:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):                 # of an unknown keyword it says what is meant
+        if "__init__" in vars(cls):         # which then says what an unknown keyword is called here
             cls.__init__ = names.told(cls.__init__)
-        if vars(cls).get("__slots__"):
+        if any(vars(base).get("__slots__") for base in cls.__mro__):
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
                             "not in __slots__")
 
@@ -112,7 +113,7 @@ class Module:
         return self._named([(path, module) for path, module, _ in walked])
 
     def named_children(self):
-        """(name, module) of each place in which this one directly holds a module."""
+        """(name, module) of the modules that this one directly holds."""
         return [(_name(path), value) for path, _, value in held(self) if isinstance(value, Module)]
 
     def named_parameters(self):
@@ -179,13 +180,15 @@ class Module:
     def load_state_dict(self, state, strict=True):
         """Take over the values of a state_dict, or of a dictionary of arrays.
 
-        dtypes and devices stay this module's.  Raises one ValueError that lists every entry which
-        is missing, unexpected, misshapen, or of numbers that would be lost (fractions in whole
-        numbers, overflow), and changes nothing.  NaN and infinities are taken over.
+        dtypes and devices stay this module's: numbers are rounded to them.  Raises one ValueError
+        that lists every entry which is missing, unexpected, misshapen, floating-point for whole
+        numbers, or beyond the dtype's range (NaN and infinities are taken over), and changes
+        nothing; TypeError for what is no array.
         With strict=False missing entries stay as they are, and unexpected ones are passed over.
         """
-        own, given = self._named(self._state()), states.entries(type(self).__name__, state)
-        expected, problems = {name for name, _, _ in own}, []
+        own, problems = self._named(self._state()), []
+        expected = {name for name, _, _ in own}
+        given = states.entries(type(self).__name__, state, None if strict else expected)
         if strict:
             problems = [f"{name} is missing" for name, _, _ in own if name not in given]
             problems += [f"{name} is unexpected" for name in given if name not in expected]
@@ -202,7 +205,7 @@ class Module:
     def train(self, mode=True):
         """Let Dropout and BatchNorm behave as in training, in all parts."""
         for _, module, _ in self._walk():
-            vars(module)["training"] = mode                 # of a frozen dataclass, too
+            vars(module)["training"] = mode         # a frozen dataclass would refuse an assignment
         return self
 
     def eval(self):
@@ -273,14 +276,12 @@ def given(owner, name, value):
 
     Raises TypeError for what is no array of floating-point numbers.
     """
-    if isinstance(value, Parameter):
-        return value
     if not (backend.is_array(value) or isinstance(value, Tensor)):
         raise TypeError(f"{owner}: {name} must be an array or a Parameter, "
                         f"got {type(value).__name__}")
     if value.dtype.kind != "f":
         raise TypeError(f"{owner}: {name} must hold floating-point numbers, got {value.dtype}")
-    return Parameter(value)
+    return value if isinstance(value, Parameter) else Parameter(value)
 
 
 @contextmanager
@@ -310,7 +311,8 @@ def _look(owner, holder, path, seen):
         for part in _hidden(key):
             raise TypeError(f"{owner}: {_name(path)} has a {type(part).__name__} among its keys, "
                             "where it is not found; keep it among the values")
-        if isinstance(value, (Module, Parameter)) or _is_array(value) and value.dtype.kind != "O":
+        numbers = _is_array(value) and value.dtype.kind != "O"      # not an array of objects
+        if numbers or isinstance(value, (Module, Parameter)):
             yield inner, holder, value
         elif isinstance(value, OPEN):
             if id(value) not in seen:
@@ -344,7 +346,7 @@ def _hidden(value):
 
 
 def _put_copy(holder, key, array):
-    """A buffer of the module's own, which may be changed in place."""
+    """Put a copy there: a buffer may be changed in place."""
     holder[key] = array.copy()
 
 

@@ -44,7 +44,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
     padding: an integer, or for each axis an integer or a pair (before, after);
-        or "same", for P = ceil(S/s).  The formulas' pad is what stands before.
+        or "same", for P = ceil(S/s).  In the sums pad is what stands before; in P, 2·pad is the sum
+        of both.
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩
     so   x̄ = conv_input(ȳ, w),   w̄ = conv_weight(x, ȳ),   b̄ = Σ_{n, p} ȳ
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
@@ -63,8 +64,8 @@ def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     It is one operation because ReLU costs almost nothing while the sum is still in the cache.
     With u = ȳ where y > 0, 0 elsewhere, dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩
     so   x̄ = conv_input(u, w),   w̄ = conv_weight(x, u),   b̄ = Σ_{n, p} u
-    ȳ ↦ u multiplies each entry by 0 or 1: it is linear, and its own adjoint.  At which places y > 0
-    does not change with small steps of x, w and b, so no gradient flows through that.
+    ȳ ↦ u multiplies each entry by 0 or 1: it is linear, and its own adjoint.  Where z ≠ 0, small
+    steps of x, w and b do not change whether y > 0, so no gradient flows through that.
 
     >>> conv_relu([[[1.0], [2.0], [0.0]]], [[[1.0]], [[-1.0]]]).numpy().ravel()
     array([0., 2.])
@@ -215,7 +216,7 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
     x, w = operand(operation, x), operand(operation, w, "w")
     b = b if b is None else operand(operation, b, "b")
     same_device(operation, x=x, w=w, b=b)
-    if not hasattr(padding, "__index__"):                           # pairs, or "same"
+    if not hasattr(padding, "__index__"):       # for each axis an integer or a pair, or "same"
         x, padding = _evened(operation, x, w.shape, stride, padding, dilation)
     g = _geometry(operation, x.shape, w.shape, stride, padding, dilation, groups)
     if b is None:
@@ -227,7 +228,7 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
 
 
 def _evened(operation, x, w_shape, stride, padding, dilation):
-    """x with what a side is padded by more than the other, and the padding left for both sides."""
+    """(x, padded by what one side gets more than the other; the padding left for both sides)."""
     n = _spatial(operation, x.shape, w_shape)
     stride = per_axis(operation, "stride", stride, n, 1)
     dilation = per_axis(operation, "dilation", dilation, n, 1)
