@@ -293,8 +293,8 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)
     arrived[output] = cotangent if create_graph else cotangent.detach()     # its graph stays out
 
-    def complete(node):             # after the last Node that sends to it, before its own turn;
-        if node not in found:       # but the output, to which none sends, after it
+    def complete(node):     # between two turns, when the last Node that sends to it has had its own
+        if node not in found:                       # else it is the output, to which none sends
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 
@@ -326,7 +326,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
 
 
 def _sum(a, b):
-    """a + b, of two cotangents of one Tensor."""
+    """a + b, of two cotangents of one Tensor: large ones are added by several threads."""
     return record(kernels.add(a.data, b.data), (a, _unchanged), (b, _unchanged))
 
 
