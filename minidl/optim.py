@@ -19,7 +19,8 @@
 η is `learning_rate`, which may be assigned between steps (a schedule); λ is `weight_decay`.
 A parameter without a gradient is not moved.  Steps put a new array into `parameter.data` and
 change none in place.  float16 parameters are updated in float32, and their state is kept in
-float32: in float16, a small g² or ε would be 0.  ε ≥ 1e-37 keeps the quotient finite.
+float32: in float16, a small g² or ε would be 0.  ε is at least 1e-37, which float32 can hold: so
+where all g were 0, g / (√s + ε) is not 0 / 0.
 """
 import math
 
@@ -37,7 +38,7 @@ class Optimizer:
     """What all rules share.  A subclass gives `update(w, g, state)`: the new w, from arrays.
 
     state is this parameter's own dictionary, kept from step to step, with the names in `remembers`
-    as keys: "step", a whole number ≥ 1, or arrays like w; in one named "square" none is negative.
+    as keys: "step", a whole number ≥ 1, or arrays like w; "square" has no negative entry.
     parameters: leaf Tensors in an order, each once; constants (frozen) among them are not moved.
     Raises TypeError for what is no Tensor; ValueError for an operation's result, one given twice,
     an empty list, and settings out of range.
@@ -54,7 +55,7 @@ class Optimizer:
     remembers = ()
 
     def __init_subclass__(cls, **options):
-        """To an unknown keyword its __init__ answers with minidl's (lr: learning_rate)."""
+        """Wraps its __init__, to say of an unknown keyword (lr) how it is called here."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = names.told(cls.__init__)
@@ -134,7 +135,7 @@ class Optimizer:
         """Go on from a state_dict.
 
         Where entries are missing, unexpected or do not fit the parameters, one ValueError lists
-        them all, and nothing is changed.
+        them all, and nothing is changed.  (A parameter that was never moved has none.)
         """
         given, problems = states.entries(type(self).__name__, state), []
         rate = given.pop("learning_rate", None)
@@ -151,8 +152,8 @@ class Optimizer:
                 continue
             i, name = places[key]
             loaded[i][name] = self._checked(problems, key, name, value, self.parameters[i].data)
-        problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded) if found
-                     for name in self.remembers if name not in found]
+        problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded)
+                     for name in self.remembers if found and name not in found]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
         self.learning_rate = rate.item()
@@ -321,7 +322,7 @@ class RMSprop(Optimizer):
 
 @elementwise
 def _scaled_by_root(g, s, rho, rest, eps):
-    """g / (√s + ε) and the new s, the mean of g².  rest: 1 − ρ, which CuPy would make float64."""
+    """g / (√s + ε), and the new s, the mean of g²; rest = 1 − ρ, which fused would be float64."""
     s = rho * s + rest * (g * g)
     return g / (s ** 0.5 + eps), s
 

@@ -26,10 +26,10 @@ rule.  An example to follow by hand:
                    at Node 1    b̄ = 1·6 + 1·6 = 12     two rules gave a cotangent: they are added
                    at Node 0    ā = 12 + 12 = 24       and indeed c = 4a², so dc/da = 8a = 24
 
-A result is numbered after its inputs.  In decreasing order of the numbers (a topological order),
-everything that was computed from a Node comes before it.  So its cotangent is complete when it is
-reached, and each rule is called once.  Following each path by itself would call the rules of b
-twice here, and 2ⁿ times after n such steps.  That is all.
+A result is numbered after its inputs: the numbers are a topological order.  From the last to the
+first, everything that was computed from a Node comes before it.  So its cotangent is complete when
+it is reached, and each rule is called once.  Following each path by itself would call the rules of
+b twice here, and 2ⁿ times after n such steps.  That is all.
 """
 import itertools
 from types import FunctionType
@@ -74,7 +74,8 @@ class Tensor(ArrayLike):
         array, `w.data = w.data - step`; what was computed before keeps the values that it used.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default where a Tensor or an array of a GPU is; else `use_device`'s.
+    device: "cpu" or "gpu"; by default a Tensor, or an array of a GPU, stays where it is, and all
+        else goes to the one of `use_device`.
 
     What it is as an array stands in `arraylike.py`.  Arithmetic, indexing and NumPy's methods stand
     in `ops`; `ops/methods.py` attaches them here.
@@ -93,8 +94,7 @@ class Tensor(ArrayLike):
     def requires_grad(self):
         """Whether gradients flow to this Tensor.
 
-        Set to True, it makes a leaf of a constant; set to False, a constant of a leaf, which
-        forgets its gradient.
+        Set to True, it makes a leaf of a constant; set to False, a constant of a leaf.
         """
         return self.node is not None
 
@@ -198,7 +198,7 @@ def record(value, *inputs):
         ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent
                                     for each, None where the input requires no gradient.
     Inputs that need no gradient are forgotten at once, and within `no_grad` all are.  Raises
-    TypeError where it would keep what is no such pair.
+    TypeError, where it records, for what is no such pair.
 
     >>> def double(x):
     ...     x = operand("double", x)
@@ -280,8 +280,8 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
                 tell(node)
     given, gradients = set(), []
     for node in (x.node for x in inputs):
-        g = found[node]                             # a copy, where an input is named twice
-        gradients.append(_tensor(g.data.copy(), g.node) if node in given else g)
+        g = found[node]
+        gradients.append(_tensor(g.data.copy(), g.node) if node in given else g)    # named twice
         given.add(node)
     return gradients
 
@@ -293,8 +293,8 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)
     arrived[output] = cotangent if create_graph else cotangent.detach()     # its graph stays out
 
-    def complete(node):     # between two turns, when the last Node that sends to it has had its own
-        if node not in found:                       # else it is the output, to which none sends
+    def complete(node):     # called after the turn of the last Node that sends a cotangent to this
+        if node not in found:               # else it is the output, whose own turn has filled it in
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 
@@ -320,7 +320,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:
+            except TypeError as error:          # the same, unless the rule does not take ȳ (and y)
                 raise rule_errors.of_call(rule, error) from None
     return found
 

@@ -66,10 +66,10 @@ def conv_weight(x, u, g):
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
-    it, counted from 1 in C order.
+    it, counted from 1 in C order (no switch is 0).
 
-    The padding is the lowest number of the type, and at most half of the window.  No switch names
-    it, not even where all that the window sees of x is as low.
+    The padding holds the lowest number of the type.  It is at most half as wide as the window, so
+    every window sees some of x, and no switch names the padding, not even where all of x is as low.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)
@@ -122,7 +122,7 @@ def padded(x, g, value=0):
 
 
 def _room(u, channels, g):
-    """Zeros of the padded input's shape, to which is added."""
+    """Zeros of the padded input's shape, for the taps to add to."""
     return backend.of(u).zeros((len(u), *_wide(g), channels), u.dtype)
 
 

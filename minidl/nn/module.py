@@ -55,7 +55,7 @@ class Module:
 
     Raises TypeError for a class with __slots__, and, when its parts are looked for, where a Module
     or a Parameter stands in a set, a key, a UserList, a mapping that is no dict, a view of a dict's
-    values or an array: there, as in objects of other classes, it is not found.
+    values or an array, where it is not found.  In objects of other classes it is passed over.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -69,7 +69,7 @@ class Module:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):         # which then says what an unknown keyword is called here
+        if "__init__" in vars(cls):         # to say of an unknown keyword how it is called here
             cls.__init__ = names.told(cls.__init__)
         if any(vars(base).get("__slots__") for base in cls.__mro__):
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
@@ -227,7 +227,7 @@ class Module:
     def zero_grad(self):
         """Forget all gradients."""
         for parameter in self.parameters():
-            if parameter.grad is not None:
+            if parameter.grad is not None:                  # else it may be frozen, and have none
                 parameter.grad = None
 
     def freeze(self):
@@ -331,7 +331,7 @@ def _is_array(value):
 
 
 def _hidden(value):
-    """The Modules and Parameters in a value in which none are looked for, however deep."""
+    """The Modules and Parameters, however deep, in a key or container not looked through."""
     waiting, seen = [value], set()
     while waiting:
         value = waiting.pop()

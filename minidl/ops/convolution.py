@@ -64,8 +64,8 @@ def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     It is one operation because ReLU costs almost nothing while the sum is still in the cache.
     With u = ȳ where y > 0, 0 elsewhere, dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩
     so   x̄ = conv_input(u, w),   w̄ = conv_weight(x, u),   b̄ = Σ_{n, p} u
-    ȳ ↦ u multiplies each entry by 0 or 1: it is linear, and its own adjoint.  Where z ≠ 0, small
-    steps of x, w and b do not change whether y > 0, so no gradient flows through that.
+    For the second derivative: ȳ ↦ u multiplies each entry by 0 or 1, so it is linear, and its own
+    adjoint.  Through the test y > 0 no gradient flows: where z ≠ 0, small steps do not change it.
 
     >>> conv_relu([[[1.0], [2.0], [0.0]]], [[[1.0]], [[-1.0]]]).numpy().ravel()
     array([0., 2.])
@@ -112,7 +112,7 @@ def conv_weight(x, u, kernel_size, *, stride=1, padding=0, dilation=1, groups=1)
     same_device("conv_weight", x=x, u=u)
     spatial = _spatial("conv_weight", x.shape)
     kernel_size = per_axis("conv_weight", "kernel_size", kernel_size, spatial, 1)
-    _spatial("conv_weight", u.shape, name="u")
+    _spatial("conv_weight", u.shape, name="u")                      # raises
     groups, = per_axis("conv_weight", "groups", groups, 1, 1)
     w_shape = kernel_size + (x.shape[-1] // groups, u.shape[-1])
     g = _geometry("conv_weight", x.shape, w_shape, stride, padding, dilation, groups)
@@ -236,7 +236,7 @@ def _evened(operation, x, w_shape, stride, padding, dilation):
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):
-    """The number of spatial axes; ValueError unless x, of that name, and w agree on 1, 2 or 3."""
+    """The number of spatial axes; ValueError, which calls x `name`, unless x and w have 1 to 3."""
     n = len(x_shape) - 2
     if n not in (1, 2, 3):
         raise ValueError(f"{operation}: {name} must be (N, *S, C) with 1 to 3 spatial axes, "

@@ -4,15 +4,16 @@ Every y = f(x) here has x's shape and acts entry by entry: dy = f'(x) ⊙ dx.
 
     dL = ⟨ȳ, dy⟩ = ⟨ȳ, f'(x) ⊙ dx⟩ = ⟨ȳ ⊙ f'(x), dx⟩        so   x̄ = ȳ ⊙ f'(x)
 
-Each derivation below makes this one step: what stands beside dx is x̄.  (⟨ , ⟩, ⊙, the bar and the
-word adjoint are explained in minidl/notation.py.)
+Each derivation below makes this one step: what stands beside dx is x̄.  (⟨ , ⟩, ⊙ and the bar are
+explained in minidl/notation.py.)
 
 Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its cotangent back to
 its shape, so no rule here does.
 
 `operand` makes a Tensor of what is given; `floating` also makes floats of whole numbers, and
-`signed` refuses booleans.  `operands` makes a Scalar of a Python number beside a Tensor, whose
-`.data` is that number: so a float32 array times 2.0 stays float32.  (All are in operands.py.)
+`signed` refuses booleans.  `operands` does so for two; but of a Python number beside a Tensor it
+makes a Scalar.  Its `.data` is the number itself, so a float32 array times 2.0 stays float32, and
+its `.node` is None, so `record` forgets it.  (All are in operands.py.)
 Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
 DeviceError for arrays of two devices.
 """
