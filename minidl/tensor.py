@@ -42,8 +42,8 @@ from minidl.recording import no_grad, recording, recording_now
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
 _numbers = itertools.count()
-_new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU.module.asarray
-_Number = backend.CPU.module.number
+_numpy = backend.CPU.module
+_new, _array_types, _to_array = object.__new__, backend.array_types, _numpy.asarray
 
 
 class Node:
@@ -209,7 +209,7 @@ def record(value, *inputs):
     [tensor([2., 2.], float64)]
     """
     if type(value) not in _array_types:
-        number = isinstance(value, _Number)             # as NumPy's reductions give
+        number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
         value = _to_array(value) if number else rule_errors.checked_value(value)
     made = _new(Tensor)
     made.data = value
@@ -257,8 +257,8 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
     Raises TypeError where an input is no Tensor, or grad_output no array; ValueError where an input
-    requires no gradient, where grad_output is missing or of another shape or device, or within
-    `no_grad` for an output that was not recorded.
+    requires no gradient, where grad_output is missing or of another shape, or within `no_grad` for
+    an output that was not recorded; DeviceError for a grad_output on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -299,6 +299,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
         tell(node)
 
     with recording(create_graph):
+        # passing (order.py): the same Nodes, and `complete` is called between them
         for node in nodes if tell is None else passing(nodes, wanted, complete):
             gy = arrived.pop(node)
             is_wanted = node in wanted if wanted is not None else not node.inputs
@@ -308,8 +309,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
             try:
                 for parent, rule in node.inputs:    # parent: a tuple where they share a rule
                     if parent in arrived:
-                        plain = y is None or type(rule) is not with_output
-                        gx = rule(gy) if plain else rule.rule(gy, y)
+                        gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         if (type(gx) is not Tensor or gx.data.shape != parent.shape
                                 or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
@@ -320,7 +320,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:          # the same, unless the rule does not take ȳ (and y)
+            except TypeError as error:      # where the rule does not take ȳ (and y), it says that
                 raise rule_errors.of_call(rule, error) from None
     return found
 
@@ -335,7 +335,7 @@ def _unchanged(gy):
 
 
 def _share(arrived, parents, cotangents, rule):
-    """Add what a rule gave, which several inputs share, to what has arrived at each."""
+    """Add the cotangents that a shared rule gave, each to what has arrived at its input."""
     if type(cotangents) is not tuple or len(cotangents) != len(parents):
         raise rule_errors.bad_count(rule, cotangents, len(parents))
     for parent, gx in zip(parents, cotangents):

@@ -88,7 +88,8 @@ def test_a_gram_matrix_is_of_each_picture_or_of_one_style_for_all(device):
     one = mean_gram(ACTIVATIONS)                                        # (1, 3, 3)
     assert style_layer_cost(one, pictures).item() == pytest.approx(
         style_layer_cost(one, ACTIVATIONS).item() + style_layer_cost(one, OTHERS).item())
-    for gram in np.zeros((3, 3)), np.zeros((3, 1, 3, 3)), np.zeros((3, 3, 3)), np.zeros((2, 3, 2)):
+    assert style_layer_cost(one[0], pictures).item() == style_layer_cost(one, pictures).item()
+    for gram in np.zeros((3, 1, 3, 3)), np.zeros((3, 3, 3)), np.zeros((2, 3, 2)), np.zeros(3):
         with pytest.raises(ValueError, match="^style_layer_cost: gram_style must be "):
             style_layer_cost(gram, pictures)
 

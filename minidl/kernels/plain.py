@@ -14,7 +14,8 @@ the three are each other's gradients: ops/convolution.py derives that.
 
 Hold one tap k fixed, and let the position p run: what the tap sees in the padded input, called
 `wide` here, is a regular grid, with steps of the stride s, that begins at d·k.  That is a slice,
-`seen(k, g)`, a matrix (positions, C).  With the matrices u (positions, O) and w[k] (C, O):
+`seen(k)`.  With a row for each n and p it is a matrix (rows, C), as u is one (rows, O); and w[k] is
+a matrix (C, O):
 
     conv           y              += wide[seen(k)]  w[k]        for each tap k
     conv_input     wide[seen(k)]  += u  w[k]ᵀ                   transposed convolution
@@ -66,7 +67,7 @@ def conv_weight(x, u, g):
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
-    it, counted from 1 in C order (no switch is 0).
+    it, counted from 1 in C order.
 
     The padding holds the lowest number of the type.  It is at most half as wide as the window, so
     every window sees some of x, and no switch names the padding, not even where all of x is as low.
@@ -127,12 +128,13 @@ def _room(u, channels, g):
 
 
 def _wide(g):
-    return tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
+    return tuple(size + 2 * pad for size, pad in zip(g.sizes, g.padding))
 
 
 def _inside(g):
     """The slices of a padded input that are the input."""
-    return slice(None), *(slice(p, p + n) for p, n in zip(g.padding, g.sizes)), slice(None)
+    spatial = [slice(pad, pad + size) for pad, size in zip(g.padding, g.sizes)]
+    return slice(None), *spatial, slice(None)
 
 
 def _taps(x, g):

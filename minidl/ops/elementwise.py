@@ -295,7 +295,7 @@ def clip(x, min=None, max=None):
     """x kept between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
     y = min(max(x, low), high), by composition        so   x̄ = ȳ where low ≤ x ≤ high, 0 elsewhere;
-    a bound receives ȳ where x is beyond it.  (low and high: the arguments min and max, low < high.)
+    a bound receives ȳ where x is beyond it.  (low and high: the arguments min and max.)
     Raises ValueError where neither is given, or for numbers min > max.
 
     >>> clip([-2.0, 0.5, 3.0], 0, 1)
@@ -343,7 +343,7 @@ def where(condition, a, b):
 def keep(u, condition):
     """u where the boolean condition holds, 0 elsewhere.
 
-    Linear in u        so   ū = ȳ where it holds, 0 elsewhere
+    dL = ⟨ȳ, keep(du)⟩ = ⟨keep(ȳ), du⟩        so   ū = ȳ where it holds, 0 elsewhere
     """
     return record(kernels.keep(u.data, condition.data), (u, lambda gy: keep(gy, condition)))
 

@@ -38,7 +38,8 @@ class Objective:
     """J(G) for fixed content and style.
 
     content: a Tensor (1, H, W, 3), RGB in 0..255; its activations are computed once, here.
-    style: another, whose Gram matrices are, too; or Regions, which bring theirs (`masks.py`).
+    style: another, whose Gram matrices are computed once, here; or Regions, which bring theirs
+        (`masks.py`).
     Calling it with G gives {"J", "J_content", "J_style", "J_variation", and "content LAYER" and
     "style LAYER" for each layer: Tensor}.
     """
@@ -91,7 +92,7 @@ class Evaluation:
 
     number: from 1.   costs: {"J", "J_content", "J_style", …}.
     picture: G (1, H, W, 3), with the margin that is painted around it and cut off in the end.
-    size: the longer side of the picture without it, in pixels.
+    size: the longer side of the picture without that margin, in pixels.
     """
     number: int
     costs: dict
@@ -140,7 +141,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     J(G) = α J_content + β J_style + γ J_variation
     content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.  style may be a list.
     masks: one for each style, paths or arrays (H, W), white where it acts.
-    style_masks: one for each style, white where in the painting it is taken from.
+    style_masks: one for each style, white at the places of its picture that it is taken from.
     settings: those of `Settings`: size, steps, scales, look (or content_weight and style_weight),
         style_scale, style_blend_weights, colors, init, seed, ….
     net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
@@ -149,8 +150,8 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     resume: an Evaluation's `state`, to go on from there with the same settings and pictures.
     Ctrl-C ends the run, and the best picture so far is the result.
     Raises ValueError for settings out of range, layers named twice, pictures that are not in
-    0..255, or one picture as content, style and start; TypeError for settings of another kind;
-    OSError for files.
+    0..255, or one and the same as content, style and start, where J is 0 already; TypeError for
+    settings of another kind; OSError for files.
     """
     settings = settings_of(TRANSFER, settings)
     callback_of(TRANSFER, callback, "of an Evaluation")
@@ -160,7 +161,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     settings.check_styles(len(styles), masks, style_masks)
     net = models.vgg19(pooling="average") if net is None else net
     pictures = Pictures(content, styles, masks, style_masks, settings, net)
-    check_known(net, "content_layers", settings.content_layers)
+    check_known(net, "content_layers", settings.content_layers)     # before the styles are walked
     check_known(net, "style_layers", settings.style_layers)
     with evaluating(net) if isinstance(net, Module) else nullcontext():
         return _Painter(pictures, settings, net, callback).paint(resume)
@@ -199,10 +200,9 @@ class _Painter:
         return Result(to_image(result), self.history, interrupted, result, self.pictures.stretched)
 
     def paint_at(self, scale, start):
-        """Lower J at one size, and give what `descend` Found.
+        """Lower J at one size: descend's `Found`, with the picture and the memory of the optimiser.
 
-        start: None, or what `Canvas.taken` took from the last size: the picture, and the memory of
-        the optimiser (Adam's moments).
+        start: None, or what `Canvas.taken` took from the Found of the last size.
         """
         canvas = self.pictures.at(scale.size)
         objective = self.objective_on(canvas)
@@ -215,8 +215,8 @@ class _Painter:
     def objective_on(self, canvas):
         """J at one size.
 
-        Where the content's share of the gradient is set, α is measured there by a probe picture
-        (`shares.py`).
+        Where the settings ask for the content's share of the gradient instead of α and β, α is
+        measured at this size, by a probe picture (`shares.py`).
         """
         settings = self.settings
         alpha, beta = settings.plain_weights
@@ -239,7 +239,7 @@ class _Painter:
             "size": self.canvas.size, "content_weight": self.objective.content_weight})
         return costs["J"]
 
-    def report(self, number, picture, memory):
+    def report(self, number, picture, memory):      # number: within this size
         if self.history[-1]["J"] < self.lowest:
             self.best, self.lowest = picture, self.history[-1]["J"]
         if self.callback is not None:
