@@ -83,6 +83,12 @@ def test_kinks(device):
                     device=device) == [0, 1, 1, 1, 0]
 
 
+def test_a_learned_slope_at_an_infinite_x(device):
+    x, slope = leaf([inf, -1.0, 2.0], device), leaf(0.1, device)
+    found = md.grad(ops.sum(ops.leaky_relu(x, slope)), [x, slope])
+    assert [g.numpy().tolist() for g in found] == [[1.0, 0.1, 1.0], -1.0]
+
+
 # --- zeros
 
 def test_norm_and_deviation_at_zero(device):

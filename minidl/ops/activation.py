@@ -46,7 +46,7 @@ def leaky_relu(x, slope=0.01):
     """
     x, slope = floating("leaky_relu", x), learnable("leaky_relu", "0 ≤ slope < inf", slope)
     if isinstance(slope, Tensor):
-        return where(x > 0, x, slope * x)
+        return where(x > 0, x, slope * minimum(x, 0))      # where x = ∞, 0 · ∞ is no number
     return record(kernels.leak(x.data, x.data, slope),
                   (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
