@@ -12,7 +12,7 @@ import math
 from minidl import kernels
 from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
-from minidl.ops.precision import precise, rounded  # x floating, float16 in float32
+from minidl.ops.precision import precise, rounded
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
 from minidl.settings import bounded
 from minidl.tensor import record, with_output
@@ -188,6 +188,7 @@ def norm(x, axis=None, keepdims=False):
     return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
 
 
+@precise
 def normalize(x, axis=-1):
     """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
 
@@ -197,6 +198,5 @@ def normalize(x, axis=-1):
     tensor([[0.6, 0.8],
             [0. , 0. ]], float64)
     """
-    x = operand("normalize", x)
     length = norm(x, normalize_axes("normalize", axis, x.ndim), keepdims=True)
     return x / where(length == 0, 1, length)
