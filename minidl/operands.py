@@ -156,6 +156,20 @@ def number(operation, argument, value):
     raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
 
 
+def fitting(operation, argument, value, dtype):
+    """A number, as `number` gives it, that becomes an entry of an array of that dtype.
+
+    Raises ValueError where the dtype is one of integers and does not hold it: 256 in bytes, ½, NaN.
+    """
+    value = number(operation, argument, value)
+    if dtype.kind in "iu":
+        limits = backend.CPU.module.iinfo(dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            raise ValueError(f"{operation}: {argument} must be a whole number from {limits.min} to "
+                             f"{limits.max}, as it becomes {dtype}; got {value}")
+    return value
+
+
 def broadcast_shape(operation, first, second, arguments=("a", "b")):
     """NumPy's broadcast of two shapes; raises ValueError where there is none."""
     if first[max(0, len(first) - len(second)):] == second:

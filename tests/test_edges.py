@@ -307,6 +307,20 @@ def test_complex_and_objects_are_refused():
             md.tensor(values)
 
 
+def test_new_arrays_have_the_dtype_of_their_number(device):
+    for number in (7, 1.5, True, np.float32(1.5), np.int8(-128), md.tensor(2.0, dtype="float16")):
+        y = ops.full(2, number, device=device)
+        assert y.dtype == getattr(number, "dtype", type(number)) and y.device == device
+        assert (y.numpy() == float(number)).all()
+
+
+def test_whole_numbers_at_equal_distances_are_numpys(device):
+    y = ops.linspace(-1, 1, 4, dtype="int64", device=device)
+    assert y.dtype == np.int64 and y.numpy().tolist() == [-1, -1, 0, 1]
+    assert ops.arange(3, dtype=bool, device=device).numpy().tolist() == [False, True, True]
+    assert ops.arange(256, dtype="uint8", device=device).numpy()[-1] == 255
+
+
 # --- devices
 
 @pytest.mark.parametrize("case", [case for case in cases + constants if len(case.inputs) > 1
@@ -493,6 +507,30 @@ def test_errors_name_the_operation(device, name):
     "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
     "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
+    "full: fill_value must be a whole number from -128 to 127, as it becomes int8; got 300":
+        lambda: ops.full(2, 300, "int8"),
+    "full: fill_value must be a whole number from 0 to 255, as it becomes uint8; got nan":
+        lambda: ops.full(2, nan, "uint8"),
+    "full: fill_value must be a whole number .* int64; got 1000": lambda: ops.full(2, 10 ** 30),
+    "pad: constant_values must be a whole number from -128 to 127": lambda: ops.pad(
+        md.tensor([1], dtype="int8"), 1, constant_values=300),
+    "pad: constant_values must be a whole number .*; got -inf": lambda: ops.pad(
+        md.tensor([1]), 1, constant_values=-inf),
+    "set_at: values must be a whole number from 0 to 255, as it becomes uint8; got -1":
+        lambda: ops.set_at(md.tensor([1], dtype="uint8"), 0, -1),
+    "add_at: values must be a whole number from -128 to 127":
+        lambda: ops.add_at(md.tensor([1], dtype="int8"), 0, 300),
+    "bitwise_and: b must be a whole number from -128 to 127, as it becomes int8; got 300":
+        lambda: md.tensor([1], dtype="int8") & 300,
+    "bitwise_or: a must be a whole number from 0 to 255, as it becomes uint8; got -1":
+        lambda: -1 | md.tensor([1], dtype="uint8"),
+    "arange: start, stop and step .0, 1, 1e-320. make more elements than fit into memory":
+        lambda: ops.arange(0, 1, 1e-320),
+    "arange: start, stop and step .* make more elements": lambda: ops.arange(10 ** 400),
+    "arange: each number must be a whole number from -128 to 127, as it becomes int8; got 299":
+        lambda: ops.arange(300, dtype="int8"),
+    "arange: each number must be a whole number from 0 to 255, as it becomes uint8; got -2":
+        lambda: ops.arange(-2, 2, dtype="uint8"),
     "huber: delta must be in 0 < delta < inf, got 0": lambda: losses.huber(a, a, delta=0),
     "huber: delta must be in 0 < delta < inf, got nan": lambda: losses.huber(a, a, delta=nan),
     "triplet: reduction must be 'mean', 'sum', 'none' or 'active', got 'all'":
@@ -571,6 +609,8 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
         lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
     "add_at: values of float32 would lose their fractions":
         lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "bitwise_xor: no integer type holds both uint64 and int64":
+        lambda: md.tensor([1], dtype="uint64") ^ md.tensor([1]),
     "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),
 }.items())
 def test_kinds_are_named(words, call):

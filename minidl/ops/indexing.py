@@ -12,6 +12,7 @@ from minidl import backend, kernels
 from minidl.operands import (
     broadcast_shape,
     check_labels,
+    fitting,
     normalize_axis,
     operand,
     same_device,
@@ -184,6 +185,8 @@ def _writing(operation, x, key, values):
     whole = x.dtype.kind in "iub"
     if isinstance(values, Real):
         as_it_is = whole and not isinstance(values, Integral)
+        if not as_it_is:
+            fitting(operation, "values", values, x.dtype)
         values = Tensor(values, dtype=None if as_it_is else x.dtype, device=x.device)
     values = operand(operation, values, "values")
     if whole and values.dtype.kind == "f":

@@ -9,11 +9,11 @@ from numbers import Integral
 from minidl import backend
 from minidl.operands import (
     broadcast_shape,
+    fitting,
     integers,
     listed,
     normalize_axes,
     normalize_axis,
-    number,
     operand,
     same_device,
     sizes,
@@ -266,7 +266,8 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
     mode: "constant" fills with constant_values, one number; "edge", "reflect", "symmetric" and
         "wrap" repeat the array as numpy.pad does.
     x̄ = ȳ without what was added (constant), or with each copy's cotangent added to its original
-    Raises ValueError for negative or misfitting widths and other modes.
+    Raises ValueError for negative or misfitting widths, other modes, and a number that x's dtype
+    does not hold.
 
     >>> pad([1, 2], (1, 2), constant_values=9)
     tensor([9, 1, 2, 9, 9], int64)
@@ -278,7 +279,7 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
         raise ValueError(f"pad: mode must be one of {', '.join(map(repr, PADDINGS))}, got {mode!r}")
     widths = _pad_widths(x, pad_width)
     if mode == "constant":
-        return _pad_constant(x, widths, number("pad", "constant_values", constant_values))
+        return _pad_constant(x, widths, fitting("pad", "constant_values", constant_values, x.dtype))
     host = backend.CPU.module
     for axis, (before, after) in enumerate(widths):
         if before or after:
