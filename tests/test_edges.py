@@ -474,7 +474,8 @@ def test_errors_name_the_operation(device, name):
     "clip: min must be at most max, got min=1 and max=0": lambda: ops.clip(a, 1, 0),
     r"index: a mask of shape \(3,\) does not fit axes 0 to 0":
         lambda: ops.index(a, np.ones(3, bool)),
-    "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
+    "add_at: values of shape .* must broadcast to the shape of x.key.":
+        lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
     "take_along_axis: indices of shape .* along axis 0 do not fit":
         lambda: ops.take_along_axis(a, np.array([0]), 0),
     "matmul: operands need at least one axis": lambda: ops.matmul(a, np.array(2.0)),
@@ -507,6 +508,23 @@ def test_errors_name_the_operation(device, name):
     "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
     "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
+    r"matmul: a of shape \(2,\) has 2 columns, b of shape \(3,\) has 3 rows":
+        lambda: ops.matmul(np.ones(2), np.ones(3)),
+    r"matmul: a of shape \(2, 3\) has 3 columns, b of shape \(2,\) has 2 rows":
+        lambda: ops.matmul(a, np.ones(2)),
+    "einsum: 'ij->ji' describes 1 operands, got 0": lambda: ops.einsum("ij->ji"),
+    "einsum: operand 0 is 'éj' in 'éj->é'": lambda: ops.einsum("éj->é", a),
+    r"index: an index array of shape \(2,\) and another of shape \(3,\) do not broadcast":
+        lambda: ops.index(a, ([0, 1], [0, 1, 2])),
+    r"set_at: an index array of shape \(3,\) and another of shape \(2,\) do not broadcast":
+        lambda: ops.set_at(a.T, (np.ones(3, bool), [0, 1]), 0.0),
+    r"scatter: u of shape \(2,\) and zeros\[key\] of shape \(3,\) do not broadcast":
+        lambda: ops.scatter(np.ones(2), [0, 1, 0], (2,)),
+    "roll: 3 shifts for 2 axes": lambda: ops.roll(a, (1, 2, 3), (0, 1)),
+    "layer_norm: eps must be in": lambda: ops.layer_norm(a, np.ones(3), np.ones(3), -1),
+    "group_norm: eps must be in": lambda: ops.group_norm(a, np.ones(3), np.ones(3), 1, -1),
+    "instance_norm: eps must be in":
+        lambda: ops.instance_norm(picture, np.ones(2), np.ones(2), -1),
     "full: fill_value must be a whole number from -128 to 127, as it becomes int8; got 300":
         lambda: ops.full(2, 300, "int8"),
     "full: fill_value must be a whole number from 0 to 255, as it becomes uint8; got nan":
@@ -592,11 +610,29 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
         assert y.shape == shape and {type(n) for n in y.shape} == {int}
 
 
+def test_axes_may_be_arrays(device):
+    x = md.tensor(np.ones((2, 3, 4)), device=device)
+    for axes in [2, 0, 1], (2, 0, 1), np.array([2, 0, 1]), md.tensor([2, 0, 1]), range(2, -1, -1):
+        expected = (4, 3, 2) if type(axes) is range else (4, 2, 3)
+        assert ops.transpose(x, axes).shape == x.transpose(axes).shape == expected
+    assert x.transpose(None).shape == x.transpose().shape == x.T.shape == (4, 3, 2)
+    steps = md.tensor([[0, 1], [2, 3]], device=device)
+    for axes in (0, 1), np.array([0, 1]), md.tensor([0, 1]):
+        assert ops.flip(steps, axes).numpy().tolist() == [[3, 2], [1, 0]]
+        assert ops.roll(steps, 1, axes).numpy().tolist() == [[3, 2], [1, 0]]
+        assert ops.roll(steps, (1, 2), axes).numpy().tolist() == [[2, 3], [0, 1]]
+    assert ops.roll(steps, (1, 2), 1).numpy().tolist() == [[1, 0], [3, 2]]
+
+
 @pytest.mark.parametrize("words, call", {
     "pad: pad_width must be an integer or several, got 'a'": lambda: ops.pad(a, "a"),
     "roll: shift must be an integer or several, got 1.5": lambda: ops.roll(a, 1.5),
     "tile: reps must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
     "split: indices_or_sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
+    "trace: offset must be one integer, got 0.5": lambda: ops.trace(a, 0.5),
+    "pad: pad_width must be an integer or several, got {0: .1, 2.}":
+        lambda: ops.pad(a, {0: (1, 2)}),
+    "take: an index array must be of integers, got bool": lambda: ops.take(a, [True, False], 0),
     "diagonal: offset must be one integer, got 0.5": lambda: ops.diagonal(a, 0.5),
     "unpool: switches must be those of max_pool_with_switches, got ndarray":
         lambda: ops.unpool(picture, picture),

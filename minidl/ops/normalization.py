@@ -130,6 +130,7 @@ def layer_norm(x, scale, shift, eps=1e-5):
     >>> layer_norm([[1.0, 3.0]], [10.0, 10.0], [0.5, 0.5], eps=0)
     tensor([[-9.5, 10.5]], float64)
     """
+    eps = bounded("layer_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise("layer_norm", x, scale=scale, shift=shift)
     return rounded(standardize(x, -1, eps) * scale + shift, dtype)
 
@@ -141,7 +142,7 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
     No example sees another one, so the batch may be small, or its gradients penalised.
     By composition; see `standardize`.  groups = 1 is layer norm over all of an example, groups = C
     is `instance_norm`.
-    Raises ValueError where the shapes do not fit, or groups do not divide the channels.
+    Raises ValueError where the shapes do not fit, groups do not divide the channels, or eps < 0.
     Source: Wu and He 2018.
 
     >>> group_norm([[[1.0, 3.0, 5.0, 9.0]]], [1.0] * 4, [0.0] * 4, groups=2, eps=0)
@@ -170,6 +171,7 @@ def instance_norm(x, scale, shift, eps=1e-5):
 
 
 def _group_norm(operation, x, scale, shift, groups, eps):
+    eps = bounded(operation, "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise(operation, x, scale=scale, shift=shift)
     channels, groups = x.shape[-1], integer(operation, "groups", groups)
     if groups < 1 or channels % groups:
