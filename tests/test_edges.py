@@ -89,6 +89,13 @@ def test_a_learned_slope_at_an_infinite_x(device):
     assert [g.numpy().tolist() for g in found] == [[1.0, 0.1, 1.0], -1.0]
 
 
+def test_dropout_of_infinite_elements(device):
+    x = leaf([inf, inf, -inf, nan], device)
+    y = ops.dropout(x, 0.5, rng=0)                      # of which it keeps the first
+    assert y.numpy().tolist() == [inf, 0.0, 0.0, 0.0]
+    assert md.grad(ops.sum(y), x)[0].numpy().tolist() == [2.0, 0.0, 0.0, 0.0]
+
+
 # --- zeros
 
 def test_norm_and_deviation_at_zero(device):

@@ -3,9 +3,9 @@ import math
 
 from minidl import backend, kernels
 from minidl.operands import floating, integer, normalize_axes, operand, promoted, same_device
-from minidl.ops.elementwise import sqrt
+from minidl.ops.elementwise import keep, sqrt
 from minidl.ops.precision import precise, rounded
-from minidl.ops.reduction import sum, var
+from minidl.ops.reduction import count_of, sum, var
 from minidl.ops.shape import reshape
 from minidl.recording import is_recording
 from minidl.settings import bounded
@@ -29,9 +29,7 @@ def standardize(x, axis, eps=1e-5):
     """
     eps = bounded("standardize", "0 ≤ eps < inf", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
-    if 0 in (x.shape[a] for a in axes):
-        raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
-    m = math.prod(x.shape[a] for a in axes)
+    m = count_of("standardize", x, axis)
     mean = kernels.sums.mean(x.data, axes, keepdims=True)
     centred = x.data - mean
     variance = kernels.sums.total(centred * centred, axes, keepdims=True) / m
@@ -96,7 +94,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, "
                          "to have a variance")
     mean, variance = kernels.channels.moments(x.data)
-    deviation = backend.of(x.data).sqrt(variance + x.dtype.type(eps))
+    deviation = backend.of(x.data).sqrt(variance + eps)
 
     def rule(gy):
         if is_recording():
@@ -224,5 +222,5 @@ def dropout(x, rate, rng):
 def dropped(x, numbers, rate):
     """`dropout` by numbers of x's shape, drawn uniformly from 0 … 1: entries below `rate` go."""
     rate = bounded("dropout", "0 ≤ rate < 1", rate)
-    mask = constant(backend.asarray(numbers >= rate, x.dtype, backend.device_of(x.data)))
-    return x * mask * (1 / (1 - rate))
+    mask = constant(backend.asarray(numbers >= rate, device=backend.device_of(x.data)))
+    return keep(x, mask) * (1 / (1 - rate))             # an infinite x · 0 would be no number
