@@ -202,7 +202,7 @@ def einsum(subscripts, *operands):
         return cotangent
 
     value = kernels.einsum(",".join(inputs) + "->" + output, *(x.data for x in operands))
-    return record(value.copy(), *((x, rule(i)) for i, x in enumerate(operands)))
+    return record(value, *((x, rule(i)) for i, x in enumerate(operands)))
 
 
 def _subscripts(subscripts, operands):
