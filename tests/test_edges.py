@@ -62,6 +62,12 @@ def test_whole_numbers_may_have_fractional_results(device):
         assert y.numpy().ravel().tolist() == [10, 12.5, 17.5, 20]
 
 
+def test_infinite_pixels_are_resized(device):
+    for values, m, expected in ([inf, 1.0], 4, [inf, inf, inf, 1]), ([1.0, -inf, 1.0], 1, [-inf]):
+        x = md.tensor(np.reshape(values, (1, -1, 1)), device=device)
+        assert ops.resize(x, m).numpy().ravel().tolist() == expected
+
+
 def test_small_integers_do_not_wrap(device):
     byte, exact = md.tensor([3], dtype="uint8", device=device), md.tensor([3.0], device=device)
     for f in ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.gelu, ops.leaky_relu:
