@@ -1,6 +1,6 @@
-"""New arrays, by NumPy's names and with NumPy's default dtypes.  All are constants of the device.
+"""New arrays, by NumPy's names and with NumPy's default dtypes.
 
-requires_grad: whether gradients with respect to it are wanted.
+requires_grad: whether gradients with respect to it are wanted; only floats can have them.
 device: "cpu" or "gpu"; by default the one of `use_device`.
 """
 from minidl import backend

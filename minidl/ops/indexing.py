@@ -262,7 +262,7 @@ def along_axis(x, indices, axis):
     grid = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1))
             for i, n in enumerate(indices.shape)]
     grid[axis] = indices
-    return _index(x, tuple(grid), distinct=indices.shape[axis] == 1)
+    return _index(x, tuple(grid), distinct=indices.shape[axis] == 1)       # one in each line
 
 
 def one_hot(labels, classes, dtype="float32"):

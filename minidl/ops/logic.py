@@ -1,7 +1,8 @@
 """Comparisons, which give booleans, and logic of booleans and integers.  No gradient flows.
 
 a, b: any shapes that broadcast.  Python's operators == != < <= > >= & | ^ ~ call these.
-Raises ValueError for shapes that do not broadcast, DeviceError for arrays of two devices.
+Raises ValueError for shapes that do not broadcast, and for a number that the other's integer type
+does not hold (& | ^); DeviceError for arrays of two devices.
 """
 from minidl import backend
 from minidl.operands import Scalar, fitting, operand, operands

@@ -16,7 +16,7 @@ from minidl.tensor import constant, record, with_output
 def standardize(x, axis, eps=1e-5):
     """y = (x − μ) r over the axes, with the mean μ, r = 1/√(σ² + ε), σ² the mean squared deviation.
 
-    x and y of any one shape; axis: an integer or several.
+    x and y of any one shape; axis: an integer or several.  NaN where σ² + ε = 0.
     With m elements in a group, and E their mean:
         dμ = E[dx],   dσ² = 2 E[(x − μ) dx],   dr = −r³ dσ² / 2 = −r² E[y dx]
         dy = (dx − E[dx]) r + (x − μ) dr = r (dx − E[dx] − y E[y dx])
@@ -45,7 +45,7 @@ def standardize(x, axis, eps=1e-5):
 def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     """y = γ x̂ + β  per channel, the last axis, with x̂ = (x − μ) r and r = 1/√(σ² + ε).
 
-    x (…, C), scale γ, shift β, mean μ and variance σ² each (C,).
+    x (N, …, C), scale γ, shift β, mean μ and variance σ² each (C,).
     mean and variance, if given, are used (in evaluation: the running statistics); see `_affine`.
     None (training): those of the batch, over all axes but the last.  They depend on x, hence two
     more terms of dy.  The values are those of `standardize(x, axes, eps) * scale + shift`; with m
@@ -86,7 +86,7 @@ def _affine(x, a, c, mean):
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's mean, its variance), the last two arrays (C,).
 
-    Running statistics follow these; of float16 they are float32.
+    Running statistics follow these; of a float16 x they are float32.
     """
     eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise("batch_norm", x, scale=scale, shift=shift)
@@ -121,7 +121,7 @@ def _batch_norm_rule(gy, x, scale, eps):
 def layer_norm(x, scale, shift, eps=1e-5):
     """y = γ x̂ + β with each example's features, the last axis, standardised to x̂.
 
-    x (…, C), scale γ and shift β (C,).
+    x (N, …, C), scale γ and shift β (C,).
     dy = x̂ dγ + dβ + γ dx̂, with dx̂ as in `standardize`; by composition
     Raises ValueError where the shapes do not fit, or eps < 0.  Source: Ba, Kiros and Hinton 2016.
 
@@ -137,7 +137,8 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
     """y = γ x̂ + β with each example's groups of channels standardised, over all places.
 
     x (N, *S, C), scale γ and shift β (C,); channels g·C/groups … (g + 1)·C/groups − 1 are group g.
-    No example sees another one, so the batch may be small, or its gradients penalised.
+    No example sees another one: so the batch may be small, and a penalty on each example's gradient
+    (WGAN-GP) is well defined.
     By composition; see `standardize`.  groups = 1 is layer norm over all of an example, groups = C
     is `instance_norm`.
     Raises ValueError where the shapes do not fit, groups do not divide the channels, or eps < 0.
@@ -152,7 +153,7 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
 def instance_norm(x, scale, shift, eps=1e-5):
     """y = γ x̂ + β with each channel of each example standardised, over all places.
 
-    x (N, *S, C), scale γ and shift β (C,): what is left of a picture is without its contrast.
+    x (N, *S, C), scale γ and shift β (C,).  A picture loses its own brightness and contrast.
     By composition: `group_norm` with a group for each channel.
     Raises ValueError where the shapes do not fit, or there is one place: x̂ would be 0 everywhere.
     Source: Ulyanov, Vedaldi and Lempitsky 2016.

@@ -84,7 +84,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Of equal numbers it is that number, exactly.  Raises ValueError for m = 0.
+    Of equal numbers it is that number, exactly, unless Σ x overflows.
+    Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
     tensor([1.5, 3.5], float64)
@@ -124,7 +125,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     """Variance  y = 1/(m − ddof) Σ (x − μ)²  over the axes, of m elements with mean μ.
 
     As Σ (x − μ) = 0, dμ has no part in dy        so   x̄ = 2 ȳ ⊙ (x − μ) / (m − ddof)
-    Raises ValueError for m = 0 and for m ≤ ddof.
+    By composition.  Raises ValueError for m = 0 and for m ≤ ddof.
 
     >>> var([1.0, 2.0, 3.0])
     tensor(0.666667, float64)

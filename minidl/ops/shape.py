@@ -22,7 +22,7 @@ from minidl.tensor import constant, record
 
 
 def reshape(x, *shape):
-    """The same elements in another shape (*shape or one tuple); one length may be −1, what is left.
+    """The same elements in another shape (*shape or one tuple); one length may be −1: what is left.
 
     dL = ⟨ȳ, dx in the new shape⟩        so   x̄ = ȳ in x's shape
     Raises ValueError where the number of elements differs, TypeError for what is no integer.
@@ -264,7 +264,7 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
     pad_width: ≥ 0; an integer or one pair (before, after) for all axes, or a list of pairs, one per
         axis, in which an integer stands for an equal pair.
     mode: "constant" fills with constant_values, one number; "edge", "reflect", "symmetric" and
-        "wrap" repeat the array as numpy.pad does.
+        "wrap" repeat the array as numpy.pad does ("reflect" by less than its length).
     x̄ = ȳ without what was added (constant), or with each copy's cotangent added to its original
     Raises ValueError for negative or misfitting widths, other modes, and a number that x's dtype
     does not hold.
