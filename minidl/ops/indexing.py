@@ -23,10 +23,10 @@ from minidl.ops.shape import broadcast_to, reshape
 from minidl.tensor import Tensor, constant, record
 
 
-def _key(operation, x, key, what="integers or booleans"):
+def _key(operation, x, key, masks=True):
     """The checked key: arrays of x's device, integers, slices, None and Ellipsis.
 
-    what: of which kinds its arrays may be.
+    masks: whether boolean arrays may be among them.
     """
     device, parts = backend.device_of(x.data), []
     for part in key if isinstance(key, tuple) else (key,):
@@ -35,8 +35,9 @@ def _key(operation, x, key, what="integers or booleans"):
         if isinstance(part, Tensor) or backend.is_array(part):
             part = part if isinstance(part, Tensor) else constant(part)
             same_device(operation, x=x, index=part)
-            if part.dtype.kind not in ("iub" if "booleans" in what else "iu"):
-                raise TypeError(f"{operation}: an index array must be of {what}, got {part.dtype}")
+            if part.dtype.kind not in ("iub" if masks else "iu"):
+                raise TypeError(f"{operation}: an index array must be of integers"
+                                f"{' or booleans' * masks}, got {part.dtype}")
             part = part.data
         elif isinstance(part, slice):
             try:
@@ -156,8 +157,8 @@ def add_at(x, key, values):
 
     values broadcast to the shape of x[key]; a position named twice receives twice.
     x̄ = ȳ,   v̄ = ȳ[key]
-    Raises TypeError for fractional values in an integer x, ValueError where values do not
-    broadcast, IndexError out of range.
+    Raises TypeError for fractional values in an integer x; ValueError where values do not
+    broadcast, or are a number that x's dtype does not hold; IndexError out of range.
 
     >>> add_at([1.0, 1.0, 1.0], [0, 0], 5.0)
     tensor([11.,  1.,  1.], float64)
@@ -172,7 +173,7 @@ def set_at(x, key, values):
     values broadcast to the shape of x[key].
     x̄ = ȳ with 0 at key,   v̄ = ȳ[key]
     Raises ValueError where an index array names a position twice (which value stays would depend
-    on the device); TypeError, as add_at, for fractional values in an integer x.
+    on the device); else as add_at.
 
     >>> set_at([1.0, 1.0, 1.0], 0, 5.0)
     tensor([5., 1., 1.], float64)
@@ -226,7 +227,7 @@ def take(x, indices, axis=None):
     before = (slice(None),) * normalize_axis("take", axis, x.ndim)
     if indices is None or indices is Ellipsis or isinstance(indices, (slice, tuple)):
         raise TypeError(f"take: indices must be integers, got {indices!r:.60}")
-    return _index(x, _key("take", x, (*before, indices), "integers"))
+    return _index(x, _key("take", x, (*before, indices), masks=False))
 
 
 def take_along_axis(x, indices, axis):
