@@ -111,7 +111,7 @@ def operands(operation, a, b, arguments=("a", "b")):
     first = _scalar_or_tensor(operation, a, arguments[0])
     second = _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return operand(operation, first), operand(operation, second)
+        return operand(operation, first, arguments[0]), operand(operation, second, arguments[1])
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         same_device(operation, **{arguments[0]: first, arguments[1]: second})
         broadcast_shape(operation, first.shape, second.shape, arguments)

@@ -1,5 +1,6 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and
 mistakes."""
+from fractions import Fraction
 import re
 
 import numpy as np
@@ -321,6 +322,7 @@ def test_complex_and_objects_are_refused():
 
 
 def test_new_arrays_have_the_dtype_of_their_number(device):
+    assert ops.full(2, Fraction(1, 2), device=device).numpy().tolist() == [0.5, 0.5]
     for number in (7, 1.5, True, np.float32(1.5), np.int8(-128), md.tensor(2.0, dtype="float16")):
         y = ops.full(2, number, device=device)
         assert y.dtype == getattr(number, "dtype", type(number)) and y.device == device
@@ -553,6 +555,8 @@ def test_errors_name_the_operation(device, name):
         lambda: ops.add_at(md.tensor([1], dtype="int8"), 0, 300),
     "bitwise_and: b must be a whole number from -128 to 127, as it becomes int8; got 300":
         lambda: md.tensor([1], dtype="int8") & 300,
+    "bitwise_xor: b must be a whole number from .* as it becomes int64":
+        lambda: md.tensor([True]) ^ 10 ** 30,
     "bitwise_or: a must be a whole number from 0 to 255, as it becomes uint8; got -1":
         lambda: -1 | md.tensor([1], dtype="uint8"),
     "arange: start, stop and step .0, 1, 1e-320. make more elements than fit into memory":
@@ -658,6 +662,7 @@ def test_axes_may_be_arrays(device):
         lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
     "add_at: values of float32 would lose their fractions":
         lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "bitwise_and: b must be a Tensor or an array, got int": lambda: ops.bitwise_and(3, 10 ** 30),
     "bitwise_xor: no integer type holds both uint64 and int64":
         lambda: md.tensor([1], dtype="uint64") ^ md.tensor([1]),
     "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),

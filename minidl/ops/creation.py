@@ -43,7 +43,9 @@ def full(shape, fill_value, dtype=None, *, requires_grad=False, device=None):
             [7, 7]], int64)
     """
     value = number("full", "fill_value", fill_value)
-    dtype = getattr(fill_value, "dtype", type(fill_value)) if dtype is None else dtype
+    if dtype is None:
+        kind = bool if isinstance(fill_value, bool) else type(value)
+        dtype = getattr(fill_value, "dtype", kind)
     fitting("full", "fill_value", value, backend.real_dtype("full", dtype))
     return _filled("full", shape, value, dtype, requires_grad, device)
 

@@ -124,7 +124,8 @@ def _whole(operation, a, b):
     for argument, x, other in ("a", a, b), ("b", b, a):
         _check_whole(operation, argument, x)
         if isinstance(x, Scalar):
-            fitting(operation, argument, x.data, other.dtype)
+            whole = backend.CPU.module.result_type(other.dtype, 0)          # beside booleans int64
+            fitting(operation, argument, x.data, whole)
     dtypes = [x.dtype for x in (a, b) if not isinstance(x, Scalar)]
     if backend.CPU.module.result_type(*dtypes).kind == "f":
         raise TypeError(f"{operation}: no integer type holds both {dtypes[0]} and {dtypes[1]}; "
