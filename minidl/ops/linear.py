@@ -218,15 +218,15 @@ def _subscripts(subscripts, operands):
                 for x, s in zip(operands, inputs))
     for i, (x, letters) in enumerate(zip(operands, inputs)):
         if "..." in letters:
-            n = x.ndim - len(letters) + 3
-            letters = letters.replace("...", "".join(spare[extra - n:extra]) if n > 0 else "")
+            n = x.ndim - len(letters.replace("...", ""))        # axes, the last of all ellipses'
+            letters = letters.replace("...", "".join(spare[extra - n:extra]))
         if len(letters) != x.ndim or not all(c.isascii() and c.isalpha() for c in letters):
             raise ValueError(f"einsum: operand {i} is {inputs[i]!r} in {subscripts!r}, its shape "
                              f"is {x.shape}")
         inputs[i] = letters
     if not arrow:
         joined = "".join(inputs)
-        lead = "".join(spare[:extra]) if "..." in left else ""
+        lead = "".join(spare[:extra])
         single = sorted(c for c in set(joined) if joined.count(c) == 1 and c not in lead)
         output = lead + "".join(single)
     output = output.replace("...", "".join(spare[:extra]))
