@@ -84,8 +84,9 @@ def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=
                          "into memory") from None
     sizes("arange", "the number of steps", max(0, steps))
     array, dtype = backend.CPU.module.arange(*given), backend.real_dtype("arange", dtype)
-    for end in array[[0, -1]].tolist() if dtype and len(array) else ():
-        fitting("arange", "each number", end, dtype)
+    if dtype is not None and len(array):
+        for end in array[[0, -1]].tolist():
+            fitting("arange", "each number", end, dtype)
     return Tensor(array, requires_grad, dtype, device)
 
 

@@ -218,7 +218,7 @@ def _subscripts(subscripts, operands):
                 for x, s in zip(operands, inputs))
     for i, (x, letters) in enumerate(zip(operands, inputs)):
         if "..." in letters:
-            n = x.ndim - len(letters.replace("...", ""))        # axes, the last of all ellipses'
+            n = x.ndim - len(letters.replace("...", ""))        # all ellipses end with one letter
             letters = letters.replace("...", "".join(spare[extra - n:extra]))
         if len(letters) != x.ndim or not all(c.isascii() and c.isalpha() for c in letters):
             raise ValueError(f"einsum: operand {i} is {inputs[i]!r} in {subscripts!r}, its shape "
