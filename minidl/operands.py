@@ -111,7 +111,7 @@ def operands(operation, a, b, arguments=("a", "b")):
     first = _scalar_or_tensor(operation, a, arguments[0])
     second = _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return operand(operation, first), operand(operation, second)
+        return operand(operation, first, arguments[0]), operand(operation, second, arguments[1])
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         same_device(operation, **{arguments[0]: first, arguments[1]: second})
         broadcast_shape(operation, first.shape, second.shape, arguments)
@@ -154,6 +154,20 @@ def number(operation, argument, value):
     except (TypeError, ValueError):
         pass
     raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
+
+
+def fitting(operation, argument, value, dtype):
+    """A number, as `number` gives it, that becomes an entry of an array of that dtype.
+
+    Raises ValueError where the dtype is one of integers and does not hold it: 256 in bytes, ½, NaN.
+    """
+    value = number(operation, argument, value)
+    if dtype.kind in "iu":
+        limits = backend.CPU.module.iinfo(dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            raise ValueError(f"{operation}: {argument} must be a whole number from {limits.min} to "
+                             f"{limits.max}, as it becomes {dtype}; got {value}")
+    return value
 
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):

@@ -336,6 +336,23 @@ def test_whatever_comes_in_another_byte_order_is_turned_where_it_enters(device):
     assert ops.one_hot(md.tensor([0]), 2, dtype=">f4").dtype.isnative
 
 
+# --- what is too large for float16 on the way
+
+def test_float16_whose_length_is_too_large(device):
+    for values in [60000.0, 60000.0], [3000.0] * 1000:
+        x = leaf(values, "float16")
+        y = ops.normalize(x)
+        assert y.dtype == np.float16
+        np.testing.assert_allclose(y.numpy(), len(values) ** -0.5, rtol=1e-3)
+
+
+def test_float16_whose_square_is_too_large(device):
+    x = leaf([300.0, -1000.0], "float16")
+    slope, = md.grad(ops.sum(ops.arctan(x)), x)
+    assert slope.dtype == np.float16
+    np.testing.assert_allclose(slope.numpy(), [1 / 90001, 1 / 1000001], atol=2 ** -25)
+
+
 # --- no axis at all
 
 
