@@ -679,3 +679,20 @@ def test_shapes_to_which_a_sum_cannot_go(shape, device):
     with pytest.raises(ValueError,
                        match=re.escape(f"sum_to: shape {shape} does not broadcast to (3,)")):
         x.sum_to(shape)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda x: x + 300, "add: b must be a whole number from -128 to 127, as .* int8; got 300"),
+    (lambda x: 300 - x, "subtract: a must be a whole number from -128 to 127"),
+    (lambda x: ops.maximum(x, 300), "maximum: b must be "),
+    (lambda x: ops.where([False, True], x, 300), "where: b must be "),
+    (lambda x: x ** -129, "power: b must be ")])
+def test_a_number_beside_integers_that_do_not_hold_it_is_refused(device, call, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        call(md.tensor([1, 2], dtype="int8", device=device))
+
+
+def test_a_number_beyond_integers_may_be_compared_and_divided_by(device):
+    x = md.tensor([1, 2], dtype="int8", device=device)
+    assert (x < 300).numpy().all() and not (x == 300).numpy().any()
+    np.testing.assert_allclose((x / 300).numpy(), np.array([1, 2]) / 300, rtol=1e-6)
