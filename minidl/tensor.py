@@ -135,8 +135,9 @@ class Tensor(ArrayLike):
         return record(moved, (self, lambda gy: gy.to(origin)))
 
     def backward(self, gradient=None, create_graph=False):
-        """Add dL/dleaf to `.grad` of every leaf below, where dL = ⟨gradient, d self⟩ (default: 1).
+        """Add dL/dleaf to `.grad` of each leaf that self comes from, where dL = ⟨gradient, d self⟩.
 
+        gradient: of self's shape; by default 1, for a single number.
         Raises ValueError where self needs no gradient, where none is given and self is not a single
         number, or where the given one has another shape.  With create_graph, set `.grad` to None
         after use: a gradient and the leaf that keeps it hold each other.
@@ -164,10 +165,8 @@ def tensor(array, requires_grad=False, dtype=None, device=None):
 
 def constant(array):
     """A Tensor around an array of any device: no copy, so nobody may change it afterwards."""
-    made = _new(Tensor)
-    made.data = array if type(array) in _array_types else _to_array(array)
-    made.node = None
-    return made
+    is_array = type(array) in _array_types          # else a number: NumPy's result of no dimensions
+    return _tensor(array if is_array else _to_array(array), None)
 
 
 def _tensor(data, node):
@@ -210,7 +209,7 @@ def record(value, *inputs):
     """
     if type(value) not in _array_types:
         number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
-        value = _to_array(value) if number else rule_errors.checked_value(value)
+        value = _to_array(value) if number else rule_errors.checked_value(value)    # may be a list
     made = _new(Tensor)
     made.data = value
     made.node = None
@@ -257,8 +256,8 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
     Raises TypeError where an input is no Tensor, or grad_output no array; ValueError where an input
-    requires no gradient, where grad_output is missing or of another shape, or within `no_grad` for
-    an output that was not recorded; DeviceError for a grad_output on another device.
+    requires no gradient, where grad_output is missing or of another shape, or, within `no_grad`,
+    where the output was not recorded; DeviceError for a grad_output on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -290,8 +289,8 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     """Fill `found`, {node: gradient}, for the wanted Nodes (None: the leaves) that the output Node
     depends on; tell(node) is called as soon as its gradient is there."""
     nodes = _leading_to(wanted, output)
-    arrived = dict.fromkeys(nodes)
-    arrived[output] = cotangent if create_graph else cotangent.detach()     # its graph stays out
+    arrived = dict.fromkeys(nodes)          # {Node to come: the sum so far; None: nothing yet}
+    arrived[output] = cotangent if create_graph else cotangent.detach()     # without its graph
 
     def complete(node):     # called after the turn of the last Node that sends a cotangent to this
         if node not in found:               # else it is the output, whose own turn has filled it in
@@ -308,10 +307,10 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
             y = None if node.value is None else _tensor(node.value, node)
             try:
                 for parent, rule in node.inputs:    # parent: a tuple where they share a rule
-                    if parent in arrived:
+                    if parent in arrived:           # else nobody asks for its cotangent
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         if (type(gx) is not Tensor or gx.data.shape != parent.shape
-                                or gx.data.dtype is not parent.dtype):
+                                or gx.data.dtype is not parent.dtype):      # saves most calls
                             gx = _fitted(gx, parent, rule)
                         earlier = arrived[parent]
                         arrived[parent] = gx if earlier is None else _sum(earlier, gx)
@@ -320,7 +319,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:      # where the rule does not take ȳ (and y), it says that
+            except TypeError as error:      # this one, or that the rule does not take ȳ (and y)
                 raise rule_errors.of_call(rule, error) from None
     return found
 
@@ -361,7 +360,7 @@ def _leading_to(wanted, output):
 
     So each comes after all that was made of it, and its cotangent is complete.
     """
-    nodes, seen = [output], {output, None}
+    nodes, seen = [output], {output, None}              # None: an input that needs no gradient
     for node in nodes:                                  # the list grows as it is walked
         for parents, _ in node.inputs:
             for parent in parents if type(parents) is tuple else (parents,):
@@ -390,6 +389,7 @@ def _first_cotangent(operation, argument, output, cotangent):
 
 def _cotangent_of(x, operation, argument, cotangent, owner="output"):
     """A cotangent of x that the caller gives, in x's dtype; raises as `grad` says."""
+    # an array stays where it is, and is refused on another device; a list goes to x's
     where = backend.device_of(cotangent).name if backend.is_array(cotangent) else x.device
     try:
         cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent, device=where)

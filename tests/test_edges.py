@@ -686,6 +686,7 @@ def test_shapes_to_which_a_sum_cannot_go(shape, device):
     (lambda x: 300 - x, "subtract: a must be a whole number from -128 to 127"),
     (lambda x: ops.maximum(x, 300), "maximum: b must be "),
     (lambda x: ops.where([False, True], x, 300), "where: b must be "),
+    (lambda x: ops.where([False, True], 300, x), "where: a must be "),
     (lambda x: x ** -129, "power: b must be ")])
 def test_a_number_beside_integers_that_do_not_hold_it_is_refused(device, call, words):
     with pytest.raises(ValueError, match=f"^{words}"):

@@ -11,9 +11,9 @@ Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its 
 its shape, so no rule here does.
 
 `operand` makes a Tensor of what is given; `floating` also makes floats of whole numbers, and
-`signed` refuses booleans.  `operands` does so for two; but of a Python number beside a Tensor it
-makes a Scalar.  Its `.data` is the number itself, so a float32 array times 2.0 stays float32, and
-its `.node` is None, so `record` forgets it.  (All are in operands.py.)
+`signed` refuses booleans.  `operands` is `operand` for two, but of a Python number beside a Tensor
+it makes a Scalar.  Its `.data` is the number itself, so a float32 array times 2.0 stays float32;
+its `.node` is None, so `record` forgets it; and a rule may compute with it.  (See operands.py.)
 Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
 DeviceError for arrays of two devices.
 """
@@ -23,7 +23,7 @@ from numbers import Real
 from minidl import backend, kernels
 from minidl.operands import Scalar, floating, operand, operands, signed
 from minidl.ops.creation import ones_like, zeros_like
-from minidl.tensor import Tensor, constant, record, with_output
+from minidl.tensor import constant, record, with_output
 
 
 def add(a, b):
@@ -324,17 +324,16 @@ def where(condition, a, b):
 
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
-    branch that was not taken.  (Of the 0 that it is sent, a rule in that branch may still make
-    0 · ∞ or 0 / 0.  So a safe quotient takes two: where(x == 0, 0, y / where(x == 0, 1, x)).)
+    branch that was not taken.  (That branch is sent 0, of which a rule in it may still make NaN, by
+    0 · ∞ or 0 / 0.  So a safe quotient takes two: where(x == 0, 0, u / where(x == 0, 1, x)).)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
     """
     condition = operand("where", condition, "condition") != 0
-    _, a = operands("where", condition, a, ("condition", "a"))
-    _, b = operands("where", condition, b, ("condition", "b"))
-    if isinstance(a, Tensor):
-        operands("where", a, b)                         # which checks a against b
+    _, a = operands("where", condition, a, ("condition", "a"))      # on one device, in shapes that
+    _, b = operands("where", condition, b, ("condition", "b"))      # broadcast; numbers as Scalars
+    operands("where", a, b)                                         # a beside b, too
     return record(backend.of(condition.data).where(condition.data, a.data, b.data),
                   (a, lambda gy: keep(gy, condition)),
                   (b, lambda gy: keep(gy, constant(~condition.data))))
@@ -353,7 +352,7 @@ def astype(x, dtype):
 
     x̄ = ȳ, which `grad` brings to x's dtype.  To integers or booleans no gradient flows.
     Raises TypeError for what is no floating-point, integer or boolean dtype.  (Complex ones pass,
-    for gradcheck's complex steps.)
+    too, for gradcheck, which differentiates by  f'(x) ≈ Im f(x + ih) / h.)
 
     >>> astype([1, 2], "float32")
     tensor([1., 2.], float32)

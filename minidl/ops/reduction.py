@@ -4,8 +4,11 @@ x of any shape; axis: None (all axes), an integer or a tuple of them.  y has x's
 axes; with keepdims they stay, with length 1, as in NumPy.  Raises ValueError for an axis that is
 out of range or named twice, TypeError for one that is no integer.
 
-`sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩.  Most rules here
-use one of the two.
+`sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩.  So the rules of
+sums and means broadcast, and the rule of `broadcast_to` sums (shape.py).
+
+`@precise` (precision.py) gives an operation x as a Tensor of floats.  float16 it gives as float32,
+as squares and sums may be too large for it, and rounds what comes out back to float16.
 """
 import math
 
@@ -84,7 +87,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Of equal numbers it is that number, exactly, unless Σ x overflows.
+    Of equal numbers it is that number, exactly (kernels/sums.py adds to Σ x / m what it is off by),
+    unless Σ x overflows.
     Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -109,7 +113,8 @@ def prod(x, axis=None, keepdims=False):
     """
     x = operand("prod", x)
     axes, dtype = normalize_axes("prod", axis, x.ndim), x.dtype
-    lines = rounded(lines_of(x, axes), kernels.accumulator(dtype))            # (…, m)
+    # (…, m), float16 in float32 and whole numbers in 64 bits
+    lines = rounded(lines_of(x, axes), kernels.accumulator(dtype))
     if lines.shape[-1] == 0:
         lines = 1 + sum(lines, -1, keepdims=True)                          # a sum of nothing is 0
     while lines.shape[-1] > 1:
@@ -117,7 +122,7 @@ def prod(x, axis=None, keepdims=False):
         halves = lines[..., :half] * lines[..., half:2 * half]
         lines = concatenate([halves, lines[..., 2 * half:]], -1)            # (…, ⌈m/2⌉)
     y = reshape(lines, kept_shape(x.shape, axes) if keepdims else reduced_shape(x.shape, axes))
-    return rounded(y, dtype) if dtype.kind == "f" else y
+    return rounded(y, dtype) if dtype.kind == "f" else y                # whole numbers stay wide
 
 
 @precise
@@ -193,7 +198,7 @@ def norm(x, axis=None, keepdims=False):
 def normalize(x, axis=-1):
     """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
 
-    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖,  by composition
+    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖,  by composition;  ȳ where x = 0, which is divided by 1
 
     >>> normalize([[3.0, 4.0], [0.0, 0.0]])
     tensor([[0.6, 0.8],
