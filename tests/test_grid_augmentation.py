@@ -77,7 +77,7 @@ def test_the_dtype_stays(dtype):
 @pytest.mark.parametrize("settings, x, words", [
     ({"shift": -1}, None, "shift must be in 0 ≤ shift < inf, got -1"),
     ({"shift": 0.5}, None, "shift must be one integer, got 0.5"),
-    ({"shift": 3_000_000_000}, np.ones((2, 9, 5, 1)), r"shift=3000000000 leaves nothing of an axis"),
+    ({"shift": 3_000_000_000}, np.ones((2, 9, 5, 1)), "shift=3000000000 leaves nothing"),
     ({"shift": 5}, np.ones((2, 9, 5, 1)), r"shift=5 leaves nothing of an axis of x \(2, 9, 5, 1\)"),
     ({"shift": 1}, np.ones((2, 0, 1)), "shift=1 leaves nothing"),
     ({"scale": 1.7e308}, None, "scale must be in 0 ≤ scale ≤ 100"),
