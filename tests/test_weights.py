@@ -377,6 +377,13 @@ def test_safetensors_without_its_library(load, monkeypatch):
     assert "it is a safetensors file" in said and "pip install safetensors" in said
 
 
+@pytest.mark.parametrize("first", [ord("{"), ord("<"), 0x80])
+def test_a_safetensors_header_of_any_length(load, monkeypatch, first):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    content = first.to_bytes(8, "little") + b"{}" + bytes(20)
+    assert "it is a safetensors file" in refusal(load, content)
+
+
 def test_bfloat16_and_named_parameters_of_pytorch(load):
     torch = pytest.importorskip("torch")
     w = torch.tensor([[1.0, -2.5], [3e30, 1e-30]]).bfloat16()

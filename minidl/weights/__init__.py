@@ -196,11 +196,11 @@ def _read(stream, path):
     stream.seek(0)
     expected = ("expected a weight file of PyTorch (.pth, .pt), minidl (.npz), TensorFlow.js "
                 "(.json) or safetensors")
+    if start[4:9] == b"\0\0\0\0{":  # the length of a header, which is JSON
+        return safetensors_file.read(stream)
     for sign, kind in OTHER_KINDS:
         if start.startswith(sign):
             raise ValueError(f"it is {kind}; {expected}")
-    if start[4:9] == b"\0\0\0\0{":  # the length of a header, which is JSON
-        return safetensors_file.read(stream)
     if start[:1] == b"\x80":  # every pickle since protocol 2
         return torch_file.read_stream(stream, size)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
