@@ -163,8 +163,8 @@ def _npm(requirement):
 
 
 def _wait(process, folder, title, total):
-    """Wait for the client, showing how much of the archive is there: a bar on a terminal with tqdm, else one
-    line of text."""
+    """Wait for the client, showing how much of the archive is there: a bar on a terminal with tqdm,
+    else one line of text."""
     bar = None
     if sys.stderr.isatty():
         with contextlib.suppress(ImportError):

@@ -165,6 +165,11 @@ def test_places_are_balanced_and_their_cubes_inside():
     assert (cubes[0, ..., 0] == volume[x - 2:x + 2, y - 2:y + 2, z - 2:z + 2]).all()
     with pytest.raises(ValueError, match="do not hold all tissues"):
         balanced_places(tissue, [(0, 1)], 60, 4, np.random.default_rng(0))
+    for size in (14, 40):               # more than the volume has
+        with pytest.raises(ValueError, match="do not hold all tissues"):
+            balanced_places(tissue, [(0, 14)], 60, size, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="count must be in 3 ≤ count"):
+        balanced_places(tissue, [(5, 7)], 2, 4, np.random.default_rng(0))
     with pytest.raises(ValueError, match="reach out of"):
         patches(volume, [[1, 6, 6]], 4)
 

@@ -218,3 +218,8 @@ def test_a_caption_stands_above_and_the_picture_stays():
         assert sheet[:-20].min() < 128 and sheet[0].min() == 255        # ink on white
     wide = captioned(picture[:, :10], "unbreakable")
     assert wide.shape[1] > 60 and (wide[-20:, 10:] == 255).all()
+    for nothing in ("", "  "):
+        sheet = captioned(picture, nothing)
+        assert (sheet[-20:] == picture).all() and (sheet[:-20] == 255).all()
+    with pytest.raises(ValueError, match="captioned: picture must be uint8 in 0..255, got float64"):
+        captioned(picture / 255, "dark")

@@ -96,3 +96,5 @@ def test_windows_by_hand():
     assert of.tolist() == [0, 0, 2]
     with pytest.raises(ValueError, match="no recording has 9 moments"):
         windows([np.ones((5, 2))], 9, 1)
+    with pytest.raises(ValueError, match=r"one number of channels, got \[2, 3\]"):
+        windows([np.ones((5, 2)), np.ones((5, 3))], 3, 1)

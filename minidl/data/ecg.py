@@ -63,6 +63,8 @@ def read_ecg(path: str | os.PathLike, hertz: float) -> Recording:
     if len(content) > LARGEST:
         raise ValueError(f"{path}: is larger than {LARGEST >> 20} MB")
     values = _array(path) if content[:2] == b"PK" else _column(path, content)
+    if not values.size:
+        raise ValueError(f"{path}: holds no numbers")
     if values.ndim != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"{path}: expected one channel of finite numbers, got {values.dtype} "
                          f"{values.shape}")

@@ -63,7 +63,7 @@ def _header(path, lines):
     """(names of the classes, number of the first line behind @data)."""
     names = None
     for number, line in enumerate(lines, 1):
-        key, *words = line.split()[:1] + line.split()[1:] or [""]
+        key, *words = line.split() or [""]
         if key.lower() == "@data":
             if not names:
                 raise ValueError(f"{path}: has no classes; expected a line @classLabel true, and "

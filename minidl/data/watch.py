@@ -68,7 +68,8 @@ def _exercises(found, mirrored):
 
 def windows(recordings: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.ndarray, np.ndarray]:
     """(x (N, size, C), which (N,)): pieces of recordings (T, C), `hop` moments apart, and of which
-    recording each is.  Raises ValueError where all recordings are shorter."""
+    recording each is.  Raises ValueError where all recordings are shorter, or their channels
+    differ in number."""
     check_sizes("windows", size=size, hop=hop)
     recordings = [numbers("windows", "a recording", each, "(T, C)", None)
                   for each in listed("windows", "recordings", recordings, "arrays (T, C)")]
@@ -76,6 +77,10 @@ def windows(recordings: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.n
               for each in recordings if len(each) >= size]
     if not pieces:
         raise ValueError(f"windows: no recording has {size} moments")
+    channels = {each.shape[2] for each in pieces}
+    if len(channels) > 1:
+        raise ValueError(f"windows: recordings must have one number of channels, got "
+                         f"{sorted(channels)}")
     long = [i for i, each in enumerate(recordings) if len(each) >= size]
     return np.concatenate(pieces), np.repeat(long, [len(each) for each in pieces])
 
