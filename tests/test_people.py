@@ -5,18 +5,16 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from minidl.data.people import (
-    LeftOut,
+from minidl.data.pairs import (
     Pairs,
     balanced_pairs,
-    load_usable,
     names_of,
     pairs_of,
     read_pairs,
-    read_people,
     split_people,
     write_pairs,
 )
+from minidl.data.people import LeftOut, load_usable, read_people
 
 
 def make(folder, people, name="{person}_{number:04}.jpg", mode="RGB"):
