@@ -160,6 +160,8 @@ def test_the_first_pictures_of_each(lfw):
     people = read_people(lfw).first(2)
     assert np.bincount(people.labels).tolist() == [2, 1, 2, 2, 2]
     assert people.take([0, 3]).names == ["Ada_Lovelace", "Cleo_Patra"]
+    turned = people.take(np.arange(len(people.paths))[::-1])
+    assert turned.first(1).paths == [turned.paths[i] for i in (0, 2, 4, 6, 7)]
 
 
 def test_folders_without_people(tmp_path, lfw):

@@ -1,5 +1,5 @@
-"""Pairs of photographs, at random or in a table: is it the same person?  And people in two parts, so
-that nobody who is asked about was learned from.
+"""Pairs of photographs, at random or in a table: is it the same person?  And people in two parts,
+so that nobody who is asked about was learned from.
 """
 from collections import namedtuple
 from collections.abc import Sequence

@@ -61,8 +61,10 @@ class People(namedtuple("People", "paths labels names left_out folder", defaults
     def first(self, most: int) -> "People":
         """The People with at most the first `most` pictures of each."""
         most = whole("first", "1 ≤ most < inf", most)
-        nth = np.arange(len(self.labels)) - np.searchsorted(self.labels, self.labels)
-        return self.take(np.flatnonzero(nth < most))
+        order = np.argsort(self.labels, kind="stable")
+        labels = self.labels[order]
+        nth = np.arange(len(labels)) - np.searchsorted(labels, labels)      # of its person's
+        return self.take(np.sort(order[nth < most]))
 
     @property
     def with_second(self):
