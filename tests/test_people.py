@@ -202,6 +202,14 @@ def test_trainable(lfw):
     read_people(lfw).check_trainable()
 
 
+def test_places_and_paths_that_are_not_there(lfw):
+    people = read_people(lfw)
+    with pytest.raises(ValueError, match=r"indices must be in -12\.\.11, got 12 to 12"):
+        people.take([12])
+    with pytest.raises(ValueError, match="person: .*lfw does not lie in .*lfw"):
+        pairs_of(people, 2, 0).person(lfw)
+
+
 def test_pairs_there_and_back(lfw, tmp_path):
     pairs = pairs_of(read_people(lfw), 8, seed=3)
     write_pairs(tmp_path / "pairs.csv", pairs, lfw)

@@ -43,7 +43,7 @@ def check_pairs(operation, pairs, name="pairs"):
 
 def _inside(operation, path, folder):
     """The path from the folder to it; raises ValueError where it lies outside."""
-    if not Path(path).is_relative_to(folder):
+    if not Path(path).is_relative_to(folder) or Path(path) == Path(folder):
         raise ValueError(f"{operation}: {shown(path)} does not lie in {shown(folder)}")
     return Path(path).relative_to(folder)
 

@@ -177,7 +177,7 @@ def places_of(kind, indices, count):
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"take of {kind}: indices must be whole numbers, got {array.dtype}")
     if array.size and not (-count <= array.min() and array.max() < count):
-        raise ValueError(f"take of {kind}: indices must be in 0..{count - 1}, got "
+        raise ValueError(f"take of {kind}: indices must be in {-count}..{count - 1}, got "
                          f"{array.min()} to {array.max()}")
     return array.astype(int)
 
