@@ -16,8 +16,8 @@ The rules are the operations themselves, so there are derivatives of any order. 
 the same operations in the same order, forward and in its sweep: what leads to the loss on one rank
 leads to it on all.
 
-Of a loss that every rank computes of the same numbers, L = Σᵣ Lᵣ is p times as large: it is
-differentiated with the cotangent 1/p (`training/processes.py` does so).
+Where every rank computes the same loss, L = Σᵣ Lᵣ is p times that loss: each rank differentiates
+its own with the cotangent 1/p (`training/processes.py` does so).
 
 communicator: the ranks; by default those of the run (`md.distributed.communicator()`).  In one
 process every operation gives x.

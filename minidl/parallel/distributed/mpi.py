@@ -7,14 +7,14 @@ import numpy as np
 from minidl import backend
 from minidl.parallel.distributed.communicator import Communicator
 
-SPIN = 0.001        # seconds in which an answer is asked for without a pause;
-PAUSE = 1e-4        # then after so many seconds each, so that others have the core
+SPIN = 0.001        # seconds of asking without a pause
+PAUSE = 1e-4        # seconds between two questions after that, in which others have the core
 
 
 class Mpi(Communicator):
     """All processes that mpiexec has started.
 
-    Everything is started, then asked for until it is there: a wait inside of MPI could not be
+    Each message is started, and MPI asked until it is there: a wait inside of MPI could not be
     interrupted.  Sums of gradients have a communicator of their own, so that they do not get mixed
     with what is said in between.
     """
@@ -107,7 +107,7 @@ class _Sum:
         self.request = (comm or owner.aside).Iallreduce(self.own, self.total)
 
     def test(self):
-        """Whether it is there; MPI goes on with it meanwhile."""
+        """Whether it is there; asked, MPI goes on with it."""
         return self.request.Test()
 
     def wait(self):
