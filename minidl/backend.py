@@ -154,7 +154,7 @@ def use_device(name):
 def default_device():
     """The Device of new arrays: what `use_device` chose, else $MINIDL_DEVICE, else the CPU."""
     if _default is None:
-        use_device(os.environ.get("MINIDL_DEVICE", "cpu"))
+        use_device(os.environ.get("MINIDL_DEVICE") or "cpu")
     return _default
 
 

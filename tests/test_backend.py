@@ -80,6 +80,9 @@ def test_the_environment_chooses_the_device(monkeypatch):
     monkeypatch.setenv("MINIDL_DEVICE", "strict")
     assert md.tensor([1.0]).device == "strict"
     monkeypatch.setattr(backend, "_default", None)
+    monkeypatch.setenv("MINIDL_DEVICE", "")
+    assert md.tensor([1.0]).device == "cpu"
+    monkeypatch.setattr(backend, "_default", None)
     monkeypatch.delenv("MINIDL_DEVICE")
     assert md.tensor([1.0]).device == "cpu"
     told = subprocess.run([sys.executable, "-c", "import minidl; minidl.tensor(1.0)"],

@@ -150,7 +150,8 @@ def test_metadata(tmp_path):
 @pytest.mark.parametrize("name, metadata, kind", [
     ("a.jpg", METADATA, ValueError), ("a.png", {"": "x"}, ValueError),
     ("a.png", {"k" * 80: "x"}, ValueError),
-    ("a.png", {"é": "x"}, ValueError), ("a.png", {"size": 3}, TypeError),
+    ("a.png", {"é": "x"}, ValueError), ("a.png", {"k": "\ud800"}, ValueError),
+    ("a.png", {"size": 3}, TypeError),
     ("a.png", {3: "x"}, TypeError)])
 def test_metadata_refused(tmp_path, name, metadata, kind):
     with pytest.raises(kind, match="^save_image: .*metadata"):

@@ -17,7 +17,8 @@ class Augmentation:
     """augmentation(pictures, rng): every picture of a batch changed at random, in its own way.
 
     pictures (N, H, W, C), uint8 or floating-point in 0..255 → float32 of the same shape, in 0..255.
-    rng: a Generator or a seed.  What is 0 does not happen; the rest is drawn uniformly from
+    rng: a Generator or a seed.  What is 0 does not happen; the rest does in this order,
+    drawn uniformly from
 
     flip         probability of a mirror image, left to right
     rotation     ± degrees, around the centre
@@ -27,7 +28,7 @@ class Augmentation:
     shift        ± share of each side
     crop         a window of 1 − crop to 1 of each side is cut out, anywhere, and enlarged to the
                  whole
-    brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness; then
+    brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness
     light        ± share by which it is lighter at one side and darker at the other, in a random
                  direction
     blur         standard deviation in pixels of a Gaussian that it is smoothed with, from 0 to
@@ -130,8 +131,8 @@ class Augmentation:
             x = x * (1 + slope[:, 0] * down[:, None, None] + slope[:, 1] * right[:, None])
         if self.blur:
             from scipy.ndimage import gaussian_filter
-            for picture, width in zip(x, self.blur * rng.random(n)):
-                gaussian_filter(picture, (width, width, 0), output=picture, mode="nearest")
+            for picture, deviation in zip(x, self.blur * rng.random(n)):
+                gaussian_filter(picture, (deviation, deviation, 0), output=picture, mode="nearest")
         if self.noise:
             x = x + (self.noise * rng.random((n, 1, 1, 1),
                                              np.float32)) * rng.standard_normal(x.shape, np.float32)

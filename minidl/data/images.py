@@ -385,5 +385,7 @@ def _text_chunks(metadata):
         if not (1 <= len(key) <= 79 and key.isascii() and key.isprintable()):
             raise ValueError("save_image: a metadata key is 1 to 79 printable ASCII characters, "
                              f"got {key!r}")
+        if value != value.encode("utf-8", "replace").decode():      # half of a character
+            raise ValueError(f"save_image: metadata[{key!r}] cannot be written as UTF-8")
         chunks.add_text(key, value)
     return chunks
