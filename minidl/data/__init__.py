@@ -6,9 +6,9 @@ Pictures as arrays: uint8 (H, W, 3), RGB in 0..255, upright (images.py)
     read_metadata               the text kept inside a PNG
     list_images                 the pictures in a folder
     resize, crop_middle         resampled; the middle share of each side
-    captioned                   with a line of text above it
+    captioned                   with text above it
 Minibatches (batches.py)
-    batches                     aligned arrays, a minibatch at a time, in order or shuffled
+    batches                     arrays, a minibatch at a time, in order or shuffled alike
     prefetch                    the next items are made while a step is taken
 The same picture seen otherwise (augmentation.py)
     Augmentation                at random: turned, moved, zoomed, lit, blurred, covered

@@ -12,7 +12,7 @@ from .nifti import read_nifti
 
 TISSUES = ["fluid", "grey matter", "white matter"]
 OUTSIDE = -1
-# of a voxel of the brain: T1 and the two maps, all in 0..255, are more than that
+# in 0..255: a voxel is of the brain where T1 is above the first, grey + white above the second
 LEAST_T1, LEAST_MATTER = 20, 5
 HALF = 128
 
@@ -32,9 +32,9 @@ def mni_brain() -> Brain:
     """The Brain of the ICBM 152 template (2009a, nonlinear, symmetric), 197 × 233 × 189 voxels of
     a millimetre.
 
-    A T1 scan weights fluid dark, grey matter grey, and white matter bright.  pip fetches the
-    package nilearn (BSD licence, 11.5 MB) the first time; nothing of it is installed, and the
-    template's own notice stands there.
+    A T1-weighted scan shows fluid dark, grey matter grey, and white matter bright.  pip fetches the
+    package nilearn (BSD licence, 11.5 MB) the first time; nothing of it is installed.  The
+    template's own licence notice is in that package.
     Raises packages.FetchError, an OSError, when it cannot be had.
     Source: Fonov, Evans, McKinstry, Almli and Collins 2009.
     """

@@ -1,4 +1,4 @@
-"""A picture with a line of text above it."""
+"""A picture with text above it."""
 import numpy as np
 
 from ..settings import numbers, of_kind
@@ -8,8 +8,8 @@ GREY = (60, 60, 60)
 
 
 def captioned(picture: np.ndarray, text: str) -> np.ndarray:
-    """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for; the
-    picture is as it was, and white beside a word that is wider than it.
+    """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for.  The
+    picture itself stays as it was; where a word is wider, white is put to its right.
 
     Raises ValueError for a picture of another shape or type.
     """

@@ -40,7 +40,7 @@ def drawn_characters(alphabets: int, characters: int, drawers: int = 20, size: i
 def _alphabet(count, rng):
     """Characters that can be told apart: each time, of some candidates, the one that least
     resembles those before."""
-    still = np.eye(2), 0.0, 0.08
+    still = np.eye(2), 0.0, 0.08        # a hand that changes nothing, with a broad pen
     chosen, seen = [], np.zeros((0, 256))
     for _ in range(count):
         candidates = [_character(rng) for _ in range(CANDIDATES)]

@@ -96,7 +96,7 @@ class Handwriting:
     uniformly from
 
     rotation     ± degrees
-    zoom         factors from 1/(1 + zoom) to 1 + zoom, of height and width apart
+    zoom         factors from 1/(1 + zoom) to 1 + zoom, of height and width each
     slant        ± how far the top leans, as a share of the height
     shift        ± share of half the side
     wobble       standard deviation of smooth bends, as a share of half the side
