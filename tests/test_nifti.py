@@ -1,5 +1,6 @@
 """Volumes: NIfTI-1 files, whole, odd and damaged; the brain in three of them; drawn tubes."""
 import gzip
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,16 @@ def test_scaled_voxels_are_float32(tmp_path):
     found = read_nifti(written(tmp_path, described(VALUES, scale=(0.5, -1))))
     assert found.values.dtype == np.float32 and (found.values == VALUES / 2 - 1).all()
     assert read_nifti(written(tmp_path, described(VALUES, scale=(1, 0)))).values.dtype == np.uint8
+
+
+def test_scaling_takes_no_multiple_of_the_memory(tmp_path):
+    path = written(tmp_path, described(np.zeros((64, 64, 64), "uint8"), scale=(0.5, -1)))
+    tracemalloc.start()
+    try:
+        read_nifti(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 64 ** 3
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_fourth_axis_of_one_is_none(tmp_path):
