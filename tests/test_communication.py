@@ -1,5 +1,7 @@
 """Communication is linear, and its adjoint is its gradient; what is made of it has derivatives of
 any order.  The ranks are threads (ranks.py); test_mpi.py does the same with processes."""
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -261,6 +263,25 @@ def test_who_brought_what_is_not_finite_is_remembered():
         return ranks.not_finite
 
     assert run(3, of_rank) == [(1,)] * 3
+
+
+@pytest.mark.parametrize("said", [
+    "raise RuntimeError('cannot load MPI library\\nlibmpi.so: cannot open')",
+    "raise ImportError('cannot load MPI library')"])
+def test_without_an_mpi_one_line_says_what_to_install(tmp_path, monkeypatch, said):
+    (tmp_path / "mpi4py").mkdir()
+    (tmp_path / "mpi4py" / "__init__.py").write_text("")
+    (tmp_path / "mpi4py" / "MPI.py").write_text(said)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mpi4py", "mpi4py.MPI"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    line = r"^several processes need mpi4py and an MPI \(cannot load MPI library\): pip install .*$"
+    with pytest.raises(ImportError, match=line):
+        distributed.communicator("mpi")
+    monkeypatch.setenv("PMIX_NAMESPACE", "slurm")
+    with pytest.raises(ImportError, match=line):
+        distributed.processes()
+    sys.modules.pop("mpi4py", None)
 
 
 def test_one_process_alone():

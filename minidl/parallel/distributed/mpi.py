@@ -11,6 +11,17 @@ SPIN = 0.001        # seconds of asking without a pause
 PAUSE = 1e-4        # seconds between two questions after that, in which others have the core
 
 
+def library():
+    """mpi4py's MPI; raises ImportError, in one line, where it or the MPI below it is missing."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:        # the second where there is no libmpi
+        reason = str(error).partition("\n")[0]
+        raise ImportError(f"several processes need mpi4py and an MPI ({reason}): "
+                          "pip install mpi4py mpich, or minidl's extra `cluster`") from None
+    return MPI
+
+
 class Mpi(Communicator):
     """All processes that mpiexec has started.
 
@@ -21,12 +32,8 @@ class Mpi(Communicator):
 
     def __init__(self, world=None):
         super().__init__()
-        try:
-            from mpi4py import MPI
-        except ImportError as error:
-            raise ImportError(f"several processes need mpi4py and an MPI ({error}): "
-                              "pip install mpi4py mpich, or minidl's extra `cluster`") from None
-        self.mpi, world = MPI, world or MPI.COMM_WORLD
+        self.mpi = library()
+        world = world or self.mpi.COMM_WORLD
         self.comm, self.aside = world.Dup(), world.Dup()
         self.rank, self.size = world.rank, world.size
         if self.size > 1:
