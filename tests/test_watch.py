@@ -20,7 +20,7 @@ def content():
 
 
 def saved(tmp_path, value):
-    """As NumPy writes it under Python 2: protocol 2, arrays as text of Latin-1."""
+    """As NumPy wrote it for Python 2 as well: protocol 2, arrays as text of Latin-1."""
     return raw(tmp_path, pickle.dumps(np.array(value, object), protocol=2).replace(
         b"numpy._core.multiarray", b"numpy.core.multiarray"))
 
