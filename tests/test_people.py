@@ -132,6 +132,24 @@ def test_spaces_around_a_name_are_no_part_of_it(tmp_path):
     assert [reason for _, reason in people.left_out] == ["its name is no printable text"] * 2
 
 
+def test_pairs_of_names_with_spaces_around_there_and_back(tmp_path):
+    folder = make(tmp_path / "f", {" Ann": 2, "Bob ": 2, "Cy": 2})
+    pairs = pairs_of(read_people(folder), 6, 0)
+    write_pairs(tmp_path / "pairs.csv", pairs, folder)
+    back = read_pairs(tmp_path / "pairs.csv", folder)
+    assert (back.a, back.b) == (pairs.a, pairs.b)
+    (tmp_path / "pairs.csv").write_text("image_a, image_b,same\nCy/Cy_0001.jpg , Cy/Cy_0002.jpg,1")
+    assert len(read_pairs(tmp_path / "pairs.csv", folder).a) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, names are text")
+def test_pairs_with_a_path_that_is_no_text(tmp_path):
+    folder = make(tmp_path / "f", {"Ann": 2, "Cy": 2})
+    os.rename(folder / "Cy" / "Cy_0001.jpg", os.fsencode(folder) + b"/Cy/\xe9.jpg")
+    with pytest.raises(ValueError, match=r"write_pairs: '.*/Cy/.udce9.jpg' is no UTF-8"):
+        write_pairs(tmp_path / "pairs.csv", pairs_of(read_people(folder), 4, 0), folder)
+
+
 def test_a_table_of_pairs_that_is_a_pipe(lfw):
     os.mkfifo(lfw / "pairs.csv")
     with pytest.raises(OSError, match="pairs.csv is a pipe"):
@@ -228,6 +246,7 @@ def test_pairs_there_and_back(lfw, tmp_path):
     ("HEADERGOOD,Ada_Lovelace/none.jpg,1\n",
      "line 2: there is no picture 'Ada_Lovelace/none.jpg' in"),
     ("HEADERGOOD,../outside.jpg,0\n", "line 2: there is no picture '../outside.jpg'"),
+    ("HEADER" + 300 * "a" + ",GOOD,1\n", "line 2: there is no picture 'aaa"),
     ("HEADERGOOD,GOOD,1\n", "is paired with itself"),
     ("HEADERGOOD,\"GOOD2,1\n", "line "),
 ])

@@ -82,33 +82,44 @@ def _pair(row, folder):
     words = [word.strip() for word in row]
     if len(words) != 3 or words[2] not in ("0", "1"):
         raise ValueError(f"expected two paths and 0 or 1, got {','.join(words)[:100]!r}")
-    first, second = (_picture(word, folder) for word in words[:2])
+    first, second = (_picture(word, folder) for word in row[:2])
     if first == second:
         raise ValueError(f"{words[0]!r} is paired with itself")
     return first, second, words[2] == "1"
 
 
 def _picture(word, folder):
-    """The path of a picture in a folder, whichever way the accents are written here and there."""
-    for form in (word, unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)):
+    """The path of a picture in a folder, whichever way the accents are written here and there, and
+    with the spaces around it, or without."""
+    bare = word.strip()
+    for form in (word, bare, *(unicodedata.normalize(form, bare) for form in ("NFC", "NFD"))):
         path = Path(form)
-        if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file():
+        if not path.is_absolute() and ".." not in path.parts and os.path.isfile(folder / path):
             return folder / path
-    raise ValueError(f"there is no picture {word!r} in {folder}")
+    raise ValueError(f"there is no picture {bare[:100]!r} in {folder}")
 
 
 def write_pairs(file: str | os.PathLike, pairs: Pairs, folder: str | os.PathLike) -> None:
-    """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step."""
+    """Write pairs as the table that `read_pairs` reads, paths relative to `folder`, in one step.
+
+    Raises ValueError for a path outside of the folder, or one that is no UTF-8.
+    """
     import csv
     check_pairs("write_pairs", pairs)
     folder, text = as_path("write_pairs", "folder", folder), io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(PAIRS_HEADER)
     for a, b, same in zip(pairs.a, pairs.b, pairs.same):
-        table.writerow([_inside("write_pairs", path, folder).as_posix() for path in (a, b)]
-                       + [int(same)])
+        table.writerow([_cell(path, folder) for path in (a, b)] + [int(same)])
     with atomic_write(file) as stream:
         stream.write(text.getvalue().encode())
+
+
+def _cell(path, folder):
+    text = _inside("write_pairs", path, folder).as_posix()
+    if text != text.encode("utf-8", "replace").decode():        # bytes that some other system wrote
+        raise ValueError(f"write_pairs: {shown(path)} is no UTF-8, as the table is")
+    return text
 
 
 def names_of(pairs: Pairs) -> tuple[list[str], list[str]] | None:
