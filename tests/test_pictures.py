@@ -12,6 +12,7 @@ import pytest
 from minidl.data import (
     captioned,
     crop_middle,
+    decode_image,
     list_images,
     load_image,
     read_metadata,
@@ -105,6 +106,7 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     ("a.png", np.full((4, 4), np.nan), ValueError, "16 of the 16 values are NaN"),
     ("a.png", smooth().astype(int), TypeError, "got int64"),
     ("a.png", "picture", TypeError, "an array of numbers, got str"),
+    ("a.gif", np.zeros((1, 70_000), np.uint8), ValueError, "cannot be written as GIF"),
     ("a.jpg", np.zeros((1, 70_000), np.uint8), ValueError, "cannot be written as JPEG")])
 def test_save_refuses_and_leaves_the_old_file(tmp_path, name, picture, kind, message):
     path = tmp_path / name
@@ -113,6 +115,15 @@ def test_save_refuses_and_leaves_the_old_file(tmp_path, name, picture, kind, mes
         save_image(path, picture)
     assert str(caught.value).startswith("save_image: ") and "\n" not in str(caught.value)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("depth, kind", [(12, ValueError), (True, TypeError),
+                                         (np.array([8, 8]), TypeError)])
+def test_another_depth_is_refused(tmp_path, depth, kind):
+    with pytest.raises(kind, match="save_image: depth must be"):
+        save_image(tmp_path / "a.png", smooth(), depth=depth)
+    with pytest.raises(TypeError, match="decode_image: file must be an open binary file, got str"):
+        decode_image("a.png", "a.png")
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
