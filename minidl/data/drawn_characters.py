@@ -93,7 +93,7 @@ def _draw(strokes, hand, size, rng):
     for points in strokes:
         curve = _open_curve(points + rng.normal(0, straying, points.shape)) @ (0.6 * lean) + shift
         pixels = canvas * (0.5 + 0.5 * curve)
-        ink.line(pixels.ravel().tolist(), fill=0, width=max(1, round(2 * pen * canvas / 2)),
+        ink.line(pixels.ravel().tolist(), fill=0, width=max(1, round(pen * canvas)),
                  joint="curve")
         for x, y in pixels[[0, -1]]:                    # round ends
             radius = pen * canvas / 2

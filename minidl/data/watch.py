@@ -15,7 +15,6 @@ from numpy.lib import format as npy
 from .. import files, packages
 from ..operands import check_sizes, listed
 from ..settings import numbers, of_kind
-from ..weights import pickled
 
 EXERCISES = {"PEN": "pendulum", "ABD": "abduction", "FEL": "forward elevation",
              "IR": "internal rotation", "ER": "external rotation", "TRAP": "trapezius extension",
@@ -94,6 +93,7 @@ def _read_pickled(path):
 
     Raises ValueError, naming the file, where it is cut off, damaged, or asks for anything else.
     """
+    from ..weights import pickled
     path = Path(path)
     with files.open_file(path) as stream:
         data = stream.read(LARGEST + 1)
