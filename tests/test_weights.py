@@ -237,6 +237,10 @@ def test_nothing_is_executed(load, write, tmp_path, protocol):
             "damaged|expected|not",
         ),  # a string of 2 GB in a file of 200 bytes
         (b"\x80\x02N.", "it holds a NoneType, expected a dictionary"),
+        (
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v3\n.",
+            "asks for torch._utils._rebuild_tensor_v3, but only.* tensor.float.. makes plain ones",
+        ),
         (b"\x80\x02}X\x01\x00\x00\x00aK\x01s.", "entry 'a' is a int, expected a named tensor"),
         (
             b"\x80\x02}r\xff\xff\xff\xffj\x00\x00\x00\x00.",

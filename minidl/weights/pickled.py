@@ -19,7 +19,7 @@ MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
 # a flat run of `count` numbers, found in the file under `key`
 Storage = namedtuple("Storage", "key dtype count")
 # a window on it; all counted in elements
-StoredTensor = namedtuple("StoredTensor", "storage offset size stride")
+StoredTensor = namedtuple("Tensor", "storage offset size stride")
 
 
 def _dictionary():
@@ -149,7 +149,8 @@ def _global(name):
     shown = ascii(name)[1:-1][:100]
     if name.startswith("torch."):
         known = ", ".join(sorted(key[6:-7] for key in GLOBALS if key.endswith("Storage")))
-        advice = ("tensor.float() makes plain ones of them" if name.endswith("Storage") else
+        kind = name.endswith("Storage") or name.startswith("torch._utils._rebuild_tensor")
+        advice = ("tensor.float() makes plain ones of them" if kind else
                   "torch.save(model.state_dict(), FILE) writes the weights alone")
         raise ValueError(f"asks for {shown}, but only plain tensors ({known}) are read: refused; "
                          f"with PyTorch, {advice}")
