@@ -111,7 +111,7 @@ def receive(source, *after, communicator=None):
 
     after: Tensors of this rank, with respect to which it differentiates, or that lead to such: by
     them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.  (The rules
-    name x and y here, too: so a second sweep passes the same places on both ranks.)
+    send messages, too, and name as `after` what they were given: so a second sweep finds those.)
     """
     ranks = distributed.ranks_of("receive", communicator)
     after = [operand("receive", each, "after") for each in after]
