@@ -17,8 +17,7 @@ class Augmentation:
     """augmentation(pictures, rng): every picture of a batch changed at random, in its own way.
 
     pictures (N, H, W, C), uint8 or floating-point in 0..255 → float32 of the same shape, in 0..255.
-    rng: a Generator or a seed.  What is 0 does not happen; the rest does in this order,
-    drawn uniformly from
+    rng: a Generator or a seed.  What is 0 does not happen; the rest is drawn uniformly from
 
     flip         probability of a mirror image, left to right
     rotation     ± degrees, around the centre
@@ -39,8 +38,9 @@ class Augmentation:
 
     background: a pixel value that comes in from outside of the picture, or None to repeat its
         border.
-    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Raises
-    ValueError for settings out of range, or pictures of another shape.
+    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Brightness and
+    what is listed after it follow in that order.
+    Raises ValueError for settings out of range, or pictures of another shape.
     """
     flip: float = 0.0
     rotation: float = 0.0
