@@ -154,7 +154,7 @@ def use_device(name):
 def default_device():
     """The Device of new arrays: what `use_device` chose, else $MINIDL_DEVICE, else the CPU."""
     if _default is None:
-        use_device(os.environ.get("MINIDL_DEVICE", "cpu"))
+        use_device(os.environ.get("MINIDL_DEVICE") or "cpu")
     return _default
 
 
@@ -206,9 +206,12 @@ def asarray(array, dtype=None, device=None):
 
 
 def _of_lists(values, dtype):
-    """A NumPy array of its own of nested lists or numbers; raises ValueError for ragged ones."""
+    """A NumPy array of its own of nested lists or numbers; raises ValueError for ragged ones, and
+    for numbers that the dtype does not hold."""
     try:
         return np.array(np.asarray(values, dtype=dtype))
+    except OverflowError as error:                      # 300 as int8
+        raise ValueError(f"tensor: {error}") from None
     except ValueError as error:
         if "inhomogeneous" in str(error):
             raise ValueError("tensor: the rows of nested lists must be of one length") from None
@@ -308,8 +311,8 @@ def check_indices(operation, indices, size, what):
         lowest, highest = int(indices.min()), int(indices.max())
         if lowest < -size or highest >= size:
             worst = highest if highest >= size else lowest
-            raise IndexError(f"{operation}: {what} {worst} is out of range for {size}: "
-                             f"allowed are {-size} to {size - 1}")
+            allowed = f"allowed are {-size} to {size - 1}" if size else "there is nothing to take"
+            raise IndexError(f"{operation}: {what} {worst} is out of range for {size}: {allowed}")
 
 
 def generator(seed):
@@ -319,7 +322,7 @@ def generator(seed):
     if seed is None:
         raise TypeError("randomness is explicit in minidl: pass rng, a numpy.random.Generator or "
                         "an integer seed, got None")
-    if isinstance(seed, (bool, np.ndarray)) or not hasattr(seed, "__index__"):
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TypeError("rng must be a numpy.random.Generator or an integer seed, "
                         f"got {seed!r:.60}")
     if seed < 0:

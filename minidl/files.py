@@ -46,10 +46,13 @@ def cache_folder():
 
 def as_path(operation, argument, value):
     """The value as a Path; raises TypeError for what is none, as a number: `open` would take it for
-    a file that is open already, 1 for the terminal, and close it."""
+    a file that is open already, 1 for the terminal, and close it.  ValueError for one with a null
+    character, which ends a path."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{operation}: {argument} must be a path, got {type(value).__name__} "
                         f"{value!r:.40}")
+    if "\0" in str(value):
+        raise ValueError(f"{operation}: {argument} must have no null character, got {value!r:.40}")
     return Path(value)
 
 

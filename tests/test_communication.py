@@ -1,5 +1,7 @@
 """Communication is linear, and its adjoint is its gradient; what is made of it has derivatives of
 any order.  The ranks are threads (ranks.py); test_mpi.py does the same with processes."""
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -228,6 +230,8 @@ def test_joint_batch_norm_of_float32_keeps_its_digits_and_follows_the_joined_mom
     (lambda r: c.broadcast(np.zeros(3), 2), "root must be in 0 ≤ root ≤ 1, got 2"),
     (lambda r: c.all_gather(3.0), "must have rows"),
     (lambda r: c.reduce_scatter(np.zeros((3, 2)), [1, 1]), r"counts \[1, 1\].*rows of x \(3"),
+    (lambda r: c.reduce_scatter(np.zeros(3), [r.rank, 3 - r.rank]),
+     r"counts \[0, 3\], rank 1 to .*, counts \[1, 2\]"),
     (lambda r: c.send(np.zeros(3), r.rank), "another rank"),
     (lambda r: r.receive(7), "source must be in 0 ≤ source ≤ 1, got 7"),
     (lambda r: joined(normalized)(np.zeros((1 - r.rank, 2)), np.ones((2, 2))),
@@ -235,6 +239,20 @@ def test_joint_batch_norm_of_float32_keeps_its_digits_and_follows_the_joined_mom
 def test_what_does_not_fit_is_said_and_nobody_waits(wrong, said):
     with pytest.raises(ValueError, match=said):
         run(2, wrong)
+
+
+@pytest.mark.parametrize("n", [3, 3000])
+def test_a_rank_without_numbers_gathers_those_of_the_others(n):
+    for y in run(2, lambda r: r.all_gather(np.arange(float(n if r.rank else 0)))):
+        assert (y == np.arange(n)).all()
+    x = [np.arange(0.0), np.arange(float(n))]
+    for g, own in zip(run(2, lambda r: own_gradient(x[r.rank])), x):
+        assert g.shape == own.shape and (g == 2).all()          # each of two ranks sums up all
+
+
+def own_gradient(own):
+    x = md.tensor(own, requires_grad=True)
+    return md.grad(c.all_gather(x).sum(), x)[0].numpy()
 
 
 def test_who_brought_what_is_not_finite_is_remembered():
@@ -245,6 +263,25 @@ def test_who_brought_what_is_not_finite_is_remembered():
         return ranks.not_finite
 
     assert run(3, of_rank) == [(1,)] * 3
+
+
+@pytest.mark.parametrize("said", [
+    "raise RuntimeError('cannot load MPI library\\nlibmpi.so: cannot open')",
+    "raise ImportError('cannot load MPI library')"])
+def test_without_an_mpi_one_line_says_what_to_install(tmp_path, monkeypatch, said):
+    (tmp_path / "mpi4py").mkdir()
+    (tmp_path / "mpi4py" / "__init__.py").write_text("")
+    (tmp_path / "mpi4py" / "MPI.py").write_text(said)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mpi4py", "mpi4py.MPI"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    line = r"^several processes need mpi4py and an MPI \(cannot load MPI library\): pip install .*$"
+    with pytest.raises(ImportError, match=line):
+        distributed.communicator("mpi")
+    monkeypatch.setenv("PMIX_NAMESPACE", "slurm")
+    with pytest.raises(ImportError, match=line):
+        distributed.processes()
+    sys.modules.pop("mpi4py", None)
 
 
 def test_one_process_alone():

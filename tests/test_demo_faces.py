@@ -18,7 +18,7 @@ from demos import faces, faces_evaluation, faces_training
 from demos.command_line import run
 import minidl as md
 from minidl.data import read_people, write_drawn_faces
-from minidl.data.people import pairs_of, write_pairs
+from minidl.data.pairs import pairs_of, write_pairs
 from minidl.faces import Gallery, training
 from minidl.files import cache_folder
 from minidl.weights import FILES

@@ -92,6 +92,8 @@ def test_files_of_text_and_arrays(tmp_path):
     (b"time,value\n1,2\nx,3\n", "no electrocardiogram"),
     (b"\xff\xd8\xff\xe0", "no electrocardiogram"),
     (b"1\nnan\n", "finite"),
+    (b"", "no numbers"),
+    (b"time,value\n", "no numbers"),
     (b"PK\x03\x04 cut off", "damaged"),
 ])
 def test_what_is_no_recording_is_refused(tmp_path, content, words):

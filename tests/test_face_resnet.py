@@ -266,6 +266,9 @@ def test_manifest_of_two_groups_and_split_files(tmp_path):
         ([{"paths": [".."], "weights": []}], "refused"),
         ([{"paths": [7], "weights": []}], "refused"),
         ([{"paths": ["none"], "weights": []}], "none is missing"),
+        ([{"paths": ["\x1b[2J"], "weights": []}], r"its file \\x1b\[2J is missing"),
+        ([{"paths": ["\ud800"], "weights": []}], r"its file \\ud800 is missing"),
+        ([{"paths": ["n" * 300], "weights": []}], "nnn is missing"),
         (
             [{"paths": ["a"], "weights": [entry(shape=(3,))]}],
             "take 12 bytes, the files beside it have 8",

@@ -178,6 +178,9 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
                 pass
     with pytest.raises(IsADirectoryError):
         files.open_file(tmp_path)
+    for act in (files.open_file, lambda path: files.atomic_write(path).__enter__()):
+        with pytest.raises(ValueError, match="path must have no null character, got"):
+            act("a\0b")
 
 
 def test_atomic_write_refuses_what_it_would_destroy(tmp_path):

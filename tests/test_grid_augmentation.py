@@ -40,6 +40,15 @@ def test_flip_reverses_the_axes_named_and_no_other():
                    [a, a[::-1], a[:, :, ::-1], a[::-1, :, ::-1]]) for a, b in zip(x, y))
 
 
+@pytest.mark.parametrize("flip", [{1}, iter([1]), np.array([1])])
+def test_axes_come_in_any_collection(flip):
+    augmentation = GridAugmentation(flip=flip)
+    for seed in (0, 1):                 # an iterator is gone through once
+        wanted = GridAugmentation(flip=(1,))(ramp(2, n=8), seed)
+        assert (augmentation(ramp(2, n=8), seed) == wanted).all()
+        assert (wanted != ramp(2, n=8)).any()
+
+
 def test_scale_and_noise_have_the_sizes_that_they_say():
     x = np.ones((400, 50, 1), "float32")
     scaled = GridAugmentation(scale=0.2)(x, 0)
@@ -49,7 +58,7 @@ def test_scale_and_noise_have_the_sizes_that_they_say():
     assert abs(noisy.std() - 0.5) < 0.01 and abs(noisy.mean()) < 0.02
 
 
-@given(st.integers(1, 3), st.integers(0, 5), st.integers(0, 2 ** 31))
+@given(st.integers(1, 3), st.integers(0, 3), st.integers(0, 2 ** 31))
 def test_the_same_seed_gives_the_same_and_values_come_from_x(axes, shift, seed):
     x = ramp(axes, n=2, size=4)
     before = x.copy()
@@ -68,6 +77,10 @@ def test_the_dtype_stays(dtype):
 @pytest.mark.parametrize("settings, x, words", [
     ({"shift": -1}, None, "shift must be in 0 ≤ shift < inf, got -1"),
     ({"shift": 0.5}, None, "shift must be one integer, got 0.5"),
+    ({"shift": 3_000_000_000}, np.ones((2, 9, 5, 1)), "shift=3000000000 leaves nothing"),
+    ({"shift": 5}, np.ones((2, 9, 5, 1)), r"shift=5 leaves nothing of an axis of x \(2, 9, 5, 1\)"),
+    ({"shift": 1}, np.ones((2, 0, 1)), "shift=1 leaves nothing"),
+    ({"scale": 1.7e308}, None, "scale must be in 0 ≤ scale ≤ 100"),
     ({"noise": float("nan")}, None, "noise must be in .*, got nan"),
     ({"scale": float("inf")}, None, "scale must be in .*, got inf"),
     ({"flip": 0}, None, "flip must be a list of axes, got int"),

@@ -1,5 +1,6 @@
 """Volumes: NIfTI-1 files, whole, odd and damaged; the brain in three of them; drawn tubes."""
 import gzip
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,16 @@ def test_scaled_voxels_are_float32(tmp_path):
     found = read_nifti(written(tmp_path, described(VALUES, scale=(0.5, -1))))
     assert found.values.dtype == np.float32 and (found.values == VALUES / 2 - 1).all()
     assert read_nifti(written(tmp_path, described(VALUES, scale=(1, 0)))).values.dtype == np.uint8
+
+
+def test_scaling_takes_no_multiple_of_the_memory(tmp_path):
+    path = written(tmp_path, described(np.zeros((64, 64, 64), "uint8"), scale=(0.5, -1)))
+    tracemalloc.start()
+    try:
+        read_nifti(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 64 ** 3
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_fourth_axis_of_one_is_none(tmp_path):
@@ -165,6 +176,11 @@ def test_places_are_balanced_and_their_cubes_inside():
     assert (cubes[0, ..., 0] == volume[x - 2:x + 2, y - 2:y + 2, z - 2:z + 2]).all()
     with pytest.raises(ValueError, match="do not hold all tissues"):
         balanced_places(tissue, [(0, 1)], 60, 4, np.random.default_rng(0))
+    for size in (14, 40):               # more than the volume has
+        with pytest.raises(ValueError, match="do not hold all tissues"):
+            balanced_places(tissue, [(0, 14)], 60, size, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="count must be in 3 ≤ count"):
+        balanced_places(tissue, [(5, 7)], 2, 4, np.random.default_rng(0))
     with pytest.raises(ValueError, match="reach out of"):
         patches(volume, [[1, 6, 6]], 4)
 

@@ -265,6 +265,7 @@ def test_runs(runs):
     ("run01/training/class01.png run01/test/item01.png", "line 1: expected"),
     ("../../etc/passwd run01/training/class01.png", "line 1: expected"),
     ("/ /", "line 1: expected"),
+    ("run01/test/item01.png run01/training/class01.png\n" * 2, "line 2: names .*item01.png again"),
     ("", "names no test pictures"),
 ])
 def test_bad_class_labels(runs, line, words):

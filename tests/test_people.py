@@ -5,18 +5,16 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from minidl.data.people import (
-    LeftOut,
+from minidl.data.pairs import (
     Pairs,
     balanced_pairs,
-    load_usable,
     names_of,
     pairs_of,
     read_pairs,
-    read_people,
     split_people,
     write_pairs,
 )
+from minidl.data.people import LeftOut, load_usable, read_people
 
 
 def make(folder, people, name="{person}_{number:04}.jpg", mode="RGB"):
@@ -134,6 +132,24 @@ def test_spaces_around_a_name_are_no_part_of_it(tmp_path):
     assert [reason for _, reason in people.left_out] == ["its name is no printable text"] * 2
 
 
+def test_pairs_of_names_with_spaces_around_there_and_back(tmp_path):
+    folder = make(tmp_path / "f", {" Ann": 2, "Bob ": 2, "Cy": 2})
+    pairs = pairs_of(read_people(folder), 6, 0)
+    write_pairs(tmp_path / "pairs.csv", pairs, folder)
+    back = read_pairs(tmp_path / "pairs.csv", folder)
+    assert (back.a, back.b) == (pairs.a, pairs.b)
+    (tmp_path / "pairs.csv").write_text("image_a, image_b,same\nCy/Cy_0001.jpg , Cy/Cy_0002.jpg,1")
+    assert len(read_pairs(tmp_path / "pairs.csv", folder).a) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, names are text")
+def test_pairs_with_a_path_that_is_no_text(tmp_path):
+    folder = make(tmp_path / "f", {"Ann": 2, "Cy": 2})
+    os.rename(folder / "Cy" / "Cy_0001.jpg", os.fsencode(folder) + b"/Cy/\xe9.jpg")
+    with pytest.raises(ValueError, match=r"write_pairs: '.*/Cy/.udce9.jpg' is no UTF-8"):
+        write_pairs(tmp_path / "pairs.csv", pairs_of(read_people(folder), 4, 0), folder)
+
+
 def test_a_table_of_pairs_that_is_a_pipe(lfw):
     os.mkfifo(lfw / "pairs.csv")
     with pytest.raises(OSError, match="pairs.csv is a pipe"):
@@ -162,6 +178,8 @@ def test_the_first_pictures_of_each(lfw):
     people = read_people(lfw).first(2)
     assert np.bincount(people.labels).tolist() == [2, 1, 2, 2, 2]
     assert people.take([0, 3]).names == ["Ada_Lovelace", "Cleo_Patra"]
+    turned = people.take(np.arange(len(people.paths))[::-1])
+    assert turned.first(1).paths == [turned.paths[i] for i in (0, 2, 4, 6, 7)]
 
 
 def test_folders_without_people(tmp_path, lfw):
@@ -202,6 +220,14 @@ def test_trainable(lfw):
     read_people(lfw).check_trainable()
 
 
+def test_places_and_paths_that_are_not_there(lfw):
+    people = read_people(lfw)
+    with pytest.raises(ValueError, match=r"indices must be in -12\.\.11, got 12 to 12"):
+        people.take([12])
+    with pytest.raises(ValueError, match="person: .*lfw does not lie in .*lfw"):
+        pairs_of(people, 2, 0).person(lfw)
+
+
 def test_pairs_there_and_back(lfw, tmp_path):
     pairs = pairs_of(read_people(lfw), 8, seed=3)
     write_pairs(tmp_path / "pairs.csv", pairs, lfw)
@@ -220,6 +246,7 @@ def test_pairs_there_and_back(lfw, tmp_path):
     ("HEADERGOOD,Ada_Lovelace/none.jpg,1\n",
      "line 2: there is no picture 'Ada_Lovelace/none.jpg' in"),
     ("HEADERGOOD,../outside.jpg,0\n", "line 2: there is no picture '../outside.jpg'"),
+    ("HEADER" + 300 * "a" + ",GOOD,1\n", "line 2: there is no picture 'aaa"),
     ("HEADERGOOD,GOOD,1\n", "is paired with itself"),
     ("HEADERGOOD,\"GOOD2,1\n", "line "),
 ])

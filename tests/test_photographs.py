@@ -57,6 +57,17 @@ def test_all_or_none(toy, monkeypatch):
         fetch(toy)
 
 
+def test_somebody_else_may_be_faster(toy):
+    def keep(content, name):
+        (toy.cache / "letters").mkdir()
+        (toy.cache / "letters" / "theirs").write_bytes(b"whole")
+        return content
+
+    folder = fetch(toy, keep=keep)
+    assert [path.name for path in folder.iterdir()] == ["theirs"]
+    assert [path.name for path in toy.cache.iterdir()] == ["letters"]
+
+
 def picture(width, height, seed):
     made = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")).save(

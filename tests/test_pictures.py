@@ -12,6 +12,7 @@ import pytest
 from minidl.data import (
     captioned,
     crop_middle,
+    decode_image,
     list_images,
     load_image,
     read_metadata,
@@ -105,6 +106,7 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     ("a.png", np.full((4, 4), np.nan), ValueError, "16 of the 16 values are NaN"),
     ("a.png", smooth().astype(int), TypeError, "got int64"),
     ("a.png", "picture", TypeError, "an array of numbers, got str"),
+    ("a.gif", np.zeros((1, 70_000), np.uint8), ValueError, "cannot be written as GIF"),
     ("a.jpg", np.zeros((1, 70_000), np.uint8), ValueError, "cannot be written as JPEG")])
 def test_save_refuses_and_leaves_the_old_file(tmp_path, name, picture, kind, message):
     path = tmp_path / name
@@ -113,6 +115,15 @@ def test_save_refuses_and_leaves_the_old_file(tmp_path, name, picture, kind, mes
         save_image(path, picture)
     assert str(caught.value).startswith("save_image: ") and "\n" not in str(caught.value)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("depth, kind", [(12, ValueError), (True, TypeError),
+                                         (np.array([8, 8]), TypeError)])
+def test_another_depth_is_refused(tmp_path, depth, kind):
+    with pytest.raises(kind, match="save_image: depth must be"):
+        save_image(tmp_path / "a.png", smooth(), depth=depth)
+    with pytest.raises(TypeError, match="decode_image: file must be an open binary file, got str"):
+        decode_image("a.png", "a.png")
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -150,7 +161,8 @@ def test_metadata(tmp_path):
 @pytest.mark.parametrize("name, metadata, kind", [
     ("a.jpg", METADATA, ValueError), ("a.png", {"": "x"}, ValueError),
     ("a.png", {"k" * 80: "x"}, ValueError),
-    ("a.png", {"é": "x"}, ValueError), ("a.png", {"size": 3}, TypeError),
+    ("a.png", {"é": "x"}, ValueError), ("a.png", {"k": "\ud800"}, ValueError),
+    ("a.png", {"size": 3}, TypeError),
     ("a.png", {3: "x"}, TypeError)])
 def test_metadata_refused(tmp_path, name, metadata, kind):
     with pytest.raises(kind, match="^save_image: .*metadata"):
@@ -218,3 +230,8 @@ def test_a_caption_stands_above_and_the_picture_stays():
         assert sheet[:-20].min() < 128 and sheet[0].min() == 255        # ink on white
     wide = captioned(picture[:, :10], "unbreakable")
     assert wide.shape[1] > 60 and (wide[-20:, 10:] == 255).all()
+    for nothing in ("", "  "):
+        sheet = captioned(picture, nothing)
+        assert (sheet[-20:] == picture).all() and (sheet[:-20] == 255).all()
+    with pytest.raises(ValueError, match="captioned: picture must be uint8 in 0..255, got float64"):
+        captioned(picture / 255, "dark")

@@ -1,6 +1,7 @@
 """Labelled time series: files of the .ts form, whole, odd and damaged."""
 import hashlib
 import os
+import warnings
 import zipfile
 
 from hypothesis import given
@@ -37,6 +38,8 @@ def test_two_channels_known_by_hand(tmp_path):
     (HEAD, "holds no examples"),
     (HEAD.replace("timestamps false", "timestamps true") + "(0,1):a\n", "has timestamps"),
     (HEAD + "1,2:a\n1,2:c\n", "line 8: ends in 'c', expected one of the classes a, b"),
+    (HEAD.replace(" a b", " \x1b[2J " + "long " * 100) + "1,2:c\n",
+     r"one of the classes \\x1b\[2J, long, [long, ]{80,99}; is it cut off"),
     (HEAD + "1,2:a\n1,2", "line 8: ends in '1,2'.*cut off"),
     (HEAD + "a\n", "line 7: has a class and no values"),
     (HEAD + "1,x:a\n", "line 7: has something other than numbers"),
@@ -50,7 +53,8 @@ def test_two_channels_known_by_hand(tmp_path):
     (HEAD + "1,2:a\n1,2:3,4:b\n", "line 8: is a series of 2 values of 2 channels"),
 ])
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path, text, words):
-    with np.errstate(over="ignore"), pytest.raises(ValueError, match=f"data.ts.*{words}") as caught:
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=f"data.ts.*{words}") as caught:
+        warnings.simplefilter("error")
         read_ts(written(tmp_path, text))
     assert "\n" not in str(caught.value)
 

@@ -2,6 +2,7 @@
 import io
 import os
 import pickle
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,14 +20,16 @@ def content():
 
 
 def saved(tmp_path, value):
-    """As NumPy writes it under Python 2: protocol 2, arrays as text of Latin-1."""
+    """As NumPy wrote it for Python 2 as well: protocol 2, arrays as text of Latin-1."""
+    return raw(tmp_path, pickle.dumps(np.array(value, object), protocol=2).replace(
+        b"numpy._core.multiarray", b"numpy.core.multiarray"))
+
+
+def raw(tmp_path, pickled):
     path, header = tmp_path / "data.npy", io.BytesIO()
-    array = np.array(value, object)
     np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False,
-                                                  "shape": array.shape})
-    data = header.getvalue() + pickle.dumps(array, protocol=2).replace(
-        b"numpy._core.multiarray", b"numpy.core.multiarray")
-    path.write_bytes(data)
+                                                  "shape": ()})
+    path.write_bytes(header.getvalue() + pickled)
     return path
 
 
@@ -60,6 +63,35 @@ def test_nothing_is_called_that_a_file_asks_for(tmp_path, value):
     assert not os.path.exists("/tmp/minidl-was-here")
 
 
+LISTS = b"]q\x00" + b"".join(
+    b"](" + b"h" + bytes([i]) + b"h" + bytes([i]) + b"eq" + bytes([i + 1]) for i in range(60))
+
+
+@pytest.mark.parametrize("pickled, words", [
+    (b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"Ns.", "key of type tuple"),
+    (b"\x80\x02]r\x00\x00\x40\x00h\x00.", "KeyError"),     # of a memo of four million places
+    (b"\x80\x02" + LISTS + b".", "more than its own size"),
+    (b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb.", "state to a function: refused"),
+    (b"\x80\x02cnumpy\nndarray\n)R.", "a NoneType where a function belongs"),
+])
+def test_hostile_pickles_cost_nothing(tmp_path, pickled, words):
+    path = raw(tmp_path, pickled)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"data.npy: .*{words}"):
+            _read_pickled(path)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_one_array_again_and_again_is_no_way_to_fill_the_memory(tmp_path):
+    array = np.zeros(10_000)
+    assert len(_read_pickled(saved(tmp_path, {"X": [array.copy(), array.copy()]}))["X"]) == 2
+    with pytest.raises(ValueError, match="unpacks to more than its own size"):
+        _read_pickled(saved(tmp_path, {"X": [array] * 1000}))
+
+
 @given(st.data())
 def test_damaged_files_raise_one_kind_of_error(tmp_path_factory, data):
     path = saved(tmp_path_factory.mktemp("watch"), content())
@@ -69,8 +101,6 @@ def test_damaged_files_raise_one_kind_of_error(tmp_path_factory, data):
         damaged = whole[:place]
     else:
         damaged = whole[:place] + bytes([data.draw(st.integers(0, 255))]) + whole[place + 1:]
-    if b"j" in damaged[place:place + 1] or b"r" in damaged[place:place + 1]:
-        return                          # LONG_BINGET and LONG_BINPUT name places of a memo
     path.write_bytes(damaged)
     try:
         _read_pickled(path)
@@ -96,3 +126,5 @@ def test_windows_by_hand():
     assert of.tolist() == [0, 0, 2]
     with pytest.raises(ValueError, match="no recording has 9 moments"):
         windows([np.ones((5, 2))], 9, 1)
+    with pytest.raises(ValueError, match=r"one number of channels, got \[2, 3\]"):
+        windows([np.ones((5, 2)), np.ones((5, 3))], 3, 1)

@@ -6,9 +6,9 @@ Pictures as arrays: uint8 (H, W, 3), RGB in 0..255, upright (images.py)
     read_metadata               the text kept inside a PNG
     list_images                 the pictures in a folder
     resize, crop_middle         resampled; the middle share of each side
-    captioned                   with a line of text above it
+    captioned                   with text above it
 Minibatches (batches.py)
-    batches                     aligned arrays, a minibatch at a time, in order or shuffled
+    batches                     arrays, a minibatch at a time, in order or shuffled alike
     prefetch                    the next items are made while a step is taken
 The same picture seen otherwise (augmentation.py)
     Augmentation                at random: turned, moved, zoomed, lit, blurred, covered
@@ -22,11 +22,11 @@ Data sets that are fetched
     emoji                       some 1,000 coloured pictures
 Folders of one's own (picture_sets.py)
     read_pictures, PictureSet   pictures, or labelled folders of them, as one array of squares
-People on photographs (people.py)
-    read_people, People         a folder for each person
-    split_people                in two parts, nobody in both
+People on photographs
+    read_people, People         a folder for each person (people.py)
     balanced_pairs, pairs_of    as many pairs of one person as of two: of labels, of People
-    read_pairs, write_pairs, Pairs, names_of            pairs of pictures in a table
+    read_pairs, write_pairs, Pairs, names_of            pairs of pictures in a table (pairs.py)
+    split_people                in two parts, nobody in both
     drawn_faces, write_drawn_faces                      faces invented by a generator
 Handwritten characters (omniglot.py)
     read_characters, Characters     alphabets in Omniglot's form
@@ -68,17 +68,16 @@ from .images import (
 )
 from .nifti import Volume, read_nifti
 from .omniglot import Characters, Run, read_characters, read_runs
-from .people import (
+from .pairs import (
     Pairs,
-    People,
     balanced_pairs,
     names_of,
     pairs_of,
     read_pairs,
-    read_people,
     split_people,
     write_pairs,
 )
+from .people import People, read_people
 from .photographs import photographs
 from .picture_sets import PictureSet, read_pictures
 from .series import Series, japanese_vowels, read_ts

@@ -27,7 +27,7 @@ class Augmentation:
     shift        ± share of each side
     crop         a window of 1 − crop to 1 of each side is cut out, anywhere, and enlarged to the
                  whole
-    brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness; then
+    brightness   the exponent γ of 255 (x/255)^γ, from 1/(1 + brightness) to 1 + brightness
     light        ± share by which it is lighter at one side and darker at the other, in a random
                  direction
     blur         standard deviation in pixels of a Gaussian that it is smoothed with, from 0 to
@@ -38,8 +38,9 @@ class Augmentation:
 
     background: a pixel value that comes in from outside of the picture, or None to repeat its
         border.
-    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Raises
-    ValueError for settings out of range, or pictures of another shape.
+    Geometry is one affine map, interpolated linearly: a picture is resampled once.  Brightness and
+    what is listed after it follow in that order.
+    Raises ValueError for settings out of range, or pictures of another shape.
     """
     flip: float = 0.0
     rotation: float = 0.0
@@ -130,8 +131,8 @@ class Augmentation:
             x = x * (1 + slope[:, 0] * down[:, None, None] + slope[:, 1] * right[:, None])
         if self.blur:
             from scipy.ndimage import gaussian_filter
-            for picture, width in zip(x, self.blur * rng.random(n)):
-                gaussian_filter(picture, (width, width, 0), output=picture, mode="nearest")
+            for picture, deviation in zip(x, self.blur * rng.random(n)):
+                gaussian_filter(picture, (deviation, deviation, 0), output=picture, mode="nearest")
         if self.noise:
             x = x + (self.noise * rng.random((n, 1, 1, 1),
                                              np.float32)) * rng.standard_normal(x.shape, np.float32)

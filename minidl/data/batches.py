@@ -13,13 +13,13 @@ from ..tensor import Tensor
 
 
 class batches:
-    """Go through aligned arrays in minibatches, once per `for` loop.
+    """Go through arrays in minibatches, row i of each together, once per `for` loop.
 
         for x, y in batches(images, labels, batch_size=64, rng=0): ...
 
     Each array or Tensor (N, ...), or list of N things (paths, say), gives pieces (batch_size, ...),
-    the last one shorter unless `drop_last`; several arrays give tuples, one array gives the pieces
-    themselves.  `len` is the number of batches.
+    the last one shorter, or left out if `drop_last`; several arrays give tuples, one gives the
+    pieces themselves.  `len` is the number of batches.
     rng: None keeps the order, and the pieces are views; a numpy.random.Generator or a seed shuffles
     all arrays alike, anew for every loop.  (So make one `batches` before the loop over epochs, or
     pass a Generator: a seed given anew in every epoch gives every epoch the same order.)

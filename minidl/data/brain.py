@@ -7,11 +7,12 @@ import numpy as np
 
 from .. import packages
 from ..files import as_path
+from ..settings import whole
 from .nifti import read_nifti
 
 TISSUES = ["fluid", "grey matter", "white matter"]
 OUTSIDE = -1
-# of a voxel of the brain: T1 and the two maps, all in 0..255, are more than that
+# in 0..255: a voxel is of the brain where T1 is above the first, grey + white above the second
 LEAST_T1, LEAST_MATTER = 20, 5
 HALF = 128
 
@@ -31,9 +32,9 @@ def mni_brain() -> Brain:
     """The Brain of the ICBM 152 template (2009a, nonlinear, symmetric), 197 × 233 × 189 voxels of
     a millimetre.
 
-    A T1 scan weights fluid dark, grey matter grey, and white matter bright.  pip fetches the
-    package nilearn (BSD licence, 11.5 MB) the first time; nothing of it is installed, and the
-    template's own notice stands there.
+    A T1-weighted scan shows fluid dark, grey matter grey, and white matter bright.  pip fetches the
+    package nilearn (BSD licence, 11.5 MB) the first time; nothing of it is installed.  The
+    template's own licence notice is in that package.
     Raises packages.FetchError, an OSError, when it cannot be had.
     Source: Fonov, Evans, McKinstry, Almli and Collins 2009.
     """
@@ -78,19 +79,21 @@ def balanced_places(tissue: np.ndarray, slabs: Sequence[tuple[int, int]], count:
     """(places (N, 3), labels (N,)): voxels of a brain's tissue (X, Y, Z), equally many of each, in
     slabs [(low, high), …] of the third axis, whose cubes of `size` lie in the volume.
 
-    Of each there are count // 3, or as many as there are.
+    Of each there are count // 3, or as many as there are of the rarest.  Raises ValueError where
+    there is none of one, or a count below 3.
     """
+    count = whole("balanced_places", f"{len(TISSUES)} ≤ count < inf", count)
+    half = size // 2
+    inside = np.zeros(tissue.shape, bool)
+    inside[tuple(slice(half, max(half, n - size + half + 1)) for n in tissue.shape)] = True
     allowed = np.zeros(tissue.shape, bool)
     for low, high in slabs:
-        allowed[:, :, low:high] = True
-    half = size // 2
-    for axis, n in enumerate(tissue.shape):
-        outside = np.r_[:half, n - (size - half) + 1:n]
-        allowed[(slice(None),) * axis + (outside,)] = False
+        allowed[:, :, low:high] = inside[:, :, low:high]
     found = [np.argwhere(allowed & (tissue == k)) for k in range(len(TISSUES))]
     each = min(count // len(TISSUES), *map(len, found))
     if not each:
-        raise ValueError(f"balanced_places: the slabs {slabs} do not hold all tissues")
+        raise ValueError(f"balanced_places: the slabs {slabs} do not hold all tissues, {half} "
+                         "voxels from the border")
     places = [rng.permutation(places)[:each] for places in found]
     return np.concatenate(places), np.repeat(np.arange(len(TISSUES)), each)
 

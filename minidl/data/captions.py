@@ -1,4 +1,4 @@
-"""A picture with a line of text above it."""
+"""A picture with text above it."""
 import numpy as np
 
 from ..settings import numbers, of_kind
@@ -8,10 +8,15 @@ GREY = (60, 60, 60)
 
 
 def captioned(picture: np.ndarray, text: str) -> np.ndarray:
-    """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for; the
-    picture is as it was, and white beside a word that is wider than it."""
+    """A picture (H, W, 3) uint8 with `text` above it, in as many lines as its width asks for.  The
+    picture itself stays as it was; where a word is wider, white is put to its right.
+
+    Raises ValueError for a picture of another shape or type.
+    """
     from PIL import Image, ImageDraw, ImageFont
     picture = numbers("captioned", "picture", picture, "(H, W, 3)", None)
+    if picture.dtype != np.uint8:
+        raise ValueError(f"captioned: picture must be uint8 in 0..255, got {picture.dtype}")
     of_kind("captioned", "text", text, "text", str)
     font = ImageFont.load_default(LETTERS)
     lines: list[str] = []
@@ -22,7 +27,8 @@ def captioned(picture: np.ndarray, text: str) -> np.ndarray:
             lines[-1] = longer
         else:
             lines.append(word)
-    width = max(picture.shape[1], *(int(font.getlength(line)) + 2 * MARGIN for line in lines))
+    widths = [int(font.getlength(line)) + 2 * MARGIN for line in lines]
+    width = max([picture.shape[1], *widths])
     above = Image.new("RGB", (width, len(lines) * (LETTERS + MARGIN) + MARGIN), "white")
     for i, line in enumerate(lines):
         place = MARGIN, MARGIN // 2 + i * (LETTERS + MARGIN)

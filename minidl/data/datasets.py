@@ -42,9 +42,9 @@ def read_idx(path: str | os.PathLike, max_bytes: int = 2**30) -> np.ndarray:
     big-endian uint32; the values in C order, big-endian.
 
     Raises ValueError, naming the file, when the header is wrong, claims more than the file can hold
-    (gzipped, than 20 times its size) or more than `max_bytes`, both checked before the values are
-    read, or the values are cut off, damaged or followed by others; OSError for what cannot be
-    opened, or is a pipe or a device.
+    (gzipped, than 16 MB or 20 times its size) or more than `max_bytes`, both checked before the
+    values are read, or the values are cut off, damaged or followed by others; OSError for what
+    cannot be opened, or is a pipe or a device.
     Source: LeCun, Cortes and Burges, The MNIST database.
     """
     max_bytes = whole("read_idx", "0 ≤ max_bytes < inf", max_bytes)

@@ -40,7 +40,7 @@ def drawn_characters(alphabets: int, characters: int, drawers: int = 20, size: i
 def _alphabet(count, rng):
     """Characters that can be told apart: each time, of some candidates, the one that least
     resembles those before."""
-    still = np.eye(2), 0.0, 0.08
+    still = np.eye(2), 0.0, 0.08        # a hand that changes nothing, with a broad pen
     chosen, seen = [], np.zeros((0, 256))
     for _ in range(count):
         candidates = [_character(rng) for _ in range(CANDIDATES)]
@@ -93,7 +93,7 @@ def _draw(strokes, hand, size, rng):
     for points in strokes:
         curve = _open_curve(points + rng.normal(0, straying, points.shape)) @ (0.6 * lean) + shift
         pixels = canvas * (0.5 + 0.5 * curve)
-        ink.line(pixels.ravel().tolist(), fill=0, width=max(1, round(2 * pen * canvas / 2)),
+        ink.line(pixels.ravel().tolist(), fill=0, width=max(1, round(pen * canvas)),
                  joint="curve")
         for x, y in pixels[[0, -1]]:                    # round ends
             radius = pen * canvas / 2

@@ -52,7 +52,8 @@ def read_ecg(path: str | os.PathLike, hertz: float) -> Recording:
     """The Recording in a file: text (a number a line; of several in a line the first; one line of
     headings may come first) or .npz with one array of one axis.
 
-    Raises ValueError, naming the file, where it is damaged, or something else.
+    Raises ValueError, naming the file, where it is damaged, empty or of another kind, and for a
+    rate below 50.
     """
     path, hertz = files.as_path("read_ecg", "path", path), number("read_ecg", "hertz", hertz)
     if not LEAST_HERTZ <= hertz < float("inf"):
@@ -63,6 +64,8 @@ def read_ecg(path: str | os.PathLike, hertz: float) -> Recording:
     if len(content) > LARGEST:
         raise ValueError(f"{path}: is larger than {LARGEST >> 20} MB")
     values = _array(path) if content[:2] == b"PK" else _column(path, content)
+    if not values.size:
+        raise ValueError(f"{path}: holds no numbers")
     if values.ndim != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ValueError(f"{path}: expected one channel of finite numbers, got {values.dtype} "
                          f"{values.shape}")
@@ -106,10 +109,10 @@ def find_beats(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     moments each, R in the middle; and when they are.  Beats nearer to an end than a second are left
     out.
 
-    R is where the signal is steepest: its squared slope, smoothed over a tenth of a second, has a
-    peak of at least a third of what the highest have.
-    Raises ValueError where there are none, or so few or many a minute as no heart has: then its
-    moments a second are others.
+    A beat is where the signal is steep: its squared slope, smoothed over a tenth of a second, has a
+    peak of at least a third of its 0.99 quantile.  R is what is furthest from the baseline there.
+    Raises ValueError where there are none, or so few or many a minute as no heart has, as where
+    `hertz` is not the recording's.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
     from scipy.signal import find_peaks

@@ -20,15 +20,16 @@ from ..settings import bounded, numbers, whole
 class GridAugmentation:
     """augmentation(x, rng): every example of a batch (N, *S, C), changed at random; its dtype.
 
-    shift   ± steps along each spatial axis, whole numbers; where the example ends, its border
-            repeats
+    shift   ± steps along each spatial axis, whole numbers, fewer than the axis has; where the
+            example ends, its border repeats
     scale   the factor of all values is uniform in 1 ± scale
     flip    spatial axes, counted from 0, that are reversed with probability ½ each
     noise   standard deviation of added Gaussian noise, in units of x
 
     rng: a Generator or a seed.  What is 0 does not happen.
-    Raises TypeError for a shift or an axis that is no integer, ValueError for settings below 0, an
-    axis that x does not have, and for x that is no batch of floating-point examples of 1 to 3 axes.
+    Raises TypeError for a shift or an axis that is no integer, ValueError for settings out of
+    range, an axis that x does not have, and for x that is no batch of floating-point examples of 1
+    to 3 axes.
 
     >>> GridAugmentation(flip=(0,))(np.array([[[1.0], [2.0]]] * 2), rng=0)[..., 0]
     array([[1., 2.],
@@ -41,9 +42,10 @@ class GridAugmentation:
 
     def __post_init__(self):
         whole("GridAugmentation", "0 ≤ shift < inf", self.shift)
-        bounded("GridAugmentation", "0 ≤ scale < inf", self.scale)
+        bounded("GridAugmentation", "0 ≤ scale ≤ 100", self.scale)
         bounded("GridAugmentation", "0 ≤ noise < inf", self.noise)
-        integers("GridAugmentation", "flip", listed("GridAugmentation", "flip", self.flip, "axes"))
+        flip = listed("GridAugmentation", "flip", self.flip, "axes")
+        object.__setattr__(self, "flip", integers("GridAugmentation", "flip", flip))
 
     def __call__(self, x: np.ndarray, rng: np.random.Generator | int) -> np.ndarray:
         x, rng = numbers("GridAugmentation", "x", x, dtype=None), generator(rng)
@@ -54,6 +56,9 @@ class GridAugmentation:
         if any(not 0 <= axis < axes for axis in self.flip):
             raise ValueError(f"GridAugmentation: flip={self.flip} are not among the axes 0 to "
                              f"{axes - 1} of x {x.shape}")
+        if self.shift and self.shift >= min(x.shape[1:-1]):
+            raise ValueError(f"GridAugmentation: shift={self.shift} leaves nothing of an axis of x "
+                             f"{x.shape}")
         x = self.moved(x, rng)
         each = (len(x),) + (1,) * (axes + 1)
         if self.scale:
@@ -63,13 +68,13 @@ class GridAugmentation:
         return x
 
     def moved(self, x, rng):
-        """x(flip(p) + shift): a window of each example, whose border was repeated, and reversed."""
+        """x(flip(p) + shift): each example read at places that stay within its borders."""
         n, *sizes, _ = x.shape
-        starts = rng.integers(0, 2 * self.shift + 1, (n, len(sizes)))
+        shifts = rng.integers(-self.shift, self.shift + 1, (n, len(sizes)))
         turned = (rng.random((n, len(sizes))) < 0.5) & np.isin(range(len(sizes)), self.flip)
-        padded = np.pad(x, [(0, 0), *[(self.shift, self.shift)] * len(sizes), (0, 0)], "edge")
         y = np.empty_like(x)
         for i in range(n):
-            window = padded[i][tuple(slice(k, k + size) for k, size in zip(starts[i], sizes))]
-            y[i] = window[tuple(slice(None, None, -1 if turn else 1) for turn in turned[i])]
+            places = [np.clip(np.arange(size) + shift, 0, size - 1)[::-1 if turn else 1]
+                      for size, shift, turn in zip(sizes, shifts[i], turned[i])]
+            y[i] = x[i][np.ix_(*places)]
         return y

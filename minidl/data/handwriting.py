@@ -50,7 +50,7 @@ class Ink:
         grid = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1)
         places = np.broadcast_to(grid, (len(which), *grid.shape)) if bends is None else grid + bends
         maps = maps.astype(np.float32)
-        places = places.reshape(len(which), -1, 2) @ maps[:, :, :2].swapaxes(1, 2)
+        places = places.reshape(len(which), size * size, 2) @ maps[:, :, :2].swapaxes(1, 2)
         places = places + maps[:, None, :, 2]
         places = (self.middles[which, None] + self.halves[which, None] * places).astype(np.float32)
         return self._sample(which, places).reshape(len(which), size, size, 1)
@@ -96,7 +96,7 @@ class Handwriting:
     uniformly from
 
     rotation     ± degrees
-    zoom         factors from 1/(1 + zoom) to 1 + zoom, of height and width apart
+    zoom         factors from 1/(1 + zoom) to 1 + zoom, of height and width each
     slant        ± how far the top leans, as a share of the height
     shift        ± share of half the side
     wobble       standard deviation of smooth bends, as a share of half the side

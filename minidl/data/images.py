@@ -14,7 +14,8 @@ import warnings
 import numpy as np
 
 from ..files import as_path, atomic_write, open_file
-from ..settings import bounded, numbers, whole
+from ..operands import integer
+from ..settings import bounded, having, numbers, whole
 from .deep_pictures import deepened, encode_png, encode_tiff
 from .picture_bounds import check_frames, check_header, check_image
 
@@ -61,6 +62,7 @@ def decode_image(file: BinaryIO, name: str | os.PathLike,
                  max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """What `load_image` does, for a binary file that is already open (a member of an archive);
     errors call it `name`."""
+    having("decode_image", "file", file, "an open binary file", "read", "seek")
     max_pixels = whole("load_image", "1 ≤ max_pixels < inf", max_pixels)
     with _checked(file, name, FORMATS.values(), max_pixels) as image:
         picture = _rgb(image)
@@ -80,8 +82,8 @@ def save_image(path: str | os.PathLike, picture: np.ndarray, metadata: dict[str,
         more of its steps.
 
     Raises ValueError for an unknown extension, another shape, NaN, metadata in another format than
-    PNG, or a depth that the format has not, TypeError for another dtype, OSError when the file
-    cannot be written. Whatever fails, a file that was there stays whole.
+    PNG, or a depth that the format has not, TypeError for another dtype or kind, OSError when the
+    file cannot be written. Whatever fails, a file that was there stays whole.
     """
     path = as_path("save_image", "path", path)
     format = FORMATS.get(path.suffix.lower())
@@ -93,6 +95,7 @@ def save_image(path: str | os.PathLike, picture: np.ndarray, metadata: dict[str,
                         f"{type(metadata).__name__}")
     if metadata and format != "PNG":
         raise ValueError(f"save_image: {path} cannot carry metadata, only a .png can")
+    depth = integer("save_image", "depth", depth)
     if depth not in (8, 16) or depth == 16 and format not in ("PNG", "TIFF"):
         raise ValueError(f"save_image: depth must be 8, or 16 for .png and .tif, got {depth} for "
                          f"{path}")
@@ -370,7 +373,7 @@ def _encode(picture, format, options):
     buffer = io.BytesIO()
     try:
         Image.fromarray(picture).save(buffer, format, **options)
-    except (OSError, ValueError) as error:  # a side too long for the format, say
+    except (OSError, ValueError, OverflowError) as error:   # a side too long for the format, say
         raise ValueError(f"save_image: a picture {picture.shape} cannot be written as {format}: "
                          f"{error}") from error
     return buffer.getvalue()
@@ -385,5 +388,7 @@ def _text_chunks(metadata):
         if not (1 <= len(key) <= 79 and key.isascii() and key.isprintable()):
             raise ValueError("save_image: a metadata key is 1 to 79 printable ASCII characters, "
                              f"got {key!r}")
+        if value != value.encode("utf-8", "replace").decode():      # half of a character
+            raise ValueError(f"save_image: metadata[{key!r}] cannot be written as UTF-8")
         chunks.add_text(key, value)
     return chunks

@@ -151,6 +151,8 @@ def _read_run(folder):
             path = folder / "test" / parts[0][-1]
             if not path.is_file():
                 raise ValueError(f"{labels}, line {number}: there is no picture {path}")
+            if path in tests:
+                raise ValueError(f"{labels}, line {number}: names {path} again")
             tests.append(path)
             answers.append(places[parts[1][-1]])
     if not tests:

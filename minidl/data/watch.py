@@ -1,13 +1,12 @@
 """Exercises on a watch: acceleration and rotation of a wrist, of people who do shoulder exercises.
 
-The file is a pickle, a program for a small stack machine; here it may call four functions, and
-these are ours: they make arrays of numbers, and nothing else.  It is read after its SHA-256 was
-compared: no other file comes here.
+The file is a pickle, a program for a small stack machine.  `weights/pickled.py` follows it by hand:
+each of the three functions that it may call is one of ours, which notes its arguments.  What was
+noted becomes arrays of numbers, no larger than the file.
 """
 from collections.abc import Sequence
 import io
 from pathlib import Path
-import pickle
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,8 @@ CHANNELS = [f"{what} {axis}" for what in ("acceleration", "rotation") for axis i
 MIRRORED = np.array([-1, 1, 1, 1, -1, -1], np.float32)
 HERTZ = 50
 NUMBERS = ("f8", "f4", "i8", "i4")
+CALLED = ("numpy.core.multiarray._reconstruct", "numpy.dtype", "_codecs.encode")
+LARGEST = 1 << 25               # bytes of a file that is read
 
 
 class Exercises(NamedTuple):
@@ -68,7 +69,8 @@ def _exercises(found, mirrored):
 
 def windows(recordings: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.ndarray, np.ndarray]:
     """(x (N, size, C), which (N,)): pieces of recordings (T, C), `hop` moments apart, and of which
-    recording each is.  Raises ValueError where all recordings are shorter."""
+    recording each is.  Raises ValueError where all recordings are shorter, or their channels
+    differ in number."""
     check_sizes("windows", size=size, hop=hop)
     recordings = [numbers("windows", "a recording", each, "(T, C)", None)
                   for each in listed("windows", "recordings", recordings, "arrays (T, C)")]
@@ -76,6 +78,10 @@ def windows(recordings: Sequence[np.ndarray], size: int, hop: int) -> tuple[np.n
               for each in recordings if len(each) >= size]
     if not pieces:
         raise ValueError(f"windows: no recording has {size} moments")
+    channels = {each.shape[2] for each in pieces}
+    if len(channels) > 1:
+        raise ValueError(f"windows: recordings must have one number of channels, got "
+                         f"{sorted(channels)}")
     long = [i for i, each in enumerate(recordings) if len(each) >= size]
     return np.concatenate(pieces), np.repeat(long, [len(each) for each in pieces])
 
@@ -87,70 +93,81 @@ def _read_pickled(path):
 
     Raises ValueError, naming the file, where it is cut off, damaged, or asks for anything else.
     """
+    from ..weights import pickled
     path = Path(path)
     with files.open_file(path) as stream:
-        content = io.BytesIO(stream.read())
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"{path}: is larger than {LARGEST >> 20} MB")
+    content = io.BytesIO(data)
     try:
         if npy.read_magic(content) != (1, 0):
             raise ValueError("it is of another version")
         _, _, dtype = npy.read_array_header_1_0(content)
         if dtype.kind != "O":
             raise ValueError(f"expected a pickled object, it holds {dtype}")
-        return _plain(_Reader(content).load())
+        return _plain(pickled.read(content, {}, _known, _build), len(data))
     except Exception as error:  # a damaged pickle has its own kinds
         text = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: cut off, damaged or no such file ({type(error).__name__}: "
                          f"{text})") from None
 
 
-class _Type:
-    """numpy.dtype, made of a name; its order of bytes comes later."""
+class _Noted:
+    """A call in the file: its arguments, and the state that the result was given later."""
 
-    def __init__(self, name, *_):
-        self.name, self.order = name, "|"
-
-    def __setstate__(self, state):
-        self.order = state[1]
+    def __init__(self, arguments):
+        self.arguments, self.state = arguments, None
 
 
-class _Array:
-    """numpy.ndarray, empty at first; what it holds comes later."""
-
-    def __init__(self, *_):
-        self.value = None
-
-    def __setstate__(self, state):
-        _, shape, kind, fortran, content = state
-        if kind.name == "O8" and isinstance(content, list):
-            self.value = content
-        elif kind.name in NUMBERS and kind.order == "<" and isinstance(content, bytes):
-            self.value = np.frombuffer(content, f"<{kind.name}").reshape(
-                shape, order="F" if fortran else "C")
-        else:
-            raise ValueError(f"an array of {kind.order}{kind.name}, expected plain numbers")
+def _note(*arguments):
+    return _Noted(arguments)
 
 
-def _encode(text, encoding):
-    """Bytes, as Python 2 kept them: in a text of Latin-1."""
-    return text.encode("latin-1")
+def _known(name):
+    """What stands for a function of NumPy's or Python's."""
+    if name in CALLED:
+        return _note
+    if name != "numpy.ndarray":         # an argument of _reconstruct
+        raise ValueError(f"asks for {name[:80]}: refused")
+    return None
 
 
-GLOBALS = {"numpy.core.multiarray._reconstruct": _Array, "numpy.dtype": _Type,
-           "numpy.ndarray": _Array, "_codecs.encode": _encode}
+def _build(noted, state):
+    if not isinstance(noted, _Noted):
+        raise ValueError(f"gives a state to a {type(noted).__name__}: refused")
+    noted.state = state
 
 
-class _Reader(pickle.Unpickler):
-    def find_class(self, module, name):
-        if f"{module}.{name}" not in GLOBALS:
-            raise ValueError(f"asks for {module}.{name}: refused")
-        return GLOBALS[f"{module}.{name}"]
+def _plain(value, room):
+    """The value with arrays in the place of what was noted; an array of one object is the object.
 
+    room: of how many bytes and entries it may be.  A file that names one array, or list, again and
+    again would otherwise unpack to more than any memory holds.
+    """
+    def take(size):
+        nonlocal room
+        room -= size
+        if room < 0:
+            raise ValueError("it unpacks to more than its own size")
 
-def _plain(value):
-    """With NumPy's arrays in the place of ours; an array of one object is the object."""
-    if isinstance(value, _Array):
-        value = value.value
-        return _plain(value[0]) if isinstance(value, list) and len(value) == 1 else _plain(value)
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+    def plain(value):
+        take(1)
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [plain(entry) for entry in value]
+        return array(*value.state) if isinstance(value, _Noted) else value
+
+    def array(_, shape, dtype, fortran, content):
+        kind, order = dtype.arguments[0], dtype.state[1]
+        if kind == "O8" and isinstance(content, list):
+            return plain(content[0] if len(content) == 1 else content)
+        if kind not in NUMBERS or order != "<":
+            raise ValueError("it has an array of other than plain numbers")
+        text = content.arguments[0]
+        take(len(text))
+        return np.frombuffer(text.encode("latin-1"), f"<{kind}").reshape(
+            shape, order="F" if fortran else "C")
+
+    return plain(value)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from minidl.data import crop_middle, load_image
-from minidl.data.people import check_pairs, composed, load_usable
+from minidl.data.pairs import check_pairs
+from minidl.data.people import composed, load_usable
 from minidl.faces.calibration import Impostors
 from minidl.faces.choosing import one_face
 from minidl.faces.encoding import encode, prepare

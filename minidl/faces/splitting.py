@@ -1,7 +1,8 @@
 """People to learn from, people to find the best step by, people to be asked later: nobody twice."""
 from dataclasses import dataclass
 
-from minidl.data.people import People, check_pairs, check_people, split_people
+from minidl.data.pairs import check_pairs, split_people
+from minidl.data.people import People, check_people
 from minidl.settings import bounded
 
 LEAST = 6           # people with two pictures: two to learn from, two to validate, two to evaluate

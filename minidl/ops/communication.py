@@ -16,8 +16,8 @@ The rules are the operations themselves, so there are derivatives of any order. 
 the same operations in the same order, forward and in its sweep: what leads to the loss on one rank
 leads to it on all.
 
-Of a loss that every rank computes of the same numbers, L = Σᵣ Lᵣ is p times as large: it is
-differentiated with the cotangent 1/p (`training/processes.py` does so).
+Where every rank computes the same loss, L = Σᵣ Lᵣ is p times that loss: each rank differentiates
+its own with the cotangent 1/p (`training/processes.py` does so).
 
 communicator: the ranks; by default those of the run (`md.distributed.communicator()`).  In one
 process every operation gives x.
@@ -111,7 +111,7 @@ def receive(source, *after, communicator=None):
 
     after: Tensors of this rank, with respect to which it differentiates, or that lead to such: by
     them the sweep finds its way here, where ȳ is sent back.  Their cotangents are 0.  (The rules
-    name x and y here, too: so a second sweep passes the same places on both ranks.)
+    send messages, too, and name as `after` what they were given: so a second sweep finds those.)
     """
     ranks = distributed.ranks_of("receive", communicator)
     after = [operand("receive", each, "after") for each in after]

@@ -89,19 +89,19 @@ def _of_face_api(name):
 FILES |= {name: _of_face_api(name) for name in FACE_API}
 
 
-# where in a file which bytes stand, what it then is, and what one can do
+# how a file begins, what it then is, and what one can do
 OTHER_KINDS = [
-    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: "
+    (b"\x89HDF", "an HDF5 file, as Keras writes it: "
      "numpy.savez(PATH, NAME=ARRAY, ...) of h5py's arrays converts it"),
-    (0, b"\x93NUMPY", "one single array: "
+    (b"\x93NUMPY", "one single array: "
      "numpy.load reads it, and numpy.savez(PATH, NAME=ARRAY) gives it a name"),
-    (0, b"GGUF", "a GGUF file of a language model"),
-    (0, b"\x1f\x8b", "compressed by gzip: unpack it first"),
-    (0, b"{", "JSON, but not a manifest of weights, which is a list: "
+    (b"GGUF", "a GGUF file of a language model"),
+    (b"\x1f\x8b", "compressed by gzip: unpack it first"),
+    (b"{", "JSON, but not a manifest of weights, which is a list: "
      "give that file (…-weights_manifest.json)"),
-    (0, b"version https://", "a pointer of Git LFS in the place of the file: "
+    (b"version https://", "a pointer of Git LFS in the place of the file: "
      "`git lfs pull` brings the file itself"),
-    (0, b"<", "a page of HTML or XML in the place of the file: download it again"),
+    (b"<", "a page of HTML or XML in the place of the file: download it again"),
 ]
 
 
@@ -196,11 +196,11 @@ def _read(stream, path):
     stream.seek(0)
     expected = ("expected a weight file of PyTorch (.pth, .pt), minidl (.npz), TensorFlow.js "
                 "(.json) or safetensors")
-    for place, sign, kind in OTHER_KINDS:
-        if start[place:place + len(sign)] == sign:
-            raise ValueError(f"it is {kind}; {expected}")
     if start[4:9] == b"\0\0\0\0{":  # the length of a header, which is JSON
         return safetensors_file.read(stream)
+    for sign, kind in OTHER_KINDS:
+        if start.startswith(sign):
+            raise ValueError(f"it is {kind}; {expected}")
     if start[:1] == b"\x80":  # every pickle since protocol 2
         return torch_file.read_stream(stream, size)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):

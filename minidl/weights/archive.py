@@ -7,6 +7,8 @@ import zipfile
 import numpy as np
 from numpy.lib import format as npy
 
+from .. import backend
+
 LARGEST_RATIO = 8  # of what compressed entries unpack to and the file; deflate can reach 1,032
 ALWAYS_ALLOWED = 16 << 20  # bytes
 # booleans, numbers and text: every kind that can be written and read without pickle
@@ -62,6 +64,8 @@ def _read_array(data, name):
     shape, fortran_order, dtype = npy.read_array_header_1_0(header)
     if dtype.kind not in KINDS:
         raise ValueError(f"its entry {name[:80]!r} holds {dtype.name}, expected numbers or text")
+    if dtype.itemsize == 0:     # no bytes justify any number of them, and a copy takes 1 or 4 each
+        raise ValueError(f"its entry {name[:80]!r} holds texts of no width")
     there = len(data) - header.tell()
     if not all(0 <= n < 2**63 for n in shape) or math.prod(shape) * dtype.itemsize != there:
         raise ValueError(f"its entry {name[:80]!r} has {there} bytes of data, not those of {dtype} "
@@ -85,11 +89,20 @@ def as_arrays(source):
     for name, value in source.items():
         if not isinstance(name, str) or "\0" in name:
             raise TypeError(f"save: names must be strings without null characters, got {name!r}")
-        arrays[name] = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+        arrays[name] = _on_host(value)
         if arrays[name].dtype.kind not in KINDS:
             raise TypeError(f"save: {name!r} is {type(value).__name__}, expected an array of "
                             "numbers or text")
     return arrays
+
+
+def _on_host(value):
+    if backend.is_array(value):
+        return backend.to_host(value)
+    try:
+        return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+    except ValueError:                                  # rows of several lengths
+        return np.asarray(None)
 
 
 def write(stream, arrays):

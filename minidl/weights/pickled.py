@@ -2,7 +2,7 @@
 
 A pickle is a program for a small stack machine, and two of its instructions fetch and call any
 Python function: to unpickle a stranger's file is to run the stranger's code. Here the program is
-followed by hand. The machine below knows the instructions that a weight file needs; a global is
+followed by hand. The machine below knows the instructions that a file of arrays needs; a global is
 looked up in a table of names, never imported; and a call can only make a dictionary or the
 description of a tensor.
 """
@@ -19,7 +19,7 @@ MAX_INSTRUCTIONS = 300_000  # a tensor's description takes about 35
 # a flat run of `count` numbers, found in the file under `key`
 Storage = namedtuple("Storage", "key dtype count")
 # a window on it; all counted in elements
-StoredTensor = namedtuple("StoredTensor", "storage offset size stride")
+StoredTensor = namedtuple("Tensor", "storage offset size stride")
 
 
 def _dictionary():
@@ -75,13 +75,16 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-def read(stream, storages):
+def read(stream, storages, find=None, build=None):
     """The value of one pickle, of dictionaries, lists, tuples, numbers, strings and StoredTensors.
 
     Leaves the stream behind the pickle, and notes in `storages` (key -> Storage) those that it
     mentions. Raises ValueError for a global or an instruction outside the tables, and any error of
     a broken pickle.
+    For other things than tensors: find(name) is what stands for a global, and build(value, state)
+    completes what a call has made.
     """
+    find, build = find or _global, build or _build
     stack, marks, memo = [], [], {}
 
     def since_mark():
@@ -92,8 +95,8 @@ def read(stream, storages):
 
     for count, (instruction, argument, position) in enumerate(pickletools.genops(stream)):
         if count == MAX_INSTRUCTIONS:
-            raise ValueError(f"its pickle has more than {count:,} instructions, which no weight "
-                             "file needs: refused")
+            raise ValueError(f"its pickle has more than {count:,} instructions, which no file of "
+                             "arrays needs: refused")
         name = instruction.name
         if name in VALUES:
             stack.append(argument)
@@ -121,21 +124,21 @@ def read(stream, storages):
             items = since_mark() if name == "APPENDS" else [stack.pop()]
             _require(stack[-1], list).extend(items)
         elif name == "GLOBAL":
-            stack.append(_global(argument.replace(" ", ".", 1)))
+            stack.append(find(argument.replace(" ", ".", 1)))
         elif name == "STACK_GLOBAL":
             module, function = _require(stack.pop(-2), str), _require(stack.pop(), str)
-            stack.append(_global(f"{module}.{function}"))
+            stack.append(find(f"{module}.{function}"))
         elif name == "REDUCE":
             constructor, arguments = stack.pop(-2), _require(stack.pop(), tuple)
             stack.append(_require(constructor, FunctionType)(*arguments))
-        elif name == "BUILD":  # attributes of an OrderedDict: PyTorch's _metadata, not needed
-            stack.pop()
-            _require(stack[-1], dict)
+        elif name == "BUILD":
+            state = stack.pop()
+            build(stack[-1], state)
         elif name == "BINPERSID":
             stack.append(_storage(_require(stack.pop(), tuple), storages))
         elif name not in ("PROTO", "FRAME", "STOP"):
             used = name if argument is None else f"{name} {ascii(argument)[:100]}"
-            raise ValueError(f"its pickle uses {used} at byte {position}, which no weight file "
+            raise ValueError(f"its pickle uses {used} at byte {position}, which no file of arrays "
                              "needs: refused")
     return stack.pop()
 
@@ -146,12 +149,18 @@ def _global(name):
     shown = ascii(name)[1:-1][:100]
     if name.startswith("torch."):
         known = ", ".join(sorted(key[6:-7] for key in GLOBALS if key.endswith("Storage")))
-        advice = ("tensor.float() makes plain ones of them" if name.endswith("Storage") else
+        kind = name.endswith("Storage") or name.startswith("torch._utils._rebuild_tensor")
+        advice = ("tensor.float() makes plain ones of them" if kind else
                   "torch.save(model.state_dict(), FILE) writes the weights alone")
         raise ValueError(f"asks for {shown}, but only plain tensors ({known}) are read: refused; "
                          f"with PyTorch, {advice}")
     raise ValueError(f"asks for {shown}, which a weight file has no business with: refused; with "
                      "PyTorch, torch.save(model.state_dict(), FILE) writes the weights alone")
+
+
+def _build(value, state):
+    """The attributes of an OrderedDict, which PyTorch calls _metadata: not needed."""
+    _require(value, dict)
 
 
 def _storage(identifier, storages):

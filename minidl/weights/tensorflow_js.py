@@ -12,6 +12,7 @@ is made of it is at most four times as large as the files are.
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +61,11 @@ def _path(folder, name, seen):
     if (type(name) is not str or name in ("", ".", "..")
             or any(sign in name for sign in "/\\:\0")):
         raise ValueError(f"its file {ascii(name)[:100]} is not in its own folder: refused")
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(f"its file {name} is missing: it belongs beside the manifest")
+    path, shown = folder / name, ascii(name)[1:-1][:100]
+    if not os.path.isfile(path):
+        raise ValueError(f"its file {shown} is missing: it belongs beside the manifest")
     if path.resolve() in seen:
-        raise ValueError(f"its file {name} comes twice: refused")
+        raise ValueError(f"its file {shown} comes twice: refused")
     seen.add(path.resolve())
     return path
 

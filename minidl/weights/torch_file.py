@@ -111,8 +111,9 @@ def _tensors(value):
     A checkpoint keeps it beside other things, as in {"epoch": 3, "model_state_dict": ...}: then it
     is the entry "state_dict", or else the only one that is a dictionary of tensors.
     """
-    if type(value) is list and all(type(item) is tuple and len(item) == 2 for item in value):
-        value = dict(value)                     # list(module.named_parameters())
+    if type(value) is list and all(type(item) is tuple and len(item) == 2 and type(item[0]) is str
+                                   for item in value):      # list(module.named_parameters())
+        value = dict(value)
     if type(value) is not dict:
         raise ValueError(f"it holds a {type(value).__name__}, expected a dictionary of tensors")
     if type(value.get("state_dict")) is dict:

@@ -76,7 +76,7 @@ def processes():
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])
     if "PMIX_NAMESPACE" in os.environ and find_spec("mpi4py"):      # Slurm's srun does not say it
-        import_module("mpi4py.MPI")
+        import_module("minidl.parallel.distributed.mpi").library()
     return sys.modules["mpi4py.MPI"].COMM_WORLD.size if "mpi4py.MPI" in sys.modules else 1
 
 

@@ -24,7 +24,7 @@ class Buckets:
         if sum(each.nbytes for _, each in waiting) >= self.bucket:
             self._send(kind)
         for _, begun, _ in self.sent:
-            begun.test()                                # MPI goes on while it is asked
+            begun.test()                        # MPI makes progress only while it is asked
 
     def sums(self):
         for kind in list(self.open):
@@ -42,7 +42,7 @@ class Buckets:
         return found
 
     def is_finite(self):
-        """Whether all that this rank has added is."""
+        """Whether every number that this rank has added is finite."""
         return all(backend.of(own).isfinite(own).all() for *_, own in self.sent)
 
     def _send(self, kind):

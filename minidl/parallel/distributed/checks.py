@@ -1,6 +1,6 @@
 """What a communicator is given, checked before anything is sent.
 
-(`operands.py` is a floor above.)
+(`operands.py`, a floor above, cannot be imported here.)
 """
 from numbers import Integral
 import sys

@@ -24,7 +24,8 @@ TEXT, SMALL = 112, 2048     # bytes of a message: what it is, and an array that 
 
 
 class Communicator:
-    """The ranks of a run.  Subclasses give `meet` and the operations whose names begin with `_`.
+    """The ranks of a run.  A subclass of several gives `meet`, `start_sum`, `_all_sum`,
+    `_all_gather`, `_reduce_scatter`, `_broadcast`, `_send` and `_receive`.
 
     rank, size: who this is, and how many there are.
     not_finite: ranks that brought NaN or infinity to `all_gather`, the first time that anybody
@@ -75,7 +76,8 @@ class Communicator:
                              f"ranks, and add up to the rows of x {x.shape}")
         start = sum(counts[:self.rank])
         mine = slice(start, start + counts[self.rank])
-        return self._sum("reduce_scatter", x, mine, lambda x: self._reduce_scatter(x, counts))
+        return self._sum("reduce_scatter", x, mine, lambda x: self._reduce_scatter(x, counts),
+                         detail=f", counts {counts}")
 
     def broadcast(self, x, root=0):
         """x of rank `root`, on all ranks."""
@@ -115,11 +117,11 @@ class Communicator:
             small = np.split(self._all_gather(own, counts), np.cumsum(counts)[:-1])
         return [pickle.loads(each.tobytes()) for each in small]
 
-    def agree(self, operation, x, root=0, rows=False):
+    def agree(self, operation, x, root=0, rows=False, detail=""):
         """Make sure that all ranks are in the same operation with arrays that fit.
 
-        rows: only the first axis may differ.  Returns the lengths of the first axis, (p,), and all
-        ranks' arrays on the host, where they are small, else None.
+        rows: only the first axis may differ.  detail: what else is to agree.  Returns the lengths
+        of the first axis, (p,), and all ranks' arrays on the host, where they are small, else None.
         Raises ValueError, on all ranks, that names the first one that differs.
         """
         self._count(operation, x)
@@ -131,7 +133,8 @@ class Communicator:
             return lengths[:1], None
         shape = ("n", *x.shape[1:]) if rows else x.shape
         came = f"{operation} of {x.dtype} {shape}, root {root}".replace("'n'", "n")
-        came = operation if x.shape == (0,) else came.removesuffix(", root 0")
+        came = operation if x.shape == (0,) and not rows else came.removesuffix(", root 0")
+        came += detail
         head = lengths.tobytes() + came.encode()[:TEXT].ljust(TEXT)
         inside = backend.to_host(x).tobytes() if x.nbytes <= SMALL else b""
         found = self.meet(np.frombuffer(head + inside.ljust(SMALL, b"\0"), "uint8"))
@@ -148,12 +151,12 @@ class Communicator:
         return counts, [np.frombuffer(each[begins:begins + size].tobytes(), x.dtype).reshape(
             (n, *x.shape[1:]) if rows else x.shape) for each, n, size in zip(found, counts, sizes)]
 
-    def _sum(self, operation, x, part=..., add_up=None, root=0):
-        """(Σ x)[part] in a type that does not overflow, rounded to x's own; add_up gives it where x
-        is large."""
+    def _sum(self, operation, x, part=..., add_up=None, root=0, detail=""):
+        """(Σ x)[part] in x's type, float16 added up in float32 and booleans as integers; add_up
+        gives it where x is large."""
         check_array(operation, x)
         wide = x.astype({"e": "float32", "?": "int64"}.get(x.dtype.char, x.dtype), copy=False)
-        _, small = self.agree(operation, wide, root)
+        _, small = self.agree(operation, wide, root, detail=detail)
         if small is None:
             total = (add_up or self._all_sum)(wide)
         else:

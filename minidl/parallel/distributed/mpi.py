@@ -7,26 +7,33 @@ import numpy as np
 from minidl import backend
 from minidl.parallel.distributed.communicator import Communicator
 
-SPIN = 0.001        # seconds in which an answer is asked for without a pause;
-PAUSE = 1e-4        # then after so many seconds each, so that others have the core
+SPIN = 0.001        # seconds of asking without a pause
+PAUSE = 1e-4        # seconds between two questions after that, in which others have the core
+
+
+def library():
+    """mpi4py's MPI; raises ImportError, in one line, where it or the MPI below it is missing."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:        # the second where there is no libmpi
+        reason = str(error).partition("\n")[0]
+        raise ImportError(f"several processes need mpi4py and an MPI ({reason}): "
+                          "pip install mpi4py mpich, or minidl's extra `cluster`") from None
+    return MPI
 
 
 class Mpi(Communicator):
     """All processes that mpiexec has started.
 
-    Everything is started, then asked for until it is there: a wait inside of MPI could not be
+    Each message is started, and MPI asked until it is there: a wait inside of MPI could not be
     interrupted.  Sums of gradients have a communicator of their own, so that they do not get mixed
     with what is said in between.
     """
 
     def __init__(self, world=None):
         super().__init__()
-        try:
-            from mpi4py import MPI
-        except ImportError as error:
-            raise ImportError(f"several processes need mpi4py and an MPI ({error}): "
-                              "pip install mpi4py mpich, or minidl's extra `cluster`") from None
-        self.mpi, world = MPI, world or MPI.COMM_WORLD
+        self.mpi = library()
+        world = world or self.mpi.COMM_WORLD
         self.comm, self.aside = world.Dup(), world.Dup()
         self.rank, self.size = world.rank, world.size
         if self.size > 1:
@@ -107,7 +114,7 @@ class _Sum:
         self.request = (comm or owner.aside).Iallreduce(self.own, self.total)
 
     def test(self):
-        """Whether it is there; MPI goes on with it meanwhile."""
+        """Whether it is there; asked, MPI goes on with it."""
         return self.request.Test()
 
     def wait(self):

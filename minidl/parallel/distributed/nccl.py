@@ -41,7 +41,7 @@ class Nccl(Mpi):
         """A sum on a stream of its own, while the sweep goes on with its kernels."""
         if not self._by_nccl(x):
             return super().start_sum(x)
-        own, total = self.cupy.ascontiguousarray(x), self.cupy.empty_like(x)
+        own, total = self.cupy.ascontiguousarray(x), self.cupy.empty(x.shape, x.dtype)
         self.beside_the_sweep.wait_event(self._now().record())
         self._reduce_all(own, total, self.beside_the_sweep)
         return _Later(self, total, self.beside_the_sweep.record(), own)
