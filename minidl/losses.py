@@ -20,7 +20,7 @@ from numbers import Real
 from minidl import kernels, names, ops
 from minidl.operands import check_labels, floating, integer, operand, same_device
 from minidl.ops.indexing import along_axis
-from minidl.ops.precision import rounded, widened
+from minidl.ops.precision import cast, widened
 from minidl.settings import bounded, learnable
 from minidl.tensor import record
 
@@ -122,7 +122,7 @@ def cross_entropy(logits, labels, reduction="mean", *, weight=None, ignore_index
         if not counted.item() > 0:
             raise ValueError("cross_entropy: the mean of no labels is undefined: all are ignored, "
                              "or of weight 0; use reduction='sum'")
-        return rounded(ops.sum(each) / counted, dtype)
+        return cast(ops.sum(each) / counted, dtype)
     return _reduce("cross_entropy", each, reduction, dtype)
 
 
@@ -264,7 +264,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
         raise ValueError(f"triplet: form must be 'squared' or 'euclidean', got {form!r}")
     losses = ops.relu(near - far + learnable("triplet", "0 ≤ margin < inf", margin))
     if reduction == "active":
-        return rounded(ops.sum(losses) / max(1, int((losses.data > 0).sum())), dtype)
+        return cast(ops.sum(losses) / max(1, int((losses.data > 0).sum())), dtype)
     return _reduce("triplet", losses, reduction, dtype, ("mean", "sum", "none", "active"))
 
 
@@ -281,7 +281,7 @@ def _pair(operation, first, second, names=("prediction", "target")):
     if first.dtype.kind != "f":
         raise TypeError(f"{operation}: {names[0]} must be floating-point, got {first.dtype}")
     dtype, first = first.dtype, widened(operation, first, names[0])
-    return first, rounded(second, first.dtype), dtype
+    return first, cast(second, first.dtype), dtype
 
 
 def _weighted(weight, x):
@@ -310,7 +310,7 @@ def _reduce(operation, losses, reduction, dtype, kinds=("mean", "sum", "none")):
     if reduction == "mean" and losses.size == 0:
         raise ValueError(f"{operation}: the mean of no losses is undefined; use reduction='sum'")
     reduce = {"mean": ops.mean, "sum": ops.sum, "none": lambda x: x}[reduction]
-    return rounded(reduce(losses), dtype)
+    return cast(reduce(losses), dtype)
 
 
 def __getattr__(name):

@@ -3,7 +3,7 @@ import numpy as np
 
 from minidl import backend, kernels, ops
 from minidl.operands import floating, same_device
-from minidl.ops.precision import rounded, widened
+from minidl.ops.precision import cast, widened
 from minidl.tensor import record
 
 
@@ -19,7 +19,7 @@ def distance(a, b, form="squared"):
     a, b, dtype = _embeddings("distance", a, b)
     difference = a - b
     between = ops.sum(ops.square(difference), -1) if form == "squared" else ops.norm(difference, -1)
-    return rounded(between, dtype)
+    return cast(between, dtype)
 
 
 def squared_distances(a, b):
@@ -44,7 +44,7 @@ def squared_distances(a, b):
     distances = record(backend.of(x).maximum(value, 0),
                        (a, lambda gd: _pull(gd, a, b)),
                        (b, lambda gd: _pull(gd.T, b, a)))
-    return rounded(distances, dtype)
+    return cast(distances, dtype)
 
 
 def _embeddings(operation, a, b):

@@ -30,7 +30,7 @@ from minidl import backend, kernels
 from minidl.operands import function, operand
 from minidl.ops.elementwise import sqrt, square
 from minidl.ops.normalization import batch_norm_with_moments, channelwise, dropped
-from minidl.ops.precision import rounded
+from minidl.ops.precision import cast
 from minidl.ops.reduction import sum
 from minidl.ops.shape import stack
 from minidl.parallel import distributed
@@ -179,7 +179,7 @@ def batch_norm(x, scale, shift, eps=1e-5):
 
     y = record(kernels.channels.affine(x.data, scale.data * r, shift.data, mean),
                ((x, scale, shift), rule))
-    return rounded(y, dtype), mean, variance, m
+    return cast(y, dtype), mean, variance, m
 
 
 def _merged(x, ranks):

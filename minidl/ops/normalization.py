@@ -4,7 +4,7 @@ import math
 from minidl import backend, kernels
 from minidl.operands import floating, integer, normalize_axes, operand, promoted, same_device
 from minidl.ops.elementwise import keep, sqrt
-from minidl.ops.precision import precise, rounded
+from minidl.ops.precision import cast, precise
 from minidl.ops.reduction import count_of, sum, var
 from minidl.ops.shape import reshape
 from minidl.recording import is_recording
@@ -66,7 +66,7 @@ def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift, mean, variance), dtype = channelwise(
         "batch_norm", x, scale=scale, shift=shift, mean=mean, variance=variance)
-    return rounded(_affine(x, scale / sqrt(variance + eps), shift, mean), dtype)
+    return cast(_affine(x, scale / sqrt(variance + eps), shift, mean), dtype)
 
 
 def _affine(x, a, c, mean):
@@ -104,7 +104,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
 
     y = record(kernels.channels.affine(x.data, scale.data / deviation, shift.data, mean),
                ((x, scale, shift), rule))
-    return rounded(y, dtype), mean, variance
+    return cast(y, dtype), mean, variance
 
 
 def _batch_norm_rule(gy, x, scale, eps):
@@ -130,7 +130,7 @@ def layer_norm(x, scale, shift, eps=1e-5):
     """
     eps = bounded("layer_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise("layer_norm", x, scale=scale, shift=shift)
-    return rounded(standardize(x, -1, eps) * scale + shift, dtype)
+    return cast(standardize(x, -1, eps) * scale + shift, dtype)
 
 
 def group_norm(x, scale, shift, groups, eps=1e-5):
@@ -181,7 +181,7 @@ def _group_norm(operation, x, scale, shift, groups, eps):
         raise ValueError(f"{operation}: x of shape {x.shape} has no places")
     grouped = reshape(x, (x.shape[0], places, groups, channels // groups))
     normal = reshape(standardize(grouped, (1, 3), eps), x.shape)
-    return rounded(normal * scale + shift, dtype)
+    return cast(normal * scale + shift, dtype)
 
 
 def channelwise(operation, x, **vectors):
@@ -201,7 +201,7 @@ def channelwise(operation, x, **vectors):
                              f"channel of x {x.shape}")
     tensors = [floating(operation, v) for v in promoted(x, *vectors.values())]
     dtype = tensors[0].dtype
-    return [rounded(v, kernels.accumulator(dtype)) for v in tensors], dtype
+    return [cast(v, kernels.accumulator(dtype)) for v in tensors], dtype
 
 
 def dropout(x, rate, rng):

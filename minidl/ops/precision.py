@@ -8,10 +8,10 @@ from minidl.operands import floating
 def widened(operation, x, argument="x"):
     """x in the type in which it is summed up and squared: float32, where it is float16."""
     x = floating(operation, x, argument)
-    return rounded(x, kernels.accumulator(x.dtype))
+    return cast(x, kernels.accumulator(x.dtype))
 
 
-def rounded(x, dtype):
+def cast(x, dtype):
     """x in that dtype."""
     return x if x.dtype == dtype else x.astype(dtype)
 
@@ -24,6 +24,6 @@ def precise(operation):
     @functools.wraps(operation)
     def of(x, *arguments, **options):
         x = floating(operation.__name__, x)
-        wide = rounded(x, kernels.accumulator(x.dtype))
-        return rounded(operation(wide, *arguments, **options), x.dtype)
+        wide = cast(x, kernels.accumulator(x.dtype))
+        return cast(operation(wide, *arguments, **options), x.dtype)
     return of

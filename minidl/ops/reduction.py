@@ -15,7 +15,7 @@ import math
 from minidl import kernels
 from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
-from minidl.ops.precision import precise, rounded
+from minidl.ops.precision import cast, precise
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
 from minidl.settings import bounded
 from minidl.tensor import record, with_output
@@ -114,7 +114,7 @@ def prod(x, axis=None, keepdims=False):
     x = operand("prod", x)
     axes, dtype = normalize_axes("prod", axis, x.ndim), x.dtype
     # (…, m), float16 in float32 and whole numbers in 64 bits
-    lines = rounded(lines_of(x, axes), kernels.accumulator(dtype))
+    lines = cast(lines_of(x, axes), kernels.accumulator(dtype))
     if lines.shape[-1] == 0:
         lines = 1 + sum(lines, -1, keepdims=True)                          # a sum of nothing is 0
     while lines.shape[-1] > 1:
@@ -122,7 +122,7 @@ def prod(x, axis=None, keepdims=False):
         halves = lines[..., :half] * lines[..., half:2 * half]
         lines = concatenate([halves, lines[..., 2 * half:]], -1)            # (…, ⌈m/2⌉)
     y = reshape(lines, kept_shape(x.shape, axes) if keepdims else reduced_shape(x.shape, axes))
-    return rounded(y, dtype) if dtype.kind == "f" else y                # whole numbers stay wide
+    return cast(y, dtype) if dtype.kind == "f" else y                # whole numbers stay wide
 
 
 @precise

@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl.operands import floating, operand
 from minidl.ops import gram, reshape, square, sum
-from minidl.ops.precision import rounded, widened
+from minidl.ops.precision import cast, widened
 from minidl.settings import bounded
 from minidl.tensor import Tensor
 
@@ -48,7 +48,7 @@ def content_cost(a_content: Tensor | np.ndarray, a_generated: Tensor | np.ndarra
         raise ValueError(f"content_cost: a_content has shape {a_content.shape}, a_generated "
                          f"{a_generated.shape}; they must be equal")
     cost = sum(square(a_content - a_generated)) * (1 / (4 * math.prod(a_generated.shape[-3:])))
-    return rounded(cost, dtype)
+    return cast(cost, dtype)
 
 
 def style_layer_cost(gram_style: Tensor | np.ndarray, a_generated: Tensor | np.ndarray) -> Tensor:
@@ -69,13 +69,13 @@ def style_layer_cost(gram_style: Tensor | np.ndarray, a_generated: Tensor | np.n
                          f"(N, H, W, C), got {gram_style.shape} and {a_generated.shape}")
     difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
     cost = sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
-    return rounded(cost, a_generated.dtype)
+    return cast(cost, a_generated.dtype)
 
 
 def mean_gram(a):
     """gram_matrix(a) / (n_H n_W): the mean of f fᵀ over the places, with their activations f."""
     a = floating("mean_gram", a, "a")
-    return rounded(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
+    return cast(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
 
 
 def style_cost(a_style, a_generated, layer_weights=None):
@@ -172,4 +172,4 @@ def total_variation(x: Tensor | np.ndarray) -> Tensor:
         raise ValueError(f"total_variation: x must be (N, H, W, C), got shape {x.shape}")
     dtype, x = x.dtype, widened("total_variation", x)
     down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
-    return rounded((sum(square(down)) + sum(square(right))) * (1 / x.size), dtype)
+    return cast((sum(square(down)) + sum(square(right))) * (1 / x.size), dtype)
