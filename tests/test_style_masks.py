@@ -25,6 +25,13 @@ def halves(height=40, width=32, soft=0):
     return left, 1 - left
 
 
+def dot(height=24, width=48):
+    """One white pixel."""
+    mask = np.zeros((height, width), "float32")
+    mask[height // 2, width // 2] = 1
+    return mask
+
+
 def two_styles():
     """Stripes along and stripes across, in other colours."""
     wave = 127 + 100 * np.sin(np.arange(64) * np.pi / 3)
@@ -81,6 +88,19 @@ def test_inside_means_that_nothing_leaks():
         slope, = md.grad(objective(picture)["J_style"], picture)
         slope = np.abs(slope.numpy()[0]).max(2)
         assert (slope[mask == 0] == 0).all() and slope[mask == 1].max() > 0
+
+
+def test_a_layer_of_which_no_region_says_anything_costs_nothing():
+    """At the coarsest size, where relu4_1 sees 38 pixels, and a stripe has 21."""
+    content = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype("uint8")
+    stripes = np.tile((np.arange(96) // 16 % 2).astype("float32"), (96, 1))
+    for layers in ["relu1_1", "relu4_1"], ["relu4_1"]:
+        result = md.style.transfer(content, two_styles(), masks=[stripes, 1 - stripes],
+                                   guide="inside", size=256, margin=0, steps=6, net=small_net(),
+                                   style_layers=layers, content_layers=["relu1_1"])
+        costs = [(row["size"], row["style relu4_1"]) for row in result.history]
+        assert {size for size, cost in costs if cost == 0} == {128}
+        assert {size for size, cost in costs if cost > 0} == {181, 256}
 
 
 @pytest.mark.parametrize("soft", [0, 8])
@@ -178,6 +198,8 @@ def with_masks(*masks, **options):
      r"masks\[1\] must be a path or an array"),
     (with_masks(*halves(), guide="inside"), ValueError,
      r"guide='inside' leaves nothing of masks\[0\] at relu5_1, which sees \d+ pixels"),
+    (lambda: run(masks=[np.ones((40, 32))], style_masks=[dot()], guide="inside"), ValueError,
+     r"guide='inside' leaves nothing of style_masks\[0\] at relu1_1, which sees \d+ pixels"),
     (lambda: run(masks="mask.png"), TypeError,
      "masks must be a list with one mask for each style, got str"),
     (lambda: run(style_masks=[halves(24, 48)[0]]), ValueError, "style_masks, .* come with masks"),

@@ -65,7 +65,8 @@ class Pictures:
             check_covered(TRANSFER, full.masks)
             if settings.guide == "inside":
                 fields = fields_of(TRANSFER, self.net, settings.style_layers)
-                check_left(TRANSFER, full.masks, fields)
+                check_left(TRANSFER, "masks", full.masks, fields)
+                check_left(TRANSFER, "style_masks", full.style_masks or (), fields)
         if not isinstance(settings.init, str):
             check_init_picture(settings.init, (*full.shape, 3))
         elif settings.init == "content" and len(self.styles) == 1 and not settings.variation_weight:

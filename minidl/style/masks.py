@@ -50,7 +50,7 @@ class Region:
         if self.guides is None:
             return style_layer_cost(self.grams[layer], a)
         if layer not in self.guides:
-            return 0.0
+            return tensor(0.0, dtype=a.dtype, device=a.device)
         return style_layer_cost(self.grams[layer], self.guides[layer] * a) * self.share
 
 
@@ -164,13 +164,13 @@ def regions(net, layers, content, styles, masks, style_masks, kind):
     return found
 
 
-def check_left(operation, masks, fields):
+def check_left(operation, argument, masks, fields):
     """Raise ValueError where guide="inside" leaves nothing of a mask (H, W) at a layer."""
     for i, mask in enumerate(masks):
         for layer, field in fields.items():
             places = [-(-side // jump) for side, (_, jump, _) in zip(mask.shape, field.along(2))]
             if not guides(fields, mask, {layer: places}, "inside"):
                 raise ValueError(
-                    f"{operation}: guide='inside' leaves nothing of masks[{i}] at {layer}, which "
-                    f"sees {field.size} pixels; take a larger size, fewer style_layers, or "
+                    f"{operation}: guide='inside' leaves nothing of {argument}[{i}] at {layer}, "
+                    f"which sees {field.size} pixels; take a larger size, fewer style_layers, or "
                     "guide='simple'")
