@@ -62,6 +62,16 @@ def test_the_last_rows_are_painted_like_the_others():
     assert share(0) < 0.3 and share(8) > 0.6
 
 
+def test_an_array_to_start_from_is_resampled_whatever_its_size():
+    """208 pixels: as many as the coarse picture's 147 with its margin."""
+    start = np.random.default_rng(0).uniform(90, 160, (208, 208, 3)).astype("float32")
+    settings = Settings(size=208, margin=30, init=start, content_layers=["relu1_1"])
+    pictures = Pictures(start, [two_pictures()[1]], None, None, settings, small_net())
+    canvas = pictures.at(147)
+    assert canvas.content.shape[1:] == start.shape
+    np.testing.assert_array_equal(canvas.start()[0].numpy(), canvas.content.numpy())
+
+
 def test_sizes_in_a_run_and_their_pictures():
     seen = []
     result = run(size=181, steps=6, callback=seen.append)
