@@ -357,8 +357,8 @@ def test_averages_of_something_else():
             EMA(net, decay)
     ema = EMA(net)
     state, before = ema.state_dict(), values(ema.average)
-    for change in ({"updates": -1}, {"updates": 0.5}, {"average.seen": np.ones(3)},
-                   {"more": np.ones(1)}):
+    for change in ({"updates": -1}, {"updates": 0.5}, {"updates": [1, 2]},
+                   {"average.seen": np.ones(3)}, {"more": np.ones(1)}):
         with pytest.raises(ValueError, match="load_state_dict"):
             ema.load_state_dict(state | change)
     with pytest.raises(ValueError, match="updates must be a whole number ≥ 0, got None"):
@@ -386,6 +386,11 @@ def test_an_average_of_other_weights():
                    lambda: delattr(net, "dense")):
         change()
         with pytest.raises(ValueError, match="EMA: the module must have the parameters and buffers "
-                           "that it had when its average began, .*more came or went"):
+                           "that it had when its average began, .*more came, went or changed"):
             ema.update()
     assert ema.updates == 0 and all((before[n] == v).all() for n, v in values(ema.average).items())
+    net = Counted()
+    ema = EMA(net)
+    net.norm.running_mean = np.ones(1)                      # which would broadcast
+    with pytest.raises(ValueError, match="norm.running_mean came, went or changed shape"):
+        ema.update()
