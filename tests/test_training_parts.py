@@ -224,12 +224,21 @@ def test_settings_of_schedules_are_checked(schedule, arguments):
         schedule(0, *arguments)
 
 
+@pytest.mark.parametrize("schedule", [
+    schedules.constant, *(lambda t, f=f: f(t, 3) for f in (schedules.warm_up, schedules.linear))])
+def test_the_step_is_checked(schedule):
+    for t, error in (-1, ValueError), (math.nan, ValueError), ("1", TypeError):
+        with pytest.raises(error, match=": t must be"):
+            schedule(t)
+
+
 @pytest.mark.parametrize("milestones, error, words", [
     ([5, 3], ValueError, "milestones must ascend, got \\[5, 3\\]"), ((3, 3), ValueError, "ascend"),
     ([-1], ValueError, "milestone must be in"), ([math.nan], ValueError, "milestone must be in"),
     (3, TypeError, "milestones must be a sequence of steps, got int"),
     ({3, 5}, TypeError, "got set"),
     ({3: 0.1}, TypeError, "got dict"), ("35", TypeError, "got str"),
+    (np.array(3), TypeError, "got ndarray"),
     (["3"], TypeError, "milestone")])
 def test_milestones_ascend(milestones, error, words):
     with pytest.raises(error, match=f"^staircase: .*{words}"):
