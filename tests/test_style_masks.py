@@ -73,6 +73,17 @@ def test_a_guide_by_hand():
     assert guides(fields, mask * 0, {"conv": (2, 4)}) == {}
 
 
+@pytest.mark.parametrize("kind", ["simple", "inside"])
+def test_places_that_see_nothing_but_padding(kind):
+    """A filter of 3 pixels in a padding of 4: beyond the picture its nearest pixel counts."""
+    net = md.nn.Sequential({"conv": md.nn.Conv2d(3, 3, 3, padding=4, rng=0)})
+    mask = np.zeros((4, 6))
+    mask[:, :3] = 1
+    guide = guides(receptive_fields(net), mask, {"conv": (10, 12)}, kind)["conv"].numpy()
+    width = 6 if kind == "simple" else 5
+    assert (guide[0, :, :width] == guide.max()).all() and (guide[0, :, width:] == 0).all()
+
+
 def test_inside_means_that_nothing_leaks():
     """The cost of a region has no gradient outside of its mask, and one inside."""
     left, right = halves(64, 96)
@@ -211,6 +222,7 @@ def with_masks(*masks, **options):
      r"weights\[0\] ≤ 1, got 1.5"),
     (lambda: run(style=two_styles(), style_blend_weights=0.5), TypeError,
      "must be a list of numbers, got 0.5"),
+    (lambda: run(style_blend_weights=np.array(1.0)), TypeError, "must be a list of numbers, got"),
     (lambda: run(style=[]), ValueError, "at least one style"),
 ])
 def test_what_users_get_wrong(call, error, words):

@@ -106,8 +106,7 @@ def _masks_at(masks, shapes, frames):
 
 
 def _stride(net, layers):
-    """How many pixels apart the places of the deepest of the layers lie; 1 where a net does not
-    tell."""
+    """The jump of the deepest of the layers, in pixels; 1 where a net does not tell."""
     fields = receptive_fields(net) if hasattr(net, "geometry") else {}
     jumps = [fields[layer].jump for layer in layers if fields.get(layer) is not None]
     return max((jump for jump in jumps if isinstance(jump, int)), default=1)

@@ -57,7 +57,7 @@ class Region:
 def read_mask(name, mask):
     """A path or an array (H, W) or (H, W, 1 or 3) as a float32 array (H, W), black 0 to white 1.
 
-    White is 255; in an array of nothing above 1 it is 1.
+    White is 255, or 1 where nothing in the array is above 1.
     """
     if isinstance(mask, (str, os.PathLike)):
         mask = _read_file(name, mask)
@@ -123,13 +123,14 @@ def guides(fields, mask, shapes, kind="simple"):
 
 
 def _seen(mask, axis, count, field, kind):
-    """Along an axis: for each of `count` places the mean over its own pixels, or the least it
-    sees."""
+    """Along an axis: for each of `count` places the mean over its own pixels, or the least it sees.
+    Beyond the picture its nearest pixel counts."""
     size, jump, start = field
     wide, reduce = (jump, np.mean) if kind == "simple" else (size, np.min)
     mask = np.moveaxis(mask, axis, 0)
     lows = [round(start + i * jump - (wide - 1) / 2) for i in range(count)]
-    return np.moveaxis(np.stack([reduce(mask[max(low, 0):low + wide], 0) for low in lows]), 0, axis)
+    seen = [mask[np.arange(low, low + wide).clip(0, len(mask) - 1)] for low in lows]
+    return np.moveaxis(np.stack([reduce(pixels, 0) for pixels in seen]), 0, axis)
 
 
 def fields_of(operation, net, layers):
