@@ -198,15 +198,24 @@ def test_states_that_do_not_fit(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
-    for change in ({"history": 1}, {"done": -1}, {"size": "a"}):
-        save_state(path, states[1] | change)
+    start = states[1]["start"]
+    for change in ({"history": 1}, {"done": -1}, {"size": "a"}, {"size": [40]}, {"start": {}},
+                   {"start": start | {"picture": np.zeros((2, 2))}},
+                   {"start": start | {"frame": np.array([1])}},
+                   {"start": start | {"other": np.zeros(3)}}):
+        wrong = states[1] | change
+        text = json.dumps({name: value for name, value in wrong.items() if name != "start"})
+        np.savez(path, json=np.frombuffer(text.encode(), np.uint8), **wrong["start"])
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
-    for name, value in (("picture", np.zeros((2, 2))), ("frame", np.array([1])),
-                        ("other", np.zeros(3))):
-        save_state(path, states[1] | {"start": states[1]["start"] | {name: value}})
-        with pytest.raises(ValueError, match="is not a usable state"):
-            load_state(path)
+        with pytest.raises(ValueError, match="save_state: state must be the state of an Evaluat"):
+            save_state(path, wrong)
+        with pytest.raises(ValueError, match="style transfer: resume must be the state of an Eval"):
+            run(steps=3, resume=wrong)
+    with pytest.raises(ValueError, match="must be the state of an Evaluation, it is none, or dam"):
+        run(steps=3, resume=states[1] | {"start": 3})
+    with pytest.raises(TypeError, match="load_state: path must be a path, got int 3"):
+        load_state(3)
 
 
 def test_shares_at_the_probe_are_those_asked_for():
@@ -317,6 +326,8 @@ def test_style_scale_doubles_the_style():
     ({"content_layer_weights": {"relu3_1": 0.5}}, ValueError, "add up to 1"),
     ({"colors": "sepia"}, ValueError,
      "colors must be one of content, luminance, match, cholesky, None"),
+    ({"colors": np.array(["match", "content"])}, ValueError, "colors must be one of content, lum"),
+    ({"optimizer": ["adam"]}, ValueError, "optimizer must be one of lbfgs, adam, gradient_descent"),
     ({"guide": "outside"}, ValueError, "guide must be one of simple, inside"),
     ({"stepz": 3}, TypeError, "stepz"),
 ])
