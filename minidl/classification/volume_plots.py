@@ -26,7 +26,7 @@ def three_slices(volume: np.ndarray, low: float, high: float) -> np.ndarray:
     for (row, column), part in zip(((1, 1), (1, side + 2), (side + 2, 1)), shown):
         part = part.T[::-1]                             # the first axis to the right
         sheet[row:row + part.shape[0], column:column + part.shape[1]] = part
-    grey = 255 * np.clip((sheet - low) / (high - low), 0, 1)
+    grey = 255 * np.clip((sheet - low) / ((high - low) or 1), 0, 1)
     grey = np.where(np.isnan(grey), CARD, np.rint(np.nan_to_num(grey))).astype(np.uint8)
     return np.kron(grey, np.ones((ENLARGED, ENLARGED), np.uint8))[..., None]
 
@@ -61,7 +61,7 @@ def pieces(path: str | os.PathLike, net: Sequential, volumes: Sequence[np.ndarra
 
 
 def _range(volumes):
-    """What is black and what white: all but one voxel in a hundred of either side lie between."""
+    """What is black and what white: one voxel in a hundred lies below, and one above."""
     return np.quantile(np.concatenate([each.ravel() for each in volumes]), (0.01, 0.99))
 
 
@@ -73,8 +73,8 @@ def maps(path: str | os.PathLike, slice_: np.ndarray, truth: np.ndarray, answers
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
     figure, axes = panels_of(1, 4, (17, 5.6))
-    tissues = {"cmap": ListedColormap(["white", *COLOURS[:len(names)]]), "vmin": -1,
-               "vmax": len(names) - 1}
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
+    tissues = {"cmap": ListedColormap(["white", *colours]), "vmin": -1, "vmax": len(names) - 1}
     wrong = np.where(truth < 0, 0, np.where(truth == answers, 1, 2))
     share = (wrong == 2).sum() / max(1, (truth >= 0).sum())
     for panel, values, options, words in (
@@ -87,7 +87,7 @@ def maps(path: str | os.PathLike, slice_: np.ndarray, truth: np.ndarray, answers
         panel.imshow(values.T, origin="lower", interpolation="nearest", **options)
         panel.set_title(words)
         panel.set_axis_off()
-    figure.legend([Patch(color=colour) for colour in COLOURS[:len(names)]], names,
+    figure.legend([Patch(color=colour) for colour in colours], names,
                   loc="outside lower center", ncols=len(names), frameon=False)
     figure.suptitle(title, fontsize=13)
     return write(path, figure)
