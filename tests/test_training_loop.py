@@ -411,6 +411,7 @@ def test_what_a_loop_is_given():
          "dictionary from names to arrays, got list"),
         ({"parts": [Point(1.0)]}, TypeError,
          "Loop: parts must be a dictionary from names to what the steps change, got list"),
+        ({"parts": {"net": Point}}, TypeError, "Loop: part 'net' must have state_dict .* a type"),
         ({"parts": Point(1.0)}, TypeError, "Loop: parts must be a dictionary .* got Point"),
         ({"checkpoint": "run.npz"}, ValueError, "Loop: a checkpoint holds the parts, and there are "
          "none; name what the steps change, as parts="),

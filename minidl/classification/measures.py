@@ -68,8 +68,8 @@ def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
 
 def best_thresholds(values: Sequence[float] | np.ndarray, labels: Sequence[int] | np.ndarray,
                     classes: int) -> np.ndarray:
-    """Cuts c (classes − 1,), ascending: class k is said where c_k ≤ v < c_(k+1), and of all such
-    rules this is right most often of values (N,) with labels (N,).
+    """Cuts c_1 ≤ … ≤ c_(classes − 1): class k is said of a value v where c_k ≤ v < c_(k+1), with
+    c_0 = −∞ and c_classes = ∞.  No other cuts are right more often of values (N,) with labels (N,).
 
     Let S_k(i) be how many values of class k are among the i smallest.  The best that the first k
     classes reach with the i smallest values is

@@ -1,4 +1,4 @@
-"""Signals as pictures: lines, or for many channels a map, dark where a channel is low."""
+"""Signals as pictures: lines, or for many channels a map, orange above 0 and violet below."""
 from collections.abc import Sequence
 import os
 from pathlib import Path
@@ -68,8 +68,8 @@ def _legend(figure, axes, image, channels):
 def gradients(path: str | os.PathLike, net: Module, examples: Sequence[np.ndarray],
               labels: Sequence[int] | np.ndarray, titles: Sequence[str], title: str,
               channels: Sequence[str] = (), hertz: float | None = None) -> Path:
-    """Each example (T, C), and where the score of its class hangs on it: a line is black where
-    |∂ score / ∂ x| is large; below a map stands that of the gradient, with its signs."""
+    """Each example (T, C), and where the score of its class depends on it: a line is black where
+    |∂ score / ∂ x| is large; below a map stands a map of the gradient, with its signs."""
     examples = np.asarray(examples)
     slopes = score_gradient(net, examples, labels)
     if examples.shape[2] > LINES:

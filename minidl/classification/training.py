@@ -20,9 +20,9 @@ from minidl.training.schedules import warm_up_cosine
 class Recipe:
     """How a classifier is trained: AdamW, its learning rate up a line and down half a cosine.
 
-    epochs: how often each example is seen; batch: so many at once, or fewer, so that those of an
-    epoch differ by one at most; learning_rate: at its peak; augmentation: see
-    `data.GridAugmentation`, or None.
+    epochs: how often each example is seen; batch: at most so many at once, in batches whose sizes
+    differ by one at most; learning_rate: at its peak; augmentation: see `data.GridAugmentation`, or
+    None.
     Raises ValueError for numbers that are out of range.
     """
     epochs: int = 60

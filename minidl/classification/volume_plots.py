@@ -44,7 +44,7 @@ def examples(path: str | os.PathLike, rows: Sequence[tuple[str, Sequence[tuple[s
 def pieces(path: str | os.PathLike, net: Sequential, volumes: Sequence[np.ndarray], layer: str,
            units: Sequence[int], title: str, names: Sequence[str]) -> TopPatches:
     """The nine sub-volumes that make each unit of a layer most active, a row for a unit, and their
-    mean, in which noise is a third; each as three slices.  Returns the TopPatches.
+    mean, whose noise is a third of theirs; each as three slices.  Returns the TopPatches.
     volumes: arrays (X, Y, Z, 1); names: of each.
     """
     found = visualize.top_patches(net, zip(names, volumes), layer, units, inside=True)

@@ -32,8 +32,8 @@ class SiameseEncoder(Sequential):
     2. conv1, norm1, relu1, conv2, …: a 3×3 convolution of stride 2 to widths[0] channels; then for
        each further width one of stride 2 and one of stride 1, every one with batch normalisation
        and a ReLU.  64 pixels become 32, 16, 8, 4.
-    3. flatten, dense, norm, unit_length: one dense layer on all that is left, position by position,
-       batch normalisation, and division by the length.
+    3. flatten, dense, norm, unit_length: one dense layer on all positions that are left, batch
+       normalisation, and division by the length.
 
     nonnegative: a ReLU before the division, for the χ² head.
     Attributes: size, channels, features; notes, a dictionary of whatever is worth knowing, see

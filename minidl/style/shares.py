@@ -87,7 +87,7 @@ def converted(tool: str, content_weight: float | None = None, style_weight: floa
                    for name, given, default in zip(("content_weight", "style_weight"),
                                                    (content_weight, style_weight), TOOLS[tool]))
     each = dict.fromkeys(CHANNELS, 1 / len(CHANNELS))
-    if tool.startswith("neural-style") and tool != "neural-style-tf":
+    if tool in ("neural-style", "neural-style-pt"):
         inverse = {layer: 4 / channels ** 2 for layer, channels in CHANNELS.items()}
         total = math.fsum(inverse.values())
         alpha, beta = 4 * alpha, beta * total
