@@ -103,12 +103,13 @@ def test_inside_means_that_nothing_leaks():
 
 def test_a_layer_of_which_no_region_says_anything_costs_nothing():
     """At the coarsest size, where relu4_1 sees 38 pixels, and a stripe has 21."""
-    content = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype("uint8")
-    stripes = np.tile((np.arange(96) // 16 % 2).astype("float32"), (96, 1))
+    content = np.random.default_rng(0).integers(0, 256, (24, 96, 3)).astype("uint8")
+    stripes = np.tile((np.arange(96) // 16 % 2).astype("float32"), (24, 1))
     for layers in ["relu1_1", "relu4_1"], ["relu4_1"]:
         result = md.style.transfer(content, two_styles(), masks=[stripes, 1 - stripes],
-                                   guide="inside", size=256, margin=0, steps=6, net=small_net(),
-                                   style_layers=layers, content_layers=["relu1_1"])
+                                   guide="inside", size=256, margin=0, steps=3, net=small_net(),
+                                   style_layers=layers, content_layers=["relu1_1"],
+                                   optimizer="adam")
         costs = [(row["size"], row["style relu4_1"]) for row in result.history]
         assert {size for size, cost in costs if cost == 0} == {128}
         assert {size for size, cost in costs if cost > 0} == {181, 256}
