@@ -17,8 +17,9 @@ ENLARGED = 4            # pixels of a voxel
 
 def three_slices(volume: np.ndarray, low: float, high: float) -> np.ndarray:
     """The slices through the middle of a volume (X, Y, Z), across its third, second and first axis,
-    as one square card, uint8 (2 s + 3, 2 s + 3, 1) in large pixels; its last corner is empty.  low,
-    high: the values that become black and white."""
+    on one square card of 2 s + 3 voxels a side, s the volume's longest, with its last corner empty:
+    uint8 (H, H, 1), ENLARGED pixels for a voxel.  low, high: the values that become black and
+    white."""
     middle = [n // 2 for n in volume.shape]
     shown = [volume[:, :, middle[2]], volume[:, middle[1], :], volume[middle[0], :, :]]
     side = max(volume.shape)
