@@ -60,7 +60,7 @@ def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
         raise ValueError(f"nearest_neighbour: x {x.shape}, labels {labels.shape} and asked "
                          f"{asked.shape} do not fit")
     x, asked = (each.reshape(len(each), -1).astype(float) for each in (x, asked))
-    x, asked = x - x.mean(0), asked - x.mean(0)         # far from 0 the squares hide a distance
+    x, asked = x - x.mean(0), asked - x.mean(0)     # else ‖a − b‖ may be lost in large squares
     squares = (x ** 2).sum(1)
     return np.concatenate([labels[(squares - 2 * part @ x.T).argmin(1)]
                            for part in np.array_split(asked, -(-len(asked) // 512))])
@@ -69,7 +69,7 @@ def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
 def best_thresholds(values: Sequence[float] | np.ndarray, labels: Sequence[int] | np.ndarray,
                     classes: int) -> np.ndarray:
     """Cuts c_1 ≤ … ≤ c_(classes − 1): class k is said of a value v where c_k ≤ v < c_(k+1), with
-    c_0 = −∞ and c_classes = ∞.  No other cuts are right more often of values (N,) with labels (N,).
+    c_0 = −∞ and c_classes = ∞.  On values (N,) with labels (N,) no other cuts are right more often.
 
     Let S_k(i) be how many values of class k are among the i smallest.  The best that the first k
     classes reach with the i smallest values is
@@ -103,7 +103,7 @@ def interval(right: Sequence[bool] | np.ndarray, groups: Sequence | np.ndarray |
              draws: int = 2000, seed: np.random.Generator | int = 0) -> tuple[float, float]:
     """95 % interval (low, high) of the share of right answers, booleans (N,).
 
-    groups: (N,) to which person, or region, each answer belongs, where those of one are alike.
+    groups: (N,) to which person, or region, each answer belongs, where one's answers are alike.
         Then whole groups are drawn again, with repetition (the bootstrap); otherwise the interval
         is Wilson's.
     draws: so many times; seed: a Generator or an integer.

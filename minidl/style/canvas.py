@@ -28,7 +28,8 @@ class Pictures:
     """Content, styles and masks, checked, and recoloured as `settings.colors` asks.
 
     pixels: of the content at its full size.
-    stretched: the share of a recoloured style's pixels that had to be held to 0..255; the largest.
+    stretched: the share of a style's pixels that recolouring took out of 0..255, so that they were
+        clipped; of several styles the largest share.
     """
 
     def __init__(self, content, styles, masks, style_masks, settings, net):

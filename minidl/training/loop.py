@@ -153,8 +153,8 @@ class Loop:
         except Diverged as error:
             raise Diverged(f"{self.owner}: {error} at step {t + 1}", t + 1) from None
         try:
-            measures = {name: float(value) for name, value in (
-                measured if isinstance(measured, dict) else {"loss": measured}).items()}
+            named = measured if isinstance(measured, dict) else {"loss": measured}
+            measures = {name: float(value) for name, value in named.items()}
         except (TypeError, ValueError):
             raise TypeError(f"{self.owner}: step must return its loss, one number, or a dictionary "
                             f"of numbers, got {measured!r}") from None
