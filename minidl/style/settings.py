@@ -125,9 +125,9 @@ class Settings:
                                  "finds its own")
         if self.average is not None:
             bounded(TRANSFER, "0 ≤ average < 1", self.average)
-            if self.average and self.optimizer not in (None, "adam"):
-                raise ValueError(f"{TRANSFER}: average is for adam, got {self.average} with "
-                                 f"{self.optimizer}")
+            if self.average and self.optimizer != "adam":       # the default is not always Adam
+                raise ValueError(f"{TRANSFER}: average is for optimizer='adam', got {self.average} "
+                                 f"with {self.optimizer!r}")
 
     @property
     def plain_weights(self):
