@@ -8,6 +8,7 @@ and no setting of a program that also plots is touched.
 Matplotlib is imported only when a plot is asked for.
 """
 import io
+import math
 from pathlib import Path
 
 from minidl.files import atomic_write
@@ -53,13 +54,13 @@ def learning_curves(path, history, panels, x="step", title="Training"):
     """How a run went: one panel for each group of quantities, one under the other, over `x`.
 
     history: a list of dictionaries, what was measured at a moment; an entry may lack quantities
-        that are measured more seldom.
+        that are measured more seldom.  What is not finite counts as not measured.
     panels: {"label of the axis": ["quantity", …], …}.  One of which nothing was measured is left
-        out, and an axis spans a tenth of its values at least: what hardly moves looks so.
+        out, and an axis spans at least a tenth of its largest value: what hardly moves looks so.
     Raises ValueError where nothing was measured at all.
     """
     seen = {quantity: [(entry[x], entry[quantity]) for entry in history
-                       if entry.get(quantity) is not None]
+                       if entry.get(quantity) is not None and math.isfinite(entry[quantity])]
             for quantities in panels.values() for quantity in quantities}
     shown = {label: [quantity for quantity in quantities if seen[quantity]]
              for label, quantities in panels.items()}

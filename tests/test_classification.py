@@ -49,6 +49,18 @@ def test_any_blocks_give_scores(axes, channels, blocks, flattened):
     assert scores(net, x).shape == (2, 3)
 
 
+def test_a_block_keeps_the_size_also_with_an_even_filter():
+    net = convnet(1, 1, 3, [Block(2, 4)], rng=0)
+    assert net(np.zeros((2, 10, 1), "float32"), layers=["conv1"])["conv1"].shape == (2, 10, 2)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_blocks_that_leave_nothing_of_the_input(axes):
+    """2 − 5 + 1 = −2 along each axis, whose square is a size again."""
+    with pytest.raises(ValueError, match=r"nothing is left of the input behind block 1, Block\("):
+        convnet(axes, 1, 3, [Block(4, 5, padding=0)], size=2, rng=0)
+
+
 # ---- training -----------------------------------------------------------------------------------
 
 def bumps(count, axes=1, size=12, seed=0):
@@ -118,6 +130,20 @@ def test_standard_is_that_of_the_training_examples():
     assert y.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_channel_that_never_changes_is_not_stretched(dtype):
+    x = np.full((1000, 3), 0.1, dtype)                  # whose mean is off by rounding
+    np.testing.assert_allclose(Standard.of(x)(x), 0, atol=1e-6)
+
+
+def test_standard_of_integers_and_of_many_large_numbers():
+    assert Standard.of([[0, 1], [1, 0]])(np.array([[0, 1]])).tolist() == [[-1, 1]]
+    x = (1000 + np.random.default_rng(0).normal(size=(100_000, 2))).astype("float32")
+    standard = Standard.of(x)
+    np.testing.assert_allclose(standard.mean, x.mean(0, dtype="float64"), rtol=1e-7)
+    np.testing.assert_allclose(standard.deviation, x.std(0, dtype="float64"), rtol=1e-6)
+
+
 def test_confusion_by_hand():
     assert confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3).tolist() == [
         [1, 1, 0], [0, 1, 0], [1, 0, 0]]
@@ -132,6 +158,7 @@ def test_nearest_neighbour_is_brute_force():
     )
     nearest = [np.square(x - each).sum((1, 2)).argmin() for each in asked]
     assert (nearest_neighbour(x, labels, asked) == labels[nearest]).all()
+    assert (nearest_neighbour(x + 1e8, labels, asked + 1e8) == labels[nearest]).all()
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), min_size=1, max_size=12))
@@ -143,6 +170,11 @@ def test_best_thresholds_are_brute_force(pairs):
     best = max((np.searchsorted(rule, values, side="right") == labels).sum()
                for rule in itertools.product(range(9), repeat=2) if rule[0] <= rule[1])
     assert right == best
+
+
+def test_thresholds_of_what_is_no_number():
+    with pytest.raises(ValueError, match="values must be numbers .*, all finite, got 1 that"):
+        best_thresholds([1, np.nan, 2], [0, 0, 1], 2)
 
 
 def test_an_interval_of_groups_is_wider_where_answers_hang_together():
@@ -218,11 +250,29 @@ def test_plots_are_written_and_say_what_they_show(tmp_path):
     assert load_image(tmp_path / "m.png").std() > 5
 
 
+def test_plots_of_more_classes_than_colours_and_of_uneven_lengths(tmp_path):
+    pytest.importorskip("matplotlib")
+    from minidl.classification import signal_plots, volume_plots
+    from minidl.data import Recording, load_image
+    from minidl.plots import COLOURS
+    words, moments = list("abcdefghi"), np.full(2831, 0.0)      # the last one 11 s after the first
+    signal_plots.recordings(tmp_path / "r.png", [Recording("r", moments, 257.3)], [range(9)],
+                            [words], "title")
+    with pytest.raises(ValueError, match="signals: examples must be an integer ≥ 1, got 0"):
+        signal_plots.signals(tmp_path / "s.png", [], [], "title")
+    last = np.full((5, 6), 8)
+    volume_plots.maps(tmp_path / "m.png", np.zeros((5, 6)), last, last, words, "title")
+    first = np.array([int(COLOURS[0][i:i + 2], 16) for i in (1, 3, 5)])     # the ninth again
+    assert (load_image(tmp_path / "m.png") == first).all(2).sum() > 10_000
+
+
 def test_three_slices_are_the_middle_ones():
     volume = np.zeros((4, 4, 4))
     volume[1, 2, 2] = 1                                 # in the slices across axes 2 and 1
     from minidl.classification.volume_plots import ENLARGED, three_slices
     card = three_slices(volume, 0, 1)[::ENLARGED, ::ENLARGED, 0]
     assert card.shape == (11, 11) and (card == 255).sum() == 2
+    with np.errstate(all="raise"):
+        assert three_slices(volume * 0, 0.0, 0.0)[:, :, 0].min() == 0       # flat, and no 0 / 0
     assert card[1 + 1, 1 + 1] == 255 and card[1 + 1, 6 + 1] == 255      # upwards: row 4 − 1 − 2
     assert nn.summary(lecture_net(1, rng=0), (14, 1)).endswith("total 2,688 parameters")

@@ -125,6 +125,16 @@ def test_wrong_arrays(path, change, words):
     refused(path, words)
 
 
+@pytest.mark.parametrize("settings", [
+    {"size": np.int64(8)}, {"widths": np.array([2])}, {"widths": iter([2])}, {"nonnegative": 1},
+    {"features": np.int32(3)}, {"border": np.int8(0)}, {"channels": np.uint8(1)}])
+def test_settings_of_every_kind_come_back(tmp_path, settings):
+    encoder = models.siamese_encoder(**{"size": 8, "border": 0, "widths": (2,), "features": 3}
+                                     | settings)
+    save_encoder(tmp_path / "encoder.npz", encoder)
+    assert load_encoder(tmp_path / "encoder.npz").settings == encoder.settings
+
+
 def test_notes_that_json_cannot_hold(path):
     encoder, before = load_encoder(path), path.read_bytes()
     with pytest.raises(ValueError, match="save_encoder: notes .'threshold'. must be what JSON"):

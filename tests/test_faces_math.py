@@ -195,6 +195,10 @@ def test_a_mirrored_encoder_sees_no_difference_between_left_and_right():
     assert (both.size, both.channels, both.features) == (18, 1, 8)
 
 
+def test_no_pictures_have_no_encodings():
+    assert encoder().eval()(md.tensor(np.zeros((0, 18, 18, 1)))).shape == (0, 8)
+
+
 def test_an_encoder_is_saved_with_what_it_is_made_from(tmp_path):
     f, path = encoder(channels=3, nonnegative=True, seed=4), tmp_path / "encoder.npz"
     x = md.tensor(np.random.default_rng(0).uniform(0, 255, (3, 18, 18, 3)), dtype="float32")

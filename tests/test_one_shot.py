@@ -123,6 +123,7 @@ def test_encoder(device):
     assert (net.size, net.channels) == (16, 1)
     blank = net.eval()(md.tensor(np.full((1, 16, 16, 1), 255, "float32"))).numpy()
     assert np.isfinite(blank).all()
+    assert net(md.tensor(np.full((1, 16, 16, 1), 255, "uint8"))).dtype == np.float32
 
 
 @pytest.mark.parametrize("arguments", [(7, (4, 4, 4)), (28, (4, 4))])

@@ -96,6 +96,9 @@ def test_learning_curves(tmp_path):
     one, two = ([{"step": 0, "loss": value}] for value in (0.0, float("1e9")))
     colours(learning_curves(tmp_path / "l.png", one + two, {"loss": ["loss"]}))
     colours(learning_curves(tmp_path / "l.png", one, {"loss": ["loss"]}))       # one point, at 0
+    for value in np.nan, np.inf:                                                # as of no examples
+        colours(learning_curves(tmp_path / "l.png", one + [{"step": 1, "loss": value}],
+                                {"loss": ["loss"]}))
 
 
 def test_what_hardly_moves_looks_so():

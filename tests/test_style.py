@@ -452,7 +452,7 @@ def test_a_network_is_used_as_after_eval_and_left_as_it_was():
      r"content_layers \['relu4_2'\] are not among the layers of net: conv1, norm1"),
     ({"content": [[0, 1]]}, TypeError, "content must be a path or an array"),
     ({"style": np.array([[["a"] * 3]])}, TypeError,
-     "style must be a path or an array .* got of <U1")])
+     "style must be a path or an array .* got an array of <U1")])
 def test_what_a_user_of_an_own_network_gets_wrong(options, error, words):
     content, painting = two_pictures()
     given = {"content": content, "style": painting, "content_layers": ["relu1"],

@@ -54,8 +54,15 @@ def test_luminance_by_hand_and_its_moments():
     assert (matched[..., 0] == matched[..., 2]).all()
     for moment in (np.mean, np.std):
         assert moment(matched) == pytest.approx(moment(luminance(content)), rel=1e-12)
-    flat = match_luminance(np.full((4, 4, 3), 9.0), content)
-    assert flat == pytest.approx(luminance(content).mean())
+    for value in (9.0, 33.3, 100.1):                        # whose means are off by rounding
+        flat = match_luminance(np.full((50, 37, 3), value), content)
+        assert flat == pytest.approx(luminance(content).mean())
+
+
+@pytest.mark.parametrize("call", [match_colors, match_luminance, with_chroma])
+def test_pictures_without_pixels(call):
+    with pytest.raises(ValueError, match=r"has no pixels, its shape is \(0, 30, 3\)"):
+        call(pictures()[0][:0], pictures()[1][:0])
 
 
 def test_chroma_is_the_contents_and_luminance_gives_way():

@@ -25,6 +25,13 @@ def halves(height=40, width=32, soft=0):
     return left, 1 - left
 
 
+def dot(height=24, width=48):
+    """One white pixel."""
+    mask = np.zeros((height, width), "float32")
+    mask[height // 2, width // 2] = 1
+    return mask
+
+
 def two_styles():
     """Stripes along and stripes across, in other colours."""
     wave = 127 + 100 * np.sin(np.arange(64) * np.pi / 3)
@@ -66,6 +73,17 @@ def test_a_guide_by_hand():
     assert guides(fields, mask * 0, {"conv": (2, 4)}) == {}
 
 
+@pytest.mark.parametrize("kind", ["simple", "inside"])
+def test_places_that_see_nothing_but_padding(kind):
+    """A filter of 3 pixels in a padding of 4: beyond the picture its nearest pixel counts."""
+    net = md.nn.Sequential({"conv": md.nn.Conv2d(3, 3, 3, padding=4, rng=0)})
+    mask = np.zeros((4, 6))
+    mask[:, :3] = 1
+    guide = guides(receptive_fields(net), mask, {"conv": (10, 12)}, kind)["conv"].numpy()
+    width = 6 if kind == "simple" else 5
+    assert (guide[0, :, :width] == guide.max()).all() and (guide[0, :, width:] == 0).all()
+
+
 def test_inside_means_that_nothing_leaks():
     """The cost of a region has no gradient outside of its mask, and one inside."""
     left, right = halves(64, 96)
@@ -81,6 +99,20 @@ def test_inside_means_that_nothing_leaks():
         slope, = md.grad(objective(picture)["J_style"], picture)
         slope = np.abs(slope.numpy()[0]).max(2)
         assert (slope[mask == 0] == 0).all() and slope[mask == 1].max() > 0
+
+
+def test_a_layer_of_which_no_region_says_anything_costs_nothing():
+    """At the coarsest size, where relu4_1 sees 38 pixels, and a stripe has 21."""
+    content = np.random.default_rng(0).integers(0, 256, (24, 96, 3)).astype("uint8")
+    stripes = np.tile((np.arange(96) // 16 % 2).astype("float32"), (24, 1))
+    for layers in ["relu1_1", "relu4_1"], ["relu4_1"]:
+        result = md.style.transfer(content, two_styles(), masks=[stripes, 1 - stripes],
+                                   guide="inside", size=256, margin=0, steps=3, net=small_net(),
+                                   style_layers=layers, content_layers=["relu1_1"],
+                                   optimizer="adam")
+        costs = [(row["size"], row["style relu4_1"]) for row in result.history]
+        assert {size for size, cost in costs if cost == 0} == {128}
+        assert {size for size, cost in costs if cost > 0} == {181, 256}
 
 
 @pytest.mark.parametrize("soft", [0, 8])
@@ -178,6 +210,8 @@ def with_masks(*masks, **options):
      r"masks\[1\] must be a path or an array"),
     (with_masks(*halves(), guide="inside"), ValueError,
      r"guide='inside' leaves nothing of masks\[0\] at relu5_1, which sees \d+ pixels"),
+    (lambda: run(masks=[np.ones((40, 32))], style_masks=[dot()], guide="inside"), ValueError,
+     r"guide='inside' leaves nothing of style_masks\[0\] at relu1_1, which sees \d+ pixels"),
     (lambda: run(masks="mask.png"), TypeError,
      "masks must be a list with one mask for each style, got str"),
     (lambda: run(style_masks=[halves(24, 48)[0]]), ValueError, "style_masks, .* come with masks"),
@@ -189,6 +223,7 @@ def with_masks(*masks, **options):
      r"weights\[0\] ≤ 1, got 1.5"),
     (lambda: run(style=two_styles(), style_blend_weights=0.5), TypeError,
      "must be a list of numbers, got 0.5"),
+    (lambda: run(style_blend_weights=np.array(1.0)), TypeError, "must be a list of numbers, got"),
     (lambda: run(style=[]), ValueError, "at least one style"),
 ])
 def test_what_users_get_wrong(call, error, words):

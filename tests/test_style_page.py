@@ -51,10 +51,25 @@ def test_a_plot_of_costs_that_vanish():
     assert [len(line.get("points").split()) for line in lines] == [2, 0]
     heights = [float(point.split(",")[1]) for point in lines[0].get("points").split()]
     assert heights[0] < heights[1]                          # down the page as J falls
-    assert plot([]) == "" and plot([{"J": 0.0}]) == ""
+    assert plot([]) == "" and plot([{"J": 0.0}]) == "" == plot([{"J": float("inf")}])
     assert (
         table({"a": 0.123456}) == '<table><tr><th>a</th><td class="number">0.1235</td></tr></table>'
     )
+
+
+def test_a_page_of_what_is_no_evaluation(tmp_path):
+    page = Page(tmp_path / "progress.html", {})
+    with pytest.raises(TypeError, match="Page: evaluation must be an Evaluation, got dict"):
+        page.show({"J": 1.0})
+    with pytest.raises(ValueError, match="Page: image must be numbers .* all finite"):
+        page.finish(np.full((3, 3, 3), np.nan), "done")
+
+
+def test_a_page_shows_a_picture_that_is_not_rounded(tmp_path):
+    """254.7 and 300 would be 254 and 44 as they are cut to 8 bits."""
+    page = Page(tmp_path / "progress.html", {})
+    page.finish(np.array([[[254.7, 300.0, -3.0]]]), "done")
+    assert page.image.tolist() == [[[255, 255, 0]]]
 
 
 def test_the_grid_has_a_picture_for_each_look_and_scale():

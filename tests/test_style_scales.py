@@ -62,6 +62,16 @@ def test_the_last_rows_are_painted_like_the_others():
     assert share(0) < 0.3 and share(8) > 0.6
 
 
+def test_an_array_to_start_from_is_resampled_whatever_its_size():
+    """208 pixels: as many as the coarse picture's 147 with its margin."""
+    start = np.random.default_rng(0).uniform(90, 160, (208, 208, 3)).astype("float32")
+    settings = Settings(size=208, margin=30, init=start, content_layers=["relu1_1"])
+    pictures = Pictures(start, [two_pictures()[1]], None, None, settings, small_net())
+    canvas = pictures.at(147)
+    assert canvas.content.shape[1:] == start.shape
+    np.testing.assert_array_equal(canvas.start()[0].numpy(), canvas.content.numpy())
+
+
 def test_sizes_in_a_run_and_their_pictures():
     seen = []
     result = run(size=181, steps=6, callback=seen.append)
@@ -188,15 +198,24 @@ def test_states_that_do_not_fit(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
-    for change in ({"history": 1}, {"done": -1}, {"size": "a"}):
-        save_state(path, states[1] | change)
+    start = states[1]["start"]
+    for change in ({"history": 1}, {"done": -1}, {"size": "a"}, {"size": [40]}, {"start": {}},
+                   {"start": start | {"picture": np.zeros((2, 2))}},
+                   {"start": start | {"frame": np.array([1])}},
+                   {"start": start | {"other": np.zeros(3)}}):
+        wrong = states[1] | change
+        text = json.dumps({name: value for name, value in wrong.items() if name != "start"})
+        np.savez(path, json=np.frombuffer(text.encode(), np.uint8), **wrong["start"])
         with pytest.raises(ValueError, match="is not a usable state"):
             load_state(path)
-    for name, value in (("picture", np.zeros((2, 2))), ("frame", np.array([1])),
-                        ("other", np.zeros(3))):
-        save_state(path, states[1] | {"start": states[1]["start"] | {name: value}})
-        with pytest.raises(ValueError, match="is not a usable state"):
-            load_state(path)
+        with pytest.raises(ValueError, match="save_state: state must be the state of an Evaluat"):
+            save_state(path, wrong)
+        with pytest.raises(ValueError, match="style transfer: resume must be the state of an Eval"):
+            run(steps=3, resume=wrong)
+    with pytest.raises(ValueError, match="must be the state of an Evaluation, it is none, or dam"):
+        run(steps=3, resume=states[1] | {"start": 3})
+    with pytest.raises(TypeError, match="load_state: path must be a path, got int 3"):
+        load_state(3)
 
 
 def test_shares_at_the_probe_are_those_asked_for():
@@ -298,7 +317,8 @@ def test_style_scale_doubles_the_style():
     ({"scales": 1.5}, TypeError, "scales must be a whole number"),
     ({"margin": -1}, ValueError, "margin must be at least 0"),
     ({"average": 1.0}, ValueError, "0 ≤ average < 1, got 1.0"),
-    ({"average": 0.5, "optimizer": "lbfgs"}, ValueError, "average is for adam"),
+    ({"average": 0.5, "optimizer": "lbfgs"}, ValueError, "average is for optimizer='adam'"),
+    ({"average": 0.5}, ValueError, "average is for optimizer='adam', got 0.5 with None"),
     ({"look": "balanced"}, ValueError, "give the one or the other"),
     ({"look": "wild", "content_weight": None}, ValueError, "light, balanced, strong or"),
     ({"look": 1.0, "content_weight": None}, ValueError, "0 < look < 1, got 1.0"),
@@ -307,6 +327,8 @@ def test_style_scale_doubles_the_style():
     ({"content_layer_weights": {"relu3_1": 0.5}}, ValueError, "add up to 1"),
     ({"colors": "sepia"}, ValueError,
      "colors must be one of content, luminance, match, cholesky, None"),
+    ({"colors": np.array(["match", "content"])}, ValueError, "colors must be one of content, lum"),
+    ({"optimizer": ["adam"]}, ValueError, "optimizer must be one of lbfgs, adam, gradient_descent"),
     ({"guide": "outside"}, ValueError, "guide must be one of simple, inside"),
     ({"stepz": 3}, TypeError, "stepz"),
 ])

@@ -2,6 +2,7 @@
 import math
 import os
 from pathlib import Path
+import re
 import signal
 import subprocess
 import sys
@@ -410,6 +411,7 @@ def test_what_a_loop_is_given():
          "dictionary from names to arrays, got list"),
         ({"parts": [Point(1.0)]}, TypeError,
          "Loop: parts must be a dictionary from names to what the steps change, got list"),
+        ({"parts": {"net": Point}}, TypeError, "Loop: part 'net' must have state_dict .* a type"),
         ({"parts": Point(1.0)}, TypeError, "Loop: parts must be a dictionary .* got Point"),
         ({"checkpoint": "run.npz"}, ValueError, "Loop: a checkpoint holds the parts, and there are "
          "none; name what the steps change, as parts="),
@@ -436,8 +438,11 @@ def test_what_a_loop_is_given():
             Loop(step, float, 3, monitor=lambda loop, given=given: given).run()
     with pytest.raises(TypeError, match="Loop: stopped must say why, in text, got bool"):
         Loop(step, float, 3, evaluate=lambda loop: vars(loop).update(stopped=True) or {}).run()
+    with pytest.raises(TypeError, match="Loop: stopped must say why, in text, got bool"):
+        Loop(step, float, 3, callback=lambda loop: vars(loop).update(stopped=True)).run()
     for given in None, "low", [1.0, 2.0], {"loss": None}:
-        with pytest.raises(TypeError, match="step must return its loss, one number, or a dict"):
+        words = "step must return its loss, one number, or a dictionary of numbers, got "
+        with pytest.raises(TypeError, match=re.escape(f"{words}{given!r}")):
             Loop(lambda t, x, given=given: given, float, 1).run()
     assert Loop(lambda t, x: md.tensor(2.0), float, 1).run() == [{"step": 1, "loss": 2.0}]
 

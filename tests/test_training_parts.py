@@ -224,12 +224,21 @@ def test_settings_of_schedules_are_checked(schedule, arguments):
         schedule(0, *arguments)
 
 
+@pytest.mark.parametrize("schedule", [
+    schedules.constant, *(lambda t, f=f: f(t, 3) for f in (schedules.warm_up, schedules.linear))])
+def test_the_step_is_checked(schedule):
+    for t, error in (-1, ValueError), (math.nan, ValueError), ("1", TypeError):
+        with pytest.raises(error, match=": t must be"):
+            schedule(t)
+
+
 @pytest.mark.parametrize("milestones, error, words", [
     ([5, 3], ValueError, "milestones must ascend, got \\[5, 3\\]"), ((3, 3), ValueError, "ascend"),
     ([-1], ValueError, "milestone must be in"), ([math.nan], ValueError, "milestone must be in"),
     (3, TypeError, "milestones must be a sequence of steps, got int"),
     ({3, 5}, TypeError, "got set"),
     ({3: 0.1}, TypeError, "got dict"), ("35", TypeError, "got str"),
+    (np.array(3), TypeError, "got ndarray"),
     (["3"], TypeError, "milestone")])
 def test_milestones_ascend(milestones, error, words):
     with pytest.raises(error, match=f"^staircase: .*{words}"):
@@ -357,8 +366,8 @@ def test_averages_of_something_else():
             EMA(net, decay)
     ema = EMA(net)
     state, before = ema.state_dict(), values(ema.average)
-    for change in ({"updates": -1}, {"updates": 0.5}, {"average.seen": np.ones(3)},
-                   {"more": np.ones(1)}):
+    for change in ({"updates": -1}, {"updates": 0.5}, {"updates": [1, 2]},
+                   {"average.seen": np.ones(3)}, {"more": np.ones(1)}):
         with pytest.raises(ValueError, match="load_state_dict"):
             ema.load_state_dict(state | change)
     with pytest.raises(ValueError, match="updates must be a whole number ≥ 0, got None"):
@@ -386,6 +395,11 @@ def test_an_average_of_other_weights():
                    lambda: delattr(net, "dense")):
         change()
         with pytest.raises(ValueError, match="EMA: the module must have the parameters and buffers "
-                           "that it had when its average began, .*more came or went"):
+                           "that it had when its average began, .*more came, went or changed"):
             ema.update()
     assert ema.updates == 0 and all((before[n] == v).all() for n, v in values(ema.average).items())
+    net = Counted()
+    ema = EMA(net)
+    net.norm.running_mean = np.ones(1)                      # which would broadcast
+    with pytest.raises(ValueError, match="norm.running_mean came, went or changed shape"):
+        ema.update()

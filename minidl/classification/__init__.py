@@ -8,7 +8,7 @@ what needs no learning, and the plots show what they look at.
     train, Recipe               how they learn
     scores, outputs             what a network says, and what a layer gives
     active_units                units that are active somewhere
-    score_gradient              which part of an example its score hangs on
+    score_gradient              which part of an example its score depends on
     Standard                    channels brought to mean 0 and deviation 1
     confusion                   what was said of what
     interval                    between which bounds the share of right answers lies

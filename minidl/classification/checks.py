@@ -15,11 +15,10 @@ def examples_of(owner, x, name="x"):
 
 
 def classes_of(owner, labels, count=None, classes=None, name="labels"):
-    """Of which class each of N examples is, of `count` where it is given: integers (N,) of the
-    host.
+    """Of which class each of N examples is: integers (N,) of the host.
 
-    Raises TypeError for other numbers, ValueError for another count, and outside of
-    0 … classes − 1.
+    Raises TypeError for other numbers, ValueError where N is not `count`, and outside of
+    0 … classes − 1; neither is checked where it is None.
     """
     labels = numbers(owner, name, labels, "(N,)", None)
     if labels.dtype.kind not in "iu":

@@ -18,11 +18,12 @@ class Standard(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray) -> "Standard":
-        """Of x (N, *S, C); a channel that never changes is divided by 1."""
+        """Of x (N, *S, C), summed in float64; a channel that never changes is divided by 1."""
         x = examples_of("Standard", x)
-        axes = tuple(range(x.ndim - 1))
-        deviation = x.std(axes)
-        return cls(x.mean(axes), np.where(deviation > 0, deviation, 1).astype(x.dtype))
+        axes, dtype = tuple(range(x.ndim - 1)), x.dtype if x.dtype.kind == "f" else "float64"
+        changes = x.max(axes) > x.min(axes)             # else rounding makes a small deviation
+        deviation = np.where(changes, x.std(axes, dtype="float64"), 1)
+        return cls(x.mean(axes, dtype="float64").astype(dtype), deviation.astype(dtype))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         x = numbers("Standard", "x", x, dtype=None)
@@ -59,6 +60,7 @@ def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
         raise ValueError(f"nearest_neighbour: x {x.shape}, labels {labels.shape} and asked "
                          f"{asked.shape} do not fit")
     x, asked = (each.reshape(len(each), -1).astype(float) for each in (x, asked))
+    x, asked = x - x.mean(0), asked - x.mean(0)     # else ‖a − b‖ may be lost in large squares
     squares = (x ** 2).sum(1)
     return np.concatenate([labels[(squares - 2 * part @ x.T).argmin(1)]
                            for part in np.array_split(asked, -(-len(asked) // 512))])
@@ -66,8 +68,8 @@ def nearest_neighbour(x: np.ndarray, labels: Sequence | np.ndarray,
 
 def best_thresholds(values: Sequence[float] | np.ndarray, labels: Sequence[int] | np.ndarray,
                     classes: int) -> np.ndarray:
-    """Cuts c (classes − 1,), ascending: class k is said where c_k ≤ v < c_(k+1), and of all such
-    rules this is right most often of values (N,) with labels (N,).
+    """Cuts c_1 ≤ … ≤ c_(classes − 1): class k is said of a value v where c_k ≤ v < c_(k+1), with
+    c_0 = −∞ and c_classes = ∞.  On values (N,) with labels (N,) no other cuts are right more often.
 
     Let S_k(i) be how many values of class k are among the i smallest.  The best that the first k
     classes reach with the i smallest values is
@@ -75,10 +77,10 @@ def best_thresholds(values: Sequence[float] | np.ndarray, labels: Sequence[int] 
         B_0(i) = S_0(i),    B_k(i) = S_k(i) + max_(j ≤ i) (B_(k−1)(j) − S_k(j))
 
     and the j that was taken is where class k begins.
-    Raises ValueError for labels outside of 0 … classes − 1, values that are no numbers.
+    Raises ValueError for labels outside of 0 … classes − 1, and for values that are not finite.
     """
     check_sizes("best_thresholds", classes=classes)
-    values = numbers("best_thresholds", "values", values, "(N,)", None)
+    values = numbers("best_thresholds", "values", values, "(N,)", None, finite=True)
     labels = classes_of("best_thresholds", labels, len(values), classes)
     grid, of = np.unique(values, return_inverse=True)
     counts = np.zeros((len(grid) + 1, classes), int)
@@ -101,8 +103,8 @@ def interval(right: Sequence[bool] | np.ndarray, groups: Sequence | np.ndarray |
              draws: int = 2000, seed: np.random.Generator | int = 0) -> tuple[float, float]:
     """95 % interval (low, high) of the share of right answers, booleans (N,).
 
-    groups: (N,) whose each answer is, where answers of one person, or of one region, hang
-        together.  Then whole groups are drawn again, with repetition (the bootstrap); otherwise it
+    groups: (N,) to which person, or region, each answer belongs, where one's answers are alike.
+        Then whole groups are drawn again, with repetition (the bootstrap); otherwise the interval
         is Wilson's.
     draws: so many times; seed: a Generator or an integer.
     Raises ValueError unless there is at least one answer, and a group for each.

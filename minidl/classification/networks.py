@@ -15,7 +15,7 @@ CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 class Block(NamedTuple):
     """Convolution, batch norm, ReLU, and max-pooling where `pool` is above 1.
 
-    filters: so many; kernel_size, pool: of all axes; padding: None keeps the size ("same")."""
+    filters: so many; kernel_size, pool: along every axis; padding: None keeps the size ("same")."""
     filters: int
     kernel_size: int
     pool: int = 1
@@ -41,14 +41,16 @@ def convnet(axes: int, channels: int, classes: int, blocks: Sequence[Block], *,
     for i, block in enumerate(listed("convnet", "blocks", blocks, "Blocks"), 1):
         filters, kernel, pool, padding = of_kind("convnet", "a block", block, "a Block", Block)
         check_sizes("Block", filters=filters, kernel_size=kernel, pool=pool)
-        around = kernel // 2 if padding is None else whole("Block", "0 ≤ padding < inf", padding)
+        around = "same" if padding is None else whole("Block", "0 ≤ padding < inf", padding)
         layers[f"conv{i}"] = convolution(channels, filters, kernel, padding=around, bias=False,
                                          rng=rng)
         layers[f"norm{i}"], layers[f"relu{i}"] = nn.BatchNorm(filters), nn.ReLU()
         if pool > 1:
             layers[f"pool{i}"] = nn.MaxPool(pool)
         if size is not None:
-            size = (size + 2 * around - kernel + 1) // pool
+            size = (size if padding is None else size + 2 * around - kernel + 1) // pool
+            if size < 1:
+                raise ValueError(f"convnet: nothing is left of the input behind block {i}, {block}")
         channels = filters
     if size is None:
         layers["mean"] = nn.GlobalAveragePool()

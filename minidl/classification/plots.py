@@ -11,7 +11,7 @@ from minidl.plots import panels_of, write
 
 def confusion_table(path: str | os.PathLike, labels: Sequence[int] | np.ndarray,
                     answers: Sequence[int] | np.ndarray, names: Sequence[str], title: str) -> Path:
-    """Counts: a row for each class, a column for each answer; dark, the share of the row."""
+    """Counts: a row for each class, a column for each answer; darker, a larger share of the row."""
     counts = confusion(labels, answers, len(names))
     shares = counts / counts.sum(1, keepdims=True).clip(1)
     figure, (axes,) = panels_of(1, 1, (2.2 + 0.62 * len(names), 1.9 + 0.55 * len(names)))

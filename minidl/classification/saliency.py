@@ -1,4 +1,4 @@
-"""Which entries of an example a score hangs on."""
+"""Which entries of an example a score depends on."""
 from collections.abc import Sequence
 
 import numpy as np

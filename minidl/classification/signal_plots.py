@@ -1,4 +1,4 @@
-"""Signals as pictures: lines, or for many channels a map, dark where a channel is low."""
+"""Signals as pictures: lines, or for many channels a map, orange above 0 and violet below."""
 from collections.abc import Sequence
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ from minidl import visualize
 from minidl.classification.saliency import score_gradient
 from minidl.data import Recording
 from minidl.nn import Module, Sequential
+from minidl.operands import check_sizes
 from minidl.plots import COLOURS, check_matplotlib, panels_of, write
 from minidl.visualize import TopPatches
 
@@ -19,7 +20,8 @@ CONTRAST = 0.995        # of the values of a map; the few beyond have its last c
 
 def signals(path: str | os.PathLike, examples: Sequence[np.ndarray], titles: Sequence[str],
             title: str, channels: Sequence[str] = (), hertz: float | None = None) -> Path:
-    """Examples (T, C), each in a panel with its title."""
+    """Examples (T, C), at least one, each in a panel with its title."""
+    check_sizes("signals", examples=len(examples))
     columns = min(3, len(examples))
     rows = -(-len(examples) // columns)
     figure, axes = panels_of(rows, columns, (4.2 * columns, 1.1 + 1.9 * rows), sharex=True,
@@ -66,8 +68,8 @@ def _legend(figure, axes, image, channels):
 def gradients(path: str | os.PathLike, net: Module, examples: Sequence[np.ndarray],
               labels: Sequence[int] | np.ndarray, titles: Sequence[str], title: str,
               channels: Sequence[str] = (), hertz: float | None = None) -> Path:
-    """Each example (T, C), and where the score of its class hangs on it: a line is black where
-    |∂ score / ∂ x| is large; below a map stands that of the gradient, with its signs."""
+    """Each example (T, C), and where the score of its class depends on it: a line is black where
+    |∂ score / ∂ x| is large; below a map stands a map of the gradient, with its signs."""
     examples = np.asarray(examples)
     slopes = score_gradient(net, examples, labels)
     if examples.shape[2] > LINES:
@@ -170,10 +172,10 @@ def recordings(path: str | os.PathLike, given: Sequence[Recording],
     """Recorded signals (`data.Recording`) in rows of eleven seconds, twelve rows at most, each
     event marked with what is said of it; seconds: lists of when, said: lists of texts."""
     rows = [(each, start, words, when) for each, when, words in zip(given, seconds, said)
-            for start in np.arange(0, len(each.values) / each.hertz, ROW)][:ROWS]
+            for start in np.arange(0, (len(each.values) - 1) / each.hertz, ROW)][:ROWS]
     figure, axes = panels_of(len(rows), 1, (13, 0.8 + 1.9 * len(rows)))
     kinds = sorted({word for words in said for word in words})
-    colours = dict(zip(kinds, COLOURS))
+    colours = {kind: COLOURS[i % len(COLOURS)] for i, kind in enumerate(kinds)}
     for panel, (each, start, words, when) in zip(axes, rows):
         times = np.arange(len(each.values)) / each.hertz
         there = (times >= start) & (times <= start + ROW)

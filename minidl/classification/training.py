@@ -20,8 +20,9 @@ from minidl.training.schedules import warm_up_cosine
 class Recipe:
     """How a classifier is trained: AdamW, its learning rate up a line and down half a cosine.
 
-    epochs: how often each example is seen; batch: so many at once, or one fewer, so that all are of
-    nearly one size; learning_rate: at its peak; augmentation: see `data.GridAugmentation`, or None.
+    epochs: how often each example is seen; batch: at most so many at once, in batches whose sizes
+    differ by one at most; learning_rate: at its peak; augmentation: see `data.GridAugmentation`, or
+    None.
     Raises ValueError for numbers that are out of range.
     """
     epochs: int = 60
@@ -100,7 +101,8 @@ def outputs(net: nn.Sequential, x: np.ndarray, layer: str, batch: int = 256) -> 
 
 def active_units(net: nn.Sequential, x: np.ndarray, layer: str, count: int,
                  seed: int = 0) -> list[int]:
-    """So many units of a layer, drawn of those that are active somewhere in the first of x."""
+    """So many units of a layer (or all there are), drawn from those that are active somewhere in
+    the first 256 of x."""
     x = examples_of("active_units", x)
     check_sizes("active_units", count=count)
     rng = np.random.default_rng(check_seed("active_units", seed))

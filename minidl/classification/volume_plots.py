@@ -17,8 +17,9 @@ ENLARGED = 4            # pixels of a voxel
 
 def three_slices(volume: np.ndarray, low: float, high: float) -> np.ndarray:
     """The slices through the middle of a volume (X, Y, Z), across its third, second and first axis,
-    as one square card, uint8 (2 s + 3, 2 s + 3, 1) in large pixels; its last corner is empty.  low,
-    high: the values that become black and white."""
+    on one square card of 2 s + 3 voxels a side, s the volume's longest, with its last corner empty:
+    uint8 (H, H, 1), ENLARGED pixels for a voxel.  low, high: the values that become black and
+    white."""
     middle = [n // 2 for n in volume.shape]
     shown = [volume[:, :, middle[2]], volume[:, middle[1], :], volume[middle[0], :, :]]
     side = max(volume.shape)
@@ -26,7 +27,7 @@ def three_slices(volume: np.ndarray, low: float, high: float) -> np.ndarray:
     for (row, column), part in zip(((1, 1), (1, side + 2), (side + 2, 1)), shown):
         part = part.T[::-1]                             # the first axis to the right
         sheet[row:row + part.shape[0], column:column + part.shape[1]] = part
-    grey = 255 * np.clip((sheet - low) / (high - low), 0, 1)
+    grey = 255 * np.clip((sheet - low) / ((high - low) or 1), 0, 1)
     grey = np.where(np.isnan(grey), CARD, np.rint(np.nan_to_num(grey))).astype(np.uint8)
     return np.kron(grey, np.ones((ENLARGED, ENLARGED), np.uint8))[..., None]
 
@@ -44,7 +45,7 @@ def examples(path: str | os.PathLike, rows: Sequence[tuple[str, Sequence[tuple[s
 def pieces(path: str | os.PathLike, net: Sequential, volumes: Sequence[np.ndarray], layer: str,
            units: Sequence[int], title: str, names: Sequence[str]) -> TopPatches:
     """The nine sub-volumes that make each unit of a layer most active, a row for a unit, and their
-    mean, in which noise is a third; each as three slices.  Returns the TopPatches.
+    mean, whose noise is a third of theirs; each as three slices.  Returns the TopPatches.
     volumes: arrays (X, Y, Z, 1); names: of each.
     """
     found = visualize.top_patches(net, zip(names, volumes), layer, units, inside=True)
@@ -61,7 +62,7 @@ def pieces(path: str | os.PathLike, net: Sequential, volumes: Sequence[np.ndarra
 
 
 def _range(volumes):
-    """What is black and what white: all but one voxel in a hundred of either side lie between."""
+    """What is black and what white: one voxel in a hundred lies below, and one above."""
     return np.quantile(np.concatenate([each.ravel() for each in volumes]), (0.01, 0.99))
 
 
@@ -73,8 +74,8 @@ def maps(path: str | os.PathLike, slice_: np.ndarray, truth: np.ndarray, answers
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
     figure, axes = panels_of(1, 4, (17, 5.6))
-    tissues = {"cmap": ListedColormap(["white", *COLOURS[:len(names)]]), "vmin": -1,
-               "vmax": len(names) - 1}
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(names))]
+    tissues = {"cmap": ListedColormap(["white", *colours]), "vmin": -1, "vmax": len(names) - 1}
     wrong = np.where(truth < 0, 0, np.where(truth == answers, 1, 2))
     share = (wrong == 2).sum() / max(1, (truth >= 0).sum())
     for panel, values, options, words in (
@@ -87,7 +88,7 @@ def maps(path: str | os.PathLike, slice_: np.ndarray, truth: np.ndarray, answers
         panel.imshow(values.T, origin="lower", interpolation="nearest", **options)
         panel.set_title(words)
         panel.set_axis_off()
-    figure.legend([Patch(color=colour) for colour in COLOURS[:len(names)]], names,
+    figure.legend([Patch(color=colour) for colour in colours], names,
                   loc="outside lower center", ncols=len(names), frameon=False)
     figure.suptitle(title, fontsize=13)
     return write(path, figure)

@@ -16,9 +16,9 @@ from minidl.weights import WeightsError
 class CharacterEncoder(Sequential):
     """f(x): (N, size, size, 1), dark ink on white in 0..255 → (N, D), of length 1.
 
-    Blocks of a 3×3 convolution, batch normalisation and ReLU; three of them halve the picture by
-    max-pooling.  What is left of it, with 28 pixels 3 × 3 places, is laid out flat: where a stroke
-                  is tells characters apart.
+    Blocks of a 3×3 convolution, batch normalisation and, but for the last, ReLU; the first three
+    halve the picture by max-pooling.  What is left of it, of 28 pixels 3 × 3 places, is flattened:
+    where a stroke is tells characters apart.
     widths: the channels of each block; D = (size // 8)² · the last of them.
     The names are darkness, conv1, pool1, norm1, relu1, conv2, …, flatten, unit_length.
     """
@@ -48,7 +48,8 @@ class Darkness(Pointwise):
     """y = 1 − x / 255: 1 where there is ink, 0 on white paper."""
 
     def forward(self, x):
-        return 1 - operand("CharacterEncoder", x) * (1 / 255)
+        x = operand("CharacterEncoder", x)
+        return 1 - (x if x.dtype.kind == "f" else x.astype("float32")) * (1 / 255)
 
 
 def character_encoder(weights: str | os.PathLike) -> CharacterEncoder:

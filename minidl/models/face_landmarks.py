@@ -1,7 +1,7 @@
 """Landmarks by regression: a small convolutional network says where 68 points of a face are.
 
 Source: face-api (Mühler 2018), whose weights it has.  Its blocks follow Huang et al. 2017
-(DenseNet), with sums where those join channels.  The 68 points are those of Sagonas et al. 2013,
+(DenseNet), with sums where those concatenate.  The 68 points are those of Sagonas et al. 2013,
 left in the picture before right: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 and 42–47 eyes, 48–67
 lips.
 """
@@ -75,7 +75,7 @@ def face_landmarks(weights: str | os.PathLike = "face_landmarks") -> FaceLandmar
 
 
 def tiny_face_landmarks(weights: str | os.PathLike = "tiny_face_landmarks") -> FaceLandmarks:
-    """A landmark network a quarter the size: it takes half the time, and errs by a tenth more."""
+    """A landmark network a fifth the size: it takes half the time, and errs by a tenth more."""
     return _landmarks("tiny_face_landmarks", weights, 3, 3)
 
 

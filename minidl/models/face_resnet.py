@@ -51,9 +51,8 @@ class Residual(Module):
 
 
 def add_padded(x, y):
-    """x + y, where the smaller of (N, H, W, C) and (N, H', W', C') has zeros added at the bottom,
-    at the right, and as last
-    channels: a shortcut without weights between a picture of C channels and one of C'."""
+    """x + y, where (N, H, W, C) and (N, H', W', C') are first brought to one shape by zeros at the
+    bottom, at the right, and as last channels: a shortcut without weights from C channels to C'."""
     sizes = np.maximum(x.shape, y.shape)
     x, y = (ops.pad(z, [(0, int(missing)) for missing in sizes - z.shape]) for z in (x, y))
     return x + y
@@ -71,7 +70,7 @@ class FaceResNet(Sequential):
     Raises ValueError for another shape.
     """
     size, channels = 150, 3
-    # how `faces.encode` shows it a face: aligned; or else, closely cut, a little lowered
+    # how `faces.encode` shows it a face: aligned, or else cut a little lower; and mirrored, too
     aligned, lowered, mirrored = True, 0.087, True
 
     def __init__(self, filters: dict[str, tuple[np.ndarray, np.ndarray]], dense: np.ndarray):

@@ -32,17 +32,19 @@ class SiameseEncoder(Sequential):
     2. conv1, norm1, relu1, conv2, …: a 3×3 convolution of stride 2 to widths[0] channels; then for
        each further width one of stride 2 and one of stride 1, every one with batch normalisation
        and a ReLU.  64 pixels become 32, 16, 8, 4.
-    3. flatten, dense, norm, unit_length: one dense layer on all that is left, position by position,
-       batch normalisation, and division by the length.
+    3. flatten, dense, norm, unit_length: one dense layer on all positions that are left, batch
+       normalisation, and division by the length.
 
-    nonnegative: a ReLU before the division, for the χ² head.  Attributes: size, channels, features.
-    notes: a dictionary of whatever is worth knowing, see `save_encoder`; nothing here depends on
-    it. With the defaults 1.7 million parameters and 43 million multiplications a picture.
+    nonnegative: a ReLU before the division, for the χ² head.
+    Attributes: size, channels, features; notes, a dictionary of whatever is worth knowing, see
+        `save_encoder`: nothing here depends on it.
+    With the defaults it has 1.7 million parameters, and 43 million multiplications a picture.
     Raises ValueError for pictures of another shape, TypeError for pixels that are not numbers.
     """
 
     def __init__(self, size: int, channels: int, border: int, widths: Sequence[int], features: int,
                  nonnegative: bool, seed: np.random.Generator | int):
+        widths = listed("siamese_encoder", "widths", widths, "channels")
         side = last_side(size, channels, border, widths, features)
         rng = backend.generator(seed)
         layers: dict = {"light": Light(size, channels, border)}
@@ -55,15 +57,15 @@ class SiameseEncoder(Sequential):
         if nonnegative:
             layers["relu"] = ReLU()
         super().__init__(layers | {"unit_length": Normalize()})
-        self.settings = {"size": size, "channels": channels, "border": border,
-                         "widths": list(widths), "features": features,
-                         "nonnegative": nonnegative}
+        self.settings = {"size": int(size), "channels": int(channels), "border": int(border),
+                         "widths": [int(width) for width in widths], "features": int(features),
+                         "nonnegative": bool(nonnegative)}                      # as JSON has them
         self.size, self.channels, self.features = size, channels, features
         self.notes: dict = {}
 
 
 class Light(Module):
-    """Pictures without their borders, each of mean 0 and deviation 1; see `standard_light`."""
+    """Pictures without their borders, each of mean 0 and deviation nearly 1: `standard_light`."""
 
     def __init__(self, size, channels, border):
         self.size, self.channels, self.border = size, channels, border
@@ -82,7 +84,6 @@ class Light(Module):
 def last_side(size, channels, border, widths, features):
     """How many pixels a side the dense layer sees; ValueError for settings that make no encoder."""
     check_sizes("siamese_encoder", size=size, channels=channels, features=features)
-    widths = listed("siamese_encoder", "widths", widths, "channels")
     if not widths:
         raise ValueError(
             "siamese_encoder: widths must name the channels of one layer or more, got none"
@@ -110,8 +111,8 @@ class Mirrored(Module):
     """f'(x) = (f(x) + f(x mirrored)) / ‖…‖: an encoder that sees every picture twice, left and
     right exchanged.
 
-    For use, not for training: pictures of faces mirror each other by chance of pose and light, and
-    the mean is steadier.
+    For use, not for training: a face and its mirror image differ by chances of pose and light, and
+    the mean of both encodings is steadier.
     """
 
     def __init__(self, encoder):
@@ -140,7 +141,7 @@ def save_encoder(path: str | os.PathLike, encoder: SiameseEncoder, **notes) -> N
         raise type(error)(
             f"save_encoder: notes {sorted(notes)} must be what JSON can hold: {error}"
         ) from None
-    weights.save(path, encoder.state_dict() | {name: backend.CPU.module.array(text)
+    weights.save(path, encoder.state_dict() | {name: np.array(text)
                                                for name, text in texts.items()})
 
 
@@ -210,7 +211,10 @@ def _compare(arrays, size, channels, border, widths, features, nonnegative):
 
 
 def standard_light(x, least=5.0):
-    """(x − μ) / (σ + least)
-        for each picture of (N, H, W, C) by itself; `least`, in pixel values, spares flat ones."""
+    """(x − μ) / (σ + least)        of each picture of (N, H, W, C) by itself
+
+    least: in pixel values, so that the noise of a flat picture is not stretched to deviation 1.
+    """
     x = x - ops.mean(x, (1, 2, 3), keepdims=True)
-    return x / (ops.norm(x, (1, 2, 3), keepdims=True) * (1 / (x.size / x.shape[0]) ** 0.5) + least)
+    deviation = ops.norm(x, (1, 2, 3), keepdims=True) * (1 / math.prod(x.shape[1:]) ** 0.5)
+    return x / (deviation + least)

@@ -94,8 +94,9 @@ def read_blocks(arrays, kind, path):
 
     block1_conv1_W_q, …: 8-bit, Oxford's weights, for BGR minus the mean.  w = table[W_q], and the
         input channels are turned round here, so that the network sees RGB.
-    features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  The scale goes into the
-    first filters here. layers.conv1_1.weight, …: what `minidl.save` wrote.
+    features.0.weight, …: torchvision's, for (RGB/255 − mean)/deviation.  1 / (255 deviation) goes
+        into the first filters here.
+    layers.conv1_1.weight, …: what `minidl.save` wrote.
     Raises WeightsError, naming the file, for what is missing, misshapen, or no finite number.
     """
     weight_files.check_numbers(path, arrays)

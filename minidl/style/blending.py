@@ -19,7 +19,8 @@ def check_blend(operation, weights, count):
     """
     if weights is None:
         return [1 / count] * count
-    if isinstance(weights, (str, dict)) or not hasattr(weights, "__iter__"):
+    if (isinstance(weights, (str, dict)) or not hasattr(weights, "__iter__")
+            or getattr(weights, "ndim", 1) == 0):
         raise TypeError(f"{operation}: style_blend_weights must be a list of numbers, got "
                         f"{weights!r}")
     weights = [bounded(operation, f"0 ≤ style_blend_weights[{i}] ≤ 1", weight)

@@ -28,7 +28,8 @@ class Pictures:
     """Content, styles and masks, checked, and recoloured as `settings.colors` asks.
 
     pixels: of the content at its full size.
-    stretched: the share of the recoloured styles' pixels that had to be held to 0..255.
+    stretched: the share of a style's pixels that recolouring took out of 0..255, so that they were
+        clipped; of several styles the largest share.
     """
 
     def __init__(self, content, styles, masks, style_masks, settings, net):
@@ -65,7 +66,8 @@ class Pictures:
             check_covered(TRANSFER, full.masks)
             if settings.guide == "inside":
                 fields = fields_of(TRANSFER, self.net, settings.style_layers)
-                check_left(TRANSFER, full.masks, fields)
+                check_left(TRANSFER, "masks", full.masks, fields)
+                check_left(TRANSFER, "style_masks", full.style_masks or (), fields)
         if not isinstance(settings.init, str):
             check_init_picture(settings.init, (*full.shape, 3))
         elif settings.init == "content" and len(self.styles) == 1 and not settings.variation_weight:
@@ -105,8 +107,7 @@ def _masks_at(masks, shapes, frames):
 
 
 def _stride(net, layers):
-    """How many pixels apart the places of the deepest of the layers lie; 1 where a net does not
-    tell."""
+    """The jump of the deepest of the layers, in pixels; 1 where a net does not tell."""
     fields = receptive_fields(net) if hasattr(net, "geometry") else {}
     jumps = [fields[layer].jump for layer in layers if fields.get(layer) is not None]
     return max((jump for jump in jumps if isinstance(jump, int)), default=1)
@@ -121,10 +122,10 @@ def _tensor(picture):
 class Canvas:
     """All pictures at one size.
 
-    size: pixels of the longer side of the content, whose shape (H, W) is without its margin,
-        `frame`.
-    content, styles: Tensors (1, H', W', 3) with margins; masks, style_masks: arrays (H', W'), or
-        None.
+    size: pixels of the content's longer side; shape: its (H, W), without the margin; frame: that
+        margin.
+    content, styles: Tensors (1, H', W', 3) with margins; masks, style_masks: lists of arrays
+        (H', W'), or None.
     original: the content (H, W, 3) in its own colours.
     """
     settings: object
@@ -153,8 +154,8 @@ class Canvas:
         """(G before the first step, what the optimiser remembers: nothing)."""
         init, ratio = self.settings.init, self.settings.noise_ratio
         if not isinstance(init, str):
-            init = init.numpy() if isinstance(init, Tensor) else init
-            return self.placed({"picture": np.asarray(init, "float32")})
+            init = np.asarray(init.numpy() if isinstance(init, Tensor) else init, "float32")
+            return _tensor(self.frame.add(enlarge(init, self.shape, 0, 255))), {}
         ratio = {"content": 0.0, "noise": 1.0, "mix": 0.6 if ratio is None else ratio}[init]
         return mixed(self.content, ratio, self.settings.seed), {}
 
@@ -172,8 +173,8 @@ class Canvas:
     def placed(self, taken):
         """(picture, memory) on this canvas of what was `taken` from one of any size.
 
-        On a canvas of the same size all stays as it was.  On another all is resampled, squares stay
-        positive; the average of iterates and the best picture begin anew.
+        On a canvas of the same size all stays as it was.  On another all is resampled, and no
+        square becomes negative; the average of iterates and the best picture begin anew.
         """
         arrays = dict(taken)
         frame = Frame(*map(int, arrays.pop("frame", ())))

@@ -24,11 +24,11 @@ def luminance(picture: np.ndarray) -> np.ndarray:
 def match_luminance(style: np.ndarray, content: np.ndarray) -> np.ndarray:
     """The style's luminance with the content's mean and deviation, as grey (H, W, 3):
 
-    L' = σ_C / σ_S (L − μ_S) + μ_C
+    L' = σ_C / σ_S (L − μ_S) + μ_C,        and μ_C where the style is flat
     """
     ours, theirs = luminance(content), luminance(style)
-    deviation = theirs.std()
-    grey = (theirs - theirs.mean()) * (ours.std() / deviation if deviation else 1) + ours.mean()
+    flat = np.ptp(theirs) < 1e-3                    # but for rounding, which must not be stretched
+    grey = (theirs - theirs.mean()) * (1 if flat else ours.std() / theirs.std()) + ours.mean()
     return np.repeat(grey, 3, axis=2)
 
 
@@ -57,7 +57,7 @@ def match_colors(style: np.ndarray, content: np.ndarray, method: str = "match") 
             A = Σ_S^-½ (Σ_S^½ Σ_C Σ_S^½)^½ Σ_S^-½
         or "cholesky": A = L_C L_S⁻¹, of Σ = L Lᵀ.
     Moments are exact; the result may leave 0..255, and is not clipped.
-    Raises ValueError where the style's colours have no covariance to divide by (a grey painting).
+    Raises ValueError where the style's covariance has no inverse, as a grey painting's.
     """
     style = _picture("match_colors", "style", style)
     content = _picture("match_colors", "content", content)
@@ -82,6 +82,8 @@ def match_colors(style: np.ndarray, content: np.ndarray, method: str = "match") 
 def _picture(operation, argument, picture):
     """A picture (H, W, 3) in its floating-point type, whole numbers as float64."""
     picture = numbers(operation, argument, picture, "(H, W, 3)", None, finite=True)
+    if not picture.size:
+        raise ValueError(f"{operation}: {argument} has no pixels, its shape is {picture.shape}")
     return picture if picture.dtype.kind == "f" else picture.astype("float64")
 
 

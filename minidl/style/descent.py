@@ -47,7 +47,8 @@ def descend(evaluate, start, steps, optimizer, *, learning_rate=None, average=0.
     picture = tensor(start, requires_grad=True)
     rate = LEARNING_RATES[optimizer] if learning_rate is None else learning_rate
     method = Adam([picture], rate) if optimizer == "adam" else SGD([picture], rate)
-    mean, memory = _Average(average, picture.detach(), memory or {}), memory or {}
+    memory = memory or {}
+    mean = _Average(average, picture.detach(), memory)
     if "step" in memory and optimizer == "adam":
         method.load_state_dict(
             {"learning_rate": rate}

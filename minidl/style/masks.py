@@ -50,14 +50,14 @@ class Region:
         if self.guides is None:
             return style_layer_cost(self.grams[layer], a)
         if layer not in self.guides:
-            return 0.0
+            return tensor(0.0, dtype=a.dtype, device=a.device)
         return style_layer_cost(self.grams[layer], self.guides[layer] * a) * self.share
 
 
 def read_mask(name, mask):
     """A path or an array (H, W) or (H, W, 1 or 3) as a float32 array (H, W), black 0 to white 1.
 
-    White is 255; in an array of nothing above 1 it is 1.
+    White is 255, or 1 where nothing in the array is above 1.
     """
     if isinstance(mask, (str, os.PathLike)):
         mask = _read_file(name, mask)
@@ -123,13 +123,14 @@ def guides(fields, mask, shapes, kind="simple"):
 
 
 def _seen(mask, axis, count, field, kind):
-    """Along an axis: for each of `count` places the mean over its own pixels, or the least it
-    sees."""
+    """Along an axis: for each of `count` places the mean over its own pixels, or the least it sees.
+    Beyond the picture its nearest pixel counts."""
     size, jump, start = field
     wide, reduce = (jump, np.mean) if kind == "simple" else (size, np.min)
     mask = np.moveaxis(mask, axis, 0)
     lows = [round(start + i * jump - (wide - 1) / 2) for i in range(count)]
-    return np.moveaxis(np.stack([reduce(mask[max(low, 0):low + wide], 0) for low in lows]), 0, axis)
+    seen = [mask[np.arange(low, low + wide).clip(0, len(mask) - 1)] for low in lows]
+    return np.moveaxis(np.stack([reduce(pixels, 0) for pixels in seen]), 0, axis)
 
 
 def fields_of(operation, net, layers):
@@ -164,13 +165,13 @@ def regions(net, layers, content, styles, masks, style_masks, kind):
     return found
 
 
-def check_left(operation, masks, fields):
+def check_left(operation, argument, masks, fields):
     """Raise ValueError where guide="inside" leaves nothing of a mask (H, W) at a layer."""
     for i, mask in enumerate(masks):
         for layer, field in fields.items():
             places = [-(-side // jump) for side, (_, jump, _) in zip(mask.shape, field.along(2))]
             if not guides(fields, mask, {layer: places}, "inside"):
                 raise ValueError(
-                    f"{operation}: guide='inside' leaves nothing of masks[{i}] at {layer}, which "
-                    f"sees {field.size} pixels; take a larger size, fewer style_layers, or "
+                    f"{operation}: guide='inside' leaves nothing of {argument}[{i}] at {layer}, "
+                    f"which sees {field.size} pixels; take a larger size, fewer style_layers, or "
                     "guide='simple'")

@@ -12,7 +12,8 @@ import numpy as np
 
 from minidl.data import resize
 from minidl.files import as_path, atomic_write
-from minidl.settings import having, numbers, of_kind, whole
+from minidl.settings import numbers, of_kind, whole
+from minidl.style.transfer import Evaluation, to_image
 
 EVERY = 5               # seconds between two writings, and readings
 SHOWN = 900             # pixels of the longer side of the picture on the page, at most
@@ -41,11 +42,11 @@ class Page:
         self.settings = of_kind("Page", "settings", settings, "a dictionary", dict)
         self.title = of_kind("Page", "title", title, "text", str)
         self.steps = None if steps is None else whole("Page", "0 ≤ steps < inf", steps)
-        self.history, self.written, self.image = [], 0.0, None
+        self.history, self.written, self.image = [], -math.inf, None
 
     def show(self, evaluation):
         """Take in an Evaluation; the file is written every few seconds."""
-        having("Page", "evaluation", evaluation, "an Evaluation", "costs", "image", "number")
+        of_kind("Page", "evaluation", evaluation, "an Evaluation", Evaluation)
         self.history.append(evaluation.costs)
         if time.monotonic() - self.written > EVERY:
             self.image = evaluation.image
@@ -55,8 +56,8 @@ class Page:
                        running=True)
 
     def finish(self, image: np.ndarray, status: str) -> None:
-        """Show the result; the browser stops reading again."""
-        self.image = numbers("Page", "image", image, "(H, W, 3)", "uint8")
+        """Show the result (H, W, 3), in 0..255; the browser stops reading again."""
+        self.image = to_image(numbers("Page", "image", image, "(H, W, 3)", finite=True))
         self.write(of_kind("Page", "status", status, "text", str), running=False)
 
     def write(self, status, running):
@@ -94,7 +95,7 @@ def plot(history, width=800, height=260):
     """J and the cost of every layer against the evaluations, on a logarithmic axis, as SVG."""
     names = [name for name in (history[0] if history else ()) if name == "J" or " " in name]
     logs = {name: [(i, math.log10(costs[name])) for i, costs in enumerate(history)
-                   if costs[name] > 0]
+                   if 0 < costs[name] < math.inf]
             for name in names}
     values = [value for points in logs.values() for _, value in points]
     if not values:

@@ -17,9 +17,9 @@ def preview(content, style, *, looks=tuple(PRESETS), style_scales=(0.5, 1.0, 2.0
 
     looks: names of presets or shares 0 < s < 1 (`shares`).  options: what else `transfer` takes.
     callback(Evaluation): as transfer's, over the evaluations of all pictures.
-    The shares of the gradient mean the same at every size, and style_scale is in parts of it: what
-    is chosen here looks alike, larger.  Raises ValueError, before anything is painted, for what
-    transfer would refuse.
+    The shares of the gradient mean the same at every size, and style_scale is relative to it: what
+    is chosen here looks alike when it is painted larger.  Raises ValueError or TypeError, before
+    anything is painted, for what transfer would refuse.
     """
     looks = listed("preview", "looks", looks, "looks")
     style_scales = [bounded("preview", "0 < style_scale < inf", scale)

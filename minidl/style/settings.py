@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image
-from minidl.settings import bounded, check_seed, numbers
+from minidl.settings import bounded, check_seed, numbers, one_of
 from minidl.style.blending import check_blend
 from minidl.style.colors import KINDS
 from minidl.style.costs import check_layer_weights, check_layers
@@ -24,7 +24,7 @@ CONTENT_WEIGHT, STYLE_WEIGHT = 100.0, 1.0       # where only the other one is gi
 AVERAGE = 0.9                       # of Adam's iterates
 TRANSFER = "style transfer"         # as errors name it
 OVERSHOOT = 32                      # of 255: beside sharp edges of a picture that was resized
-SMALLEST = 16                       # pixels: VGG's deepest style layer has one place of so many
+SMALLEST = 16                       # pixels, of which VGG's deepest style layer makes one place
 LONGEST = 65_536                    # pixels of a side: a square of them takes terabytes
 MOST_STEPS = 1_000_000_000                # decades of computing
 
@@ -113,15 +113,10 @@ class Settings:
             object.__setattr__(self, f"{kind}_layers", layers)
             check_layer_weights(TRANSFER, layers, getattr(self, f"{kind}_layer_weights"))
         for name, known in ("colors", (*KINDS, None)), ("guide", GUIDES):
-            value = getattr(self, name)
-            if value not in known:
-                raise ValueError(f"{TRANSFER}: {name} must be one of {', '.join(map(str, known))}, "
-                                 f"got {value!r}")
+            one_of(TRANSFER, name, getattr(self, name), known)
 
     def _check_optimizer(self):
-        if self.optimizer not in (None, "lbfgs", *LEARNING_RATES):
-            raise ValueError(f"{TRANSFER}: optimizer must be lbfgs, adam or gradient_descent, "
-                             f"got {self.optimizer!r}")
+        one_of(TRANSFER, "optimizer", self.optimizer, ("lbfgs", *LEARNING_RATES, None))
         if self.learning_rate is not None:
             bounded(TRANSFER, "0 < learning_rate < inf", self.learning_rate)
             if self.optimizer not in LEARNING_RATES:
@@ -130,9 +125,9 @@ class Settings:
                                  "finds its own")
         if self.average is not None:
             bounded(TRANSFER, "0 ≤ average < 1", self.average)
-            if self.average and self.optimizer not in (None, "adam"):
-                raise ValueError(f"{TRANSFER}: average is for adam, got {self.average} with "
-                                 f"{self.optimizer}")
+            if self.average and self.optimizer != "adam":       # the default is not always Adam
+                raise ValueError(f"{TRANSFER}: average is for optimizer='adam', got {self.average} "
+                                 f"with {self.optimizer!r}")
 
     @property
     def plain_weights(self):
@@ -252,9 +247,10 @@ def read_picture(name, picture):
     if isinstance(picture, (str, os.PathLike)):
         return load_image(picture)
     if not isinstance(picture, np.ndarray) or picture.dtype.kind not in "fiu":
-        kind = f"of {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        came = (f"an array of {picture.dtype}" if isinstance(picture, np.ndarray)
+                else f"{type(picture).__name__}; numpy.asarray makes an array of a Pillow image")
         raise TypeError(f"{TRANSFER}: {name} must be a path or an array (H, W, 3) of numbers, got "
-                        f"{kind}; numpy.asarray makes an array of a Pillow image")
+                        f"{came}")
     if picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
         raise ValueError(f"{TRANSFER}: {name} must be (H, W, 3), with pixels, got shape "
                          f"{picture.shape}")
@@ -267,17 +263,16 @@ def _as_8_bits(picture):
 
 
 def check_init_picture(init, shape):
-    """An array from which G starts, of the picture's shape, in 0..255."""
+    """Raise ValueError unless the array from which G starts has this shape, and is in 0..255."""
     init = init.numpy() if isinstance(init, Tensor) else np.asarray(init)
     if init.shape != shape:
         raise ValueError(f"{TRANSFER}: init has shape {init.shape}, the picture {shape}")
     _check_colours("init", init)
-    return init
 
 
 def _check_colours(name, picture):
     """Raise ValueError for what is not RGB in 0..255, give or take what a filter overshoots."""
-    low, high = (picture.min(), picture.max()) if picture.size else (0, 0)
+    low, high = picture.min(), picture.max()
     if not (-OVERSHOOT <= low and high <= 255 + OVERSHOOT):             # NaN, too
         raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}")
     if picture.dtype.kind == "f" and 0 < high <= 1:

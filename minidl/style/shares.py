@@ -1,15 +1,15 @@
 """Weights that mean the same at every size: shares of the gradient.
 
 α and β multiply costs whose sizes depend on the picture, the layers, the network and the number of
-pixels, so that no α is "strong" everywhere.  Asked for instead is by what share each cost pulls at
-the pixels.  With the content's share s, 0 < s < 1, at a probe picture P:
+pixels, so that no α is "strong" everywhere.  What is asked for instead is the share with which each
+cost pulls at the pixels.  With the content's share s, 0 < s < 1, at a probe picture P:
 
     α ‖∂J_content/∂P‖₁ / (α ‖∂J_content/∂P‖₁ + β ‖∂J_style/∂P‖₁) = s,        β = 1
 
     so   α = s / (1 − s) · ‖∂J_style/∂P‖₁ / ‖∂J_content/∂P‖₁
 
-P is 0.6 noise and 0.4 content, by the seed: at the content itself the content's gradient is 0.  It
-is measured once at each size, which takes two gradients.
+P is 0.6 noise, drawn by the seed, and 0.4 content: at the content itself the content's gradient is
+0.  The two norms are measured once at each size, which takes two gradients.
 Source: normalize_gradients of neural-style (Johnson 2015), there at every step.
 """
 import math
@@ -87,7 +87,7 @@ def converted(tool: str, content_weight: float | None = None, style_weight: floa
                    for name, given, default in zip(("content_weight", "style_weight"),
                                                    (content_weight, style_weight), TOOLS[tool]))
     each = dict.fromkeys(CHANNELS, 1 / len(CHANNELS))
-    if tool.startswith("neural-style") and tool != "neural-style-tf":
+    if tool in ("neural-style", "neural-style-pt"):
         inverse = {layer: 4 / channels ** 2 for layer, channels in CHANNELS.items()}
         total = math.fsum(inverse.values())
         alpha, beta = 4 * alpha, beta * total

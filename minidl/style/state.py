@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from minidl.files import atomic_write, open_file
+from minidl.files import as_path, atomic_write, open_file
 from minidl.settings import of_kind
 from minidl.style.pyramid import Scale
 
@@ -72,11 +72,18 @@ def check_state(operation, argument, state):
     if missing:
         raise ValueError(f"{operation}: {argument} must be the state of an Evaluation, it lacks "
                          f"{', '.join(sorted(missing))}")
+    try:
+        _checked(state)
+        _checked_start(state["start"])
+    except Exception as error:
+        raise ValueError(f"{operation}: {argument} must be the state of an Evaluation, "
+                         f"{_why(error)}") from error
 
 
 def load_state(path: str | os.PathLike) -> dict:
     """The state in a file; raises ValueError, naming the file, for one that is damaged or
     another."""
+    path = as_path("load_state", "path", path)
     try:
         with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             start = {name: arrays[name] for name in arrays.files if name != "json"}
@@ -85,9 +92,14 @@ def load_state(path: str | os.PathLike) -> dict:
     except OSError:
         raise
     except Exception as error:      # a damaged archive fails in many ways
-        why = str(error) if type(error) is ValueError and "pickle" not in str(error) else (
-            "it is no state.npz, or damaged")
-        raise ValueError(f"{path} is not a usable state of style transfer: {why}") from error
+        raise ValueError(
+            f"{path} is not a usable state of style transfer: {_why(error)}") from error
+
+
+def _why(error):
+    """What is wrong with a state, in words of this file if it knows them."""
+    known = type(error) is ValueError and "pickle" not in str(error)
+    return str(error) if known else "it is none, or damaged"
 
 
 def _checked(state):

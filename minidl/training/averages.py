@@ -4,6 +4,7 @@ import copy
 from minidl import ops
 from minidl.kernels.precision import accumulator
 from minidl.nn import Module
+from minidl.recording import no_grad
 from minidl.settings import bounded, having
 from minidl.tensor import constant
 
@@ -46,17 +47,23 @@ class EMA:
             if array.dtype.kind == "f":
                 put(array.astype(accumulator(array.dtype), copy=False))
 
+    @no_grad()
     def update(self) -> None:
         """Move the average towards the module as it is now.
 
-        Raises ValueError where the module has gained or lost parameters or buffers since the start.
+        Raises ValueError where the module has gained or lost parameters or buffers since the start,
+        or one of them has another shape.
         """
         d = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.ramp else self.decay
-        was, now = self.average.state_dict(), self.module.state_dict()
-        if others := sorted(was.keys() ^ now.keys()):
+        was, now = ({(path, array.shape): (constant(array), put)
+                     for path, array, put in module._state()}
+                    for module in (self.average, self.module))
+        if others := sorted({".".join(map(str, path)) for path, _ in was.keys() ^ now.keys()}):
             raise ValueError("EMA: the module must have the parameters and buffers that it had "
-                             f"when its average began, {', '.join(others)} came or went")
-        self.average.load_state_dict({name: _moved(was[name], now[name], d) for name in was})
+                             f"when its average began, {', '.join(others)} came, went or changed "
+                             "shape")
+        for place, (average, put) in was.items():
+            put(_moved(average, now[place][0], d).data)
         self.updates += 1
 
     def state_dict(self) -> dict:
@@ -71,12 +78,13 @@ class EMA:
         """
         given = dict(having("load_state_dict of EMA", "state", state, "a state_dict", "items"))
         updates = given.pop("updates", None)
-        if updates is None or constant(updates).dtype.kind not in "iu" or int(updates) < 0:
+        count = constant(updates)
+        if count.ndim or count.dtype.kind not in "iu" or count.item() < 0:
             raise ValueError("load_state_dict of EMA: updates must be a whole number ≥ 0, "
                              f"got {updates}")
         self.average.load_state_dict(
             {name.removeprefix("average."): value for name, value in given.items()})
-        self.updates = int(updates)
+        self.updates = count.item()
 
 
 def _moved(average, now, d):

@@ -40,7 +40,8 @@ class Checkpoint:
         for name, part in self.parts.items():
             if not isinstance(name, str) or not name or "/" in name:
                 raise ValueError(f"{owner}: a part's name must be text without '/', got {name!r}")
-            if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+            if isinstance(part, type) or not (hasattr(part, "state_dict")
+                                              and hasattr(part, "load_state_dict")):
                 raise TypeError(f"{owner}: part {name!r} must have state_dict and load_state_dict, "
                                 f"it is a {type(part).__name__}")
             of_kind(f"{owner}: state_dict() of part {name!r} must give a dictionary from names to "

@@ -17,9 +17,9 @@ def descend(*players: tuple, max_norm: float | None = None) -> list[float]:
         gᵢ = ∂Lᵢ/∂wᵢ, all at the present w;    then every wᵢ moves along gᵢ by its optimiser's rule.
 
     players: tuples (loss, optimizer), or (loss, optimizer, optimizer, …) where several share the
-        weights of one loss, as decayed and undecayed ones.  gᵢ is taken with respect to player i's
-        own parameters alone, so the step of a generator leaves the discriminator's alone.
-        One that the loss does not depend on has gradient 0; a frozen one stays as it is.
+        weights of one loss, say one with weight decay and one without.  gᵢ is taken with respect
+        to player i's own parameters alone, so the step of a generator leaves the discriminator's
+        alone.  A parameter on which the loss does not depend has gradient 0; a frozen one stays.
     max_norm: each player's gradient is clipped to this length, see `clip_gradients`.
     With several processes the losses are those of the joined batch, and the gradients are summed
     over the processes; see `processes.py`.
@@ -68,8 +68,7 @@ def clip_gradients(parameters: Tensor | Iterable[Tensor], max_norm: float) -> fl
         ‖g‖ = √Σ g² over all entries of all of them;    g ← g · min(1, max_norm / ‖g‖)
 
     The direction stays.  Parameters without a gradient count as 0.  `.grad` becomes another Tensor;
-    nothing is changed in place.  All is computed in float64: the length of float32 numbers may be
-    none of float32.
+    nothing is changed in place.  All is computed in float64, as ‖g‖ may overflow float32.
     Returns ‖g‖ as it was, a float.  Where it is NaN or infinite there is no such direction: the
     gradients stay as they are, and the caller decides (`descend` stops).
     Raises ValueError unless 0 < max_norm < ∞, and for gradients in the place of the parameters;

@@ -30,7 +30,7 @@ class Loop:
     schedule(t): the learning rate of step t, for all optimisers among the parts; there must be one.
         Without a schedule they keep their own, or `step` sets them.
     every: after so many steps each, and after step number `steps`,
-        - the numbers in all parts are looked at: they must be finite.  An infinity that was there
+        - the numbers in all parts are checked: they must be finite.  An infinity that was there
           when `run` began, as in an attention mask, may stay;
         - a row goes into `history`: {"step": t}, the means of what was measured since the row
           before, and what evaluate(loop) adds;
@@ -153,8 +153,8 @@ class Loop:
         except Diverged as error:
             raise Diverged(f"{self.owner}: {error} at step {t + 1}", t + 1) from None
         try:
-            measured = measured if isinstance(measured, dict) else {"loss": measured}
-            measures = {name: float(value) for name, value in measured.items()}
+            named = measured if isinstance(measured, dict) else {"loss": measured}
+            measures = {name: float(value) for name, value in named.items()}
         except (TypeError, ValueError):
             raise TypeError(f"{self.owner}: step must return its loss, one number, or a dictionary "
                             f"of numbers, got {measured!r}") from None
@@ -187,7 +187,7 @@ class Loop:
                            self.evaluate(self), dict)
         self.history.append(row)
         self.recent = []
-        self.stopped = processes.first_word(self.stopped)
+        self.agree_to_stop()
         self.save()
         return row
 
@@ -201,12 +201,17 @@ class Loop:
             self.stopped = "stopped by the callback"
         except KeyboardInterrupt:
             self.stopped = "interrupted"
-        self.stopped = processes.first_word(self.stopped)
+        self.agree_to_stop()
         if self.stopped != for_good:
             why, self.stopped = self.stopped, for_good
             self.check_finite()
             self.save()
             self.stopped = why
+
+    def agree_to_stop(self):
+        """End all processes where one is to end."""
+        of_kind(f"{self.owner}: stopped must say why, in text", self.stopped, str)
+        self.stopped = processes.first_word(self.stopped)
 
     def check_finite(self):
         """Raise Diverged where a part holds numbers that are not finite, and were not so before."""
@@ -223,7 +228,6 @@ class Loop:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        of_kind(f"{self.owner}: stopped must say why, in text", self.stopped, str)
         if processes.is_first():
             self.file.save({name: getattr(self, name) for name in PROGRESS})
 

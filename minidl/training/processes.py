@@ -68,8 +68,8 @@ def indices(t: int, n: int, batch_size: int, seed: int) -> np.ndarray:
     takes the next `batch_size`, and the last one what is left.
 
     It follows from the seed, the epoch and t alone, not from how many processes there are.
-    Raises TypeError for what are no integers, ValueError for n or batch_size below 1, t or seed
-    below 0.
+    Raises TypeError for a t or seed that is no integer, ValueError for one below 0, and for an n
+    or batch_size that is no integer ≥ 1.
 
     >>> [indices(t, 5, 2, seed=0).tolist() for t in range(4)]
     [[2, 4], [3, 0], [1], [1, 4]]

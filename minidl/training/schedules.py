@@ -27,6 +27,7 @@ def _checked(owner, t):
 
 def constant(t: float) -> float:
     """1"""
+    _checked("constant", t)
     return 1.0
 
 
@@ -74,7 +75,8 @@ def staircase(t: float, milestones: Sequence[float] | np.ndarray, factor: float 
     from 0 or more, and unless 0 < factor ≤ 1.  Source: He et al. 2016.
     """
     t = _checked("staircase", t)
-    if not isinstance(milestones, (list, tuple, range, np.ndarray)):
+    if (not isinstance(milestones, (list, tuple, range, np.ndarray))
+            or getattr(milestones, "ndim", 1) == 0):
         raise TypeError("staircase: milestones must be a sequence of steps, got "
                         f"{type(milestones).__name__}")
     steps = [bounded("staircase", "0 ≤ milestone < inf", step) for step in milestones]
