@@ -224,6 +224,8 @@ def test_wilson_interval():
                                          (1, 29, 0.0061, 0.1718), (29, 29, 1 - 0.1170, 1)):
         assert wilson_interval(successes, trials) == (pytest.approx(low, abs=1e-4),
                                                       pytest.approx(high, abs=1e-4))
+    for trials in range(1, 50):                                     # to the last digit
+        assert wilson_interval(0, trials)[0] == 0 and wilson_interval(trials, trials)[1] == 1
     for wrong in ((1, 0), (-1, 5), (6, 5)):
         with pytest.raises(ValueError, match="trials must be|successes must be"):
             wilson_interval(*wrong)

@@ -186,20 +186,24 @@ def _fold_of(same, folds, people):
 
 
 def wilson_interval(successes, trials, z=1.959964):
-    """Wilson's interval for a rate seen as `successes` of `trials`: (low, high), 95 % where z is
-    1.96.
+    """Wilson's interval for a rate p̂ seen as `successes` of n `trials`: (low, high), 95 % where z
+    is 1.96.
 
-    (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n).  Unlike p̂ ± z√(p̂(1 − p̂)/n) it holds
-    for few trials and rates
-    near 0 or 1: no failure in n trials still allows a rate of about 3.8/n.
+    It is (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), the roots p of
+    (1 + w) p² − (2 p̂ + w) p + p̂² = 0 with w = z²/n.  Their product p̂² / (1 + w) gives the low end
+    from the high one without a difference; the high end is 1 less the low one of 1 − p̂.
+    Unlike p̂ ± z √(p̂(1 − p̂)/n) it holds for few trials and rates near 0 or 1: no failure in n
+    trials still allows a rate of about 3.8/n.
     """
     trials = bounded("wilson_interval", "0 < trials < inf", trials)
     successes = bounded("wilson_interval", f"0 ≤ successes ≤ {trials:g}", successes)
     z = bounded("wilson_interval", "0 < z < inf", z)
-    rate, weight = successes / trials, z * z / trials
-    middle = (rate + weight / 2) / (1 + weight)
-    half = math.sqrt(rate * (1 - rate) * weight + weight * weight / 4) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    rate, w = successes / trials, z * z / trials
+
+    def low(rate):
+        return rate * rate / (rate + w / 2 + math.sqrt(rate * (1 - rate) * w + w * w / 4))
+
+    return low(rate), 1 - low(1 - rate)
 
 
 def threshold_after(values, last):
