@@ -200,6 +200,9 @@ def test_folds_of_people():
     ({"folds": 1}, "2 ≤ folds < inf, got 1"), ({"folds": 11}, "dealt out to 11"),
     ({"folds": [1] * 10}, "two folds or more"),
     ({"folds": [1, 2]}, "10 pairs need"), ({"people": ["a"] * 10}, r"people must be \(10, 2\)"),
+    ({"folds": [0, 1] * 5, "people": ["a"] * 10}, r"people must be \(10, 2\)"),
+    ({"folds": [0, 1] * 5, "people": [["a", "b"]] * 9}, r"people must be \(10, 2\)"),
+    ({"folds": [0, np.nan] * 5}, "folds must be .* finite"),
     ({"folds": 2, "people": [["a", "b"]] * 5 + [["b", "a"]] * 5}, "leaves no pairs"),
 ])
 def test_folds_that_cannot_be(arguments, words):
