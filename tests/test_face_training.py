@@ -396,6 +396,8 @@ def test_separation_by_counting():
     unlike = [similar[p] for p in pairs if labels[p[0]] != labels[p[1]]]
     expected = np.mean([(a > b) + 0.5 * (a == b) for a in like for b in unlike])
     assert faces.separation(e, labels) == pytest.approx(expected, abs=1e-12)
+    for scaled, dtype in (20 * e + 100, "uint8"), (1000 * e, "float16"):    # their squares overflow
+        assert faces.separation(scaled.astype(dtype), labels) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(ValueError, match="needs pairs of one person and pairs of two, got 0 and 3"):
         faces.separation(e[:3], [0, 1, 2])
 

@@ -284,7 +284,7 @@ def separation(embeddings, labels):
 
     embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
-    embeddings = numbers("separation", "embeddings", embeddings, "(N, D)", None)
+    embeddings = numbers("separation", "embeddings", embeddings, "(N, D)")
     labels = labels_of("separation", labels)
     if len(labels) != len(embeddings):
         raise ValueError(f"separation: {len(embeddings)} embeddings need as many labels, got "
