@@ -447,6 +447,7 @@ def test_training_refuses():
          "loss must be one of triplet, contrastive, logistic, chi_square, got 'hinge'"),
         ({"mining": "hard"},
          "mining must be one of all, random, semi_hard, batch_hard, got 'hard'"),
+        ({"form": "cosine"}, "train: form must be one of squared, euclidean, got 'cosine'"),
         ({"every": 0}, "every must be an integer ≥ 1"),
         ({"people": 15},
          "a batch needs 15 people with two pictures or more, and of 14 people 14 have"),
@@ -461,3 +462,7 @@ def test_training_refuses():
     ]:
         with pytest.raises(ValueError, match=words):
             trained(**options)
+    f = encoder()
+    del f.features
+    with pytest.raises(TypeError, match="train: encoder must be .* which has no features"):
+        trained(lambda: f)
