@@ -133,6 +133,9 @@ def test_the_classifier_asks_a_margin_of_the_right_person_alone():
                          md.tensor([0, 1])).dtype == np.float32
     with pytest.raises(ValueError, match="CosineClassifier: labels lie between 0 and 2"):
         classifier(f, md.tensor([0, 2]))
+    for rows, labels in (f, [1]), (f, 1), (f[:1], [0, 1]), (f[0], [0]):
+        with pytest.raises(ValueError, match=r"embeddings \(N, D\) need labels \(N,\), got"):
+            classifier(rows, labels)
 
 
 def encoder(**options):
