@@ -53,6 +53,9 @@ def test_distances_refuse():
     with pytest.raises(ValueError,
                        match="distance: form must be 'squared' or 'euclidean', got 'cosine'"):
         faces.distance(a, a, "cosine")
+    for one, other in (a, a[:, :1]), (a[:, :1], a), (a, 1.0), (1.0, 2.0):
+        with pytest.raises(ValueError, match=r"distance: a .* and b .* must be \(…, D\)"):
+            faces.distance(one, other)
 
 
 def test_the_mean_over_active_triplets_ignores_the_satisfied():
