@@ -22,6 +22,7 @@ def test_one_face():
     assert one_face(found, (120, 50)) is second and one_face(found, (12, 21)) is first
     assert one_face(found, (30, 40)) is inner  # both hold it: the smaller is pointed at
     assert one_face([first], (10, 20)) is first               # the corner belongs to it
+    assert one_face(face for face in [first]) is first
 
 
 @pytest.mark.parametrize("boxes, at, words", [
