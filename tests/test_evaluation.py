@@ -390,6 +390,8 @@ def test_report_of_verification():
     assert figures["val_at_far"] == {str(far): val_at_far(DISTANCES, SAME, far).true_accept_rate
                                      for far in (0.5, 0.25)}
     assert json.loads(json.dumps(figures)) == figures
+    with pytest.raises(ValueError, match="verification: needs three pairs or more"):
+        report.verification([0.1, 0.2], [1, 0])
 
 
 def test_report_of_recognition():
@@ -405,4 +407,7 @@ def test_report_of_recognition():
                               [0, 0, 1, 1])["detection_rate"] is None
     with pytest.raises(ValueError, match="two people with two pictures, got 1 of 2"):
         report.recognition(np.zeros((3, 1), "float32"), [0, 0, 1])
+    with pytest.raises(ValueError, match="recognition: 5 encodings need as many labels, got 4"):
+        report.recognition(np.zeros((5, 1), "float32"), [0, 0, 1, 1])
+    assert report.recognition([[0.0], [1.0], [5.0], [6.0]], [0, 0, 1, 1])["rank_one"] == 1
     assert json.loads(json.dumps(figures)) == figures
