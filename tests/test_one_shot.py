@@ -290,6 +290,9 @@ def test_drawn_runs(characters):
         assert not set(examples) & set(tests) and set(labels // 6) == {number % 2}
     # fewer where there are fewer
     assert len(draw_runs(characters, 1, 20, 0)["run01"].training) == 6
+    poor = Characters(characters.pictures[3:], characters.labels[3:], characters.names)
+    with pytest.raises(ValueError, match=f"draw_runs: {poor.names[0]} has fewer than 2 pictures"):
+        draw_runs(poor, 1, 4, 0)
 
 
 def test_saved_and_loaded(tmp_path, characters):
