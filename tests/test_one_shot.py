@@ -258,6 +258,12 @@ def test_encodings_are_means_over_views(characters):
                        mean / np.linalg.norm(mean, axis=1, keepdims=True),
                        atol=1e-5)
     assert net.training                                                     # its mode is put back
+    net["conv1"].eval()
+    with pytest.raises(ValueError):
+        net.size = 0                                            # a size that no layer takes
+        encode_characters(net, characters.pictures)
+    net.size = 16
+    assert net.training and not net["conv1"].training           # of each part, also after an error
     assert np.allclose(single[0][:3], encode_characters(net, characters.pictures[:3], VIEWS[:1]),
                        atol=1e-6)
 

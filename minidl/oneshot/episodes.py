@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
+from minidl.nn.module import evaluating
 from minidl.operands import check_sizes, function, operand
 from minidl.recording import no_grad
 from minidl.settings import bounded, callback_of, having, numbers, whole
@@ -137,7 +138,7 @@ class _InTurn:
 
 def _check_encoder(operation, encoder):
     having(operation, "encoder", encoder, "a Module with a size, as models.CharacterEncoder",
-           "size", "parameters", "training", "eval", "__call__")
+           "size", "parameters", "named_modules", "__call__")
 
 
 def check_characters(operation, characters):
@@ -175,16 +176,13 @@ def encode_characters(encoder, pictures, views=VIEWS):
         raise ValueError("encode_characters: views must be one or more (degrees, slant, zoom), got "
                          "none")
     ink, total = Ink(pictures), 0.0
-    mode = encoder.training
-    encoder.eval()
-    with no_grad():
+    with evaluating(encoder), no_grad():
         for degrees, slant, zoom in views:
             cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
             matrix = zoom * np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [slant, 1]]
             maps = np.concatenate([matrix, np.zeros((2, 1))], axis=1)
             total = total + np.concatenate([_encode(encoder, ink, which, maps)
                                             for which in _blocks(len(pictures))])
-    encoder.train(mode)
     return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
