@@ -19,6 +19,7 @@ from minidl.data import resize
 from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
 from minidl.faces.copies import copies
 from minidl.faces.measured import measured
+from minidl.faces.model import Model
 from minidl.files import cache_folder
 from minidl.kernels import two_nearest
 from minidl.weights import FILES
@@ -783,3 +784,20 @@ def test_killed_while_saving(tmp_path):
     gallery.save(path)
     assert [p.name
             for p in tmp_path.iterdir()] == ["gallery"], "a killed save left something behind"
+
+
+def test_a_gallery_without_an_encoder(tmp_path):
+    """It takes encodings that somebody else has made, and no encoder can be known to be theirs."""
+    gallery = Gallery(None, threshold=0.5)
+    gallery.enroll_encodings(["A"], rows(1))
+    with pytest.raises(md.WeightsError, match=r"made with another encoder .*\(fingerprint none…"):
+        gallery.use(Encoder(width=2))
+    gallery.save(tmp_path / "g.npz")
+    assert Gallery.load(tmp_path / "g.npz").identify_encodings(rows(1))[0].name == "A"
+
+
+@pytest.mark.parametrize("crop", [0, 2, "half"])
+def test_a_crop_that_is_none_is_not_laid_to_the_file(tmp_path, crop):
+    md.models.save_encoder(tmp_path / "m.npz", md.models.siamese_encoder(18, border=1, widths=[4]))
+    with pytest.raises((TypeError, ValueError), match="^Model: crop must be"):
+        Model(tmp_path / "m.npz", crop)

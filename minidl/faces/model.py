@@ -20,6 +20,7 @@ from minidl.faces.gallery import Gallery
 from minidl.files import as_path
 from minidl.models import Mirrored, face128, load_encoder
 from minidl.operands import check_sizes, function, listed
+from minidl.settings import bounded
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
@@ -51,8 +52,8 @@ class Place:
 class Model:
     """An encoder, what was noted when it was trained, and how it is shown pictures.
 
-    name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of
-        face128's weights.
+    name: "face128", or a path: a file that `train` wrote, or face128's weights: their folder, .json
+        or .bin.
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else
@@ -67,6 +68,7 @@ class Model:
     def __init__(self, name, crop=None, left_out=None, align=None, detector="ssd", whole="auto",
                  smallest=80, counting=not_counting):
         path, notes = as_path("Model", "name", name), FACE128
+        crop = None if crop is None else bounded("Model", "0 < crop ≤ 1", crop)
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
         else:
@@ -200,7 +202,9 @@ def _place(face, path):
 def read_prepared(paths, size, channels, crop, left_out, align=None, counting=not_counting):
     """(pictures, their places in `paths`): picture files as an encoder of that size takes them, for
     training: uint8 (N, size, size, channels).  Those that cannot be used go to left_out.
-    align: a function from a picture to the one Face in it, which is brought upright; or None."""
+
+    align: a function from a picture to the one Face in it, which is brought upright; or None.
+    """
     pictures, used, others = np.empty((len(paths), size, size, channels), np.uint8), [], []
 
     def read(path):
