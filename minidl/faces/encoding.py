@@ -9,8 +9,8 @@ import numpy as np
 
 from minidl import ops
 from minidl.data.images import check_picture
-from minidl.faces.finding import Face, whole_faces
-from minidl.operands import check_sizes, listed
+from minidl.faces.finding import Face, several, whole_faces
+from minidl.operands import check_sizes
 from minidl.recording import no_grad
 from minidl.settings import bounded, having
 from minidl.tensor import Tensor
@@ -58,7 +58,7 @@ def encode(encoder: Encoder, images: Iterable, batch: int = 64,
     """
     check_encoder("encode", encoder)
     check_sizes("encode", batch=batch)
-    given, found = listed("encode", "images", images, "pictures and faces"), []
+    given, found = several("encode", "images", images), []
     device = next((p.device for p in encoder.parameters()), None)
     own, lowered, mirrored = _habits(encoder)
     align = own if align is None else align
