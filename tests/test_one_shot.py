@@ -229,8 +229,10 @@ def test_ctrl_c_ends_training(characters):
     def interrupt(step):
         raise KeyboardInterrupt
 
+    net = small_encoder()
     with pytest.raises(KeyboardInterrupt):
-        train(small_encoder(), characters, steps=5, seed=0, callback=interrupt, **SMALL)
+        train(net, characters, steps=5, seed=0, callback=interrupt, **SMALL)
+    assert not net.training                                         # as after its last step
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -111,9 +111,9 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
                 schedule=rate, callback=note, owner="train")
     loop.run()
     rng.bit_generator.state = batches.states[loop.t]        # a Generator given goes on from here
+    encoder.eval()
     if loop.stopped == "interrupted":
         raise KeyboardInterrupt
-    encoder.eval()
     return history
 
 
