@@ -28,6 +28,10 @@ HELD = 16_000_000                   # pixels of pictures that wait to be encoded
 FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends (King 2017)
 
 
+class NoneUsable(ValueError):
+    """None of the pictures can be used; the message says why."""
+
+
 class _NoBar:
     def update(self):
         pass
@@ -136,7 +140,7 @@ class Model:
         """(faces, their Places) of the picture files that can be used; the others go to left_out.
 
         choose: see `chosen`.
-        Raises ValueError where there are none.
+        Raises NoneUsable, a ValueError, where there are none.
         """
         paths = listed("Model.see_usable", "paths", paths, "paths")
         function("Model.see_usable", "choose", choose, "of the faces found")
@@ -223,13 +227,13 @@ def read_prepared(paths, size, channels, crop, left_out, align=None, counting=no
 
 
 def usable(used, paths, others, left_out):
-    """`used`, after noting the others; raises ValueError where nothing is used."""
+    """`used`, after noting the others; raises NoneUsable where nothing is used."""
+    left_out += others
     if not used:
         named = "; ".join(map(str, others[:NAMED]))
         if len(others) > NAMED:
             named += f"; {len(others) - NAMED:,} more"
         if len(paths) > 1:
             named = f"none of {len(paths):,} pictures can be used: {named}"
-        raise ValueError(named)
-    left_out += others
+        raise NoneUsable(named)
     return used
