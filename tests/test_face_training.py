@@ -400,6 +400,10 @@ def test_separation_by_counting():
     assert faces.separation(e, labels) == pytest.approx(expected, abs=1e-12)
     for scaled, dtype in (20 * e + 100, "uint8"), (1000 * e, "float16"):    # their squares overflow
         assert faces.separation(scaled.astype(dtype), labels) == pytest.approx(expected, abs=1e-12)
+    for alike in rng.standard_normal((9, 128)):                             # all in one point: ties
+        assert faces.separation(np.tile(alike, (12, 1)), labels) == 0.5
+    with pytest.raises(ValueError, match="N ≥ 1"):
+        faces.separation(np.zeros((0, 3)), [])
     with pytest.raises(ValueError, match="needs pairs of one person and pairs of two, got 0 and 3"):
         faces.separation(e[:3], [0, 1, 2])
 

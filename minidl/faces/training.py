@@ -285,15 +285,14 @@ def separation(embeddings, labels):
 
     embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
+    from scipy.spatial.distance import pdist
     embeddings = numbers("separation", "embeddings", embeddings, "(N, D)")
     labels = labels_of("separation", labels)
     if len(labels) != len(embeddings):
         raise ValueError(f"separation: {len(embeddings)} embeddings need as many labels, got "
                          f"{len(labels)}")
-    i, j = np.triu_indices(len(labels), 1)
-    squares = np.sum(embeddings * embeddings, 1)
-    return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j],
-               labels[i] == labels[j])
+    i, j = np.triu_indices(len(labels), 1)          # in pdist's order
+    return auc(pdist(embeddings) if len(labels) else [], labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):
