@@ -220,8 +220,8 @@ def parts(picture, look, smallest):
 def detect_in(picture, part, look, threshold):
     """(boxes (N, 4) in pixels of the picture, scores (N,)) that a look at a part of it gives.
 
-    A box that touches an edge of the part where the picture goes on is left out: another part has
-    all of that face.
+    A box that touches an edge of the part where the picture goes on is left out: another part, or
+    the whole picture, has all of that face.
     """
     height, width, _ = picture.shape
     x0, y0, x1, y1 = part

@@ -288,8 +288,7 @@ class Gallery:
     def load(cls, path: str | os.PathLike, encoder: Encoder | None = None) -> "Gallery":
         """The gallery that `save` wrote, for the same encoder.
 
-        Without an encoder it can be looked at, changed by `remove` and `rename` and saved; asked
-        and added to only once it has one, see `use`.
+        Without an encoder it takes encodings, no pictures; `use` gives it the encoder later.
         Raises WeightsError for a file that is cut off, damaged, no gallery, or made with another
         encoder: its encodings would mean nothing here; OSError where it cannot be read.
         """
