@@ -801,3 +801,12 @@ def test_a_crop_that_is_none_is_not_laid_to_the_file(tmp_path, crop):
     md.models.save_encoder(tmp_path / "m.npz", md.models.siamese_encoder(18, border=1, widths=[4]))
     with pytest.raises((TypeError, ValueError), match="^Model: crop must be"):
         Model(tmp_path / "m.npz", crop)
+
+
+def test_an_empty_gallery_of_a_model(tmp_path):
+    """It goes by the people noted, also where they make τ 0; else it has the τ for pairs."""
+    wide = {"rates": [0.3, 0.5], "distances": [0.1, 0.9], "people": 4, "pairs": 6}
+    for notes, threshold in ({"impostors": wide}, 0), ({}, 0.8):
+        encoder = md.models.siamese_encoder(18, border=1, widths=[4])
+        md.models.save_encoder(tmp_path / "m.npz", encoder, threshold=0.8, **notes)
+        assert Model(tmp_path / "m.npz").gallery().threshold == threshold

@@ -24,7 +24,7 @@ from minidl.settings import bounded
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
-HELD = 16_000_000                   # pixels of pictures that wait to be encoded
+HELD = 16_000_000                   # bytes of pictures that wait to be encoded
 FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends (King 2017)
 
 
@@ -106,7 +106,7 @@ class Model:
         """An empty gallery for this encoder; where nothing is known of other people, it has the τ
         for pairs."""
         gallery = Gallery(self.encoder, impostors=self.impostors, crop=self.crop)
-        if gallery.threshold == 0:
+        if not (gallery.impostors or gallery.measured):
             gallery.threshold = self.threshold
         return gallery
 
