@@ -2,9 +2,10 @@
 
 distances: (N,) of any kind, smaller is more alike; same: (N,) booleans.
 Where d ≤ τ, the answer is "one person", and the pair is accepted:
-    true accepts    pairs of one person with d ≤ τ; their share of those is the true accept rate
-                    (TAR, VAL), 1 less the false refusal rate (FRR)
-    false accepts   pairs of two with d ≤ τ; their share of those is the false accept rate (FAR)
+    true accepts    pairs of one person with d ≤ τ; as a share of all pairs of one person the true
+                    accept rate (TAR, VAL), which is 1 less the false refusal rate (FRR)
+    false accepts   pairs of two with d ≤ τ; as a share of all pairs of two the false accept rate
+                    (FAR)
 All on host arrays.  Pairs at one distance are accepted together, as no τ lies between them.
 Sources: Huang et al. 2007 (Labeled Faces in the Wild), Fawcett 2006 (ROC), Schroff et al. 2015 (VAL
 at a FAR).
