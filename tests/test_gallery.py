@@ -15,11 +15,11 @@ import pytest
 
 import minidl as md
 from minidl import nn, ops
-from minidl.data import resize
+from minidl.data import resize, save_image
 from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
 from minidl.faces.copies import copies
 from minidl.faces.measured import measured
-from minidl.faces.model import Model
+from minidl.faces.model import Model, NoneUsable
 from minidl.files import cache_folder
 from minidl.kernels import two_nearest
 from minidl.weights import FILES
@@ -810,3 +810,15 @@ def test_an_empty_gallery_of_a_model(tmp_path):
         encoder = md.models.siamese_encoder(18, border=1, widths=[4])
         md.models.save_encoder(tmp_path / "m.npz", encoder, threshold=0.8, **notes)
         assert Model(tmp_path / "m.npz").gallery().threshold == threshold
+
+
+def test_pictures_of_which_none_is_used(tmp_path):
+    """Also where there are none, or nobody in them is chosen: the error says so."""
+    md.models.save_encoder(tmp_path / "m.npz", md.models.siamese_encoder(18, border=1, widths=[4]))
+    save_image(tmp_path / "p.png", picture(0, (18, 18)))
+    model, nobody = Model(tmp_path / "m.npz"), lambda faces: []
+    for paths, words in ([], "there are no pictures"), ([tmp_path / "p.png"], "faces .* chosen"):
+        for ask in model.encode, model.see_usable:
+            with pytest.raises(NoneUsable, match=words):
+                ask(paths, nobody)
+    assert model.left_out[0].path == tmp_path / "p.png"

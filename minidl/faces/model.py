@@ -130,6 +130,8 @@ class Model:
             raise ValueError("no face was found in it; where it shows one and little else, --whole "
                              "takes it for that")
         wanted = choose(found)
+        if wanted == []:
+            raise ValueError("none of the faces in it was chosen")
         return wanted if isinstance(wanted, list) else [wanted]
 
     def view(self, face):
@@ -230,7 +232,7 @@ def usable(used, paths, others, left_out):
     """`used`, after noting the others; raises NoneUsable where nothing is used."""
     left_out += others
     if not used:
-        named = "; ".join(map(str, others[:NAMED]))
+        named = "; ".join(map(str, others[:NAMED])) or "there are no pictures"
         if len(others) > NAMED:
             named += f"; {len(others) - NAMED:,} more"
         if len(paths) > 1:
