@@ -364,6 +364,7 @@ def test_the_monitor_is_quiet_where_it_should_be():
         assert [monitor.look(loss, 0.9) for loss in losses] == [None] * len(losses)
     monitor = faces.CollapseMonitor(0.0, steps=5)                       # all negatives are farther
     assert [monitor.look(0.0, 0.9) for _ in range(9)] == [None] * 9
+    assert faces.CollapseMonitor(0.2, steps=1).look(math.nan, 0.9) is None
     monitor = faces.CollapseMonitor(0.2, steps=5)
     said = [monitor.look(loss, 0.9) for loss in [0.7] + [0.201] * 9]
     assert [bool(words) for words in said] == [False] * 5 + [True] + [False] * 4

@@ -53,7 +53,7 @@ class CollapseMonitor:
         if self.warned or len(losses) < self.losses.maxlen:
             return None
         away = losses - self.margin
-        if abs(away.mean()) >= 0.02 * self.margin or abs(away).max() >= 0.1 * self.margin:
+        if not (abs(away.mean()) < 0.02 * self.margin and abs(away).max() < 0.1 * self.margin):
             return None
         self.warned = True
         what = ("all embeddings are nearly one point" if spread < 0.05 else
