@@ -4,7 +4,8 @@ import numpy as np
 from minidl.faces.distances import squared_distances
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, ten_fold, val_at_far
 from minidl.faces.identification import cmc, open_set
-from minidl.settings import labels_of, numbers
+from minidl.operands import function
+from minidl.settings import having, labels_of, numbers
 
 SIZES = 1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560      # of galleries
 STRANGERS = 10                  # people who are not enrolled, at least
@@ -94,6 +95,8 @@ def open_set_growth(encodings, labels, rules, draws=20, seed=0):
     Raises ValueError unless ten people can be strangers and one of the others has two pictures.
     """
     encodings, labels = _checked("open_set_growth", encodings, labels)
+    for name, rule in having("open_set_growth", "rules", rules, "a dictionary", "items").items():
+        function("open_set_growth", f"rules[{name!r}]", rule, "of K")
     people, person, counts = np.unique(labels, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts > 1)
     strangers = max(STRANGERS, len(people) // 3)
