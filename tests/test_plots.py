@@ -75,6 +75,11 @@ def test_answers(tmp_path):
     assert 1.2 < right / wrong < 1.9  # three frames and answers against two
     only = colours(plots.answers(tmp_path / "a.png", [("Ann", wide)], identified[:1], []))
     assert only[plots.RIGHT] > 500 and plots.WRONG not in only
+    # a gallery keeps the composed form of a name, é as one character
+    zoe = Match("Zo\u00e9", "Zo\u00e9", 0.2, None, np.inf, 0.5)
+    only = colours(plots.answers(tmp_path / "a.png", [("Zoe\u0301", wide)],
+                                 [(wide, "Zoe\u0301", zoe)], []))
+    assert only[plots.RIGHT] > 500 and plots.WRONG not in only
 
 
 def test_cmc_curve(tmp_path):

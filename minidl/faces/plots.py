@@ -4,6 +4,7 @@ Colours: blue is one person (same), orange is two (different).
 """
 import numpy as np
 
+from minidl.data.people import composed
 from minidl.faces.encoding import prepare
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
 from minidl.operands import check_sizes
@@ -152,15 +153,17 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     [(picture, its true name, Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of
     None is right where the true name is not enrolled.
     """
-    known = {name for name, _ in enrolled}
-    asked = [(picture, "", found.name or "not recognized", found,
-              truth if truth in known else "a stranger",
-              found.name == (truth if truth in known else None))
-             for picture, truth, found in identified]
+    known = {composed(str(name)) for name, _ in enrolled}
+
+    def person(truth):
+        name = composed(str(truth))
+        return name if name in known else None
+
+    asked = [(picture, "", found.name or "not recognized", found, person(truth) or "a stranger",
+              found.name == person(truth)) for picture, truth, found in identified]
     claimed = [(picture, f"“{_short(_spaced(said.claimed), 18)}”",
-                "accepted" if said else "refused", said,
-                truth if truth in known else "a stranger",
-                said.accepted == (said.claimed == truth))
+                "accepted" if said else "refused", said, person(truth) or "a stranger",
+                said.accepted == (said.claimed == person(truth)))
                for picture, truth, said in verified]
     columns = max(4, len(enrolled), len(asked), len(claimed))
     inches = [1.8, 2.4, 2.2]  # of each row: a picture of 1.4 and the text below it
