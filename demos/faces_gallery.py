@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demos.command_line import Stopwatch, answer, say, warn
+from demos.command_line import Stopwatch, answer, say, warn, write_json
 from demos.faces_evaluation import pairs_to_ask, unseen
 from demos.faces_options import model_of
 from minidl.data import balanced_pairs, read_people
@@ -13,7 +13,7 @@ from minidl.faces import Gallery, Impostors
 from minidl.faces.calibration import judge, per_comparison
 from minidl.faces.choosing import middle, one_face
 from minidl.faces.drawing import draw_faces
-from minidl.faces.model import noted, usable
+from minidl.faces.model import NoneUsable, noted, usable
 from minidl.weights import WeightsError
 
 MOST_PICTURES = 8               # of anybody: nobody with hundreds of them decides what is measured
@@ -70,9 +70,10 @@ def enroll(options):
 
 
 def identify(options):
-    model, gallery, paths = _asked(options)
-    watch = Stopwatch()
-    encodings, places = model.encode(paths, list)
+    with _left_out_noted(options):
+        model, gallery, paths = _asked(options)
+        watch = Stopwatch()
+        encodings, places = model.encode(paths, list)
     encoded = watch.seconds
     found = gallery.identify_encodings(encodings)
     searched = watch.seconds - encoded
@@ -86,16 +87,28 @@ def identify(options):
 
 
 def verify(options):
-    model, gallery, paths = _asked(options)
-    if options.at and len(paths) != 1:
-        raise ValueError(f"--at is a place in one PICTURE, got {len(paths)}")
-    faces, places = model.see_usable(paths, _pointed_at(options))
+    with _left_out_noted(options):
+        model, gallery, paths = _asked(options)
+        if options.at and len(paths) != 1:
+            raise ValueError(f"--at is a place in one PICTURE, got {len(paths)}")
+        faces, places = model.see_usable(paths, _pointed_at(options))
     found = [gallery.verify(model.view(face), options.name) for face in faces]
     for place, said in zip(places, found):
         yes = "yes," if said else "no, not"
         answer(f"{shown(paths[place.path])}: {yes} {said.claimed} ({_distances(said)})")
     _warn_of_whole(options, model, paths, places)
     return _answers(gallery, paths, places, found)
+
+
+@contextlib.contextmanager
+def _left_out_noted(options):
+    """Where no picture can be used, which is a mistake, --json says so as well: no answers."""
+    try:
+        yield
+    except NoneUsable:
+        write_json(options.json, {"answers": [], "skipped": [
+            {"picture": str(one.path), "reason": one.reason} for one in options.left_out]})
+        raise
 
 
 def _pointed_at(options):

@@ -87,6 +87,7 @@ def test_it_is_the_least_squares(seed, count, mirrored):
     ([[0, 0], [1, 1]], [[0, 0]], "source has 2 points, target 1"),
     ([[1, 1], [1, 1]], [[0, 0], [1, 0]], "two points of source must differ"),
     ([[0, 0]], [[1, 1]], "must differ"),
+    ([[0.1, 0.7]] * 10, [[i, 2 * i] for i in range(10)], "must differ"),
     (np.zeros((0, 2)), np.zeros((0, 2)), "points"),
     ([[0, 0], [1, np.nan]], [[0, 0], [1, 0]], "source must be numbers .* finite"),
     ([[0, 0], [1, 0]], [[0, 0, 0], [1, 1, 1]], r"target must be numbers \(N, 2\)"),
@@ -172,7 +173,8 @@ def test_how_unlike_a_face_points_lie(angle, scale):
     moved[30] = carried(transform, MEAN_FACE[None, 13] + [0, 0.3])[0]
     assert 0.9 * 0.3 / 33 ** 0.5 < misfit(moved) < 0.3 / 33 ** 0.5
     assert misfit(points * [-1, 1]) > 0.1  # a mirrored face has its points elsewhere
-    assert misfit(np.ones((68, 2))) == np.inf
+    for place in 1, 0.1, 33.3:
+        assert misfit(np.full((68, 2), place)) == np.inf
 
 
 def test_black_outside():
@@ -200,7 +202,7 @@ def test_points_in_one_place_give_one_colour():
 @pytest.mark.parametrize("arguments, error, words", [
     ({"landmarks": np.zeros((5, 2))}, ValueError,
      r"must be numbers \(68, 2\), got shape \(5, 2\)"),
-    ({"landmarks": np.full((68, 2), np.nan)}, ValueError, "finite"),
+    ({"landmarks": np.full((68, 2), np.nan)}, ValueError, "chip: landmarks must be .* finite"),
     ({"size": 0}, ValueError, "1 ≤ size ≤ 16384, got 0"),
     ({"padding": -0.1}, ValueError, "0 ≤ padding < inf"),
     ({"picture": np.zeros((9, 9, 4), "uint8")}, ValueError,

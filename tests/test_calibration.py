@@ -121,7 +121,14 @@ def test_people_who_come_nearer_than_those_measured():
 ])
 def test_what_is_no_distribution(rates, distances, words):
     with pytest.raises(ValueError, match=words):
-        Impostors(rates, distances, 1, 1)
+        Impostors(rates, distances, 2, 1)
+
+
+@pytest.mark.parametrize("people, pairs, error", [(1, 1, ValueError), (2, 0, ValueError),
+                                                  ("many", 1, TypeError), (2, None, TypeError)])
+def test_counts_of_nobody(people, pairs, error):
+    with pytest.raises(error, match="Impostors: (people|pairs) must be"):
+        Impostors((0.1, 0.2), (1, 2), people, pairs)
 
 
 def test_the_nearest_may_all_be_alike():
@@ -138,3 +145,5 @@ def test_judge_counts():
     found = judge([0.3, 0.4, 0.7, 0.5, 0.8, 0.9], [1, 1, 1, 0, 0, 0], 0.5)
     assert (found.false_accepts, found.different_pairs) == (1, 3)
     assert (found.false_refusals, found.same_pairs) == (1, 3)
+    with pytest.raises(ValueError, match="judge: threshold must be"):
+        judge([0.3, 0.4], [1, 0], float("nan"))

@@ -293,6 +293,21 @@ def test_all_pictures_that_cannot_be_used_are_named(known, tmp_path, capsys):
                     f"expected a file; {tmp_path}/none.jpg: No such file or directory\n")
 
 
+@pytest.mark.parametrize("command", [["identify"], ["verify", "Ann"]])
+@pytest.mark.parametrize("missing", ["none.jpg", "empty"])
+def test_the_figures_of_a_question_that_no_picture_asks(known, tmp_path, capsys, command, missing):
+    """It ends with exit code 2, as it must; and the file says that there is no answer, and why."""
+    common, people = known
+    (tmp_path / "empty").mkdir()
+    options = ["--gallery", tmp_path / "g.npz", "--json", tmp_path / "f.json", *common]
+    faces.main(["enroll", "Ann", *map(str, [next(people.iterdir()), *options])])
+    capsys.readouterr()
+    said = fails(capsys, faces.main, *command, tmp_path / missing, *options)
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["answers"] == [] and missing in said
+    assert [Path(one["picture"]).name for one in figures["skipped"]] == [missing]
+
+
 def test_nobody_reads_on(story):
     """`… list | head -1`, with a reader who has gone."""
     folder, _ = story

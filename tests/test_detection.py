@@ -84,6 +84,7 @@ def test_laws_of_suppression(seed, count, overlap):
     (np.zeros((2, 4)), [1], 0.5, "2 boxes need as many scores"),
     (np.zeros((2, 4)), [1, np.nan], 0.5, "scores must be numbers .* finite"),
     (np.zeros((1, 4)), [1], 1.5, "overlap must be in 0 ≤ overlap ≤ 1, got 1.5"),
+    ([[0, 0, 1, np.inf]], [1], 0.5, "boxes must be numbers .* finite"),
 ])
 def test_boxes_that_are_none(boxes, scores, overlap, words):
     with pytest.raises(ValueError, match=words):
@@ -160,6 +161,8 @@ def test_extreme_answers_overflow_nowhere():
     (lambda: decode_maps(np.zeros((2, 4)), np.zeros((2, 2)), np.ones((2, 4))), r"logits \(2, 3\)"),
     (lambda: decode_maps(np.zeros((3, 4)), np.zeros((3, 3)), np.ones((2, 4))),
      "2 anchors need codes"),
+    (lambda: decode_grid(0.0), r"raw must be \(n, n, 25\), got shape \(\)"),
+    (lambda: decode_maps([0.0] * 4, [[0] * 3], [[1.0] * 4]), r"need codes \(1, 4\)"),
 ])
 def test_answers_of_another_shape(call, words):
     with pytest.raises(ValueError, match=words):

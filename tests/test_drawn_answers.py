@@ -22,6 +22,7 @@ def test_one_face():
     assert one_face(found, (120, 50)) is second and one_face(found, (12, 21)) is first
     assert one_face(found, (30, 40)) is inner  # both hold it: the smaller is pointed at
     assert one_face([first], (10, 20)) is first               # the corner belongs to it
+    assert one_face(face for face in [first]) is first
 
 
 @pytest.mark.parametrize("boxes, at, words", [
@@ -93,3 +94,17 @@ def test_faces_at_the_corners(tmp_path):
     path = draw_faces(tmp_path / "p.png", np.zeros((200, 200, 3), "uint8"), corners,
                       ["somebody"] * 4, [False] * 4)
     assert share(np.asarray(Image.open(path)), UNKNOWN) > 0.005
+
+
+@pytest.mark.parametrize("arguments, error, words", [
+    ({"boxes": [[1, 1], [5, 5], [2, 2], [6, 6]], "texts": ["a", "b"], "known": [True, False]},
+     ValueError, r"2 texts need boxes \(2, 4\)"),
+    ({"boxes": [[1, 1, np.nan, 5]]}, ValueError, "boxes must be .* finite"),
+    ({"boxes": [[5, 5, 1, 1]]}, ValueError, "one ends before it begins"),
+    ({"picture": np.zeros((9, 9, 3), "float32")}, TypeError, "picture must be uint8, got float32"),
+])
+def test_what_is_not_drawn(arguments, error, words, tmp_path):
+    usual = {"picture": np.zeros((9, 9, 3), "uint8"), "boxes": [[1, 1, 5, 5]], "texts": ["a"],
+             "known": [True]}
+    with pytest.raises(error, match=f"draw_faces: .*{words}"):
+        draw_faces(tmp_path / "p.png", **usual | arguments)

@@ -200,6 +200,9 @@ def test_folds_of_people():
     ({"folds": 1}, "2 ≤ folds < inf, got 1"), ({"folds": 11}, "dealt out to 11"),
     ({"folds": [1] * 10}, "two folds or more"),
     ({"folds": [1, 2]}, "10 pairs need"), ({"people": ["a"] * 10}, r"people must be \(10, 2\)"),
+    ({"folds": [0, 1] * 5, "people": ["a"] * 10}, r"people must be \(10, 2\)"),
+    ({"folds": [0, 1] * 5, "people": [["a", "b"]] * 9}, r"people must be \(10, 2\)"),
+    ({"folds": [0, np.nan] * 5}, "folds must be .* finite"),
     ({"folds": 2, "people": [["a", "b"]] * 5 + [["b", "a"]] * 5}, "leaves no pairs"),
 ])
 def test_folds_that_cannot_be(arguments, words):
@@ -224,6 +227,8 @@ def test_wilson_interval():
                                          (1, 29, 0.0061, 0.1718), (29, 29, 1 - 0.1170, 1)):
         assert wilson_interval(successes, trials) == (pytest.approx(low, abs=1e-4),
                                                       pytest.approx(high, abs=1e-4))
+    for trials in range(1, 50):                                     # to the last digit
+        assert wilson_interval(0, trials)[0] == 0 and wilson_interval(trials, trials)[1] == 1
     for wrong in ((1, 0), (-1, 5), (6, 5)):
         with pytest.raises(ValueError, match="trials must be|successes must be"):
             wilson_interval(*wrong)
@@ -369,7 +374,7 @@ def test_drawn_trials(seed, ways):
 
 
 def test_trials_that_cannot_be_drawn():
-    for ways, words in (1, "ways must be in 2 ≤ ways"), (3, "2 have"):
+    for ways, words in (1, "ways must be in 2 ≤ ways"), (3, "3 ways need as many .* 2 have"):
         with pytest.raises(ValueError, match=words):
             draw_one_shot([0, 0, 1, 1, 2], ways, 1, 0)
 
@@ -385,6 +390,8 @@ def test_report_of_verification():
     assert figures["val_at_far"] == {str(far): val_at_far(DISTANCES, SAME, far).true_accept_rate
                                      for far in (0.5, 0.25)}
     assert json.loads(json.dumps(figures)) == figures
+    with pytest.raises(ValueError, match="verification: needs three pairs or more"):
+        report.verification([0.1, 0.2], [1, 0])
 
 
 def test_report_of_recognition():
@@ -400,4 +407,7 @@ def test_report_of_recognition():
                               [0, 0, 1, 1])["detection_rate"] is None
     with pytest.raises(ValueError, match="two people with two pictures, got 1 of 2"):
         report.recognition(np.zeros((3, 1), "float32"), [0, 0, 1])
+    with pytest.raises(ValueError, match="recognition: 5 encodings need as many labels, got 4"):
+        report.recognition(np.zeros((5, 1), "float32"), [0, 0, 1, 1])
+    assert report.recognition([[0.0], [1.0], [5.0], [6.0]], [0, 0, 1, 1])["rank_one"] == 1
     assert json.loads(json.dumps(figures)) == figures

@@ -362,6 +362,9 @@ def test_the_monitor_is_quiet_where_it_should_be():
                    np.linspace(0.3, 0.1, 80)):
         monitor = faces.CollapseMonitor(0.2)
         assert [monitor.look(loss, 0.9) for loss in losses] == [None] * len(losses)
+    monitor = faces.CollapseMonitor(0.0, steps=5)                       # all negatives are farther
+    assert [monitor.look(0.0, 0.9) for _ in range(9)] == [None] * 9
+    assert faces.CollapseMonitor(0.2, steps=1).look(math.nan, 0.9) is None
     monitor = faces.CollapseMonitor(0.2, steps=5)
     said = [monitor.look(loss, 0.9) for loss in [0.7] + [0.201] * 9]
     assert [bool(words) for words in said] == [False] * 5 + [True] + [False] * 4
@@ -396,6 +399,12 @@ def test_separation_by_counting():
     unlike = [similar[p] for p in pairs if labels[p[0]] != labels[p[1]]]
     expected = np.mean([(a > b) + 0.5 * (a == b) for a in like for b in unlike])
     assert faces.separation(e, labels) == pytest.approx(expected, abs=1e-12)
+    for scaled, dtype in (20 * e + 100, "uint8"), (1000 * e, "float16"):    # their squares overflow
+        assert faces.separation(scaled.astype(dtype), labels) == pytest.approx(expected, abs=1e-12)
+    for alike in rng.standard_normal((9, 128)):                             # all in one point: ties
+        assert faces.separation(np.tile(alike, (12, 1)), labels) == 0.5
+    with pytest.raises(ValueError, match="N ≥ 1"):
+        faces.separation(np.zeros((0, 3)), [])
     with pytest.raises(ValueError, match="needs pairs of one person and pairs of two, got 0 and 3"):
         faces.separation(e[:3], [0, 1, 2])
 
@@ -443,6 +452,7 @@ def test_training_refuses():
          "loss must be one of triplet, contrastive, logistic, chi_square, got 'hinge'"),
         ({"mining": "hard"},
          "mining must be one of all, random, semi_hard, batch_hard, got 'hard'"),
+        ({"form": "cosine"}, "train: form must be one of squared, euclidean, got 'cosine'"),
         ({"every": 0}, "every must be an integer ≥ 1"),
         ({"people": 15},
          "a batch needs 15 people with two pictures or more, and of 14 people 14 have"),
@@ -457,3 +467,7 @@ def test_training_refuses():
     ]:
         with pytest.raises(ValueError, match=words):
             trained(**options)
+    f = encoder()
+    del f.features
+    with pytest.raises(TypeError, match="train: encoder must be .* which has no features"):
+        trained(lambda: f)

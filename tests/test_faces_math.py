@@ -53,6 +53,9 @@ def test_distances_refuse():
     with pytest.raises(ValueError,
                        match="distance: form must be 'squared' or 'euclidean', got 'cosine'"):
         faces.distance(a, a, "cosine")
+    for one, other in (a, a[:, :1]), (a[:, :1], a), (a, 1.0), (1.0, 2.0):
+        with pytest.raises(ValueError, match=r"distance: a .* and b .* must be \(…, D\)"):
+            faces.distance(one, other)
 
 
 def test_the_mean_over_active_triplets_ignores_the_satisfied():
@@ -133,6 +136,9 @@ def test_the_classifier_asks_a_margin_of_the_right_person_alone():
                          md.tensor([0, 1])).dtype == np.float32
     with pytest.raises(ValueError, match="CosineClassifier: labels lie between 0 and 2"):
         classifier(f, md.tensor([0, 2]))
+    for rows, labels in (f, [1]), (f, 1), (f[:1], [0, 1]), (f[0], [0]):
+        with pytest.raises(ValueError, match=r"embeddings \(N, D\) need labels \(N,\), got"):
+            classifier(rows, labels)
 
 
 def encoder(**options):

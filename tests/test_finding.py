@@ -302,6 +302,12 @@ def test_what_is_no_picture_is_named_by_the_operation(stand_ins, align):
         md.faces.encode(Encoder(align), [np.zeros((9, 9, 4), "uint8")])
     with pytest.raises(ValueError, match="aligned: picture must be"):
         aligned([np.zeros(4, "uint8")])
+    for alone in np.zeros((9, 9, 3), "uint8"), np.zeros((9, 9, 1)):  # no nine rows, each a picture
+        with pytest.raises(ValueError, match="encode: images must be several pictures, got one"):
+            md.faces.encode(Encoder(align), alone)
+        with pytest.raises(ValueError, match="aligned: pictures must be several pictures"):
+            aligned(alone)
+    assert len(md.faces.encode(Encoder(align), np.zeros((2, 9, 9), "uint8"))) == 2
 
 
 # With the published networks

@@ -15,10 +15,11 @@ import pytest
 
 import minidl as md
 from minidl import nn, ops
-from minidl.data import resize
+from minidl.data import resize, save_image
 from minidl.faces import Gallery, Impostors, encode, fingerprint, prepare
 from minidl.faces.copies import copies
 from minidl.faces.measured import measured
+from minidl.faces.model import Model, NoneUsable
 from minidl.files import cache_folder
 from minidl.kernels import two_nearest
 from minidl.weights import FILES
@@ -783,3 +784,41 @@ def test_killed_while_saving(tmp_path):
     gallery.save(path)
     assert [p.name
             for p in tmp_path.iterdir()] == ["gallery"], "a killed save left something behind"
+
+
+def test_a_gallery_without_an_encoder(tmp_path):
+    """It takes encodings that somebody else has made, and no encoder can be known to be theirs."""
+    gallery = Gallery(None, threshold=0.5)
+    gallery.enroll_encodings(["A"], rows(1))
+    with pytest.raises(md.WeightsError, match=r"made with another encoder .*\(fingerprint none…"):
+        gallery.use(Encoder(width=2))
+    gallery.save(tmp_path / "g.npz")
+    assert Gallery.load(tmp_path / "g.npz").identify_encodings(rows(1))[0].name == "A"
+
+
+@pytest.mark.parametrize("crop", [0, 2, "half"])
+def test_a_crop_that_is_none_is_not_laid_to_the_file(tmp_path, crop):
+    md.models.save_encoder(tmp_path / "m.npz", md.models.siamese_encoder(18, border=1, widths=[4]))
+    with pytest.raises((TypeError, ValueError), match="^Model: crop must be"):
+        Model(tmp_path / "m.npz", crop)
+
+
+def test_an_empty_gallery_of_a_model(tmp_path):
+    """It goes by the people noted, also where they make τ 0; else it has the τ for pairs."""
+    wide = {"rates": [0.3, 0.5], "distances": [0.1, 0.9], "people": 4, "pairs": 6}
+    for notes, threshold in ({"impostors": wide}, 0), ({}, 0.8):
+        encoder = md.models.siamese_encoder(18, border=1, widths=[4])
+        md.models.save_encoder(tmp_path / "m.npz", encoder, threshold=0.8, **notes)
+        assert Model(tmp_path / "m.npz").gallery().threshold == threshold
+
+
+def test_pictures_of_which_none_is_used(tmp_path):
+    """Also where there are none, or nobody in them is chosen: the error says so."""
+    md.models.save_encoder(tmp_path / "m.npz", md.models.siamese_encoder(18, border=1, widths=[4]))
+    save_image(tmp_path / "p.png", picture(0, (18, 18)))
+    model, nobody = Model(tmp_path / "m.npz"), lambda faces: []
+    for paths, words in ([], "there are no pictures"), ([tmp_path / "p.png"], "faces .* chosen"):
+        for ask in model.encode, model.see_usable:
+            with pytest.raises(NoneUsable, match=words):
+                ask(paths, nobody)
+    assert model.left_out[0].path == tmp_path / "p.png"

@@ -161,6 +161,14 @@ def test_single_pictures_are_drawn_by_the_root_of_their_number():
     np.testing.assert_array_equal(sampler[3], faces.PictureSampler(labels, 5000, seed=0)[3])
 
 
+@pytest.mark.parametrize("t, error", [(-1, ValueError), (0.5, TypeError), (slice(2), TypeError)])
+def test_batches_that_there_are_not(t, error):
+    for sampler in (faces.PeopleSampler([0, 0, 1, 1], 2, 2, 0),
+                    faces.PictureSampler([0, 0, 1, 1], 2, 0)):
+        with pytest.raises(error, match=f"{type(sampler).__name__}: t must be"):
+            sampler[t]
+
+
 @given(counts=st.lists(st.integers(1, 4), min_size=4, max_size=12), share=st.floats(0.2, 0.8),
        seed=st.integers(0, 99))
 def test_people_kept_apart_are_apart(counts, share, seed):

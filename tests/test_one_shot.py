@@ -230,8 +230,10 @@ def test_ctrl_c_ends_training(characters):
     def interrupt(step):
         raise KeyboardInterrupt
 
+    net = small_encoder()
     with pytest.raises(KeyboardInterrupt):
-        train(small_encoder(), characters, steps=5, seed=0, callback=interrupt, **SMALL)
+        train(net, characters, steps=5, seed=0, callback=interrupt, **SMALL)
+    assert not net.training                                         # as after its last step
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -259,6 +261,12 @@ def test_encodings_are_means_over_views(characters):
                        mean / np.linalg.norm(mean, axis=1, keepdims=True),
                        atol=1e-5)
     assert net.training                                                     # its mode is put back
+    net["conv1"].eval()
+    with pytest.raises(ValueError):
+        net.size = 0                                            # a size that no layer takes
+        encode_characters(net, characters.pictures)
+    net.size = 16
+    assert net.training and not net["conv1"].training           # of each part, also after an error
     assert np.allclose(single[0][:3], encode_characters(net, characters.pictures[:3], VIEWS[:1]),
                        atol=1e-6)
 
@@ -291,6 +299,9 @@ def test_drawn_runs(characters):
         assert not set(examples) & set(tests) and set(labels // 6) == {number % 2}
     # fewer where there are fewer
     assert len(draw_runs(characters, 1, 20, 0)["run01"].training) == 6
+    poor = Characters(characters.pictures[3:], characters.labels[3:], characters.names)
+    with pytest.raises(ValueError, match=f"draw_runs: {poor.names[0]} has fewer than 2 pictures"):
+        draw_runs(poor, 1, 4, 0)
 
 
 def test_saved_and_loaded(tmp_path, characters):

@@ -72,3 +72,11 @@ def test_too_few(count, pictures):
     with pytest.raises(ValueError, match="needs 10 strangers and somebody with two pictures, got "
                                          f"{count} people, "):
         open_set_growth(encodings, labels, {"τ": lambda size: 1.0})
+
+
+def test_labels_of_other_pictures():
+    encodings, labels = people(np.random.default_rng(4), 20, 2, 1.0)
+    with pytest.raises(ValueError, match="open_set_growth: 41 encodings need as many labels"):
+        open_set_growth(np.concatenate([encodings, encodings[:1]]), labels, {"τ": lambda size: 1.0})
+    with pytest.raises(TypeError, match=r"open_set_growth: rules\['τ'\] must be a function of K"):
+        open_set_growth(encodings, labels, {"τ": 0.5})

@@ -75,6 +75,11 @@ def test_answers(tmp_path):
     assert 1.2 < right / wrong < 1.9  # three frames and answers against two
     only = colours(plots.answers(tmp_path / "a.png", [("Ann", wide)], identified[:1], []))
     assert only[plots.RIGHT] > 500 and plots.WRONG not in only
+    # a gallery keeps the composed form of a name, é as one character
+    zoe = Match("Zo\u00e9", "Zo\u00e9", 0.2, None, np.inf, 0.5)
+    only = colours(plots.answers(tmp_path / "a.png", [("Zoe\u0301", wide)],
+                                 [(wide, "Zoe\u0301", zoe)], []))
+    assert only[plots.RIGHT] > 500 and plots.WRONG not in only
 
 
 def test_cmc_curve(tmp_path):
@@ -105,6 +110,29 @@ def test_what_hardly_moves_looks_so():
     low, high = _limits([0.90, 0.91])
     assert high - low == pytest.approx(0.092) and low < 0.90 and high > 0.91
     assert _limits([0, 10]) == pytest.approx((-0.5, 10.5))
+
+
+def test_what_cannot_be_drawn(tmp_path):
+    path = tmp_path / "n.png"
+    for call, words in [
+        (lambda: plots.roc_curve(path, {}), "roc_curve: results must have one curve or more"),
+        (lambda: plots.cmc_curve(path, {}), "cmc_curve: results must have one curve or more"),
+        (lambda: plots.distance_histograms(path, DISTANCES, SAME, np.inf), "threshold must be in"),
+        (lambda: plots.embedding_map(path, np.full((4, 3), np.nan), [0, 0, 1, 1]), "finite"),
+        (lambda: plots.embedding_map(path, np.ones(4), [0, 0, 1, 1]), r"numbers \(N, D\)"),
+        (lambda: plots.principal_components([1, 2, 3], 1), r"numbers \(N, D\)"),
+        (lambda: plots.principal_components(np.zeros((0, 3)), 1), "has 0 components"),
+        (lambda: plots.best_and_worst_pairs(path, None, DISTANCES, SAME, 0.7, count=0),
+         "count must be an integer ≥ 1"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert not path.exists()
+
+
+@pytest.mark.filterwarnings("error")
+def test_distances_that_are_all_one(tmp_path):
+    colours(plots.distance_histograms(tmp_path / "h.png", [0.5, 0.5], [True, False], 0.5))
 
 
 def test_without_matplotlib(tmp_path, monkeypatch):

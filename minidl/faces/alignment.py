@@ -65,7 +65,7 @@ def similarity(source, target):
     z, w = _points("source", source), _points("target", target)
     if z.shape != w.shape:
         raise ValueError(f"similarity: source has {len(z)} points, target {len(w)}")
-    centre, goal = z.mean(), w.mean()
+    centre, goal = (p[0] + (p - p[0]).mean() for p in (z, w))       # of equal points that very one
     spread = np.vdot(z - centre, z - centre).real
     if not spread > 0:
         raise ValueError("similarity: two points of source must differ, or no angle follows")
@@ -91,7 +91,7 @@ def chip_transform(landmarks, size=150, padding=0.25):
     Only the STEADY points are compared.
     Raises ValueError for landmarks of another shape, or not finite.
     """
-    landmarks = numbers("chip", "landmarks", landmarks, "(68, 2)")
+    landmarks = numbers("chip", "landmarks", landmarks, "(68, 2)", finite=True)
     size = whole("chip", "1 ≤ size ≤ 16384", size)
     padding = bounded("chip", "0 ≤ padding < inf", padding)
     mean = size * (padding + MEAN_FACE) / (1 + 2 * padding)
@@ -127,9 +127,9 @@ def chip(picture, landmarks, size=150, padding=0.25):
 def sampled(picture, transform, size):
     """What a picture (H, W, C) shows at the places M (x, y, 1)ᵀ: (size, size, C) float32.
 
-    x and y run over a square, and are whole at the pixels' centres.  Where the square is smaller
-    than what it shows, a pixel is the mean of k² samples, k = ⌈scale⌉ of them side by side, so that
-    nothing between them is missed.
+    x and y run over a square, and are whole at the pixels' centres.  Where a pixel of the square is
+    s > 1 pixels of the picture wide, it is the mean of k² samples, k = ⌈s⌉ of them side by side, so
+    that nothing between them is missed.
     """
     count = max(1, math.ceil(math.hypot(transform[0, 0], transform[1, 0])))
     within = (np.arange(count) + 0.5) / count - 0.5                 # of a pixel, around its centre

@@ -1,4 +1,4 @@
-"""Boxes around faces: how much two overlap, and one box a face where a detector gives many.
+"""Boxes around faces: how much two overlap, and one box for each face where a detector gives many.
 
 A box is x₀, y₀, x₁, y₁: left, top, right, bottom.  Boxes are host arrays (N, 4).
 """
@@ -13,6 +13,7 @@ def intersection_over_union(a, b):
     a (N, 4), b (M, 4) → (N, M).  The intersection begins at the larger left and top, and ends at
     the smaller right and bottom, if that is a box;  |A ∪ B| = |A| + |B| − |A ∩ B|.  0 where both
     are empty.
+    Raises ValueError for another shape, or numbers that are not finite.
     """
     a, b = _boxes("intersection_over_union", a), _boxes("intersection_over_union", b)
     start = np.maximum(a[:, None, :2], b[:, :2])
@@ -30,7 +31,8 @@ def non_maximum_suppression(boxes, scores, overlap):
         1. the one with the highest score stays;
         2. all others whose IoU with it is above `overlap` are dropped.
     boxes (N, 4), scores (N,).  Of equal scores the first box comes first.
-    Raises ValueError unless there are as many finite scores as boxes, and overlap is in 0..1.
+    Raises ValueError unless there are as many scores as boxes, all are finite, and overlap is in
+    0..1.
     """
     boxes = _boxes("non_maximum_suppression", boxes)
     scores = numbers("non_maximum_suppression", "scores", scores, "(N,)", finite=True)
@@ -47,4 +49,4 @@ def non_maximum_suppression(boxes, scores, overlap):
 
 
 def _boxes(operation, boxes):
-    return numbers(operation, "boxes", boxes, "(N, 4)")
+    return numbers(operation, "boxes", boxes, "(N, 4)", finite=True)

@@ -7,16 +7,17 @@ import numpy as np
 
 from minidl.faces.evaluation import best_threshold, check_pairs, val_at_far, wilson_interval
 from minidl.operands import check_sizes
-from minidl.settings import bounded, labels_of, numbers
+from minidl.settings import bounded, labels_of, numbers, whole
 
 RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 LEAST = 5                       # couples below a distance, for its rate to count as measured
-FEW = 500                       # couples, of whom not even a rate of 0.01 counts as measured
+FEW = 500                       # couples; with fewer not even a rate of 0.01 counts as measured
 PICTURES = 2000                 # of so many all pairs are measured, two million; of more, a draw
 
 
 def per_comparison(rate, comparisons):
-    """The rate that each of K ≥ 1 comparisons may have, so that all have r: 1 − (1 − r)^(1/K)."""
+    """The rate that each of K ≥ 1 comparisons may have, so that together they have the rate r:
+    1 − (1 − r)^(1/K)."""
     rate = bounded("Impostors", "0 < false accept rate < 1", rate)
     comparisons = bounded("Impostors", "1 ≤ comparisons < inf", comparisons)
     return -math.expm1(math.log1p(-rate) / comparisons)         # to all its digits
@@ -34,17 +35,17 @@ class Impostors:
 
         F(τ) = 1 − (1 − r)^(1/K)        for r = 0.01 and K = 40:  F(τ) = 0.00025
 
-    A person with several pictures counts as often: each is one more chance to be taken for them.
+    A person with n pictures counts n times: each is one more chance to be taken for them.
     The rate is kept on average over strangers.  Some resemble more people than others; then it is
     smaller than stated, since f ↦ (1 − f)^K is convex: E (1 − f)^K ≥ (1 − E f)^K (Jensen).
 
-    Between the measured rates F is a straight line over z = Φ⁻¹(F), the normal distribution's
-    quantile.  Below the smallest it goes on with the mean slope of the rates up to 0.1: d² is a sum
-    of many squared differences, so that d is nearly normal.  That is an extrapolation.  Of face128,
-    aligned, at r = 0.01 and K = 40, measured on 60 people with one picture each it named 1.6 % of
-    strangers on average of 150 draws, and 4.0 % at the 90th percentile of the draws; on 30 people
-    0.6 and 1.3 %, on 10 people 0.4 and 1.3 %, on 10 pairs 0.8 and 0.7 % (see `of_pairs`; a mean
-    above the 90th percentile: few draws, and those by far, name many).
+    Between the measured rates z = Φ⁻¹(F(d)), the normal distribution's quantile, is a straight line
+    over d.  Below the smallest it goes on with the slope of the rates up to 0.1, by least squares:
+    d² is a sum of many squared differences, so that d is nearly normal.  That is an extrapolation.
+    Of face128, aligned, at r = 0.01 and K = 40, measured on 60 people with one picture each, it
+    named 1.6 % of strangers on average of 150 draws, and 4.0 % at the 90th percentile of the draws;
+    on 30 people 0.6 and 1.3 %, on 10 people 0.4 and 1.3 %, on 10 pairs 0.8 and 0.7 % (see
+    `of_pairs`; there a few draws name so many that the mean is above the 90th percentile).
     Source: Phillips, Grother and Micheals 2011 (false positive identification rate).
     """
     rates: tuple
@@ -65,12 +66,14 @@ class Impostors:
                              f"distance for each, got {self.rates} and {self.distances}")
         if self.distances[0] == self.distances[-1]:
             raise ValueError("Impostors: all distances are alike; the encoder tells nobody apart")
+        whole("Impostors", "2 ≤ people < inf", self.people)
+        whole("Impostors", "1 ≤ pairs < inf", self.pairs)
 
     @classmethod
     def measure(cls, encodings, labels):
         """From encodings (N, D) of pictures of the people `labels` (N,): all pairs of two people.
 
-        Of more than 2,000 pictures, so many are drawn.  Raises ValueError for fewer than 4 people.
+        Of more than 2,000 pictures 2,000 are drawn.  Raises ValueError for fewer than 4 people.
         """
         from scipy.spatial.distance import pdist
         encodings = numbers("calibrate", "encodings", encodings, "(N, D)")
@@ -90,9 +93,9 @@ class Impostors:
     def of_pairs(cls, distances, people):
         """From the distances (N,) of pairs of two different people, of so many people in all.
 
-        Pairs of the same two people are alike: it is the couples of people, n (n − 1) / 2, that say
-        how small a rate can be seen.  Where they are fewer than FEW, d is taken as normal.  That
-        its mean and deviation are only estimated, from n pairs, μ̂ and σ̂, counts as well:
+        Pairs of the same two people are alike: it is the couples, people (people − 1) / 2, that say
+        how small a rate can be seen.  Where they are fewer than FEW, d is taken as normal.  Its
+        mean and deviation, μ̂ and σ̂, are only estimated, as from n pairs; with that uncertainty
             F(μ̂ + σ̂ √(1 + 1/n) t) = P(T ≤ t)        T Student's with n − 1 degrees of freedom
         n is the number of couples, or twice the number of people if that is less: couples that
         share a person are alike too.  (Twice is empirical: with it face128 kept the stated rates.)
@@ -154,16 +157,17 @@ class Impostors:
         return [NormalDist().inv_cdf(rate) for rate in self.rates]
 
     def _slope(self):
-        """Of d over z, by least squares over the rates up to 0.1, or the three smallest."""
+        """Of d over z, by least squares over the rates up to 0.1, or at least the three
+        smallest."""
         count = max(3, sum(rate <= 0.1 for rate in self.rates))
         slope = np.polyfit(self._normal()[:count], self.distances[:count], 1)[0]
-        return max(float(slope), 1e-6)                          # where the nearest are all alike
+        return max(float(slope), 1e-6)                  # it is 0 where the nearest are all alike
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """threshold τ; then what it did on the pairs: false_accepts of different_pairs, false_refusals
-    of same_pairs; the two rates with Wilson's 95 % intervals, which say how much those few pairs
+    """A threshold τ and what it did on pairs: false_accepts of different_pairs, false_refusals of
+    same_pairs.  The two rates have Wilson's 95 % intervals, which say how much so few pairs
     tell."""
     threshold: float
     false_accepts: int
@@ -220,8 +224,9 @@ def calibrate(distances, same, far=None):
 
 
 def judge(distances, same, threshold):
-    """What a τ does on pairs, as `calibrate`'s; a Calibration."""
+    """The Calibration of a given τ: what it does on pairs, distances and same as `calibrate`'s."""
     distances, same = check_pairs("judge", distances, same)
+    threshold = bounded("judge", "-inf ≤ threshold ≤ inf", threshold)
     accepted = distances <= threshold
     return Calibration(threshold, int((accepted & ~same).sum()), int((~same).sum()),
                        int((~accepted & same).sum()), int(same.sum()))

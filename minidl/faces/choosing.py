@@ -9,11 +9,12 @@ def one_face(faces: list, at: tuple[float, float] | None = None):
     """The face that is meant: the only one; or, with a point `at` (x, y) in pixels, the one whose
     box the point is in, the smallest where boxes overlap.
 
-    Raises ValueError, which says where faces are, unless it is clear which.  That a picture of
-    several would be taken for the surest or the largest is what nobody wants who enrols somebody:
-    the gallery would know a stranger by that name from then on.
+    Raises ValueError, which says where faces are, unless it is clear which.  Of several faces the
+    surest or the largest is not simply taken: the gallery might know a stranger by that name from
+    then on.
     """
-    for face in listed("one_face", "faces", faces, "faces"):
+    faces = listed("one_face", "faces", faces, "faces")
+    for face in faces:
         having("one_face", "a face", face, "a Face, as find gives it", "box")
     at = None if at is None else numbers("one_face", "at", at, "(2,)")
     if not faces:

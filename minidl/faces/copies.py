@@ -5,12 +5,13 @@ ALIKE = 1e-5                    # of its length: what the batch it was in change
 
 
 def copies(old, new):
-    """For each of the encodings `new` (N, D) the first row of which it is a copy, in `old` (M, D)
-    or, numbered from M on, in `new`; −1 where it is the first of its kind.
+    """For each of the encodings `new` (N, D) the earliest row that it is a copy of, −1 where there
+    is none.  The rows are those of `old` (M, D), and from M on those of `new`.
 
-    A copy is within 10⁻⁵ of its own length: the same picture has other last digits in another
-    batch.  The projections of two copies on any direction are as near, so that only those are
-    compared which are neighbours there: O((M + N) (D + log N)), not O((M + N) N D).
+    A copy is no farther than 10⁻⁵ times its own length: the same picture has other last digits in
+    another batch.  With d any direction, |⟨x, d⟩ − ⟨x', d⟩| ≤ ‖x − x'‖ ‖d‖: the projections of two
+    copies are near, too.  So only neighbours there are compared, which takes
+    O((M + N) (D + log N)), not O((M + N) N D).
     """
     whose = np.full(len(new), -1)
     direction = np.random.default_rng(0).standard_normal(new.shape[1], "float32")

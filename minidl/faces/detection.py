@@ -9,10 +9,12 @@ MobileNet).
 """
 import numpy as np
 
+from minidl.settings import numbers
+
 # Width and height of the tiny detector's anchors, in cells: five clusters of the faces it learned
 GRID_ANCHORS = np.array([(1.603231, 2.094468), (6.041143, 7.080126), (2.882459, 3.518061),
                          (4.266906, 5.178857), (9.041765, 10.66308)])
-# The SSD's feature maps: cells a side, and the side of an anchor on it as a share of the picture's
+# The SSD's feature maps: cells a side, and the scale s_k of their anchors, see `map_anchors`
 MAP_SIDES = 32, 16, 8, 4, 2, 1
 MAP_SCALES = 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0
 FACTORS = 10, 5             # by which the SSD's codes for places and for sizes were multiplied
@@ -30,11 +32,11 @@ def decode_grid(raw, anchors=GRID_ANCHORS):
 
     Boxes come by row, column and anchor.
     """
-    raw = np.asarray(raw, "float64")
-    n = raw.shape[0]
-    if raw.shape != (n, n, 5 * len(anchors)):
+    raw = numbers("decode_grid", "raw", raw)
+    if raw.shape != (*raw.shape[:1] * 2, 5 * len(anchors)):
         raise ValueError(f"decode_grid: raw must be (n, n, {5 * len(anchors)}), "
                          f"got shape {raw.shape}")
+    n = len(raw)
     t = raw.reshape(n, n, len(anchors), 5)
     row, column = np.indices((n, n))
     cell = np.stack([column, row], -1)[:, :, None]
@@ -54,7 +56,8 @@ def map_anchors():
     Map k has the scale s_k.  On map 0, of the smallest cells, (s, ρ) are
     (0.1, 1), (s₀, 2), (s₀, ½); on the others
     (s_k, 1), (√(s_k s_{k+1}), 1), (s_k, 2), (s_k, ½), (s_k, 3), (s_k, ⅓).
-    Anchors come by map, row, column, and in this order: 3·32² + 6·(16² + 8² + 4² + 2² + 1).
+    Anchors come by map, row, column, and in this order.  There are
+    3·32² + 6·(16² + 8² + 4² + 2² + 1).
     """
     maps = []
     for k, n in enumerate(MAP_SIDES):
@@ -82,7 +85,8 @@ def decode_maps(codes, logits, anchors):
     The centre moves by shares of the anchor's size.  The factors made all codes alike large in
     training.  Boxes are cut at the square's border.
     """
-    codes, logits = np.asarray(codes, "float64"), np.asarray(logits, "float64")
+    codes, logits, anchors = (numbers("decode_maps", name, values) for name, values in
+                              (("codes", codes), ("logits", logits), ("anchors", anchors)))
     if codes.shape != anchors.shape or logits.shape != (len(anchors), 3):
         raise ValueError(f"decode_maps: {len(anchors)} anchors need codes {anchors.shape} and "
                          f"logits {(len(anchors), 3)}, got {codes.shape} and {logits.shape}")

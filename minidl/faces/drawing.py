@@ -20,13 +20,18 @@ def draw_faces(path, picture, boxes, texts, known):
     known: N booleans: green for a face that was named, orange for another.
     Small pictures are enlarged, large ones shrunk, so that the writing can be read; it is smaller
     where faces are small.
+    Raises TypeError for a picture of another dtype, ValueError for other shapes, or boxes that end
+    before they begin.
     """
     from PIL import Image, ImageDraw
     path, planes = as_path("draw_faces", "path", path), check_picture("draw_faces", picture)
     texts = [str(text) for text in listed("draw_faces", "texts", texts, "texts")]
     known = listed("draw_faces", "known", known, "booleans")
-    boxes = numbers("draw_faces", "boxes", boxes)
-    if boxes.size != 4 * len(texts) or len(known) != len(texts):
+    boxes = numbers("draw_faces", "boxes", boxes, finite=True)
+    if planes.dtype != np.uint8:
+        raise TypeError(f"draw_faces: picture must be uint8, got {planes.dtype}")
+    if (boxes.size != 4 * len(texts) or boxes.size and boxes.shape[-1] != 4
+            or len(known) != len(texts)):
         raise ValueError(f"draw_faces: {len(texts)} texts need boxes ({len(texts)}, 4) and as many "
                          f"booleans, got {boxes.shape} and {len(known)}")
     image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(planes, (*planes.shape[:2], 3))))
@@ -35,6 +40,9 @@ def draw_faces(path, picture, boxes, texts, known):
     sides = [max(1, round(scale * side)) for side in image.size]
     image = image.resize(sides, Image.Resampling.LANCZOS)
     boxes = scale * boxes.reshape(-1, 4)
+    if (boxes[:, 2:] < boxes[:, :2]).any():
+        raise ValueError("draw_faces: boxes must be left, top, right, bottom, and one ends before "
+                         "it begins")
     pen, unit = ImageDraw.Draw(image), np.sqrt(np.prod(image.size)) / 85
     usual = np.median(boxes[:, 2] - boxes[:, 0]) if len(boxes) else 0
     font = _font(np.clip(usual / 7, max(16, 1.3 * unit), max(16, 2.2 * unit)))
@@ -51,11 +59,9 @@ def draw_faces(path, picture, boxes, texts, known):
 def _places(boxes, texts, pen, font, size):
     """Where each text goes, as boxes: below its face, above, beside it, or in it; where it covers
     least of the faces and of the texts already there."""
-    taken = []
-    for i, text in enumerate(texts):
-        x0, y0, x1, y1 = boxes[i]
+    taken, margin = [], np.sqrt(np.prod(size)) / 105
+    for (x0, y0, x1, y1), text in zip(boxes, texts):
         *_, wide, high = pen.multiline_textbbox((0, 0), text, font=font)
-        margin = np.sqrt(np.prod(size)) / 105
         wide, high = wide + margin, high + margin
         corners = [(x0, y1), (x0, y0 - high), (x1 - wide, y1), (x1 - wide, y0 - high), (x1, y0),
                    (x0 - wide, y0), (x1, y1 - high), (x0 - wide, y1 - high), (x0, y1 - high)]
@@ -67,8 +73,8 @@ def _places(boxes, texts, pen, font, size):
 
 def _hidden(places, boxes):
     """How much of the boxes (M, 4), in pixels, each of the places (N, 4) would hide: (N,)."""
-    start = np.maximum(places[:, None, :2], boxes[None, :, :2])
-    end = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
+    start = np.maximum(places[:, None, :2], boxes[:, :2])
+    end = np.minimum(places[:, None, 2:], boxes[:, 2:])
     return (end - start).clip(0).prod(-1).sum(1)
 
 

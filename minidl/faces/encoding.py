@@ -9,8 +9,8 @@ import numpy as np
 
 from minidl import ops
 from minidl.data.images import check_picture
-from minidl.faces.finding import Face, whole_faces
-from minidl.operands import check_sizes, listed
+from minidl.faces.finding import Face, several, whole_faces
+from minidl.operands import check_sizes
 from minidl.recording import no_grad
 from minidl.settings import bounded, having
 from minidl.tensor import Tensor
@@ -20,7 +20,7 @@ _in_use: dict[int, tuple] = {}      # id of a module -> (its own mode, how many 
 
 
 class Encoder(Protocol):
-    """What `encode` asks of an encoder: a Module, and of which pictures."""
+    """What `encode` asks of an encoder: a Module, and the size and channels of its pictures."""
     size: int
     channels: int
 
@@ -31,7 +31,7 @@ class Encoder(Protocol):
 
 
 def check_encoder(operation, encoder):
-    """The encoder; raises TypeError for what is no Module that says of which pictures it is one."""
+    """The encoder; raises TypeError for what is no Module with a size and channels."""
     return having(operation, "encoder", encoder, "a Module with size and channels", "size",
                   "channels", "parameters", "named_modules", "state_dict", "__call__")
 
@@ -58,7 +58,7 @@ def encode(encoder: Encoder, images: Iterable, batch: int = 64,
     """
     check_encoder("encode", encoder)
     check_sizes("encode", batch=batch)
-    given, found = listed("encode", "images", images, "pictures and faces"), []
+    given, found = several("encode", "images", images), []
     device = next((p.device for p in encoder.parameters()), None)
     own, lowered, mirrored = _habits(encoder)
     align = own if align is None else align
@@ -128,9 +128,9 @@ def prepare(image: np.ndarray, size: int, channels: int, lowered: float = 0) -> 
     The shorter side is padded with black on both sides; the square is resampled bilinearly, with
     the filter widened where it shrinks.  Colours become grey by 0.299 R + 0.587 G + 0.114 B, grey
     becomes three equal colours, as the encoder wants it.
-    lowered: the share of its side by which the square is moved down before, black where the picture
-        has ended.  A face that is cut out closely fills its picture from the brow to the chin; an
-        encoder trained on faces with room below the chin sees them where it expects them.
+    lowered: the share of its side by which the square is moved down in the picture first, black
+        where that has ended.  A face that is cut out closely fills its picture from the brow to the
+        chin; so an encoder trained on faces with room below the chin sees it where it expects it.
     """
     from PIL import Image
     check_sizes("encode", size=size)
@@ -153,11 +153,12 @@ def prepare(image: np.ndarray, size: int, channels: int, lowered: float = 0) -> 
 
 
 def fingerprint(encoder: Encoder, align: bool | None = None) -> str:
-    """SHA-256, as hexadecimal digits, of all that decides an encoder's encodings: its kind, how it
-    is shown pictures, its parameters and buffers.
+    """SHA-256, as hexadecimal digits, of an encoder's class, how it is shown pictures, its
+    parameters and buffers.
 
     Two encoders with one fingerprint give encodings that can be compared; after one more step of
-    training they cannot.  align: as in `encode`.
+    training they cannot.  (Where other settings leave all weights as they are, as siamese_encoder's
+    `nonnegative`, it does not show.)  align: as in `encode`.
     """
     check_encoder("fingerprint", encoder)
     shown = f"{encoder.size} {encoder.channels}"
@@ -175,8 +176,8 @@ def fingerprint(encoder: Encoder, align: bool | None = None) -> str:
 
 
 def whose(made_with, encoder):
-    """Which encoder has the fingerprint `made_with`, in words, where it is not this encoder as it
-    is shown pictures now."""
+    """Whose fingerprint `made_with` is, in words, where it is not that of this encoder as it is
+    shown pictures now."""
     for align, how in (True, "with"), (False, "without"):
         if made_with == fingerprint(encoder, align):
             return f"this encoder {how} alignment"

@@ -1,11 +1,12 @@
 """How good is verification?  Distances of pairs of pictures, and whether each pair is one person.
 
-distances: (N,) of any kind, smaller is more alike; same: (N,) booleans.  "One person" is said where
-    d ≤ τ.
-    true accepts    pairs of one person with d ≤ τ
-        their share is the true accept rate (TAR, VAL), 1 − FRR
-    false accepts   pairs of two with d ≤ τ            their share is the false accept rate (FAR)
-All on host arrays; ties between distances are never split, since no τ can split them.
+distances: (N,) of any kind, smaller is more alike; same: (N,) booleans.
+Where d ≤ τ, the answer is "one person", and the pair is accepted:
+    true accepts    pairs of one person with d ≤ τ; as a share of all pairs of one person the true
+                    accept rate (TAR, VAL), which is 1 less the false refusal rate (FRR)
+    false accepts   pairs of two with d ≤ τ; as a share of all pairs of two the false accept rate
+                    (FAR)
+All on host arrays.  Pairs at one distance are accepted together, as no τ lies between them.
 Sources: Huang et al. 2007 (Labeled Faces in the Wild), Fawcett 2006 (ROC), Schroff et al. 2015 (VAL
 at a FAR).
 """
@@ -99,9 +100,9 @@ def val_at_far(distances, same, far=1e-3):
     """The OperatingPoint of the largest share of true accepts (VAL) that a false accept rate of at
     most `far` allows.
 
+    Its τ lies half-way to the next distance, which would be one false accept too many.
     With M pairs of two people, rates below 1/M are not seen: the point is then the one with no
-    false accept at all. Its τ lies half-way to the next distance, which would be one false accept
-    too many.
+    false accept at all.
     """
     distances, same = check_pairs("val_at_far", distances, same)
     far = bounded("val_at_far", "0 ≤ far ≤ 1", far)
@@ -147,11 +148,13 @@ def ten_fold(distances, same, folds=10, people=None):
     Raises ValueError where a fold would have no pairs, or nothing would be left to choose its τ on.
     """
     distances, same = check_pairs("ten_fold", distances, same, both=False)
+    if people is not None:
+        people = labels_of("ten_fold", people, "people", f"({len(same)}, 2)")
     fold_of = _fold_of(same, folds, people)
     thresholds, accuracies, right = [], [], 0
     for fold in np.unique(fold_of):
         judged = fold_of == fold
-        others = ~judged if people is None else ~np.isin(people, np.asarray(people)[judged]).any(1)
+        others = ~judged if people is None else ~np.isin(people, people[judged]).any(1)
         if not others.any():
             raise ValueError(f"ten_fold: fold {fold} leaves no pairs to choose its threshold on")
         thresholds.append(best_threshold(distances[others], same[others]))
@@ -159,13 +162,12 @@ def ten_fold(distances, same, folds=10, people=None):
         right += round(accuracies[-1] * int(judged.sum()))
     spread = np.std(accuracies, ddof=1) / math.sqrt(len(accuracies))
     return TenFold(float(np.mean(accuracies)), float(spread), wilson_interval(right, len(same)),
-                   np.array(thresholds),
-                   np.array(accuracies))
+                   np.array(thresholds), np.array(accuracies))
 
 
 def _fold_of(same, folds, people):
     """For each pair, the number of its fold."""
-    fold_of = numbers("ten_fold", "folds", folds, dtype=None)
+    fold_of = numbers("ten_fold", "folds", folds, dtype=None, finite=True)
     if fold_of.ndim:
         if fold_of.shape != same.shape or len(np.unique(fold_of)) < 2:
             raise ValueError(f"ten_fold: {len(same)} pairs need as many numbers of two folds or "
@@ -173,7 +175,6 @@ def _fold_of(same, folds, people):
         return fold_of
     folds = whole("ten_fold", "2 ≤ folds < inf", folds)
     if people is not None:
-        people = labels_of("ten_fold", people, "people", f"({len(same)}, 2)")
         first, number = np.unique(people[:, 0], return_inverse=True)
         fold_of = number * folds // len(first)
     else:
@@ -186,20 +187,24 @@ def _fold_of(same, folds, people):
 
 
 def wilson_interval(successes, trials, z=1.959964):
-    """Wilson's interval for a rate seen as `successes` of `trials`: (low, high), 95 % where z is
-    1.96.
+    """Wilson's interval for a rate p̂ seen as `successes` of n `trials`: (low, high), 95 % where z
+    is 1.96.
 
-    (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n).  Unlike p̂ ± z√(p̂(1 − p̂)/n) it holds
-    for few trials and rates
-    near 0 or 1: no failure in n trials still allows a rate of about 3.8/n.
+    It is (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), the roots p of
+    (1 + w) p² − (2 p̂ + w) p + p̂² = 0 with w = z²/n.  Their product p̂² / (1 + w) gives the low end
+    from the high one without a difference; the high end is 1 less the low one of 1 − p̂.
+    Unlike p̂ ± z √(p̂(1 − p̂)/n) it holds for few trials and rates near 0 or 1: no failure in n
+    trials still allows a rate of about 3.8/n.
     """
     trials = bounded("wilson_interval", "0 < trials < inf", trials)
     successes = bounded("wilson_interval", f"0 ≤ successes ≤ {trials:g}", successes)
     z = bounded("wilson_interval", "0 < z < inf", z)
-    rate, weight = successes / trials, z * z / trials
-    middle = (rate + weight / 2) / (1 + weight)
-    half = math.sqrt(rate * (1 - rate) * weight + weight * weight / 4) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    rate, w = successes / trials, z * z / trials
+
+    def low(rate):
+        return rate * rate / (rate + w / 2 + math.sqrt(rate * (1 - rate) * w + w * w / 4))
+
+    return low(rate), 1 - low(1 - rate)
 
 
 def threshold_after(values, last):

@@ -155,9 +155,19 @@ def aligned(pictures: Iterable, size: int = 150, padding: float = 0.25) -> np.nd
     N pictures → (N, size, size, 3) float32 in 0..255.
     """
     size = whole_number("aligned", "1 ≤ size ≤ 16384", size)
-    pictures = listed("aligned", "pictures", pictures, "pictures")
+    pictures = several("aligned", "pictures", pictures)
     chips = [face.chip(size, padding) for face in whole_faces(pictures, "aligned")]
     return np.stack(chips) if chips else np.zeros((0, size, size, 3), "float32")
+
+
+def several(operation, argument, pictures):
+    """Pictures and Faces as a list.  Raises ValueError for one picture in colour, an array whose
+    rows would each be taken for a grey picture."""
+    shape = getattr(pictures, "shape", ())
+    if len(shape) == 3 and shape[-1] in (1, 3):
+        raise ValueError(f"{operation}: {argument} must be several pictures, got one of shape "
+                         f"{shape}; put it into a list")
+    return listed(operation, argument, pictures, "pictures and faces")
 
 
 def detect(picture, looks, threshold, smallest):
@@ -210,8 +220,8 @@ def parts(picture, look, smallest):
 def detect_in(picture, part, look, threshold):
     """(boxes (N, 4) in pixels of the picture, scores (N,)) that a look at a part of it gives.
 
-    A box that touches an edge of the part where the picture goes on is left out: another part has
-    all of that face.
+    A box that touches an edge of the part where the picture goes on is left out: another part, or
+    the whole picture, has all of that face.
     """
     height, width, _ = picture.shape
     x0, y0, x1, y1 = part

@@ -33,7 +33,7 @@ class Gallery:
     """People and the encodings of their pictures, by one encoder.
 
         gallery = Gallery(models.face128())
-        face, = find(picture)                       # where there is more than a face in it
+        face, = find(picture)                       # where the face does not fill it
         gallery.enroll("Ann", face)
         gallery.verify(other_picture, "Ann")        # <Ann: 0.412 ≤ 0.5825; not calibrated>
         gallery.identify(other_picture)
@@ -50,7 +50,7 @@ class Gallery:
                             has the formula.  Impostors.measure(encode(encoder, pictures), names)
     Without impostors a gallery is not `calibrated`, as every answer says.  Then τ of face128 goes
     by what was `measured` on pictures that may be unlike yours, and no answer promises a rate; of
-    other encoders nothing is known, and τ is 0, which recognizes only the very same picture.
+    other encoders nothing is known, and τ is 0: at best the very same picture is recognized.
     crop and encoder_file are notes, None where nothing is noted: the middle share of each side that
     the encoder was shown, as only pictures that were cut alike can be compared; and where the
     encoder is kept, "face128" or a path.
@@ -76,7 +76,7 @@ class Gallery:
         self.encoder, self.threshold = encoder, threshold
         self.false_accept_rate = false_accept_rate
         self.impostors = impostors
-        self._made_with = None if encoder is None else fingerprint(encoder)
+        self._made_with = "none" if encoder is None else fingerprint(encoder)
         self.crop, self.encoder_file = crop, encoder_file
         self._names: list[str] = []                     # number -> name
         self._number: dict[str, int] = {}               # name -> number
@@ -288,8 +288,7 @@ class Gallery:
     def load(cls, path: str | os.PathLike, encoder: Encoder | None = None) -> "Gallery":
         """The gallery that `save` wrote, for the same encoder.
 
-        Without an encoder it can be looked at, changed by `remove` and `rename` and saved; asked
-        and added to only once it has one, see `use`.
+        Without an encoder it takes encodings, no pictures; `use` gives it the encoder later.
         Raises WeightsError for a file that is cut off, damaged, no gallery, or made with another
         encoder: its encodings would mean nothing here; OSError where it cannot be read.
         """

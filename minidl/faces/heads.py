@@ -13,8 +13,8 @@ class _PairHead(Module):
     """z = Σ_k w_k t_k + b
         on terms t(f, f') that are symmetric; σ(z) is the probability of "the same person".
 
-    It starts as a distance, w = −1, with its threshold b where unrelated unit vectors are about as
-    far apart.
+    It starts as  √features − Σ_k t_k:  a distance, below a threshold that is about the distance of
+    unrelated unit vectors.
     """
 
     def __init__(self, features, *, dtype="float32"):
@@ -79,12 +79,12 @@ class CosineClassifier(Module):
         for `cross_entropy`.
 
     embeddings (N, features), labels (N,) integers → (N, people).  Learning to name the people of
-    the training set, with an angle to spare, arranges the embedding well before any triplet is
-    looked at; the vectors w_k are then thrown away.
+    the training set, with a margin, arranges the embedding well before any triplet is looked at;
+    the vectors w_k are then thrown away.
     scale s: cosines are in −1 … 1, too narrow for a softmax; margin m is asked of the right person
-    alone.  The w_k start at
-    length 1 or so: an optimiser whose steps have a fixed size, as Adam's, turns longer ones more
-    slowly.
+    alone.  The w_k start at length 1 or so: an optimiser whose steps have a fixed size, as Adam's,
+    turns longer ones more slowly.
+    Raises ValueError unless each of the embeddings has its label.
     Source: Wang et al. 2018 (CosFace).
     """
 
@@ -99,6 +99,9 @@ class CosineClassifier(Module):
         embeddings = check_features(self, embeddings, self.weight.shape[1])
         labels, people = operand("CosineClassifier", labels, "labels"), self.weight.shape[0]
         check_labels("CosineClassifier", labels, people)
+        if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+            raise ValueError(f"{self!r}: embeddings (N, D) need labels (N,), got "
+                             f"{embeddings.shape} and {labels.shape}")
         cosine = ops.normalize(embeddings) @ ops.normalize(self.weight).T
         return self.scale * (cosine - self.margin * ops.one_hot(labels, people, cosine.dtype))
 

@@ -15,9 +15,9 @@ from minidl.settings import bounded, labels_of, numbers
 class OpenSet:
     """Open-set recognition at every τ: (P,) thresholds rising from −∞, and there
 
-    detection_rates   share of queries of enrolled people whose nearest person is the right one,
-    within τ (DIR) false_alarm_rates share of queries of unknown people for whom anybody is within τ
-    (FPIR)
+    detection_rates     (DIR) the share of queries of enrolled people whose nearest person is the
+                        right one, and within τ
+    false_alarm_rates   (FPIR) the share of queries of unknown people for whom anybody is within τ
     """
     thresholds: np.ndarray
     detection_rates: np.ndarray
@@ -44,7 +44,7 @@ def cmc(distances, query_people, gallery_people):
 
     (K,) for K different people in the gallery, rising to 1; cmc[0] is the rank-1 rate.  Others at
     exactly the same distance count as nearer, so that an encoder which gives everybody one encoding
-    scores 0.
+    has the rank-1 rate 0.
     Raises ValueError where a query's person is not in the gallery: `open_set` is for those.
     """
     nearest, right, people = _to_people("cmc", distances, query_people, gallery_people)
@@ -62,19 +62,17 @@ def rank_one(distances, query_people, gallery_people):
 
 
 def open_set(distances, query_people, gallery_people):
-    """Detection-and-identification against false alarms at every τ, for queries of enrolled and of
-    unknown people.
+    """Both rates of an OpenSet at every τ, for queries of enrolled and of unknown people.
 
-    A query is unknown where its person is not in `gallery_people`.  See OpenSet.  Raises ValueError
-    unless there are both.
+    A query is unknown where its person is not in `gallery_people`.
+    Raises ValueError unless there are both.
     """
     nearest, right, _ = _to_people("open_set", distances, query_people, gallery_people)
     known = right >= 0
     if known.all() or not known.any():
         raise ValueError("open_set: needs queries of enrolled and of unknown people, got "
                          f"{known.sum()} and {(~known).sum()}")
-    smallest = nearest.min(1)
-    rows = np.arange(len(right))
+    smallest, rows = nearest.min(1), np.arange(len(right))
     own = nearest[rows, right]
     nearest[rows[known], right[known]] = np.inf
     identified = known & (own < nearest.min(1))                     # a tie is not an identification

@@ -1,8 +1,8 @@
 """How near other people come to each other, measured once for the encoder that minidl fetches.
 
-face128, on photographs from the press: 1,000 people with one picture each, the face cut out
-closely, grey, 112 × 112 pixels; all pairs; once with the faces aligned (drawn with seed 0 from
-4,668 people, the first picture of each), once as they are.
+face128, on photographs from the press: 1,000 people (drawn with seed 0 from 4,668) with one picture
+each, their first, the face cut out closely, grey, 112 × 112 pixels; all pairs; once with the faces
+aligned, once as they are.
 Relatives and children come nearer than these people.  So do others on looser pictures that are not
 aligned: of colour portraits with the shoulders, 21 % of all pairs lie within 0.45, where it is 1 of
 10,000 here.  `Impostors.hold_for` notices, and this measures on your own pictures, by which a

@@ -21,11 +21,16 @@ from minidl.faces.gallery import Gallery
 from minidl.files import as_path
 from minidl.models import Mirrored, face128, load_encoder
 from minidl.operands import check_sizes, function, listed
+from minidl.settings import bounded
 from minidl.weights import WeightsError
 
 NAMED = 20                          # pictures that cannot be used, in one line; of more the number
-HELD = 16_000_000                   # pixels of pictures that wait to be encoded
+HELD = 16_000_000                   # bytes of pictures that wait to be encoded
 FACE128 = {"threshold": 0.6, "aligned": True}       # what its author recommends (King 2017)
+
+
+class NoneUsable(ValueError):
+    """None of the pictures can be used; the message says why."""
 
 
 class _NoBar:
@@ -52,8 +57,8 @@ class Place:
 class Model:
     """An encoder, what was noted when it was trained, and how it is shown pictures.
 
-    name: "face128", or a path: a file that `train` wrote, or a folder or manifest (.json) of
-        face128's weights.
+    name: "face128", or a path: a file that `train` wrote, or face128's weights: their folder, .json
+        or .bin.
     threshold: the τ that suits it for pairs; impostors: how near other people come, None where that
     is not noted; seen: names of the people whom its training saw.
     crop: the middle share of each side that it is shown; None for what it was trained with, or else
@@ -68,6 +73,7 @@ class Model:
     def __init__(self, name, crop=None, left_out=None, align=None, detector="ssd", whole="auto",
                  smallest=80, counting=not_counting):
         path, notes = as_path("Model", "name", name), FACE128
+        crop = None if crop is None else bounded("Model", "0 < crop ≤ 1", crop)
         if name == "face128" or path.is_dir() or path.suffix in (".json", ".bin"):
             self.encoder = face128(name).eval()
         else:
@@ -101,7 +107,7 @@ class Model:
         """An empty gallery for this encoder; where nothing is known of other people, it has the τ
         for pairs."""
         gallery = Gallery(self.encoder, impostors=self.impostors, crop=self.crop)
-        if gallery.threshold == 0:
+        if not (gallery.impostors or gallery.measured):
             gallery.threshold = self.threshold
         return gallery
 
@@ -125,6 +131,8 @@ class Model:
             raise ValueError("no face was found in it; where it shows one and little else, --whole "
                              "takes it for that")
         wanted = choose(found)
+        if wanted == []:
+            raise ValueError("none of the faces in it was chosen")
         return wanted if isinstance(wanted, list) else [wanted]
 
     def view(self, face):
@@ -135,7 +143,7 @@ class Model:
         """(faces, their Places) of the picture files that can be used; the others go to left_out.
 
         choose: see `chosen`.
-        Raises ValueError where there are none.
+        Raises NoneUsable, a ValueError, where there are none.
         """
         paths = listed("Model.see_usable", "paths", paths, "paths")
         function("Model.see_usable", "choose", choose, "of the faces found")
@@ -201,7 +209,9 @@ def _place(face, path):
 def read_prepared(paths, size, channels, crop, left_out, align=None, counting=not_counting):
     """(pictures, their places in `paths`): picture files as an encoder of that size takes them, for
     training: uint8 (N, size, size, channels).  Those that cannot be used go to left_out.
-    align: a function from a picture to the one Face in it, which is brought upright; or None."""
+
+    align: a function from a picture to the one Face in it, which is brought upright; or None.
+    """
     pictures, used, others = np.empty((len(paths), size, size, channels), np.uint8), [], []
 
     def read(path):
@@ -220,13 +230,13 @@ def read_prepared(paths, size, channels, crop, left_out, align=None, counting=no
 
 
 def usable(used, paths, others, left_out):
-    """`used`, after noting the others; raises ValueError where nothing is used."""
+    """`used`, after noting the others; raises NoneUsable where nothing is used."""
+    left_out += others
     if not used:
-        named = "; ".join(map(str, others[:NAMED]))
+        named = "; ".join(map(str, others[:NAMED])) or "there are no pictures"
         if len(others) > NAMED:
             named += f"; {len(others) - NAMED:,} more"
         if len(paths) > 1:
             named = f"none of {len(paths):,} pictures can be used: {named}"
-        raise ValueError(named)
-    left_out += others
+        raise NoneUsable(named)
     return used

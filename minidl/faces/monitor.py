@@ -34,9 +34,10 @@ class CollapseMonitor:
     """Says, once, that a run has stopped learning: its loss has sat at the margin for `steps`
     steps.
 
-    All embeddings equal, every triplet costs exactly the margin and has no gradient: a run does not
-    come back from there. The loss sits at the margin where the mean of the last `steps` losses is
-    within 2 % of it, and every one within 10 %.
+    Where all embeddings are equal, every triplet costs exactly the margin and has no gradient: a
+    run does not come back from there.  The loss sits at the margin where the mean of the last
+    `steps` losses is less than 2 % away from it, and each of them less than 10 %: never at a margin
+    of 0, where a loss of 0 is what is wanted.
     """
 
     def __init__(self, margin, steps=50):
@@ -52,7 +53,7 @@ class CollapseMonitor:
         if self.warned or len(losses) < self.losses.maxlen:
             return None
         away = losses - self.margin
-        if abs(away.mean()) > 0.02 * self.margin or abs(away).max() > 0.1 * self.margin:
+        if not (abs(away.mean()) < 0.02 * self.margin and abs(away).max() < 0.1 * self.margin):
             return None
         self.warned = True
         what = ("all embeddings are nearly one point" if spread < 0.05 else

@@ -1,5 +1,5 @@
-"""What a training step makes small: each of these turns the embeddings of a batch into a loss and
-measures of it.
+"""What training makes small: an objective turns the embeddings of a batch into a loss and measures
+of it.
 
 objective(embeddings, people, rng): embeddings a Tensor (N, D); people (N,) integers, an array of
 the host; rng a Generator for strategies that draw → (loss, a Tensor; {"active": …}, see
@@ -12,6 +12,7 @@ from minidl.faces.distances import squared_distances
 from minidl.faces.heads import AbsoluteDifferenceHead, ChiSquareHead, CosineClassifier
 from minidl.faces.mining import STRATEGIES, hard_pairs, mine
 from minidl.faces.monitor import measure
+from minidl.settings import one_of
 from minidl.tensor import Tensor
 
 LOSSES = ("triplet", "contrastive", "logistic", "chi_square")
@@ -36,10 +37,9 @@ class Triplets:
     head = None
 
     def __init__(self, form, margin, mining):
-        if mining not in STRATEGIES:
-            raise ValueError(f"train: mining must be one of {', '.join(STRATEGIES)}, got "
-                             f"{mining!r}")
-        self.form, self.margin, self.mining = form, margin, mining
+        self.form = one_of("train", "form", form, ("squared", "euclidean"))
+        self.mining = one_of("train", "mining", mining, STRATEGIES)
+        self.margin = margin
 
     def __call__(self, embeddings, people, rng):
         distances = _host_distances(embeddings)
@@ -60,10 +60,8 @@ class Pairs:
     """
 
     def __init__(self, loss, features, margin):
-        self.margin = margin
-        self.head = {"logistic": AbsoluteDifferenceHead,
-                     "chi_square": ChiSquareHead}[loss](features) \
-            if loss != "contrastive" else None
+        heads = {"logistic": AbsoluteDifferenceHead, "chi_square": ChiSquareHead}
+        self.margin, self.head = margin, heads[loss](features) if loss in heads else None
 
     def __call__(self, embeddings, people, rng):
         distances = _host_distances(embeddings)
@@ -80,8 +78,7 @@ class Pairs:
 
 def objective(loss, features, *, form, margin, mining):
     """The objective of the name `loss`, one of LOSSES."""
-    if loss not in LOSSES:
-        raise ValueError(f"train: loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    one_of("train", "loss", loss, LOSSES)
     return Triplets(form, margin, mining) if loss == "triplet" else Pairs(loss, features, margin)
 
 

@@ -4,9 +4,12 @@ Colours: blue is one person (same), orange is two (different).
 """
 import numpy as np
 
+from minidl.data.people import composed
 from minidl.faces.encoding import prepare
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, roc
+from minidl.operands import check_sizes
 from minidl.plots import COLOURS, DASHES, panels_of, write
+from minidl.settings import bounded, having, labels_of, numbers
 
 SAME, DIFFERENT = "#2266aa", "#dd7711"
 RIGHT, WRONG = "#117733", "#bb2222"
@@ -15,6 +18,7 @@ RIGHT, WRONG = "#117733", "#bb2222"
 def roc_curve(path, results, title="Verification: ROC"):
     """ROC curves of {name: (distances, same)}: on the left all of it, on the right small false
     accept rates (a logarithmic axis); the legend gives AUC and EER."""
+    _check_results("roc_curve", results)
     figure, (whole, small) = panels_of(1, 2, (11.5, 5.2))
     least = min(1 / np.sum(~check_pairs("roc_curve", *pairs)[1]) for pairs in results.values())
     for i, (name, pairs) in enumerate(results.items()):
@@ -44,8 +48,10 @@ def distance_histograms(path, distances, same, threshold, title="Distances of pa
     """Two histograms, of the distances between pictures of one person and of two, with τ drawn in
     and what it costs."""
     distances, same = check_pairs("distance_histograms", distances, same)
+    threshold = bounded("distance_histograms", "-inf < threshold < inf", threshold)
     figure, (axes,) = panels_of(1, 1, (8.5, 5))
-    bins = np.linspace(min(distances.min(), threshold), max(distances.max(), threshold), 51)
+    low, high = min(distances.min(), threshold), max(distances.max(), threshold)
+    bins = np.linspace(low, high if high > low else low + 1, 51)
     for kind, colour, name in ((same, SAME, "one person"), (~same, DIFFERENT, "two people")):
         axes.hist(distances[kind], bins, weights=np.full(kind.sum(), 1 / kind.sum()), color=colour,
                   alpha=0.55, label=f"{name} ({kind.sum():,} pairs)")
@@ -67,8 +73,9 @@ def distance_histograms(path, distances, same, threshold, title="Distances of pa
 def embedding_map(path, encodings, labels, title="Encodings in two dimensions", people=12):
     """A map of encodings (N, D): their first two principal components.  The `people` with the most
     pictures are coloured and named, the others grey."""
-    encodings, labels = np.asarray(encodings), np.asarray(labels)
-    if encodings.ndim != 2 or labels.shape != encodings.shape[:1] or len(labels) < 3:
+    encodings = numbers("embedding_map", "encodings", encodings, "(N, D)", finite=True)
+    labels = labels_of("embedding_map", labels)
+    if labels.shape != encodings.shape[:1] or len(labels) < 3:
         raise ValueError("embedding_map: encodings (N, D) need labels (N,), N ≥ 3, got "
                          f"{encodings.shape} and {labels.shape}")
     places, shares = principal_components(encodings, 2)
@@ -93,15 +100,17 @@ def principal_components(x, k):
     """(projections (N, k), shares (k,) of the variance) of x (N, D) on the k directions of largest
     variance.
 
-    x − mean = U S Vᵀ; the directions are the first rows of Vᵀ, the projections U S, the shares S² /
-    Σ S².  A direction's
-    sign is chosen so that its largest entry is positive.        Source: Pearson 1901 (PCA).
+    x − mean = U S Vᵀ; the directions are the first k rows of Vᵀ, the projections the first columns
+    of U S, the shares S² / Σ S².  A direction's sign is chosen so that its largest entry is
+    positive.
+    Raises ValueError for numbers that are not finite, or fewer than k directions.
+    Source: Pearson 1901 (PCA).
     """
-    centred = np.asarray(x, "float64") - np.mean(x, 0)
-    u, s, vt = np.linalg.svd(centred, full_matrices=False)
-    if not 1 <= k <= len(s):
-        raise ValueError(f"principal_components: x {centred.shape} has {len(s)} components, asked "
+    x = numbers("principal_components", "x", x, "(N, D)", finite=True)
+    if not 1 <= k <= min(x.shape):
+        raise ValueError(f"principal_components: x {x.shape} has {min(x.shape)} components, asked "
                          f"for {k}")
+    u, s, vt = np.linalg.svd(x - x.mean(0), full_matrices=False)
     signs = np.sign(vt[np.arange(k), np.abs(vt[:k]).argmax(1)])
     return u[:, :k] * s[:k] * signs, s[:k] ** 2 / max(np.sum(s ** 2), np.finfo(float).tiny)
 
@@ -114,6 +123,7 @@ def best_and_worst_pairs(path, pictures, distances, same, threshold, count=6):
     only those shown are asked.
     """
     distances, same = check_pairs("best_and_worst_pairs", distances, same, both=False)
+    check_sizes("best_and_worst_pairs", count=count)
     order = np.argsort(distances, kind="stable")
     ones, twos = order[same[order]], order[~same[order]]
     rows = {"one person, nearest": ones[:count], "one person, farthest": ones[::-1][:count],
@@ -143,15 +153,17 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     [(picture, its true name, Verification), …]; pictures (H, W) or (H, W, 3) in 0..255.  A Match of
     None is right where the true name is not enrolled.
     """
-    known = {name for name, _ in enrolled}
-    asked = [(picture, "", found.name or "not recognized", found,
-              truth if truth in known else "a stranger",
-              found.name == (truth if truth in known else None))
-             for picture, truth, found in identified]
+    known = {composed(str(name)) for name, _ in enrolled}
+
+    def person(truth):
+        name = composed(str(truth))
+        return name if name in known else None
+
+    asked = [(picture, "", found.name or "not recognized", found, person(truth) or "a stranger",
+              found.name == person(truth)) for picture, truth, found in identified]
     claimed = [(picture, f"“{_short(_spaced(said.claimed), 18)}”",
-                "accepted" if said else "refused", said,
-                truth if truth in known else "a stranger",
-                said.accepted == (said.claimed == truth))
+                "accepted" if said else "refused", said, person(truth) or "a stranger",
+                said.accepted == (said.claimed == person(truth)))
                for picture, truth, said in verified]
     columns = max(4, len(enrolled), len(asked), len(claimed))
     inches = [1.8, 2.4, 2.2]  # of each row: a picture of 1.4 and the text below it
@@ -166,8 +178,7 @@ def answers(path, enrolled, identified, verified, title="A gallery"):
     for axes, (name, picture) in zip(rows[0], enrolled):
         axes.imshow(_tile(picture))
         axes.text(0.5, -0.07, _short(_spaced(name), 16), transform=axes.transAxes, ha="center",
-                  va="top", fontsize=10,
-                  fontweight="bold")
+                  va="top", fontsize=10, fontweight="bold")
     for row, answered in (rows[1], asked), (rows[2], claimed):
         for axes, answer in zip(row, answered):
             _answer(axes, *answer)
@@ -198,8 +209,7 @@ def _answer(axes, picture, question, answer, found, truth, right):
              (f"is {_short(_spaced(truth), 16)}", "0.35", "normal")]
     for i, (text, colour, weight) in enumerate(lines):
         axes.text(0.5, -0.07 - 0.15 * i, text, transform=axes.transAxes, ha="center", va="top",
-                  fontsize=10, color=colour,
-                  fontweight=weight)
+                  fontsize=10, color=colour, fontweight=weight)
 
 
 def _spaced(name):
@@ -231,6 +241,7 @@ def finding(path, face, title="From a photograph to what the encoder sees"):
 def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
     """Cumulative match curves of {name: cmc}: the share of queries whose person is among the k
     nearest."""
+    _check_results("cmc_curve", results)
     figure, (axes,) = panels_of(1, 1, (7.5, 5))
     lowest = 1.0
     for i, (name, rates) in enumerate(results.items()):
@@ -245,6 +256,13 @@ def cmc_curve(path, results, ranks=20, title="Recognition: cumulative match"):
              title=title, xlabel="rank k", ylabel="share with the right person among the k nearest")
     axes.legend(loc="lower right", fontsize=9)
     return write(path, figure)
+
+
+def _check_results(operation, results):
+    """Raise TypeError for what is no dictionary, ValueError for an empty one."""
+    having(operation, "results", results, "a dictionary with a name for each curve", "items")
+    if not results:
+        raise ValueError(f"{operation}: results must have one curve or more, got none")
 
 
 def _tile(picture, side=96):

@@ -4,6 +4,8 @@ import numpy as np
 from minidl.faces.distances import squared_distances
 from minidl.faces.evaluation import auc, check_pairs, equal_error_rate, ten_fold, val_at_far
 from minidl.faces.identification import cmc, open_set
+from minidl.operands import function
+from minidl.settings import having, labels_of, numbers
 
 SIZES = 1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560      # of galleries
 STRANGERS = 10                  # people who are not enrolled, at least
@@ -12,14 +14,18 @@ STRANGERS = 10                  # people who are not enrolled, at least
 def verification(distances, same, fars=(0.1, 0.01, 0.001)):
     """1:1, of pairs: distances (N,), same (N,).  A dictionary of
 
-    pairs, same_pairs   how many                auc, equal_error_rate   see `evaluation`
-    accuracy            of the 10-fold protocol (fewer folds where there are fewer than ten pairs of
-                        either kind), with its
-                        standard_error, the interval (95 %), and the mean threshold
-    val_at_far          {rate: share of the pairs of one person accepted}, for the rates that so
-                        many pairs can show
+    pairs, same_pairs           how many
+    auc, equal_error_rate       see `evaluation`
+    accuracy                    of the 10-fold protocol (fewer folds where neither kind of pairs has
+                                ten), with its standard_error, interval (95 %) and mean threshold
+    val_at_far                  {rate: share of the pairs of one person accepted}, for the rates
+                                that so many pairs can show
+    Raises ValueError unless there are pairs of both kinds, three or more.
     """
     distances, same = check_pairs("verification", distances, same)
+    if len(same) < 3:
+        raise ValueError("verification: needs three pairs or more, so that there are two folds, "
+                         f"got {len(same)}")
     folds = ten_fold(distances, same, min(10, max(same.sum(), (~same).sum())))
     return {
         "pairs": len(same),
@@ -40,16 +46,16 @@ def recognition(encodings, labels, far=0.01):
     others are asked.
 
     encodings (N, D) on the host, labels (N,).  A dictionary of
-    people, asked                   how many                cmc
-        the cumulative match characteristic, cmc[0] is rank_one
-    detection_rate, at_false_alarm_rate
-                                    open set, where only every second person is enrolled and the
-                                    others are unknown: the share of the known recognized, at a
-                                    share of the unknown taken for somebody of at most `far`; None
-                                    with fewer than four people
+
+    people, asked               how many
+    cmc, rank_one               the cumulative match characteristic, and its first, cmc[0]
+    detection_rate              open set, where only every second person is enrolled and the others
+                                are unknown: the share of the known recognized, at the largest τ
+                                that takes at most a share `far` of the unknown for somebody
+    at_false_alarm_rate         that share at this τ.  Both are None with fewer than four people
     Raises ValueError unless two people have two pictures.
     """
-    labels = np.asarray(labels)
+    encodings, labels = _checked("recognition", encodings, labels)
     people, first, person, counts = np.unique(labels, return_index=True, return_inverse=True,
                                               return_counts=True)
     several = np.flatnonzero(counts > 1)
@@ -78,17 +84,19 @@ def open_set_growth(encodings, labels, rules, draws=20, seed=0):
     In each draw K of the people with two pictures are enrolled, and their other pictures asked.
     The strangers, one picture each, are a third of all people, and no fewer than ten.
     A list of dictionaries, one for each K and rule, with means over the draws:
+
     enrolled, rule, threshold   K, the rule's name, and its τ there
     strangers, known            how many pictures of them are asked in a draw
     strangers_named             the share of strangers for whom anybody is within τ
-    expected                    1 − (1 − F)^K, F the share of a stranger's comparisons within τ:
-                                what
-                                would come if these were independent.  Less comes where some
-                                strangers resemble many people.
+    expected                    1 − (1 − F)^K, F the share of the strangers' comparisons within τ:
+                                what would come if these were independent.  Less comes where some
+                                strangers resemble many people
     known_found, known_wrong    the share of the known who get the right name, and another
     Raises ValueError unless ten people can be strangers and one of the others has two pictures.
     """
-    encodings, labels = np.asarray(encodings), np.asarray(labels)
+    encodings, labels = _checked("open_set_growth", encodings, labels)
+    for name, rule in having("open_set_growth", "rules", rules, "a dictionary", "items").items():
+        function("open_set_growth", f"rules[{name!r}]", rule, "of K")
     people, person, counts = np.unique(labels, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts > 1)
     strangers = max(STRANGERS, len(people) // 3)
@@ -123,3 +131,13 @@ def open_set_growth(encodings, labels, rules, draws=20, seed=0):
              "strangers": strangers}
             | {key: float(np.mean([draw[key] for draw in drawn])) for key in drawn[0]}
             for (size, name), drawn in rows.items()]
+
+
+def _checked(operation, encodings, labels):
+    """Encodings (N, D) and labels (N,) as arrays; raises ValueError unless they fit."""
+    encodings = numbers(operation, "encodings", encodings, "(N, D)", None)
+    labels = labels_of(operation, labels)
+    if len(labels) != len(encodings):
+        raise ValueError(f"{operation}: {len(encodings)} encodings need as many labels, got "
+                         f"{len(labels)}")
+    return encodings, labels

@@ -22,7 +22,7 @@ class Rows:
         width = self.encodings.shape[1]
         if queries.ndim != 2 or queries.shape[1] != width:
             raise ValueError(f"{operation}: encodings must be (N, {width}), got {queries.shape}")
-        squared_lengths(operation, queries, queries)
+        squared_lengths(operation, queries, queries)            # which checks them
         return two_nearest(queries, self.encodings, self.squares, self.people)
 
     def name(self, number):

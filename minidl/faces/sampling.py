@@ -9,10 +9,10 @@ class PeopleSampler:
     """Batches of P people × K pictures, as indices into `labels`; `sampler[t]` is batch number t =
     0, 1, 2, …
 
-    labels (N,): the person of each picture.  Only people with two pictures or more are drawn, all
-    alike, and nobody twice in a batch.  Of somebody with fewer than K pictures all are taken, so no
-    picture is ever its own positive and a batch holds at most P · K.  Pictures of one person stand
-    together.
+    labels (N,): the person of each picture.  Only people with two pictures or more are drawn, each
+    with the same chance, and nobody twice in a batch.  Of somebody with fewer than K pictures all
+    are taken, so no picture is ever its own positive and a batch holds at most P · K.  Pictures of
+    one person stand together.
     Batch t depends on the seed and t alone: any number of them may be drawn ahead, and a run goes
     on where it stopped.
     Raises ValueError where P or K is below 2, or fewer than P people have two pictures.
@@ -30,7 +30,7 @@ class PeopleSampler:
         self.seed = check_seed("PeopleSampler", seed)
 
     def __getitem__(self, t):
-        rng = np.random.default_rng([self.seed, t])
+        rng = np.random.default_rng([self.seed, whole("PeopleSampler", "0 ≤ t < inf", t)])
         chosen = rng.choice(len(self.groups), self.people, replace=False)
         return np.concatenate([rng.permutation(self.groups[i])[:self.pictures] for i in chosen])
 
@@ -54,7 +54,7 @@ class PictureSampler:
         self.seed = check_seed("PictureSampler", seed)
 
     def __getitem__(self, t):
-        rng = np.random.default_rng([self.seed, t])
+        rng = np.random.default_rng([self.seed, whole("PictureSampler", "0 ≤ t < inf", t)])
         return rng.choice(len(self.probability), self.pictures, p=self.probability)
 
 
@@ -67,11 +67,11 @@ def pictures_of(labels):
 
 
 def keep_apart(labels, share, seed):
-    """A mask (N,), true for the pictures of a random `share` of the people: to be left out of
-    training, all of each.
+    """A mask (N,), true for all pictures of a random `share` of the people: to be left out of
+    training.
 
-    People with two pictures or more and people with one are divided alike, so that both sides have
-    pairs.
+    Those with two pictures or more are divided by the share, and so are those with one.  So both
+    sides have pairs, unless a share of so few rounds to nobody.
     """
     share = bounded("keep_apart", "0 < share < 1", share)
     rng, groups = backend.generator(seed), pictures_of(labels)

@@ -21,7 +21,7 @@ def split_for_training(people, seed, share=None, pairs=None):
     """Parts of People, by person.
 
     share: of those with a second picture, so many to find the best step by, and as many kept for
-        later.  None: 0.1, or more where there are few, so that eight or so are in each.
+        later.  None: 0.1, or as many as make eight people, but no more than a quarter.
     pairs: Pairs that will be asked later; then everybody on them is kept, and nobody else.
     Raises ValueError where a part would have fewer than two people with a second picture.
     """

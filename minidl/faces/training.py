@@ -19,7 +19,7 @@ from minidl.faces.objectives import Naming, objective
 from minidl.faces.sampling import PeopleSampler, PictureSampler
 from minidl.operands import check_sizes
 from minidl.optim import AdamW
-from minidl.settings import bounded, callback_of, check_seed, labels_of, numbers, whole
+from minidl.settings import bounded, callback_of, check_seed, having, labels_of, numbers, whole
 from minidl.tensor import Tensor
 from minidl.training import Best, Diverged, Loop, descend, jointly, schedules
 
@@ -29,7 +29,7 @@ class Step:
     """One step, for a callback: its number from 1 of `total`, the stage ("softmax" or the loss's
     name), the loss, the learning rate, and measures {"active", "near", "far", "spread"} (see
     `monitor.measure`).  row: the new row of the history on the steps where one is complete, else
-                         None.  warning: one line, or None."""
+    None.  warning: one line, or None."""
     number: int
     total: int
     stage: str
@@ -88,6 +88,7 @@ def train(encoder, pictures, labels, *, steps=600, loss="triplet", form="squared
                 if name not in ("encoder", "pictures", "labels", "validation", "checkpoint",
                                 "callback")}
     check_encoder("train", encoder)
+    having("train", "encoder", encoder, "a Module with size, channels and features", "features")
     pictures, labels = _checked("pictures", encoder, pictures, labels)
     check_sizes("train", people=people, per_person=per_person, pretrain_batch=pretrain_batch,
                 every=every)
@@ -284,15 +285,14 @@ def separation(embeddings, labels):
 
     embeddings (N, D) and labels (N,), on the host.  Raises ValueError without pairs of both kinds.
     """
-    embeddings = numbers("separation", "embeddings", embeddings, "(N, D)", None)
+    from scipy.spatial.distance import pdist
+    embeddings = numbers("separation", "embeddings", embeddings, "(N, D)")
     labels = labels_of("separation", labels)
     if len(labels) != len(embeddings):
         raise ValueError(f"separation: {len(embeddings)} embeddings need as many labels, got "
                          f"{len(labels)}")
-    i, j = np.triu_indices(len(labels), 1)
-    squares = np.sum(embeddings * embeddings, 1)
-    return auc((squares[:, None] + squares - 2 * (embeddings @ embeddings.T))[i, j],
-               labels[i] == labels[j])
+    i, j = np.triu_indices(len(labels), 1)          # in pdist's order
+    return auc(pdist(embeddings) if len(labels) else [], labels[i] == labels[j])
 
 
 def _checked(what, encoder, pictures, labels):

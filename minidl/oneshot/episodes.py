@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl import backend, losses, ops, optim
 from minidl.data.handwriting import SYMMETRIES, Handwriting, Ink
+from minidl.nn.module import evaluating
 from minidl.operands import check_sizes, function, operand
 from minidl.recording import no_grad
 from minidl.settings import bounded, callback_of, having, numbers, whole
@@ -38,7 +39,8 @@ def episode_loss(encodings, scale=20.0):
     encodings z (C, K, D), of length 1: K ≥ 2 pictures of each of C classes.  Every picture is in
     turn a question, and the j-th pictures of all classes are in turn the examples:
         ℓ(c, k; j) = −log softmax_c'(s ⟨z_ck, z_c'j⟩)_c,   k ≠ j;   the loss is the mean.
-    As ‖a − b‖² = 2 − 2⟨a, b⟩, these are the prototypical network's logits −s d²/2.
+    As ‖a − b‖² = 2 − 2⟨a, b⟩, these are the prototypical network's logits −s d²/2, but for the
+    constant s, which softmax ignores.
     """
     z = operand("episode_loss", encodings, "encodings")
     scale = bounded("episode_loss", "0 < scale < inf", scale)
@@ -67,7 +69,7 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     an episode is `pictures` pictures of each of `classes` of them, each as another hand might have
     written it (`handwriting`). Adam; η rises over the first hundredth of the steps and falls along
     a cosine to 0. callback(Step) is called after each, and may raise StopIteration to end the run.
-    Returns the list of them.
+    Returns the list of Steps.
     seed: a numpy Generator or an integer.
     Raises ValueError where there are fewer classes, a character has too few pictures, or the loss
     or the weights are no longer finite.
@@ -82,7 +84,7 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     _check(characters.names, places, steps, classes, pictures, symmetries)
     optimizer, history = optim.Adam(encoder.parameters(), learning_rate), []
 
-    def rate(t):
+    def rate(t):                                # both at t + ½, the middle of step t
         return learning_rate * warm_up(t - 0.5, steps / 100) * cosine(t + 0.5, steps)
 
     def draw(rng):
@@ -108,10 +110,10 @@ def train(encoder, characters, *, steps, classes=60, pictures=2, learning_rate=2
     loop = Loop(step, batches, steps, parts={"encoder": encoder, "optimizer": optimizer},
                 schedule=rate, callback=note, owner="train")
     loop.run()
-    rng.bit_generator.state = batches.states[loop.t]
+    rng.bit_generator.state = batches.states[loop.t]        # a Generator given goes on from here
+    encoder.eval()
     if loop.stopped == "interrupted":
         raise KeyboardInterrupt
-    encoder.eval()
     return history
 
 
@@ -136,7 +138,7 @@ class _InTurn:
 
 def _check_encoder(operation, encoder):
     having(operation, "encoder", encoder, "a Module with a size, as models.CharacterEncoder",
-           "size", "parameters", "training", "eval", "__call__")
+           "size", "parameters", "named_modules", "__call__")
 
 
 def check_characters(operation, characters):
@@ -151,11 +153,10 @@ def _check(names, places, steps, classes, pictures, symmetries):
     if whole("train", "1 ≤ symmetries < inf", symmetries) not in (1, 4, 8):
         raise ValueError("train: symmetries must be 1, 4 (turned) or 8 (and mirrored), got "
                          f"{symmetries}")
-    if not 2 <= classes <= len(places) * symmetries:
-        raise ValueError("train: expected 1 step or more, 2 pictures or more and 2 to "
-                         f"{len(places) * symmetries} classes ({len(places)} characters × "
-                         f"{symmetries}), got steps={steps}, pictures={pictures}, "
-                         f"classes={classes}")
+    most = len(places) * symmetries
+    if not 2 <= classes <= most:
+        raise ValueError(f"train: expected 2 to {most} classes ({len(places)} characters × "
+                         f"{symmetries}), got {classes}")
     poor = [name for name, own in zip(names, places) if len(own) < pictures]
     if poor:
         raise ValueError(f"train: {poor[0]} has fewer than {pictures} pictures; episodes need so "
@@ -163,8 +164,8 @@ def _check(names, places, steps, classes, pictures, symmetries):
 
 
 def encode_characters(encoder, pictures, views=VIEWS):
-    """Encodings (N, D) on the host, of length 1: the mean over slightly turned, slanted and zoomed
-    views of each picture.
+    """Encodings (N, D) on the host: the mean over slightly turned, slanted and zoomed views of each
+    picture, brought to length 1.
 
     pictures: uint8 (N, H, W), dark ink on white.  views: see VIEWS; the first alone is the picture
         as it is.
@@ -175,16 +176,13 @@ def encode_characters(encoder, pictures, views=VIEWS):
         raise ValueError("encode_characters: views must be one or more (degrees, slant, zoom), got "
                          "none")
     ink, total = Ink(pictures), 0.0
-    mode = encoder.training
-    encoder.eval()
-    with no_grad():
+    with evaluating(encoder), no_grad():
         for degrees, slant, zoom in views:
             cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
             matrix = zoom * np.array([[cos, -sin], [sin, cos]]) @ [[1, 0], [slant, 1]]
             maps = np.concatenate([matrix, np.zeros((2, 1))], axis=1)
             total = total + np.concatenate([_encode(encoder, ink, which, maps)
                                             for which in _blocks(len(pictures))])
-    encoder.train(mode)
     return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
@@ -203,5 +201,5 @@ def distances(encoder, examples, questions, views=VIEWS):
 
     Each question's class is that of its nearest example, whatever the other questions are.
     """
-    return 1 - encode_characters(encoder, questions,
-                                 views) @ encode_characters(encoder, examples, views).T
+    questions, examples = (encode_characters(encoder, x, views) for x in (questions, examples))
+    return 1 - questions @ examples.T

@@ -29,14 +29,14 @@ class OneShot:
 
 
 def one_shot(*runs):
-    """N-way one-shot classification: the query belongs to the class whose single example is
+    """N-way one-shot classification: a query is taken for the class whose single example is
     nearest.
 
     runs: (distances (Q, N) from queries to the N examples, answers (Q,) the column of the right
         one) for each run; Omniglot has 20 of 20 × 20.  Where several examples are equally near,
         each is taken with the same chance: a right answer among t of them counts 1/t, so that an
         encoder which gives one encoding to all scores 1/N.
-    See OneShot.
+    Gives a OneShot.
     """
     accuracies, right, trials = [], 0.0, 0
     for run in runs:
@@ -76,8 +76,8 @@ def draw_one_shot(labels, ways, trials, rng):
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     classes = [members for members in classes if len(members) > 1]
     if ways > len(classes):
-        raise ValueError(f"draw_one_shot: {ways} ways need 2 classes or more, each with two "
-                         f"pictures; {len(classes)} have")
+        raise ValueError(f"draw_one_shot: {ways} ways need as many classes with two pictures; "
+                         f"{len(classes)} have")
     drawn = [[rng.choice(classes[c], 2, replace=False)
               for c in rng.choice(len(classes), ways, replace=False)]
              for _ in range(trials)]
@@ -97,11 +97,17 @@ def examine(encoder, runs, views=VIEWS):
 
 def draw_runs(characters, count, classes, seed):
     """`count` runs in the manner of Omniglot's, {"run01": Run, …}: `classes` characters (fewer
-    where there are fewer) of one
-    alphabet, alphabet after alphabet, two pictures of each: an example and a test.  seed: a
-    Generator or an integer."""
+    where there are fewer) of one alphabet, alphabet after alphabet, two pictures of each: an
+    example and a test.
+
+    seed: a Generator or an integer.  Raises ValueError where a character has one picture alone.
+    """
     check_characters("draw_runs", characters)
     check_sizes("draw_runs", count=count, classes=classes)
+    counts = np.bincount(characters.labels)
+    if counts.min(initial=2) < 2:
+        raise ValueError(f"draw_runs: {characters.names[counts.argmin()]} has fewer than 2 "
+                         "pictures, an example and a test")
     rng, alphabets = backend.generator(seed), np.array(characters.alphabets())
     names, runs = list(dict.fromkeys(alphabets)), {}
     for number in range(count):
