@@ -123,6 +123,13 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.Reshape(2.0), TypeError, "Reshape: shape"),
     (lambda: initializers.normal(-1), ValueError,
      "normal: standard_deviation must be in 0 ≤ standard_deviation < inf"),
+    (lambda: initializers.he_normal((0, 5), 0), ValueError,
+     r"fans: weights have shape .*, of lengths of at least 1, got \(0, 5\)"),
+    (lambda: initializers.fan_in_uniform((2.0, 5), 0), TypeError, "fans: shape must be"),
+    (lambda: nn.Dense(2, 3, initializer=lambda shape, rng: None, rng=0), ValueError,
+     r"Dense: initializer gave weights of shape \(\), asked for \(2, 3\)"),
+    (lambda: nn.Conv1d(2, 3, 1, initializer=lambda shape, rng: [[0.0]], rng=0), ValueError,
+     r"Conv1d: initializer gave weights of shape \(1, 1\), asked for \(1, 2, 3\)"),
 ])
 def test_settings_are_refused_where_they_are_given(make, error, words):
     with pytest.raises(error, match=words):
