@@ -73,8 +73,9 @@ class ArrayLike:
         return int(self.item())
 
     def __index__(self):
-        if self.data.dtype.kind not in "iu":
-            raise TypeError(f"only an integer Tensor can be an index, this one is {self.dtype}")
+        if self.data.dtype.kind not in "iu" or self.data.size != 1:
+            raise TypeError("only an integer Tensor of one element can be an index, this one is "
+                            f"{self.dtype} of shape {self.shape}")
         return int(self.item())
 
     def __bool__(self):

@@ -21,10 +21,13 @@ def bounded(owner, condition, value):
     """
     low, left, *words, right, high = condition.split()
     name = " ".join(words)
-    number = float(operands.number(owner, name, value))
+    try:
+        number = float(operands.number(owner, name, value))
+    except OverflowError:                   # an integer above all floats
+        number = np.nan
     fits = {"≤": lambda a, b: a <= b, "<": lambda a, b: a < b}
     if not (fits[left](float(low), number) and fits[right](number, float(high))):
-        raise ValueError(f"{owner}: {name} must be in {condition}, got {value}")
+        raise ValueError(f"{owner}: {name} must be in {condition}, got {value!s:.60}")
     return number
 
 
