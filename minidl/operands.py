@@ -282,6 +282,7 @@ def per_axis(operation, name, value, ndim, lowest):
     if max(values, default=0) >= LARGEST:
         raise ValueError(f"{operation}: {name} must be below {LARGEST}, got {value!r:.60}")
     if len(values) != ndim or min(values) < lowest:
+        several = several or " for the one axis" * (len(values) > 1)
         raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest}{several}, "
                          f"got {value!r:.60}")
     return values

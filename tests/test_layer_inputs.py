@@ -112,7 +112,9 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.BatchNorm(2, eps=nn.Parameter(0.1)), TypeError,
      "BatchNorm: eps is a number, to which no gradient"),
     (lambda: nn.ELU(np.inf), ValueError, "ELU: alpha must be in 0 ≤ alpha < inf, got inf"),
-    (lambda: nn.Softmax(0.5), TypeError, "Softmax: axis must be an integer"),
+    (lambda: nn.Softmax(0.5), TypeError, "Softmax: axis must be one integer"),
+    (lambda: nn.Softmax((0, 1)), TypeError, r"Softmax: axis must be one integer, got \(0, 1\)"),
+    (lambda: nn.Softmax(True), TypeError, "Softmax: axis must be one integer, got True"),
     (lambda: nn.Conv2d(1, 1, 3, stride=0, rng=0), ValueError,
      "Conv2d: stride must be an integer ≥ 1 or 2 of them, got 0"),
     (lambda: nn.Conv2d(1, 1, 3, padding=-1, rng=0), ValueError,
@@ -120,7 +122,7 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.Conv2d(1, 1, 3, padding=1.5, rng=0), TypeError,
      "Conv2d: padding must be an integer"),
     (lambda: nn.Conv1d(1, 1, 3, dilation=(1, 1), rng=0), ValueError,
-     r"Conv1d: dilation must be an integer ≥ 1, got \(1, 1\)"),
+     r"Conv1d: dilation must be an integer ≥ 1 for the one axis, got \(1, 1\)"),
     (lambda: nn.Conv2d(1, 1, (True, 1), rng=0), TypeError, "Conv2d: kernel_size must be an integer "
                                                            "or 2 of them"),
     (lambda: nn.Conv2d(1, 1, md.tensor([[2, 2]]), rng=0), TypeError,
@@ -128,6 +130,13 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.ConvTranspose2d(1, 1, 3, output_padding=-1, rng=0), ValueError,
      "ConvTranspose2d: output_padding"),
     (lambda: nn.MaxPool(0), ValueError, "MaxPool: kernel_size must be an integer ≥ 1"),
+    (lambda: nn.MaxPool((2, 2), stride=(1, 1, 1)), ValueError,
+     r"MaxPool: kernel_size must be an integer ≥ 1 or 3 of them, got \(2, 2\)"),
+    (lambda: nn.MaxPool(2, stride=(2, 1), padding=(0, 1, 0)), ValueError,
+     r"MaxPool: stride must be an integer ≥ 1 or 3 of them, got \(2, 1\)"),
+    (lambda: nn.AveragePool((2, 2), padding=((0, 1),)), ValueError,
+     "AveragePool: padding must be .* for each of the 2 axes"),
+    (lambda: nn.MaxPool(2.0), TypeError, "MaxPool: kernel_size must be an integer, got 2.0"),
     (lambda: nn.MaxPool(2, stride=0), ValueError, "MaxPool: stride must be an integer ≥ 1"),
     (lambda: nn.AveragePool(2, padding=-1), ValueError,
      "AveragePool: padding must be an integer ≥ 0"),
@@ -168,6 +177,7 @@ def test_settings_may_be_numpy_integers_or_one_for_each_axis(device):
     assert layer(md.tensor(np.zeros((1, 5, 5, 1)))).shape == (1, 3, 5, 1)
     assert repr(nn.MaxPool((3, 2), stride=(three, three))) == "MaxPool((3, 2), stride=3)"
     assert nn.MaxPool((3, 2))(np.zeros((1, 6, 6, 1))).shape == (1, 2, 3, 1)
+    assert repr(nn.MaxPool(np.array([3, 2]))) == "MaxPool((3, 2))"
     layer = nn.Conv2d(1, 1, np.array([3, 2]), stride=md.tensor([2, 1]),
                       padding=np.eye(2, dtype=int), rng=0)
     assert repr(layer) == "Conv2d(1, 1, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1)))"

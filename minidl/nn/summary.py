@@ -44,12 +44,13 @@ def summary(model, input_shape, dtype="float32"):
 
 def _trace(model, x):
     """One row for every call in model(x) of a module without parts, or with own parameters."""
-    rows = []
+    rows, before = [], []
 
     def shadow(name, module):
         """Let an attribute of the instance hide its class's forward, and note what comes out."""
         own = _count(value for _, _, value in held(module) if isinstance(value, Parameter))
         label, forward = f"{name} {type(module).__name__}".strip(), module.forward
+        before.append((vars(module), vars(module).get("forward")))
 
         def noting(*inputs, **options):
             place = len(rows)
@@ -60,15 +61,17 @@ def _trace(model, x):
 
         vars(module)["forward"] = noting                    # of a frozen dataclass, too
 
-    modules = model.named_modules()
-    for name, module in modules:
+    for name, module in model.named_modules():
         shadow(name, module)
     try:
         with no_grad(), evaluating(model):
             model(x)
     finally:
-        for _, module in modules:
-            del vars(module)["forward"]
+        for attributes, earlier in before:
+            if earlier is None:
+                del attributes["forward"]
+            else:                                           # a function that the user put there
+                attributes["forward"] = earlier
     return rows
 
 
