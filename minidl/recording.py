@@ -70,10 +70,15 @@ class recording:
         if inspect.isasyncgenfunction(function):
             async def inside(*arguments, **options):
                 with recording(wanted):
-                    items, sent = function(*arguments, **options), None
+                    items = function(*arguments, **options)
+                    step = items.asend(None)
                     try:
                         while True:
-                            sent = yield await items.asend(sent)
+                            item = await step
+                            try:
+                                step = items.asend((yield item))
+                            except Exception as error:      # thrown in by the caller
+                                step = items.athrow(error)
                     except StopAsyncIteration:
                         pass
                     finally:
