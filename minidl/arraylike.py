@@ -2,6 +2,8 @@
 
 Nothing here differentiates; that is `tensor.py`.
 """
+import sys
+
 from minidl import backend, names
 
 # what Python's operators between an array on the left and a Tensor call
@@ -18,8 +20,9 @@ def _of_numpy(self, function, method, *inputs, **options):
     reflected, name = REFLECTED.get(function.__name__), function.__name__
     if reflected and method == "__call__" and not options and inputs[-1] is self:
         return getattr(self, reflected)(inputs[0])
-    raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
-                    "and t.numpy() is an array")
+    ours, ops = names.NUMPY.get(name, name), sys.modules.get("minidl.ops")      # floors above
+    does = f"ops.{ours} does, and " if hasattr(ops, ours) else ""
+    raise TypeError(f"numpy.{name} takes no Tensor: {does}t.numpy() is an array")
 
 
 class _ArrayFunction:
@@ -121,7 +124,8 @@ class ArrayLike:
 
 
 class _Elsewhere:
-    """A name that other libraries' arrays have: asked for, it says minidl's."""
+    """A name that other libraries' arrays have.  Reading it raises AttributeError, which says
+    minidl's."""
 
     def __init__(self, name):
         self.name = name

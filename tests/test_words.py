@@ -112,6 +112,8 @@ MISTAKES = {
     "a Tensor has no 'numel'; write t.size": lambda: t.numel(),
     "numpy.sin takes no Tensor: ops.sin does": lambda: np.sin(t),
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
+    r"numpy.hypot takes no Tensor: t.numpy\(\) is an array": lambda: np.hypot(t, t),
+    r"numpy.divmod takes no Tensor: t.numpy\(\) is an array": lambda: divmod(np.ones(2), t),
     "Adam: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.Adam(w, lr=0.1),
     "SGD: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.SGD(w, lr=0.1),
     "Dense: there is no argument 'units'; in minidl it is out_features":
