@@ -51,9 +51,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     history: how many past steps are remembered; memory on the host is about 16 · history bytes per
         entry of x.
     first_step: how far the entries of x move, on average, in the first step, when no curvature is
-        known yet; later steps follow from the curvature.  So the function is scaled, and what ftol
-        and gtol look at, and SciPy prepares bounds.  None leaves it to SciPy, which tries −∂f/∂x
-        itself where both bounds are finite, and otherwise a step of length 1.
+        known yet; later steps follow from the curvature.  None leaves it to SciPy, which tries
+        −∂f/∂x itself where all bounds are finite, and otherwise a step of length 1.  To get the
+        former, of the size asked for, the function is scaled (and with it what ftol and gtol look
+        at), and the largest numbers of x's dtype stand for infinite bounds.
     ftol, gtol: stop where a step lowers the value by less than ftol · max(|value|, 1), or where no
         entry of the gradient exceeds gtol.
     Returns a Minimum with the best x that was evaluated.

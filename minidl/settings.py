@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import operands
 
-EPS = "1e-37 ≤ eps < inf"       # a smaller ε is 0 in float32, and 0 / 0 no number
+EPS = "1e-37 ≤ eps < inf"       # a much smaller ε is 0 in float32, and 0 / 0 no number
 
 
 def bounded(owner, condition, value):
@@ -58,7 +58,7 @@ def whole(owner, condition, value):
 
 
 def check_seed(owner, seed):
-    """A seed as a whole number ≥ 0, of any size: what depends on a step as well takes no Generator.
+    """A seed as a whole number ≥ 0, of any size; a Generator, whose state moves on, is refused.
 
     Raises TypeError for other kinds, ValueError for one below 0.
     """
@@ -150,7 +150,7 @@ def fits(shape, words):
     wanted = words.strip("()").replace(",", " ").split()
     if wanted[:1] == ["…"]:
         wanted = wanted[1:]
-        shape = shape[len(shape) - len(wanted):] if len(shape) >= len(wanted) else shape
+        shape = shape[max(0, len(shape) - len(wanted)):]
     return len(shape) == len(wanted) and all(
         not want.isdigit() or int(want) == n for want, n in zip(wanted, shape))
 
@@ -158,14 +158,14 @@ def fits(shape, words):
 def labels_of(owner, labels, name="labels", shape="(N,)"):
     """Who or what each of N examples is: an array (N,), or of another shape, of numbers or texts.
 
-    Raises TypeError for other kinds, ValueError for another shape.
+    Raises TypeError for other kinds and for NaN and infinities, ValueError for another shape.
     """
     try:
         array = np.asarray(labels)
     except (TypeError, ValueError):
         array = np.asarray(None)
     if array.dtype.kind not in "biuUfT" or array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise TypeError(f"{owner}: {name} must be whole numbers or names {shape}, got "
+        raise TypeError(f"{owner}: {name} must be finite numbers or names {shape}, got "
                         f"{type(labels).__name__}"
                         + (f" of {array.dtype}" if isinstance(labels, np.ndarray) else ""))
     if not fits(array.shape, shape):

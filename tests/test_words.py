@@ -118,6 +118,8 @@ MISTAKES = {
     "SGD: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.SGD(w, lr=0.1),
     "Dense: there is no argument 'units'; in minidl it is out_features":
         lambda: nn.Dense(3, units=2, rng=0),
+    "ConvTranspose2d: there is no argument 'outpad'; is 'output_padding' meant":
+        lambda: nn.ConvTranspose2d(1, 2, 3, outpad=1, rng=0),
     "Conv2d: there is no argument 'strides'; in minidl it is stride":
         lambda: nn.Conv2d(3, 2, 3, strides=2, rng=0),
     "Dropout: there is no argument 'p'; in minidl it is rate": lambda: nn.Dropout(p=0.5),

@@ -33,9 +33,9 @@ def summary(model, input_shape, dtype="float32"):
     device = parameters[0].device if parameters else backend.default_device().name
     x = tensor(backend.CPU.module.zeros((1, *input_shape)), dtype=dtype, device=device)
     rows = [("layer", "output shape", "size", "parameters"), _row("input", x, 0)] + _trace(model, x)
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    a, b, c, d = (max(map(len, column)) for column in zip(*rows))
     lines = [f"{name:{a}}  {shape:{b}}  {size:>{c}}  {count:>{d}}"
-             for (name, shape, size, count), (a, b, c, d) in zip(rows, [widths] * len(rows))]
+             for name, shape, size, count in rows]
     frozen = _count(p for p in parameters if not p.requires_grad)
     lines.append(f"total {_count(parameters):,} parameters"
                  + f", {frozen:,} of them frozen" * (frozen > 0))
@@ -53,7 +53,7 @@ def _trace(model, x):
         before.append((vars(module), vars(module).get("forward")))
 
         def noting(*inputs, **options):
-            place = len(rows)
+            place = len(rows)                               # above the rows of its parts
             y = forward(*inputs, **options)
             if own or not module.named_children():
                 rows.insert(place, _row(label, y, own))
