@@ -117,7 +117,8 @@ def numbers(owner, name, values, shape="(…)", dtype="float64", finite=False):
     shape: in words, as "(N, 2)", "(H, W, C)" or "(…, 2)": letters stand for any length.
     dtype: of the result, None for that which the values have.
     finite: whether NaN and infinities are refused.
-    Raises TypeError for what are no real numbers, ValueError for another shape.
+    Raises TypeError for what are no real numbers, ValueError for another shape, and where an
+    integer or boolean dtype would change them.
 
     >>> numbers("similarity", "source", [[0, 1], [2, 3]], "(N, 2)")
     array([[0., 1.],
@@ -138,7 +139,13 @@ def numbers(owner, name, values, shape="(…)", dtype="float64", finite=False):
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{expected}, all finite, got {np.sum(~np.isfinite(array)):,} that are "
                          "not")
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if dtype is None:
+        return array
+    with np.errstate(invalid="ignore"):                     # NaN as an integer: found below
+        found = array.astype(dtype, copy=False)
+    if found.dtype.kind in "biu" and (found != array).any():
+        raise ValueError(f"{expected} that {found.dtype} holds")
+    return found
 
 
 def fits(shape, words):
