@@ -66,6 +66,9 @@ class recording:
                 break
 
     def __call__(self, function):
+        if not callable(function):
+            raise TypeError("no_grad and recording decorate functions, got "
+                            f"{type(function).__name__}")
         wanted = self.wanted
         if inspect.isasyncgenfunction(function):
             async def inside(*arguments, **options):
@@ -77,7 +80,9 @@ class recording:
                             item = await step
                             try:
                                 step = items.asend((yield item))
-                            except Exception as error:      # thrown in by the caller
+                            except GeneratorExit:
+                                raise
+                            except BaseException as error:      # thrown in by the caller
                                 step = items.athrow(error)
                     except StopAsyncIteration:
                         pass
