@@ -57,9 +57,11 @@ def operand(operation, x, argument="x"):
 def _kind(x):
     if backend.is_array(x):
         return f"an array of {x.dtype}"
-    if isinstance(x, (list, tuple)) and any(isinstance(item, Tensor) for item in x):
+    if not isinstance(x, (list, tuple)):
+        return type(x).__name__
+    if any(isinstance(item, Tensor) for item in x):
         return f"a {type(x).__name__} of Tensors, which ops.stack makes one"
-    return type(x).__name__
+    return f"a {type(x).__name__} of which NumPy makes no array of numbers"
 
 
 def _double(operation, x, argument):

@@ -112,6 +112,8 @@ MISTAKES = {
     "a Tensor has no 'numel'; write t.size": lambda: t.numel(),
     "numpy.sin takes no Tensor: ops.sin does": lambda: np.sin(t),
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
+    "exp: x must be a Tensor or an array, got a list of which NumPy makes no array of numbers":
+        lambda: ops.exp([[1, 2], [3]]),
     r"numpy.hypot takes no Tensor: t.numpy\(\) is an array": lambda: np.hypot(t, t),
     r"numpy.divmod takes no Tensor: t.numpy\(\) is an array": lambda: divmod(np.ones(2), t),
     "Adam: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.Adam(w, lr=0.1),
