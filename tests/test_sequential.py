@@ -175,6 +175,7 @@ def test_receptive_fields_follow_from_the_geometry():
     ({(): nn.ReLU()}, TypeError, r"got \(\)"), ({"": nn.ReLU()}, TypeError, "name must be a text"),
     ({"a": ops.relu}, TypeError, "layer a must be a Module, got <function relu"),
     ({"a": nn.ReLU}, TypeError, r"write ReLU\(…\)"),
+    ([nn.ReLU()], TypeError, r"got \[ReLU\(\)\]; write Sequential\(\*layers\)"),
     ({"a": nn.ReLU(), ("b", "a"): nn.ConvReLU(1, 1, 1, rng=0)}, ValueError,
      "another layer has a name of b, a"),
     ({("a", "a"): nn.ConvReLU(1, 1, 1, rng=0)}, ValueError, "another layer has a name of a, a"),

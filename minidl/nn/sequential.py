@@ -173,8 +173,10 @@ def _check(names, layer, taken):
                         f"got {names!r}")
     label = ", ".join(names)
     if not isinstance(layer, Module):
-        hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) else ""
-        raise TypeError(f"Sequential: layer {label} must be a Module, got {layer!r}{hint}")
+        hint = (f"; write {layer.__name__}(…)" if isinstance(layer, type) else
+                "; write Sequential(*layers)" if isinstance(layer, (list, tuple)) else "")
+        raise TypeError(f"Sequential: layer {label} must be a Module, got "
+                        f"{layer!r:.60}{hint}")
     if not taken.isdisjoint(names) or len(set(names)) < len(names):
         raise ValueError(f"Sequential: another layer has a name of {label}")
     if len(names) > 1 and len(layer.unfused()) != len(names):
