@@ -148,8 +148,8 @@ def start(options, output=True, together=False):
     if output:
         _make("--output", options.output)
     if options.json is not None:
-        if options.json.exists() and not options.json.is_file():
-            raise ValueError(f"--json {options.json} is not a file")
+        if options.json.exists() and not options.json.is_file() or str(options.json) == "-":
+            raise ValueError(f"--json {options.json} is not a file; the figures go into one")
         _make("--json", options.json.parent)
 
 

@@ -30,7 +30,8 @@ def main(arguments=None):
 def _options(name, arguments):
     if name is None:
         parser = Parser("gan", __doc__)
-        parser.add_argument("command", choices=COMMANDS, help="each has its own --help")
+        parser.add_argument("command", choices=COMMANDS, metavar=" | ".join(COMMANDS),
+                            help="each has its own --help")
         return parser.parse_args(arguments)
     _, description, add = COMMANDS[name]
     parser = Parser(f"gan {name}", description)

@@ -50,7 +50,8 @@ def main(arguments=None):
 def _options(name, arguments):
     if name is None:
         parser = Parser("lecture", __doc__)
-        parser.add_argument("command", choices=COMMANDS, help="each has its own --help")
+        parser.add_argument("command", choices=COMMANDS, metavar=" | ".join(COMMANDS),
+                            help="each has its own --help")
         return parser.parse_args(arguments)
     parser = Parser(f"lecture {name}", __doc__)
     parser.set_defaults(output=Path("output") / "lecture")

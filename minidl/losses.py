@@ -9,8 +9,8 @@
     triplet                     the anchor nearer to its own class than to another
 
 reduction: "mean" of the single losses, "sum", or "none", which gives them as they are; triplet has
-one more, "active".  Targets are taken in the prediction's dtype; float16 is computed in float32 and
-rounded once, at the end.  Every loss has a finite gradient, also where a distance is 0.
+one more, "active".  Targets are taken in the prediction's dtype, but float16 is computed in float32
+and rounded once, at the end.  Every loss has a finite gradient, also where a distance is 0.
 Each raises TypeError for predictions that are not floating-point, ValueError for other reductions
 and for the mean of no losses, DeviceError for arrays of two devices.
 """
@@ -60,7 +60,8 @@ def huber(prediction, target, delta=1.0, reduction="mean"):
     """ℓ = e²/2 where |e| ≤ δ, δ (|e| − δ/2) elsewhere, with e = p − t.
 
     Beyond ±δ the square is continued by its tangent.
-    prediction, target: the same shape; "mean" is over all entries; delta: 0 < δ < ∞.
+    prediction, target: the same shape; "mean" is over all entries.
+    delta: 0 < δ < ∞, a number, or a Tensor to be learned, which receives a gradient.
     With c = e clipped to ±δ, both are c (e − c/2).  So no e² is formed, which may be too large.
     dℓ = c dp        so   p̄ = ℓ̄ c
     Raises ValueError where the shapes differ, or for another δ.
@@ -88,10 +89,12 @@ def cross_entropy(logits, labels, reduction="mean", *, weight=None, ignore_index
         ℓ = −Σ_k w_k q'_k log softmax(z)_k,      q' = (1 − ε) q + ε / K
     so   z̄ = ℓ̄ (softmax(z) Σ_k w_k q'_k − w ⊙ q'),  by composition
     label_smoothing: ε, 0 ≤ ε ≤ 1.   ignore_index: an integer label whose ℓ is 0.
-    "mean" divides by Σ w_y over the labels that are not ignored; of soft targets, by their number.
+    "mean" divides by Σ w_y over the labels that are not ignored; with soft targets, by the number
+    of rows.
 
-    Raises TypeError for labels that are neither; ValueError where one is out of range, the shapes
-    do not fit, weights are negative, or no label counts in the mean.
+    Raises TypeError for labels that are neither integers nor floating-point of z's shape;
+    ValueError where a label is out of range, the shapes do not fit, weights are negative, or no
+    label counts in the mean.
     Source of label_smoothing: Szegedy et al. 2016.
 
     >>> cross_entropy([[2.0, 0.0], [0.0, 0.0]], [0, 1], reduction="none")
@@ -134,11 +137,14 @@ def _class_weights(weight, classes, dtype):
 
 def _surprise(logits, labels):
     """−log softmax(z), (…, K); raises ValueError unless the labels have a shape that fits."""
-    soft = labels.dtype.kind == "f" and labels.shape == logits.shape and labels.ndim
-    if labels.dtype.kind == "f" and not soft:
+    if logits.ndim == 0:
+        raise ValueError("cross_entropy: logits must be (…, K), a score for each class, got a "
+                         "single number")
+    soft = labels.dtype.kind == "f"
+    if soft and labels.shape != logits.shape:
         raise TypeError(f"cross_entropy: labels must be integers, got {labels.dtype}; soft targets "
                         f"have the logits' shape {logits.shape}, these have {labels.shape}")
-    if logits.ndim == 0 or not soft and labels.shape != logits.shape[:-1]:
+    if not soft and labels.shape != logits.shape[:-1]:
         raise ValueError(f"cross_entropy: logits {logits.shape} need labels of shape "
                          f"{logits.shape[:-1]}, one for each row of class scores, "
                          f"got {labels.shape}")
@@ -155,7 +161,7 @@ def _of_targets(surprise, target, weight):
 
 
 def _of_labels(surprise, labels, weight, ignored, smoothing):
-    """(the loss of each label, and what their mean is divided by: None for their number)."""
+    """(the loss of each label; what the sum is divided by for the mean, None for their number)."""
     classes, counts = surprise.shape[-1], None
     if ignored is not None:
         counts = labels != integer("cross_entropy", "ignore_index", ignored)     # booleans (…)
@@ -180,8 +186,8 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
     """ℓ = −t log σ(z) − (1 − t) log(1 − σ(z)), entry by entry; σ is the sigmoid.
 
     logits z: any shape; targets t: the same shape, or one number; between 0 and 1.
-    As −log σ(z) = softplus(−z) and −log(1 − σ(z)) = softplus(z), it is
-    max(z, 0) − z t + log(1 + e^(−|z|)), which neither overflows nor loses small losses.
+    −log σ(z) = softplus(−z) and −log(1 − σ(z)) = softplus(z), where softplus(z) = log(1 + eᶻ) is
+    computed as max(z, 0) + log1p(e^(−|z|)): eᶻ does not overflow, and log1p keeps small losses.
     dℓ = −t σ(−z) dz + (1 − t) σ(z) dz        so   z̄ = ℓ̄ (σ(z) − t)
     Raises ValueError for targets outside of 0 … 1, or of another shape.
 
@@ -201,7 +207,7 @@ def binary_cross_entropy_with_logits(logits, targets, reduction="mean"):
 def contrastive(a, b, same, margin=1.0, reduction="mean"):
     """ℓ = y d² + (1 − y) max(0, m − d)²,  d = ‖a − b‖: pairs of one class close, others m apart.
 
-    a, b: embeddings (N, D).   margin: m ≥ 0.
+    a, b: embeddings (N, D).   margin: m ≥ 0, a number, or a Tensor to be learned.
     same: y (N,), booleans or numbers, 1 for a pair of one class, 0 for a pair of two.
     dd = ⟨a − b, da − db⟩ / d        so   ā = 2 ℓ̄ (a − b)                       for y = 1
                                           ā = −2 ℓ̄ max(0, m − d) (a − b) / d    for y = 0
@@ -222,7 +228,7 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
     _check_probabilities("contrastive", "same", same)
     same = same.astype(a.dtype)
     margin = learnable("contrastive", "0 ≤ margin < inf", margin)
-    missing = ops.relu(margin - ops.norm(difference, -1))           # to the margin, (N,)
+    missing = ops.relu(margin - ops.norm(difference, -1))           # to the margin, (N,); finite
     each = _weighted(same, ops.sum(ops.square(difference), -1)) + (1 - same) * ops.square(missing)
     return _reduce("contrastive", each, reduction, dtype)
 
@@ -230,8 +236,9 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
 def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="mean"):
     """ℓ = max(0, d(A, P) − d(A, N) + margin): A nearer to its own class than to another one.
 
-    anchor, positive, negative: embeddings (N, D) of A, P (of A's class) and N (of another class).
-    margin: ≥ 0; the lecture's α = 0.2, and its J the "sum".
+    anchor, positive, negative: embeddings of A, of P (of A's class) and of N (of another class), a
+    row (D,) for each triplet.   margin: ≥ 0, a number, or a Tensor to be learned.
+    (The lecture, minidl/learn/steps/LECTURE.md, writes α = 0.2 for it; its cost J is the "sum".)
     form: "squared"     d(q, p) = ‖q − p‖², FaceNet's
           "euclidean"   d(q, p) = ‖q − p‖
     Where ℓ > 0, dℓ = dd(A, P) − dd(A, N).  So
@@ -239,15 +246,16 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
           euclidean:    Ā = ℓ̄ (u − v),     P̄ = −ℓ̄ u,          N̄ = ℓ̄ v
                         u = (A − P) / ‖A − P‖,  v = (A − N) / ‖A − N‖,  0 where a distance is 0
     reduction "active": the mean over the triplets with ℓ > 0; 0 if there is none.
-    A training loss that stays at ℓ = margin has collapsed: all embeddings are equal.
+    Where all embeddings are equal, ℓ = margin and the gradients are 0: a training loss that stays
+    exactly there has collapsed so.
     Raises ValueError for shapes that differ, other forms, or a negative margin.
     Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet).
 
     >>> triplet([[0.0, 0.0]], [[0.0, 0.5]], [[0.6, 0.0]])
     tensor(0.09, float64)
     """
-    wide, positive, dtype = _pair("triplet", anchor, positive, ("anchor", "positive"))
-    anchor, negative, _ = _pair("triplet", wide, negative, ("anchor", "negative"))
+    anchor, positive, dtype = _pair("triplet", anchor, positive, ("anchor", "positive"))
+    anchor, negative, _ = _pair("triplet", anchor, negative, ("anchor", "negative"))
     if form == "squared":
         near, far = (ops.sum(ops.square(anchor - other), -1) for other in (positive, negative))
     elif form == "euclidean":

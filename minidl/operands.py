@@ -109,15 +109,33 @@ def operands(operation, a, b, arguments=("a", "b")):
             broadcast_shape(operation, a.data.shape, b.data.shape, arguments)
         return a, b
     if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
-        return operand(operation, a, arguments[0]), b if type(b) is Scalar else Scalar(b)
+        b = b if type(b) is Scalar else Scalar(b)
+        if type(b.data) is int:
+            _check_whole(operation, a, b, arguments[1])
+        return operand(operation, a, arguments[0]), b
     first = _scalar_or_tensor(operation, a, arguments[0])
     second = _scalar_or_tensor(operation, b, arguments[1])
     if isinstance(first, Scalar) and isinstance(second, Scalar):
-        return operand(operation, first), operand(operation, second)
+        return operand(operation, first, arguments[0]), operand(operation, second, arguments[1])
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         same_device(operation, **{arguments[0]: first, arguments[1]: second})
         broadcast_shape(operation, first.shape, second.shape, arguments)
+    elif isinstance(first, Scalar):
+        _check_whole(operation, second, first, arguments[0])
+    else:
+        _check_whole(operation, first, second, arguments[1])
     return first, second
+
+
+# operations of two whole numbers that give another type
+OF_ANOTHER_TYPE = {"divide", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+
+
+def _check_whole(operation, x, scalar, argument):
+    """Raise ValueError for a whole number that x's integer type, the result's, cannot hold."""
+    if (isinstance(scalar.data, int) and x.data.dtype.kind in "iu"
+            and operation not in OF_ANOTHER_TYPE):
+        fitting(operation, argument, scalar.data, x.data.dtype)
 
 
 def _scalar_or_tensor(operation, x, argument):
@@ -158,6 +176,20 @@ def number(operation, argument, value):
         pass
     raise TypeError(f"{operation}: {argument} must be a number, got "
                     + (f"shape {shape}" if shape else f"{value!r:.60}"))
+
+
+def fitting(operation, argument, value, dtype):
+    """A number, as `number` gives it, that becomes an entry of an array of that dtype.
+
+    Raises ValueError where the dtype is one of integers and does not hold it: 256 in bytes, ½, NaN.
+    """
+    value = number(operation, argument, value)
+    if dtype.kind in "iu":
+        limits = backend.CPU.module.iinfo(dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            raise ValueError(f"{operation}: {argument} must be a whole number from {limits.min} to "
+                             f"{limits.max}, as it becomes {dtype}; got {value}")
+    return value
 
 
 def broadcast_shape(operation, first, second, arguments=("a", "b")):

@@ -19,10 +19,13 @@
 η is `learning_rate`, which may be assigned between steps (a schedule); λ is `weight_decay`.
 A parameter without a gradient is not moved.  Steps put a new array into `parameter.data` and
 change none in place.  float16 parameters are updated in float32, and their state is kept in
-float32: in float16, a small g² or ε would be 0.  ε keeps the quotient finite.
+float32: in float16, a small g² or ε would be 0.  ε is at least 1e-37, which float32 can hold: so
+where all g were 0, g / (√s + ε) is not 0 / 0.
 """
+import math
+
 from minidl import backend, names, states
-from minidl.kernels import accumulator, elementwise  # elementwise: entry by entry
+from minidl.kernels import accumulator, elementwise  # elementwise: large arrays by several threads
 from minidl.minimize import Minimum as Minimum  # public here, too
 from minidl.minimize import minimize_lbfgs as minimize_lbfgs
 from minidl.settings import EPS, bounded
@@ -35,9 +38,10 @@ class Optimizer:
     """What all rules share.  A subclass gives `update(w, g, state)`: the new w, from arrays.
 
     state is this parameter's own dictionary, kept from step to step, with the names in `remembers`
-    as keys: whole numbers, or arrays like w.
-    parameters: leaf Tensors in an order, each once.
-    Raises TypeError for other kinds, ValueError for an empty list and for settings out of range.
+    as keys: "step", a whole number ≥ 1, or arrays like w; "square" has no negative entry.
+    parameters: leaf Tensors in an order, each once; constants (frozen) among them are not moved.
+    Raises TypeError for what is no Tensor; ValueError for an operation's result, one given twice,
+    an empty list, and settings out of range.
 
     >>> class Signs(Optimizer):
     ...     def update(self, w, g, state):
@@ -51,7 +55,7 @@ class Optimizer:
     remembers = ()
 
     def __init_subclass__(cls, **options):
-        """An unknown keyword of its __init__ is told in minidl's words."""
+        """Wraps its __init__, to say of an unknown keyword (lr) how it is called here."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = names.told(cls.__init__)
@@ -131,25 +135,28 @@ class Optimizer:
         """Go on from a state_dict.
 
         Where entries are missing, unexpected or do not fit the parameters, one ValueError lists
-        them all, and nothing is changed.
+        them all, and nothing is changed.  (A parameter that was never moved has none.)
         """
         given, problems = states.entries(type(self).__name__, state), []
         rate = given.pop("learning_rate", None)
         if rate is None:
             problems.append("learning_rate is missing")
+        elif rate.size != 1 or not 0 <= rate.item() < math.inf:
+            problems.append(f"learning_rate must be one number, 0 ≤ η < inf, got {rate}")
+        places = {f"{i}.{name}": (i, name) for i in range(len(self.parameters))
+                  for name in self.remembers}
         loaded = [{} for _ in self.parameters]
         for key, value in given.items():
-            i, _, name = str(key).partition(".")
-            if i.isdecimal() and int(i) < len(loaded) and name in self.remembers:
-                w = self.parameters[int(i)].data
-                loaded[int(i)][name] = self._checked(problems, key, name, value, w)
-            else:
+            if key not in places:
                 problems.append(f"{key} is unexpected")
-        problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded) if found
-                     for name in self.remembers if name not in found]
+                continue
+            i, name = places[key]
+            loaded[i][name] = self._checked(problems, key, name, value, self.parameters[i].data)
+        problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded)
+                     for name in self.remembers if found and name not in found]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
-        self.learning_rate = rate
+        self.learning_rate = rate.item()
         self.state = loaded
 
     def _checked(self, problems, key, name, value, w):
@@ -162,8 +169,7 @@ class Optimizer:
         array = states.fitted(problems, key, value, w.shape, accumulator(w.dtype),
                               backend.device_of(w))
         if name == "square" and array is not None and (array < 0).any():
-            worst = array.min().item()
-            problems.append(f"{key}, made of squares, holds {worst}")
+            problems.append(f"{key}, made of squares, holds {array[array < 0].min().item()}")
         return array
 
 
@@ -256,7 +262,7 @@ class Adagrad(Optimizer):
 
     >>> w = Tensor([1.0, 200.0], requires_grad=True)
     >>> (w * w).sum().backward()
-    >>> Adagrad(w, learning_rate=0.1).step()            # the first step is η, whatever g is
+    >>> Adagrad(w, learning_rate=0.1).step()            # the first step has size η, for small g too
     >>> w
     tensor([  0.9, 199.9], float64, requires_grad=True)
     """
@@ -316,7 +322,7 @@ class RMSprop(Optimizer):
 
 @elementwise
 def _scaled_by_root(g, s, rho, rest, eps):
-    """g / (√s + ε), and the new s, the average of g²; rest is 1 − ρ."""
+    """g / (√s + ε), and the new s, the mean of g²; rest = 1 − ρ, which fused would be float64."""
     s = rho * s + rest * (g * g)
     return g / (s ** 0.5 + eps), s
 

@@ -5,12 +5,16 @@ from minidl import backend
 from minidl.operands import operand
 
 
-def entries(owner, state):
-    """(name, Tensor) of a state dictionary; raises TypeError for other kinds."""
+def entries(owner, state, wanted=None):
+    """{name: Tensor} of a state dictionary: of the wanted names, or of all.
+
+    Raises TypeError for other kinds.
+    """
     if not hasattr(state, "items"):
         raise TypeError(f"load_state_dict of {owner}: state must be a dictionary from names to "
                         f"arrays, got {type(state).__name__}")
-    return {name: operand("load_state_dict", value, name) for name, value in state.items()}
+    return {name: operand("load_state_dict", value, name) for name, value in state.items()
+            if wanted is None or name in wanted}
 
 
 def fitted(problems, name, value, shape, dtype, device):

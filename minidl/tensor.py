@@ -26,10 +26,10 @@ rule.  An example to follow by hand:
                    at Node 1    b̄ = 1·6 + 1·6 = 12     two rules gave a cotangent: they are added
                    at Node 0    ā = 12 + 12 = 24       and indeed c = 4a², so dc/da = 8a = 24
 
-A result is numbered after its inputs.  In decreasing order of the numbers (a topological order),
-everything that was computed from a Node comes before it.  So its cotangent is complete when it is
-reached, and each rule is called once.  Following each path by itself would call the rules of b
-twice here, and 2ⁿ times after n such steps.  That is all.
+A result is numbered after its inputs: the numbers are a topological order.  From the last to the
+first, everything that was computed from a Node comes before it.  So its cotangent is complete when
+it is reached, and each rule is called once.  Following each path by itself would call the rules of
+b twice here, and 2ⁿ times after n such steps.  That is all.
 """
 import itertools
 from types import FunctionType
@@ -42,8 +42,8 @@ from minidl.recording import no_grad, recording, recording_now
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
 _numbers = itertools.count()
-_new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU.module.asarray
-_Number = backend.CPU.module.number
+_numpy = backend.CPU.module
+_new, _array_types, _to_array = object.__new__, backend.array_types, _numpy.asarray
 
 
 class Node:
@@ -74,7 +74,8 @@ class Tensor(ArrayLike):
         array, `w.data = w.data - step`; what was computed before keeps the values that it used.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default where a Tensor or an array of a GPU is; else `use_device`'s.
+    device: "cpu" or "gpu"; by default a Tensor, or an array of a GPU, stays where it is, and all
+        else goes to the one of `use_device`.
 
     What it is as an array stands in `arraylike.py`.  Arithmetic, indexing and NumPy's methods stand
     in `ops`; `ops/methods.py` attaches them here.
@@ -93,8 +94,7 @@ class Tensor(ArrayLike):
     def requires_grad(self):
         """Whether gradients flow to this Tensor.
 
-        Set to True, it makes a leaf of a constant; set to False, a constant of a leaf, which
-        forgets its gradient.
+        Set to True, it makes a leaf of a constant; set to False, a constant of a leaf.
         """
         return self.node is not None
 
@@ -198,7 +198,7 @@ def record(value, *inputs):
         ((x, w, …), rule)           these inputs share a rule, which gives a tuple: one cotangent
                                     for each, None where the input requires no gradient.
     Inputs that need no gradient are forgotten at once, and within `no_grad` all are.  Raises
-    TypeError where it would keep what is no such pair.
+    TypeError, where it records, for what is no such pair.
 
     >>> def double(x):
     ...     x = operand("double", x)
@@ -209,7 +209,7 @@ def record(value, *inputs):
     [tensor([2., 2.], float64)]
     """
     if type(value) not in _array_types:
-        number = isinstance(value, _Number)             # as NumPy's reductions give
+        number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
         value = _to_array(value) if number else rule_errors.checked_value(value)
     made = _new(Tensor)
     made.data = value
@@ -257,8 +257,8 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
     Returns a list of Tensors with their inputs' shapes and dtypes, each an array of its own; zeros
     where the output does not depend on the input.
     Raises TypeError where an input is no Tensor, or grad_output no array; ValueError where an input
-    requires no gradient, where grad_output is missing or of another shape or device, or within
-    `no_grad` for an output that was not recorded.
+    requires no gradient, where grad_output is missing or of another shape, or within `no_grad` for
+    an output that was not recorded; DeviceError for a grad_output on another device.
 
     >>> x = tensor(3.0, requires_grad=True)
     >>> first, = grad(x * x * x, x, create_graph=True)
@@ -280,8 +280,8 @@ def grad(output, inputs, grad_output=None, create_graph=False, ready=None):
                 tell(node)
     given, gradients = set(), []
     for node in (x.node for x in inputs):
-        g = found[node]                             # a copy, where an input is named twice
-        gradients.append(_tensor(g.data.copy(), g.node) if node in given else g)
+        g = found[node]
+        gradients.append(_tensor(g.data.copy(), g.node) if node in given else g)    # named twice
         given.add(node)
     return gradients
 
@@ -293,12 +293,13 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)
     arrived[output] = cotangent if create_graph else cotangent.detach()     # its graph stays out
 
-    def complete(node):             # after the last Node that sends to it, before its own turn;
-        if node not in found:       # but the output, to which none sends, after it
+    def complete(node):     # called after the turn of the last Node that sends a cotangent to this
+        if node not in found:               # else it is the output, whose own turn has filled it in
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 
     with recording(create_graph):
+        # passing (order.py): the same Nodes, and `complete` is called between them
         for node in nodes if tell is None else passing(nodes, wanted, complete):
             gy = arrived.pop(node)
             is_wanted = node in wanted if wanted is not None else not node.inputs
@@ -308,8 +309,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
             try:
                 for parent, rule in node.inputs:    # parent: a tuple where they share a rule
                     if parent in arrived:
-                        plain = y is None or type(rule) is not with_output
-                        gx = rule(gy) if plain else rule.rule(gy, y)
+                        gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         if (type(gx) is not Tensor or gx.data.shape != parent.shape
                                 or gx.data.dtype is not parent.dtype):
                             gx = _fitted(gx, parent, rule)
@@ -320,13 +320,13 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:
+            except TypeError as error:      # where the rule does not take ȳ (and y), it says that
                 raise rule_errors.of_call(rule, error) from None
     return found
 
 
 def _sum(a, b):
-    """a + b, of two cotangents of one Tensor."""
+    """a + b, of two cotangents of one Tensor: large ones are added by several threads."""
     return record(kernels.add(a.data, b.data), (a, _unchanged), (b, _unchanged))
 
 
@@ -335,7 +335,7 @@ def _unchanged(gy):
 
 
 def _share(arrived, parents, cotangents, rule):
-    """Add what a rule gave, which several inputs share, to what has arrived at each."""
+    """Add the cotangents that a shared rule gave, each to what has arrived at its input."""
     if type(cotangents) is not tuple or len(cotangents) != len(parents):
         raise rule_errors.bad_count(rule, cotangents, len(parents))
     for parent, gx in zip(parents, cotangents):

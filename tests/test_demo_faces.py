@@ -549,6 +549,7 @@ PICTURE = str(Path(faces.__file__).parent / "images" / "astronaut.jpg")
       *SMALL], "pipe is a pipe"),
     (["list", "--gallery", "{gallery}", "--json", "{bad}/pipe"], "pipe is not a file"),
     (["list", "--gallery", "{gallery}", "--json", "{bad}/none"], "none is not a file"),
+    (["list", "--gallery", "{gallery}", "--json", "-"], "--json - is not a file"),
     (["identify", "--gallery", "{gallery}", "--model", "{model}", "no\x1b[2J.jpg"],
      r"no\x1b[2J.jpg"),
     (["enroll", "--gallery", "g.npz", "--model", "{model}", "  ", PICTURE],

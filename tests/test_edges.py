@@ -1,5 +1,6 @@
 """What happens at the edges: ties, zeros, infinities, empty arrays, dtypes, devices, and
 mistakes."""
+from fractions import Fraction
 import re
 
 import numpy as np
@@ -62,6 +63,12 @@ def test_whole_numbers_may_have_fractional_results(device):
         assert y.numpy().ravel().tolist() == [10, 12.5, 17.5, 20]
 
 
+def test_infinite_pixels_are_resized(device):
+    for values, m, expected in ([inf, 1.0], 4, [inf, inf, inf, 1]), ([1.0, -inf, 1.0], 1, [-inf]):
+        x = md.tensor(np.reshape(values, (1, -1, 1)), device=device)
+        assert ops.resize(x, m).numpy().ravel().tolist() == expected
+
+
 def test_small_integers_do_not_wrap(device):
     byte, exact = md.tensor([3], dtype="uint8", device=device), md.tensor([3.0], device=device)
     for f in ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.gelu, ops.leaky_relu:
@@ -81,6 +88,19 @@ def test_kinks(device):
     assert gradient(ops.absolute, [0.0, -2.0], device=device) == [0.0, -1.0]
     assert gradient(lambda x: ops.clip(x, -1.0, 1.0), [-2.0, -1.0, 0.0, 1.0, 2.0],
                     device=device) == [0, 1, 1, 1, 0]
+
+
+def test_a_learned_slope_at_an_infinite_x(device):
+    x, slope = leaf([inf, -1.0, 2.0], device), leaf(0.1, device)
+    found = md.grad(ops.sum(ops.leaky_relu(x, slope)), [x, slope])
+    assert [g.numpy().tolist() for g in found] == [[1.0, 0.1, 1.0], -1.0]
+
+
+def test_dropout_of_infinite_elements(device):
+    x = leaf([inf, inf, -inf, nan], device)
+    y = ops.dropout(x, 0.5, rng=0)                      # of which it keeps the first
+    assert y.numpy().tolist() == [inf, 0.0, 0.0, 0.0]
+    assert md.grad(ops.sum(y), x)[0].numpy().tolist() == [2.0, 0.0, 0.0, 0.0]
 
 
 # --- zeros
@@ -301,6 +321,21 @@ def test_complex_and_objects_are_refused():
             md.tensor(values)
 
 
+def test_new_arrays_have_the_dtype_of_their_number(device):
+    assert ops.full(2, Fraction(1, 2), device=device).numpy().tolist() == [0.5, 0.5]
+    for number in (7, 1.5, True, np.float32(1.5), np.int8(-128), md.tensor(2.0, dtype="float16")):
+        y = ops.full(2, number, device=device)
+        assert y.dtype == getattr(number, "dtype", type(number)) and y.device == device
+        assert (y.numpy() == float(number)).all()
+
+
+def test_whole_numbers_at_equal_distances_are_numpys(device):
+    y = ops.linspace(-1, 1, 4, dtype="int64", device=device)
+    assert y.dtype == np.int64 and y.numpy().tolist() == [-1, -1, 0, 1]
+    assert ops.arange(3, dtype=bool, device=device).numpy().tolist() == [False, True, True]
+    assert ops.arange(256, dtype="uint8", device=device).numpy()[-1] == 255
+
+
 # --- devices
 
 @pytest.mark.parametrize("case", [case for case in cases + constants if len(case.inputs) > 1
@@ -454,7 +489,8 @@ def test_errors_name_the_operation(device, name):
     "clip: min must be at most max, got min=1 and max=0": lambda: ops.clip(a, 1, 0),
     r"index: a mask of shape \(3,\) does not fit axes 0 to 0":
         lambda: ops.index(a, np.ones(3, bool)),
-    "add_at: values of shape .* do not fit": lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
+    "add_at: values of shape .* must broadcast to the shape of x.key.":
+        lambda: ops.add_at(a, 0, np.ones((2, 1, 3))),
     "take_along_axis: indices of shape .* along axis 0 do not fit":
         lambda: ops.take_along_axis(a, np.array([0]), 0),
     "matmul: operands need at least one axis": lambda: ops.matmul(a, np.array(2.0)),
@@ -487,6 +523,49 @@ def test_errors_name_the_operation(device, name):
     "pad: mode must be one of 'constant', .*, got 'mean'": lambda: ops.pad(a, 1, "mean"),
     "pad: mode must be one of .*, got 'foo'": lambda: ops.pad(a, 0, "foo"),
     "pad: mode 'reflect' cannot extend length 2": lambda: ops.pad(a, 2, "reflect"),
+    r"matmul: a of shape \(2,\) has 2 columns, b of shape \(3,\) has 3 rows":
+        lambda: ops.matmul(np.ones(2), np.ones(3)),
+    r"matmul: a of shape \(2, 3\) has 3 columns, b of shape \(2,\) has 2 rows":
+        lambda: ops.matmul(a, np.ones(2)),
+    "einsum: 'ij->ji' describes 1 operands, got 0": lambda: ops.einsum("ij->ji"),
+    "einsum: operand 0 is 'éj' in 'éj->é'": lambda: ops.einsum("éj->é", a),
+    r"index: an index array of shape \(2,\) and another of shape \(3,\) do not broadcast":
+        lambda: ops.index(a, ([0, 1], [0, 1, 2])),
+    r"set_at: an index array of shape \(3,\) and another of shape \(2,\) do not broadcast":
+        lambda: ops.set_at(a.T, (np.ones(3, bool), [0, 1]), 0.0),
+    r"scatter: u of shape \(2,\) and zeros\[key\] of shape \(3,\) do not broadcast":
+        lambda: ops.scatter(np.ones(2), [0, 1, 0], (2,)),
+    "roll: 3 shifts for 2 axes": lambda: ops.roll(a, (1, 2, 3), (0, 1)),
+    "layer_norm: eps must be in": lambda: ops.layer_norm(a, np.ones(3), np.ones(3), -1),
+    "group_norm: eps must be in": lambda: ops.group_norm(a, np.ones(3), np.ones(3), 1, -1),
+    "instance_norm: eps must be in":
+        lambda: ops.instance_norm(picture, np.ones(2), np.ones(2), -1),
+    "full: fill_value must be a whole number from -128 to 127, as it becomes int8; got 300":
+        lambda: ops.full(2, 300, "int8"),
+    "full: fill_value must be a whole number from 0 to 255, as it becomes uint8; got nan":
+        lambda: ops.full(2, nan, "uint8"),
+    "full: fill_value must be a whole number .* int64; got 1000": lambda: ops.full(2, 10 ** 30),
+    "pad: constant_values must be a whole number from -128 to 127": lambda: ops.pad(
+        md.tensor([1], dtype="int8"), 1, constant_values=300),
+    "pad: constant_values must be a whole number .*; got -inf": lambda: ops.pad(
+        md.tensor([1]), 1, constant_values=-inf),
+    "set_at: values must be a whole number from 0 to 255, as it becomes uint8; got -1":
+        lambda: ops.set_at(md.tensor([1], dtype="uint8"), 0, -1),
+    "add_at: values must be a whole number from -128 to 127":
+        lambda: ops.add_at(md.tensor([1], dtype="int8"), 0, 300),
+    "bitwise_and: b must be a whole number from -128 to 127, as it becomes int8; got 300":
+        lambda: md.tensor([1], dtype="int8") & 300,
+    "bitwise_xor: b must be a whole number from .* as it becomes int64":
+        lambda: md.tensor([True]) ^ 10 ** 30,
+    "bitwise_or: a must be a whole number from 0 to 255, as it becomes uint8; got -1":
+        lambda: -1 | md.tensor([1], dtype="uint8"),
+    "arange: start, stop and step .0, 1, 1e-320. make more elements than fit into memory":
+        lambda: ops.arange(0, 1, 1e-320),
+    "arange: start, stop and step .* make more elements": lambda: ops.arange(10 ** 400),
+    "arange: each number must be a whole number from -128 to 127, as it becomes int8; got 299":
+        lambda: ops.arange(300, dtype="int8"),
+    "arange: each number must be a whole number from 0 to 255, as it becomes uint8; got -2":
+        lambda: ops.arange(-2, 2, dtype="uint8"),
     "huber: delta must be in 0 < delta < inf, got 0": lambda: losses.huber(a, a, delta=0),
     "huber: delta must be in 0 < delta < inf, got nan": lambda: losses.huber(a, a, delta=nan),
     "triplet: reduction must be 'mean', 'sum', 'none' or 'active', got 'all'":
@@ -548,11 +627,29 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
         assert y.shape == shape and {type(n) for n in y.shape} == {int}
 
 
+def test_axes_may_be_arrays(device):
+    x = md.tensor(np.ones((2, 3, 4)), device=device)
+    for axes in [2, 0, 1], (2, 0, 1), np.array([2, 0, 1]), md.tensor([2, 0, 1]), range(2, -1, -1):
+        expected = (4, 3, 2) if type(axes) is range else (4, 2, 3)
+        assert ops.transpose(x, axes).shape == x.transpose(axes).shape == expected
+    assert x.transpose(None).shape == x.transpose().shape == x.T.shape == (4, 3, 2)
+    steps = md.tensor([[0, 1], [2, 3]], device=device)
+    for axes in (0, 1), np.array([0, 1]), md.tensor([0, 1]):
+        assert ops.flip(steps, axes).numpy().tolist() == [[3, 2], [1, 0]]
+        assert ops.roll(steps, 1, axes).numpy().tolist() == [[3, 2], [1, 0]]
+        assert ops.roll(steps, (1, 2), axes).numpy().tolist() == [[2, 3], [0, 1]]
+    assert ops.roll(steps, (1, 2), 1).numpy().tolist() == [[1, 0], [3, 2]]
+
+
 @pytest.mark.parametrize("words, call", {
     "pad: pad_width must be an integer or several, got 'a'": lambda: ops.pad(a, "a"),
     "roll: shift must be an integer or several, got 1.5": lambda: ops.roll(a, 1.5),
     "tile: reps must be an integer or several, got 1.5": lambda: ops.tile(a, 1.5),
     "split: indices_or_sections must be an integer or several, got 1.5": lambda: ops.split(a, 1.5),
+    "trace: offset must be one integer, got 0.5": lambda: ops.trace(a, 0.5),
+    "pad: pad_width must be an integer or several, got {0: .1, 2.}":
+        lambda: ops.pad(a, {0: (1, 2)}),
+    "take: an index array must be of integers, got bool": lambda: ops.take(a, [True, False], 0),
     "diagonal: offset must be one integer, got 0.5": lambda: ops.diagonal(a, 0.5),
     "unpool: switches must be those of max_pool_with_switches, got ndarray":
         lambda: ops.unpool(picture, picture),
@@ -565,6 +662,9 @@ def test_sizes_and_axes_may_be_numpy_numbers(device):
         lambda: ops.set_at(np.array([1, 2]), 0, 2.7),
     "add_at: values of float32 would lose their fractions":
         lambda: ops.add_at(np.array([1, 2]), 0, np.float32([2.7])[0]),
+    "bitwise_and: b must be a Tensor or an array, got int": lambda: ops.bitwise_and(3, 10 ** 30),
+    "bitwise_xor: no integer type holds both uint64 and int64":
+        lambda: md.tensor([1], dtype="uint64") ^ md.tensor([1]),
     "set_at: values of float64 would lose": lambda: ops.set_at(np.array([True]), 0, np.array(0.5)),
 }.items())
 def test_kinds_are_named(words, call):
@@ -579,3 +679,20 @@ def test_shapes_to_which_a_sum_cannot_go(shape, device):
     with pytest.raises(ValueError,
                        match=re.escape(f"sum_to: shape {shape} does not broadcast to (3,)")):
         x.sum_to(shape)
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda x: x + 300, "add: b must be a whole number from -128 to 127, as .* int8; got 300"),
+    (lambda x: 300 - x, "subtract: a must be a whole number from -128 to 127"),
+    (lambda x: ops.maximum(x, 300), "maximum: b must be "),
+    (lambda x: ops.where([False, True], x, 300), "where: b must be "),
+    (lambda x: x ** -129, "power: b must be ")])
+def test_a_number_beside_integers_that_do_not_hold_it_is_refused(device, call, words):
+    with pytest.raises(ValueError, match=f"^{words}"):
+        call(md.tensor([1, 2], dtype="int8", device=device))
+
+
+def test_a_number_beyond_integers_may_be_compared_and_divided_by(device):
+    x = md.tensor([1, 2], dtype="int8", device=device)
+    assert (x < 300).numpy().all() and not (x == 300).numpy().any()
+    np.testing.assert_allclose((x / 300).numpy(), np.array([1, 2]) / 300, rtol=1e-6)

@@ -80,6 +80,12 @@ def test_cross_entropy_refuses_labels(device, labels, error, words):
         losses.cross_entropy(leaf([[1.0, 2.0, 3.0]] * 2), md.tensor(labels))
 
 
+@pytest.mark.parametrize("labels", [1, 0.5])
+def test_cross_entropy_refuses_a_single_score(device, labels):
+    with pytest.raises(ValueError, match="a score for each class, got a single number"):
+        losses.cross_entropy(leaf(1.0), md.tensor(labels))
+
+
 def test_weighted_cross_entropy_by_hand(device):
     """Both logits equal: each ℓ is log 2, and a weighted mean of equal numbers is that number."""
     z = leaf([[1.0, 1.0]] * 3)

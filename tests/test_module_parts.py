@@ -1,7 +1,8 @@
 """What a module finds in its attributes: where parts may stand, what they are called, what fits."""
-from collections import UserDict, deque
+from collections import UserDict, UserList, deque
 import copy
 import dataclasses
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -97,7 +98,11 @@ def test_a_deque_of_layers_is_found_in_its_order(device):
     ({"a": dense()}.values(), "Holder: parts, a dict_values, holds a Dense"),
     (UserDict(a=dense()), "Holder: parts, a UserDict, holds a Dense"),
     (np.array([[dense(), dense()]]), "Holder: parts, a ndarray, holds a Dense"),
-    ({dense(): 3}, "Holder: parts has a Dense as a key")])
+    (UserList([[dense()]]), "Holder: parts, a UserList, holds a Dense"),
+    (MappingProxyType({"a": {"b": [dense()]}}), "Holder: parts, a mappingproxy, holds a Dense"),
+    (np.array([[dense()], None], object), "Holder: parts, a ndarray, holds a Dense"),
+    ({dense(): 3}, "Holder: parts has a Dense among its keys"),
+    ({("a", (dense(), 2)): 3}, "Holder: parts has a Dense among its keys")])
 def test_parts_without_an_order_or_a_place_are_refused_by_name(parts, words):
     net = Holder(parts)
     for call in (net.parameters, net.state_dict, net.train, net.zero_grad, net.named_modules):
@@ -124,6 +129,23 @@ def test_arrays_that_no_state_can_hold_are_refused_by_name(parts, words):
     for call in (net.state_dict, lambda: net.load_state_dict({}), lambda: net.to("cpu")):
         with pytest.raises(TypeError, match=words):
             call()
+
+
+def test_a_state_of_more_than_arrays_is_passed_over_where_it_is_not_strict():
+    net = dense()
+    state = net.state_dict() | {"epoch": "seven", "optimizer": None}
+    assert net.load_state_dict(state, strict=False) is net
+    with pytest.raises(TypeError, match="load_state_dict: epoch must be a Tensor or an array"):
+        net.load_state_dict(state)
+
+
+def test_slots_of_a_base_are_refused():
+    class Slotted:
+        __slots__ = ("part",)
+
+    with pytest.raises(TypeError, match="Both: a Module's parts .* not in __slots__"):
+        class Both(Slotted, nn.Module):
+            pass
 
 
 def test_what_holds_itself_is_found_once():

@@ -10,7 +10,13 @@ import minidl as md
 from minidl import faces, losses, nn, ops
 from minidl.faces import mining
 from minidl.learn.cases import cases, constants
-from minidl.style.costs import content_cost, mean_gram, style_layer_cost, total_variation
+from minidl.style.costs import (
+    content_cost,
+    mean_gram,
+    style_cost,
+    style_layer_cost,
+    total_variation,
+)
 
 pytestmark = pytest.mark.usefixtures("device")  # every test of this file runs on every device
 
@@ -288,6 +294,7 @@ def test_style_costs_of_float16(device):
     a = md.tensor(np.full((1, 32, 32, 2), 100.0, "float16"))
     assert (mean_gram(a).numpy() == 10_000).all()
     assert style_layer_cost(mean_gram(a), a).item() == 0
+    assert style_cost(a * 3, a * 3).item() == 0         # whose Gram matrix is beyond float16
     assert content_cost(a * 4, a).item() == pytest.approx(300**2 / 4, rel=1e-3)
     stripes = md.tensor((np.arange(100) == 50).reshape(1, 1, 100, 1).astype("float16") * 300)
     assert total_variation(stripes).item() == pytest.approx(2 * 300**2 / 100, rel=1e-3)
@@ -327,6 +334,23 @@ def test_whatever_comes_in_another_byte_order_is_turned_where_it_enters(device):
             x[:, :, None], np.ones((1, 1, 1), ">f4") if device == "cpu" else x[:1, :1, None]
         ).dtype.isnative
     assert ops.one_hot(md.tensor([0]), 2, dtype=">f4").dtype.isnative
+
+
+# --- what is too large for float16 on the way
+
+def test_float16_whose_length_is_too_large(device):
+    for values in [60000.0, 60000.0], [3000.0] * 1000:
+        x = leaf(values, "float16")
+        y = ops.normalize(x)
+        assert y.dtype == np.float16
+        np.testing.assert_allclose(y.numpy(), len(values) ** -0.5, rtol=1e-3)
+
+
+def test_float16_whose_square_is_too_large(device):
+    x = leaf([300.0, -1000.0], "float16")
+    slope, = md.grad(ops.sum(ops.arctan(x)), x)
+    assert slope.dtype == np.float16
+    np.testing.assert_allclose(slope.numpy(), [1 / 90001, 1 / 1000001], atol=2 ** -25)
 
 
 # --- no axis at all

@@ -68,7 +68,10 @@ def test_a_constant_tensor_may_be_a_setting(device):
     ({"0.mean": np.full((3, 4), 1e300)}, r"0.mean holds 1e\+300, which float32 cannot hold"),
     ({"².mean": np.ones(4)}, "².mean is unexpected"),
     ({3: 1.0}, "3 is unexpected"),
-    ({"learning_rate": -1.0}, "Adam: learning_rate must be in 0 ≤ learning_rate < inf"),
+    ({"00.mean": np.ones((3, 4))}, "00.mean is unexpected"),
+    ({"learning_rate": -1.0}, "of Adam: learning_rate must be one number, 0 ≤ η < inf, got "),
+    ({"learning_rate": np.ones(2), "0.step": 2.5},
+     "of Adam: learning_rate must be one number, .*; 0.step must be a whole number"),
 ])
 def test_a_state_that_is_damaged_changes_nothing(device, entry, words):
     params = parameters("float32")

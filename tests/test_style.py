@@ -20,6 +20,7 @@ from minidl.style import (
     total_variation,
     transfer,
 )
+from minidl.style.costs import mean_gram
 from minidl.testing import gradcheck
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
@@ -80,6 +81,17 @@ def test_costs_of_bytes_do_not_wrap(device):
     for cost in (lambda x, y: gram_matrix(x), content_cost, style_cost,
                  lambda x, y: total_variation(x)):
         np.testing.assert_array_equal(cost(*bytes_).numpy(), cost(*exact).numpy())
+
+
+def test_a_gram_matrix_is_of_each_picture_or_of_one_style_for_all(device):
+    pictures = np.concatenate([ACTIVATIONS, OTHERS])                    # (2, 4, 5, 3)
+    one = mean_gram(ACTIVATIONS)                                        # (1, 3, 3)
+    assert style_layer_cost(one, pictures).item() == pytest.approx(
+        style_layer_cost(one, ACTIVATIONS).item() + style_layer_cost(one, OTHERS).item())
+    assert style_layer_cost(one[0], pictures).item() == style_layer_cost(one, pictures).item()
+    for gram in np.zeros((3, 1, 3, 3)), np.zeros((3, 3, 3)), np.zeros((2, 3, 2)), np.zeros(3):
+        with pytest.raises(ValueError, match="^style_layer_cost: gram_style must be "):
+            style_layer_cost(gram, pictures)
 
 
 def test_weights_may_be_numpy_numbers(device):

@@ -25,7 +25,8 @@ def test_the_page_shows_picture_costs_and_settings(tmp_path, monkeypatch):
     result = run(steps=3, callback=follow)
     page.finish(result.image, "done <now>")
     last = path.read_text()
-    assert "evaluation 2 of 3, at 40 pixels" in seen[1] and 'http-equiv="refresh"' in seen[1]
+    assert "evaluation 2 of 3, at 40 pixels; written at " in seen[1]
+    assert 'http-equiv="refresh"' in seen[1]
     assert "done &lt;now&gt;" in last and "refresh" not in last
     assert "&lt;a &amp; b&gt;.jpg" in last and "<h1>A &amp; B</h1>" in last
     for name in ("J_style", "style relu5_1", "content relu3_1"):

@@ -32,8 +32,8 @@ def stages(size):
     while side > 7 and side % 2 == 0:
         side, count = side // 2, count + 1
     if not 4 <= side <= 7 or count == 0:
-        raise ValueError(f"size {size}: pictures are made from 4 to 7 pixels a side by doubling: "
-                         "28, 32, 48, 64, say")
+        raise ValueError(f"size {size}: a side of 4 to 7 pixels is doubled until it is the size: "
+                         "28, 32, 48 or 64, say")
     return side, count
 
 

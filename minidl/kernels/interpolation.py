@@ -26,9 +26,10 @@ def interpolate(x, m, axis):
         y = right - left
         y *= t
         y += left                                       # left + t (right − left)
-    if xp.isfinite(y).all():
-        return y
-    return xp.where(xp.isfinite(y), y, (1 - t) * left + t * right)
+        if xp.isfinite(y).all():
+            return y
+        between = xp.where(t == 0, left, (1 - t) * left + t * right)    # 0 · ∞ is no number
+    return xp.where(xp.isfinite(y), y, between)
 
 
 @accumulated(arrays=1)

@@ -8,19 +8,26 @@ dilation d and pad have one entry for each spatial axis.  Where an index of x is
 0 … S − 1, x counts as 0: it is padded.  With groups, the channels are cut into that many blocks,
 each with its own filters: output o meets the channels  ⌊o · groups / O⌋ · C/groups + c  of x.
 
+T is linear in each of x, w and u.  What stands beside one of them in the sum is an array of its
+shape: beside u stands conv(x, w), beside x conv_input(u, w), and beside w conv_weight(x, u).  So
+the three are each other's gradients: ops/convolution.py derives that.
+
 Hold one tap k fixed, and let the position p run: what the tap sees in the padded input, called
 `wide` here, is a regular grid, with steps of the stride s, that begins at d·k.  That is a slice,
-`seen(k, g)`, and what is left of the sum is a product of matrices, (positions, C) times (C, O):
+`seen(k)`.  With a row for each n and p it is a matrix (rows, C), as u is one (rows, O); and w[k] is
+a matrix (C, O):
 
     conv           y              += wide[seen(k)]  w[k]        for each tap k
     conv_input     wide[seen(k)]  += u  w[k]ᵀ                   transposed convolution
     conv_weight    w[k]            = wide[seen(k)]ᵀ  u
 
-The three lines are each other's derivatives.  g, a Geometry (geometry.py), holds the sizes S, K and
-P, s, pad, d and groups.  The files in fast/ compute the same faster: by gathering what all taps see
-into one matrix and multiplying once (im2col), by multiplying first and adding up where the taps
-point (col2im, `fold.py`), or with fewer multiplications (`winograd.py`).  They are tested against
-this file, which MINIDL_CONV=plain chooses.
+Pooling looks through the same slices, without dilation and groups.  g, a Geometry (geometry.py),
+holds the sizes S, K and P, s, pad, d and groups.
+
+The files in fast/ compute the same faster: by gathering what all taps see into one matrix and
+multiplying once (im2col), by multiplying first and adding up where the taps point (col2im,
+`fold.py`), or with fewer multiplications (`winograd.py`).  They are tested against this file, which
+MINIDL_CONV=plain chooses.
 """
 import math
 
@@ -59,10 +66,11 @@ def conv_weight(x, u, g):
 
 
 def max_pool(x, g):
-    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: 1 + the number of the
-    first such k.
+    """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
+    it, counted from 1 in C order.
 
-    The padding is lower than every number, and no switch names it.
+    The padding holds the lowest number of the type.  It is at most half as wide as the window, so
+    every window sees some of x, and no switch names the padding, not even where all of x is as low.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)
@@ -73,7 +81,7 @@ def max_pool(x, g):
 
 
 def select(x, switches, g):
-    """y[n, p, c] = x at the tap that the switch names; 0 where it is 0."""
+    """y[n, p, c] = x at the tap that the switch names."""
     xp, taps = backend.of(x), _taps(padded(x, g), g)
     numbers = xp.arange(1, len(taps) + 1).reshape(-1, *(1,) * switches.ndim)
     return xp.where(numbers == switches, taps, 0).sum(0, dtype=x.dtype)
@@ -115,17 +123,18 @@ def padded(x, g, value=0):
 
 
 def _room(u, channels, g):
-    """Zeros of the padded input's shape, for what conv_input adds up."""
+    """Zeros of the padded input's shape, for the taps to add to."""
     return backend.of(u).zeros((len(u), *_wide(g), channels), u.dtype)
 
 
 def _wide(g):
-    return tuple(n + 2 * p for n, p in zip(g.sizes, g.padding))
+    return tuple(size + 2 * pad for size, pad in zip(g.sizes, g.padding))
 
 
 def _inside(g):
     """The slices of a padded input that are the input."""
-    return slice(None), *(slice(p, p + n) for p, n in zip(g.padding, g.sizes)), slice(None)
+    spatial = [slice(pad, pad + size) for pad, size in zip(g.padding, g.sizes)]
+    return slice(None), *spatial, slice(None)
 
 
 def _taps(x, g):

@@ -16,7 +16,7 @@ def max_pool(x, g, find=False):
 
 
 def select(x, switch, g):
-    """y[n, p, c] = x at the offset that the switch names; 0 where it is 0."""
+    """y[n, p, c] = x at the offset that the switch names."""
     return plain.select(x, switch, g) if is_plain() else fast.select(x, switch, g)
 
 

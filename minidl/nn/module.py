@@ -1,17 +1,18 @@
 """Modules: functions with parameters, made of other modules.
 
 A Module is a class with a `forward` and ordinary attributes.  Nothing is registered: what belongs
-to a module is found by looking at its attributes, in the order in which they were assigned.
+to a module is found by looking at its attributes, in the order in which they were first assigned,
+and then at those of its parts.
 
     Parameter                    learned: optimisers change its `data`
-    plain array                  a buffer: saved and moved with the rest, but not learned
+    plain array of numbers       a buffer: saved and moved with the rest, but not learned
                                  (running statistics)
     Module                       a part, looked through in the same way
     list, tuple, deque or dict   each of these in it, under the name attribute.key
 
-Each is found once, wherever else it stands (tied weights, modules that hold each other): what
-counts is which object it is, not what it equals.  Anything else is a setting, neither saved nor
-moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
+A Parameter or Module is found once, wherever else it stands (tied weights, modules that hold each
+other): what counts is which object it is, not what it equals.  Anything else is a setting, neither
+saved nor moved: numbers, texts, Tensors that are no Parameters, what stands in the class.
 
     class Block(Module):
         def __init__(self, width, rng):
@@ -32,7 +33,7 @@ from minidl import backend, names, states
 from minidl.tensor import Tensor, constant
 
 OPEN = list, tuple, deque, dict                             # containers in which parts are found
-CLOSED = Set, Mapping, ValuesView, UserList                 # in which they are refused
+CLOSED = Set, Mapping, ValuesView, UserList                 # others, which may not hold parts
 
 
 class Parameter(Tensor):
@@ -52,7 +53,9 @@ class Parameter(Tensor):
 class Module:
     """A function with parameters; see the head of this file.  Subclasses give `forward`.
 
-    Raises TypeError where a class has __slots__, or hides Modules where they are not looked for.
+    Raises TypeError for a class with __slots__, and, when its parts are looked for, where a Module
+    or a Parameter stands in a set, a key, a UserList, a mapping that is no dict, a view of a dict's
+    values or an array, where it is not found.  In objects of other classes it is passed over.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -66,9 +69,9 @@ class Module:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls):
+        if "__init__" in vars(cls):         # to say of an unknown keyword how it is called here
             cls.__init__ = names.told(cls.__init__)
-        if vars(cls).get("__slots__"):
+        if any(vars(base).get("__slots__") for base in cls.__mro__):
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
                             "not in __slots__")
 
@@ -110,7 +113,7 @@ class Module:
         return self._named([(path, module) for path, module, _ in walked])
 
     def named_children(self):
-        """(name, module) of the modules that this one is directly made of."""
+        """(name, module) of the modules that this one directly holds."""
         return [(_name(path), value) for path, _, value in held(self) if isinstance(value, Module)]
 
     def named_parameters(self):
@@ -177,20 +180,22 @@ class Module:
     def load_state_dict(self, state, strict=True):
         """Take over the values of a state_dict, or of a dictionary of arrays.
 
-        dtypes and devices stay this module's.  Raises one ValueError that lists every entry which
-        is missing, unexpected, misshapen, or of numbers that would be lost (fractions in whole
-        numbers, overflow), and changes nothing.  NaN and infinities are taken over.
+        dtypes and devices stay this module's: numbers are rounded to them.  Raises one ValueError
+        that lists every entry which is missing, unexpected, misshapen, floating-point for whole
+        numbers, or beyond the dtype's range (NaN and infinities are taken over), and changes
+        nothing; TypeError for what is no array.
         With strict=False missing entries stay as they are, and unexpected ones are passed over.
         """
-        own, given = self._named(self._state()), states.entries(type(self).__name__, state)
-        expected, problems = {name for name, _, _ in own}, []
+        own, problems = self._named(self._state()), []
+        expected = {name for name, _, _ in own}
+        given = states.entries(type(self).__name__, state, None if strict else expected)
         if strict:
             problems = [f"{name} is missing" for name, _, _ in own if name not in given]
             problems += [f"{name} is unexpected" for name in given if name not in expected]
-        own = [entry for entry in own if entry[0] in given or strict]
+        own = [entry for entry in own if entry[0] in given]
         arrays = [states.fitted(problems, name, given[name], old.shape, old.dtype,
                                 backend.device_of(old))
-                  for name, old, _ in own if name in given]
+                  for name, old, _ in own]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
         for array, (_, _, put) in zip(arrays, own):
@@ -200,7 +205,7 @@ class Module:
     def train(self, mode=True):
         """Let Dropout and BatchNorm behave as in training, in all parts."""
         for _, module, _ in self._walk():
-            vars(module)["training"] = mode                 # of a frozen dataclass, too
+            vars(module)["training"] = mode         # a frozen dataclass would refuse an assignment
         return self
 
     def eval(self):
@@ -222,7 +227,7 @@ class Module:
     def zero_grad(self):
         """Forget all gradients."""
         for parameter in self.parameters():
-            if parameter.grad is not None:
+            if parameter.grad is not None:                  # else it may be frozen, and have none
                 parameter.grad = None
 
     def freeze(self):
@@ -242,9 +247,9 @@ class Module:
         return None
 
     def unfused(self):
-        """The layers that this one is, one after the other, with the same parameters.
+        """(self,); of a layer that computes several in one, those layers in their order.
 
-        It is itself alone, unless several were fused to compute them in one.
+        They share its parameters.
         """
         return (self,)
 
@@ -271,14 +276,12 @@ def given(owner, name, value):
 
     Raises TypeError for what is no array of floating-point numbers.
     """
-    if isinstance(value, Parameter):
-        return value
     if not (backend.is_array(value) or isinstance(value, Tensor)):
         raise TypeError(f"{owner}: {name} must be an array or a Parameter, "
                         f"got {type(value).__name__}")
     if value.dtype.kind != "f":
         raise TypeError(f"{owner}: {name} must hold floating-point numbers, got {value.dtype}")
-    return Parameter(value)
+    return value if isinstance(value, Parameter) else Parameter(value)
 
 
 @contextmanager
@@ -305,10 +308,11 @@ def held(module, path=(), seen=None):
 def _look(owner, holder, path, seen):
     for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
         inner = (*path, key)
-        if isinstance(key, (Module, Parameter)):
-            raise TypeError(f"{owner}: {_name(path)} has a {type(key).__name__} as a key, where it "
-                            "is not found; keep it among the values")
-        if isinstance(value, (Module, Parameter)) or _is_array(value) and value.dtype.kind != "O":
+        for part in _hidden(key):
+            raise TypeError(f"{owner}: {_name(path)} has a {type(part).__name__} among its keys, "
+                            "where it is not found; keep it among the values")
+        numbers = _is_array(value) and value.dtype.kind != "O"      # not an array of objects
+        if numbers or isinstance(value, (Module, Parameter)):
             yield inner, holder, value
         elif isinstance(value, OPEN):
             if id(value) not in seen:
@@ -317,26 +321,32 @@ def _look(owner, holder, path, seen):
         elif isinstance(value, CLOSED) or _is_array(value):
             for part in _hidden(value):
                 raise TypeError(f"{owner}: {_name(inner)}, a {type(value).__name__}, holds a "
-                                f"{type(part).__name__}, which is not found there in an order; "
-                                "keep it in a list, tuple, deque or dict")
+                                f"{type(part).__name__}, which is not found there; keep it in a "
+                                "list, tuple, deque or dict")
 
 
 def _is_array(value):
+    """Whether it is an array, or of a subclass of NumPy's, which `_buffers` refuses."""
     return backend.is_array(value) or isinstance(value, backend.CPU.array_type)
 
 
-def _hidden(container):
-    """The Modules and Parameters in a container in which none are looked for."""
-    values = container.flat if _is_array(container) else container
-    for value in values.values() if isinstance(values, Mapping) else values:
+def _hidden(value):
+    """The Modules and Parameters, however deep, in a key or container not looked through."""
+    waiting, seen = [value], set()
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, (Module, Parameter)):
             yield value
-        elif isinstance(value, (tuple, Set)):               # what can stand in a set
-            yield from _hidden(value)
+        elif id(value) not in seen and (isinstance(value, OPEN + CLOSED)
+                                        or _is_array(value) and value.dtype.kind == "O"):
+            seen.add(id(value))
+            waiting += value.flat if _is_array(value) else value
+            if isinstance(value, Mapping):
+                waiting += value.values()
 
 
 def _put_copy(holder, key, array):
-    """A buffer of the module's own, which may be changed in place."""
+    """Put a copy there: a buffer may be changed in place."""
     holder[key] = array.copy()
 
 

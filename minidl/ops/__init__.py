@@ -35,7 +35,7 @@ Sums, products, means, norms over axes (reduction.py)
     norm, normalize             ‖x‖ and x / ‖x‖
 Extremes over axes (extremes.py)
     max, min, argmax, argmin    the largest, the smallest, and where they are
-    any, all                    whether one is not 0; whether none is
+    any, all                    whether any, whether all differ from 0
 Exponentials over their sum (exponentials.py)
     softmax, log_softmax        eˣ / Σ eˣ and its logarithm
     logsumexp                   log Σ eˣ

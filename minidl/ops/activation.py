@@ -27,9 +27,9 @@ def relu(x):
 
 
 def keep_positive(u, y):
-    """u where y > 0, 0 elsewhere.  It does not vary with y.
+    """u where y > 0, 0 elsewhere.
 
-    Linear in u        so   ū = ȳ where y > 0, 0 elsewhere
+    Linear in u, piecewise constant in y        so   ū = ȳ where y > 0, 0 elsewhere
     """
     return record(kernels.keep_positive(u.data, y.data), (u, lambda gy: keep_positive(gy, y)))
 
@@ -46,15 +46,15 @@ def leaky_relu(x, slope=0.01):
     """
     x, slope = floating("leaky_relu", x), learnable("leaky_relu", "0 ≤ slope < inf", slope)
     if isinstance(slope, Tensor):
-        return where(x > 0, x, slope * x)
+        return where(x > 0, x, slope * minimum(x, 0))      # where x = ∞, 0 · ∞ is no number
     return record(kernels.leak(x.data, x.data, slope),
                   (x, with_output(lambda gy, y: _leak(gy, y, slope))))
 
 
 def _leak(u, y, slope):
-    """u where y > 0, slope · u elsewhere.  It does not vary with y.
+    """u where y > 0, slope · u elsewhere.
 
-    Linear in u, and its own adjoint.
+    Linear in u, and its own adjoint; piecewise constant in y.
     """
     return record(kernels.leak(u.data, y.data, slope), (u, lambda gy: _leak(gy, y, slope)))
 
@@ -62,7 +62,7 @@ def _leak(u, y, slope):
 def elu(x, alpha=1.0):
     """Exponential linear unit  y = x where x > 0, α(eˣ − 1) elsewhere; α ≥ 0.
 
-    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere  (= y + α, which has lost digits where eˣ is small)
+    x̄ = ȳ where x > 0, ȳ ⊙ α eˣ elsewhere  (α eˣ = y + α, but y + α loses digits where eˣ is small)
     Raises ValueError for a negative alpha.
     Source: Clevert, Unterthiner and Hochreiter 2015.
 
@@ -121,10 +121,11 @@ def sigmoid(x):
 
 
 def tanh(x):
-    """Hyperbolic tangent.
+    """Hyperbolic tangent  y = sinh x / cosh x = (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
 
-    dy = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
-    1 − y² is 4e / (1 + e)²  with  e = e^(−2|x|) ≤ 1, which keeps its digits where y is nearly ±1.
+    dy = (cosh² x − sinh² x) / cosh² x dx = (1 − y²) dx        so   x̄ = ȳ ⊙ (1 − y²)
+    1 − y² = 4 / (eˣ + e⁻ˣ)² is computed as 4e / (1 + e)²,  e = e^(−2|x|) ≤ 1: this keeps its digits
+    where y is nearly ±1.
 
     >>> tanh([0.0, 1.0])
     tensor([0.      , 0.761594], float64)
@@ -138,7 +139,7 @@ def tanh(x):
 
 
 def _tanh_slope(y, value):
-    """1 − y², whose value is known.        ȳ = −2 y, times the cotangent"""
+    """s = 1 − y², whose value is known.        ds = −2 y dy        so   ȳ = −2 y ⊙ s̄"""
     return record(value, (y, lambda gs: gs * (-2 * y)))
 
 

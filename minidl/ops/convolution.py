@@ -43,8 +43,9 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     """y[n, p, o] = Σ_{k, c} x[n, s·p + d·k − pad, c] · w[k, c, o] + b[o]
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
-    padding: an integer, or for each axis an integer or (before, after), of which pad is the first;
-        or "same", for P = ceil(S/s).
+    padding: an integer, or for each axis an integer or a pair (before, after);
+        or "same", for P = ceil(S/s).  In the sums pad is what stands before; in P, 2·pad is the sum
+        of both.
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩
     so   x̄ = conv_input(ȳ, w),   w̄ = conv_weight(x, ȳ),   b̄ = Σ_{n, p} ȳ
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
@@ -63,7 +64,8 @@ def conv_relu(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     It is one operation because ReLU costs almost nothing while the sum is still in the cache.
     With u = ȳ where y > 0, 0 elsewhere, dL = ⟨ȳ, dy⟩ = ⟨u, dz⟩
     so   x̄ = conv_input(u, w),   w̄ = conv_weight(x, u),   b̄ = Σ_{n, p} u
-    Where y > 0 does not change with small steps, so ȳ ↦ u is linear, and its own adjoint.
+    For the second derivative: ȳ ↦ u multiplies each entry by 0 or 1, so it is linear, and its own
+    adjoint.  Through the test y > 0 no gradient flows: where z ≠ 0, small steps do not change it.
 
     >>> conv_relu([[[1.0], [2.0], [0.0]]], [[[1.0]], [[-1.0]]]).numpy().ravel()
     array([0., 2.])
@@ -110,7 +112,7 @@ def conv_weight(x, u, kernel_size, *, stride=1, padding=0, dilation=1, groups=1)
     same_device("conv_weight", x=x, u=u)
     spatial = _spatial("conv_weight", x.shape)
     kernel_size = per_axis("conv_weight", "kernel_size", kernel_size, spatial, 1)
-    _spatial("conv_weight", u.shape, name="u")
+    _spatial("conv_weight", u.shape, name="u")                      # raises
     groups, = per_axis("conv_weight", "groups", groups, 1, 1)
     w_shape = kernel_size + (x.shape[-1] // groups, u.shape[-1])
     g = _geometry("conv_weight", x.shape, w_shape, stride, padding, dilation, groups)
@@ -214,7 +216,7 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
     x, w = operand(operation, x), operand(operation, w, "w")
     b = b if b is None else operand(operation, b, "b")
     same_device(operation, x=x, w=w, b=b)
-    if not hasattr(padding, "__index__"):
+    if not hasattr(padding, "__index__"):       # for each axis an integer or a pair, or "same"
         x, padding = _evened(operation, x, w.shape, stride, padding, dilation)
     g = _geometry(operation, x.shape, w.shape, stride, padding, dilation, groups)
     if b is None:
@@ -226,7 +228,7 @@ def _arguments(operation, x, w, b, stride, padding, dilation, groups):
 
 
 def _evened(operation, x, w_shape, stride, padding, dilation):
-    """x and the padding of both its sides."""
+    """(x, padded by what one side gets more than the other; the padding left for both sides)."""
     n = _spatial(operation, x.shape, w_shape)
     stride = per_axis(operation, "stride", stride, n, 1)
     dilation = per_axis(operation, "dilation", dilation, n, 1)
@@ -234,7 +236,7 @@ def _evened(operation, x, w_shape, stride, padding, dilation):
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):
-    """The number of spatial axes; ValueError unless x, of that name, and w agree on 1, 2 or 3."""
+    """The number of spatial axes; ValueError, which calls x `name`, unless x and w have 1 to 3."""
     n = len(x_shape) - 2
     if n not in (1, 2, 3):
         raise ValueError(f"{operation}: {name} must be (N, *S, C) with 1 to 3 spatial axes, "
@@ -261,7 +263,7 @@ def _geometry(operation, x_shape, w_shape, stride, padding, dilation, groups):
                          f"{groups} groups")
     if min(w_shape) < 1:
         raise ValueError(f"{operation}: filter {w_shape} has no taps, no channels or no filters")
-    output_sizes(operation, x_shape[1:-1], w_shape[:-2], stride, padding, dilation)
+    output_sizes(operation, x_shape[1:-1], w_shape[:-2], stride, padding, dilation)     # raises
     return Geometry(x_shape[1:-1], w_shape[:-2], stride, padding, dilation, groups)
 
 

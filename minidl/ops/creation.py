@@ -1,10 +1,10 @@
-"""New arrays, by NumPy's names and with NumPy's default dtypes.  All are constants of the device.
+"""New arrays, by NumPy's names and with NumPy's default dtypes.
 
-requires_grad: whether gradients with respect to it are wanted.
+requires_grad: whether gradients with respect to it are wanted; only floats can have them.
 device: "cpu" or "gpu"; by default the one of `use_device`.
 """
 from minidl import backend
-from minidl.operands import integer, number, operand, sizes
+from minidl.operands import fitting, integer, number, operand, sizes
 from minidl.settings import bounded
 from minidl.tensor import Tensor, constant
 
@@ -35,14 +35,19 @@ def ones(shape, dtype="float64", *, requires_grad=False, device=None):
 def full(shape, fill_value, dtype=None, *, requires_grad=False, device=None):
     """One number repeated to a shape; by default in that number's dtype.
 
-    Raises TypeError for other kinds, ValueError for a negative length.
+    Raises TypeError for other kinds, ValueError for a negative length, or a number that the dtype
+    does not hold.
 
     >>> full((2, 2), 7)
     tensor([[7, 7],
             [7, 7]], int64)
     """
-    return _filled("full", shape, number("full", "fill_value", fill_value), dtype, requires_grad,
-                   device)
+    value = number("full", "fill_value", fill_value)
+    if dtype is None:
+        kind = bool if isinstance(fill_value, bool) else type(value)
+        dtype = getattr(fill_value, "dtype", kind)
+    fitting("full", "fill_value", value, backend.real_dtype("full", dtype))
+    return _filled("full", shape, value, dtype, requires_grad, device)
 
 
 def _filled(operation, shape, value, dtype, requires_grad, device):
@@ -56,7 +61,8 @@ def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=
     """start, start + step, … up to but without stop: (⌈(stop − start) / step⌉,).
 
     With one argument it counts from 0 to that.  The dtype is by default that of the numbers.
-    Raises TypeError for what is no number, ValueError for a step of 0 or an infinite length.
+    Raises TypeError for what is no number; ValueError for a step of 0, an infinite length, or
+    numbers that the dtype does not hold.
 
     >>> arange(4)
     tensor([0, 1, 2, 3], int64)
@@ -64,15 +70,24 @@ def arange(start, stop=None, step=1, dtype=None, *, requires_grad=False, device=
     tensor([1.  , 1.25, 1.5 , 1.75], float64)
     """
     start, stop = (0, start) if stop is None else (start, stop)
-    ends = [number("arange", name, value)
-            for name, value in {"start": start, "stop": stop, "step": step}.items()]
-    if not all(abs(end) < float("inf") for end in ends):
-        raise ValueError(f"arange: start, stop and step must be finite, got {ends}")
+    start, stop, step = given = [
+        number("arange", name, value)
+        for name, value in {"start": start, "stop": stop, "step": step}.items()]
+    if not all(abs(value) < float("inf") for value in given):
+        raise ValueError(f"arange: start, stop and step must be finite, got {given}")
     if step == 0:
         raise ValueError("arange: step must not be 0")
-    sizes("arange", "the number of steps", max(0, int((ends[1] - ends[0]) / ends[2])))
-    dtype = backend.real_dtype("arange", dtype)
-    return Tensor(backend.CPU.module.arange(*ends, dtype=dtype), requires_grad, device=device)
+    try:
+        steps = int((stop - start) / step)
+    except OverflowError:                               # more than a float can count
+        raise ValueError(f"arange: start, stop and step {given!r:.60} make more elements than fit "
+                         "into memory") from None
+    sizes("arange", "the number of steps", max(0, steps))
+    array, dtype = backend.CPU.module.arange(*given), backend.real_dtype("arange", dtype)
+    if dtype is not None and len(array):
+        for end in array[[0, -1]].tolist():
+            fitting("arange", "each number", end, dtype)
+    return Tensor(array, requires_grad, dtype, device)
 
 
 def linspace(start, stop, num=50, endpoint=True, dtype="float64", *, requires_grad=False,
@@ -89,8 +104,9 @@ def linspace(start, stop, num=50, endpoint=True, dtype="float64", *, requires_gr
     start = bounded("linspace", "-inf < start < inf", start)
     stop = bounded("linspace", "-inf < stop < inf", stop)
     num, = sizes("linspace", "num", integer("linspace", "num", num))
-    array = backend.CPU.module.linspace(start, stop, num, bool(endpoint))
-    return Tensor(array, requires_grad, backend.real_dtype("linspace", dtype), device)
+    dtype = backend.real_dtype("linspace", dtype)
+    array = backend.CPU.module.linspace(start, stop, num, bool(endpoint), dtype=dtype)
+    return Tensor(array, requires_grad, device=device)
 
 
 def eye(N, M=None, k=0, dtype="float64", *, requires_grad=False, device=None):

@@ -4,15 +4,16 @@ Every y = f(x) here has x's shape and acts entry by entry: dy = f'(x) ⊙ dx.
 
     dL = ⟨ȳ, dy⟩ = ⟨ȳ, f'(x) ⊙ dx⟩ = ⟨ȳ ⊙ f'(x), dx⟩        so   x̄ = ȳ ⊙ f'(x)
 
-Each derivation below makes this one step: what stands beside dx is x̄.  (⟨ , ⟩, ⊙, the bar and the
-word adjoint are explained in minidl/notation.py.)
+Each derivation below makes this one step: what stands beside dx is x̄.  (⟨ , ⟩, ⊙ and the bar are
+explained in minidl/notation.py.)
 
 Of two operands the shapes broadcast.  Where one was broadcast, `grad` sums its cotangent back to
 its shape, so no rule here does.
 
 `operand` makes a Tensor of what is given; `floating` also makes floats of whole numbers, and
-`signed` refuses booleans.  `operands` leaves a Python number as a Scalar, whose `.data` is that
-number: so a float32 array times 2.0 stays float32.  (All are in operands.py.)
+`signed` refuses booleans.  `operands` does so for two; but of a Python number beside a Tensor it
+makes a Scalar.  Its `.data` is the number itself, so a float32 array times 2.0 stays float32, and
+its `.node` is None, so `record` forgets it.  (All are in operands.py.)
 Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
 DeviceError for arrays of two devices.
 """
@@ -294,7 +295,7 @@ def clip(x, min=None, max=None):
     """x kept between two bounds: numbers, Tensors that broadcast against x, or None for no bound.
 
     y = min(max(x, low), high), by composition        so   x̄ = ȳ where low ≤ x ≤ high, 0 elsewhere;
-    a bound receives ȳ where y is that bound and x is not.  (low and high: the arguments min, max.)
+    a bound receives ȳ where x is beyond it.  (low and high: the arguments min and max.)
     Raises ValueError where neither is given, or for numbers min > max.
 
     >>> clip([-2.0, 0.5, 3.0], 0, 1)
@@ -311,7 +312,7 @@ def clip(x, min=None, max=None):
 
 
 def _bound(argument, value):
-    """A bound.  Of a single number that needs no gradient a Python number: x keeps its dtype."""
+    """A bound.  A single number without a gradient becomes Python's: a float32 x stays float32."""
     if value is None or type(value) in (int, float):
         return value
     value = operand("clip", value, argument)
@@ -324,7 +325,7 @@ def where(condition, a, b):
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
     branch that was not taken.  (Of the 0 that it is sent, a rule in that branch may still make
-    0 · ∞ or 0 / 0: so `where(x == 0, 0, y / where(x == 0, 1, x))` has two, as in `norm`.)
+    0 · ∞ or 0 / 0.  So a safe quotient takes two: where(x == 0, 0, y / where(x == 0, 1, x)).)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
@@ -342,7 +343,7 @@ def where(condition, a, b):
 def keep(u, condition):
     """u where the boolean condition holds, 0 elsewhere.
 
-    Linear in u        so   ū = ȳ where it holds, 0 elsewhere
+    dL = ⟨ȳ, keep(du)⟩ = ⟨keep(ȳ), du⟩        so   ū = ȳ where it holds, 0 elsewhere
     """
     return record(kernels.keep(u.data, condition.data), (u, lambda gy: keep(gy, condition)))
 
@@ -359,7 +360,9 @@ def astype(x, dtype):
     """
     x = operand("astype", x)
     try:
-        wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")
+        if dtype is None:                               # which NumPy takes for float64
+            raise TypeError
+        wanted = backend.CPU.module.dtype(dtype).newbyteorder("=")      # in this machine's order
     except TypeError:
         raise TypeError(f"astype: {dtype!r} is not a dtype") from None
     if wanted.kind not in "fiubc":

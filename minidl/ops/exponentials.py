@@ -1,7 +1,7 @@
 """Exponentials over their sum, and logarithms of such sums, over axes.
 
-Shapes, axis, keepdims and errors are those of reduction.py.  The largest x is taken from all before
-an exponential is formed, so nothing overflows.
+Shapes, axis, keepdims and errors are those of reduction.py.  The largest x is subtracted from all
+before an exponential is taken, so nothing overflows.
 """
 import math
 
@@ -16,7 +16,7 @@ from minidl.tensor import record, with_output
 
 
 def _shift(x, axes):
-    """The maximum along the axes, which stay with length 1; 0 where it is infinite."""
+    """The maximum along the axes, which stay with length 1; 0 where it is infinite or NaN."""
     xp = backend.of(x)
     highest = x.max(axis=axes, keepdims=True)
     return xp.where(xp.isfinite(highest), highest, 0)
@@ -60,11 +60,11 @@ def logsumexp(x, axis=None, keepdims=False):
 
 @precise
 def softmax(x, axis=-1):
-    """yᵢ = eˣⁱ / Σⱼ eˣʲ  along an axis; NaN where all x are −∞.
+    """y = eˣ / Σ eˣ  along an axis; NaN where all x are −∞.
 
     dy = y ⊙ (dx − ⟨y, dx⟩)        so   x̄ = y ⊙ (ȳ − Σ ȳ ⊙ y)
-    As Σ y = 1, any constant may first be taken from ȳ.  With the ȳ where y is largest, x̄ there is
-    −y Σ ȳ ⊙ y over the others: nothing cancels, also where y is nearly 1.
+    As Σ y = 1, a constant subtracted from ȳ leaves x̄ as it is.  The rule subtracts the ȳ at the
+    largest y: x̄ there is −y Σ ȳ ⊙ y over the others, and no digits cancel where y is nearly 1.
     Raises ValueError over no elements.
 
     >>> softmax([0.0, 1.0, 1.0])
@@ -87,8 +87,8 @@ def log_softmax(x, axis=-1):
     """y = x − log Σ eˣ  along an axis.
 
     dy = dx − ⟨eʸ, dx⟩        so   x̄ = ȳ − eʸ Σ ȳ
-    x̄ᵢ is written as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ over the others: where eʸ is nearly 1, expm1 has the
-    digits of 1 − eʸ.  Raises ValueError over no elements.
+    x̄ᵢ is computed as (1 − eʸ) ȳᵢ − eʸ Σ ȳⱼ, j ≠ i: where eʸ is nearly 1, expm1 has the digits of
+    1 − eʸ.  Raises ValueError over no elements.
 
     >>> log_softmax([0.0, 1.0, 1.0])
     tensor([-1.861995, -0.861995, -0.861995], float64)

@@ -33,7 +33,7 @@ def min(x, axis=None, keepdims=False):
 
 
 def _extreme(operation, x, axis, keepdims):
-    """The element read at its first extreme position; the rule of reading is the rule wanted."""
+    """The element at its first extreme position: read there, so the rule is that of reading."""
     x = operand(operation, x)
     count_of(operation, x, axis)
     axes = normalize_axes(operation, axis, x.ndim)

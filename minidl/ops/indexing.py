@@ -12,6 +12,7 @@ from minidl import backend, kernels
 from minidl.operands import (
     broadcast_shape,
     check_labels,
+    fitting,
     normalize_axis,
     operand,
     same_device,
@@ -22,8 +23,11 @@ from minidl.ops.shape import broadcast_to, reshape
 from minidl.tensor import Tensor, constant, record
 
 
-def _key(operation, x, key):
-    """The checked key: arrays of x's device, integers, slices, None and Ellipsis."""
+def _key(operation, x, key, masks=True):
+    """The checked key: arrays of x's device, integers, slices, None and Ellipsis.
+
+    masks: whether boolean arrays may be among them.
+    """
     device, parts = backend.device_of(x.data), []
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, (list, range)):
@@ -31,9 +35,9 @@ def _key(operation, x, key):
         if isinstance(part, Tensor) or backend.is_array(part):
             part = part if isinstance(part, Tensor) else constant(part)
             same_device(operation, x=x, index=part)
-            if part.dtype.kind not in "iub":
-                raise TypeError(f"{operation}: an index array must be of integers or booleans, "
-                                f"got {part.dtype}")
+            if part.dtype.kind not in ("iub" if masks else "iu"):
+                raise TypeError(f"{operation}: an index array must be of integers"
+                                f"{' or booleans' * masks}, got {part.dtype}")
             part = part.data
         elif isinstance(part, slice):
             try:
@@ -67,7 +71,7 @@ def _check_key(operation, x, parts):
     def axes_used(part):
         return part.ndim if _is_mask(part) else 0 if part is None or part is Ellipsis else 1
 
-    if len(parts) > 1 and sum(p is Ellipsis for p in parts) > 1:
+    if sum(p is Ellipsis for p in parts) > 1:
         raise IndexError(f"{operation}: only one Ellipsis can stand for the axes not named")
     used = sum(axes_used(p) for p in parts)
     if used > x.ndim:
@@ -77,7 +81,7 @@ def _check_key(operation, x, parts):
     for part in parts:
         if part is Ellipsis:
             axis += x.ndim - used
-        elif isinstance(part, int) and not isinstance(part, bool):
+        elif isinstance(part, int):
             if not -x.shape[axis] <= part < x.shape[axis]:
                 raise IndexError(f"{operation}: index {part} is out of range for axis {axis} "
                                  f"of shape {x.shape}")
@@ -87,7 +91,11 @@ def _check_key(operation, x, parts):
                                  f"{axis} to {axis + part.ndim - 1} of shape {x.shape}")
         elif backend.is_array(part):
             backend.check_indices(operation, part, x.shape[axis], f"index for axis {axis}")
-        axis += axes_used(part) if part is not Ellipsis else 0
+        axis += axes_used(part)
+    together = ()
+    for part in filter(backend.is_array, parts):        # a mask counts as the positions in it
+        shape = (int(part.sum()),) if _is_mask(part) else part.shape
+        together = broadcast_shape(operation, together, shape, ("an index array", "another"))
 
 
 def _is_mask(part):
@@ -98,7 +106,8 @@ def index(x, key):
     """y = x[key], as NumPy reads it: integers, slices, None, Ellipsis, integer and boolean arrays.
 
     dL = ⟨ȳ, dx[key]⟩        so   x̄ = zeros of x's shape with ȳ added at key
-    Raises IndexError for what is out of range, on every device; TypeError for what is no index.
+    Raises IndexError for what is out of range, on every device; ValueError for more indices than
+    axes, or index arrays that do not broadcast; TypeError for what is no index.
 
     >>> index([[1, 2], [3, 4]], (0, 1))
     tensor(2, int64)
@@ -117,7 +126,8 @@ def scatter(u, key, shape):
     tensor([1., 0., 6.], float64)
     """
     u, shape = operand("scatter", u, "u"), sizes("scatter", "shape", shape)
-    _, u, key = _writing("scatter", constant(backend.of(u.data).zeros(shape, u.dtype)), key, u)
+    zeros = constant(backend.of(u.data).zeros(shape, u.dtype))
+    _, u, key = _writing("scatter", zeros, key, u, ("u", "zeros[key]"))
     return _scatter(u, key, shape)
 
 
@@ -147,8 +157,8 @@ def add_at(x, key, values):
 
     values broadcast to the shape of x[key]; a position named twice receives twice.
     x̄ = ȳ,   v̄ = ȳ[key]
-    Raises TypeError for fractional values in an integer x, ValueError where values do not
-    broadcast, IndexError out of range.
+    Raises TypeError for fractional values in an integer x; ValueError where values do not
+    broadcast, or are a number that x's dtype does not hold; IndexError out of range.
 
     >>> add_at([1.0, 1.0, 1.0], [0, 0], 5.0)
     tensor([11.,  1.,  1.], float64)
@@ -163,7 +173,7 @@ def set_at(x, key, values):
     values broadcast to the shape of x[key].
     x̄ = ȳ with 0 at key,   v̄ = ȳ[key]
     Raises ValueError where an index array names a position twice (which value stays would depend
-    on the device); TypeError, as add_at, for fractional values in an integer x.
+    on the device); else as add_at.
 
     >>> set_at([1.0, 1.0, 1.0], 0, 5.0)
     tensor([5., 1., 1.], float64)
@@ -176,7 +186,7 @@ def set_at(x, key, values):
     return where(constant(counts == 0), x, _scatter(values, key, x.shape))
 
 
-def _writing(operation, x, key, values):
+def _writing(operation, x, key, values, arguments=("values", "x[key]")):
     """x, the values broadcast to the shape of x[key] in x's dtype, and the checked key."""
     x = operand(operation, x)
     key = _key(operation, x, key)
@@ -184,15 +194,17 @@ def _writing(operation, x, key, values):
     whole = x.dtype.kind in "iub"
     if isinstance(values, Real):
         as_it_is = whole and not isinstance(values, Integral)
+        if not as_it_is:
+            fitting(operation, "values", values, x.dtype)
         values = Tensor(values, dtype=None if as_it_is else x.dtype, device=x.device)
     values = operand(operation, values, "values")
     if whole and values.dtype.kind == "f":
         raise TypeError(f"{operation}: values of {values.dtype} would lose their fractions in x of "
                         f"{x.dtype}; use astype")
     same_device(operation, x=x, values=values)
-    if broadcast_shape(operation, values.shape, shape, ("values", "x[key]")) != shape:
-        raise ValueError(f"{operation}: values of shape {values.shape} do not fit x[key] of shape "
-                         f"{shape}")
+    if broadcast_shape(operation, values.shape, shape, arguments) != shape:
+        raise ValueError(f"{operation}: {arguments[0]} of shape {values.shape} must broadcast to "
+                         f"the shape of {arguments[1]}, {shape}")
     return x, broadcast_to(values, shape).astype(x.dtype), key
 
 
@@ -215,7 +227,7 @@ def take(x, indices, axis=None):
     before = (slice(None),) * normalize_axis("take", axis, x.ndim)
     if indices is None or indices is Ellipsis or isinstance(indices, (slice, tuple)):
         raise TypeError(f"take: indices must be integers, got {indices!r:.60}")
-    return _index(x, _key("take", x, (*before, indices)))
+    return _index(x, _key("take", x, (*before, indices), masks=False))
 
 
 def take_along_axis(x, indices, axis):
@@ -251,7 +263,7 @@ def along_axis(x, indices, axis):
     grid = [xp.arange(n).reshape((-1,) + (1,) * (x.ndim - i - 1))
             for i, n in enumerate(indices.shape)]
     grid[axis] = indices
-    return _index(x, tuple(grid), distinct=indices.shape[axis] == 1)
+    return _index(x, tuple(grid), distinct=indices.shape[axis] == 1)       # one in each line
 
 
 def one_hot(labels, classes, dtype="float32"):

@@ -17,7 +17,7 @@ def matmul(a, b):
 
     A vector counts as a row on the left, as a column on the right.
     dL = ⟨ȳ, da b + a db⟩ = ⟨ȳ bᵀ, da⟩ + ⟨aᵀ ȳ, db⟩        so   ā = ȳ bᵀ,   b̄ = aᵀ ȳ
-    Raises ValueError for a single number, or where the k differ.
+    Raises ValueError for a single number, where the k differ, or the leading axes do not broadcast.
 
     >>> matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0])
     tensor([3., 7.], float64)
@@ -26,11 +26,14 @@ def matmul(a, b):
     if type(a.data) is not type(b.data):
         same_device("matmul", a=a, b=b)
     left, right = a.data.shape, b.data.shape
+    if not left or not right:
+        raise ValueError(f"matmul: operands need at least one axis, got shapes {left} and {right}")
+    columns, rows = left[-1], right[-2:][0]
+    if columns != rows:
+        raise ValueError(f"matmul: a of shape {left} has {columns} columns, b of shape {right} "
+                         f"has {rows} rows; they must be equal")
     if len(left) < 2 or len(right) < 2:
         return _of_vectors(a, b)
-    if left[-1] != right[-2]:
-        raise ValueError(f"matmul: a of shape {left} has {left[-1]} columns, b of shape {right} "
-                         f"has {right[-2]} rows; they must be equal")
     if len(left) > 2 or len(right) > 2:
         broadcast_shape("matmul", left[:-2], right[:-2],
                         ("leading axes of a", "leading axes of b"))
@@ -41,9 +44,6 @@ def matmul(a, b):
 
 def _of_vectors(a, b):
     """matmul where a or b is a vector: (k,) as (1, k) or (k, 1), an axis that y does not have."""
-    if a.ndim == 0 or b.ndim == 0:
-        raise ValueError("matmul: operands need at least one axis, "
-                         f"got shapes {a.shape} and {b.shape}")
     if a.ndim == 1:
         return matmul(expand_dims(a, 0), b).squeeze(-2 if b.ndim > 1 else 0)
     return matmul(a, expand_dims(b, 1)).squeeze(-1)
@@ -126,7 +126,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     tensor([1, 4], int64)
     """
     x = operand("diagonal", x)
-    offset = max(-x.size, min(integer("diagonal", "offset", offset), x.size))
+    offset = max(-x.size, min(integer("diagonal", "offset", offset), x.size))   # nothing is beyond
     first, second = _two_axes("diagonal", x, axis1, axis2)
     rows = moveaxis(x, (first, second), (-2, -1))                   # (…, m, n)
     m, n = rows.shape[-2:]
@@ -146,6 +146,7 @@ def trace(x, offset=0, axis1=0, axis2=1):
     tensor(5, int64)
     """
     x = operand("trace", x)
+    offset = integer("trace", "offset", offset)
     _two_axes("trace", x, axis1, axis2)
     return sum(diagonal(x, offset, axis1, axis2), -1)
 
@@ -177,8 +178,8 @@ def einsum(subscripts, *operands):
         raise TypeError("einsum: subscripts must be a string such as \"ij,jk->ik\", "
                         f"got {type(subscripts).__name__}")
     operands = [operand("einsum", x, f"operand {i}") for i, x in enumerate(operands)]
-    same_device("einsum", **{f"operand {i}": x for i, x in enumerate(operands)})
     inputs, output = _subscripts(subscripts, operands)
+    same_device("einsum", **{f"operand {i}": x for i, x in enumerate(operands)})
     for i, letters in enumerate(inputs):
         operands[i], inputs[i] = _distinct_letters(operands[i], letters)
     lengths = _lengths(subscripts, inputs, operands)
@@ -201,7 +202,7 @@ def einsum(subscripts, *operands):
         return cotangent
 
     value = kernels.einsum(",".join(inputs) + "->" + output, *(x.data for x in operands))
-    return record(value.copy(), *((x, rule(i)) for i, x in enumerate(operands)))
+    return record(value, *((x, rule(i)) for i, x in enumerate(operands)))
 
 
 def _subscripts(subscripts, operands):
@@ -217,15 +218,15 @@ def _subscripts(subscripts, operands):
                 for x, s in zip(operands, inputs))
     for i, (x, letters) in enumerate(zip(operands, inputs)):
         if "..." in letters:
-            n = x.ndim - len(letters) + 3
-            letters = letters.replace("...", "".join(spare[extra - n:extra]) if n > 0 else "")
-        if len(letters) != x.ndim or not all(c.isalpha() for c in letters):
+            n = x.ndim - len(letters.replace("...", ""))        # all ellipses end with one letter
+            letters = letters.replace("...", "".join(spare[extra - n:extra]))
+        if len(letters) != x.ndim or not all(c.isascii() and c.isalpha() for c in letters):
             raise ValueError(f"einsum: operand {i} is {inputs[i]!r} in {subscripts!r}, its shape "
                              f"is {x.shape}")
         inputs[i] = letters
     if not arrow:
         joined = "".join(inputs)
-        lead = "".join(spare[:extra]) if "..." in left else ""
+        lead = "".join(spare[:extra])
         single = sorted(c for c in set(joined) if joined.count(c) == 1 and c not in lead)
         output = lead + "".join(single)
     output = output.replace("...", "".join(spare[:extra]))
@@ -250,6 +251,7 @@ def _distinct_letters(x, letters):
 
 
 def _lengths(subscripts, inputs, operands):
+    """{letter: its length}; 1 broadcasts.  Raises ValueError where a letter has two others."""
     lengths = {}
     for letters, x in zip(inputs, operands):
         for letter, n in zip(letters, x.shape):

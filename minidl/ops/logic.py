@@ -1,9 +1,11 @@
-"""Comparisons, and logic of booleans: boolean results, through which no gradient flows.
+"""Comparisons, which give booleans, and logic of booleans and integers.  No gradient flows.
 
 a, b: any shapes that broadcast.  Python's operators == != < <= > >= & | ^ ~ call these.
-Raises ValueError for shapes that do not broadcast, DeviceError for arrays of two devices.
+Raises ValueError for shapes that do not broadcast, and for a number that the other's integer type
+does not hold (& | ^); DeviceError for arrays of two devices.
 """
-from minidl.operands import Scalar, operand, operands
+from minidl import backend
+from minidl.operands import Scalar, fitting, operand, operands
 from minidl.tensor import constant
 
 
@@ -117,9 +119,17 @@ def invert(x):
 
 
 def _whole(operation, a, b):
+    """Two operands of booleans or integers, of which one type holds both."""
     a, b = operands(operation, a, b)
-    _check_whole(operation, "a", a)
-    _check_whole(operation, "b", b)
+    for argument, x, other in ("a", a, b), ("b", b, a):
+        _check_whole(operation, argument, x)
+        if isinstance(x, Scalar):
+            whole = backend.CPU.module.result_type(other.dtype, 0)          # beside booleans int64
+            fitting(operation, argument, x.data, whole)
+    dtypes = [x.dtype for x in (a, b) if not isinstance(x, Scalar)]
+    if backend.CPU.module.result_type(*dtypes).kind == "f":
+        raise TypeError(f"{operation}: no integer type holds both {dtypes[0]} and {dtypes[1]}; "
+                        "use astype")
     return a, b
 
 

@@ -1,6 +1,7 @@
 """Operators and methods of Tensor, by NumPy's names.
 
-Tensor stands below the operations, so they are attached to it here: t.exp() is ops.exp(t).
+Tensor stands below the operations, so they are attached to it here: t.exp() is ops.exp(t).  Type
+checkers, which do not see that, read tensor.pyi.
 """
 import functools
 import operator

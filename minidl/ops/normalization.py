@@ -3,9 +3,9 @@ import math
 
 from minidl import backend, kernels
 from minidl.operands import floating, integer, normalize_axes, operand, promoted, same_device
-from minidl.ops.elementwise import sqrt
+from minidl.ops.elementwise import keep, sqrt
 from minidl.ops.precision import precise, rounded
-from minidl.ops.reduction import sum, var
+from minidl.ops.reduction import count_of, sum, var
 from minidl.ops.shape import reshape
 from minidl.recording import is_recording
 from minidl.settings import bounded
@@ -16,7 +16,7 @@ from minidl.tensor import constant, record, with_output
 def standardize(x, axis, eps=1e-5):
     """y = (x − μ) r over the axes, with the mean μ, r = 1/√(σ² + ε), σ² the mean squared deviation.
 
-    x and y of any one shape; axis: an integer or several.
+    x and y of any one shape; axis: an integer or several.  NaN where σ² + ε = 0.
     With m elements in a group, and E their mean:
         dμ = E[dx],   dσ² = 2 E[(x − μ) dx],   dr = −r³ dσ² / 2 = −r² E[y dx]
         dy = (dx − E[dx]) r + (x − μ) dr = r (dx − E[dx] − y E[y dx])
@@ -29,9 +29,7 @@ def standardize(x, axis, eps=1e-5):
     """
     eps = bounded("standardize", "0 ≤ eps < inf", eps)
     axes = normalize_axes("standardize", axis, x.ndim)
-    if 0 in (x.shape[a] for a in axes):
-        raise ValueError(f"standardize: no elements to reduce in shape {x.shape} along axis {axis}")
-    m = math.prod(x.shape[a] for a in axes)
+    m = count_of("standardize", x, axis)
     mean = kernels.sums.mean(x.data, axes, keepdims=True)
     centred = x.data - mean
     variance = kernels.sums.total(centred * centred, axes, keepdims=True) / m
@@ -47,7 +45,7 @@ def standardize(x, axis, eps=1e-5):
 def batch_norm(x, scale, shift, mean=None, variance=None, eps=1e-5):
     """y = γ x̂ + β  per channel, the last axis, with x̂ = (x − μ) r and r = 1/√(σ² + ε).
 
-    x (…, C), scale γ, shift β, mean μ and variance σ² each (C,).
+    x (N, …, C), scale γ, shift β, mean μ and variance σ² each (C,).
     mean and variance, if given, are used (in evaluation: the running statistics); see `_affine`.
     None (training): those of the batch, over all axes but the last.  They depend on x, hence two
     more terms of dy.  The values are those of `standardize(x, axes, eps) * scale + shift`; with m
@@ -88,7 +86,7 @@ def _affine(x, a, c, mean):
 def batch_norm_with_moments(x, scale, shift, eps=1e-5):
     """(batch_norm(x) in training, the batch's mean, its variance), the last two arrays (C,).
 
-    Running statistics follow these; of float16 they are float32.
+    Running statistics follow these; of a float16 x they are float32.
     """
     eps = bounded("batch_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise("batch_norm", x, scale=scale, shift=shift)
@@ -96,7 +94,7 @@ def batch_norm_with_moments(x, scale, shift, eps=1e-5):
         raise ValueError(f"batch_norm: x {x.shape} must hold more than one value per channel, "
                          "to have a variance")
     mean, variance = kernels.channels.moments(x.data)
-    deviation = backend.of(x.data).sqrt(variance + x.dtype.type(eps))
+    deviation = backend.of(x.data).sqrt(variance + eps)
 
     def rule(gy):
         if is_recording():
@@ -123,13 +121,14 @@ def _batch_norm_rule(gy, x, scale, eps):
 def layer_norm(x, scale, shift, eps=1e-5):
     """y = γ x̂ + β with each example's features, the last axis, standardised to x̂.
 
-    x (…, C), scale γ and shift β (C,).
+    x (N, …, C), scale γ and shift β (C,).
     dy = x̂ dγ + dβ + γ dx̂, with dx̂ as in `standardize`; by composition
     Raises ValueError where the shapes do not fit, or eps < 0.  Source: Ba, Kiros and Hinton 2016.
 
     >>> layer_norm([[1.0, 3.0]], [10.0, 10.0], [0.5, 0.5], eps=0)
     tensor([[-9.5, 10.5]], float64)
     """
+    eps = bounded("layer_norm", "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise("layer_norm", x, scale=scale, shift=shift)
     return rounded(standardize(x, -1, eps) * scale + shift, dtype)
 
@@ -138,10 +137,11 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
     """y = γ x̂ + β with each example's groups of channels standardised, over all places.
 
     x (N, *S, C), scale γ and shift β (C,); channels g·C/groups … (g + 1)·C/groups − 1 are group g.
-    No example sees another one, so the batch may be small, or its gradients penalised.
+    No example sees another one: so the batch may be small, and a penalty on each example's gradient
+    (WGAN-GP) is well defined.
     By composition; see `standardize`.  groups = 1 is layer norm over all of an example, groups = C
     is `instance_norm`.
-    Raises ValueError where the shapes do not fit, or groups do not divide the channels.
+    Raises ValueError where the shapes do not fit, groups do not divide the channels, or eps < 0.
     Source: Wu and He 2018.
 
     >>> group_norm([[[1.0, 3.0, 5.0, 9.0]]], [1.0] * 4, [0.0] * 4, groups=2, eps=0)
@@ -153,7 +153,7 @@ def group_norm(x, scale, shift, groups, eps=1e-5):
 def instance_norm(x, scale, shift, eps=1e-5):
     """y = γ x̂ + β with each channel of each example standardised, over all places.
 
-    x (N, *S, C), scale γ and shift β (C,): what is left of a picture is without its contrast.
+    x (N, *S, C), scale γ and shift β (C,).  A picture loses its own brightness and contrast.
     By composition: `group_norm` with a group for each channel.
     Raises ValueError where the shapes do not fit, or there is one place: x̂ would be 0 everywhere.
     Source: Ulyanov, Vedaldi and Lempitsky 2016.
@@ -170,6 +170,7 @@ def instance_norm(x, scale, shift, eps=1e-5):
 
 
 def _group_norm(operation, x, scale, shift, groups, eps):
+    eps = bounded(operation, "0 ≤ eps < inf", eps)
     (x, scale, shift), dtype = channelwise(operation, x, scale=scale, shift=shift)
     channels, groups = x.shape[-1], integer(operation, "groups", groups)
     if groups < 1 or channels % groups:
@@ -222,5 +223,5 @@ def dropout(x, rate, rng):
 def dropped(x, numbers, rate):
     """`dropout` by numbers of x's shape, drawn uniformly from 0 … 1: entries below `rate` go."""
     rate = bounded("dropout", "0 ≤ rate < 1", rate)
-    mask = constant(backend.asarray(numbers >= rate, x.dtype, backend.device_of(x.data)))
-    return x * mask * (1 / (1 - rate))
+    mask = constant(backend.asarray(numbers >= rate, device=backend.device_of(x.data)))
+    return keep(x, mask) * (1 / (1 - rate))             # an infinite x · 0 would be no number

@@ -4,8 +4,9 @@ padding: an integer; or for each spatial axis an integer or a pair (before, afte
 
     P = ceil(S / s),   before + after = max((P − 1)·s + d·(K − 1) + 1 − S, 0),   the odd one after,
 
-as TensorFlow pads.  The kernels pad both sides alike.  So the rest, on one side, is first added to
-x by `pad`, an operation with a rule of its own: every rule and adjoint follows by composition.
+as TensorFlow pads (S, K, P: lengths of x, window and result; s the stride, d the dilation).  The
+kernels pad both sides alike.  So what one side has more than the other is first added to x by
+`pad`, an operation with a rule of its own: every rule and adjoint follows by composition.
 """
 from minidl.kernels.geometry import same_padding
 from minidl.operands import sides
@@ -19,7 +20,7 @@ def widths(operation, padding, sizes, window, stride, dilation):
 
 
 def evened(x, pairs, value=0):
-    """x with what is more on one side of an axis added to it, and the padding left for both sides.
+    """x padded by what one side of an axis has more than the other, and the padding left for both.
 
     x (N, *S, C), pairs: (before, after) for each of *S.
     """

@@ -24,8 +24,8 @@ from minidl.tensor import constant, record
 
 @dataclass(frozen=True)
 class Switches:
-    """Where each maximum was found: array (N, *P, C) of 1 + the offset in the window, in C order;
-    the windows' Geometry."""
+    """Where each maximum was found: array (N, *P, C), 1 + the element's number in its window, in C
+    order; and the windows' geometry."""
     array: Any
     geometry: Geometry
 
@@ -44,7 +44,8 @@ def max_pool(x, kernel_size, stride=None, padding=0):
     """
     x = operand("max_pool", x)
     window, stride, pairs, places = _windows("max_pool", x, kernel_size, stride, padding)
-    # Extra padding stands after x only, where no switch points to it, as a tie goes to the first.
+    # `pad` adds −∞ only after x: there a switch never points, as a tie goes to the first.  Before x
+    # the kernel pads, as much after as before, and the places that are too many are cut off.
     pairs = [(before, after if after > before else before) for before, after in pairs]
     x, padding = evened(x, pairs, lowest(x.dtype))
     y, _ = _max_pool(x, _geometry(x, window, stride, padding), x.requires_grad and is_recording())
@@ -68,8 +69,7 @@ def max_pool_with_switches(x, kernel_size, stride=None, padding=0):
 
 
 def _max_pool(x, g, find):
-    """The maxima and their Switches, found in one pass; the rule needs nothing else.
-    """
+    """The maxima and their Switches, found in one pass; the rule needs nothing else."""
     value, found = kernels.max_pool(x.data, g, find)
     switches = Switches(found, g)
     return record(value, (x, lambda gy: unpool(gy, switches))), switches
@@ -85,7 +85,7 @@ def _select(x, switches):
 
 
 def unpool(u, switches):
-    """u (N, *P, C) put where the switches point, zeros elsewhere: (N, *S, C).
+    """Zeros (N, *S, C) with u (N, *P, C) added where the switches point.
 
     ū = x̄ at the switches
     Raises ValueError where u does not have the switches' shape, TypeError for what is no Switches.

@@ -24,6 +24,6 @@ def precise(operation):
     @functools.wraps(operation)
     def of(x, *arguments, **options):
         x = floating(operation.__name__, x)
-        wide = widened(operation.__name__, x)
+        wide = rounded(x, kernels.accumulator(x.dtype))
         return rounded(operation(wide, *arguments, **options), x.dtype)
     return of

@@ -12,7 +12,7 @@ import math
 from minidl import kernels
 from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
-from minidl.ops.precision import precise, rounded  # x floating, float16 in float32
+from minidl.ops.precision import precise, rounded
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
 from minidl.settings import bounded
 from minidl.tensor import record, with_output
@@ -84,7 +84,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Of equal numbers it is that number, exactly.  Raises ValueError for m = 0.
+    Of equal numbers it is that number, exactly, unless Σ x overflows.
+    Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
     tensor([1.5, 3.5], float64)
@@ -124,7 +125,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
     """Variance  y = 1/(m − ddof) Σ (x − μ)²  over the axes, of m elements with mean μ.
 
     As Σ (x − μ) = 0, dμ has no part in dy        so   x̄ = 2 ȳ ⊙ (x − μ) / (m − ddof)
-    Raises ValueError for m = 0 and for m ≤ ddof.
+    By composition.  Raises ValueError for m = 0 and for m ≤ ddof.
 
     >>> var([1.0, 2.0, 3.0])
     tensor(0.666667, float64)
@@ -188,6 +189,7 @@ def norm(x, axis=None, keepdims=False):
     return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
 
 
+@precise
 def normalize(x, axis=-1):
     """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
 
@@ -197,6 +199,5 @@ def normalize(x, axis=-1):
     tensor([[0.6, 0.8],
             [0. , 0. ]], float64)
     """
-    x = operand("normalize", x)
     length = norm(x, normalize_axes("normalize", axis, x.ndim), keepdims=True)
     return x / where(length == 0, 1, length)

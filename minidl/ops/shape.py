@@ -9,11 +9,11 @@ from numbers import Integral
 from minidl import backend
 from minidl.operands import (
     broadcast_shape,
+    fitting,
     integers,
     listed,
     normalize_axes,
     normalize_axis,
-    number,
     operand,
     same_device,
     sizes,
@@ -22,7 +22,7 @@ from minidl.tensor import constant, record
 
 
 def reshape(x, *shape):
-    """The same elements in another shape (*shape or one tuple); one length may be −1, what is left.
+    """The same elements in another shape (*shape or one tuple); one length may be −1: what is left.
 
     dL = ⟨ȳ, dx in the new shape⟩        so   x̄ = ȳ in x's shape
     Raises ValueError where the number of elements differs, TypeError for what is no integer.
@@ -52,10 +52,9 @@ def transpose(x, *axes):
             [3, 6]], int64)
     """
     x = operand("transpose", x)
-    axes = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    if not axes or axes == (None,):
-        axes = range(x.ndim)[::-1]
-    axes = integers("transpose", "axes", axes)
+    given = axes[0] if len(axes) == 1 else axes
+    axes = () if given is None else integers("transpose", "axes", given)
+    axes = axes or tuple(range(x.ndim))[::-1]
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the {x.ndim} axes "
                          f"of shape {x.shape}")
@@ -150,7 +149,8 @@ def flatten(x):
     >>> flatten([[1, 2], [3, 4]])
     tensor([1, 2, 3, 4], int64)
     """
-    return reshape(x, (-1,) if operand("flatten", x).size else (0,))
+    x = operand("flatten", x)
+    return reshape(x, (x.size,))
 
 
 def broadcast_to(x, shape):
@@ -264,9 +264,10 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
     pad_width: ≥ 0; an integer or one pair (before, after) for all axes, or a list of pairs, one per
         axis, in which an integer stands for an equal pair.
     mode: "constant" fills with constant_values, one number; "edge", "reflect", "symmetric" and
-        "wrap" repeat the array as numpy.pad does.
+        "wrap" repeat the array as numpy.pad does ("reflect" by less than its length).
     x̄ = ȳ without what was added (constant), or with each copy's cotangent added to its original
-    Raises ValueError for negative or misfitting widths and other modes.
+    Raises ValueError for negative or misfitting widths, other modes, and a number that x's dtype
+    does not hold.
 
     >>> pad([1, 2], (1, 2), constant_values=9)
     tensor([9, 1, 2, 9, 9], int64)
@@ -278,7 +279,7 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
         raise ValueError(f"pad: mode must be one of {', '.join(map(repr, PADDINGS))}, got {mode!r}")
     widths = _pad_widths(x, pad_width)
     if mode == "constant":
-        return _pad_constant(x, widths, number("pad", "constant_values", constant_values))
+        return _pad_constant(x, widths, fitting("pad", "constant_values", constant_values, x.dtype))
     host = backend.CPU.module
     for axis, (before, after) in enumerate(widths):
         if before or after:
@@ -292,7 +293,8 @@ def pad(x, pad_width, mode="constant", constant_values=0.0):
 
 def _pad_widths(x, widths):
     """(before, after) for each axis."""
-    each = list(widths) if hasattr(widths, "__iter__") else [widths] * 2
+    several = hasattr(widths, "__iter__") and not isinstance(widths, dict)
+    each = list(widths) if several else [widths] * 2
     if len(each) == 2 and all(hasattr(width, "__index__") for width in each):
         each = [tuple(each)]
     if len(each) == 1:                                      # the same for all axes
@@ -323,15 +325,17 @@ def flip(x, axis=None):
     tensor([3, 2, 1], int64)
     """
     x = operand("flip", x)
-    normalize_axes("flip", axis, x.ndim)
-    return record(backend.of(x.data).flip(x.data, axis), (x, lambda gy: flip(gy, axis)))
+    axes = normalize_axes("flip", axis, x.ndim)
+    return record(backend.of(x.data).flip(x.data, axes), (x, lambda gy: flip(gy, axes)))
 
 
 def roll(x, shift, axis=None):
     """Elements moved along the axes by `shift`; those that leave enter at the other end.
 
-    x̄ = ȳ rolled back.  axis None: of the flattened array, in x's shape.
-    Raises ValueError for an axis out of range, TypeError for a shift that is no integer.
+    shift: an integer, or one for each axis.  axis None: of the flattened array, in x's shape.
+    x̄ = ȳ rolled back
+    Raises ValueError for an axis out of range or another number of shifts than of axes, TypeError
+    for a shift that is no integer.
 
     >>> roll([1, 2, 3], 1)
     tensor([3, 1, 2], int64)
@@ -339,6 +343,9 @@ def roll(x, shift, axis=None):
     x = operand("roll", x)
     normalize_axes("roll", axis, x.ndim)
     shift = integers("roll", "shift", shift)
+    axis = axis if axis is None else integers("roll", "axis", axis)
+    if axis is not None and len(shift) != len(axis) and 1 not in (len(shift), len(axis)):
+        raise ValueError(f"roll: {len(shift)} shifts for {len(axis)} axes")
     back = tuple(-s for s in shift)
     return record(backend.of(x.data).roll(x.data, shift, axis),
                   (x, lambda gy: roll(gy, back, axis)))

@@ -72,6 +72,7 @@ def arccos(x):
     return record(backend.of(x.data).arccos(x.data), (x, lambda gy: -gy / sqrt((1 - x) * (1 + x))))
 
 
+@precise
 def arctan(x):
     """The y in (−π/2, π/2) with tan y = x.
 
@@ -80,7 +81,6 @@ def arctan(x):
     >>> arctan([0.0, 1.0])
     tensor([0.      , 0.785398], float64)
     """
-    x = floating("arctan", x)
     return record(backend.of(x.data).arctan(x.data), (x, lambda gy: gy / (1 + square(x))))
 
 

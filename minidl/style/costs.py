@@ -3,8 +3,11 @@
     J(G) = α J_content(C, G) + β J_style(S, G) + γ J_variation(G)
 
 C is the content picture, S the style picture, G the generated one.  All are differentiable in G.
-N counts pictures; the content and style costs of several are sums.  float16 is widened to float32
-for the sums, and the cost rounded back.  Which lecture: minidl/learn/steps/LECTURE.md.
+Superscripts say of which picture: a^C are activations of the content, and G^S, G^G the Gram
+matrices of the other two; n_H, n_W, n_C are the sizes H, W, C of a layer.
+N counts pictures; the content and style costs of several are sums.  float16 is widened to float32,
+and only what a function gives is rounded back.  minidl/learn/steps/LECTURE.md goes through the
+lecture, the end of a course on convolutional networks, idea by idea.
 """
 import math
 
@@ -53,21 +56,24 @@ def style_layer_cost(gram_style: Tensor | np.ndarray, a_generated: Tensor | np.n
     picture's n_H n_W.
 
     Where the pictures have one size this is the lecture's 1 / (4 n_C² (n_H n_W)²) Σ (G^S − G^G)²;
-    divided so, a style picture of another size serves too.  gram_style: (N, C, C), already divided
-    (`mean_gram`).
+    divided so, a style picture of another size serves too.
+    a_generated: (N, H, W, C);  gram_style: (N, C, C), already divided (`mean_gram`), or (C, C), one
+    style for all.  Raises ValueError for shapes that do not fit.
     """
     a_generated = floating("style_layer_cost", a_generated, "a_generated")
     gram_style = operand("style_layer_cost", gram_style, "gram_style")
-    if gram_style.shape[-2:] != a_generated.shape[-1:] * 2:
-        raise ValueError(f"style_layer_cost: gram_style must be (N, C, C) for a_generated "
-                         f"{a_generated.shape}, got {gram_style.shape}")
+    styles, pictures = gram_style.shape[:-2], a_generated.shape[:-3]
+    if (a_generated.ndim < 3 or gram_style.shape[-2:] != a_generated.shape[-1:] * 2
+            or styles != pictures and math.prod(styles) != 1):
+        raise ValueError("style_layer_cost: gram_style must be (N, C, C) or (C, C) for a_generated "
+                         f"(N, H, W, C), got {gram_style.shape} and {a_generated.shape}")
     difference = mean_gram(widened("style_layer_cost", a_generated)) - gram_style
     cost = sum(square(difference)) * (1 / (4 * a_generated.shape[-1] ** 2))
     return rounded(cost, a_generated.dtype)
 
 
 def mean_gram(a):
-    """gram_matrix(a) / (n_H n_W): the mean of f fᵀ over the places, whatever the size."""
+    """gram_matrix(a) / (n_H n_W): the mean of f fᵀ over the places, with their activations f."""
     a = floating("mean_gram", a, "a")
     return rounded(gram_matrix(widened("mean_gram", a)) * (1 / math.prod(a.shape[-3:-1])), a.dtype)
 
@@ -101,6 +107,7 @@ def style_cost(a_style, a_generated, layer_weights=None):
         if style.shape[-1] != a.shape[-1]:
             raise ValueError(f"style_cost: layer {name!r} has {style.shape[-1]} channels in "
                              f"a_style and {a.shape[-1]} in a_generated")
+        style = widened("style_cost", style)            # so that its Gram matrix is not rounded
         total = total + weights[name] * style_layer_cost(mean_gram(style), a)
     return total
 
@@ -109,7 +116,7 @@ def check_layers(operation, argument, layers):
     """The names of layers as a tuple.
 
     Raises TypeError for what is no list of names, ValueError where there are none, or one is named
-    twice: it would be counted once, and all the others for less than was asked.
+    twice.
     """
     if isinstance(layers, dict):
         raise TypeError(f"{operation}: {argument} must be a list of names of layers, got a "
@@ -148,7 +155,7 @@ def check_layer_weights(operation, layers, layer_weights):
     weights = {name: bounded(operation, f"0 ≤ the weight of layer {name} ≤ 1", weight)
                for name, weight in layer_weights.items()}
     total = math.fsum(weights.values())
-    if abs(total - 1) > 1e-3:       # more than printing with few digits does
+    if abs(total - 1) > 1e-3:       # not only by rounding, as three times 0.333
         raise ValueError(f"{operation}: layer weights must add up to 1, got {layer_weights}, which "
                          f"add up to {total:g}")
     return {name: weight / total for name, weight in weights.items()}

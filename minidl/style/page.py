@@ -51,7 +51,8 @@ class Page:
             self.image = evaluation.image
             self.write(f"evaluation {evaluation.number}"
                        + (f" of {self.steps}" if self.steps else "")
-                       + f", at {evaluation.size} pixels", running=True)
+                       + f", at {evaluation.size} pixels; written at {time.strftime('%H:%M:%S')}",
+                       running=True)
 
     def finish(self, image: np.ndarray, status: str) -> None:
         """Show the result; the browser stops reading again."""

@@ -35,13 +35,13 @@ from minidl.tensor import Tensor
 
 
 class Objective:
-    """J(G) for fixed content and style: their activations and Gram matrices are computed once,
-    here.
+    """J(G) for fixed content and style.
 
-    content: a Tensor (1, H, W, 3), RGB in 0..255.
-    style: another, or Regions, in each of which a style of its own acts.
-    Calling it with G gives {"J": …, "J_content": …, "J_style": …, "J_variation": …, and the cost of
-    every layer under its name}, all Tensors.
+    content: a Tensor (1, H, W, 3), RGB in 0..255; its activations are computed once, here.
+    style: another, whose Gram matrices are computed once, here; or Regions, which bring theirs
+        (`masks.py`).
+    Calling it with G gives {"J", "J_content", "J_style", "J_variation", and "content LAYER" and
+    "style LAYER" for each layer: Tensor}.
     """
 
     def __init__(self, net, content, style, *, content_weight, style_weight, variation_weight=0.0,
@@ -67,8 +67,9 @@ class Objective:
 
     def __call__(self, generated):
         content, style = {}, {}
-        # A cost is made as soon as its activations are there.  The sweep begins with what was made
-        # last, so the gradient of a large early layer does not wait for the deeper ones.
+        # Each cost is made as soon as its activations are there.  Backpropagation begins with what
+        # was made last: so it comes to the cost of a large early layer after the deeper layers, and
+        # that cost's gradient, as large as the layer, does not take up memory meanwhile.
         for name, a in self.net.walk(generated,
                                      [*self.content_layer_weights, *self.style_layer_weights]):
             if name in self.content_layer_weights:
@@ -87,15 +88,18 @@ class Objective:
 
 @dataclass
 class Evaluation:
-    """One evaluation of J: its number from 1, the costs {"J", "J_content", "J_style", …}, the
-    picture (1, H, W, 3) with its margin, and the longer side of the picture without it, in
-    pixels."""
+    """One evaluation of J.
+
+    number: from 1.   costs: {"J", "J_content", "J_style", …}.
+    picture: G (1, H, W, 3), with the margin that is painted around it and cut off in the end.
+    size: the longer side of the picture without that margin, in pixels.
+    """
     number: int
     costs: dict
     picture: Tensor
     size: int
     _canvas: object
-    _state: object
+    _state: Callable[["Evaluation"], dict]
 
     @property
     def image(self):
@@ -104,8 +108,10 @@ class Evaluation:
 
     @property
     def state(self):
-        """From which `transfer(…, resume=state)` goes on, and `save_state` writes: of the last
-        Evaluation that there is."""
+        """What `transfer(…, resume=state)` goes on from, and what `save_state` writes.
+
+        To be asked for in the callback: later it would mix this evaluation with what came after.
+        """
         return self._state(self)
 
 
@@ -113,12 +119,12 @@ class Evaluation:
 class Result:
     """What transfer gives.
 
-    image: (H, W, 3) uint8, the best picture seen (or Adam's average), at the largest size that was
-        reached; picture: the same in float32, not rounded.
+    image: (H, W, 3) uint8, the best picture seen, or the average that `average` asks for, at the
+        largest size that was reached; picture: the same in float32, not rounded.
     history: the costs at every evaluation, with its "size" and its α, "content_weight".
     interrupted: by Ctrl-C.
-    stretched: the share of the styles' pixels that recolouring took out of 0..255, and were
-        clipped.
+    stretched: the share of a style's pixels that recolouring took out of 0..255, so that they were
+        clipped; of several styles the largest share.
     """
     image: np.ndarray
     history: list
@@ -135,7 +141,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     J(G) = α J_content + β J_style + γ J_variation
     content, style: paths of pictures, or arrays (H, W, 3) with RGB in 0..255.  style may be a list.
     masks: one for each style, paths or arrays (H, W), white where it acts.
-    style_masks: one for each style, white where in the painting it is taken from.
+    style_masks: one for each style, white at the places of its picture that it is taken from.
     settings: those of `Settings`: size, steps, scales, look (or content_weight and style_weight),
         style_scale, style_blend_weights, colors, init, seed, ….
     net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
@@ -143,8 +149,9 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
     resume: an Evaluation's `state`, to go on from there with the same settings and pictures.
     Ctrl-C ends the run, and the best picture so far is the result.
-    Raises ValueError for settings out of range, layers named twice, pictures that are not in 0..255
-    or leave nothing to change; TypeError for settings of another kind; OSError for files.
+    Raises ValueError for settings out of range, layers named twice, pictures that are not in
+    0..255, or one and the same as content, style and start, where J is 0 already; TypeError for
+    settings of another kind; OSError for files.
     """
     settings = settings_of(TRANSFER, settings)
     callback_of(TRANSFER, callback, "of an Evaluation")
@@ -154,7 +161,7 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     settings.check_styles(len(styles), masks, style_masks)
     net = models.vgg19(pooling="average") if net is None else net
     pictures = Pictures(content, styles, masks, style_masks, settings, net)
-    check_known(net, "content_layers", settings.content_layers)
+    check_known(net, "content_layers", settings.content_layers)     # before the styles are walked
     check_known(net, "style_layers", settings.style_layers)
     with evaluating(net) if isinstance(net, Module) else nullcontext():
         return _Painter(pictures, settings, net, callback).paint(resume)
@@ -193,8 +200,10 @@ class _Painter:
         return Result(to_image(result), self.history, interrupted, result, self.pictures.stretched)
 
     def paint_at(self, scale, start):
-        """Lower J at one size: Found.  start: None, or what `Canvas.taken` took from the last
-        size."""
+        """Lower J at one size: descend's `Found`, with the picture and the memory of the optimiser.
+
+        start: None, or what `Canvas.taken` took from the Found of the last size.
+        """
         canvas = self.pictures.at(scale.size)
         objective = self.objective_on(canvas)
         picture, memory = canvas.start() if start is None else canvas.placed(start)
@@ -204,7 +213,11 @@ class _Painter:
                        average=self.settings.average_used(self.optimizer))
 
     def objective_on(self, canvas):
-        """J at one size, with the α there that the content's share asks for."""
+        """J at one size.
+
+        Where the settings ask for the content's share of the gradient instead of α and β, α is
+        measured at this size, by a probe picture (`shares.py`).
+        """
         settings = self.settings
         alpha, beta = settings.plain_weights
         with no_grad():
@@ -226,7 +239,7 @@ class _Painter:
             "size": self.canvas.size, "content_weight": self.objective.content_weight})
         return costs["J"]
 
-    def report(self, number, picture, memory):
+    def report(self, number, picture, memory):      # number: within this size
         if self.history[-1]["J"] < self.lowest:
             self.best, self.lowest = picture, self.history[-1]["J"]
         if self.callback is not None:

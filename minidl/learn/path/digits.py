@@ -42,7 +42,8 @@ DIGITS = Chapter("9. A network on digits", (
                     f"with rate {rate}") for rate in (0.5, 0.2, 0.0)),
             Trial(lambda m, x: m.dropped(x, np.array([0.5, 0.25]), 0.5), (normal(2),),
                   "where a number equals the rate"),
-            hints="An entry of x stays where its number is at least `rate`.  "
-                  "backend.asarray(array, x.dtype, backend.device_of(x.data)) has x's type."),
+            hints="keep(x, mask) is x where the mask holds, 0 elsewhere: an entry stays where its "
+                  "number is at least `rate`.  backend.asarray(array, device=…) makes the mask's "
+                  "array, on the device backend.device_of(x.data)."),
     fault("another-mask", "dropout_draws_another_mask"),
 ))

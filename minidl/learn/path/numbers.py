@@ -14,7 +14,7 @@ NUMBERS = Chapter("1. A number and its slope", (
            hidden="da / b − a ⊙ db / b² = (da − y ⊙ db) / b"),
     fault("operands", "operands_exchanged"),
     derive("arctan", "ops.trigonometry:arctan", "x"),
-    derive("erf", "ops.elementwise:erf", "x", hidden="2/√π e^(−x²) dx"),
+    derive("erf", "ops.elementwise:erf", "x", hidden="2/√π e^(−x²) ⊙ dx"),
     write("absolute", "ops.elementwise:absolute", "x"),
     fault("inner-derivative", "inner_derivative_forgotten"),
     fault("half-a-product", "half_of_the_product_rule"),
