@@ -112,6 +112,9 @@ MISTAKES = {
     "a Tensor has no 'numel'; write t.size": lambda: t.numel(),
     "numpy.sin takes no Tensor: ops.sin does": lambda: np.sin(t),
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
+    "numpy.sum takes no Tensor: ops.sum does": lambda: np.sum(t),
+    "numpy.mean takes no Tensor: ops.mean does": lambda: np.mean(t, axis=0),
+    "numpy.amax takes no Tensor: ops.max does": lambda: np.amax(t),
     "exp: x must be a Tensor or an array, got a list of which NumPy makes no array of numbers":
         lambda: ops.exp([[1, 2], [3]]),
     r"numpy.hypot takes no Tensor: t.numpy\(\) is an array": lambda: np.hypot(t, t),
