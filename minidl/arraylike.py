@@ -2,6 +2,8 @@
 
 Nothing here differentiates; that is `tensor.py`.
 """
+import sys
+
 from minidl import backend, names
 
 # what Python's operators between an array on the left and a Tensor call
@@ -12,14 +14,22 @@ REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__",
              "not_equal": "__ne__", "less": "__gt__", "less_equal": "__ge__", "greater": "__lt__",
              "greater_equal": "__le__"}
 
+REDUCTIONS = {"all", "amax", "amin", "any", "max", "mean", "min", "prod", "std", "sum", "var"}
+
 
 def _of_numpy(self, function, method, *inputs, **options):
     """numpy_array * tensor is Tensor.__rmul__; of NumPy's other functions it says minidl's name."""
-    reflected, name = REFLECTED.get(function.__name__), function.__name__
+    reflected = REFLECTED.get(function.__name__)
     if reflected and method == "__call__" and not options and inputs[-1] is self:
         return getattr(self, reflected)(inputs[0])
-    raise TypeError(f"numpy.{name} takes no Tensor: ops.{names.NUMPY.get(name, name)} does, "
-                    "and t.numpy() is an array")
+    raise _takes_no_tensor(function.__name__)
+
+
+def _takes_no_tensor(name):
+    """The TypeError for a function of NumPy's that is given a Tensor."""
+    ours, ops = names.NUMPY.get(name, name), sys.modules.get("minidl.ops")      # floors above
+    does = f"ops.{ours} does, and " if hasattr(ops, ours) else ""
+    return TypeError(f"numpy.{name} takes no Tensor: {does}t.numpy() is an array")
 
 
 class _ArrayFunction:
@@ -66,6 +76,13 @@ class ArrayLike:
                             "by itself; call .numpy()")
         return self.data.astype(dtype or self.data.dtype)
 
+    def __array_function__(self, function, kinds, inputs, options):
+        """NumPy's other functions read a Tensor by `__array__`; but its reductions call the method
+        of their name, with arguments such as `out` that a Tensor's has not."""
+        if function.__name__ in REDUCTIONS:
+            raise _takes_no_tensor(function.__name__)
+        return function._implementation(*inputs, **options)
+
     def __float__(self):
         return float(self.item())
 
@@ -73,8 +90,9 @@ class ArrayLike:
         return int(self.item())
 
     def __index__(self):
-        if self.data.dtype.kind not in "iu":
-            raise TypeError(f"only an integer Tensor can be an index, this one is {self.dtype}")
+        if self.data.dtype.kind not in "iu" or self.data.size != 1:
+            raise TypeError("only an integer Tensor of one element can be an index, this one is "
+                            f"{self.dtype} of shape {self.shape}")
         return int(self.item())
 
     def __bool__(self):
@@ -120,7 +138,8 @@ class ArrayLike:
 
 
 class _Elsewhere:
-    """A name that other libraries' arrays have: asked for, it says minidl's."""
+    """A name that other libraries' arrays have.  Reading it raises AttributeError, which says
+    minidl's."""
 
     def __init__(self, name):
         self.name = name

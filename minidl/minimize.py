@@ -5,7 +5,6 @@ as many evaluations as allowed; it gives the best point rather than the last; an
 step that left the function's domain.
 """
 from dataclasses import dataclass
-from numbers import Integral
 import reprlib
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from minidl import backend, operands
 from minidl.operands import operand
 from minidl.recording import recording
-from minidl.settings import bounded
+from minidl.settings import bounded, whole
 from minidl.tensor import Tensor, grad
 
 STOPPED = "stopped by the callback"
@@ -52,9 +51,10 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     history: how many past steps are remembered; memory on the host is about 16 · history bytes per
         entry of x.
     first_step: how far the entries of x move, on average, in the first step, when no curvature is
-        known yet; later steps follow from the curvature.  So the function is scaled, and what ftol
-        and gtol look at, and SciPy prepares bounds.  None leaves it to SciPy, which tries −∂f/∂x
-        itself where both bounds are finite, and otherwise a step of length 1.
+        known yet; later steps follow from the curvature.  None leaves it to SciPy, which tries
+        −∂f/∂x itself where all bounds are finite, and otherwise a step of length 1.  To get the
+        former, of the size asked for, the function is scaled (and with it what ftol and gtol look
+        at), and the largest numbers of x's dtype stand for infinite bounds.
     ftol, gtol: stop where a step lowers the value by less than ftol · max(|value|, 1), or where no
         entry of the gradient exceeds gtol.
     Returns a Minimum with the best x that was evaluated.
@@ -74,11 +74,8 @@ def minimize_lbfgs(function, x0, *, evaluations=100, bounds=None, callback=None,
     operands.function("minimize_lbfgs", "function", function, "x -> number")
     if callback is not None:
         operands.function("minimize_lbfgs", "callback", callback, "(evaluation, x, value)")
-    for name, count in {"evaluations": evaluations, "history": history}.items():
-        if not isinstance(count, Integral) or isinstance(count, bool):
-            raise TypeError(f"minimize_lbfgs: {name} must be a whole number, got {count!r}")
-        if not 1 <= count < operands.LARGEST:
-            raise ValueError(f"minimize_lbfgs: {name} must be at least 1, got {count}")
+    evaluations = whole("minimize_lbfgs", "1 ≤ evaluations < inf", evaluations)
+    history = whole("minimize_lbfgs", "1 ≤ history < inf", history)
     if first_step is not None:
         first_step = bounded("minimize_lbfgs", "0 < first_step < inf", first_step)
     options = {"maxfun": evaluations + 1, "maxiter": evaluations + 1, "maxcor": history,
@@ -138,9 +135,9 @@ def _ends(given, size):
     """(low, high), each one number or one for each entry, of bounds in any form."""
     if given is None:
         return -np.inf, np.inf
-    if hasattr(given, "lb") and hasattr(given, "ub"):
-        return given.lb, given.ub
     try:
+        if hasattr(given, "lb") and hasattr(given, "ub"):
+            return np.full(size, given.lb, "float64"), np.full(size, given.ub, "float64")
         given = list(given)
         if len(given) == 2 and np.ndim(given[0]) == np.ndim(given[1]) == 0:
             return _pair(given)
@@ -239,6 +236,6 @@ class _Search:
         """
         x, value, slopes = self.base
         step = flat - x
-        fall = abs(slopes @ step)
+        fall = abs(slopes @ step)                   # −⟨∂f/∂x, s⟩: SciPy steps downhill
         rise = fall * (0.5 / SHORTER - 1)
         return value + rise, slopes + fall / (SHORTER * (step @ step)) * step

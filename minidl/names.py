@@ -57,7 +57,8 @@ METHODS = {
 # NumPy's names of its functions that are not minidl's names
 NUMPY = {"conjugate": "astype", "true_divide": "divide", "fabs": "absolute", "float_power": "power",
          "logical_and": "bitwise_and", "logical_or": "bitwise_or", "logical_not": "invert",
-         "mod": "remainder", "fmax": "maximum", "fmin": "minimum", "positive": "add"}
+         "mod": "remainder", "amax": "max", "amin": "min", "fmax": "maximum",
+         "fmin": "minimum", "positive": "add"}
 
 # the names of arguments elsewhere → here
 ARGUMENTS = {

@@ -57,9 +57,11 @@ def operand(operation, x, argument="x"):
 def _kind(x):
     if backend.is_array(x):
         return f"an array of {x.dtype}"
-    if isinstance(x, (list, tuple)) and any(isinstance(item, Tensor) for item in x):
+    if not isinstance(x, (list, tuple)):
+        return type(x).__name__
+    if any(isinstance(item, Tensor) for item in x):
         return f"a {type(x).__name__} of Tensors, which ops.stack makes one"
-    return type(x).__name__
+    return f"a {type(x).__name__} of which NumPy makes no array of numbers"
 
 
 def _double(operation, x, argument):
@@ -165,13 +167,15 @@ def number(operation, argument, value):
     if getattr(value, "requires_grad", False):
         raise TypeError(f"{operation}: {argument} is a number, to which no gradient flows; "
                         "got a Tensor that requires one")
-    whole = isinstance(value, int) or hasattr(value, "dtype") and value.dtype.kind in "iu"
+    kind, shape = getattr(getattr(value, "dtype", None), "kind", None), getattr(value, "shape", ())
+    real = kind in "biuf" if kind else hasattr(value, "__float__")      # texts and bytes have none
     try:
-        if getattr(value, "ndim", 0) == 0 and not isinstance(value, str):
-            return int(value) if whole else float(value)
+        if real and shape == ():
+            return int(value) if isinstance(value, int) or kind in ("i", "u") else float(value)
     except (TypeError, ValueError):
         pass
-    raise TypeError(f"{operation}: {argument} must be a number, got {value!r}")
+    raise TypeError(f"{operation}: {argument} must be a number, got "
+                    + (f"shape {shape}" if shape else f"{value!r:.60}"))
 
 
 def fitting(operation, argument, value, dtype):
@@ -241,9 +245,10 @@ def integer(operation, argument, value):
 def integers(operation, argument, value):
     """An integer or several as a tuple of Python's; raises TypeError for other kinds."""
     try:
-        if isinstance(value, dict):
+        values = tuple(value) if hasattr(value, "__iter__") else (value,)
+        if isinstance(value, dict) or bool in map(type, values):
             raise TypeError
-        return tuple(map(operator.index, value if hasattr(value, "__iter__") else (value,)))
+        return tuple(map(operator.index, values))
     except TypeError:
         raise TypeError(f"{operation}: {argument} must be an integer or several, "
                         f"got {value!r:.60}") from None
@@ -292,30 +297,35 @@ def normalize_axis(operation, axis, ndim):
 
     Raises TypeError for other kinds, ValueError for one that is out of range.
     """
-    try:
-        return normalize_axes(operation, operator.index(axis), ndim)[0]
-    except TypeError:
-        raise TypeError(f"{operation}: axis must be one integer, got {axis!r}") from None
+    return normalize_axes(operation, integer(operation, "axis", axis), ndim)[0]
 
 
 def per_axis(operation, name, value, ndim, lowest):
     """`value`, an integer or one per spatial axis, as a tuple of integers of at least `lowest`."""
     if type(value) is int and lowest <= value < LARGEST:
         return (value,) * ndim
+    several = f" or {ndim} of them" if ndim > 1 else ""
     try:
-        values = (value,) * ndim if hasattr(value, "__index__") else tuple(value)
-        values = tuple(v.__index__() for v in values)
-        if isinstance(value, (bool, dict)):
+        given = _each(value, ndim)
+        if isinstance(value, dict) or bool in map(type, given):
             raise TypeError
-    except (TypeError, AttributeError):
-        raise TypeError(f"{operation}: {name} must be an integer or {ndim} of them, "
+        values = tuple(map(operator.index, given))
+    except TypeError:
+        raise TypeError(f"{operation}: {name} must be an integer{several}, "
                         f"got {value!r:.60}") from None
     if max(values, default=0) >= LARGEST:
         raise ValueError(f"{operation}: {name} must be below {LARGEST}, got {value!r:.60}")
     if len(values) != ndim or min(values) < lowest:
-        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest} or {ndim} of them, "
+        several = several or " for the one axis" * (len(values) > 1)
+        raise ValueError(f"{operation}: {name} must be an integer ≥ {lowest}{several}, "
                          f"got {value!r:.60}")
     return values
+
+
+def _each(setting, count):
+    """A setting for each of `count` axes or sides: its entries, or one integer for all."""
+    one = hasattr(setting, "__index__") and getattr(setting, "ndim", 0) == 0
+    return (setting,) * count if one else tuple(setting)
 
 
 def sides(operation, padding, ndim):
@@ -326,13 +336,11 @@ def sides(operation, padding, ndim):
     if isinstance(padding, str) and padding == "same":
         return padding
     try:
-        each = (padding,) * ndim if hasattr(padding, "__index__") else tuple(padding)
-        pairs = tuple((p, p) if hasattr(p, "__index__") else tuple(p) for p in each)
-        pairs = tuple(tuple(width.__index__() for width in pair) for pair in pairs)
+        pairs = tuple(tuple(map(operator.index, _each(p, 2))) for p in _each(padding, ndim))
         fits = len(pairs) == ndim and all(len(pair) == 2 and min(pair) >= 0 for pair in pairs)
         fits = fits and max(map(max, pairs), default=0) < LARGEST
         error = TypeError if isinstance(padding, (bool, dict)) else None if fits else ValueError
-    except (TypeError, AttributeError):
+    except TypeError:
         error = ValueError if isinstance(padding, str) else TypeError
     if error:
         axes = f"each of the {ndim} axes" if ndim > 1 else "the axis"
@@ -341,24 +349,27 @@ def sides(operation, padding, ndim):
     return pairs
 
 
-def check_labels(operation, labels, classes):
+def check_labels(operation, labels, classes, argument="labels"):
     """Raise TypeError unless the labels are integers, ValueError unless in 0 … classes−1."""
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"{operation}: labels must be integers, got {labels.dtype}")
+        raise TypeError(f"{operation}: {argument} must be integers, got {labels.dtype}")
     if labels.size == 0:
         return
     unsigned = labels.data.view(f"uint{8 * labels.dtype.itemsize}")     # −1 is large there
     if int(unsigned.max()) >= classes:
         lowest, highest = int(labels.data.min()), int(labels.data.max())
-        raise ValueError(f"{operation}: labels lie between {lowest} and {highest}; "
+        raise ValueError(f"{operation}: {argument} lie between {lowest} and {highest}; "
                          f"allowed are 0 to {classes - 1}")
 
 
 def check_sizes(layer, **sizes):
     """Raise ValueError unless every size is an integer of at least 1."""
     for name, size in sizes.items():
-        fits = hasattr(size, "__index__") and not isinstance(size, bool)
-        if not fits or size < 1:
+        try:
+            fits = integer(layer, name, size) >= 1
+        except TypeError:
+            fits = False
+        if not fits:
             raise ValueError(f"{layer}: {name} must be an integer ≥ 1, got {size!r:.60}")
         if size >= LARGEST:
             raise ValueError(f"{layer}: {name} must be below {LARGEST}, got {size!r:.60}")

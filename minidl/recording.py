@@ -66,14 +66,24 @@ class recording:
                 break
 
     def __call__(self, function):
+        if not callable(function):
+            raise TypeError("no_grad and recording decorate functions, got "
+                            f"{type(function).__name__}")
         wanted = self.wanted
         if inspect.isasyncgenfunction(function):
             async def inside(*arguments, **options):
                 with recording(wanted):
-                    items, sent = function(*arguments, **options), None
+                    items = function(*arguments, **options)
+                    step = items.asend(None)
                     try:
                         while True:
-                            sent = yield await items.asend(sent)
+                            item = await step
+                            try:
+                                step = items.asend((yield item))
+                            except GeneratorExit:
+                                raise
+                            except BaseException as error:      # thrown in by the caller
+                                step = items.athrow(error)
                     except StopAsyncIteration:
                         pass
                     finally:

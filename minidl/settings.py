@@ -6,7 +6,7 @@ import numpy as np
 
 from minidl import operands
 
-EPS = "1e-37 ≤ eps < inf"       # a smaller ε is 0 in float32, and 0 / 0 no number
+EPS = "1e-37 ≤ eps < inf"       # a much smaller ε is 0 in float32, and 0 / 0 no number
 
 
 def bounded(owner, condition, value):
@@ -21,10 +21,13 @@ def bounded(owner, condition, value):
     """
     low, left, *words, right, high = condition.split()
     name = " ".join(words)
-    number = float(operands.number(owner, name, value))
+    try:
+        number = float(operands.number(owner, name, value))
+    except OverflowError:                   # an integer above all floats
+        number = np.nan
     fits = {"≤": lambda a, b: a <= b, "<": lambda a, b: a < b}
     if not (fits[left](float(low), number) and fits[right](number, float(high))):
-        raise ValueError(f"{owner}: {name} must be in {condition}, got {value}")
+        raise ValueError(f"{owner}: {name} must be in {condition}, got {value!s:.60}")
     return number
 
 
@@ -55,7 +58,7 @@ def whole(owner, condition, value):
 
 
 def check_seed(owner, seed):
-    """A seed as a whole number ≥ 0, of any size: what depends on a step as well takes no Generator.
+    """A seed as a whole number ≥ 0, of any size; a Generator, whose state moves on, is refused.
 
     Raises TypeError for other kinds, ValueError for one below 0.
     """
@@ -114,7 +117,8 @@ def numbers(owner, name, values, shape="(…)", dtype="float64", finite=False):
     shape: in words, as "(N, 2)", "(H, W, C)" or "(…, 2)": letters stand for any length.
     dtype: of the result, None for that which the values have.
     finite: whether NaN and infinities are refused.
-    Raises TypeError for what are no real numbers, ValueError for another shape.
+    Raises TypeError for what are no real numbers, ValueError for another shape, and where an
+    integer or boolean dtype would change them.
 
     >>> numbers("similarity", "source", [[0, 1], [2, 3]], "(N, 2)")
     array([[0., 1.],
@@ -135,7 +139,13 @@ def numbers(owner, name, values, shape="(…)", dtype="float64", finite=False):
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{expected}, all finite, got {np.sum(~np.isfinite(array)):,} that are "
                          "not")
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if dtype is None:
+        return array
+    with np.errstate(invalid="ignore"):                     # NaN as an integer: found below
+        found = array.astype(dtype, copy=False)
+    if found.dtype.kind in "biu" and (found != array).any():
+        raise ValueError(f"{expected} that {found.dtype} holds")
+    return found
 
 
 def fits(shape, words):
@@ -147,7 +157,7 @@ def fits(shape, words):
     wanted = words.strip("()").replace(",", " ").split()
     if wanted[:1] == ["…"]:
         wanted = wanted[1:]
-        shape = shape[len(shape) - len(wanted):] if len(shape) >= len(wanted) else shape
+        shape = shape[max(0, len(shape) - len(wanted)):]
     return len(shape) == len(wanted) and all(
         not want.isdigit() or int(want) == n for want, n in zip(wanted, shape))
 
@@ -155,14 +165,14 @@ def fits(shape, words):
 def labels_of(owner, labels, name="labels", shape="(N,)"):
     """Who or what each of N examples is: an array (N,), or of another shape, of numbers or texts.
 
-    Raises TypeError for other kinds, ValueError for another shape.
+    Raises TypeError for other kinds and for NaN and infinities, ValueError for another shape.
     """
     try:
         array = np.asarray(labels)
     except (TypeError, ValueError):
         array = np.asarray(None)
     if array.dtype.kind not in "biuUfT" or array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise TypeError(f"{owner}: {name} must be whole numbers or names {shape}, got "
+        raise TypeError(f"{owner}: {name} must be finite numbers or names {shape}, got "
                         f"{type(labels).__name__}"
                         + (f" of {array.dtype}" if isinstance(labels, np.ndarray) else ""))
     if not fits(array.shape, shape):

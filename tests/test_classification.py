@@ -184,6 +184,10 @@ def test_an_interval_of_groups_is_wider_where_answers_hang_together():
     assert wide_low < low < 0.75 < high < wide_high
     assert interval(np.ones(3000, bool))[1] == 1 and interval(np.zeros(3000, bool))[0] == 0
     assert interval(right, np.arange(100)) == pytest.approx((low, high), abs=0.03)
+    with pytest.raises(ValueError, match=r"^interval: right must be numbers \(N,\) that bool"):
+        interval([0.9, 0.2])                                # scores are no answers
+    with pytest.raises(TypeError, match=r"groups must be finite numbers or names \(N,\), got list"):
+        interval([True, False], [0.0, np.nan])
 
 
 # ---- what they look at --------------------------------------------------------------------------

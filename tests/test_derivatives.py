@@ -23,6 +23,8 @@ def test_adjointcheck(device):
     with pytest.raises(GradientError, match="shows nothing"):
         adjointcheck(lambda x: 0.0 * x, lambda y: 0.0 * y, x34, y34)
     assert adjointcheck(lambda x: 0.0 * x, lambda y: 0.0 * y, x34, y34, allow_zero=True) == 0.0
+    with pytest.raises(GradientError, match=r"<A x, y> = 51200 but <x, A' y> = 76800 "):
+        adjointcheck(lambda x: 2 * x, lambda y: 3 * y, np.uint8([200]), np.uint8([128]))
 
 
 def test_jacobian(device):
@@ -34,6 +36,8 @@ def test_jacobian(device):
     assert jacobian(lambda x: ops.outer(x, x), x4.astype("float32")).dtype == np.float64
     with pytest.raises(TypeError, match="^jacobian: x must be floating-point, got int64"):
         jacobian(ops.exp, [1, 2])
+    with pytest.raises(TypeError, match="^hessian: x must be floating-point, got int64"):
+        hessian(ops.sum, [1, 2])
 
 
 def test_hessian_and_its_product(device):

@@ -213,6 +213,16 @@ def test_two_names_of_one_tensor(tmp_path):
     assert "a, same" in words(draw(c, tmp_path / "d.svg", a=a, same=a))
 
 
+def test_a_rule_may_name_a_variable_that_was_never_assigned(tmp_path):
+    def doubled(x, scaled=False):
+        x = md.operand("doubled", x)
+        if scaled:
+            factor = 3.0
+        return md.record(2 * x.data, (x, lambda gy: gy * factor if scaled else gy * 2))
+    a = md.tensor(3.0, requires_grad=True)
+    assert "doubled" in draw(doubled(a), tmp_path / "graph.svg", a=a).read_text()
+
+
 def test_an_operation_of_the_readers(tmp_path):
     def cube(x):
         x = md.operand("cube", x)

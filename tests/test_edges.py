@@ -587,7 +587,7 @@ def test_kinds_are_checked():
             f()
 
 
-@pytest.mark.parametrize("axis", ["a", 1.5, (0, "a"), None])
+@pytest.mark.parametrize("axis", ["a", 1.5, (0, "a"), None, True, (0, True)])
 @pytest.mark.parametrize("name, call", {
     "sum": lambda axis: ops.sum(a, axis), "softmax": lambda axis: ops.softmax(a, axis),
     "flip": lambda axis: ops.flip(a, axis),

@@ -89,10 +89,21 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.LayerNorm(2, eps=np.inf), ValueError, "LayerNorm: eps must be in .*, got inf"),
     (lambda: nn.LayerNorm(0), ValueError, "LayerNorm: features"),
     (lambda: nn.Dense(3, -1, rng=0), ValueError, "Dense: out"),
+    (lambda: nn.Dense(np.array([3, 2]), 1, rng=0), ValueError, "Dense: in_features must be an int"),
+    (lambda: nn.Dense(np.array(3.0), 1, rng=0), ValueError, "Dense: in_features must be an int"),
+    (lambda: nn.Dense(md.tensor(2.5), 1, rng=0), ValueError, "Dense: in_features must be an int"),
+    (lambda: nn.Reshape(md.tensor([2, 3]), 1), TypeError, "Reshape: shape must be an integer"),
+    (lambda: nn.Reshape(2, True), TypeError, "Reshape: shape must be an integer or several"),
     (lambda: nn.Dropout(1, rng=0), ValueError, "Dropout: rate must be in 0 ≤ rate < 1, got 1"),
     (lambda: nn.Dropout(np.nan, rng=0), ValueError,
      "Dropout: rate must be in 0 ≤ rate < 1, got nan"),
     (lambda: nn.Dropout("half", rng=0), TypeError, "Dropout: rate must be a number, got 'half'"),
+    (lambda: nn.Dropout(np.complex64(0.5 + 1j), rng=0), TypeError, "rate must be a number, got "),
+    (lambda: nn.Dropout(b"0.5", rng=0), TypeError, "Dropout: rate must be a number, got b'0.5'"),
+    (lambda: nn.Dropout(np.array("0.5"), rng=0), TypeError, "Dropout: rate must be a number, got "),
+    (lambda: nn.Dropout(np.zeros((2, 2)), rng=0), TypeError,
+     r"Dropout: rate must be a number, got shape \(2, 2\)$"),
+    (lambda: nn.LeakyReLU(10 ** 400), ValueError, "LeakyReLU: slope must be in .*, got 10000"),
     (lambda: nn.LeakyReLU(-0.1), ValueError,
      "LeakyReLU: slope must be in 0 ≤ slope < inf, got -0.1"),
     (lambda: nn.LeakyReLU(nn.Parameter(-0.1)), ValueError,
@@ -101,7 +112,9 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.BatchNorm(2, eps=nn.Parameter(0.1)), TypeError,
      "BatchNorm: eps is a number, to which no gradient"),
     (lambda: nn.ELU(np.inf), ValueError, "ELU: alpha must be in 0 ≤ alpha < inf, got inf"),
-    (lambda: nn.Softmax(0.5), TypeError, "Softmax: axis must be an integer"),
+    (lambda: nn.Softmax(0.5), TypeError, "Softmax: axis must be one integer"),
+    (lambda: nn.Softmax((0, 1)), TypeError, r"Softmax: axis must be one integer, got \(0, 1\)"),
+    (lambda: nn.Softmax(True), TypeError, "Softmax: axis must be one integer, got True"),
     (lambda: nn.Conv2d(1, 1, 3, stride=0, rng=0), ValueError,
      "Conv2d: stride must be an integer ≥ 1 or 2 of them, got 0"),
     (lambda: nn.Conv2d(1, 1, 3, padding=-1, rng=0), ValueError,
@@ -109,10 +122,21 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.Conv2d(1, 1, 3, padding=1.5, rng=0), TypeError,
      "Conv2d: padding must be an integer"),
     (lambda: nn.Conv1d(1, 1, 3, dilation=(1, 1), rng=0), ValueError,
-     "Conv1d: dilation must be an integer ≥ 1 or 1"),
+     r"Conv1d: dilation must be an integer ≥ 1 for the one axis, got \(1, 1\)"),
+    (lambda: nn.Conv2d(1, 1, (True, 1), rng=0), TypeError, "Conv2d: kernel_size must be an integer "
+                                                           "or 2 of them"),
+    (lambda: nn.Conv2d(1, 1, md.tensor([[2, 2]]), rng=0), TypeError,
+     "Conv2d: kernel_size must be an integer or 2 of them"),
     (lambda: nn.ConvTranspose2d(1, 1, 3, output_padding=-1, rng=0), ValueError,
      "ConvTranspose2d: output_padding"),
     (lambda: nn.MaxPool(0), ValueError, "MaxPool: kernel_size must be an integer ≥ 1"),
+    (lambda: nn.MaxPool((2, 2), stride=(1, 1, 1)), ValueError,
+     r"MaxPool: kernel_size must be an integer ≥ 1 or 3 of them, got \(2, 2\)"),
+    (lambda: nn.MaxPool(2, stride=(2, 1), padding=(0, 1, 0)), ValueError,
+     r"MaxPool: stride must be an integer ≥ 1 or 3 of them, got \(2, 1\)"),
+    (lambda: nn.AveragePool((2, 2), padding=((0, 1),)), ValueError,
+     "AveragePool: padding must be .* for each of the 2 axes"),
+    (lambda: nn.MaxPool(2.0), TypeError, "MaxPool: kernel_size must be an integer, got 2.0"),
     (lambda: nn.MaxPool(2, stride=0), ValueError, "MaxPool: stride must be an integer ≥ 1"),
     (lambda: nn.AveragePool(2, padding=-1), ValueError,
      "AveragePool: padding must be an integer ≥ 0"),
@@ -123,6 +147,13 @@ def test_batch_norm_in_float16_follows_in_float32(device):
     (lambda: nn.Reshape(2.0), TypeError, "Reshape: shape"),
     (lambda: initializers.normal(-1), ValueError,
      "normal: standard_deviation must be in 0 ≤ standard_deviation < inf"),
+    (lambda: initializers.he_normal((0, 5), 0), ValueError,
+     r"fans: weights have shape .*, of lengths of at least 1, got \(0, 5\)"),
+    (lambda: initializers.fan_in_uniform((2.0, 5), 0), TypeError, "fans: shape must be"),
+    (lambda: nn.Dense(2, 3, initializer=lambda shape, rng: None, rng=0), ValueError,
+     r"Dense: initializer gave weights of shape \(\), asked for \(2, 3\)"),
+    (lambda: nn.Conv1d(2, 3, 1, initializer=lambda shape, rng: [[0.0]], rng=0), ValueError,
+     r"Conv1d: initializer gave weights of shape \(1, 1\), asked for \(1, 2, 3\)"),
 ])
 def test_settings_are_refused_where_they_are_given(make, error, words):
     with pytest.raises(error, match=words):
@@ -146,6 +177,10 @@ def test_settings_may_be_numpy_integers_or_one_for_each_axis(device):
     assert layer(md.tensor(np.zeros((1, 5, 5, 1)))).shape == (1, 3, 5, 1)
     assert repr(nn.MaxPool((3, 2), stride=(three, three))) == "MaxPool((3, 2), stride=3)"
     assert nn.MaxPool((3, 2))(np.zeros((1, 6, 6, 1))).shape == (1, 2, 3, 1)
+    assert repr(nn.MaxPool(np.array([3, 2]))) == "MaxPool((3, 2))"
+    layer = nn.Conv2d(1, 1, np.array([3, 2]), stride=md.tensor([2, 1]),
+                      padding=np.eye(2, dtype=int), rng=0)
+    assert repr(layer) == "Conv2d(1, 1, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1)))"
 
 
 def test_an_embedding_takes_indices_of_any_integer_type(device):
@@ -155,3 +190,11 @@ def test_an_embedding_takes_indices_of_any_integer_type(device):
         np.testing.assert_array_equal(layer(md.tensor([1, 255], dtype=kind)).numpy(), expected)
     assert layer(md.tensor(np.zeros((0, 3), int))).shape == (0, 3, 2)
     assert layer(md.tensor(5)).shape == (2,)
+
+
+@pytest.mark.parametrize("indices, error, words", [
+    ([1, 20], ValueError, "Embedding: indices lie between 1 and 20; allowed are 0 to 9"),
+    ([1.0], TypeError, "Embedding: indices must be integers, got float64")])
+def test_an_embedding_names_its_indices(indices, error, words, device):
+    with pytest.raises(error, match=words):
+        nn.Embedding(10, 4, rng=0)(indices)

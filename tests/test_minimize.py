@@ -1,6 +1,9 @@
 """L-BFGS: its minima, its ways to stop, its bounds, and what lies outside a function's domain."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.optimize import Bounds
 
 import minidl as md
 from minidl import ops, optim
@@ -216,6 +219,9 @@ def test_float32_stays_within_bounds_that_it_does_not_have(device):
     (3, "one such pair"),
     ([(0, 1, 2), (0, 1, 2)], "one such pair"), ("ab", "one such pair"),
     ((np.zeros(2), np.ones(3)), "one such pair"),
+    (Bounds([0, 0, 0], [1, 1, 1]), "one such pair"),
+    (Bounds(np.zeros((2, 2)), np.ones((2, 2))), "one such pair"),
+    (SimpleNamespace(lb="low", ub=1), "one such pair"),
     ([(0, 1), (2, 1)], r"bounds of entry 1 are \(2.0, 1.0\)"),
     ((1, 0), r"bounds of entry 0 are \(1.0, 0.0\)"),
     ((np.nan, 1), r"bounds of entry 0 are \(nan"), ((np.inf, None), r"bounds of entry 0 are \(inf"),
@@ -226,8 +232,9 @@ def test_bounds_that_cannot_be_understood(device, bounds, words):
 
 
 @pytest.mark.parametrize("settings, error, words", [
-    ({"evaluations": 2.5}, TypeError, "evaluations must be a whole number, got 2.5"),
-    ({"history": 0}, ValueError, "history must be at least 1, got 0"),
+    ({"evaluations": 2.5}, TypeError, "evaluations must be one integer, got 2.5"),
+    ({"evaluations": 10 ** 30}, ValueError, "evaluations must be below"),
+    ({"history": 0}, ValueError, "history must be in 1 ≤ history < inf, got 0"),
     ({"first_step": 0}, ValueError, "0 < first_step < inf, got 0"),
     ({"gtol": -1}, ValueError, "0 ≤ gtol < inf"),
     ({"ftol": np.nan}, ValueError, "0 ≤ ftol < inf, got nan"),
@@ -245,7 +252,7 @@ def test_lbfgs_mistakes_are_named(device):
                             (lambda x: md.tensor(1.0), r"depends on x")]:
         with pytest.raises(ValueError, match=words):
             optim.minimize_lbfgs(function, x)
-    with pytest.raises(ValueError, match="evaluations must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="evaluations must be in 1 ≤ evaluations < inf, got 0"):
         optim.minimize_lbfgs(rosenbrock, x, evaluations=0)
     with pytest.raises(TypeError, match="x0 must be floating-point, .* got int64"):
         optim.minimize_lbfgs(rosenbrock, md.tensor([1, 2]))

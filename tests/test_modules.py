@@ -265,6 +265,13 @@ total 135 parameters, 76 of them frozen"""
     np.testing.assert_array_equal(md.tensor(net[1].running_mean).numpy(), np.zeros(4))
 
 
+def test_summary_leaves_a_forward_that_the_user_put_there():
+    layer = nn.Dense(2, 3, rng=0)
+    layer.forward = own = lambda x: x
+    assert nn.summary(nn.Sequential(layer), 2).splitlines()[2].split()[2] == "(2,)"
+    assert layer.forward is own
+
+
 def test_summary_of_shared_and_nested_parts(device):
     table = nn.summary(Parts(), (2,)).splitlines()
     assert table[2].split() == ["Parts", "(2,)", "2", "3"]  # its own parameters: own, scales

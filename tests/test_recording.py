@@ -186,3 +186,31 @@ def test_a_decorated_asynchronous_generator_is_sent_values_and_closed():
         return said
 
     assert (asyncio.run(main()), closed) == ("word", [False])
+
+
+def test_a_decorated_asynchronous_generator_is_thrown_errors():
+    @md.no_grad()
+    async def items():
+        try:
+            yield 1
+        except ValueError as error:
+            yield f"caught {error}", is_recording()
+        yield 3
+
+    async def use():
+        first = items()
+        assert await first.asend(None) == 1
+        assert await first.athrow(ValueError("x")) == ("caught x", False)
+        assert [item async for item in first] == [3] and is_recording()
+        for error in KeyError("y"), asyncio.CancelledError():
+            second = items()
+            await second.asend(None)
+            with pytest.raises(type(error)):            # it is not caught, and comes back
+                await second.athrow(error)
+
+    asyncio.run(use())
+
+
+def test_what_is_no_function_is_not_decorated():
+    with pytest.raises(TypeError, match="^no_grad and recording decorate functions, got cl"):
+        md.no_grad()(classmethod(records))

@@ -175,6 +175,7 @@ def test_receptive_fields_follow_from_the_geometry():
     ({(): nn.ReLU()}, TypeError, r"got \(\)"), ({"": nn.ReLU()}, TypeError, "name must be a text"),
     ({"a": ops.relu}, TypeError, "layer a must be a Module, got <function relu"),
     ({"a": nn.ReLU}, TypeError, r"write ReLU\(…\)"),
+    ([nn.ReLU()], TypeError, r"got \[ReLU\(\)\]; write Sequential\(\*layers\)"),
     ({"a": nn.ReLU(), ("b", "a"): nn.ConvReLU(1, 1, 1, rng=0)}, ValueError,
      "another layer has a name of b, a"),
     ({("a", "a"): nn.ConvReLU(1, 1, 1, rng=0)}, ValueError, "another layer has a name of a, a"),
@@ -195,6 +196,9 @@ def test_what_is_no_network(layers, error, words):
     (lambda net, x: net.walk(x, "relu0"), ValueError, r"layers \['relu0'\]"),  # before it is walked
     (lambda net, x: net.walk(x, [["relu1"]]), ValueError, r"layers \[\['relu1'\]\]"),
     (lambda net, x: net["relu0"], ValueError, r"layer \['relu0'\] are not among"),
+    (lambda net, x: net[7], IndexError, "position 7 is out of range for 5 layers"),
+    (lambda net, x: net[-8], IndexError, "position -8 is out of range for 5 layers"),
+    (lambda net, x: net[1.0], TypeError, "the position of a layer must be one integer, got 1.0"),
     (lambda net, x: net.part(after="relu0"), ValueError, r"after \['relu0'\]"),
     (lambda net, x: net.part(upto=2), ValueError, r"upto \[2\]"),
     (lambda net, x: nn.Sequential()(x, "a"), ValueError,

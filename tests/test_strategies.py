@@ -304,6 +304,10 @@ def test_what_cannot_be_drawn():
     with pytest.raises(ValueError, match=r"^away_from: nothing between -1.0 and 1.0 is at least "
                                          r"3.0 away from \[0\]"):
         strategies.away_from([0], gap=3.0, low=-1.0, high=1.0)
+    with pytest.raises(TypeError, match="^away_from: points must be a list of numbers, got int"):
+        strategies.away_from(0)
+    with pytest.raises(TypeError, match="^strategies: shape must be an integer or several"):
+        strategies.arrays(2.5)
 
 
 def test_hypothesis_is_asked_for_when_it_is_needed():

@@ -18,7 +18,8 @@ OF_TENSOR = {entry.name: entry for entry in STATED["Tensor"].body
 METHODS = {name: value for name, value in OF_TENSOR.items() if not value.decorator_list}
 # what every object has, and assignment, which is refused
 LEFT_OUT = {"__module__", "__doc__", "__slots__", "__weakref__", "__reduce__", "__repr__",
-            "__format__", "__setitem__", "__array_ufunc__", "__init__"}
+            "__format__", "__setitem__", "__array_ufunc__", "__array_function__",
+            "__init__"}
 
 
 def stated(function):

@@ -112,10 +112,19 @@ MISTAKES = {
     "a Tensor has no 'numel'; write t.size": lambda: t.numel(),
     "numpy.sin takes no Tensor: ops.sin does": lambda: np.sin(t),
     "numpy.logical_and takes no Tensor: ops.bitwise_and does": lambda: np.logical_and(t, t),
+    "numpy.sum takes no Tensor: ops.sum does": lambda: np.sum(t),
+    "numpy.mean takes no Tensor: ops.mean does": lambda: np.mean(t, axis=0),
+    "numpy.amax takes no Tensor: ops.max does": lambda: np.amax(t),
+    "exp: x must be a Tensor or an array, got a list of which NumPy makes no array of numbers":
+        lambda: ops.exp([[1, 2], [3]]),
+    r"numpy.hypot takes no Tensor: t.numpy\(\) is an array": lambda: np.hypot(t, t),
+    r"numpy.divmod takes no Tensor: t.numpy\(\) is an array": lambda: divmod(np.ones(2), t),
     "Adam: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.Adam(w, lr=0.1),
     "SGD: there is no argument 'lr'; in minidl it is learning_rate": lambda: optim.SGD(w, lr=0.1),
     "Dense: there is no argument 'units'; in minidl it is out_features":
         lambda: nn.Dense(3, units=2, rng=0),
+    "ConvTranspose2d: there is no argument 'outpad'; is 'output_padding' meant":
+        lambda: nn.ConvTranspose2d(1, 2, 3, outpad=1, rng=0),
     "Conv2d: there is no argument 'strides'; in minidl it is stride":
         lambda: nn.Conv2d(3, 2, 3, strides=2, rng=0),
     "Dropout: there is no argument 'p'; in minidl it is rate": lambda: nn.Dropout(p=0.5),

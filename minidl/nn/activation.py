@@ -1,7 +1,7 @@
 """Nonlinearities as layers.  The mathematics stands in `ops/activation.py`."""
 from minidl import ops
 from minidl.nn.module import Pointwise, changed
-from minidl.operands import integers
+from minidl.operands import integer
 from minidl.settings import learnable
 
 
@@ -19,7 +19,7 @@ class ReLU(Pointwise):
 class LeakyReLU(Pointwise):
     """x where x > 0, slope · x elsewhere; see `ops.leaky_relu`.
 
-    slope: 0 ≤ slope < ∞; a Parameter of zero dimensions is learned (PReLU).
+    slope: 0 ≤ slope < ∞; a Parameter of zero dimensions, in x's dtype, is learned (PReLU).
 
     >>> LeakyReLU(0.1)([-1.0, 2.0])
     tensor([-0.1,  2. ], float64)
@@ -38,7 +38,7 @@ class LeakyReLU(Pointwise):
 class ELU(Pointwise):
     """x where x > 0, alpha · (eˣ − 1) elsewhere; see `ops.elu`.
 
-    alpha: 0 ≤ alpha < ∞; a Parameter of zero dimensions is learned.
+    alpha: 0 ≤ alpha < ∞; a Parameter of zero dimensions, in x's dtype, is learned.
 
     >>> ELU()([-1.0, 2.0])
     tensor([-0.632121,  2.      ], float64)
@@ -108,8 +108,7 @@ class Softmax(Pointwise):
     """
 
     def __init__(self, axis=-1):
-        integers("Softmax", "axis", axis)
-        self.axis = axis
+        self.axis = integer("Softmax", "axis", axis)
 
     def forward(self, x):
         return ops.softmax(x, self.axis)

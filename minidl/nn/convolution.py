@@ -108,8 +108,10 @@ class _ConvolutionTranspose(_Convolution):
     transposed = True
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
-                 output_padding=0, **options):
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, **options)
+                 output_padding=0, dilation=1, groups=1, bias=True, *, initializer=fan_in_uniform,
+                 dtype="float32", rng=None):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
+                         bias, initializer=initializer, dtype=dtype, rng=rng)
         self.output_padding = self.steps("output_padding", output_padding, 0)
 
     def forward(self, x):
@@ -193,7 +195,9 @@ class ConvTranspose2d(_ConvolutionTranspose):
     x (N, H, W, in_channels) → y (N, H', W', out_channels), where along each axis
     n' = stride·(n − 1) + dilation·(kernel_size − 1) + 1 − 2·padding + output_padding.
     weight (kernel_size, kernel_size, out_channels / groups, in_channels): the filter of the
-    convolution from y to x.  The other arguments and errors are Conv2d's.
+    convolution from y to x; fan_in is that convolution's.
+    padding, output_padding < stride: an integer, or one for each axis.  The other arguments and
+    errors are Conv2d's.
 
     >>> from minidl import ops
     >>> ConvTranspose2d(8, 3, 4, stride=2, padding=1, rng=0)(ops.zeros((1, 16, 16, 8))).shape

@@ -1,8 +1,8 @@
 """How parameters start: functions (shape, rng) -> array, drawn on the host in float64.
 
 A unit that sums fan_in inputs of variance 1 with weights of variance v has variance fan_in · v.
-Each rule below chooses v so that signals (fan_in) or their cotangents (fan_out) neither grow nor
-vanish from layer to layer.
+With v = 1/fan_in signals neither grow nor vanish from layer to layer; with 1/fan_out it is their
+cotangents.  He doubles it, as a ReLU halves the mean square; Glorot takes the mean of both fans.
 A uniform distribution on (−r, r) has variance r²/3.
 """
 import math
@@ -14,14 +14,17 @@ from minidl.settings import bounded
 def fans(shape):
     """(fan_in, fan_out): how many inputs an output sums over, how many outputs an input reaches.
 
-    Dense weights (in, out): in and out.  Filters (*K, C, O): ∏K · C and ∏K · O.
-    Raises ValueError for fewer than two axes.
+    Dense weights (in, out): in and out.  Filters (*K, C, O): ∏K · C and ∏K · O (of stride 1, in one
+    group).
+    Raises ValueError for fewer than two axes, or an empty one.
 
     >>> fans((3, 3, 16, 32))
     (144, 288)
     """
-    if len(shape) < 2:
-        raise ValueError(f"fans: weights have shape (in, out) or (*K, C, O), got {tuple(shape)}")
+    shape = operands.sizes("fans", "shape", shape)
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError("fans: weights have shape (in, out) or (*K, C, O), of lengths of at least "
+                         f"1, got {shape}")
     positions = math.prod(shape[:-2])
     return positions * shape[-2], positions * shape[-1]
 
@@ -34,7 +37,8 @@ def fan_in_uniform(shape, rng, fan_in=None):
     >>> bool((abs(fan_in_uniform((100, 10), 0)) < 0.1).all())
     True
     """
-    return _uniform(1 / math.sqrt(fan_in or fans(shape)[0]), shape, rng)
+    fan_in = fans(shape)[0] if fan_in is None else fan_in
+    return _uniform(1 / math.sqrt(fan_in), shape, rng)
 
 
 def he_normal(shape, rng):
@@ -93,8 +97,9 @@ def drawn(layer, initializer, shape, rng):
     """
     operands.function(layer, "initializer", initializer, "(shape, rng) -> array")
     weights = initializer(shape, rng)
-    if tuple(getattr(weights, "shape", shape)) != tuple(shape):
-        raise ValueError(f"{layer}: initializer gave weights of shape {weights.shape}, "
+    found = backend.CPU.module.shape(weights)           # () of None: of a forgotten return
+    if found != tuple(shape):
+        raise ValueError(f"{layer}: initializer gave weights of shape {found}, "
                          f"asked for {tuple(shape)}")
     return weights
 

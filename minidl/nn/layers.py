@@ -86,7 +86,7 @@ class Embedding(Module):
 
     def forward(self, indices):
         indices = operand("Embedding", indices, "indices")
-        check_labels("Embedding", indices, self.weight.shape[0])
+        check_labels("Embedding", indices, self.weight.shape[0], "indices")
         return ops.take(self.weight, indices, 0)
 
     def details(self):

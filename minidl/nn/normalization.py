@@ -18,7 +18,7 @@ class BatchNorm(Pointwise):
 
     (with the unbiased variance, as PyTorch does); after `eval()` the running ones are used.
     scale starts at 1, shift at 0, running_mean at 0 and running_variance at 1; the running ones of
-    a float16 layer are float32.  0 ≤ momentum ≤ 1, eps > 0.
+    a float16 layer are float32.  0 ≤ momentum ≤ 1, eps ≥ 10⁻³⁷.
     Raises ValueError where x's last axis does not fit, or a training batch has only one value per
     channel.
     Source: Ioffe and Szegedy 2015.
@@ -42,7 +42,8 @@ class BatchNorm(Pointwise):
         return self.normalized(check_features(self, x, self.scale.shape[0]), self.scale, self.shift)
 
     def normalized(self, x, scale, shift):
-        """x by the batch's moments, which the running ones follow; or, after `eval()`, by these."""
+        """x normalised by the batch's moments, which the running ones follow; after `eval()`, by
+        the running ones."""
         if not self.training:
             y = ops.batch_norm(x, scale, shift, self.running_mean, self.running_variance, self.eps)
             dtype = backend.CPU.module.result_type(x.dtype, scale.dtype)
@@ -65,7 +66,7 @@ class BatchNorm(Pointwise):
 class LayerNorm(Pointwise):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, with μ and σ² over the last axis of each example.
 
-    x (…, features); scale starts at 1, shift at 0; eps > 0.
+    x (…, features); scale starts at 1, shift at 0; eps ≥ 10⁻³⁷.
     Raises ValueError where x's last axis does not fit.  Source: Ba, Kiros and Hinton 2016.
 
     >>> LayerNorm(2, dtype="float64")([[1.0, 3.0]]).detach()
@@ -90,7 +91,7 @@ class GroupNorm(Module):
     """y = scale ⊙ (x − μ) / √(σ² + eps) + shift, where μ and σ² are taken over all places of a
     group of channels, example by example; see `ops.group_norm`.
 
-    x (N, *S, features); scale starts at 1, shift at 0; groups divide features; eps > 0.
+    x (N, *S, features); scale starts at 1, shift at 0; groups divide features; eps ≥ 10⁻³⁷.
     Source: Wu and He 2018.
 
     >>> GroupNorm(2, 4, dtype="float64")([[[1.0, 3.0, 5.0, 9.0]]]).detach()

@@ -7,15 +7,12 @@ from minidl.operands import per_axis
 
 class _Pool(Module):
     def __init__(self, kernel_size, stride=None, padding=0):
-        self.kernel_size = self.sizes("kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else self.sizes("stride", stride, 1)
-        self.padding = padding_of(type(self).__name__, padding,
-                                  _axes(type(self).__name__, "padding", padding))
-
-    def sizes(self, name, value, lowest):
-        """A setting as one integer, or as one for each axis, of which there may be any number."""
-        axes = _axes(type(self).__name__, name, value)
-        return shortest(per_axis(type(self).__name__, name, value, axes, lowest))
+        name, stride = type(self).__name__, kernel_size if stride is None else stride
+        axes = max(_axes(name, "kernel_size", kernel_size), _axes(name, "stride", stride),
+                   _axes(name, "padding", padding))
+        self.kernel_size = shortest(per_axis(name, "kernel_size", kernel_size, axes, 1))
+        self.stride = shortest(per_axis(name, "stride", stride, axes, 1))
+        self.padding = padding_of(name, padding, axes)
 
     def window(self):
         padding = padding_seen(self.kernel_size, self.stride, self.padding)
@@ -26,8 +23,9 @@ class _Pool(Module):
 
 
 def _axes(layer, name, value):
-    """For how many axes a setting is given."""
-    axes = len(value) if isinstance(value, (tuple, list)) else 1
+    """For how many axes a setting is given; 1 where it is one number for all."""
+    several = isinstance(value, (tuple, list)) or getattr(value, "ndim", 0)
+    axes = len(value) if several else 1
     if axes not in (1, 2, 3):
         raise ValueError(f"{layer}: {name} must be for 1 to 3 axes, got {value!r:.60}")
     return axes

@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 from minidl.nn.module import Module
+from minidl.operands import integer
 
 
 class Window(NamedTuple):
@@ -158,7 +159,11 @@ class Sequential(Module):
             return next(layer for names, layer in self._steps({name}) if names[-1] == name)
         if isinstance(key, slice):
             return Sequential(dict(list(self._steps())[key]))
-        return list(self.layers.values())[key]
+        position = integer(type(self).__name__, "the position of a layer", key)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"{type(self).__name__}: position {position} is out of range for "
+                             f"{len(self)} layers")
+        return list(self.layers.values())[position]
 
 
 def _check(names, layer, taken):
@@ -168,8 +173,10 @@ def _check(names, layer, taken):
                         f"got {names!r}")
     label = ", ".join(names)
     if not isinstance(layer, Module):
-        hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) else ""
-        raise TypeError(f"Sequential: layer {label} must be a Module, got {layer!r}{hint}")
+        hint = (f"; write {layer.__name__}(…)" if isinstance(layer, type) else
+                "; write Sequential(*layers)" if isinstance(layer, (list, tuple)) else "")
+        raise TypeError(f"Sequential: layer {label} must be a Module, got "
+                        f"{layer!r:.60}{hint}")
     if not taken.isdisjoint(names) or len(set(names)) < len(names):
         raise ValueError(f"Sequential: another layer has a name of {label}")
     if len(names) > 1 and len(layer.unfused()) != len(names):

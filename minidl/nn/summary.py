@@ -33,9 +33,9 @@ def summary(model, input_shape, dtype="float32"):
     device = parameters[0].device if parameters else backend.default_device().name
     x = tensor(backend.CPU.module.zeros((1, *input_shape)), dtype=dtype, device=device)
     rows = [("layer", "output shape", "size", "parameters"), _row("input", x, 0)] + _trace(model, x)
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    a, b, c, d = (max(map(len, column)) for column in zip(*rows))
     lines = [f"{name:{a}}  {shape:{b}}  {size:>{c}}  {count:>{d}}"
-             for (name, shape, size, count), (a, b, c, d) in zip(rows, [widths] * len(rows))]
+             for name, shape, size, count in rows]
     frozen = _count(p for p in parameters if not p.requires_grad)
     lines.append(f"total {_count(parameters):,} parameters"
                  + f", {frozen:,} of them frozen" * (frozen > 0))
@@ -44,15 +44,16 @@ def summary(model, input_shape, dtype="float32"):
 
 def _trace(model, x):
     """One row for every call in model(x) of a module without parts, or with own parameters."""
-    rows = []
+    rows, before = [], []
 
     def shadow(name, module):
         """Let an attribute of the instance hide its class's forward, and note what comes out."""
         own = _count(value for _, _, value in held(module) if isinstance(value, Parameter))
         label, forward = f"{name} {type(module).__name__}".strip(), module.forward
+        before.append((vars(module), vars(module).get("forward")))
 
         def noting(*inputs, **options):
-            place = len(rows)
+            place = len(rows)                               # above the rows of its parts
             y = forward(*inputs, **options)
             if own or not module.named_children():
                 rows.insert(place, _row(label, y, own))
@@ -60,15 +61,17 @@ def _trace(model, x):
 
         vars(module)["forward"] = noting                    # of a frozen dataclass, too
 
-    modules = model.named_modules()
-    for name, module in modules:
+    for name, module in model.named_modules():
         shadow(name, module)
     try:
         with no_grad(), evaluating(model):
             model(x)
     finally:
-        for _, module in modules:
-            del vars(module)["forward"]
+        for attributes, earlier in before:
+            if earlier is None:
+                del attributes["forward"]
+            else:                                           # a function that the user put there
+                attributes["forward"] = earlier
     return rows
 
 

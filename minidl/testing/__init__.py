@@ -22,7 +22,7 @@ the function say.
     draw                the graph of a Tensor and its sweep, as a picture
     jacobian, hessian, hessian_vector_product           whole derivatives, for study
     strategies          what to draw: arrays, keys, axes, geometry of convolution, legal and not
-    GradientError       what they raise, with all numbers as attributes
+    GradientError       what the checks raise, with all numbers as attributes
     NotAnalyticError, NotDifferentiableError            where no gradient can be checked
 """
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Linear maps need no step size: their gradients are their adjoints, and that is an identity."""
 import numpy as np
 
-from minidl.operands import function
+from minidl.operands import floating, function
 from minidl.settings import bounded, of_kind
 from minidl.tensor import Tensor
 from minidl.testing.errors import GradientError
@@ -25,7 +25,8 @@ def adjointcheck(A, A_transpose, x, y, rtol=1e-12, allow_zero=False):
     for name, each in ("A", A), ("A_transpose", A_transpose):
         function("adjointcheck", name, each, "of a Tensor")
     rtol = bounded("adjointcheck", "0 ≤ rtol < inf", rtol)
-    x, y = promoted(x, "adjointcheck"), promoted(y, "adjointcheck", "y")
+    x = floating("adjointcheck", promoted(x, "adjointcheck"))
+    y = floating("adjointcheck", promoted(y, "adjointcheck", "y"))
     Ax, Aty = A(x), A_transpose(y)
     for each in Ax, Aty:
         of_kind("adjointcheck", "what A and A_transpose give", each, "a Tensor", Tensor)

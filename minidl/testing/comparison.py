@@ -27,7 +27,7 @@ class Settings:
 class Finding:
     """⟨gradient, direction⟩, the slope that was measured there, and how far they may be apart.
 
-    noise: what cannot be told from 0 there, since differences scatter more than they say.
+    noise: how large an error passes, where the slope is lost in the scatter of differences; else 0.
     """
     gradient: float
     slope: Slope
@@ -74,8 +74,8 @@ class Comparison:
     """One argument of a function, the one at `position`, whose gradient is compared with slopes.
 
     start: the outputs, as NumPy arrays.      pull: gives the gradient for cotangents, as an array.
-    scale: the largest entry of any gradient of this check.      parts: that of the orders below, of
-        whose sums the outputs are made.
+    scale: the largest entry of any gradient of this check.      parts: of any gradient of a lower
+        order; from order 2 on the outputs are sums of such terms.
     """
     function: Function
     position: int

@@ -41,7 +41,7 @@ def hessian(f, x):
     tensor([[4., 2.],
             [2., 0.]], float64)
     """
-    return jacobian(lambda x: _gradient("hessian", f, x), x)
+    return jacobian(lambda x: _gradient("hessian", f, x), _leaf("hessian", x))
 
 
 def hessian_vector_product(f, x, v):

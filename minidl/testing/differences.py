@@ -27,7 +27,8 @@ def difference_curves(f, inputs, seed, order=1):
     order: 2 for the curves of f's gradient.
     A dictionary: zero, whether L'(0) = 0; samples and errors (their root mean square in each bin),
     {method: array} for forward, central and richardson; h, the middle of each bin; slopes and
-    rounding_slopes of both arms of the V, where straight; read_from; best; kink_reached_at.
+    rounding_slopes of both arms of the V, where straight; read_from, the bins of the former; best,
+    {method: {h, error}}; kink_reached_at, the h from which a step reaches a kink, or None.
     Raises ValueError where values or gradients are not finite, TypeError where f gives no Tensor
     of floats.
     """
@@ -43,7 +44,7 @@ def difference_curves(f, inputs, seed, order=1):
         raise ValueError("its values or its gradients near there are not finite; say with --range "
                          "where they are")
     scale = max(abs(slope), *(abs(np.median(q[MIDDLE])) for q in quotients.values()))
-    # at 0, of what is smaller than any slope there
+    # slope == size == 0: of x² at 0, say, no term of L is left to compare with
     zero = bool(scale <= 1e-9 * size) or slope == size == 0
     # the errors of a slope of zero are relative to the terms of L
     scale = size or 1.0 if zero else scale

@@ -52,8 +52,8 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
         NotAnalyticError is raised.  What chooses by comparing (relu, maximum, max_pool) works, away
         from kinks: NumPy compares real parts first.
     rtol, atol: |gradient − slope| ≤ atol + rtol · the larger of the two (+ the rounding error of
-        the slope).  By default rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.  Where
-        differences show noise alone, of parts that cancel, a gradient below 10⁻⁹ of the largest one
+        the slope).  By default rtol is 10⁻⁶ for differences, 10⁻¹⁰ for complex steps.  Where terms
+        cancel, and differences show only their rounding, a gradient below 10⁻⁹ of the largest one
         counts as right.
     seed: of the random cotangents and directions, none of whose components is near zero.
     allow_zero: a gradient that is zero everywhere, or lost in rounding, is no evidence, so it fails
@@ -75,7 +75,8 @@ def gradcheck(f, *inputs, order=1, mode="auto", method="central", rtol=None, ato
     Returns the largest relative error found.  Raises GradientError, which names the function, the
     argument, the entry, both values, the shapes and the seed, also as attributes;
     NotDifferentiableError, a GradientError, where the slopes on the two sides differ however small
-    the step; NotAnalyticError, see `method`; ValueError if there is nothing that could be checked.
+    the step; NotAnalyticError, see `method`; ValueError if no input is floating-point, or one is
+    not finite.
     What f or one of its rules raises passes through; where a rule gives a cotangent of a wrong kind
     or shape, TypeError or ValueError says of which argument.
 

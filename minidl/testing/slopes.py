@@ -182,7 +182,7 @@ class Line:
         total = moving = still = 0.0
         for gy, y in zip(cotangents, outputs):
             slopes = gy * y.imag / _COMPLEX_STEP
-            sizes = self.speed / self.size * np.abs(gy * y.real)
+            sizes = self.speed / self.size * np.abs(gy * y.real)    # the slopes if y were ∝ x
             total += float(np.sum(slopes))
             moving += float(np.sum(np.abs(slopes) + sizes * (slopes != 0)))
             still += float(np.sum(sizes))
@@ -230,10 +230,11 @@ def by_size(arrays):
 
 
 def _steadiest(slopes):
-    """Of slopes by shorter and shorter steps the one that is least in doubt, also by what the next
-    one says: relative to its size if that is a tenth at most, else by itself.
+    """Of slopes by shorter and shorter steps the one that is least in doubt.
 
-    (Steps far too long for a function that oscillates give small numbers, and small doubts.)
+    How far the next one is off adds to the doubt.  Doubts of less than a tenth of the slope are
+    compared relative to it, and come before larger ones, which are compared as they are.  (Steps
+    far too long for a function that oscillates give small numbers, and small doubts.)
     """
     doubtful = []
     for slope, finer in zip(slopes, slopes[1:] + slopes[-1:]):

@@ -25,6 +25,7 @@ except ModuleNotFoundError:
     raise ImportError("minidl.testing.strategies draws with Hypothesis, which is missing: "
                       "pip install hypothesis") from None
 
+from minidl.operands import listed, sizes
 from minidl.testing.layout import strided
 
 GRID = 64               # entries are multiples of 1/64
@@ -52,6 +53,7 @@ def arrays(shape=None, low=-2.0, high=2.0, dtype="float64"):
 
 def away_from(points, shape=None, gap=0.1, low=-2.0, high=2.0, dtype="float64"):
     """Arrays as `arrays`, no entry closer than gap to one of the points, where there are kinks."""
+    points = listed("away_from", "points", points, "numbers")
     allowed = [i / GRID for i in range(math.ceil(low * GRID), math.floor(high * GRID) + 1)
                if all(abs(i / GRID - p) >= gap for p in points)]
     if not allowed:
@@ -79,10 +81,10 @@ def broadcastable(n, low=-2.0, high=2.0, dtype="float64"):
 
 @st.composite
 def noncontiguous(draw, values=None):
-    """The arrays of another strategy (default: `arrays()`), not contiguous in memory.
+    """The arrays of another strategy (default: `arrays()`), not C-contiguous: not row after row.
 
     Axes may lie in another order, backwards, with gaps, or behind an offset.  The default draws two
-    entries or more, as an array of fewer always counts as contiguous.
+    entries or more, as an array of fewer always counts as C-contiguous.
     """
     if values is None:
         values = arrays(shapes().filter(lambda shape: math.prod(shape) > 1))
@@ -105,7 +107,8 @@ def _filled(shape, entries, dtype):
 def _shape_strategy(shape):
     if shape is None:
         return shapes()
-    return shape if isinstance(shape, st.SearchStrategy) else st.just(tuple(shape))
+    return shape if isinstance(shape, st.SearchStrategy) else st.just(
+        sizes("strategies", "shape", shape))
 
 
 # --- axes, keys, subscripts

@@ -191,7 +191,14 @@ def _checked_frames(frames, film, output):
 
 def _known_values(nodes, tensors):
     """{Node: array} of those Tensors, and of those that the rules keep in their closures."""
-    kept = [cell.cell_contents for node in nodes for _, rule in node.inputs
+    kept = [_contents(cell) for node in nodes for _, rule in node.inputs
             for cell in getattr(getattr(rule, "rule", rule), "__closure__", None) or ()]
     known = {node: node.value for node in nodes if node.value is not None}
     return known | {x.node: x.data for x in [*kept, *tensors] if isinstance(x, Tensor)}
+
+
+def _contents(cell):
+    try:
+        return cell.cell_contents
+    except ValueError:                      # of a variable that was never assigned
+        return None

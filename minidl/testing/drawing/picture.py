@@ -30,7 +30,7 @@ NAMES = {("_with_rules", False): "conv", ("_rules_of_weight", False): "conv_weig
 class Way(NamedTuple):
     """A line.   points: from a Node by the bends to an input.
     side: on which its label stands: on the line (0), left (−1), right (1).
-    bow: how much lower it runs half-way, so that twins that run flat do not meet.
+    bow: `svg.line`'s, so that twins that run flat do not meet.
     """
     points: list
     side: int

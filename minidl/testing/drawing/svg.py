@@ -29,7 +29,7 @@ def disc(x, y, radius, fill):
 def line(points, colour, thick, arrow=False, bow=0.0):
     """A smooth line through points one above the other, with an arrowhead at its end.
 
-    bow: how much lower it runs half-way between two of them.
+    bow: 4/3 of how much lower it runs half-way between two of them.
     """
     (x, y), *rest = points
     path = f"M {x:.1f} {y:.1f}"

@@ -4,7 +4,7 @@ A visit of a Node takes a cotangent ȳ, calls the Node's rules with it, and leav
 its rule gives.  The orders differ in when a Node is visited, and with which ȳ:
 
     sweep           the last made first, each Node once.  All that arrives there has arrived
-    depth first     each Node once, when it is first reached: after a visit on to its first input
+    depth first     each Node once, when it is first reached: a visit goes on to the first input
                     and all that is reached from there, then to the second.  What arrives at a Node
                     after its visit is lost
     recursion       in the same way, but each time that a line reaches the Node, with all that has
