@@ -20,14 +20,15 @@
 A parameter without a gradient is not moved.  Steps put a new array into `parameter.data` and
 change none in place.  float16 parameters are updated in float32, and their state is kept in
 float32: in float16, a small g² or ε would be 0.  ε is at least 1e-37, which float32 can hold: so
-where all g were 0, g / (√s + ε) is not 0 / 0.
+where all g were 0, g / (√s + ε) is not 0 / 0.  An `elementwise` function runs in several threads,
+or as one kernel of a GPU.  There every operation must have an array: so 1 − β, of numbers alone, is
+an argument.
 """
 import math
 
 from minidl import backend, names, states
-from minidl.kernels import accumulator, elementwise  # elementwise: large arrays by several threads
-from minidl.minimize import Minimum as Minimum  # public here, too
-from minidl.minimize import minimize_lbfgs as minimize_lbfgs
+from minidl.kernels import accumulator, elementwise
+from minidl.minimize import Minimum, minimize_lbfgs  # public here, too
 from minidl.settings import EPS, bounded
 from minidl.tensor import Tensor, constant
 
@@ -81,7 +82,7 @@ class Optimizer:
     def zero_grad(self):
         """Forget the gradients of all parameters."""
         for parameter in self.parameters:
-            if parameter.grad is not None:
+            if parameter.grad is not None:          # else it may be a constant, which can have none
                 parameter.grad = None
 
     def step(self):
@@ -315,14 +316,13 @@ class RMSprop(Optimizer):
         scaled, state["square"] = _scaled_by_root(g, s, rho, 1 - rho, self.eps)
         if not mu:
             return _descended(w, scaled, self.learning_rate)
-        v, = velocity
-        w, state["velocity"] = _momentum_step(w, scaled, v, self.learning_rate, mu)
+        w, state["velocity"] = _momentum_step(w, scaled, *velocity, self.learning_rate, mu)
         return w
 
 
 @elementwise
 def _scaled_by_root(g, s, rho, rest, eps):
-    """g / (√s + ε), and the new s, the mean of g²; rest = 1 − ρ, which fused would be float64."""
+    """g / (√s + ε), and the new s, the mean of g²; rest is 1 − ρ."""
     s = rho * s + rest * (g * g)
     return g / (s ** 0.5 + eps), s
 

@@ -21,8 +21,9 @@ a matrix (C, O):
     conv_input     wide[seen(k)]  += u  w[k]ᵀ                   transposed convolution
     conv_weight    w[k]            = wide[seen(k)]ᵀ  u
 
-Pooling looks through the same slices, without dilation and groups.  g, a Geometry (geometry.py),
-holds the sizes S, K and P, s, pad, d and groups.
+With groups, each block of channels has products of its own (`_by_group`).  Pooling looks through
+the same slices, without dilation and groups.  g, a Geometry (geometry.py), holds the sizes S, K and
+P, s, pad, d and groups.
 
 The files in fast/ compute the same faster: by gathering what all taps see into one matrix and
 multiplying once (im2col), by multiplying first and adding up where the taps point (col2im,
@@ -67,10 +68,10 @@ def conv_weight(x, u, g):
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
-    it, counted from 1 in C order.
+    it, counted from 1 in C order, as fast/pooling.py counts them.
 
-    The padding holds the lowest number of the type.  It is at most half as wide as the window, so
-    every window sees some of x, and no switch names the padding, not even where all of x is as low.
+    The padding holds the lowest number of the type, and is at most half as wide as the window: so
+    every window sees some of x.  Where that is as low, `inside` leaves the padding out.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)
@@ -143,7 +144,7 @@ def _taps(x, g):
 
 
 def _by_group(a, g):
-    """(…, C) as one matrix for each group of channels: (groups, rows, C/groups)."""
+    """(…, C) cut along its last axis, into a matrix for each group: (groups, rows, C/groups)."""
     return a.reshape(-1, g.groups, a.shape[-1] // g.groups).swapaxes(0, 1)
 
 

@@ -29,7 +29,7 @@ stride, padding, dilation: an integer, or one per spatial axis.
 groups: channels are cut into that many blocks, each with its own filters.
 The padding of conv and conv_relu may differ before and after, or be "same": see padding.py.
 """
-from minidl import kernels
+from minidl import kernels  # the door to the functions of plain.py, or to faster ones
 from minidl.kernels.geometry import Geometry, output_sizes
 from minidl.operands import operand, per_axis, promoted, same_device
 from minidl.ops.activation import keep_positive
@@ -44,8 +44,8 @@ def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
 
     x (N, *S, C), w (*K, C/groups, O), b (O,) → y (N, *P, O); 1, 2 or 3 spatial axes.
     padding: an integer, or for each axis an integer or a pair (before, after);
-        or "same", for P = ceil(S/s).  In the sums pad is what stands before; in P, 2·pad is the sum
-        of both.
+        or "same", for P = ceil(S/s).  In the sums pad is what stands before; the formula for P, at
+        the top of this file, then has before + after for 2·pad.
     dL = T(dx, w, ȳ) + T(x, dw, ȳ) + ⟨Σ_{n, p} ȳ, db⟩
     so   x̄ = conv_input(ȳ, w),   w̄ = conv_weight(x, ȳ),   b̄ = Σ_{n, p} ȳ
     Raises ValueError where the shapes do not fit, or the filter is larger than the padded input.
@@ -125,7 +125,7 @@ def conv_weight(x, u, kernel_size, *, stride=1, padding=0, dilation=1, groups=1)
 def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     """y[n, i, o] = Σ x[n, p, c] · w[k, o, c] + b[o]  over all p, k, c with s·p + d·k − pad = i.
 
-    Transposed convolution: conv_input, whose result has the size by the inverse of conv's formula,
+    Transposed convolution: conv_input, for a size of which conv's formula makes P,
     S = s·(P − 1) + d·(K − 1) + 1 − 2·pad + output_padding.
     x (N, *P, C), w (*K, O/groups, C), the filter of the convolution that this transposes, b (O,)
     → y (N, *S, O).
@@ -236,7 +236,7 @@ def _evened(operation, x, w_shape, stride, padding, dilation):
 
 
 def _spatial(operation, x_shape, w_shape=None, name="x"):
-    """The number of spatial axes; ValueError, which calls x `name`, unless x and w have 1 to 3."""
+    """The number of spatial axes.  Raises ValueError, with that name of x, unless it is 1 to 3."""
     n = len(x_shape) - 2
     if n not in (1, 2, 3):
         raise ValueError(f"{operation}: {name} must be (N, *S, C) with 1 to 3 spatial axes, "
