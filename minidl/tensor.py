@@ -43,7 +43,7 @@ __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "
 
 _numbers = itertools.count()
 _numpy = backend.CPU.module
-_new, _array_types, _to_array = object.__new__, backend.array_types, _numpy.asarray
+_new, _array_types, _to_array = object.__new__, backend.array_types, _numpy.asarray  # short names
 
 
 class Node:
@@ -71,7 +71,7 @@ class Tensor(ArrayLike):
 
     array: nested lists, numbers, or an array, which is copied: nobody else changes a Tensor.
         It becomes `.data`, which is never changed in place either.  A leaf may be given another
-        array, `w.data = w.data - step`; what was computed before keeps the values that it used.
+        array, `w.data = w.data - step`: each operation took a Tensor of its own around the old one.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
     device: "cpu" or "gpu"; by default a Tensor, or an array of a GPU, stays where it is, and all
@@ -209,7 +209,7 @@ def record(value, *inputs):
     """
     if type(value) not in _array_types:
         number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
-        value = _to_array(value) if number else rule_errors.checked_value(value)    # may be a list
+        value = _to_array(value) if number else rule_errors.checked_value(value)    # a list's array
     made = _new(Tensor)
     made.data = value
     made.node = None
@@ -223,7 +223,7 @@ def record(value, *inputs):
                     node = _nodes_of(x)
                 if node is not None:
                     kept.append((node, rule))
-                    if type(rule) is not FunctionType:
+                    if type(rule) is not FunctionType:      # a lambda wants ȳ alone
                         keep = _wants_output(rule) or keep
         except (AttributeError, TypeError, ValueError):
             raise rule_errors.bad_inputs(inputs) from None
@@ -319,7 +319,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:      # this one, or that the rule does not take ȳ (and y)
+            except TypeError as error:      # raised again; or one that says what the rule must take
                 raise rule_errors.of_call(rule, error) from None
     return found
 

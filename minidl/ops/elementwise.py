@@ -89,7 +89,7 @@ def floor_divide(a, b):
 
 
 def remainder(a, b):
-    """What is left  y = a − b ⌊a / b⌋,  of b's sign (a, b: any shapes that broadcast).
+    """What is left  y = a − b ⊙ ⌊a / b⌋,  of b's sign (a, b: any shapes that broadcast).
 
     ⌊a / b⌋ is piecewise constant:   dy = da − ⌊a / b⌋ ⊙ db        so   ā = ȳ,   b̄ = −ȳ ⊙ ⌊a / b⌋
 
@@ -144,7 +144,8 @@ def _slope_in_base(a, b):
 def _slope_in_exponent(a, b, y):
     """y ⊙ log a.  Where a = 0 ≤ b, log 0 would be −∞: with log 1 in its place it is 0."""
     flat = constant((a.data == 0) & (b.data >= 0))
-    a = a.data * ones_like(y) if isinstance(a, Scalar) else a       # log is taken in y's dtype
+    # of 1 and a Scalar, two numbers, `where` would make float64: y's dtype stays
+    a = a.data * ones_like(y) if isinstance(a, Scalar) else a
     return y * log(where(flat, 1, a))
 
 

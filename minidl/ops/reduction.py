@@ -73,7 +73,7 @@ def sum_to(x, shape):
     """
     x = operand("sum_to", x)
     origin, shape = x.data.shape, sizes("sum_to", "shape", shape)
-    lead = len(origin) - len(shape)
+    lead = len(origin) - len(shape)             # the axes that broadcasting put in front
     axes, tail = tuple(range(lead)), origin[max(lead, 0):]
     if tail != shape:
         if lead < 0 or any(n not in (1, m) for m, n in zip(tail, shape)):
@@ -87,8 +87,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Of equal numbers it is that number, exactly (kernels/sums.py adds to Σ x / m what it is off by),
-    unless Σ x overflows.
+    Of equal numbers it is that number, exactly, unless Σ x overflows: kernels/sums.py takes a
+    number near the mean, and adds the mean of what x differs from it.
     Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -135,11 +135,10 @@ def var(x, axis=None, keepdims=False, ddof=0):
     >>> var([1.0, 2.0, 3.0])
     tensor(0.666667, float64)
     """
-    freedom = count_of("var", x, axis) - bounded("var", "-inf < ddof < inf", ddof)
-    if freedom <= 0:
-        raise ValueError(f"var: {freedom + ddof:g} elements leave nothing to divide by "
-                         f"with ddof={ddof}")
-    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / freedom
+    count, ddof = count_of("var", x, axis), bounded("var", "-inf < ddof < inf", ddof)
+    if count <= ddof:
+        raise ValueError(f"var: {count} elements leave nothing to divide by with ddof={ddof:g}")
+    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / (count - ddof)
 
 
 @precise
@@ -152,11 +151,10 @@ def std(x, axis=None, keepdims=False, ddof=0):
     >>> std([1.0, 2.0, 3.0], ddof=1)
     tensor(1., float64)
     """
-    freedom = count_of("std", x, axis) - bounded("std", "-inf < ddof < inf", ddof)
-    if freedom <= 0:
-        raise ValueError(f"std: {freedom + ddof:g} elements leave nothing to divide by "
-                         f"with ddof={ddof}")
-    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(freedom)
+    count, ddof = count_of("std", x, axis), bounded("std", "-inf < ddof < inf", ddof)
+    if count <= ddof:
+        raise ValueError(f"std: {count} elements leave nothing to divide by with ddof={ddof:g}")
+    return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(count - ddof)
 
 
 def cumsum(x, axis=None):
@@ -189,7 +187,8 @@ def norm(x, axis=None, keepdims=False):
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        return gy * where(y == 0, 0, x / where(y == 0, 1, y))      # the inner one: no 0 / 0 arises
+        # the inner where: no 0 / 0 arises; the outer one: at 0 the rule's own slope is 0, too
+        return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
     return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
 
@@ -198,7 +197,7 @@ def norm(x, axis=None, keepdims=False):
 def normalize(x, axis=-1):
     """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
 
-    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖,  by composition;  ȳ where x = 0, which is divided by 1
+    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖, ⟨ , ⟩ along the axis, by composition;  ȳ where x = 0, divided by 1
 
     >>> normalize([[3.0, 4.0], [0.0, 0.0]])
     tensor([[0.6, 0.8],
