@@ -14,9 +14,9 @@ Both rest at (0, 0).  There f' = ½, and to first order the field is
 
     (θ', ψ') = [[0, −½], [½, −γ]] (θ, ψ),        eigenvalues  −γ/2 ± √(γ² − 1) / 2
 
-γ = 0: ±i/2, the players circle and never meet; simultaneous steps of length h even go outwards, by
-the factor √(1 + h²/4) each.  0 < γ < 1: a spiral inwards.  γ = 1: −½ twice, the fastest way to rest.
-γ > 1: no more turns, but one of the two rates, −γ/2 + √(γ² − 1)/2, goes to 0 as γ grows.
+γ = 0: ±i/2, the players circle and never meet; simultaneous steps of length h even go outwards,
+each by the factor √(1 + h²/4).  0 < γ < 1: a spiral inwards.  γ = 1: −½ twice, the fastest way to
+rest.  γ > 1: no more turns, but one of the two rates, −γ/2 + √(γ² − 1)/2, goes to 0 as γ grows.
 Source: Mescheder, Geiger and Nowozin 2018.
 """
 import numpy as np
@@ -51,8 +51,8 @@ def trajectory(start: tuple[float, float], gamma: float = 0.0, step: float = 0.1
                alternating: bool = False) -> np.ndarray:
     """(steps + 1, 2): the places (θ, ψ) of gradient steps of length `step` from `start`.
 
-    alternating: ψ answers the θ that has moved.  Near rest, with γ = 0, its circles neither grow nor
-    shrink: each of the two moves is a shear, of determinant 1.
+    alternating: ψ answers the θ that has moved.  Near rest, with γ = 0, its circles neither grow
+    nor shrink: each of the two moves is a shear, of determinant 1.
     """
     places = [numbers("trajectory", "start", start, "(2,)")]
     steps = whole("trajectory", "0 ≤ steps < inf", steps)
