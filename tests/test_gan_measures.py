@@ -129,6 +129,7 @@ def test_frechet_distance_is_real_with_dead_features_and_few_samples():
     found = measures.frechet_distance(a, b)
     assert isinstance(found, float) and found > 0
     assert measures.frechet_distance(np.ones((5, 3)), np.ones((4, 3))) == 0
+    assert min(measures.frechet_distance(x, x) for x in rng(0).normal(size=(20, 2, 4))) >= 0
 
 
 def test_kernel_distance():
@@ -174,6 +175,9 @@ def test_memorisation():
     assert copied.ratio < 0.05 and copied.nearest.tolist() == list(range(50))
     assert measures.memorisation([[0.5]], [[0.0], [9.0]], [[1.0]]).ratio == 0.5
     assert measures.memorisation([[0.5]], [[0.0]], [[0.0]]).ratio == np.inf
+    mostly = np.concatenate([train[:160], held[:140]])  # |x|² − 2⟨x, x⟩ + |x|² leaves 1e-8
+    assert measures.memorisation(fresh, train, mostly).ratio == np.inf
+    assert (measures.nearest(train, train)[1] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,8 @@ def test_memorisation():
         lambda: measures.memorisation(np.ones((0, 2)), np.ones((5, 2)), np.ones((5, 2))),
         lambda: measures.modes(np.ones((4, 3)), np.ones((2, 2)), 1),
         lambda: measures.modes([], np.ones((2, 2)), 1),
+        lambda: measures.modes(np.ones((4, 2)), np.ones((0, 2)), 1),
+        lambda: measures.modes(np.ones((4, 2)), [[np.nan, 0]], 1),
     ],
 )
 def test_mistakes(call):

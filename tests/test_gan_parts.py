@@ -288,6 +288,25 @@ def test_folding_is_seen():
     assert 0.4 < pushed.folds <= 0.5
 
 
+@pytest.mark.parametrize(
+    "generator", [lambda z: z[:, :1], lambda z: z[:, 0], lambda z: ops.concatenate([z, z], 1),
+                  lambda z: None]
+)  # fmt: skip
+def test_generators_make_places(generator):
+    for use in (
+        lambda: density.push(generator, np.zeros((3, 2))),
+        lambda: density.sample(generator, 3, 0),
+    ):
+        with pytest.raises(ValueError, match=r"generator must make places \(3, 2\) of noise"):
+            use()
+
+
+def test_whole_numbers_as_noise_and_no_samples():
+    assert density.push(lambda z: 2 * z, [[0, 1]]).x.tolist() == [[0, 2]]
+    with pytest.raises(ValueError, match="samples must be one or more"):
+        density.counted_masses(np.zeros((0, 2)), density.cells(1.0, 4))
+
+
 def test_masses_in_cells():
     shape = mixtures.grid(3, 2.0, 0.3)
     where = density.cells(4.0, 40)

@@ -36,7 +36,7 @@ class Mixture:
                 weights.sum(), 1):
             raise ValueError(f"Mixture: {len(centres)} centres need as many weights ≥ 0 that add "
                              f"up to 1, got {weights}")
-        vars(self).update(centres=centres, sigma=sigma, weights=weights)
+        vars(self).update(centres=centres, sigma=sigma, weights=weights)    # past `frozen`
 
     def sample(self, n: int, rng: np.random.Generator | int) -> np.ndarray:
         """(n, 2) samples: a centre by its weight, then a step by N(0, σ²) in each direction."""
