@@ -230,6 +230,24 @@ def test_warnings_name_the_remedy():
     assert (again.sure, again.same) == (0, 3)
 
 
+def test_right_answers_are_of_any_game():
+    """Least squares wants real scores near 1 and generated ones near 0; Wasserstein, anywhere."""
+    monitor, noise, near = Monitor(), rng(0).normal(size=(8, 4)), 0.1 * rng(1).random((8, 1))
+    for real, fake, right in ((1 - near, near, 1), (50 + near, 40 + near, 1), (near, 1 - near, 0)):
+        monitor.look(real, fake, noise, noise)
+        assert monitor.right == right
+    monitor.look(np.array([[3.0], [1.0]]), np.array([[2.0], [1.0]]), noise, noise)
+    assert monitor.right == (2 + 0.5) / 4
+
+
+def test_one_picture_a_step_is_no_collapse():
+    """Where real pictures have no spread either, there is nothing to compare with."""
+    monitor, x = Monitor(patience=2), np.ones((1, 4))
+    for _ in range(2):
+        monitor.look(x[:, :1], x[:, :1], 0 * x, x)
+    assert monitor.warning() is None and monitor.alike == 1
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_run_that_diverges_says_so():
     with pytest.raises(md.training.Diverged, match="gan.Training: "):
