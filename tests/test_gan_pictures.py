@@ -126,6 +126,13 @@ def test_a_generator_comes_back_from_its_file(tmp_path):
         assert (mine == theirs).all() and (labels == again).all()
 
 
+def test_names_that_could_not_be_read_again(tmp_path):
+    for names, kind in ((["a", "b"], ValueError), ([1, 2, 3], TypeError)):
+        with pytest.raises(kind, match="^save_generator: "):
+            save_generator(tmp_path / "g.npz", nets()[0], names)
+    assert not (tmp_path / "g.npz").exists()
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
@@ -187,6 +194,22 @@ def test_the_judge_is_trained_on_logits():
     with md.no_grad():
         scores = judge(training.to_network(x)).numpy()
     assert (scores < -0.5).any() and np.abs(scores.sum(1) - 1).max() > 0.1
+
+
+@pytest.mark.parametrize("change", [lambda x: x / 255, lambda x: x[:, :4], lambda x: x[:0]])
+def test_the_judge_reads_square_pictures_of_bytes(change):
+    x, y = bars(9)
+    judge = train_judge(x, y, CLASSES, steps=1)
+    for use in (
+        lambda x: train_judge(x, y[: len(x)], CLASSES, steps=1),
+        lambda x: accuracy(judge, x, y),
+        lambda x: features(judge, x),
+    ):
+        with pytest.raises(ValueError, match=r"pictures must be uint8 \(N, size, size, C\)"):
+            use(change(x))
+    for labels in (y[:5], y[:, None], 1):  # the last two would broadcast
+        with pytest.raises(ValueError, match="accuracy: 9 pictures need as many labels"):
+            accuracy(judge, x, labels)
 
 
 def test_reports(monkeypatch):
