@@ -241,6 +241,27 @@ def test_slerp():
     np.testing.assert_allclose(pictures.slerp(a, a, [0, 0.5, 1]), [a] * 3)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda g: pictures.slerp(np.zeros(2), np.ones(2), [0.5]),
+        lambda g: pictures.slerp(np.ones(3), np.ones(2), [0.5]),
+        lambda g: training.draw(g, np.zeros((0, 4)), np.zeros(0, int)),
+        lambda g: training.draw(g, np.zeros((5, 4)), np.zeros(5, int), batch=0),
+        lambda g: training.draw(g, np.zeros((100, 4)), np.zeros(150, int)),
+        lambda g: pictures.samples(g, 100, 0, np.zeros(150, int)),  # the last 50 of no picture
+    ],
+)
+def test_mistakes_with_pictures(call):
+    with pytest.raises(ValueError, match="^(slerp|draw): "):
+        call(nets()[0].eval())
+
+
+def test_a_sheet_of_a_list():
+    x, _ = bars(6)
+    assert (pictures.captioned_sheet("a", list(x), 3) == pictures.captioned_sheet("a", x, 3)).all()
+
+
 def test_a_row_of_the_class_grid_is_one_noise():
     g = nets()[0].eval()
     seen = []
