@@ -4,7 +4,7 @@
 
 Of few pictures a critic knows each by heart.  If only the real ones were changed, the artist would
 learn the changes; as both are, it learns the pictures, and its gradient goes back through T:
-every part of T is linear in x, and its rule is the transposed map.
+every part of T is linear in x (brightness adds a constant), so its rule is the transposed map.
 x (N, H, W, C), each picture changed in its own way; outside of a picture is 0, the middle grey.
 Source: Zhao et al. 2020.
 """

@@ -14,7 +14,8 @@ a mixed second derivative, once along x and once along w.  `md.grad(…, create_
 with its graph, and the outer gradient goes through it.
 
 A score must depend on its own example alone.  Batch norm in a critic that is training couples them:
-∂ Σ s / ∂xᵢ would then hold the other examples' scores, and it is refused.
+∂ Σ s / ∂xᵢ would then hold parts of the other examples' scores.  A Module that has one is refused;
+within a function it goes unnoticed.
 """
 from collections.abc import Callable
 
@@ -32,7 +33,7 @@ def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
 
     score: a function or Module of x (N, …) alone, with one number for each example.
     As each score depends on its own example, the gradient of their sum holds all of them.
-    Raises ValueError for a critic with batch norm in training, for x without examples, and for
+    Raises ValueError for a Module with batch norm in training, for x without examples, and for
     other scores.
     """
     function("penalty", "score", score, "of x (N, …)")
@@ -79,8 +80,8 @@ def gradient_penalty(score: Callable, real: Tensor, fake: Tensor, weight: float 
     """λ E (|∇ₓ s(x̂)| − 1)²  at  x̂ = ε x + (1 − ε) G(z),  one ε ~ U(0, 1) for each example.
 
     The best Wasserstein critic has slope 1 along the lines on which mass is moved from q to p; x̂
-    lies between such places.  Here φ' = 2 λ (|g| − 1); where g = 0 its direction is not defined,
-    and the gradient is taken as 0.
+    stands for a place on such a line.  Here φ' = 2 λ (|g| − 1); where g = 0 its direction is not
+    defined, and the gradient is taken as 0.
     real, fake: of one shape.  rng: a Generator or seed, for ε.  weight λ ≥ 0.
     Source: Gulrajani et al. 2017.
     """
