@@ -351,7 +351,16 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
                  whole.replace('"pictures": 2', '"pictures": "two"'),
                  whole.replace('"pictures[0]"', "3"),
                  whole.replace('"1": [[', '"1": [[NaN, '),
-                 whole.replace('"field": [3', '"field": ["3"')):
+                 whole.replace('"field": [3', '"field": ["3"'),
+                 whole.replace('"field": [3', '"field": [-3'),
+                 whole.replace('"field": [3', '"field": [3.5'),
+                 whole.replace('"field": [3, 1', '"field": [3, 0'),
+                 whole.replace('"field": [3, 1, 0.0', '"field": [3, 1, NaN'),
+                 whole.replace('"k": 9', '"k": 0'),
+                 whole.replace('"pictures": 2', '"pictures": -2'),
+                 whole.replace('"skipped": []', '"skipped": [1]'),
+                 whole.replace('"interrupted": false', '"interrupted": "no"'),
+                 whole.replace('{"1": [[', '{"-1": [[')):
         assert text != whole
         path.write_text(text)
         with pytest.raises(ValueError,
@@ -359,6 +368,25 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
             load_patches(path)
     with pytest.raises(OSError):
         load_patches(tmp_path / "missing.json")
+
+
+def test_other_pictures_than_the_patchs():
+    patch = top_patches(small_net(), drawn_pictures(1), "relu2", [0]).patches[0][0]
+    for use in patch.shown, patch.crop:
+        with pytest.raises(ValueError, match=r"sizes \(5, 40\) is smaller than what .* \(12, 12\)"):
+            use(np.zeros((5, 40, 3)))
+        with pytest.raises(ValueError, match="must have as many axes"):
+            use(np.zeros((40, 3)))
+
+
+@pytest.mark.parametrize("padding", [300, -1, np.nan, (0, 0, 256)])
+def test_padding_that_pixels_cannot_hold(padding):
+    picture = np.zeros((40, 40, 3), np.uint8)
+    patch = top_patches(small_net(), [picture], "relu2", [0]).patches[0][0]
+    assert patch.box[0][0] < 0 and patch.shown(picture, 127.5).max() == 127
+    assert np.isnan(patch.shown(picture / 1.0, np.nan)).any()
+    with pytest.raises(ValueError, match="does not fit into pixels of uint8"):
+        patch.shown(picture, padding)
 
 
 @pytest.mark.parametrize("options, error, words", [
