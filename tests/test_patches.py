@@ -309,9 +309,10 @@ def test_interrupted_and_resumed(tmp_path):
             assert load_patches(tmp_path / layer) == one
         found = {layer: load_patches(tmp_path / layer) for layer in found}
         assert top_patches(net, pictures, ["relu2", "conv3"], k=3, earlier=found) == whole
-    first = top_patches(net, pictures[:4], "relu2", [2, 0], k=3)
-    assert top_patches(net, pictures, "relu2", [2, 0], k=3, earlier=first).patches == {
-        unit: whole["relu2"].patches[unit] for unit in (2, 0)}
+    for units in [2, 0], [2, 0, 2]:
+        first = top_patches(net, pictures[:4], "relu2", units, k=3)
+        assert top_patches(net, pictures, "relu2", units, k=3, earlier=first).patches == {
+            unit: whole["relu2"].patches[unit] for unit in (2, 0)}
 
 
 def test_interrupted_at_once(tmp_path):
@@ -391,6 +392,7 @@ def test_padding_that_pixels_cannot_hold(padding):
 
 @pytest.mark.parametrize("options, error, words", [
     ({"layer": "relu9"}, ValueError, r"layer 'relu9' is none of conv1, relu1, "),
+    ({"layer": []}, ValueError, "layer must be a name or several, got none"),
     ({"layer": "flatten"}, ValueError, "a unit of 'flatten' sees more than a window"),
     ({"units": [2, 4, -1]}, ValueError, r"layer 'relu1' has the units 0 to 3, got \[4, -1\]"),
     ({"units": []}, ValueError, "layer 'relu1' has the units 0 to 3, got none"),
