@@ -38,7 +38,7 @@ def cutout(x: Tensor, rng: np.random.Generator, share: float = 1 / 2) -> Tensor:
     inside = []
     for side in (height, width):
         length = int(side * share + 0.5)
-        last = side + (1 - length % 2)
+        last = side + (1 - length % 2)          # an even length: side + 1 places between pixels
         first = drawn(lambda n, last=last: rng.integers(0, last, n), n)[:, None] - length // 2
         place = np.arange(side)
         inside.append((place >= first) & (place < first + length))      # (N, side)
