@@ -104,8 +104,8 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> PrecisionRecall:
-    """A sample lies within a set if its distance to some member is at most that member's distance to
-    its own k-th neighbour in the set.
+    """A sample lies within a set if its distance to some member is at most that member's distance
+    to its own k-th neighbour in the set.
 
     Source: Kynkäänniemi et al. 2019.
     """
