@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import minidl as md
+from minidl import nn
 from minidl.gan import (
     PictureRecipe,
     Training,
@@ -208,6 +209,14 @@ def test_data_that_do_not_fit(change, words):
 def test_recipes_are_checked(settings):
     with pytest.raises(ValueError):
         PictureRecipe(**settings)
+
+
+def test_a_discriminator_with_batch_norm_has_no_r1():
+    (x, y), (g, d) = bars(), nets()
+    d.norm = nn.BatchNorm(1)
+    with pytest.raises(ValueError, match="BatchNorm in training, which couples"):
+        Training(g, d, x, y)
+    Training(g, d, x, y, PictureRecipe(gamma=0.0))
 
 
 # ---- warnings -----------------------------------------------------------------------------------

@@ -37,11 +37,7 @@ def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
     other scores.
     """
     function("penalty", "score", score, "of x (N, …)")
-    if isinstance(score, Module) and any(isinstance(part, BatchNorm) and part.training
-                                         for _, part in score.named_modules()):
-        raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
-                         "examples of a batch; a penalty is of each example by itself: use "
-                         "InstanceNorm, GroupNorm or no norm")
+    check_uncoupled(score)
     x = floating("penalty", x)
     if x.ndim == 0 or x.shape[0] == 0:
         raise ValueError(f"penalty: x must hold examples (N, …), got shape {x.shape}")
@@ -53,6 +49,15 @@ def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
                          f"{type(s).__name__} of shape {getattr(s, 'shape', '')}")
     g, = grad(ops.sum(s), x, create_graph=True)
     return s, g
+
+
+def check_uncoupled(critic):
+    """Raise ValueError for a Module with batch norm in training."""
+    if isinstance(critic, Module) and any(isinstance(part, BatchNorm) and part.training
+                                          for _, part in critic.named_modules()):
+        raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
+                         "examples of a batch; a penalty is of each example by itself: use "
+                         "InstanceNorm, GroupNorm or no norm")
 
 
 def r1(score: Callable, real: Tensor, gamma: float = 1.0) -> Tensor:

@@ -23,7 +23,7 @@ from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import game
 from minidl.gan.monitor import Monitor
 from minidl.gan.networks import Discriminator, Generator
-from minidl.gan.penalties import mean_square_length, slopes
+from minidl.gan.penalties import check_uncoupled, mean_square_length, slopes
 from minidl.operands import check_sizes, function, listed
 from minidl.optim import Adam
 from minidl.settings import betas_of, bounded, callback_of, check_seed, having, numbers, of_kind
@@ -92,7 +92,8 @@ class Training:
     writings, and rows of the history.  pages: how many pictures of the same noise are kept in
     `album`; shown: (noise, labels) that they are made of.
     average: G averaged.  warnings: see `Monitor`.  identity: what else a checkpoint must be of.
-    Raises ValueError for pictures or labels that do not fit the networks.
+    Raises ValueError for pictures or labels that do not fit the networks, and for R1 of a
+    discriminator with batch norm.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator, pictures: np.ndarray,
@@ -107,6 +108,8 @@ class Training:
             raise TypeError("gan.Training: shown must be (noise, labels) or None, got "
                             f"{type(shown).__name__}")
         self.pictures, self.labels = check_pictures(generator, discriminator, pictures, labels)
+        if recipe.gamma:
+            check_uncoupled(discriminator)
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.seed, self.game = recipe, seed, game(recipe.game)
         self.augment, self.monitor, self.album = DiffAugment(*recipe.augment), Monitor(), Album()
