@@ -335,3 +335,10 @@ def test_masses_are_checked():
         theory.jensen_shannon([0.5, 0.5], [1.0])
     with pytest.raises(ValueError, match="masses"):
         theory.jensen_shannon([1.5, -0.5], [0.5, 0.5])
+    with pytest.raises(ValueError, match="p must be .* all finite"):
+        theory.jensen_shannon([np.inf], [1.0])
+    for d in ([2.0, 0.5], [-1.0, 0.5], [np.nan, 0.5], 1.5):
+        with pytest.raises(ValueError, match=r"d .* must be probabilities"):
+            theory.value([0.5, 0.5], [0.5, 0.5], d)
+    with pytest.raises(ValueError, match="places, ascending"):
+        theory.wasserstein_line([1, 0], [0, 1], [3, 0])  # would be −3

@@ -75,6 +75,28 @@ def test_a_drawing():
         mixtures.drawing(np.full((9, 9), 255, np.uint8))
 
 
+def test_mixtures_of_lists_and_of_weights_that_are_0():
+    shape = mixtures.Mixture("two", [(0, 0), (3, 0)], 1, [1, 0])
+    assert (shape.sample(50, 0)[:, 0] < 10).all() and shape.mean.tolist() == [0, 0]
+    assert shape.density([0.0, 0.0]) == pytest.approx(1 / (2 * np.pi))
+    narrow = mixtures.mixture("narrow", [(0, 0)], 1e-200)
+    assert narrow.log_density([0.0, 0.0]) == pytest.approx(400 * np.log(10) - np.log(2 * np.pi))
+
+
+@pytest.mark.parametrize("weights", [[1, 1], [-2, 3], [1], [0, 0], [[1, 0]]])
+def test_weights_are_probabilities(weights):
+    with pytest.raises(ValueError, match="^Mixture: "):
+        mixtures.Mixture("two", [(0, 0), (3, 0)], 1, weights)
+    with pytest.raises(ValueError, match="as many weights ≥ 0 that add up to 1"):
+        mixtures.mixture("two", [(0, 0), (3, 0)], 1, [-2, -1])  # divided by −3, they look well
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 9, 2), (9, 9, 4), (9, 9, 3, 1)])
+def test_a_drawing_is_grey_or_coloured(shape):
+    with pytest.raises(ValueError, match=r"must be \(H, W\) or \(H, W, 3\)"):
+        mixtures.drawing(np.zeros(shape, np.uint8))
+
+
 # ---- distances of sets ------------------------------------------------------------------------
 
 
@@ -107,6 +129,7 @@ def test_frechet_distance_is_real_with_dead_features_and_few_samples():
     found = measures.frechet_distance(a, b)
     assert isinstance(found, float) and found > 0
     assert measures.frechet_distance(np.ones((5, 3)), np.ones((4, 3))) == 0
+    assert min(measures.frechet_distance(x, x) for x in rng(0).normal(size=(20, 2, 4))) >= 0
 
 
 def test_kernel_distance():
@@ -152,6 +175,9 @@ def test_memorisation():
     assert copied.ratio < 0.05 and copied.nearest.tolist() == list(range(50))
     assert measures.memorisation([[0.5]], [[0.0], [9.0]], [[1.0]]).ratio == 0.5
     assert measures.memorisation([[0.5]], [[0.0]], [[0.0]]).ratio == np.inf
+    mostly = np.concatenate([train[:160], held[:140]])  # |x|² − 2⟨x, x⟩ + |x|² leaves 1e-8
+    assert measures.memorisation(fresh, train, mostly).ratio == np.inf
+    assert (measures.nearest(train, train)[1] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +192,8 @@ def test_memorisation():
         lambda: measures.memorisation(np.ones((0, 2)), np.ones((5, 2)), np.ones((5, 2))),
         lambda: measures.modes(np.ones((4, 3)), np.ones((2, 2)), 1),
         lambda: measures.modes([], np.ones((2, 2)), 1),
+        lambda: measures.modes(np.ones((4, 2)), np.ones((0, 2)), 1),
+        lambda: measures.modes(np.ones((4, 2)), [[np.nan, 0]], 1),
     ],
 )
 def test_mistakes(call):

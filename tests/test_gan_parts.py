@@ -6,6 +6,7 @@ import pytest
 import minidl as md
 from minidl import nn, ops
 from minidl.gan import (
+    GAMES,
     DiffAugment,
     SpectralNorm,
     density,
@@ -219,6 +220,23 @@ def test_circles_and_their_damping():
     assert ends[0] > 1.5 and ends[1] < 1e-4 and ends[1] < ends[0.3] and ends[1] < ends[2]
 
 
+def test_the_field_descends_the_non_saturating_value():
+    """By the games' own costs: minimax of s(x) = −ψ x, with data at 0 and samples at θ."""
+    theta, psi = (md.tensor(x, requires_grad=True) for x in (0.8, -0.6))
+    scores = [ops.reshape(-psi * x, (1,)) for x in (0.0, theta)]
+    (up,) = md.grad(GAMES["minimax"].discriminator(*scores), [psi])
+    (down,) = md.grad(GAMES["minimax"].generator(scores[1]), [theta])
+    expected = dirac.velocity(0.8, -0.6)
+    np.testing.assert_allclose([-down.item(), -up.item()], expected, rtol=1e-12)
+
+
+def test_far_from_rest_and_mistakes(recwarn):
+    assert dirac.velocity(1e3, 1e3) == (0, 0) and dirac.velocity(-1e3, 1e3) == (-1e3, -1e3)
+    assert not recwarn.list
+    with pytest.raises(ValueError, match=r"theta \(2,\) and psi \(3,\) must be of one shape"):
+        dirac.velocity(np.zeros(2), np.zeros(3))
+
+
 # ---- densities in the plane ---------------------------------------------------------------------
 
 
@@ -268,6 +286,25 @@ class Folded(nn.Module):
 def test_folding_is_seen():
     pushed = density.push(Folded(), rng(0).normal(size=(400, 2)))
     assert 0.4 < pushed.folds <= 0.5
+
+
+@pytest.mark.parametrize(
+    "generator", [lambda z: z[:, :1], lambda z: z[:, 0], lambda z: ops.concatenate([z, z], 1),
+                  lambda z: None]
+)  # fmt: skip
+def test_generators_make_places(generator):
+    for use in (
+        lambda: density.push(generator, np.zeros((3, 2))),
+        lambda: density.sample(generator, 3, 0),
+    ):
+        with pytest.raises(ValueError, match=r"generator must make places \(3, 2\) of noise"):
+            use()
+
+
+def test_whole_numbers_as_noise_and_no_samples():
+    assert density.push(lambda z: 2 * z, [[0, 1]]).x.tolist() == [[0, 2]]
+    with pytest.raises(ValueError, match="samples must be one or more"):
+        density.counted_masses(np.zeros((0, 2)), density.cells(1.0, 4))
 
 
 def test_masses_in_cells():

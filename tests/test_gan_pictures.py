@@ -126,6 +126,13 @@ def test_a_generator_comes_back_from_its_file(tmp_path):
         assert (mine == theirs).all() and (labels == again).all()
 
 
+def test_names_that_could_not_be_read_again(tmp_path):
+    for names, kind in ((["a", "b"], ValueError), ([1, 2, 3], TypeError)):
+        with pytest.raises(kind, match="^save_generator: "):
+            save_generator(tmp_path / "g.npz", nets()[0], names)
+    assert not (tmp_path / "g.npz").exists()
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
@@ -189,6 +196,22 @@ def test_the_judge_is_trained_on_logits():
     assert (scores < -0.5).any() and np.abs(scores.sum(1) - 1).max() > 0.1
 
 
+@pytest.mark.parametrize("change", [lambda x: x / 255, lambda x: x[:, :4], lambda x: x[:0]])
+def test_the_judge_reads_square_pictures_of_bytes(change):
+    x, y = bars(9)
+    judge = train_judge(x, y, CLASSES, steps=1)
+    for use in (
+        lambda x: train_judge(x, y[: len(x)], CLASSES, steps=1),
+        lambda x: accuracy(judge, x, y),
+        lambda x: features(judge, x),
+    ):
+        with pytest.raises(ValueError, match=r"pictures must be uint8 \(N, size, size, C\)"):
+            use(change(x))
+    for labels in (y[:5], y[:, None], 1):  # the last two would broadcast
+        with pytest.raises(ValueError, match="accuracy: 9 pictures need as many labels"):
+            accuracy(judge, x, labels)
+
+
 def test_reports(monkeypatch):
     from collections import namedtuple
 
@@ -216,6 +239,27 @@ def test_slerp():
     np.testing.assert_allclose(np.linalg.norm(walk, axis=1), 3)
     np.testing.assert_allclose(walk[[0, 2, 4]], [a, [3 / 2**0.5] * 2, b], atol=1e-12)
     np.testing.assert_allclose(pictures.slerp(a, a, [0, 0.5, 1]), [a] * 3)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda g: pictures.slerp(np.zeros(2), np.ones(2), [0.5]),
+        lambda g: pictures.slerp(np.ones(3), np.ones(2), [0.5]),
+        lambda g: training.draw(g, np.zeros((0, 4)), np.zeros(0, int)),
+        lambda g: training.draw(g, np.zeros((5, 4)), np.zeros(5, int), batch=0),
+        lambda g: training.draw(g, np.zeros((100, 4)), np.zeros(150, int)),
+        lambda g: pictures.samples(g, 100, 0, np.zeros(150, int)),  # the last 50 of no picture
+    ],
+)
+def test_mistakes_with_pictures(call):
+    with pytest.raises(ValueError, match="^(slerp|draw): "):
+        call(nets()[0].eval())
+
+
+def test_a_sheet_of_a_list():
+    x, _ = bars(6)
+    assert (pictures.captioned_sheet("a", list(x), 3) == pictures.captioned_sheet("a", x, 3)).all()
 
 
 def test_a_row_of_the_class_grid_is_one_noise():

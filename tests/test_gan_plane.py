@@ -111,6 +111,42 @@ def test_animations(tmp_path):
         plots.save_animation(tmp_path / "b.gif", [])
 
 
+def test_playing_again_begins_another_record(tmp_path):
+    lab = played(mixtures.ring())
+    lab.play()
+    assert [m.step for m in lab.moments] == [row["step"] for row in lab.history]
+    plots.collapse_sheet(tmp_path / "a.png", lab, lab, 2)
+
+
+def test_scores_of_any_size_are_probabilities(recwarn):
+    lab = played()
+    lab.scores = lambda places: np.array([-1e4, 0, 1e4])
+    assert lab.probabilities(None).tolist() == [0, 0.5, 1] and not recwarn.list
+
+
+FRAME = np.zeros((4, 5, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda f: plots.laboratory_sheet(f, Laboratory(mixtures.ring())), "not played yet"),
+        (lambda f: plots.laboratory_frames(Laboratory(mixtures.ring())), "not played yet"),
+        (lambda f: plots.collapse_sheet(f, *[played(mixtures.line())] * 2), "line has no modes"),
+        (lambda f: plots.collapse_sheet(f, *[played()] * 2, 0), "columns must be"),
+        (lambda f: plots.dirac_sheet(f, ()), "gammas must be one or more"),
+        (lambda f: plots.training_curves(f, []), "rows of a gan.Training.* got none"),
+        (lambda f: plots.training_curves(f, played().history), "got step, critic"),
+        (lambda f: plots.save_animation(f, [FRAME / 255]), "uint8 .* got float64"),
+        (lambda f: plots.save_animation(f, [FRAME, FRAME[:3]]), "one size, got .* and "),
+        (lambda f: plots.save_animation(f, [FRAME], -5), "milliseconds must be"),
+    ],
+)
+def test_mistakes_with_plots(tmp_path, call, words):
+    with pytest.raises(ValueError, match=words):
+        call(tmp_path / "a.png")
+
+
 def test_the_distance_to_the_best_critic():
     """Of a critic that is the best one: nearly 0, by det ∂G/∂z and by counting."""
     lab = played(mixtures.mixture("one", [(0.0, 0.0)], 1.0))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import minidl as md
+from minidl import nn
 from minidl.gan import (
     PictureRecipe,
     Training,
@@ -210,6 +211,14 @@ def test_recipes_are_checked(settings):
         PictureRecipe(**settings)
 
 
+def test_a_discriminator_with_batch_norm_has_no_r1():
+    (x, y), (g, d) = bars(), nets()
+    d.norm = nn.BatchNorm(1)
+    with pytest.raises(ValueError, match="BatchNorm in training, which couples"):
+        Training(g, d, x, y)
+    Training(g, d, x, y, PictureRecipe(gamma=0.0))
+
+
 # ---- warnings -----------------------------------------------------------------------------------
 
 
@@ -228,6 +237,24 @@ def test_warnings_name_the_remedy():
     again = Monitor(patience=3)
     again.load_state_dict(monitor.state_dict())
     assert (again.sure, again.same) == (0, 3)
+
+
+def test_right_answers_are_of_any_game():
+    """Least squares wants real scores near 1 and generated ones near 0; Wasserstein, anywhere."""
+    monitor, noise, near = Monitor(), rng(0).normal(size=(8, 4)), 0.1 * rng(1).random((8, 1))
+    for real, fake, right in ((1 - near, near, 1), (50 + near, 40 + near, 1), (near, 1 - near, 0)):
+        monitor.look(real, fake, noise, noise)
+        assert monitor.right == right
+    monitor.look(np.array([[3.0], [1.0]]), np.array([[2.0], [1.0]]), noise, noise)
+    assert monitor.right == (2 + 0.5) / 4
+
+
+def test_one_picture_a_step_is_no_collapse():
+    """Where real pictures have no spread either, there is nothing to compare with."""
+    monitor, x = Monitor(patience=2), np.ones((1, 4))
+    for _ in range(2):
+        monitor.look(x[:, :1], x[:, :1], 0 * x, x)
+    assert monitor.warning() is None and monitor.alike == 1
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

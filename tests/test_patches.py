@@ -309,9 +309,10 @@ def test_interrupted_and_resumed(tmp_path):
             assert load_patches(tmp_path / layer) == one
         found = {layer: load_patches(tmp_path / layer) for layer in found}
         assert top_patches(net, pictures, ["relu2", "conv3"], k=3, earlier=found) == whole
-    first = top_patches(net, pictures[:4], "relu2", [2, 0], k=3)
-    assert top_patches(net, pictures, "relu2", [2, 0], k=3, earlier=first).patches == {
-        unit: whole["relu2"].patches[unit] for unit in (2, 0)}
+    for units in [2, 0], [2, 0, 2]:
+        first = top_patches(net, pictures[:4], "relu2", units, k=3)
+        assert top_patches(net, pictures, "relu2", units, k=3, earlier=first).patches == {
+            unit: whole["relu2"].patches[unit] for unit in (2, 0)}
 
 
 def test_interrupted_at_once(tmp_path):
@@ -351,7 +352,16 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
                  whole.replace('"pictures": 2', '"pictures": "two"'),
                  whole.replace('"pictures[0]"', "3"),
                  whole.replace('"1": [[', '"1": [[NaN, '),
-                 whole.replace('"field": [3', '"field": ["3"')):
+                 whole.replace('"field": [3', '"field": ["3"'),
+                 whole.replace('"field": [3', '"field": [-3'),
+                 whole.replace('"field": [3', '"field": [3.5'),
+                 whole.replace('"field": [3, 1', '"field": [3, 0'),
+                 whole.replace('"field": [3, 1, 0.0', '"field": [3, 1, NaN'),
+                 whole.replace('"k": 9', '"k": 0'),
+                 whole.replace('"pictures": 2', '"pictures": -2'),
+                 whole.replace('"skipped": []', '"skipped": [1]'),
+                 whole.replace('"interrupted": false', '"interrupted": "no"'),
+                 whole.replace('{"1": [[', '{"-1": [[')):
         assert text != whole
         path.write_text(text)
         with pytest.raises(ValueError,
@@ -361,8 +371,28 @@ def test_a_file_of_patches_that_is_damaged(tmp_path):
         load_patches(tmp_path / "missing.json")
 
 
+def test_other_pictures_than_the_patchs():
+    patch = top_patches(small_net(), drawn_pictures(1), "relu2", [0]).patches[0][0]
+    for use in patch.shown, patch.crop:
+        with pytest.raises(ValueError, match=r"sizes \(5, 40\) is smaller than what .* \(12, 12\)"):
+            use(np.zeros((5, 40, 3)))
+        with pytest.raises(ValueError, match="must have as many axes"):
+            use(np.zeros((40, 3)))
+
+
+@pytest.mark.parametrize("padding", [300, -1, np.nan, (0, 0, 256)])
+def test_padding_that_pixels_cannot_hold(padding):
+    picture = np.zeros((40, 40, 3), np.uint8)
+    patch = top_patches(small_net(), [picture], "relu2", [0]).patches[0][0]
+    assert patch.box[0][0] < 0 and patch.shown(picture, 127.5).max() == 127
+    assert np.isnan(patch.shown(picture / 1.0, np.nan)).any()
+    with pytest.raises(ValueError, match="does not fit into pixels of uint8"):
+        patch.shown(picture, padding)
+
+
 @pytest.mark.parametrize("options, error, words", [
     ({"layer": "relu9"}, ValueError, r"layer 'relu9' is none of conv1, relu1, "),
+    ({"layer": []}, ValueError, "layer must be a name or several, got none"),
     ({"layer": "flatten"}, ValueError, "a unit of 'flatten' sees more than a window"),
     ({"units": [2, 4, -1]}, ValueError, r"layer 'relu1' has the units 0 to 3, got \[4, -1\]"),
     ({"units": []}, ValueError, "layer 'relu1' has the units 0 to 3, got none"),

@@ -127,6 +127,15 @@ def test_the_same_seed_and_ctrl_c():
     assert (synthesize(net, "relu", 0, 8, steps=100, callback=stop) == one).all()
 
 
+def test_sizes_and_values_of_numpy():
+    net = nn.Sequential({"conv": nn.Conv2d(3, 2, 3, rng=0)})
+    for values in ((np.float64(0), np.float64(9)), np.array([0.0, 9.0])):
+        made = synthesize(net, "conv", 0, np.int64(8), steps=2, values=values)
+        assert made.shape == (8, 8, 3) and made.dtype == np.float32
+    with pytest.raises(ValueError, match="strength: a picture must be .* got shape \\(0, 8, 3\\)"):
+        strength(net, made[:0], "conv", 0)
+
+
 def test_strength_by_hand():
     net = nn.Sequential({"mean": nn.AveragePool(2), "relu": nn.ReLU()})
     picture = np.zeros((4, 4, 1), "float32")

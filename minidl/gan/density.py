@@ -6,8 +6,9 @@ z and x are both two-dimensional.  With the Jacobian J = ∂G/∂z, a small area
     q(x) = Σ φ(z) / |det J(z)|   over all z with G(z) = x,    φ(z) = e^(−|z|²/2) / 2π
 
 J comes from two backward passes: with the cotangents e₁ and e₂ for every sample at once, as each
-sample depends on its own z.  Where G does not fold, det J has one sign everywhere, and each x is
-met once, this is exact at samples.  Elsewhere, and in cells of a grid, q is counted.
+sample depends on its own z.  A G that does not fold has det J of one sign everywhere, and comes to
+each x from one z: the sum is then known at samples.  Of other G, and in cells of a grid, q is
+counted.
 """
 from collections.abc import Callable
 from typing import NamedTuple
@@ -41,8 +42,8 @@ class Pushed(NamedTuple):
 def push(generator: Callable, z: np.ndarray) -> Pushed:
     """Pushed samples of noise z (N, 2).  J's rows are the gradients of Σ x₁ and Σ x₂ by z."""
     function("push", "generator", generator, "of noise (N, 2)")
-    z = tensor(numbers("push", "z", z, "(N, 2)", None), requires_grad=True)
-    x = generator(z)
+    z = tensor(1.0 * numbers("push", "z", z, "(N, 2)", None), requires_grad=True)
+    x = _in_the_plane("push", generator, z)
     (first,), (second,) = (grad(ops.sum(x[:, i]), z) for i in range(2))
     (a, b), (c, d) = (each.numpy().astype(float).T for each in (first, second))
     determinant = a * d - b * c
@@ -50,6 +51,15 @@ def push(generator: Callable, z: np.ndarray) -> Pushed:
     with np.errstate(divide="ignore"):
         log_q = log_normal - np.log(np.abs(determinant))
     return Pushed(x.numpy().astype(float), log_q, np.sign(determinant))
+
+
+def _in_the_plane(operation, generator, z):
+    """G(z); raises ValueError where these are no places (N, 2), one for each z."""
+    x = generator(z)
+    if getattr(x, "shape", None) != z.shape:
+        raise ValueError(f"{operation}: generator must make places {z.shape} of noise {z.shape}, "
+                         f"got {type(x).__name__} of shape {getattr(x, 'shape', '')}")
+    return x
 
 
 class Cells(NamedTuple):
@@ -96,8 +106,10 @@ def _steps(edges, centres, sigma):
 
 
 def counted_masses(samples: np.ndarray, where: Cells) -> np.ndarray:
-    """The share of samples in each cell, (side, side)."""
+    """The share of samples (N, 2) in each cell, (side, side).  Raises ValueError for no samples."""
     samples = numbers("counted_masses", "samples", samples, "(N, 2)")
+    if len(samples) == 0:
+        raise ValueError("counted_masses: samples must be one or more, got none")
     having("counted_masses", "where", where, "Cells", "edges")
     counts, _, _ = np.histogram2d(samples[:, 1], samples[:, 0], bins=[where.edges, where.edges])
     return counts / len(samples)
@@ -105,11 +117,12 @@ def counted_masses(samples: np.ndarray, where: Cells) -> np.ndarray:
 
 def sample(generator: Callable, n: int, rng: np.random.Generator | int,
            batch: int = 5000) -> np.ndarray:
-    """n samples (n, 2) of standard normal noise, as float64."""
+    """n samples G(z) of standard normal noise z, (n, 2) float64; `batch` of them at a time."""
     function("sample", "generator", generator, "of noise (N, 2)")
     check_sizes("sample", n=n, batch=batch)
     rng = backend.generator(rng)
     with no_grad():
         return np.concatenate([
-            generator(tensor(rng.standard_normal((min(batch, n - i), 2), "float32"))).numpy()
+            _in_the_plane("sample", generator, tensor(
+                rng.standard_normal((min(batch, n - i), 2), "float32"))).numpy()
             for i in range(0, n, batch)]).astype(float)

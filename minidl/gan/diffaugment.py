@@ -4,7 +4,7 @@
 
 Of few pictures a critic knows each by heart.  If only the real ones were changed, the artist would
 learn the changes; as both are, it learns the pictures, and its gradient goes back through T:
-every part of T is linear in x, and its rule is the transposed map.
+every part of T is linear in x (brightness adds a constant), so its rule is the transposed map.
 x (N, H, W, C), each picture changed in its own way; outside of a picture is 0, the middle grey.
 Source: Zhao et al. 2020.
 """
@@ -38,7 +38,7 @@ def cutout(x: Tensor, rng: np.random.Generator, share: float = 1 / 2) -> Tensor:
     inside = []
     for side in (height, width):
         length = int(side * share + 0.5)
-        last = side + (1 - length % 2)
+        last = side + (1 - length % 2)          # an even length: side + 1 places between pixels
         first = drawn(lambda n, last=last: rng.integers(0, last, n), n)[:, None] - length // 2
         place = np.arange(side)
         inside.append((place >= first) & (place < first + length))      # (N, side)

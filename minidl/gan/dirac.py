@@ -1,19 +1,22 @@
 """The smallest GAN, in which all can be computed: the Dirac GAN.
 
-All data are 0.  The generator is one number θ, which all its samples are; the critic is one number
-ψ, s(x) = ψ x.  With f(t) = −log(1 + e^(−t)), so f'(t) = σ(−t), the value is f(ψ θ) and a constant,
-which ψ makes large and θ small.  In continuous time both follow their slopes:
+All data are 0.  The generator is one number θ, and all its samples are θ; the critic is one number
+ψ, with s(x) = −ψ x.  With f(t) = log σ(t) = −log(1 + e^(−t)), so f'(t) = σ(−t), the value is
+
+    V = log σ(s(0)) + log σ(−s(θ)) = f(0) + f(ψ θ)
+
+ψ makes it large and θ small.  In continuous time both follow their slopes:
 
     θ' = −ψ f'(ψ θ)
     ψ' =  θ f'(ψ θ) − γ ψ          the last with R1, γ/2 |∂s/∂x|² = γ/2 ψ²
 
-Both rest at (0, 0).  There f' = ½, and the field is linear:
+Both rest at (0, 0).  There f' = ½, and to first order the field is
 
     (θ', ψ') = [[0, −½], [½, −γ]] (θ, ψ),        eigenvalues  −γ/2 ± √(γ² − 1) / 2
 
-γ = 0: ±i/2, the players circle and never meet; steps of length h at the same time even go out, by
-√(1 + h²/4) each.  0 < γ < 1: a spiral inwards.  γ = 1: −½ twice, the fastest way to rest.  γ > 1:
-no more turns, but the slower of two ways, −γ/2 + √(γ² − 1)/2 → 0, rules.
+γ = 0: ±i/2, the players circle and never meet; simultaneous steps of length h even go outwards,
+each by the factor √(1 + h²/4).  0 < γ < 1: a spiral inwards.  γ = 1: −½ twice, the fastest way to
+rest.  γ > 1: no more turns, but one of the two rates, −γ/2 + √(γ² − 1)/2, goes to 0 as γ grows.
 Source: Mescheder, Geiger and Nowozin 2018.
 """
 import numpy as np
@@ -26,7 +29,9 @@ def velocity(theta, psi, gamma=0.0):
     """(θ', ψ') at any places, arrays of one shape."""
     theta, psi = numbers("velocity", "theta", theta), numbers("velocity", "psi", psi)
     gamma = number("velocity", "gamma", gamma)
-    slope = 1 / (1 + np.exp(np.multiply(psi, theta)))           # f'(ψ θ) = σ(−ψ θ)
+    if theta.shape != psi.shape:
+        raise ValueError(f"velocity: theta {theta.shape} and psi {psi.shape} must be of one shape")
+    slope = np.exp(-np.logaddexp(0, psi * theta))               # f'(ψ θ) = σ(−ψ θ)
     return -psi * slope, theta * slope - gamma * psi
 
 
@@ -46,8 +51,8 @@ def trajectory(start: tuple[float, float], gamma: float = 0.0, step: float = 0.1
                alternating: bool = False) -> np.ndarray:
     """(steps + 1, 2): the places (θ, ψ) of gradient steps of length `step` from `start`.
 
-    alternating: ψ answers the θ that has moved; its circles neither grow nor shrink, as each of the
-    two moves is a shear, of determinant 1.
+    alternating: ψ answers the θ that has moved.  Near rest, with γ = 0, its circles neither grow
+    nor shrink: each of the two moves is a shear, of determinant 1.
     """
     places = [numbers("trajectory", "start", start, "(2,)")]
     steps = whole("trajectory", "0 ≤ steps < inf", steps)

@@ -24,10 +24,10 @@ from minidl.settings import one_of
 class Game:
     """Two costs on scores, each a single number.
 
-    discriminator(real, fake): of scores (N,) or (N, 1) of real and of generated samples.  In its
-        step, compute the second of samples without their graph (`fake.detach()`).
-    generator(fake, real=None): of samples with their graph; only the relativistic game looks at
-        `real`.
+    discriminator(real, fake): of scores (N,) or (N, 1) of real and of generated samples.  These
+        samples have no graph (`x.detach()`): the generator stands still in this step.
+    generator(fake, real=None): of the scores of samples that have their graph; only the
+        relativistic game looks at `real`.
     Raises ValueError for scores of other shapes.
     """
 
@@ -68,8 +68,9 @@ class Minimax(Game):
 class NonSaturating(Minimax):
     """The same critic; the artist makes log D(G(z)) large.
 
-    Its slope is  d softplus(−f) / df = −σ(−f),  nearly −1 where the critic is sure.  It has the
-    same sign as the other, so the place of rest is the same.
+    Its slope is  d softplus(−f) / df = −σ(−f),  nearly −1 where the critic is sure.  Like the other
+    slope it is negative, so each sample is pulled along ∇ₓ s, and rests where s is flat, in both
+    games.
     Source: Goodfellow et al. 2014, section 3.
     """
 

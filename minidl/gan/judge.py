@@ -12,7 +12,7 @@ import numpy as np
 from minidl import backend, losses, nn, optim
 from minidl.gan.training import to_network
 from minidl.operands import check_labels, check_sizes, operand
-from minidl.settings import callback_of, check_seed, numbers, whole
+from minidl.settings import callback_of, check_seed, numbers, of_kind, whole
 from minidl.tensor import no_grad, tensor
 from minidl.training import Loop, descend
 from minidl.training.schedules import warm_up_cosine
@@ -39,19 +39,23 @@ class Judge(nn.Module):
 def train_judge(pictures: np.ndarray, labels: np.ndarray, classes: int, *, steps: int = 1500,
                 batch: int = 64, seed: int = 0,
                 callback: Callable[[Loop], object] | None = None) -> Judge:
-    """A Judge in `eval()`, of uint8 pictures (N, H, W, C) and labels (N,)."""
-    pictures = numbers("train_judge", "pictures", pictures, "(N, H, W, C)", None)
+    """A Judge in `eval()`, of uint8 pictures (N, size, size, C) and labels (N,), 0 to classes − 1.
+
+    steps: of `batch` pictures each.  seed: of everything.
+    Raises ValueError for other pictures or labels.
+    """
+    pictures = _checked("train_judge", pictures)
     check_sizes("train_judge", classes=classes, steps=steps, batch=batch)
     labels = operand("train_judge", labels, "labels")
     check_labels("train_judge", labels, classes)
     labels, seed = labels.numpy(), check_seed("train_judge", seed)
     callback_of("train_judge", callback, "of the Loop")
-    if labels.shape != pictures.shape[:1] or not len(pictures):
-        raise ValueError(f"train_judge: pictures {pictures.shape} need as many labels, at least 1, "
-                         f"got {labels.shape}")
+    if labels.shape != pictures.shape[:1]:
+        raise ValueError(f"train_judge: {len(pictures)} pictures need as many labels, got "
+                         f"{labels.shape}")
     judge = Judge(pictures.shape[1], pictures.shape[3], classes,
                   rng=np.random.default_rng([seed, 9]))
-    adam = optim.Adam(judge.parameters(), 1e-3)
+    adam = optim.Adam(judge.parameters())
 
     def draw(t):
         which = np.random.default_rng([seed, 8, t]).integers(len(pictures), size=batch)
@@ -66,7 +70,16 @@ def train_judge(pictures: np.ndarray, labels: np.ndarray, classes: int, *, steps
     return judge.eval()
 
 
-def _batches(net, pictures, batch=250):
+def _checked(operation, pictures):
+    pictures = numbers(operation, "pictures", pictures, "(N, size, size, C)", None)
+    if pictures.dtype != np.uint8 or pictures.shape[1] != pictures.shape[2] or not len(pictures):
+        raise ValueError(f"{operation}: pictures must be uint8 (N, size, size, C), one or more, "
+                         f"got {pictures.dtype} {pictures.shape}")
+    return pictures
+
+
+def _batches(operation, net, pictures, batch=250):
+    pictures = _checked(operation, pictures)
     with no_grad():
         return np.concatenate([net(tensor(to_network(pictures[i:i + batch]))).numpy()
                                for i in range(0, len(pictures), batch)])
@@ -74,9 +87,14 @@ def _batches(net, pictures, batch=250):
 
 def accuracy(judge: Judge, pictures: np.ndarray, labels: np.ndarray) -> float:
     """The share of pictures whose class it reads."""
-    return float((_batches(judge, pictures).argmax(1) == labels).mean())
+    of_kind("accuracy", "judge", judge, "a Judge", Judge)
+    read, labels = _batches("accuracy", judge, pictures).argmax(1), np.asarray(labels)
+    if labels.shape != read.shape:
+        raise ValueError(f"accuracy: {len(read)} pictures need as many labels, got {labels.shape}")
+    return float((read == labels).mean())
 
 
 def features(judge: Judge, pictures: np.ndarray) -> np.ndarray:
     """(N, 128) float64: what it sees in pictures, for distances between sets of them."""
-    return _batches(judge.body, pictures).astype(float)
+    of_kind("features", "judge", judge, "a Judge", Judge)
+    return _batches("features", judge.body, pictures).astype(float)

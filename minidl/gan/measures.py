@@ -35,12 +35,13 @@ def modes(samples: np.ndarray, centres: np.ndarray, sigma: float) -> Modes:
     Source: Srivastava et al. 2017 (VEEGAN); Lin et al. 2018 (PacGAN), whose 3σ are a circle, too.
     """
     samples = numbers("modes", "samples", samples, "(N, D)")
-    centres = numbers("modes", "centres", centres, "(k, D)")
+    centres = numbers("modes", "centres", centres, "(k, D)", finite=True)
     sigma = bounded("modes", "0 ≤ sigma < inf", sigma)
-    if 0 in centres.shape or samples.shape[1:] != centres.shape[1:] or 0 in samples.shape:
-        raise ValueError(f"modes: samples (N, {centres.shape[1]}) expected, got {samples.shape}")
+    if samples.shape[1:] != centres.shape[1:] or 0 in centres.shape + samples.shape:
+        raise ValueError(f"modes: samples (N, D) and centres (k, D) must be one or more, with one "
+                         f"D, got {samples.shape} and {centres.shape}")
     k = len(centres)
-    squares = np.square(samples[:, None] - centres).sum(-1)
+    squares = np.square(samples[:, None] - centres).sum(-1)     # (N, k)
     good = squares.min(1) < (3 * sigma) ** 2                    # False for NaN
     counts = np.bincount(squares.argmin(1)[good], minlength=k)
     total = counts.sum()
@@ -66,8 +67,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
     cross = np.linalg.eigvalsh(root @ covariances[1] @ root)
     apart = np.square(a.mean(0) - b.mean(0)).sum()
-    return float(apart + np.trace(covariances[0] + covariances[1])
-                 - 2 * np.sqrt(np.clip(cross, 0, None)).sum())
+    spread = np.trace(covariances[0] + covariances[1]) - 2 * np.sqrt(np.clip(cross, 0, None)).sum()
+    return float(apart + max(spread, 0))                        # below 0 by rounding alone
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, *, size: int = 500, subsets: int = 20,
@@ -77,7 +78,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, *, size: int = 500, subsets: i
         E k(a, a') + E k(b, b') − 2 E k(a, b),   over different pairs
 
     Its mean is 0 where both come from one distribution, for any number of samples, so it may be
-    negative.  size: of each subset, at most half of a set.
+    negative.  size: of each subset, at most half of a set, and at least 2.
     Source: Bińkowski et al. 2018 (KID).
     """
     a, b = _features("kernel_distance", a, b, 2)
@@ -103,8 +104,8 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> PrecisionRecall:
-    """A sample lies within a set if it is no farther from one of its members than this one's k-th
-    neighbour in the set.
+    """A sample lies within a set if its distance to some member is at most that member's distance
+    to its own k-th neighbour in the set.
 
     Source: Kynkäänniemi et al. 2019.
     """
@@ -123,8 +124,8 @@ def _within(x, members, k):
 
 class Memorisation(NamedTuple):
     """ratio: the median distance of generated pictures to their nearest training picture, over that
-    of held-out real ones: about 1 is good, far below 1 is copied.  ∞ where these are all among the
-    training pictures.
+    of held-out real ones: about 1 is good, far below 1 is copied.  ∞ where most of the held-out
+    ones are among the training pictures.
     nearest (N,): which training picture is nearest to each generated one."""
     ratio: float
     nearest: np.ndarray
@@ -145,9 +146,9 @@ def nearest(x: np.ndarray, members: np.ndarray, rows: int = 250) -> tuple[np.nda
     check_sizes("nearest", rows=rows)
     which, far = [], []
     for i in range(0, len(x), rows):
-        squares = squared_distances(x[i:i + rows], members)
-        which.append(squares.argmin(1))
-        far.append(np.sqrt(squares.min(1)))
+        some = x[i:i + rows]
+        which.append(squared_distances(some, members).argmin(1))
+        far.append(np.linalg.norm(some - members[which[-1]], axis=1))       # 0 of a copy, exactly
     return np.concatenate(which), np.concatenate(far)
 
 

@@ -31,10 +31,12 @@ class Mixture:
     def __post_init__(self):
         centres = numbers("Mixture", "centres", self.centres, "(K, 2)", finite=True)
         weights = numbers("Mixture", "weights", self.weights, "(K,)", finite=True)
-        bounded("Mixture", "0 < sigma < inf", self.sigma)
-        if len(weights) != len(centres) or not (weights >= 0).all() or not weights.any():
-            raise ValueError(f"Mixture: {len(centres)} centres need as many weights ≥ 0, not all "
-                             f"0, got {weights}")
+        sigma = bounded("Mixture", "0 < sigma < inf", self.sigma)
+        if len(weights) != len(centres) or min(weights, default=0) < 0 or not math.isclose(
+                weights.sum(), 1):
+            raise ValueError(f"Mixture: {len(centres)} centres need as many weights ≥ 0 that add "
+                             f"up to 1, got {weights}")
+        vars(self).update(centres=centres, sigma=sigma, weights=weights)    # past `frozen`
 
     def sample(self, n: int, rng: np.random.Generator | int) -> np.ndarray:
         """(n, 2) samples: a centre by its weight, then a step by N(0, σ²) in each direction."""
@@ -48,9 +50,10 @@ class Mixture:
         x = numbers("log_density", "x", x, "(…, 2)")
         places, total = x.reshape(-1, 2), np.full(x[..., 0].size, -np.inf)
         for centre, weight in zip(self.centres, self.weights):
-            squares = np.square(places - centre).sum(1)
-            total = np.logaddexp(total, math.log(weight) - squares / (2 * self.sigma ** 2))
-        return (total - math.log(2 * math.pi * self.sigma ** 2)).reshape(x.shape[:-1])
+            if weight > 0:
+                squares = np.square((places - centre) / self.sigma).sum(1)
+                total = np.logaddexp(total, math.log(weight) - squares / 2)
+        return (total - math.log(2 * math.pi) - 2 * math.log(self.sigma)).reshape(x.shape[:-1])
 
     def density(self, x: np.ndarray) -> np.ndarray:
         """p at places x (…, 2)."""
@@ -62,17 +65,18 @@ class Mixture:
 
     @property
     def scale(self):
-        """The deviation of one coordinate, the mean of both: √((E|x − mean|²) / 2)."""
+        """The deviation of a coordinate, as the root mean square of both: √(E|x − mean|² / 2)."""
         spread = np.square(self.centres - self.mean).sum(1)
         return math.sqrt(self.weights @ spread / 2 + self.sigma ** 2)
 
 
 def mixture(name: str, centres: Sequence | np.ndarray, sigma: float,
             weights: Sequence[float] | np.ndarray | None = None, modal: bool = True) -> Mixture:
-    """A Mixture, with equal weights where none are given."""
+    """A Mixture; the weights are divided by their sum, and equal where none are given."""
     centres = numbers("mixture", "centres", centres, "(K, 2)")
     weights = np.ones(len(centres)) if weights is None else numbers("mixture", "weights", weights)
-    return Mixture(name, centres, sigma, weights / (weights.sum() or 1), modal)
+    total = weights.sum()
+    return Mixture(name, centres, sigma, weights / total if total > 0 else weights, modal)
 
 
 def ring(modes: int = 8, radius: float = 1.0, sigma: float = 0.01) -> Mixture:
@@ -96,7 +100,7 @@ def grid(side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> Mixture:
 
 def blobs() -> Mixture:
     """Three wide modes that nearly touch."""
-    return mixture("blobs", [(-1.0, -0.6), (1.0, -0.6), (0.0, 1.1)], 0.25, (1, 1, 1))
+    return mixture("blobs", [(-1.0, -0.6), (1.0, -0.6), (0.0, 1.1)], 0.25)
 
 
 def line(sigma: float = 0.05) -> Mixture:
@@ -106,7 +110,8 @@ def line(sigma: float = 0.05) -> Mixture:
 
 
 def spiral(turns: float = 2.0, sigma: float = 0.03) -> Mixture:
-    """r = t from 0.1 to 1 while the angle makes `turns` turns; the weights follow the length."""
+    """Radius t at the angle 2π · turns · t, for t from 0.1 to 1.  A centre weighs as much as the
+    piece of the curve that it stands for is long."""
     turns = bounded("spiral", "0 ≤ turns < inf", turns)
     t = np.linspace(0.1, 1, 160)
     angle = 2 * np.pi * turns * t
@@ -125,7 +130,7 @@ def drawing(picture: np.ndarray, side: int = 48) -> Mixture:
     from minidl.data import resize
     check_sizes("drawing", side=side)
     grey = numbers("drawing", "picture", picture, dtype="float32")
-    if grey.ndim not in (2, 3):
+    if grey.ndim < 2 or grey.shape[2:] not in ((), (1,), (3,)):
         raise ValueError(f"drawing: picture must be (H, W) or (H, W, 3), got shape {grey.shape}")
     grey = grey if grey.ndim == 2 else grey.mean(-1)
     ink = 1 - np.clip(resize(grey, side), 0, 255) / 255

@@ -5,7 +5,8 @@ import numpy as np
 class Monitor:
     """Looks at every step, and warns.
 
-    right: the discriminator's share of right answers: real scores above 0, generated ones below.
+    right: the discriminator's share of right answers, when it is to tell a real sample from a
+        generated one: the real one should have the higher score.  ½: it can tell nothing.
     alike: how far generated pictures are from each other, over how far real ones are: the root of
         the variance over the batch, of all pixels; 0: all are one picture.
     patience: steps in a row before it warns, and again after as many.
@@ -17,9 +18,10 @@ class Monitor:
 
     def look(self, real_scores, fake_scores, real, fake):
         """Take in a step's scores (N, 1) and pictures (N, …)."""
-        self.right = float(((real_scores > 0).mean() + (fake_scores < 0).mean()) / 2)
-        spread = [np.sqrt(x.var(axis=0).mean()) for x in (fake, real)]
-        self.alike = float(spread[0] / max(spread[1], 1e-12))
+        r, f = real_scores.reshape(-1, 1), fake_scores.reshape(1, -1)       # all pairs
+        self.right = float(((r > f).mean() + (r >= f).mean()) / 2)          # equal: half right
+        spread, usual = (np.sqrt(x.var(axis=0).mean()) for x in (fake, real))
+        self.alike = float(spread / usual) if usual else 1.0
         self.sure = self.sure + 1 if self.right > 0.99 else 0
         self.same = self.same + 1 if self.alike < 0.15 else 0
 

@@ -3,8 +3,9 @@
     generator      z, one-hot class → dense → (b, b, w₀) → [transposed 4/2/1, norm, ReLU]… → tanh
     discriminator  picture, class planes → [4/2/1 convolution, leaky ReLU 0.2]… → dense → score
 
-4/2/1 is kernel, stride, padding: each doubling of the side, and each halving.  The kernel is a
-multiple of the stride, so every pixel is made of as many taps: no checkerboard by construction.
+b is the smallest side, w₀ its channels; each doubling of the side halves them.  4/2/1 is kernel,
+stride, padding: of each doubling, and of each halving.  The kernel is a multiple of the stride, so
+every pixel is made of as many taps: no checkerboard by construction.
 Both get the class: the generator beside its noise, the discriminator as planes beside the picture,
 1 in the plane of the class and 0 in the others.  So it judges pairs, and a picture of another class
 than asked for is as wrong as a bad one.

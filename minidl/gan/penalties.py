@@ -14,7 +14,8 @@ a mixed second derivative, once along x and once along w.  `md.grad(…, create_
 with its graph, and the outer gradient goes through it.
 
 A score must depend on its own example alone.  Batch norm in a critic that is training couples them:
-∂ Σ s / ∂xᵢ would then hold the other examples' scores, and it is refused.
+∂ Σ s / ∂xᵢ would then hold parts of the other examples' scores.  A Module that has one is refused;
+within a function it goes unnoticed.
 """
 from collections.abc import Callable
 
@@ -32,15 +33,11 @@ def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
 
     score: a function or Module of x (N, …) alone, with one number for each example.
     As each score depends on its own example, the gradient of their sum holds all of them.
-    Raises ValueError for a critic with batch norm in training, for x without examples, and for
+    Raises ValueError for a Module with batch norm in training, for x without examples, and for
     other scores.
     """
     function("penalty", "score", score, "of x (N, …)")
-    if isinstance(score, Module) and any(isinstance(part, BatchNorm) and part.training
-                                         for _, part in score.named_modules()):
-        raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
-                         "examples of a batch; a penalty is of each example by itself: use "
-                         "InstanceNorm, GroupNorm or no norm")
+    check_uncoupled(score)
     x = floating("penalty", x)
     if x.ndim == 0 or x.shape[0] == 0:
         raise ValueError(f"penalty: x must hold examples (N, …), got shape {x.shape}")
@@ -52,6 +49,15 @@ def slopes(score: Callable, x: Tensor) -> tuple[Tensor, Tensor]:
                          f"{type(s).__name__} of shape {getattr(s, 'shape', '')}")
     g, = grad(ops.sum(s), x, create_graph=True)
     return s, g
+
+
+def check_uncoupled(critic):
+    """Raise ValueError for a Module with batch norm in training."""
+    if isinstance(critic, Module) and any(isinstance(part, BatchNorm) and part.training
+                                          for _, part in critic.named_modules()):
+        raise ValueError("penalty: the critic has BatchNorm in training, which couples the "
+                         "examples of a batch; a penalty is of each example by itself: use "
+                         "InstanceNorm, GroupNorm or no norm")
 
 
 def r1(score: Callable, real: Tensor, gamma: float = 1.0) -> Tensor:
@@ -79,8 +85,8 @@ def gradient_penalty(score: Callable, real: Tensor, fake: Tensor, weight: float 
     """λ E (|∇ₓ s(x̂)| − 1)²  at  x̂ = ε x + (1 − ε) G(z),  one ε ~ U(0, 1) for each example.
 
     The best Wasserstein critic has slope 1 along the lines on which mass is moved from q to p; x̂
-    lies between such places.  Here φ' = 2 λ (|g| − 1); where g = 0 its direction is not defined,
-    and the gradient is taken as 0.
+    stands for a place on such a line.  Here φ' = 2 λ (|g| − 1); where g = 0 its direction is not
+    defined, and the gradient is taken as 0.
     real, fake: of one shape.  rng: a Generator or seed, for ε.  weight λ ≥ 0.
     Source: Gulrajani et al. 2017.
     """

@@ -48,17 +48,18 @@ def class_grid(generator: Generator, rows: int, rng: np.random.Generator | int) 
     return draw(generator, *grid_of_noise(generator, rows, rng))
 
 
-def slerp(a: np.ndarray, b: np.ndarray, t: float | np.ndarray) -> np.ndarray:
+def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """From a (t = 0) to b (t = 1) along the sphere:  (sin((1 − t) ω) a + sin(t ω) b) / sin ω,
 
     where ω is the angle between a and b, for lengths that differ little, as Gaussian noise's do.  A
-    straight line would pass nearer to 0 than noise ever is.  a, b (D,); t (T,) → (T, D).
+    straight line would pass nearer to 0 than noise ever is; it is taken where sin ω is 0 alone.
+    a, b (D,), neither of them 0; t (T,) → (T, D).
     Source: White 2016.
     """
     a, b = numbers("slerp", "a", a, "(D,)"), numbers("slerp", "b", b, "(D,)")
     t = numbers("slerp", "t", t, "(T,)")[:, None]
-    if a.shape != b.shape:
-        raise ValueError(f"slerp: a {a.shape} and b {b.shape} must be of one length")
+    if a.shape != b.shape or not (a.any() and b.any()):
+        raise ValueError(f"slerp: a {a.shape} and b {b.shape} must be of one shape, and not 0")
     cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
     angle = np.arccos(np.clip(cosine, -1, 1))
     if np.sin(angle) < 1e-6:
@@ -79,10 +80,14 @@ def walks(generator: Generator, rows: int, steps: int,
 
 
 def captioned_sheet(text, pictures, columns, least=300):
-    """A contact sheet below text: uint8 (H', W', 3).  Small pictures are enlarged, whole times."""
+    """A contact sheet below text: uint8 (H', W', 3).
+
+    Pictures are enlarged, whole times, to about 56 pixels, and until the sheet is `least` wide.
+    """
     check_sizes("captioned_sheet", least=least)
+    pictures = numbers("captioned_sheet", "pictures", pictures, "(N, H, W, C)", None)
     sheet = contact_sheet(pictures, columns)
-    times = max(1, round(2 * 28 / pictures.shape[1]), -(-least // sheet.shape[1]))
+    times = max(1, round(56 / pictures.shape[1]), -(-least // sheet.shape[1]))
     sheet = np.repeat(np.repeat(np.broadcast_to(sheet, sheet.shape[:2] + (3,)), times, 0), times, 1)
     return captioned(sheet, text)
 

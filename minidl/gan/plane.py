@@ -2,9 +2,10 @@
 
     noise z ~ N(0, I) in the plane → G → x in the plane → s → a score
 
-Both see z or x and nothing else.  A connected noise must cross between modes, "no GAN's land": the
-steeper G, the fewer samples fall there.  So G is deep, its learning rate falls to 0 at the end, and
-its weights are averaged.
+G sees z alone, and s sees x alone.  The noise is connected, so G(z) must cross the space between
+modes, "no GAN's land": the steeper G is there, the fewer samples fall into it.  So G is deep, its
+learning rate falls to 0 at the end, and its weights are averaged.
+Source: Tanielian et al. 2020, "Learning disconnected manifolds: a no GANs land".
 """
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -84,7 +85,8 @@ def network(rng, layers, width, out):
 class Laboratory:
     """One game for a shape.
 
-    shape: a Mixture.  recipe: a Recipe.  judged: samples for the measures.  seed: of everything.
+    shape: a Mixture.  recipe: a Recipe.  judged: samples for the measures.  rows: of the history.
+    seed: of everything.
 
     `play()` takes all steps.  generator, critic: the networks of this moment; average: G averaged.
     unit: the shape moved to mean 0 and deviation 1, which is what the networks learn; `measure` and
@@ -148,6 +150,7 @@ class Laboratory:
     def play(self, callback: Callable[[Loop], object] | None = None) -> list[dict]:
         """Take all steps; returns the history.  Raises `training.Diverged` where a loss is NaN."""
         callback_of("play", callback, "of the Loop")
+        self.moments = []
         self.history = Loop(
             self.step, self.batch, self.recipe.steps, schedule=self.recipe.schedule,
             parts={"generator": self.generator, "critic": self.critic, "average": self.average,
@@ -156,7 +159,7 @@ class Laboratory:
         return self.history
 
     def due(self, t):
-        """Rows after about 2, 8, 18, … of rows² parts: dense at the start, where most happens."""
+        """Rows after 1, 4, 9, … of rows² equal parts: dense at the start, where most happens."""
         part = self.recipe.steps / self.rows ** 2
         return t in {round(part * i * i) for i in range(1, self.rows + 1)}
 
@@ -172,8 +175,8 @@ class Laboratory:
     def measure(self, loop=None):
         """Modes and shares of the judged samples; V's bound and the Jensen–Shannon divergence.
 
-        The bound is that of the critic and the generator of this moment, on as many points as cells
-        are counted with; the divergence is of the same generator, in cells.
+        The bound and the divergence are those of the critic and the generator of this moment: by
+        10,000 points of each kind, and by 40,000 samples counted in cells.
         """
         drawn = np.random.default_rng([self.seed, 2, 77])
         fake = density.sample(self.generator, 40000, drawn)
@@ -221,7 +224,7 @@ class Laboratory:
 
     def probabilities(self, places: np.ndarray) -> np.ndarray:
         """D = σ(s)."""
-        return 1 / (1 + np.exp(-self.scores(places)))
+        return np.exp(-np.logaddexp(0, -self.scores(places)))
 
     def pulls(self, places: np.ndarray) -> np.ndarray:
         """Where the generator's cost pulls samples at places (N, 2): −N ∂cost/∂x, its descent."""

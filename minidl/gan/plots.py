@@ -1,6 +1,6 @@
 """Games as pictures: the laboratory, a collapse and its cure, the Dirac GAN, training runs.
 
-Colours: orange is what is taken for real (D = 1), blue for generated (D = 0), white where the
+Colours: orange is what is taken for real (D = 1), violet for generated (D = 0), white where the
 critic cannot tell (D = ½).  Data are black, samples green.
 """
 from collections.abc import Sequence
@@ -16,16 +16,19 @@ from minidl.gan import density, dirac, pictures
 from minidl.gan.plane import Laboratory
 from minidl.gan.report import nearest
 from minidl.gan.theory import best_discriminator
+from minidl.operands import check_sizes, listed
 from minidl.plots import panels_of, write
+from minidl.settings import numbers, of_kind
 
 DATA, SAMPLES, FIELD = "black", "#0a8f3c", "PuOr_r"
 NOTHING = 1e-7          # less than one of the samples that cells are counted with
-BLUE, WHITE, ORANGE = np.array([(84, 39, 136), (247, 247, 247), (179, 88, 6)], float)
+VIOLET, WHITE, ORANGE = np.array([(84, 39, 136), (247, 247, 247), (179, 88, 6)], float)
 
 
 def laboratory_sheet(path: str | os.PathLike, lab: Laboratory) -> Path:
     """All of one game on a page, after it was played: the critic beside the best one, the arrows of
     the generator's slope, the grid of noise and what becomes of it, and how it went."""
+    _check_played("laboratory_sheet", lab)
     figure, axes = panels_of(2, 4, (20, 9.6))
     judged = lab.points(lab.judged, 1)
     real = lab.unit.sample(1000, np.random.default_rng([lab.seed, 3, 77]))
@@ -43,13 +46,21 @@ def laboratory_sheet(path: str | os.PathLike, lab: Laboratory) -> Path:
     return write(path, figure)
 
 
+def _check_played(operation, lab):
+    """Raise TypeError for what is no Laboratory, ValueError before anything is seen in it."""
+    of_kind(operation, "lab", lab, "a Laboratory", Laboratory)
+    if not lab.moments:
+        raise ValueError(f"{operation}: the game was not played yet: call its play()")
+
+
 def _critic(axes, lab, real, judged):
     field = lab.probabilities(lab.seen.middles)
     _show(axes, lab.seen, field)
     axes.plot(*real.T, ".", color=DATA, markersize=2, label="data")
     axes.plot(*judged[:1000].T, ".", color=SAMPLES, markersize=2, label="samples")
     axes.legend(loc="upper right", markerscale=5, fontsize=10)
-    axes.set_title("the critic: D(x) = σ(s(x))\norange: real, blue: generated, white: cannot tell")
+    axes.set_title("the critic: D(x) = σ(s(x))\n"
+                   "orange: real, violet: generated, white: cannot tell")
 
 
 def _best(axes, lab):
@@ -148,6 +159,8 @@ def _show(axes, where, field, **options):
 
 def laboratory_frames(lab: Laboratory, side: int = 384) -> list[np.ndarray]:
     """A picture (side, side, 3) of each Moment: the critic's field, data and samples."""
+    _check_played("laboratory_frames", lab)
+    check_sizes("laboratory_frames", side=side)
     real = lab.unit.sample(600, np.random.default_rng([lab.seed, 3, 77]))
     return [frame(moment, lab, real, side) for moment in lab.moments]
 
@@ -156,7 +169,7 @@ def frame(moment, lab, real, side):
     from PIL import Image, ImageDraw
     d = np.clip(moment.field[::-1], 0, 1)[..., None]
     sure = 2 * d - 1                                    # −1 generated … 1 real
-    colours = WHITE + np.where(sure > 0, (ORANGE - WHITE) * sure, (WHITE - BLUE) * sure)
+    colours = WHITE + np.where(sure > 0, (ORANGE - WHITE) * sure, (WHITE - VIOLET) * sure)
     image = Image.fromarray(colours.astype(np.uint8)).resize((side, side))
     draw, reach = ImageDraw.Draw(image), lab.seen.edges[-1]
     for points, colour in ((real, (0, 0, 0)), (moment.samples[:1200], (10, 143, 60))):
@@ -170,11 +183,21 @@ def frame(moment, lab, real, side):
 
 def save_animation(path: str | os.PathLike, frames: Sequence[np.ndarray], milliseconds: int = 180,
                    last: int = 1500) -> str | os.PathLike:
-    """Write pictures (H, W, 3) as a GIF or PNG (APNG), by the ending; the last one stays longer."""
+    """Write uint8 pictures (H, W, 3) as a GIF or PNG (APNG), by the ending.
+
+    milliseconds: for which each is shown; last: for which the last one is.
+    Raises ValueError for other endings and pictures, and for pictures of several sizes.
+    """
     from PIL import Image
-    images = [Image.fromarray(np.asarray(each)) for each in frames]
-    if not images:
+    check_sizes("save_animation", milliseconds=milliseconds, last=last)
+    pages = [numbers("save_animation", "a picture", each, "(H, W, 3)", None) for each in frames]
+    if not pages:
         raise ValueError("save_animation: there are no pictures")
+    kinds = {(str(page.dtype), page.shape) for page in pages}
+    if len(kinds) > 1 or pages[0].dtype != np.uint8 or pages[0].size == 0:
+        raise ValueError("save_animation: pictures must be uint8 (H, W, 3) of one size, got "
+                         + " and ".join(f"{dtype} {shape}" for dtype, shape in sorted(kinds)[:3]))
+    images = [Image.fromarray(page) for page in pages]
     buffer, kind = io.BytesIO(), str(path).rsplit(".", 1)[-1].lower()
     if kind not in ("gif", "png", "apng"):
         raise ValueError(f"save_animation: {path} must end in .gif, .png or .apng")
@@ -190,7 +213,12 @@ def save_animation(path: str | os.PathLike, frames: Sequence[np.ndarray], millis
 
 def collapse_sheet(path: str | os.PathLike, ill: Laboratory, cured: Laboratory,
                    columns: int = 5) -> Path:
-    """Two games that differ in one thing, as rows of moments."""
+    """Two games that differ in R1 alone, as rows of moments; their shapes have modes."""
+    check_sizes("collapse_sheet", columns=columns)
+    for lab in ill, cured:
+        _check_played("collapse_sheet", lab)
+        if not lab.unit.modal:
+            raise ValueError(f"collapse_sheet: a {lab.shape.name} has no modes to count")
     figure, axes = panels_of(2, columns, (3.1 * columns, 7.2))
     for row, (lab, name) in enumerate(((ill, "without"), (cured, "with"))):
         chosen = np.linspace(0, len(lab.moments) - 1, columns).round().astype(int)
@@ -211,6 +239,9 @@ def collapse_sheet(path: str | os.PathLike, ill: Laboratory, cured: Laboratory,
 
 def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, steps=300):
     """The Dirac GAN's field with γ of R1, the path of simultaneous steps, and the eigenvalues."""
+    gammas = numbers("dirac_sheet", "gammas", gammas, "(N,)")
+    if len(gammas) == 0:
+        raise ValueError("dirac_sheet: gammas must be one or more, got none")
     figure, axes = panels_of(1, len(gammas), (4.6 * len(gammas), 6))
     grid = np.meshgrid(np.linspace(-2.4, 2.4, 21), np.linspace(-2.4, 2.4, 21))
     for panel, gamma in zip(axes, gammas):
@@ -234,6 +265,10 @@ def dirac_sheet(path, gammas=(0.0, 0.3, 1.0, 2.0), start=(1.5, 0.0), step=0.1, s
 def training_curves(path: str | os.PathLike, history: list[dict], game: str = "non-saturating",
                     title: str = "Training") -> Path:
     """How a `Training` went, from its rows: costs, the critic's share of right answers, spread."""
+    history = listed("training_curves", "history", history, "the rows of a Training")
+    if not history or not {"step", "critic", "generator", "right", "alike"} <= {*history[0]}:
+        raise ValueError("training_curves: history must be the rows of a gan.Training, one or "
+                         f"more, got {', '.join(history[0]) if history else 'none'}")
     figure, axes = panels_of(3, 1, (9, 8.4), sharex=True)
     steps = [row["step"] for row in history]
     for name, colour in (("critic", "#2266aa"), ("generator", "#dd7711")):

@@ -17,14 +17,21 @@ SETTINGS = {"size": int, "channels": int, "noise": int, "classes": int, "width":
 
 def save_generator(path: str | os.PathLike, generator: Generator, names: Sequence[str] = (),
                    **notes) -> None:
-    """Write a Generator to `path`, in one step, with names of its classes and notes for JSON."""
+    """Write a Generator to `path`, in one step, with names of its classes and notes for JSON.
+
+    names: one text for each class, or none at all.  Raises ValueError for another number.
+    """
     of_kind("save_generator", "generator", generator, "a gan.Generator", Generator)
-    names = listed("save_generator", "names", names, "names of the classes")
+    names = [of_kind("save_generator", "a name", name, "text", str) for name in
+             listed("save_generator", "names", names, "names of the classes")]
+    if len(names) not in (0, generator.classes):
+        raise ValueError(f"save_generator: the generator knows {generator.classes} classes; names "
+                         f"must be as many, or none, got {len(names)}")
     try:
         about = json.dumps({"settings": generator.settings, "names": names, "notes": notes})
     except (TypeError, ValueError) as error:
-        raise TypeError(f"save_generator: names and notes {sorted(notes)} must be what JSON can "
-                        f"hold: {error}") from None
+        raise TypeError(f"save_generator: notes {sorted(notes)} must be what JSON can hold: "
+                        f"{error}") from None
     weights.save(path, generator.state_dict() | {"generator": np.array(about)})
 
 

@@ -45,7 +45,7 @@ class SpectralNorm(Module):
 
     layer: one with a `weight` (Dense, Conv2d, …); a filter (*K, C, O) is taken as the matrix
     (∏K · C, O).
-    σ is followed by power iteration: in every training call one step
+    σ is tracked by power iteration: in every training call one step
 
         u ← W v / |W v|,    v ← Wᵀ u / |Wᵀ u|,
 

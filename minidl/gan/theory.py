@@ -43,11 +43,14 @@ def best_discriminator(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def value(p: np.ndarray, q: np.ndarray, d: np.ndarray) -> float:
-    """V(D) = Σ p log D + Σ q log(1 − D), in nats; −∞ where D is 0 on data or 1 on samples."""
+    """V(D) = Σ p log D + Σ q log(1 − D), in nats; −∞ where D is 0 on data or 1 on samples.
+
+    d: D on the same places, or one for all, 0 … 1.
+    """
     p, q = _masses(p, q)
     d = numbers("theory", "d", d)
-    if d.shape not in ((), p.shape):
-        raise ValueError(f"theory: d {d.shape} must have the shape of p, {p.shape}")
+    if d.shape not in ((), p.shape) or not ((d >= 0) & (d <= 1)).all():
+        raise ValueError(f"theory: d {d.shape} must be probabilities, of the shape of p, {p.shape}")
     return float(np.sum(_times_log(p, d) + _times_log(q, 1 - d)))
 
 
@@ -72,8 +75,8 @@ def wasserstein_line(p: np.ndarray, q: np.ndarray, places: np.ndarray) -> float:
     """
     p, q = _masses(p, q)
     places = numbers("theory", "places", places, "(N,)", finite=True)
-    if p.shape != places.shape:
-        raise ValueError(f"theory: p {p.shape} needs as many places, got {places.shape}")
+    if p.shape != places.shape or not (np.diff(places) >= 0).all():
+        raise ValueError(f"theory: p {p.shape} needs as many places, ascending, got {places}")
     return float(np.sum(np.abs(np.cumsum(p - q))[:-1] * np.diff(places)))
 
 
@@ -84,7 +87,7 @@ def bound(v: float) -> float:
 
 def _masses(p, q):
     """Both as float64; raises ValueError for other shapes or what is no mass."""
-    p, q = numbers("theory", "p", p), numbers("theory", "q", q)
+    p, q = numbers("theory", "p", p, finite=True), numbers("theory", "q", q, finite=True)
     if p.shape != q.shape or not ((p >= 0).all() and (q >= 0).all()):
         raise ValueError(f"theory: p {p.shape} and q {q.shape} must be masses ≥ 0 of one shape")
     return p, q

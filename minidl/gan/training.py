@@ -8,7 +8,7 @@ A step, both players with the same generated batch:
     3. the average of G follows
 
 T is DiffAugment, or nothing.  R1 is computed in every `lazy`-th step only, and `lazy` times as
-strong there: the same mean, a third of the cost saved (Karras et al. 2020).
+strong there: the same mean for one `lazy`-th of its cost (Karras et al. 2020).
 The average of G holds the averages of its running statistics, too: weights with the statistics of
 others give greyed or glaring pictures.
 """
@@ -23,8 +23,8 @@ from minidl.gan.diffaugment import DiffAugment
 from minidl.gan.games import game
 from minidl.gan.monitor import Monitor
 from minidl.gan.networks import Discriminator, Generator
-from minidl.gan.penalties import mean_square_length, slopes
-from minidl.operands import check_sizes, listed
+from minidl.gan.penalties import check_uncoupled, mean_square_length, slopes
+from minidl.operands import check_sizes, function, listed
 from minidl.optim import Adam
 from minidl.settings import betas_of, bounded, callback_of, check_seed, having, numbers, of_kind
 from minidl.tensor import no_grad, tensor
@@ -91,8 +91,9 @@ class Training:
     checkpoint: a path, from which the run goes on to the same bits; every: steps between its
     writings, and rows of the history.  pages: how many pictures of the same noise are kept in
     `album`; shown: (noise, labels) that they are made of.
-    average: G averaged.  warnings: see `Monitor`.
-    Raises ValueError for pictures or labels that do not fit the networks.
+    average: G averaged.  warnings: see `Monitor`.  identity: what else a checkpoint must be of.
+    Raises ValueError for pictures or labels that do not fit the networks, and for R1 of a
+    discriminator with batch norm.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator, pictures: np.ndarray,
@@ -107,6 +108,8 @@ class Training:
             raise TypeError("gan.Training: shown must be (noise, labels) or None, got "
                             f"{type(shown).__name__}")
         self.pictures, self.labels = check_pictures(generator, discriminator, pictures, labels)
+        if recipe.gamma:
+            check_uncoupled(discriminator)
         self.generator, self.discriminator = generator, discriminator
         self.recipe, self.seed, self.game = recipe, seed, game(recipe.game)
         self.augment, self.monitor, self.album = DiffAugment(*recipe.augment), Monitor(), Album()
@@ -192,7 +195,14 @@ def draw(generator: Generator, noise: np.ndarray, labels: np.ndarray | None = No
     """uint8 pictures of noise (N, noise) and labels (N,), a batch at a time.
 
     In `eval()` (an average is) a picture depends on its own noise alone, not on the batch.
+    Raises ValueError for no noise, or labels of another number.
     """
+    function("draw", "generator", generator, "of noise and labels")
+    noise = numbers("draw", "noise", noise, "(N, noise)", None)
+    check_sizes("draw", batch=batch)
+    if len(noise) == 0 or labels is not None and np.shape(labels) != noise.shape[:1]:
+        raise ValueError(f"draw: noise {noise.shape} must be of one picture or more, labels None "
+                         f"or as many, got {np.shape(labels) if labels is not None else None}")
     with no_grad():
         return to_pictures(np.concatenate([
             generator(tensor(noise[i:i + batch]),

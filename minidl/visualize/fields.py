@@ -35,12 +35,23 @@ class ReceptiveField(NamedTuple):
     start: float | tuple[float, ...]
 
     def along(self, axes: int) -> list[tuple]:
-        """(size, jump, start) of each of so many axes; ValueError where it is of another number."""
+        """(size, jump, start) for each axis; raises ValueError where the field has not so many."""
         axes = whole("along", "1 ≤ axes < inf", axes)
         for value in self:
             if isinstance(value, tuple) and len(value) != axes:
                 raise ValueError(f"a receptive field of {len(value)} axes is none of {axes} axes")
         return list(zip(*(each(value, axes) for value in self)))
+
+    def check_fit(self, operation: str, position: tuple, sizes: tuple) -> None:
+        """Raise ValueError for a position in a picture of these sizes, unless both have as many
+        axes, and the picture is as large as the field."""
+        if len(position) != len(sizes):
+            raise ValueError(f"{operation}: position {position} and sizes {sizes} must have as "
+                             "many axes")
+        seen = tuple(size for size, *_ in self.along(len(sizes)))
+        if any(n < size for n, size in zip(sizes, seen)):
+            raise ValueError(f"{operation}: a picture of the sizes {sizes} is smaller than what "
+                             f"the unit sees, {seen}")
 
     def box(self, position: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """((low, high), …): the unit at a position (an index for each axis) sees the pixels
@@ -57,16 +68,14 @@ class ReceptiveField(NamedTuple):
         sizes: the picture's, none below the field's.  crop: ((low, high), …) within the picture.
 
         A stride takes every s-th place, counted from the picture's edge.  So a crop changes no
-        value only if it begins at a multiple of all strides before the unit, whose product is jump:
-        the box is lengthened downwards to the next one.  Unit i is then number i − low/jump.  Where
-        the box reaches beyond the picture it is first moved inside, and the crop shares that edge:
-        there all layers pad it as they pad the picture.
+        value only if it begins at a multiple of jump, the product of all strides before the unit:
+        the box is lengthened downwards to the next one.  There unit i is number i − first/jump,
+        where the crop begins at `first`.  A box that reaches beyond the picture is moved inside
+        before, and so the crop shares that edge: there all layers pad it as they pad the picture.
         """
         crop, place, sizes = [], [], integers("aligned", "sizes", sizes)
         position = integers("aligned", "position", position)
-        if len(position) != len(sizes):
-            raise ValueError(f"aligned: position {position} and sizes {sizes} must have as many "
-                             "axes")
+        self.check_fit("aligned", position, sizes)
         for (low, _), i, n, (size, jump, _) in zip(self.box(position), position, sizes,
                                                    self.along(len(position))):
             inside = min(max(low, 0), n - size)

@@ -43,13 +43,19 @@ class Patch(NamedTuple):
         """The pixels in the box, an array of the box's sizes; where the unit sees padding stands
         `padding`, a value or one for each channel."""
         picture = pixels("shown", picture)
+        self.field.check_fit("shown", self.position, picture.shape[:-1])
         sizes = [high - low for low, high in self.box]
         shown = np.empty((*sizes, picture.shape[-1]), picture.dtype)
         padding = numbers("shown", "padding", padding, dtype=None)
         if padding.shape not in ((), (1,), picture.shape[-1:]):
             raise ValueError(f"shown: padding must be a value or one for each of "
                              f"{picture.shape[-1]} channels, got shape {padding.shape}")
-        shown[...] = padding.astype(picture.dtype)
+        with np.errstate(invalid="ignore"):
+            value = padding.astype(picture.dtype)
+        if picture.dtype.kind in "iu" and not (np.abs(value - padding.astype(float)) < 1).all():
+            raise ValueError(f"shown: padding {padding} does not fit into pixels of "
+                             f"{picture.dtype}")
+        shown[...] = value
         pixels_there = [range(max(low, 0), min(high, n))
                         for (low, high), n in zip(self.box, picture.shape)]
         places = [[pixel - low for pixel in there]
@@ -111,14 +117,17 @@ def _parsed(content):
     if content.pop("top_patches") != 1:
         raise ValueError("another version")
     field = ReceptiveField(*(tuple(v) if isinstance(v, list) else v for v in content["field"]))
-    numbers = [v for value in field for v in (value if isinstance(value, tuple) else (value,))]
-    axes = max(len(v) if isinstance(v, tuple) else 1 for v in field)
+    *whole, starts = (value if isinstance(value, tuple) else (value,) for value in field)
+    axes = max(len(value) for value in (*whole, starts))
     patches = {int(unit): [_patch(*row, field, axes) for row in rows]
                for unit, rows in content["patches"].items()}
     found = TopPatches(**content | {"field": field, "patches": patches})
-    if not (isinstance(found.layer, str) and type(found.pictures) is int and type(found.k) is int
-            and isinstance(found.skipped, list) and len({len(p) for p in patches.values()}) <= 1
-            and all(type(number) in (int, float) for number in numbers)):
+    counts = [found.pictures + 1, found.k, *whole[0], *whole[1]]        # sizes and jumps, too
+    if not (isinstance(found.layer, str) and type(found.interrupted) is bool
+            and all(type(count) is int and count >= 1 for count in counts)
+            and all(type(start) in (int, float) and math.isfinite(start) for start in starts)
+            and type(found.skipped) is list and all(type(line) is str for line in found.skipped)
+            and len({len(p) for p in patches.values()}) <= 1 and min(patches, default=0) >= 0):
         raise ValueError("its entries are not of their kinds")
     return found
 

@@ -1,16 +1,17 @@
 """A picture by its frequencies and by colours that vary independently.
 
-Gradient ascent on pixels drowns in noise: one pixel is moved by one place of the picture, whatever
-its neighbours do.  So what is moved are the coefficients c of the picture's Fourier series, and
+Gradient ascent on pixels drowns in noise: each pixel is moved by its own gradient, whatever its
+neighbours do.  So what is moved are the coefficients c of the picture's Fourier series, and
 
     x = B₁ (s ⊙ c) B₂ᵀ,        s = 1 / max(|f|, 1/n),   n the longest axis
 
-Along an axis of n pixels the columns of B are the waves cos 2πfp/n and sin 2πfp/n of each whole f,
-divided by their lengths: B Bᵀ = I, and the picture goes on periodically.  With s, equal c make a
-picture whose spectrum falls as 1/|f|, as that of photographs does.
+Along an axis of m pixels the columns of B are the waves cos 2πkp/m and sin 2πkp/m of each whole k
+up to m/2, divided by their lengths: B Bᵀ = I, and the picture goes on periodically.  f has k/m
+along each axis, in waves a pixel.  With s, equal c make a picture whose spectrum falls as 1/|f|, as
+that of photographs does.
 
-Colours of neighbouring pixels vary together, too, mostly between black and white.  With a root M of
-the colours' covariance over photographs, M x has it, up to a factor, where the colours of x are
+The three colours of a pixel vary together, too, mostly between black and white.  With a root M of
+the colours' covariance over photographs, M v has it, up to a factor, where the entries of v are
 uncorrelated and of one variance.  And a sigmoid keeps every value between the least and the
 greatest that the network may be shown.
 
@@ -33,7 +34,7 @@ def basis(n):
 
 
 def colour_root(channels):
-    """M (C, C): v M has the covariance of colours in photographs; for no colours the identity."""
+    """Mᵀ (C, C), as pixels are rows: v Mᵀ.  The identity, where the channels are not three."""
     if channels != 3:
         return np.eye(channels)
     root = np.array([[0.26, 0.09, 0.02], [0.27, 0.0, -0.05], [0.27, -0.09, 0.03]])

@@ -55,9 +55,12 @@ def top_patches(net: Sequential, pictures: str | os.PathLike | Iterable, layer: 
         tiles = [patch.shown(patch.name, padding=128) for patch in found.patches[7]]
     """
     check_sizes("top_patches", k=k)
-    units = None if units is None else integers("top_patches", "units", units)
+    if units is not None:
+        units = tuple(dict.fromkeys(integers("top_patches", "units", units)))
     callback_of("top_patches", callback, "of a number")
     layers = [layer] if isinstance(layer, str) else listed("top_patches", "layer", layer, "names")
+    if not layers:
+        raise ValueError("top_patches: layer must be a name or several, got none")
     for name in layers:
         check_layer("top_patches", net, name)
     fields, earlier = receptive_fields(net), _by_layer(earlier)
@@ -220,7 +223,7 @@ def _checked(units, layer, count):
     if wrong or units == ():
         raise ValueError(f"top_patches: layer {layer!r} has the units 0 to {count - 1}, got "
                          f"{wrong or 'none'}")
-    return list(range(count) if units is None else dict.fromkeys(units))
+    return list(range(count) if units is None else units)
 
 
 def _strongest_places(a, rows):

@@ -15,12 +15,13 @@ Picture = np.ndarray | str | os.PathLike
 def pixels(operation: str, picture: Picture) -> np.ndarray:
     """The array (*S, C) on the host; a path is read by `data.load_image`, and raises as that does.
 
-    Raises ValueError for another number of axes, TypeError for what is no array of numbers.
+    Raises ValueError for another number of axes or no pixels, TypeError for what is no array of
+    numbers.
     """
     if isinstance(picture, (str, os.PathLike)):
         return load_image(picture)
     array = operand(operation, picture, "picture").numpy()
-    if not 2 <= array.ndim <= 4:
+    if not 2 <= array.ndim <= 4 or array.size == 0:
         raise ValueError(f"{operation}: a picture must be (H, W, C), a signal (T, C), a volume "
                          f"(D, H, W, C), got shape {array.shape}")
     return array

@@ -47,9 +47,9 @@ def deconvnet(net: Sequential, picture: Picture, layer: str, unit: int,
               activation: float | None = None) -> np.ndarray:
     """D(s), where s has one activation, of a unit at a position, and is 0 elsewhere; see `project`.
 
-    unit: its number; position: an index for each axis of the layer's places, one alone may stand
-    for itself.  activation: to be brought back in the place of the one that it has.
-    With the rule "gradient" this is activation · ∂activation/∂picture.
+    unit: its number; position: an index for each axis of the layer's places, or one integer where
+    there is one axis.  activation: to be brought back in the place of the one that it has.
+    With the rule "gradient" D(s) is activation · ∂a/∂picture, where a is the unit's value there.
     Raises ValueError where the layer has no such unit or place.
     Source: Zeiler and Fergus 2013.
     """
@@ -72,7 +72,7 @@ def project(net: Sequential, picture: Picture, layer: str, signal: np.ndarray,
 
     net: a `nn.Sequential`; it is run as after `eval()`.  picture: (*S, C), or a path.  layer: its
     name.  signal s: (*P, U), as the layer's output for one picture.  rule: "gradient", "deconvnet"
-    or "guided", of every ReLU on the way, with that which the layer itself may be.
+    or "guided", of every ReLU on the way; where the layer itself is one, of it, too.
     Without ReLUs, D is the transposed Jacobian: ⟨J x, s⟩ = ⟨x, D s⟩.
     Raises ValueError for an unknown layer or rule, a signal of another shape, and what the network
     refuses; TypeError for another network.

@@ -7,9 +7,9 @@ is Spearman's: the correlation of the ranks r of D and D', entry by entry, with 
 
     ρ = ⟨r − r̄, r' − r̄'⟩ / (‖r − r̄‖ ‖r' − r̄'‖)        ties get the mean of their ranks
 
-ρ near 1: the projection does not depend on what the upper layers have learned; near 0: on nothing
-else.  (Of |D| and |D'| it is near 1 for any two projections of a deep unit, the gradient's too:
-both fade towards the border of the unit's box.)
+ρ near 1: the projection hardly depends on what the upper layers have learned; near 0: without it,
+nothing of the projection is left.  (Of |D| and |D'| it is near 1 for any two projections of a deep
+unit, the gradient's too: both fade towards the border of the unit's box.)
 
 Source: Adebayo et al. 2018, "Sanity Checks for Saliency Maps"; Nie, Zhang and Patel 2018.
 """

@@ -29,10 +29,12 @@ class Shown(NamedTuple):
 
 def contrast(projection: np.ndarray, side: int = TILE) -> np.ndarray:
     """A projection as a picture, uint8: 0 is grey, what is largest of either sign black or white
-    (but for one pixel in 200, as a few would leave the rest grey).  side: to which larger ones are
-    brought before, as then fine patterns partly cancel."""
+    (but for one number in 200, as a few would leave the rest grey).  side: larger ones are brought
+    to it before, as then fine patterns partly cancel."""
     check_sizes("contrast", side=side)
-    projection = numbers("contrast", "projection", projection, "(H, W, C)", None)
+    projection = numbers("contrast", "projection", projection, "(H, W, C)", finite=True)
+    if projection.size == 0:
+        raise ValueError(f"contrast: projection {projection.shape} must have entries")
     if min(projection.shape[:2]) > side:
         projection = resize(projection.astype("float32"), (side, side))
     most = np.quantile(np.abs(projection), 0.995) or np.abs(projection).max() or 1
@@ -44,7 +46,9 @@ def tile(picture, side=TILE):
     squares, larger ones resampled."""
     picture = numbers("draw", "a picture", picture, "(H, W, C)", None)
     picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
+    if picture.size == 0 or picture.shape[2] not in (1, 3):
+        raise ValueError(f"draw: a picture must be (H, W, 1) or (H, W, 3), got {picture.shape}")
+    picture = np.repeat(picture, 3 // picture.shape[2], axis=2)
     if max(picture.shape[:2]) <= FINE:
         rows, columns = (np.arange(side) * n // side for n in picture.shape[:2])
         return picture[rows[:, None], columns]
@@ -61,7 +65,7 @@ def draw_sheet(title: str, layers: Sequence[tuple[str, Sequence[Shown]]],
     check_sizes("draw_sheet", columns=columns)
     rows = [_text([(title, 20, INK)], 34)]
     for heading, units in _pairs("draw_sheet", "layers", layers):
-        for shown in units:
+        for shown in listed("draw_sheet", "units", units, "Shown"):
             having("draw_sheet", "a unit", shown, "Shown", "unit", "patches", "projections")
         rows.append(_text([(heading, 15, INK)], 28))
         blocks = [_block(shown) for shown in units]
@@ -80,7 +84,7 @@ def draw_rows(title: str,
         pictures = _pairs("draw_rows", "pictures", pictures)
         cells = [_below([tile(picture, 2 * TILE), _text([(caption, 11, INK)], 18, 2 * TILE)], 0)
                  for caption, picture in pictures]
-        parts += [_text([(heading, 13, INK)], 22), _beside(cells, 3 * GAP)]
+        parts += [_text([(heading, 13, INK)], 22)] + ([_beside(cells, 3 * GAP)] if cells else [])
     return _below(parts, 2)
 
 
@@ -110,6 +114,8 @@ def _block(shown):
     if shown.synthetic is not None:
         side = 3 * (TILE + GAP) - GAP
         panels.append(tile(shown.synthetic, side))
+    if not panels:
+        return _text([(words, 12, INK)], 18)
     block = _beside(panels, 8)
     return _below([_text([(words, 12, INK)], 18, block.shape[1]), block], 0)
 

@@ -56,7 +56,7 @@ def synthesize(net: Sequential, layer: str, unit: int, size: int | Sequence[int]
     """
     check_layer("synthesize", net, layer)
     sizes, channels = _shape(net, size, channels)
-    _check(values, steps=steps, jitter=jitter, rotation=rotation, scale=scale)
+    values = _checked(values, steps=steps, jitter=jitter, rotation=rotation, scale=scale)
     callback_of("synthesize", callback, "(step, J)")
     rng = backend.generator(rng)
     device = next((parameter.device for parameter in net.parameters()), None)
@@ -84,8 +84,8 @@ def synthesize(net: Sequential, layer: str, unit: int, size: int | Sequence[int]
 
 def strength(net: Sequential, picture: Picture, layer: str, unit: int, shifts: int = 16,
              most: int = 8, rng: np.random.Generator | int = 0) -> float:
-    """How active a unit is: the mean over random shifts of max_p a[p, u], and so not by the chance
-    of how the picture lies to the strides.
+    """How active a unit is: the mean of max_p a[p, u] over random shifts of the picture, as the one
+    place where it lies may happen to suit the strides.
 
     picture: (*S, C), or a path; it is shifted by at most `most` pixels along each axis, its border
     going on where it ends.
@@ -121,7 +121,7 @@ def _of_unit(operation, a, layer, unit):
 def _shape(net, size, channels):
     """(sizes of the axes, channels) of a picture for the network, where none are given its own."""
     size = getattr(net, "size", 128) if size is None else size
-    sizes = (size, size) if isinstance(size, int) else integers("synthesize", "size", size)
+    sizes = integers("synthesize", "size", size) if hasattr(size, "__iter__") else (size, size)
     channels = getattr(net, "channels", 3) if channels is None else channels
     check_sizes("synthesize", channels=channels, **{f"size[{i}]": n for i, n in enumerate(sizes)})
     if not 1 <= len(sizes) <= 3:
@@ -129,11 +129,12 @@ def _shape(net, size, channels):
     return sizes, channels
 
 
-def _check(values, steps, **amounts):
-    """Raise ValueError for settings out of range."""
+def _checked(values, steps, **amounts):
+    """(least, greatest) as Python floats; raises ValueError for settings out of range."""
     check_sizes("synthesize", steps=steps)
     for name, amount in amounts.items():
         bounded("synthesize", f"0 ≤ {name} < 1e6", amount)
     values = numbers("synthesize", "values", values, "(2,)", finite=True)
     if not values[0] < values[1]:
         raise ValueError(f"synthesize: values must be (least, greatest), got {values}")
+    return values.tolist()

@@ -1,4 +1,4 @@
-"""A picture moved, turned and enlarged a little, with a gradient: what is seen once may be noise.
+"""A picture moved, turned and scaled a little, with a gradient: what is seen once may be noise.
 
     y(p) = x(A p + t)        places p from the middle, A a rotation times a factor, t a shift
 
