@@ -41,14 +41,15 @@ def convnet(axes: int, channels: int, classes: int, blocks: Sequence[Block], *,
     for i, block in enumerate(listed("convnet", "blocks", blocks, "Blocks"), 1):
         filters, kernel, pool, padding = of_kind("convnet", "a block", block, "a Block", Block)
         check_sizes("Block", filters=filters, kernel_size=kernel, pool=pool)
-        around = "same" if padding is None else whole("Block", "0 ≤ padding < inf", padding)
-        layers[f"conv{i}"] = convolution(channels, filters, kernel, padding=around, bias=False,
-                                         rng=rng)
+        same = padding is None
+        around = 0 if same else whole("Block", "0 ≤ padding < inf", padding)
+        layers[f"conv{i}"] = convolution(channels, filters, kernel, bias=False, rng=rng,
+                                         padding="same" if same else around)
         layers[f"norm{i}"], layers[f"relu{i}"] = nn.BatchNorm(filters), nn.ReLU()
         if pool > 1:
             layers[f"pool{i}"] = nn.MaxPool(pool)
         if size is not None:
-            size = (size if padding is None else size + 2 * around - kernel + 1) // pool
+            size = (size if same else size + 2 * around - kernel + 1) // pool
             if size < 1:
                 raise ValueError(f"convnet: nothing is left of the input behind block {i}, {block}")
         channels = filters
