@@ -234,14 +234,14 @@ def test_kill_9_changes_no_byte(tmp_path):
         (["lab", "--game", "chess"], "chess"),
         (["lab", "--gamma", -1], "--gamma"),
         (["train", "--data", "nothing"], "'nothing' is none of digits"),
-        (["train", "--size", 30], "28, 32, 48, 64"),
+        (["train", "--size", 30], "28, 32, 48 or 64"),
         (["train", "--model", "model.pt"], ".npz"),
         (["train", "--augment", "blur"], "blur"),
         (["sample"], "--model"),
         (["sample", "--model", "missing.npz"], "missing.npz"),
         (["sample", "--model", ROOT / "setup.cfg"], "setup.cfg"),
         (["play"], "play"),
-        ([], "command"),
+        ([], "required: lab | train | sample"),
     ],
 )
 def test_mistakes_are_one_line(capsys, tmp_path, monkeypatch, arguments, words):

@@ -108,7 +108,8 @@ def test_help(command, capsys):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ([], "command"), (["hardmax"], "hardmax"), (["softmax", "--examples", "8"], "below 8"),
+    ([], "required: softmax | upside-down"), (["hardmax"], "hardmax"),
+    (["softmax", "--examples", "8"], "below 8"),
     (["softmax", "--people", "1"], "above 1"), (["upside-down", "--picture", "missing.jpg"],
                                                 "missing.jpg")])
 def test_mistakes_are_one_line(arguments, words, capsys, tmp_path):
