@@ -209,7 +209,7 @@ def record(value, *inputs):
     """
     if type(value) not in _array_types:
         number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
-        value = _to_array(value) if number else rule_errors.checked_value(value)    # a list's array
+        value = _to_array(value) if number else rule_errors.checked_value(value)    # of a list, too
     made = _new(Tensor)
     made.data = value
     made.node = None
@@ -319,7 +319,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:      # raised again; or one that says what the rule must take
+            except TypeError as error:      # of_call: this error, or that the rule does not take ȳ
                 raise rule_errors.of_call(rule, error) from None
     return found
 

@@ -13,7 +13,8 @@ its shape, so no rule here does.
 `operand` makes a Tensor of what is given; `floating` also makes floats of whole numbers, and
 `signed` refuses booleans.  `operands` is `operand` for two, but of a Python number beside a Tensor
 it makes a Scalar.  Its `.data` is the number itself, so a float32 array times 2.0 stays float32;
-its `.node` is None, so `record` forgets it; and a rule may compute with it.  (See operands.py.)
+its `.node` is None, so `record` forgets it.  A rule may compute with it beside a Tensor.  (See
+operands.py.)
 Raises ValueError for shapes that do not broadcast, TypeError for what is no array of numbers,
 DeviceError for arrays of two devices.
 """
@@ -135,7 +136,7 @@ def power(a, b):
 
 def _slope_in_base(a, b):
     """b ⊙ aᵇ⁻¹.  Where a = b = 0, 0 · 0⁻¹ would be NaN: with the exponent 1 it is 0."""
-    if isinstance(b, Scalar):
+    if isinstance(b, Scalar):                               # b − 1, without a Tensor, is Python's
         return b.data * a ** (b.data - 1) if b.data != 0 else zeros_like(a)
     flat = constant((a.data == 0) & (b.data == 0))
     return b * power(a, where(flat, 1, b - 1))
@@ -144,7 +145,7 @@ def _slope_in_base(a, b):
 def _slope_in_exponent(a, b, y):
     """y ⊙ log a.  Where a = 0 ≤ b, log 0 would be −∞: with log 1 in its place it is 0."""
     flat = constant((a.data == 0) & (b.data >= 0))
-    # of 1 and a Scalar, two numbers, `where` would make float64: y's dtype stays
+    # where(flat, 1, a) of two numbers would be float64; as an array like y, a keeps y's dtype
     a = a.data * ones_like(y) if isinstance(a, Scalar) else a
     return y * log(where(flat, 1, a))
 
@@ -325,8 +326,8 @@ def where(condition, a, b):
 
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
-    branch that was not taken.  (That branch is sent 0, of which a rule in it may still make NaN, by
-    0 · ∞ or 0 / 0.  So a safe quotient takes two: where(x == 0, 0, u / where(x == 0, 1, x)).)
+    branch that was not taken.  (That branch receives 0, and a rule in it may turn this into NaN, by
+    0 · ∞ or 0 / 0.  So a safe quotient needs two `where`s, as the rule of `norm` has.)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
@@ -351,7 +352,7 @@ def keep(u, condition):
 def astype(x, dtype):
     """x in another dtype.
 
-    x̄ = ȳ, which `grad` brings to x's dtype.  To integers or booleans no gradient flows.
+    x̄ = ȳ, which `grad` brings to x's dtype.  Integers and booleans are constants.
     Raises TypeError for what is no floating-point, integer or boolean dtype.  (Complex ones pass,
     too, for gradcheck, which differentiates by  f'(x) ≈ Im f(x + ih) / h.)
 

@@ -7,8 +7,8 @@ out of range or named twice, TypeError for one that is no integer.
 `sum` and `broadcast_to` are each other's adjoint: ⟨sum x, u⟩ = ⟨x, broadcast u⟩.  So the rules of
 sums and means broadcast, and the rule of `broadcast_to` sums (shape.py).
 
-`@precise` (precision.py) gives an operation x as a Tensor of floats.  float16 it gives as float32,
-as squares and sums may be too large for it, and rounds what comes out back to float16.
+`@precise` (precision.py) hands an operation its x as a Tensor of floats.  It turns float16 into
+float32, because squares and sums may be too large for float16, and rounds the result back.
 """
 import math
 
@@ -87,8 +87,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Of equal numbers it is that number, exactly, unless Σ x overflows: kernels/sums.py takes a
-    number near the mean, and adds the mean of what x differs from it.
+    Σ x / m is rounded, to c say, so kernels/sums.py adds the mean of x − c to it.  Of equal numbers
+    the result is that number, exactly (unless Σ x overflows): x − μ is exactly 0 in `std`.
     Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -145,7 +145,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
 def std(x, axis=None, keepdims=False, ddof=0):
     """Standard deviation  y = ‖x − μ‖ / √(m − ddof)  over the axes, of m elements with mean μ.
 
-    x̄ = ȳ ⊙ (x − μ) / ((m − ddof) y), by composition; 0 where x is constant, as in `norm`
+    x̄ = ȳ ⊙ (x − μ) / ((m − ddof) y), by composition; 0 where all x are equal, as in `norm`
     Raises ValueError for m = 0 and for m ≤ ddof.
 
     >>> std([1.0, 2.0, 3.0], ddof=1)
@@ -187,7 +187,8 @@ def norm(x, axis=None, keepdims=False):
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        # the inner where: no 0 / 0 arises; the outer one: at 0 the rule's own slope is 0, too
+        # the inner where: no 0 / 0 arises; the outer one, for second derivatives: at 0, x / 1 has
+        # slope 1, and with it the rule has slope 0
         return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
     return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
@@ -197,7 +198,8 @@ def norm(x, axis=None, keepdims=False):
 def normalize(x, axis=-1):
     """y = x / ‖x‖ along the axis or axes, so that ‖y‖ = 1; 0 stays 0.
 
-    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖, ⟨ , ⟩ along the axis, by composition;  ȳ where x = 0, divided by 1
+    x̄ = (ȳ − y ⟨y, ȳ⟩) / ‖x‖,  ⟨ , ⟩ along the axis,  by composition
+    Where x = 0, it is divided by 1 instead, so x̄ = ȳ there.
 
     >>> normalize([[3.0, 4.0], [0.0, 0.0]])
     tensor([[0.6, 0.8],
