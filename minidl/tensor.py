@@ -29,7 +29,7 @@ rule.  An example to follow by hand:
 A result is numbered after its inputs: the numbers are a topological order.  From the last to the
 first, everything that was computed from a Node comes before it.  So its cotangent is complete when
 it is reached, and each rule is called once.  Following each path by itself would call the rules of
-b twice here, and 2ⁿ times after n such steps.  That is all.
+b twice here, and 2ⁿ times if n such steps came after b.  That is all.
 """
 import itertools
 from types import FunctionType
@@ -42,8 +42,7 @@ from minidl.recording import no_grad, recording, recording_now
 __all__ = "Node", "Tensor", "constant", "grad", "no_grad", "record", "tensor", "with_output"
 
 _numbers = itertools.count()
-_numpy = backend.CPU.module
-_new, _array_types, _to_array = object.__new__, backend.array_types, _numpy.asarray  # short names
+_new, _array_types, _to_array = object.__new__, backend.array_types, backend.CPU.module.asarray
 
 
 class Node:
@@ -71,7 +70,8 @@ class Tensor(ArrayLike):
 
     array: nested lists, numbers, or an array, which is copied: nobody else changes a Tensor.
         It becomes `.data`, which is never changed in place either.  A leaf may be given another
-        array, `w.data = w.data - step`: each operation took a Tensor of its own around the old one.
+        array, `w.data = w.data - step`: each operation has made itself a Tensor of the old array,
+        which its rules go on seeing.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
     device: "cpu" or "gpu"; by default a Tensor, or an array of a GPU, stays where it is, and all
@@ -208,11 +208,8 @@ def record(value, *inputs):
     [tensor([2., 2.], float64)]
     """
     if type(value) not in _array_types:
-        number = isinstance(value, _numpy.number)       # what NumPy gives without dimensions
-        value = _to_array(value) if number else rule_errors.checked_value(value)    # of a list, too
-    made = _new(Tensor)
-    made.data = value
-    made.node = None
+        value = rule_errors.checked_value(value)    # of a number or a list its array, or TypeError
+    made = _tensor(value, None)
     if recording_now():
         kept, keep = [], False
         try:
@@ -319,7 +316,8 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         gx = rule.rule(gy, y) if type(rule) is with_output else rule(gy)
                         _share(arrived, parent, gx, rule)
                         gx = None
-            except TypeError as error:      # of_call: this error, or that the rule does not take ȳ
+            except TypeError as error:
+                # it gives this error back, or one that says that the rule does not take ȳ (and y)
                 raise rule_errors.of_call(rule, error) from None
     return found
 

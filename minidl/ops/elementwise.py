@@ -136,7 +136,7 @@ def power(a, b):
 
 def _slope_in_base(a, b):
     """b ⊙ aᵇ⁻¹.  Where a = b = 0, 0 · 0⁻¹ would be NaN: with the exponent 1 it is 0."""
-    if isinstance(b, Scalar):                               # b − 1, without a Tensor, is Python's
+    if isinstance(b, Scalar):                           # it has no minus; its number is b.data
         return b.data * a ** (b.data - 1) if b.data != 0 else zeros_like(a)
     flat = constant((a.data == 0) & (b.data == 0))
     return b * power(a, where(flat, 1, b - 1))

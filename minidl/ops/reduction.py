@@ -8,7 +8,8 @@ out of range or named twice, TypeError for one that is no integer.
 sums and means broadcast, and the rule of `broadcast_to` sums (shape.py).
 
 `@precise` (precision.py) hands an operation its x as a Tensor of floats.  It turns float16 into
-float32, because squares and sums may be too large for float16, and rounds the result back.
+float32, because squares and sums may be too large for float16, and rounds the result back.  (The
+kernels of `sum` and `mean` do so themselves.)
 """
 import math
 
@@ -87,8 +88,8 @@ def mean(x, axis=None, keepdims=False):
     """y = (1/m) Σ x over the axes, of m elements.
 
     dL = ⟨ȳ, Σ dx⟩ / m = ⟨broadcast ȳ / m, dx⟩        so   x̄ = ȳ / m, broadcast to x's shape
-    Σ x / m is rounded, to c say, so kernels/sums.py adds the mean of x − c to it.  Of equal numbers
-    the result is that number, exactly (unless Σ x overflows): x − μ is exactly 0 in `std`.
+    Of equal numbers it is that number, exactly, unless Σ x overflows: kernels/sums.py computes and
+    corrects what rounding took away.  So x − μ is 0 in `std` where all x are equal.
     Raises ValueError for m = 0.
 
     >>> mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -187,8 +188,8 @@ def norm(x, axis=None, keepdims=False):
 
     def rule(gy, y):
         gy, y = reshape(gy, kept), reshape(y, kept)
-        # the inner where: no 0 / 0 arises; the outer one, for second derivatives: at 0, x / 1 has
-        # slope 1, and with it the rule has slope 0
+        # The inner where: no 0 / 0 arises.  The outer one is for second derivatives: without it the
+        # rule at 0 would be ȳ x / 1, of slope ȳ; with it the slope is 0.
         return gy * where(y == 0, 0, x / where(y == 0, 1, y))
 
     return record(kernels.sums.length(x.data, axes, keepdims), (x, with_output(rule)))
