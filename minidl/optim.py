@@ -21,8 +21,8 @@ A parameter without a gradient is not moved.  Steps put a new array into `parame
 change none in place.  float16 parameters are updated in float32, and their state is kept in
 float32: in float16, a small g² or ε would be 0.  ε is at least 1e-37, which float32 can hold: so
 where all g were 0, g / (√s + ε) is not 0 / 0.  An `elementwise` function runs in several threads,
-or as one kernel of a GPU.  There every operation must have an array: so 1 − β, of numbers alone, is
-an argument.
+or as one kernel of a GPU, in which CuPy computes what has no array in it in float64: so 1 − β is an
+argument.
 """
 import math
 

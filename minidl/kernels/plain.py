@@ -68,10 +68,10 @@ def conv_weight(x, u, g):
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
-    it, counted from 1 in C order, as fast/pooling.py counts them.
+    it, counted from 1 in C order (fast/pooling.py finds it by counting up).
 
     The padding holds the lowest number of the type, and is at most half as wide as the window: so
-    every window sees some of x.  Where that is as low, `inside` leaves the padding out.
+    every window sees some of x.  Where all of that is as low, `inside` keeps the switch in x.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)

@@ -29,7 +29,7 @@ stride, padding, dilation: an integer, or one per spatial axis.
 groups: channels are cut into that many blocks, each with its own filters.
 The padding of conv and conv_relu may differ before and after, or be "same": see padding.py.
 """
-from minidl import kernels  # the door to the functions of plain.py, or to faster ones
+from minidl import kernels  # plain.py's functions or faster ones, and options: rectified, bias
 from minidl.kernels.geometry import Geometry, output_sizes
 from minidl.operands import operand, per_axis, promoted, same_device
 from minidl.ops.activation import keep_positive
@@ -125,7 +125,7 @@ def conv_weight(x, u, kernel_size, *, stride=1, padding=0, dilation=1, groups=1)
 def conv_transpose(x, w, b=None, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
     """y[n, i, o] = Σ x[n, p, c] · w[k, o, c] + b[o]  over all p, k, c with s·p + d·k − pad = i.
 
-    Transposed convolution: conv_input, for a size of which conv's formula makes P,
+    Transposed convolution: conv_input onto a size that conv's formula takes back to P:
     S = s·(P − 1) + d·(K − 1) + 1 − 2·pad + output_padding.
     x (N, *P, C), w (*K, O/groups, C), the filter of the convolution that this transposes, b (O,)
     → y (N, *S, O).
