@@ -289,8 +289,10 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)          # {Node to come: the sum so far; None: nothing yet}
     arrived[output] = cotangent if create_graph else cotangent.detach()     # without its graph
 
-    def complete(node):     # called after the turn of the last Node that sends a cotangent to this
-        if node not in found:               # else it is the output, whose own turn has filled it in
+    # Called of a wanted Node after the last Node that sends a cotangent to it, before its own turn;
+    # of the output, to which none does, after its own turn.
+    def complete(node):
+        if node not in found:               # else it is the output: its turn has filled it in
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 
@@ -317,7 +319,7 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
                         _share(arrived, parent, gx, rule)
                         gx = None
             except TypeError as error:
-                # it gives this error back, or one that says that the rule does not take ȳ (and y)
+                # of_call gives this error back, or one that says: the rule does not take ȳ (and y)
                 raise rule_errors.of_call(rule, error) from None
     return found
 

@@ -327,7 +327,8 @@ def where(condition, a, b):
     ā = ȳ where it holds, 0 elsewhere;   b̄ = ȳ where it does not, 0 elsewhere
     The cotangent is selected, not multiplied by 0 or 1: an infinity or NaN in ȳ never reaches the
     branch that was not taken.  (That branch receives 0, and a rule in it may turn this into NaN, by
-    0 · ∞ or 0 / 0.  So a safe quotient needs two `where`s, as the rule of `norm` has.)
+    0 · ∞ or 0 / 0.  So where a quotient is a branch, its divisor needs a `where` of its own:
+    where(b == 0, 0, a / where(b == 0, 1, b)).)
 
     >>> where([True, False], [1.0, 2.0], 0)
     tensor([1., 0.], float64)
