@@ -50,7 +50,7 @@ class Node:
 
     inputs: pairs (Node of an input, rule); where several inputs share a rule, a tuple of their
         Nodes, with None for one that needs no gradient.  A leaf has no inputs, and keeps the
-        gradient that `backward` leaves there.
+        gradient that `backward` leaves there (unset until then).
     value: the array, kept only where a rule asks for it.
     A Node does not point at its own Tensor, so there is no reference cycle (tests see that by weak
     references), unless it keeps a gradient whose graph leads back to it (`create_graph=True`).
@@ -68,14 +68,14 @@ class Node:
 class Tensor(ArrayLike):
     """An array that knows where it came from.
 
-    array: nested lists, numbers, or an array, which is copied: nobody else changes a Tensor.
+    array: nested lists, numbers, an array or a Tensor, which is copied: nobody else changes it.
         It becomes `.data`, which is never changed in place either.  A leaf may be given another
         array, `w.data = w.data - step`: each operation has made itself a Tensor of the old array,
         which its rules go on seeing.
     requires_grad: whether gradients with respect to it are wanted; only floats can have them.
     dtype: by default the array's own.
-    device: "cpu" or "gpu"; by default a Tensor, or an array of a GPU, stays where it is, and all
-        else goes to the one of `use_device`.
+    device: "cpu" or "gpu"; by default a Tensor that is given, or an array of a GPU, stays where it
+        is, and all else goes to the device that `use_device` set.
 
     What it is as an array stands in `arraylike.py`.  Arithmetic, indexing and NumPy's methods stand
     in `ops`; `ops/methods.py` attaches them here.
@@ -85,7 +85,7 @@ class Tensor(ArrayLike):
     def __init__(self, array, requires_grad=False, dtype=None, device=None):
         given, stays = (array.data, True) if isinstance(array, Tensor) else (array, False)
         data = backend.asarray(given, dtype, backend.place(given, device, stays))
-        self.data = data.copy() if data is given else data
+        self.data = data.copy() if data is given else data      # another one shares no memory
         self.node = None
         if requires_grad:
             self.requires_grad = True
@@ -289,10 +289,10 @@ def _sweep(output, cotangent, wanted, create_graph, found, tell=None):
     arrived = dict.fromkeys(nodes)          # {Node to come: the sum so far; None: nothing yet}
     arrived[output] = cotangent if create_graph else cotangent.detach()     # without its graph
 
-    # Called of a wanted Node after the last Node that sends a cotangent to it, before its own turn;
-    # of the output, to which none does, after its own turn.
+    # Called for each wanted Node: after the last Node that sends it a cotangent, and before its own
+    # turn.  To the output no Node sends one: it has had its turn, and is found already.
     def complete(node):
-        if node not in found:               # else it is the output: its turn has filled it in
+        if node not in found:
             found[node] = _tensor(arrived[node].data.copy(), arrived[node].node)
         tell(node)
 

@@ -8,8 +8,8 @@ out of range or named twice, TypeError for one that is no integer.
 sums and means broadcast, and the rule of `broadcast_to` sums (shape.py).
 
 `@precise` (precision.py) hands an operation its x as a Tensor of floats.  It turns float16 into
-float32, because squares and sums may be too large for float16, and rounds the result back.  (The
-kernels of `sum` and `mean` do so themselves.)
+float32, because squares and sums may be too large for float16, and rounds the result back.  (`prod`
+and the kernels of `sum`, `mean` and `cumsum` do so themselves.)
 """
 import math
 
@@ -41,7 +41,7 @@ def count_of(operation, x, axis):
 
 
 def lines_of(x, axes):
-    """x with the axes moved to the end and joined."""
+    """x with the axes moved to the end and joined: a line holds the m elements of one result."""
     left = reduced_shape(x.shape, axes)
     count = math.prod(x.shape[a] for a in axes)
     last = tuple(range(x.ndim - len(axes), x.ndim))
@@ -136,7 +136,8 @@ def var(x, axis=None, keepdims=False, ddof=0):
     >>> var([1.0, 2.0, 3.0])
     tensor(0.666667, float64)
     """
-    count, ddof = count_of("var", x, axis), bounded("var", "-inf < ddof < inf", ddof)
+    count = count_of("var", x, axis)
+    ddof = bounded("var", "-inf < ddof < inf", ddof)                # ValueError unless it is finite
     if count <= ddof:
         raise ValueError(f"var: {count} elements leave nothing to divide by with ddof={ddof:g}")
     return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) / (count - ddof)
@@ -152,7 +153,8 @@ def std(x, axis=None, keepdims=False, ddof=0):
     >>> std([1.0, 2.0, 3.0], ddof=1)
     tensor(1., float64)
     """
-    count, ddof = count_of("std", x, axis), bounded("std", "-inf < ddof < inf", ddof)
+    count = count_of("std", x, axis)
+    ddof = bounded("std", "-inf < ddof < inf", ddof)                # ValueError unless it is finite
     if count <= ddof:
         raise ValueError(f"std: {count} elements leave nothing to divide by with ddof={ddof:g}")
     return norm(x - mean(x, axis, keepdims=True), axis, keepdims) / math.sqrt(count - ddof)
@@ -206,5 +208,6 @@ def normalize(x, axis=-1):
     tensor([[0.6, 0.8],
             [0. , 0. ]], float64)
     """
-    length = norm(x, normalize_axes("normalize", axis, x.ndim), keepdims=True)
+    axes = normalize_axes("normalize", axis, x.ndim)        # here, so that an error says normalize
+    length = norm(x, axes, keepdims=True)
     return x / where(length == 0, 1, length)
