@@ -6,7 +6,7 @@ methods that users call.  Words are minidl's own where the line that raised is a
 An OSError that names the file (there is none of that name) is the operating system's, and as good.
 The network is not asked: whatever would be fetched cannot be.
 
-    python -m tests.odd_calls [ROOM …]   the counts, and where the words are Python's or NumPy's
+    python tests/odd_calls.py [ROOM …]   the counts, and where the words are Python's or NumPy's
 """
 import ast
 from collections import Counter
