@@ -81,6 +81,8 @@ def __getattr__(name):
         return import_module(f"minidl.{name}")
     if name == "WeightsError":
         return import_module("minidl.weights").WeightsError
+    if name in ops.__all__:
+        raise AttributeError(f"minidl has no {name!r}; it is md.ops.{name}")
     raise AttributeError(names.unknown("minidl", name))
 
 

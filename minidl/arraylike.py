@@ -81,6 +81,9 @@ class ArrayLike:
         of their name, with arguments such as `out` that a Tensor's has not."""
         if function.__name__ in REDUCTIONS:
             raise _takes_no_tensor(function.__name__)
+        for x in inputs:
+            if isinstance(x, ArrayLike):
+                x.__array__()               # raises here: array_equal would call an error False
         return function._implementation(*inputs, **options)
 
     def __float__(self):
@@ -96,7 +99,10 @@ class ArrayLike:
         return int(self.item())
 
     def __bool__(self):
-        return bool(self.item())
+        if self.data.size != 1:
+            raise ValueError(f"a Tensor of shape {self.shape} is neither true nor false; ask for "
+                             "t.any() or t.all()")
+        return bool(self.data)
 
     def __len__(self):
         if self.data.ndim == 0:

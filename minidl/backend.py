@@ -120,8 +120,8 @@ def device(name):
         raise TypeError(f"a device is named by a string such as \"cpu\", got {type(name).__name__}")
     if name not in _by_name:
         if name != "gpu":
-            raise DeviceError(f"device {name!r} is unknown; "
-                              f"the devices here are {', '.join(devices())}")
+            raise DeviceError(f"device {name!r} is unknown; the devices here are "
+                              f"{', '.join(devices())}" + "; a GPU is \"gpu\"" * ("cuda" in name))
         register(_find_gpu())
     return _by_name[name]
 
@@ -174,8 +174,12 @@ def of(array):
 
 
 def device_of(array):
-    """The Device on which `array` lives."""
-    return _by_type[type(array)]
+    """The Device on which `array` lives.  Raises TypeError for what is no array."""
+    try:
+        return _by_type[type(array)]
+    except KeyError:
+        raise TypeError(f"the data of a Tensor must be an array, it is a {type(array).__name__}; "
+                        "of a Tensor x, x.data is one") from None
 
 
 def is_array(x):
@@ -190,10 +194,13 @@ def asarray(array, dtype=None, device=None):
     another device is refused: moving is asked for by name, `Tensor.to`.  Raises TypeError for other
     dtypes than floating-point, integer and boolean ones.
     """
-    wanted = real_dtype("tensor", dtype)
+    wanted, given = real_dtype("tensor", dtype), array
     if not is_array(array):
         array = _of_lists(array, dtype)
         device = device or default_device()
+    if array.dtype.kind == "O":
+        raise TypeError("tensor: array must be numbers, in nested lists or an array, got "
+                        f"{type(given).__name__}")
     if array.dtype.kind not in "fiub":
         real_dtype("tensor", array.dtype)
     array = array.astype((wanted or array.dtype).newbyteorder("="), copy=False)

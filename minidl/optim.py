@@ -29,6 +29,7 @@ import math
 from minidl import backend, names, states
 from minidl.kernels import accumulator, elementwise
 from minidl.minimize import Minimum, minimize_lbfgs  # public here, too
+from minidl.operands import operand
 from minidl.settings import EPS, bounded
 from minidl.tensor import Tensor, constant
 
@@ -88,27 +89,31 @@ class Optimizer:
     def step(self):
         """Move every parameter that has a gradient.
 
-        Raises ValueError where a gradient, or what is remembered, has not the parameter's shape.
+        Raises ValueError where a gradient, what `update` gives, or what is remembered has not the
+        parameter's shape, and for what `update` keeps in state without a place in `remembers`.
         """
         for i, (parameter, state) in enumerate(zip(self.parameters, self.state)):
             gradient = parameter.grad
             if gradient is not None:
-                dtype = parameter.data.dtype
-                wide = accumulator(dtype)
-                w = parameter.data.astype(wide, copy=False)
-                g = gradient.data.astype(wide, copy=False)
-                if g.shape != w.shape:
-                    raise self._misfit(i, "gradient", g)
-                for name, value in state.items():
-                    if type(value) is not int and value.shape != w.shape:
-                        raise self._misfit(i, name, value)
+                w = operand(type(self).__name__, parameter, f"parameters[{i}]").data
+                dtype, wide = w.dtype, accumulator(w.dtype)
+                w, g = w.astype(wide, copy=False), gradient.data.astype(wide, copy=False)
+                self._check(i, w.shape, {"gradient": g, **state})
                 if self.weight_decay:
                     w, g = map(_array, self.decay(w, g))
-                parameter.data = _array(self.update(w, g, state)).astype(dtype, copy=False)
+                moved = self.update(w, g, state)
+                self._check(i, w.shape, {"update()": moved, **state})
+                parameter.data = _array(moved).astype(dtype, copy=False)
 
-    def _misfit(self, i, name, value):
-        return ValueError(f"{type(self).__name__}: parameters[{i}] has shape "
-                          f"{self.parameters[i].shape}, its {name} {value.shape}")
+    def _check(self, i, shape, arrays):
+        owner = type(self).__name__
+        for name, value in arrays.items():
+            if type(value) is not int and getattr(value, "shape", None) != shape:
+                found = getattr(value, "shape", f"is a {type(value).__name__}")
+                raise ValueError(f"{owner}: parameters[{i}] has shape {shape}, its {name} {found}")
+            if name not in ("gradient", "update()", *self.remembers):
+                raise ValueError(f"{owner}: update() keeps {name!r} in state; name it in "
+                                 f"{owner}.remembers, so that it can be loaded again")
 
     def decay(self, w, g):
         """g ← g + λ w: the gradient of λ/2 ‖w‖² added."""
@@ -152,26 +157,13 @@ class Optimizer:
                 problems.append(f"{key} is unexpected")
                 continue
             i, name = places[key]
-            loaded[i][name] = self._checked(problems, key, name, value, self.parameters[i].data)
+            loaded[i][name] = states.kept(problems, key, name, value, self.parameters[i].data)
         problems += [f"{i}.{name} is missing" for i, found in enumerate(loaded)
                      for name in self.remembers if found and name not in found]
         if problems:
             raise ValueError(f"load_state_dict of {type(self).__name__}: " + "; ".join(problems))
         self.learning_rate = rate.item()
         self.state = loaded
-
-    def _checked(self, problems, key, name, value, w):
-        """A state's value for a parameter w, checked; or None, and a line in `problems`."""
-        if name == "step":
-            if value.size == 1 and value.dtype.kind in "iu" and value.item() >= 1:
-                return int(value)
-            problems.append(f"{key} must be a whole number ≥ 1, got {value}")
-            return None
-        array = states.fitted(problems, key, value, w.shape, accumulator(w.dtype),
-                              backend.device_of(w))
-        if name == "square" and array is not None and (array < 0).any():
-            problems.append(f"{key}, made of squares, holds {array[array < 0].min().item()}")
-        return array
 
 
 def _array(x):

@@ -123,8 +123,8 @@ def is_recording():
     return bool(recording_now())
 
 
-def no_grad():
-    """Within `with no_grad():`, or a function decorated with `@no_grad()`, nothing is recorded.
+def no_grad(function=None):
+    """Within `with no_grad():`, or a function decorated with `@no_grad`, nothing is recorded.
 
     In a generator it holds while that one runs, not for its caller; in a task, not for others.
 
@@ -134,4 +134,4 @@ def no_grad():
     ...     (x * x).requires_grad
     False
     """
-    return recording(False)
+    return recording(False) if function is None else recording(False)(function)

@@ -29,6 +29,13 @@ def checked_value(value):
     return array
 
 
+def boolean(argument, value):
+    """True or False; raises TypeError for others, as for the dtype that stands there in NumPy."""
+    if isinstance(value, (bool, backend.CPU.module.bool_)):
+        return bool(value)
+    raise TypeError(f"{argument} must be True or False, got {value!r:.60}; dtype=… is named")
+
+
 def bad_inputs(inputs):
     """The TypeError for arguments of `record` that are no (Tensor, rule); called by `record`."""
     operation = sys._getframe(2).f_code.co_name

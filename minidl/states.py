@@ -2,6 +2,7 @@
 import numpy as np
 
 from minidl import backend
+from minidl.kernels import accumulator
 from minidl.operands import operand
 
 
@@ -37,3 +38,19 @@ def fitted(problems, name, value, shape, dtype, device):
         problems.append(f"{name} holds {given[lost][0].item()}, which {dtype} cannot hold")
         return None
     return backend.move(array, device)
+
+
+def kept(problems, key, name, value, w):
+    """What an optimiser keeps of a parameter w under a name, from a state's Tensor.
+
+    Where it does not fit, the reason is added to `problems`, under its key.
+    """
+    if name == "step":
+        if value.size == 1 and value.dtype.kind in "iu" and value.item() >= 1:
+            return int(value)
+        problems.append(f"{key} must be a whole number ≥ 1, got {value}")
+        return None
+    array = fitted(problems, key, value, w.shape, accumulator(w.dtype), backend.device_of(w))
+    if name == "square" and array is not None and (array < 0).any():
+        problems.append(f"{key}, made of squares, holds {array[array < 0].min().item()}")
+    return array

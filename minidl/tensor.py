@@ -87,8 +87,8 @@ class Tensor(ArrayLike):
         data = backend.asarray(given, dtype, backend.place(given, device, stays))
         self.data = data.copy() if data is given else data      # another one shares no memory
         self.node = None
-        if requires_grad:
-            self.requires_grad = True
+        if requires_grad is not False:
+            self.requires_grad = requires_grad
 
     @property
     def requires_grad(self):
@@ -100,7 +100,7 @@ class Tensor(ArrayLike):
 
     @requires_grad.setter
     def requires_grad(self, wanted):
-        wanted = bool(wanted)
+        wanted = rule_errors.boolean("requires_grad", wanted)
         if wanted and self.data.dtype.kind != "f":
             raise TypeError("requires_grad: only floating-point Tensors have gradients, "
                             f"this one is {self.data.dtype}")

@@ -148,6 +148,16 @@ def test_slots_of_a_base_are_refused():
             pass
 
 
+def test_what_would_not_be_learned_does_not_take_a_parameters_place():
+    net = dense()
+    for value in net.weight * 0.5, md.tensor(np.ones((2, 2))), np.ones((2, 2)):
+        with pytest.raises(TypeError, match="^Dense: weight is a Parameter; assign another"):
+            net.weight = value
+    net.weight = net.bias = nn.Parameter([1.0])
+    net.bias = None
+    assert [name for name, _ in net.named_parameters()] == ["weight"]
+
+
 def test_what_holds_itself_is_found_once():
     net = Holder([])
     net.parts += [net.parts, net, dense()]

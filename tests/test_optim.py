@@ -328,3 +328,19 @@ def test_a_parameter_of_another_shape_than_its_gradient_is_named(device):
     q.grad, optimizer.parameters[1] = md.tensor([1.0, 1.0]), q
     with pytest.raises(ValueError, match=r"parameters\[1\] has shape \(2,\), its velocity \(3,\)"):
         optimizer.step()
+
+
+@pytest.mark.parametrize("update, words", [
+    (lambda self, w, g, state: None, r"has shape \(2,\), its update\(\) is a NoneType"),
+    (lambda self, w, g, state: (w - g).sum(), r"has shape \(2,\), its update\(\) \(\)"),
+    (lambda self, w, g, state: state.setdefault("m", g) * 0 + w,
+     r"update\(\) keeps 'm' in state; name it in Mine.remembers"),
+    (lambda self, w, g, state: state.setdefault("m", 0.5) * 0 + w,
+     r"has shape \(2,\), its m is a float")])
+def test_an_optimiser_of_ones_own_that_goes_wrong_moves_nothing(device, update, words):
+    mine = type("Mine", (optim.Optimizer,), {"update": update})
+    w = nn.Parameter([1.0, 2.0], dtype="float64")
+    w.grad = md.tensor([1.0, 1.0], dtype="float64")
+    with pytest.raises(ValueError, match=f"^Mine: .*{words}"):
+        mine([w], 0.1).step()
+    np.testing.assert_array_equal(w.numpy(), [1.0, 2.0])

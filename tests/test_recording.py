@@ -214,3 +214,11 @@ def test_a_decorated_asynchronous_generator_is_thrown_errors():
 def test_what_is_no_function_is_not_decorated():
     with pytest.raises(TypeError, match="^no_grad and recording decorate functions, got cl"):
         md.no_grad()(classmethod(records))
+
+
+def test_no_grad_decorates_without_brackets_too():
+    @md.no_grad
+    def square(x):
+        return x * x
+
+    assert not square(md.tensor(2.0, requires_grad=True)).requires_grad

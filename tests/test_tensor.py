@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minidl as md
-from minidl import ops
+from minidl import nn, ops
 
 pytestmark = pytest.mark.usefixtures("device")      # every test of this file runs on every device
 
@@ -14,10 +14,41 @@ def test_numbers():
     assert t.item() == float(t) == 2.5 and int(t) == 2 and type(t.item()) is float
     assert type(int(t)) is int
     assert bool(md.tensor(1.0)) and not bool(md.tensor([0]))
-    for convert in md.Tensor.item, float, int, bool:
+    for convert in md.Tensor.item, float, int:
         with pytest.raises(ValueError, match=r"item: only a Tensor of one element is one number, "
                                              r"this one has shape \(2,\)"):
             convert(md.tensor([1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"a Tensor of shape \(2,\) is neither true nor false; .*"
+                                         r"t.any\(\) or t.all\(\)"):
+        bool(md.tensor([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda: md.tensor([1.0], "float32"), "requires_grad must be True or False, got 'float32'"),
+    (lambda: nn.Parameter([1.0], "float64"), "requires_grad must be True or False"),
+    (lambda: md.tensor(None), "array must be numbers, .* got NoneType"),
+    (lambda: md.tensor({1, 2}), "array must be numbers, .* got set"),
+    (lambda: md.tensor(2 ** 70), "array must be numbers, .* got int")])
+def test_what_is_no_array_or_flag(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+def test_what_is_assigned_to_data_is_said_wherever_it_is_read():
+    w = md.tensor([1.0, 2.0], requires_grad=True)
+    (w * w).sum().backward()
+    w.data = w - w.grad                                             # of PyTorch's habits
+    for read in (repr, lambda t: t.numpy(), lambda t: t.device, md.optim.SGD(w, 0.1).step):
+        with pytest.raises(TypeError, match="must be an array, .*Tensor"):
+            read(w) if read.__name__ != "step" else read()
+
+
+def test_numpys_comparison_of_tensors_with_gradients_is_refused():
+    w = md.tensor([1.0, 2.0], requires_grad=True, device="cpu")
+    for compare in np.array_equal, np.array_equiv, np.allclose:
+        with pytest.raises(TypeError, match="does not turn into a NumPy array by itself"):
+            compare(w, w)
+    assert np.array_equal(w.detach(), w.detach())
 
 
 def test_integers_are_indices():

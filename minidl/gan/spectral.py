@@ -84,7 +84,7 @@ class SpectralNorm(Module):
             self.iterate()
         own, u, v = self.layer.weight, constant(self.u), constant(self.v)
         normal = ops.reshape(spectral_norm(self.matrix(), u, v), own.shape)
-        self.layer.weight = normal                      # for this call: it has the graph to `own`
+        vars(self.layer)["weight"] = normal             # for this call: it has the graph to `own`
         try:
             return self.layer(*inputs)
         finally:

@@ -75,6 +75,15 @@ class Module:
             raise TypeError(f"{cls.__name__}: a Module's parts are found in ordinary attributes, "
                             "not in __slots__")
 
+    def __setattr__(self, name, value):
+        """Refuse a Tensor or an array in the place of a Parameter: it would not be learned."""
+        if (isinstance(vars(self).get(name), Parameter) and not isinstance(value, Parameter)
+                and (isinstance(value, Tensor) or _is_array(value))):
+            raise TypeError(f"{type(self).__name__}: {name} is a Parameter; assign another, "
+                            f"Parameter(…), or an array to {name}.data, got "
+                            f"{type(value).__name__}")
+        super().__setattr__(name, value)
+
     def __call__(self, *inputs, **options):
         return self.forward(*inputs, **options)
 
