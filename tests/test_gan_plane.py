@@ -115,6 +115,7 @@ def test_playing_again_begins_another_record(tmp_path):
     lab = played(mixtures.ring())
     lab.play()
     assert [m.step for m in lab.moments] == [row["step"] for row in lab.history]
+    pytest.importorskip("matplotlib")
     plots.collapse_sheet(tmp_path / "a.png", lab, lab, 2)
 
 
