@@ -416,6 +416,17 @@ def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, 
     assert figures["pairs"] == 4 and "recognition" not in figures
 
 
+def test_the_story_says_once_who_is_asked(story, known, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(faces_evaluation, "_draw", lambda *_: None)
+    monkeypatch.setattr(faces, "train", lambda *_: {})      # the story has trained
+    folder, people = story[0], known[1]
+    faces.main(["--data", str(people), "--model", str(folder / "encoder.npz"),
+                "--output", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert said.count("were not seen in training") == 1
+    assert said.index("were not seen in training") < said.index("verification")
+
+
 def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monkeypatch, capsys):
     def command(name, *more):
         return ["train", "--data", str(att), "--model", str(tmp_path / name), "--output",
