@@ -161,8 +161,8 @@ def _draw(options, model, paths, places, found):
 
 def _label(match):
     if match.name:
-        return f"{match.name}\n{match.distance:.2f} ≤ {match.threshold:.2f}"
-    return f"not recognized\n{match.nearest}? {match.distance:.2f} > {match.threshold:.2f}"
+        return f"{match.name}\n{match.distance:.3f} ≤ {match.threshold:.3f}"
+    return f"not recognized\n{match.nearest}? {match.distance:.3f} > {match.threshold:.3f}"
 
 
 def calibrate(options):
