@@ -53,8 +53,17 @@ def pairs_to_ask(model, options):
             warn(f"warning: {known:,} of the pictures show people with names that were seen in "
                  "training, so the figures flatter; train with --exclude-pairs")
         return pairs
-    people = unseen(model, options)
+    people = people_to_ask(model, options)
     return pairs_of(people, options.count, options.seed)
+
+
+def people_to_ask(model, options, with_second=2):
+    """The `unseen` People, after saying how many these are."""
+    people = unseen(model, options, with_second)
+    if model.seen:
+        say(options, f"{len(people.names):,} people of {options.data} were not seen in training: "
+            "they are asked")
+    return people
 
 
 def unseen(model, options, with_second=2):
@@ -72,9 +81,6 @@ def unseen(model, options, with_second=2):
                          + (" and names that were not seen in training "
                             f"({len(people.names) - len(names):,} were)"
                             if model.seen else "") + "; at least two are needed, or --pairs")
-    if model.seen:
-        say(options, f"{len(chosen.names):,} people of {options.data} were not seen in training: "
-            "they are asked")
     return chosen
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from demos.command_line import Stopwatch, answer, say, warn, write_json
-from demos.faces_evaluation import pairs_to_ask, unseen
+from demos.faces_evaluation import pairs_to_ask, people_to_ask
 from demos.faces_options import model_of
 from minidl.data import balanced_pairs, read_people
 from minidl.data.people import LeftOut, check_name, composed, find_pictures, shown
@@ -161,8 +161,8 @@ def _draw(options, model, paths, places, found):
 
 def _label(match):
     if match.name:
-        return f"{match.name}\n{match.distance:.2f} ≤ {match.threshold:.2f}"
-    return f"not recognized\n{match.nearest}? {match.distance:.2f} > {match.threshold:.2f}"
+        return f"{match.name}\n{match.distance:.3f} ≤ {match.threshold:.3f}"
+    return f"not recognized\n{match.nearest}? {match.distance:.3f} > {match.threshold:.3f}"
 
 
 def calibrate(options):
@@ -209,7 +209,7 @@ def _measure(options, model):
         distances, pairs, *_ = model.distances(pairs_to_ask(model, options))
         people = {pairs.person(path) for path in [*pairs.a, *pairs.b]}
         return Impostors.of_pairs(distances[~pairs.same], len(people)), distances, pairs.same
-    people = unseen(model, options, with_second=0).first(MOST_PICTURES)
+    people = people_to_ask(model, options, with_second=0).first(MOST_PICTURES)
     encodings, places = model.encode(people.paths)
     labels = people.labels[[place.path for place in places]]
     impostors = Impostors.measure(encodings, labels)

@@ -148,6 +148,13 @@ def numbers(owner, name, values, shape="(…)", dtype="float64", finite=False):
     return found
 
 
+def check_brightness(owner, name, picture):
+    """Raise ValueError for a floating-point picture of 0..1, which is all but black in 0..255."""
+    if picture.dtype.kind == "f" and 0 < picture.max() <= 1:
+        raise ValueError(f"{owner}: {name} must be in 0..255, got {picture.min()}.."
+                         f"{picture.max()}: all but black; multiply by 255")
+
+
 def fits(shape, words):
     """Whether a shape is as words say it: "(N, 2)", "(…, 2)".
 

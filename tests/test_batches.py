@@ -56,6 +56,8 @@ def test_without_shuffling_batches_are_views():
     ([np.zeros(3), np.zeros(4)], 4, ValueError, r"lengths \[3, 4\]"),
     ([{"a": 1}], 1, TypeError, r"arrays\[0\] must be an array, .*, got dict"),
     ([np.zeros(3), np.float32(1)], 1, TypeError, r"arrays\[1\] must be .*, got float32"),
+    ([(np.zeros(3), np.zeros(3))], 1, TypeError, r"arrays\[0\] is a tuple of arrays"),
+    ([(md.tensor([1.0]), ["a"])], 1, TypeError, r"tuple .* write batches\(x, y, "),
     ([np.zeros(3)], 0, ValueError, "batch_size must be in 1 ≤ batch_size < inf, got 0"),
     ([np.zeros(3)], 2.0, TypeError, "batch_size must be one integer, got 2.0")])
 def test_batches_refuses(arrays, batch_size, kind, message):
@@ -68,6 +70,12 @@ def test_batches_of_tensors_stay_on_their_device(device):
     pieces = list(md.data.batches(x, batch_size=4, rng=0))
     assert all(piece.device == device for piece in pieces)
     assert sorted(v for piece in pieces for v in piece.numpy()) == list(range(10))
+
+
+def test_a_list_of_arrays_is_one_of_examples():
+    pieces = list(batches([np.zeros(3), np.ones(2), np.ones(1)], (1, 2, 3), batch_size=2))
+    assert [([x.shape for x in xs], ys) for xs, ys in pieces] == [([(3,), (2,)], (1, 2)),
+                                                                  ([(1,)], (3,))]
 
 
 @pytest.mark.parametrize("rng", [None, 0])

@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from demos import faces, faces_evaluation, faces_training
+from demos import faces, faces_evaluation, faces_gallery, faces_training
 from demos.command_line import run
 import minidl as md
 from minidl.data import read_people, write_drawn_faces
 from minidl.data.pairs import pairs_of, write_pairs
-from minidl.faces import Gallery, training
+from minidl.faces import Gallery, Match, training
 from minidl.files import cache_folder
 from minidl.weights import FILES
 from tests.test_demos import ROOT, fails
@@ -130,6 +130,13 @@ def test_verify_and_identify(story, known, tmp_path, capsys):
     assert names[0] in said.splitlines()[0] and ("no, not" in said or "yes," in said)
     assert "     3  Somebody else" in said and f"3  {names[1]}" not in said
     assert f"3  {names[0]}" not in said
+
+
+def test_a_drawn_answer_has_the_digits_that_decide():
+    near = Match("Ann", "Ann", 0.069, "Bob", 0.9, 0.072)
+    far = Match(None, "Ann", 0.074, "Bob", 0.9, 0.072)
+    assert faces_gallery._label(near) == "Ann\n0.069 ≤ 0.072"
+    assert faces_gallery._label(far) == "not recognized\nAnn? 0.074 > 0.072"
 
 
 def test_somebody_unknown(known, tmp_path, capsys):
@@ -414,6 +421,17 @@ def test_evaluate_asks_people_who_were_not_seen(story, known, tmp_path, capsys, 
     figures = call("evaluate", "--data", tmp_path / "flat", "--pairs", tmp_path / "flat.csv",
                    *common)
     assert figures["pairs"] == 4 and "recognition" not in figures
+
+
+def test_the_story_says_once_who_is_asked(story, known, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(faces_evaluation, "_draw", lambda *_: None)
+    monkeypatch.setattr(faces, "train", lambda *_: {})      # the story has trained
+    folder, people = story[0], known[1]
+    faces.main(["--data", str(people), "--model", str(folder / "encoder.npz"),
+                "--output", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert said.count("were not seen in training") == 1
+    assert said.index("were not seen in training") < said.index("verification")
 
 
 def test_an_interrupted_training_goes_on_to_the_same_numbers(att, tmp_path, monkeypatch, capsys):

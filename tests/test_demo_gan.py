@@ -149,6 +149,21 @@ def test_pictures_without_labels_and_one_that_is_damaged(tmp_path, capsys):
         assert made["pictures"].shape == (2, 8, 8, 1) and made["labels"].tolist() == [-1, -1]
 
 
+@pytest.mark.parametrize("more, words", [
+    ([], "two classifiers of 4 steps each measure what was learned: about 1 min on one"),
+    (["--no-labels"], "generated pictures are compared with pictures held out"),
+    (["--no-measures"], None)])
+def test_the_first_line_says_what_will_be_measured(tmp_path, capsys, more, words):
+    gan.main(["train", "--data", str(folders(tmp_path / "data")), "--size", "8", "--steps", "1",
+              "--batch", "4", "--width", "4", "--output", str(tmp_path / "out"), *more])
+    first = capsys.readouterr().out.splitlines()[0]
+    if words is None:
+        assert "after training" not in first
+    else:
+        assert first.startswith(f"after training, {words}")
+        assert first.endswith("; --no-measures leaves this out")
+
+
 def test_minutes_become_steps(tmp_path):
     _, figures = train(tmp_path, "--minutes", "0.004", "--no-measures")
     assert 1 <= figures["recipe"]["steps"] < 500 and "gan_test" not in figures
@@ -343,6 +358,7 @@ def test_help():
             text=True,
         )
         assert shown.returncode == 0 and "--json" in shown.stdout
+        assert ("minutes on one core" in shown.stdout) == (words in (["lab"], ["train"]))
 
 
 def test_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):

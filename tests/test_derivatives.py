@@ -36,6 +36,10 @@ def test_jacobian(device):
     assert jacobian(lambda x: ops.outer(x, x), x4.astype("float32")).dtype == np.float64
     with pytest.raises(TypeError, match="^jacobian: x must be floating-point, got int64"):
         jacobian(ops.exp, [1, 2])
+    with pytest.raises(TypeError, match="^jacobian: x must be one array, got a tuple of arrays"):
+        jacobian(ops.multiply, (x4, x4))
+    with pytest.raises(TypeError, match="^hessian: x .* list .* hessian.lambda a: f.a, b., a.$"):
+        hessian(lambda x, y: ops.sum(x * y), [md.tensor(x4), md.tensor(x4)])
     with pytest.raises(TypeError, match="^hessian: x must be floating-point, got int64"):
         hessian(ops.sum, [1, 2])
 

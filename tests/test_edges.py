@@ -650,6 +650,10 @@ def test_axes_may_be_arrays(device):
     "pad: pad_width must be an integer or several, got {0: .1, 2.}":
         lambda: ops.pad(a, {0: (1, 2)}),
     "take: an index array must be of integers, got bool": lambda: ops.take(a, [True, False], 0),
+    r"concatenate: axis .* integer, got ndarray; .* into one list: concatenate\(\[a, b\]\)$":
+        lambda: ops.concatenate(a, a),
+    r"stack: axis .* integer, got Tensor; .* into one list: stack\(\[a, b\]\)$":
+        lambda: ops.stack(a, md.tensor(a)),
     "diagonal: offset must be one integer, got 0.5": lambda: ops.diagonal(a, 0.5),
     "unpool: switches must be those of max_pool_with_switches, got ndarray":
         lambda: ops.unpool(picture, picture),

@@ -351,6 +351,12 @@ def test_what_cannot_be_checked():
             gradcheck(ops.exp, x34, **settings)
     with pytest.raises(ValueError, match="no floating-point input"):
         gradcheck(ops.exp, [1, 2])
+    for inputs in (x34, x34), [md.tensor(1.0), 2.0]:
+        kind = type(inputs).__name__
+        with pytest.raises(TypeError, match="^gradcheck: inputs are given one by one, gradcheck"
+                                            rf"\(f, a, b\), got a {kind} of arrays$"):
+            gradcheck(ops.multiply, inputs)
+    gradcheck(ops.exp, [np.float64(1), 2.0])                    # a list of numbers is an array
     for value in np.nan, np.inf:
         with pytest.raises(ValueError, match="^gradcheck: argument 1 is not finite"):
             gradcheck(ops.add, [1.0, 2.0], [value, 1.0])

@@ -97,6 +97,12 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     assert (picture == before).all()
 
 
+def test_black_and_dark_pictures_are_saved(tmp_path):
+    for picture in (np.zeros((2, 3)), np.ones((2, 3), np.uint8), np.full((2, 3), 1.01)):
+        save_image(tmp_path / "dark.png", picture)
+        assert (load_image(tmp_path / "dark.png") == np.rint(picture)[..., None]).all()
+
+
 @pytest.mark.parametrize("name, picture, kind, message", [
     ("a.xyz", smooth(), ValueError, r"'.xyz' of .*a.xyz is none of .png, .jpg"),
     ("a", smooth(), ValueError, "extension ''"),
@@ -104,6 +110,7 @@ def test_floats_are_rounded_and_clipped(tmp_path, dtype):
     ("a.png", smooth()[None], ValueError, r"got \(1, 20, 30, 3\)"),
     ("a.png", smooth()[:0], ValueError, r"got \(0, 30, 3\)"),
     ("a.png", np.full((4, 4), np.nan), ValueError, "16 of the 16 values are NaN"),
+    ("a.png", smooth() / 255, ValueError, "0.0..1.0: all but black; multiply by 255"),
     ("a.png", smooth().astype(int), TypeError, "got int64"),
     ("a.png", "picture", TypeError, "an array of numbers, got str"),
     ("a.gif", np.zeros((1, 70_000), np.uint8), ValueError, "cannot be written as GIF"),

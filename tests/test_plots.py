@@ -16,9 +16,10 @@ DISTANCES = np.where(SAME, 0.5, 0.9) + 0.15 * rng.standard_normal(400)
 
 
 def colours(path):
-    """How many pixels of the picture have each colour."""
+    """How many pixels of the picture have each colour; its edge is white, so nothing is cut."""
     picture = load_image(path)
     assert min(picture.shape[:2]) > 200
+    assert (picture[[0, -1]] == 255).all() and (picture[:, [0, -1]] == 255).all()
     found, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
     return {"#" + bytes(colour.tolist()).hex(): count for colour, count in zip(found, counts)}
 
@@ -43,6 +44,19 @@ def test_embedding_map(tmp_path):
     with pytest.raises(ValueError, match="N ≥ 3"):
         plots.embedding_map(tmp_path / "n.png", np.ones((2, 2)), [0, 1])
     assert [p.name for p in tmp_path.iterdir()] == ["m.png"]
+
+
+@pytest.mark.parametrize("name, wide, seed", [
+    ("Ariel_Alder", 1.1, 0), ("Ariel_Alder", 1.1, 2), ("Ariel_Alder", 5, 0), (30 * "W", 0.9, 0)])
+def test_an_embedding_map_is_whole(tmp_path, name, wide, seed):
+    points = np.random.default_rng(seed).normal(size=(60, 3)) * (wide, 0.9, 0.1)
+    colours(plots.embedding_map(tmp_path / "m.png", points,
+                                np.repeat([f"{i}_{name}" for i in range(4)], 15)))
+
+
+def test_an_embedding_map_of_one_point(tmp_path):
+    seen = colours(plots.embedding_map(tmp_path / "m.png", np.ones((4, 3)), ["A", "A", "B", "B"]))
+    assert seen[COLOURS[1]] > 10
 
 
 def test_best_and_worst_pairs(tmp_path):

@@ -25,7 +25,8 @@ class batches:
     pass a Generator: a seed given anew in every epoch gives every epoch the same order.)
 
     Raises ValueError for arrays of different lengths or a batch_size below 1, TypeError for one
-    that is not whole, and for what has no length and order.
+    that is not whole, for what has no length and order, and for a tuple of arrays: (x, y) instead
+    of x, y.
     """
 
     def __init__(self, *arrays, batch_size: int, rng: np.random.Generator | int | None = None,
@@ -34,6 +35,9 @@ class batches:
             if not (isinstance(array, (list, tuple)) or getattr(array, "shape", None)):
                 raise TypeError(f"batches: arrays[{i}] must be an array, a Tensor or a list of "
                                 f"examples, got {type(array).__name__}")
+            if isinstance(array, tuple) and any(getattr(each, "shape", ()) for each in array):
+                raise TypeError(f"batches: arrays[{i}] is a tuple of arrays; write batches(x, y, "
+                                "batch_size=…), or [x, y] where each is one example")
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) != 1:
             raise ValueError("batches: arrays must be one or more of the same length, got lengths "

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..files import as_path, atomic_write, open_file
 from ..operands import integer
-from ..settings import bounded, having, numbers, whole
+from ..settings import bounded, check_brightness, having, numbers, whole
 from .deep_pictures import deepened, encode_png, encode_tiff
 from .picture_bounds import check_frames, check_header, check_image
 
@@ -81,9 +81,10 @@ def save_image(path: str | os.PathLike, picture: np.ndarray, metadata: dict[str,
     depth: bits of a colour, 8; or 16 for a PNG or TIFF, in which a floating-point picture keeps
         more of its steps.
 
-    Raises ValueError for an unknown extension, another shape, NaN, metadata in another format than
-    PNG, or a depth that the format has not, TypeError for another dtype or kind, OSError when the
-    file cannot be written. Whatever fails, a file that was there stays whole.
+    Raises ValueError for an unknown extension, another shape, NaN, floating-point of 0..1 (but for
+    all 0), metadata in another format than PNG, or a depth that the format has not, TypeError for
+    another dtype or kind, OSError when the file cannot be written. Whatever fails, a file that was
+    there stays whole.
     """
     path = as_path("save_image", "path", path)
     format = FORMATS.get(path.suffix.lower())
@@ -358,13 +359,14 @@ def _bytes(picture):
 
 
 def _checked_values(picture):
-    """A picture (H, W, 3) or (H, W); raises ValueError where it holds NaN."""
+    """A picture (H, W, 3) or (H, W); raises ValueError where it holds NaN, or 0..1."""
     picture = check_picture("save_image", picture)
     if picture.shape[2] == 1:
         picture = picture[..., 0]
     if picture.dtype != np.uint8 and np.isnan(picture).any():
         raise ValueError(f"save_image: {np.isnan(picture).sum():,} of the {picture.size:,} values "
                          "are NaN")
+    check_brightness("save_image", "picture", picture)
     return picture
 
 

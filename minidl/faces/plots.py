@@ -89,10 +89,13 @@ def embedding_map(path, encodings, labels, title="Encodings in two dimensions", 
         axes.plot(*places[labels == name].T, "osD^v"[i // len(COLOURS) % 5],
                   color=COLOURS[i % len(COLOURS)], markersize=6,
                   markeredgecolor="white", markeredgewidth=0.5, label=_short(_spaced(name)))
+    low, high = places.min(0), places.max(0)
+    sides = (low + high) / 2 + np.array([[-0.55], [0.55]]) * ((high - low).max() or 1)
+    # a square: a box that the data shape is shrunk after its labels were given their room
     axes.set(title=title, xlabel=f"first principal component ({shares[0]:.0%} of the variance)",
-             aspect="equal",
-             ylabel=f"second ({shares[1]:.0%})")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.01), fontsize=9, frameon=False)
+             ylabel=f"second ({shares[1]:.0%})", aspect="equal", xlim=sides[:, 0],
+             ylim=sides[:, 1])
+    figure.legend(loc="outside right center", fontsize=9, frameon=False)
     return write(path, figure)
 
 

@@ -181,7 +181,7 @@ def concatenate(tensors, axis=0):
     >>> concatenate([[1, 2], [3]])
     tensor([1, 2, 3], int64)
     """
-    tensors = _to_join("concatenate", tensors)
+    tensors = _to_join("concatenate", tensors, axis)
     first = tensors[0]
     axis = normalize_axis("concatenate", axis, first.ndim)
     for i, x in enumerate(tensors):
@@ -210,7 +210,7 @@ def stack(tensors, axis=0):
     tensor([[1, 2],
             [3, 4]], int64)
     """
-    tensors = _to_join("stack", tensors)
+    tensors = _to_join("stack", tensors, axis)
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
         raise ValueError(f"stack: needs arrays of one shape, got {sorted(shapes)}")
@@ -218,8 +218,11 @@ def stack(tensors, axis=0):
     return concatenate([expand_dims(x, axis) for x in tensors], axis)
 
 
-def _to_join(operation, tensors):
+def _to_join(operation, tensors, axis):
     """A sequence of arrays as Tensors of one device, at least one."""
+    if isinstance(axis, (list, tuple)) or getattr(axis, "ndim", 0):
+        raise TypeError(f"{operation}: axis must be one integer, got {type(axis).__name__}; the "
+                        f"arrays go into one list: {operation}([a, b])")
     tensors = [operand(operation, x, f"tensors[{i}]")
                for i, x in enumerate(listed(operation, "tensors", tensors, "arrays"))]
     if not tensors:

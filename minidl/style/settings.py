@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl import backend, models
 from minidl.data import load_image
-from minidl.settings import bounded, check_seed, numbers, one_of
+from minidl.settings import bounded, check_brightness, check_seed, numbers, one_of
 from minidl.style.blending import check_blend
 from minidl.style.colors import KINDS
 from minidl.style.costs import check_layer_weights, check_layers
@@ -275,9 +275,7 @@ def _check_colours(name, picture):
     low, high = picture.min(), picture.max()
     if not (-OVERSHOOT <= low and high <= 255 + OVERSHOOT):             # NaN, too
         raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}")
-    if picture.dtype.kind == "f" and 0 < high <= 1:
-        raise ValueError(f"{TRANSFER}: {name} must be RGB in 0..255, got {low}..{high}: all but "
-                         "black; multiply by 255")
+    check_brightness(TRANSFER, name, picture)
 
 
 def check_different(content, style):

@@ -8,6 +8,7 @@ from minidl import ops
 from minidl.operands import function
 from minidl.settings import numbers, of_kind
 from minidl.tensor import Tensor, constant, grad
+from minidl.testing.functions import are_arrays
 
 
 def jacobian(f, x):
@@ -70,6 +71,9 @@ def _leaf(what, x):
 
 def _given(what, name, x):
     """A Tensor as it is; real numbers as an array, which goes to the device in use."""
+    if are_arrays(x):
+        raise TypeError(f"{what}: {name} must be one array, got a {type(x).__name__} of arrays; "
+                        f"of several one moves at a time: {what}(lambda a: f(a, b), a)")
     return x if isinstance(x, Tensor) else numbers(what, name, x, dtype=None)
 
 

@@ -129,6 +129,12 @@ def _leaf(x):
     return made
 
 
+def are_arrays(x):
+    """Whether it is a tuple or list of arrays or Tensors, not of numbers."""
+    return isinstance(x, (tuple, list)) and any(
+        isinstance(each, Tensor) or getattr(each, "shape", ()) for each in x)
+
+
 def promoted(x, operation="gradcheck", argument="x"):
     """A constant of its own: float64 if floating-point, on the Tensor's device or the default one,
     laid out as x is."""

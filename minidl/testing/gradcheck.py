@@ -18,6 +18,7 @@ from minidl.testing.comparison import RTOL, Comparison, Settings
 from minidl.testing.errors import NotDifferentiableError
 from minidl.testing.functions import (
     Function,
+    are_arrays,
     gradients,
     is_floating,
     largest,
@@ -94,6 +95,9 @@ in argument 0 ('x') at (0,): the slopes on the two sides are ..., the gradient i
 in float64; seed 0
     """
     operands.function("gradcheck", "f", f, "of Tensors")
+    if len(inputs) == 1 and are_arrays(inputs[0]):
+        raise TypeError("gradcheck: inputs are given one by one, gradcheck(f, a, b), got a "
+                        f"{type(inputs[0]).__name__} of arrays")
     order = whole("gradcheck", "1 ≤ order ≤ 9", order)
     one_of("gradcheck", "mode", mode, ("auto", "full", "directional"))
     one_of("gradcheck", "method", method, RTOL)
