@@ -161,7 +161,7 @@ def _of_targets(surprise, target, weight):
 
 
 def _of_labels(surprise, labels, weight, ignored, smoothing):
-    """(the loss of each label; what the sum is divided by for the mean, None for their number)."""
+    """(the loss of each label; the mean's divisor: Σ w_y over those that count, None: how many)."""
     classes, counts = surprise.shape[-1], None
     if ignored is not None:
         counts = labels != integer("cross_entropy", "ignore_index", ignored)     # booleans (…)
@@ -228,7 +228,8 @@ def contrastive(a, b, same, margin=1.0, reduction="mean"):
     _check_probabilities("contrastive", "same", same)
     same = same.astype(a.dtype)
     margin = learnable("contrastive", "0 ≤ margin < inf", margin)
-    missing = ops.relu(margin - ops.norm(difference, -1))           # to the margin, (N,); finite
+    # what is missing to the margin, (N,): finite, also where d is not, so a plain product will do
+    missing = ops.relu(margin - ops.norm(difference, -1))
     each = _weighted(same, ops.sum(ops.square(difference), -1)) + (1 - same) * ops.square(missing)
     return _reduce("contrastive", each, reduction, dtype)
 
@@ -238,7 +239,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
 
     anchor, positive, negative: embeddings of A, of P (of A's class) and of N (of another class), a
     row (D,) for each triplet.   margin: ≥ 0, a number, or a Tensor to be learned.
-    (The lecture, minidl/learn/steps/LECTURE.md, writes α = 0.2 for it; its cost J is the "sum".)
+    (The lecture calls it α, takes 0.2, and sums ℓ over the triplets: reduction="sum".)
     form: "squared"     d(q, p) = ‖q − p‖², FaceNet's
           "euclidean"   d(q, p) = ‖q − p‖
     Where ℓ > 0, dℓ = dd(A, P) − dd(A, N).  So
@@ -247,7 +248,7 @@ def triplet(anchor, positive, negative, margin=0.2, form="squared", reduction="m
                         u = (A − P) / ‖A − P‖,  v = (A − N) / ‖A − N‖,  0 where a distance is 0
     reduction "active": the mean over the triplets with ℓ > 0; 0 if there is none.
     Where all embeddings are equal, ℓ = margin and the gradients are 0: a training loss that stays
-    exactly there has collapsed so.
+    exactly at the margin shows that they have collapsed to one point.
     Raises ValueError for shapes that differ, other forms, or a negative margin.
     Source: Schroff, Kalenichenko and Philbin 2015 (FaceNet).
 

@@ -21,8 +21,8 @@ A parameter without a gradient is not moved.  Steps put a new array into `parame
 change none in place.  float16 parameters are updated in float32, and their state is kept in
 float32: in float16, a small g² or ε would be 0.  ε is at least 1e-37, which float32 can hold: so
 where all g were 0, g / (√s + ε) is not 0 / 0.  An `elementwise` function runs in several threads,
-or as one kernel of a GPU, in which CuPy computes what has no array in it in float64: so 1 − β is an
-argument.
+or as one kernel of a GPU.  There an expression of numbers alone, as 1 − β, would be float64, and
+make float64 of float32 arrays.  So it is computed outside, and passed in.
 """
 import math
 
@@ -39,8 +39,9 @@ __all__ = ["Adagrad", "Adam", "AdamW", "Minimum", "Optimizer", "RMSprop", "SGD",
 class Optimizer:
     """What all rules share.  A subclass gives `update(w, g, state)`: the new w, from arrays.
 
-    state is this parameter's own dictionary, kept from step to step, with the names in `remembers`
-    as keys: "step", a whole number ≥ 1, or arrays like w; "square" has no negative entry.
+    state is this parameter's own dictionary, kept from step to step: the names in `remembers` are
+    its keys, and arrays like w its values.  `load_state_dict` checks two names further: "step" is a
+    whole number ≥ 1, and "square", of which a root is taken, has no negative entry.
     parameters: leaf Tensors in an order, each once; constants (frozen) among them are not moved.
     Raises TypeError for what is no Tensor; ValueError for an operation's result, one given twice,
     an empty list, and settings out of range.
@@ -57,7 +58,7 @@ class Optimizer:
     remembers = ()
 
     def __init_subclass__(cls, **options):
-        """Wraps its __init__, to say of an unknown keyword (lr) how it is called here."""
+        """Wraps the subclass's __init__: of an unknown keyword lr the error says learning_rate."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = names.told(cls.__init__)
@@ -83,7 +84,7 @@ class Optimizer:
     def zero_grad(self):
         """Forget the gradients of all parameters."""
         for parameter in self.parameters:
-            if parameter.grad is not None:          # else it may be a constant, which can have none
+            if parameter.grad is not None:      # a constant refuses what is assigned, None too
                 parameter.grad = None
 
     def step(self):
@@ -95,6 +96,7 @@ class Optimizer:
         for i, (parameter, state) in enumerate(zip(self.parameters, self.state)):
             gradient = parameter.grad
             if gradient is not None:
+                # operand sees whether an array was assigned to the parameter's data
                 w = operand(type(self).__name__, parameter, f"parameters[{i}]").data
                 dtype, wide = w.dtype, accumulator(w.dtype)
                 w, g = w.astype(wide, copy=False), gradient.data.astype(wide, copy=False)

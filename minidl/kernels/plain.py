@@ -68,10 +68,11 @@ def conv_weight(x, u, g):
 
 def max_pool(x, g):
     """y[n, p, c] = max_k x[n, s·p + k − pad, c], and the switches: which k is the first that gives
-    it, counted from 1 in C order (fast/pooling.py finds it by counting up).
+    it, in C order, as 1 + the number of taps before it (so fast/pooling.py counts).
 
     The padding holds the lowest number of the type, and is at most half as wide as the window: so
-    every window sees some of x.  Where all of that is as low, `inside` keeps the switch in x.
+    every window sees some of x.  Where all that it sees of x is as low, too, the padding ties with
+    it, and `inside` keeps the switch in x.
     """
     xp = backend.of(x)
     taps = _taps(padded(x, g, lowest(x.dtype)), g)                               # (|K|, N, *P, C)

@@ -29,7 +29,7 @@ stride, padding, dilation: an integer, or one per spatial axis.
 groups: channels are cut into that many blocks, each with its own filters.
 The padding of conv and conv_relu may differ before and after, or be "same": see padding.py.
 """
-from minidl import kernels  # plain.py's functions or faster ones, and options: rectified, bias
+from minidl import kernels  # plain.py's or faster ones; also conv(rectified=), conv_weight(bias=)
 from minidl.kernels.geometry import Geometry, output_sizes
 from minidl.operands import operand, per_axis, promoted, same_device
 from minidl.ops.activation import keep_positive
@@ -91,7 +91,7 @@ def conv_input(u, w, shape, *, stride=1, padding=0, dilation=1, groups=1):
     u, w = operand("conv_input", u, "u"), operand("conv_input", w, "w")
     same_device("conv_input", u=u, w=w)
     sizes = per_axis("conv_input", "shape", shape, _spatial("conv_input", u.shape, w.shape, "u"), 1)
-    groups, = per_axis("conv_input", "groups", groups, 1, 1)
+    groups, = per_axis("conv_input", "groups", groups, 1, 1)                # an integer ≥ 1
     x_shape = u.shape[:1] + sizes + (w.shape[-2] * groups,)
     g = _geometry("conv_input", x_shape, w.shape, stride, padding, dilation, groups)
     _check_places("conv_input", u, w.shape[-1], g)

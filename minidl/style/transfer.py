@@ -144,14 +144,15 @@ def transfer(content, style, *, masks=None, style_masks=None, net=None,
     style_masks: one for each style, white at the places of its picture that it is taken from.
     settings: those of `Settings`: size, steps, scales, look (or content_weight and style_weight),
         style_scale, style_blend_weights, colors, init, seed, ….
-    net: any network of named layers (`nn.Sequential`) that takes (1, H, W, 3) in 0..255; by default
-        `models.vgg19(pooling="average")`.  It is used as after `eval()`, and left as it was.
+    net: any network of named layers, an `nn.Sequential` or an object with `walk(x, layers)`, that
+        takes (1, H, W, 3) in 0..255; by default `models.vgg19(pooling="average")`.  A Module is
+        used as after `eval()`, and left as it was.
     callback(Evaluation): called after every evaluation.  It may raise StopIteration to end the run.
     resume: an Evaluation's `state`, to go on from there with the same settings and pictures.
-    Ctrl-C ends the run, and the best picture so far is the result.
+    Ctrl-C ends the run with the result so far.
     Raises ValueError for settings out of range, layers named twice, pictures that are not in
-    0..255, or one and the same as content, style and start, where J is 0 already; TypeError for
-    settings of another kind; OSError for files.
+    0..255, or a single picture as content, style and start, where J is 0 from the beginning;
+    TypeError for settings of another kind; OSError for files.
     """
     settings = settings_of(TRANSFER, settings)
     callback_of(TRANSFER, callback, "of an Evaluation")
@@ -188,7 +189,7 @@ class _Painter:
         for scale in todo:
             try:
                 found = self.paint_at(scale, start)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:           # while J was made; descend catches its own
                 if result is None:
                     raise
                 interrupted = True
@@ -202,7 +203,8 @@ class _Painter:
     def paint_at(self, scale, start):
         """Lower J at one size: descend's `Found`, with the picture and the memory of the optimiser.
 
-        start: None, or what `Canvas.taken` took from the Found of the last size.
+        start: None, or the picture, its margin and the optimiser's memory, as `Canvas.taken` packs
+        them: from the last size, or from a state to resume.
         """
         canvas = self.pictures.at(scale.size)
         objective = self.objective_on(canvas)
