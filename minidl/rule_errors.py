@@ -30,8 +30,8 @@ def checked_value(value):
 
 
 def boolean(argument, value):
-    """True or False; raises TypeError for others, as for the dtype that stands there in NumPy."""
-    if isinstance(value, (bool, backend.CPU.module.bool_)):
+    """True or False, of an integer, too; TypeError for a dtype, which stands there in NumPy."""
+    if isinstance(value, (int, backend.CPU.module.bool_)):
         return bool(value)
     raise TypeError(f"{argument} must be True or False, got {value!r:.60}; dtype=… is named")
 
