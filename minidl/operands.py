@@ -111,7 +111,7 @@ def operands(operation, a, b, arguments=("a", "b")):
     if isinstance(a, Tensor) and type(b) in (float, int, Scalar):
         b = b if type(b) is Scalar else Scalar(b)
         if type(b.data) is int:
-            _check_whole(operation, a, b, arguments[1])
+            _check_held(operation, a, b, arguments[1])
         return operand(operation, a, arguments[0]), b
     first = _scalar_or_tensor(operation, a, arguments[0])
     second = _scalar_or_tensor(operation, b, arguments[1])
@@ -121,9 +121,9 @@ def operands(operation, a, b, arguments=("a", "b")):
         same_device(operation, **{arguments[0]: first, arguments[1]: second})
         broadcast_shape(operation, first.shape, second.shape, arguments)
     elif isinstance(first, Scalar):
-        _check_whole(operation, second, first, arguments[0])
+        _check_held(operation, second, first, arguments[0])
     else:
-        _check_whole(operation, first, second, arguments[1])
+        _check_held(operation, first, second, arguments[1])
     return first, second
 
 
@@ -131,7 +131,7 @@ def operands(operation, a, b, arguments=("a", "b")):
 OF_ANOTHER_TYPE = {"divide", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
-def _check_whole(operation, x, scalar, argument):
+def _check_held(operation, x, scalar, argument):
     """Raise ValueError for a whole number that x's integer type, the result's, cannot hold."""
     if (isinstance(scalar.data, int) and x.data.dtype.kind in "iu"
             and operation not in OF_ANOTHER_TYPE):

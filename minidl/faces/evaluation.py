@@ -191,7 +191,7 @@ def wilson_interval(successes, trials, z=1.959964):
     is 1.96.
 
     It is (p̂ + z²/2n ± z √(p̂(1 − p̂)/n + z²/4n²)) / (1 + z²/n), the roots p of
-    (1 + w) p² − (2 p̂ + w) p + p̂² = 0 with w = z²/n.  Their product p̂² / (1 + w) gives the low end
+    (1 + w) p² − (2 p̂ + w) p + p̂² = 0, w = z²/n.  Their product p̂² / (1 + w) gives the low end
     from the high one without a difference; the high end is 1 less the low one of 1 − p̂.
     Unlike p̂ ± z √(p̂(1 − p̂)/n) it holds for few trials and rates near 0 or 1: no failure in n
     trials still allows a rate of about 3.8/n.
