@@ -26,7 +26,7 @@ def total(x, axes, keepdims=False):
     """Σ x over the axes, in the accumulator of x's type, in which whole numbers stay."""
     made = _total(x.astype(accumulator(x.dtype), copy=False), axes)
     made = made.astype(x.dtype, copy=False) if x.dtype.kind == "f" else made
-    return made.reshape(_kept(x.shape, axes)) if keepdims else made
+    return made.reshape(kept_shape(x.shape, axes)) if keepdims else made
 
 
 def mean(x, axes, keepdims=False, scratch=None):
@@ -39,7 +39,7 @@ def mean(x, axes, keepdims=False, scratch=None):
     """
     wide = x.astype(accumulator(real(x.dtype)), copy=False)
     xp, n = backend.of(x), math.prod(x.shape[a] for a in axes)
-    kept = _kept(x.shape, axes)
+    kept = kept_shape(x.shape, axes)
     first = wide[tuple(slice(1) if i in axes else slice(None) for i in range(x.ndim))]
     near = first if n <= FEW else _total(wide, axes).reshape(kept) / n
     near = xp.where(xp.isfinite(near), near, 0)
@@ -67,13 +67,13 @@ def length(x, axes, keepdims=False):
     xp, wide = backend.of(x), x.astype(accumulator(real(x.dtype)), copy=False)
     scale = _power_below(abs(wide).max(axes, keepdims=True), xp) if x.size else 1
     scaled = wide / scale
-    root = xp.sqrt(_total(scaled * scaled, axes).reshape(_kept(x.shape, axes)))
+    root = xp.sqrt(_total(scaled * scaled, axes).reshape(kept_shape(x.shape, axes)))
     made = (root * scale).astype(real(x.dtype), copy=False)
     return made if keepdims else _dropped(made, axes)
 
 
-def _kept(shape, axes):
-    """The shape with length 1 along the axes."""
+def kept_shape(shape, axes):
+    """The shape with length 1 along the axes, which broadcasts against the original."""
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 

@@ -14,17 +14,13 @@ and the kernels of `sum`, `mean` and `cumsum` do so themselves.)
 import math
 
 from minidl import kernels
+from minidl.kernels.sums import kept_shape
 from minidl.operands import normalize_axes, normalize_axis, operand, sizes
 from minidl.ops.elementwise import square, where
 from minidl.ops.precision import cast, precise
 from minidl.ops.shape import broadcast_to, concatenate, flatten, flip, moveaxis, reshape
 from minidl.settings import bounded
 from minidl.tensor import record, with_output
-
-
-def kept_shape(shape, axes):
-    """The shape with the reduced axes as 1, which broadcasts against the original."""
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
 def reduced_shape(shape, axes):
